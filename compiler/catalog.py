@@ -1,0 +1,143 @@
+"""What can be written in a spec: every block and step kind with its typed attributes.
+
+The catalog is data (`catalog.json`, generated from the runtime's declarations by `python -m mixwright.catalog`
+and committed), so the compiler checks `dedup minhash { ... }` while knowing nothing of the runtime.
+
+Attribute types, a small closed language:
+
+    text int float bool            a literal or a constant expression (`let`, `param`, arithmetic)
+    count share duration bytes money   a quantity of that unit; a bare number is accepted for count and share
+    path                           a file path, relative to the spec's directory
+    secret                         `env("NAME")` only
+    name                           a bare or quoted word, free of meaning to the compiler
+    enum:a|b|c                     one of these bare words
+    column                         the name of a column in scope
+    new_column                     a column this step makes
+    expr:bool|text|int|float|any   a row expression over the columns in scope
+    ref:model|template|source|mixture|rows   a declaration (`rows`: a source, pipeline or mixture)
+    call:NAME                      one of a closed set of calls; see `calls` in the catalog (parse, on_fail, quota)
+    list[T] map[T]                 lists and `{ key = T }`; `map[new_column=expr:any]` names its keys' type
+    json                           any literal value
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+AttributeClass = Literal["row", "set", "meta", "run"]
+LabelKind = Literal["none", "name", "new_column", "rows", "kind"]
+
+FORMAT_VERSION = "1.0"
+
+
+@dataclass(frozen=True)
+class AttributeSchema:
+    """One attribute: its type in the language above, default, bounds, unit, class and manual text.
+
+    `cls` says what a change of it changes: `row` what a row contains, `set` which rows are wanted,
+    `meta` nothing in the data, `run` how it is executed. The default is `row`, the safe one.
+    """
+
+    name: str
+    type: str
+    doc: str
+    required: bool = False
+    default: Any = None
+    cls: AttributeClass = "row"
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One block or step kind, e.g. family `step`, name `generate`; or `verify` with kind `math`.
+
+    family: `block` (template, mixture, train ...), `model`, `source`, `step`, `verify`, `dedup`,
+        `decontaminate`, `export`.
+    label: what the label after the kind is; for families with kinds the kind itself comes first.
+    reads / makes: columns read whatever the attributes say, and columns made (name -> type). Columns named by
+        attributes of type `column`, `new_column` and `expr` are found by the compiler.
+    extra: the pip extra that brings the packages it needs; empty for none.
+    modules: import names that must be found for the extra to count as installed.
+    breaker: True when the step needs the whole table.
+    """
+
+    family: str
+    name: str
+    doc: str
+    version: int = 1
+    label: LabelKind = "none"
+    attributes: tuple[AttributeSchema, ...] = ()
+    reads: tuple[str, ...] = ()
+    makes: Mapping[str, str] = field(default_factory=dict)
+    extra: str = ""
+    modules: tuple[str, ...] = ()
+    breaker: bool = False
+
+    @property
+    def key(self) -> str:
+        """`step.generate`, `verify.math`: unique in the catalog."""
+        return f"{self.family}.{self.name}"
+
+    def attribute(self, name: str) -> AttributeSchema | None:
+        return next((a for a in self.attributes if a.name == name), None)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    entries: Mapping[str, Entry]
+
+    def family(self, family: str) -> dict[str, Entry]:
+        """Entries of a family by name."""
+        return {e.name: e for e in self.entries.values() if e.family == family}
+
+    def to_json(self) -> str:
+        """Canonical text of `catalog.json`: sorted, one entry after another, ends with a newline."""
+        rows = [_entry_to_json(self.entries[key]) for key in sorted(self.entries)]
+        return json.dumps({"format_version": FORMAT_VERSION, "entries": rows}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _entry_to_json(entry: Entry) -> dict[str, Any]:
+    return {
+        "family": entry.family,
+        "name": entry.name,
+        "doc": entry.doc,
+        "version": entry.version,
+        "label": entry.label,
+        "attributes": [{k: v for k, v in vars(a).items() if v is not None} for a in entry.attributes],
+        "reads": list(entry.reads),
+        "makes": dict(entry.makes),
+        "extra": entry.extra,
+        "modules": list(entry.modules),
+        "breaker": entry.breaker,
+    }
+
+
+def catalog_from_json(text: str) -> Catalog:
+    """Read `catalog.json`.
+
+    Raises:
+        ValueError: the format version is another one.
+    """
+    document = json.loads(text)
+    if document["format_version"].split(".")[0] != FORMAT_VERSION.split(".")[0]:
+        raise ValueError(f"catalog format {document['format_version']}, this compiler reads {FORMAT_VERSION}")
+    entries = {}
+    for raw in document["entries"]:
+        attributes = tuple(AttributeSchema(**a) for a in raw["attributes"])
+        entry = Entry(
+            **{**raw, "attributes": attributes, "reads": tuple(raw["reads"]), "modules": tuple(raw["modules"])}
+        )
+        entries[entry.key] = entry
+    return Catalog(entries)
+
+
+@cache
+def builtin_catalog() -> Catalog:
+    """The committed catalog of everything that ships with Mixwright."""
+    return catalog_from_json(resources.files("compiler").joinpath("catalog.json").read_text(encoding="utf-8"))

@@ -1,0 +1,328 @@
+"""The plan: everything the runtime needs, as one versioned JSON document. Imports nothing of ours.
+
+A plan is complete: names are resolved, constants folded, parameters applied, templates inlined, row
+expressions compiled, defaults filled in. A reader needs neither the spec nor the compiler. Secrets are
+the one exception: they stay `{"env": "NAME"}` and are looked up when the run starts.
+
+`format_version`: the minor part grows when fields are added, the major part when a reader must change.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT_VERSION = "1.0"
+
+Json = Any  # a JSON value; pydantic checks that it serialises
+
+
+class PlanModel(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Origin(PlanModel):
+    """The place in the spec that something comes from; line and column start at 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+class Fingerprint(PlanModel):
+    """Content hashes (hex, 32 digits) of a node's attributes by class; `row` includes its operation version."""
+
+    row: str
+    set: str
+    meta: str
+
+
+class Expression(PlanModel):
+    """A typed row expression, twice: as DuckDB SQL for tables and as a tree for rows that stream.
+
+    Both mean the same (a property test holds them together). The tree is nested lists:
+    ["lit", value], ["col", name], ["call", function, arg...], ["op", operator, arg...], ["list", item...].
+    """
+
+    sql: str
+    tree: Json
+    type: str
+    columns: tuple[str, ...]
+
+
+class ModelSpec(PlanModel):
+    """A model and the engine that serves it. `attributes` has defaults filled in."""
+
+    name: str
+    engine: str
+    attributes: dict[str, Json]
+    identity: str = Field(description="hash of what decides the text: weights, revision, tokenizer, chat template")
+    origin: Origin
+
+
+class SourcePin(PlanModel):
+    """What the lock file knows of a source."""
+
+    digest: str = Field(description="sha256 of the bytes read, or of the rows for SQL and inline sources")
+    rows: int
+    revision: str = ""
+
+
+class SourceSpec(PlanModel):
+    """Rows from outside. `columns` is the schema after `mapping` (new name -> name in the file)."""
+
+    name: str
+    kind: str
+    attributes: dict[str, Json]
+    columns: dict[str, str]
+    mapping: dict[str, str] = {}
+    where: Expression | None = None
+    license: str = ""
+    pin: SourcePin | None = None
+    origin: Origin
+
+
+class TemplateMessage(PlanModel):
+    role: Literal["system", "user", "assistant"]
+    text: str = Field(description="Jinja source")
+
+
+class TemplateSpec(PlanModel):
+    """A prompt. An `assistant` message at the end is a prefix that the answer continues."""
+
+    name: str
+    messages: tuple[TemplateMessage, ...]
+    inputs: tuple[str, ...]
+    origin: Origin
+
+
+class Step(PlanModel):
+    """One step of a pipeline.
+
+    `operation` is the catalog key (`step.generate`, `verify.math`, `dedup.minhash`). `attributes` holds every
+    attribute with defaults filled in: references as names, quantities as numbers (shares 0..1, seconds, bytes),
+    row expressions as `Expression` dumps, calls as {"call": name, "args": [...], "keywords": {...}}.
+    """
+
+    id: str = Field(description="unique in its pipeline; `id = name` in the spec, else made from kind and label")
+    operation: str
+    version: int
+    label: str = ""
+    attributes: dict[str, Json]
+    when: Expression | None = None
+    reads: tuple[str, ...] = ()
+    makes: dict[str, str] = {}
+    columns: dict[str, str] = Field(description="schema of the rows after this step")
+    breaker: bool = False
+    fingerprint: Fingerprint
+    origin: Origin
+
+
+class From(PlanModel):
+    """Where a pipeline's rows start: a source or another pipeline's kept rows."""
+
+    rows: str
+    kind: Literal["source", "pipeline"]
+    where: Expression | None = None
+    columns: tuple[str, ...] = ()
+    limit: int | None = None
+    repeat: int = Field(default=1, description="how often a row may be started: replicas 0..repeat-1")
+    origin: Origin
+
+
+class Pipeline(PlanModel):
+    name: str
+    start: From
+    steps: tuple[Step, ...]
+    columns: dict[str, str] = Field(description="schema of the rows that leave it")
+    seed: int = 0
+    origin: Origin
+
+
+class Cap(PlanModel):
+    """At most `max` rows for each value of column `by`."""
+
+    by: str
+    max: int
+
+
+class CountQuota(PlanModel):
+    """Exactly `count` rows."""
+
+    kind: Literal["count"] = "count"
+    count: int
+
+
+class AllQuota(PlanModel):
+    """Every row there is."""
+
+    kind: Literal["all"] = "all"
+
+
+class ShareQuota(PlanModel):
+    """`share` (0..1] of the mixture's total."""
+
+    kind: Literal["share"] = "share"
+    share: float
+
+
+class MaxQuota(PlanModel):
+    """What there is, at most `count`."""
+
+    kind: Literal["max"] = "max"
+    count: int
+
+
+class WeightQuota(PlanModel):
+    """A part of what is left of the total, in proportion to `weight`."""
+
+    kind: Literal["weight"] = "weight"
+    weight: float
+
+
+class TakeQuota(PlanModel):
+    """`take(50k, balance = language, repeat = 2, cap = { by = user, max = 1 })`.
+
+    `balance`: equal numbers for each value of a column. `repeat`: a row may appear this many times.
+    """
+
+    kind: Literal["take"] = "take"
+    count: int
+    balance: str | None = None
+    repeat: int = 1
+    cap: Cap | None = None
+
+
+class RateQuota(PlanModel):
+    """Example-proportional mixing: a part of what is left in proportion to min(rows, cap) (Raffel et al. 2020, 3.5.2)."""
+
+    kind: Literal["rate"] = "rate"
+    cap: int
+
+
+Quota = Annotated[
+    CountQuota | AllQuota | ShareQuota | MaxQuota | WeightQuota | TakeQuota | RateQuota, Field(discriminator="kind")
+]
+
+
+class Component(PlanModel):
+    """One line of a mixture: a quota over a source, a pipeline or another mixture."""
+
+    rows: str
+    kind: Literal["source", "pipeline", "mixture"]
+    group: str = ""
+    quota: Quota
+    origin: Origin
+
+
+class Budget(PlanModel):
+    """What a run may spend; None is no limit. `cost` in dollars, `seconds` of wall time."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    cost: float | None = None
+
+
+class Mixture(PlanModel):
+    """Quotas, then steps over the whole mixture (dedup, decontaminate). `total` is needed by shares and weights alone."""
+
+    name: str
+    seed: int
+    components: tuple[Component, ...]
+    steps: tuple[Step, ...] = ()
+    total: int | None = None
+    shortfall: Literal["error", "warn", "fill"] = "error"
+    fill: str = Field(default="", description="component that fills a shortfall")
+    budget: Budget = Budget()
+    variant_of: str = ""
+    columns: dict[str, str]
+    origin: Origin
+
+
+class Train(PlanModel):
+    name: str
+    mixture: str
+    attributes: dict[str, Json]
+    fingerprint: Fingerprint
+    origin: Origin
+
+
+class Export(PlanModel):
+    name: str
+    mixture: str
+    format: str
+    attributes: dict[str, Json]
+    origin: Origin
+
+
+class Estimate(PlanModel):
+    """Expected work of one step or component; None where it cannot be known before a run."""
+
+    node: str = Field(description="`pipeline.step`")
+    rows_in: int | None
+    rows_out: int | None
+    requests: int | None
+    prompt_tokens: int | None
+    output_tokens: int | None
+
+
+class SpecFile(PlanModel):
+    name: str
+    sha256: str
+    text: str = Field(description="the text that was compiled: a run keeps its spec")
+
+
+class Plan(PlanModel):
+    format_version: str = FORMAT_VERSION
+    mixwright_version: str
+    edition: int
+    spec: str = Field(description="the file given to the compiler, as given")
+    root: str = Field(description="absolute project root: relative paths in attributes start at the spec's directory")
+    directory: str = Field(description="absolute directory of the spec")
+    files: tuple[SpecFile, ...]
+    params: dict[str, Json] = {}
+    models: dict[str, ModelSpec] = {}
+    sources: dict[str, SourceSpec] = {}
+    templates: dict[str, TemplateSpec] = {}
+    pipelines: dict[str, Pipeline] = {}
+    mixtures: dict[str, Mixture] = {}
+    trains: dict[str, Train] = {}
+    exports: dict[str, Export] = {}
+    policies: dict[str, dict[str, Json]] = {}
+    estimates: tuple[Estimate, ...] = ()
+    extras: tuple[str, ...] = Field(default=(), description="pip extras that this plan needs")
+
+    def pipelines_in_order(self) -> list[Pipeline]:
+        """Pipelines so that each comes after the one it reads from."""
+        ordered: list[Pipeline] = []
+        done: set[str] = set()
+
+        def visit(name: str) -> None:
+            if name in done:
+                return
+            pipeline = self.pipelines[name]
+            if pipeline.start.kind == "pipeline":
+                visit(pipeline.start.rows)
+            done.add(name)
+            ordered.append(pipeline)
+
+        for name in self.pipelines:
+            visit(name)
+        return ordered
+
+
+def plan_from_json(text: str) -> Plan:
+    """Read a `plan.json`.
+
+    Raises:
+        ValueError: not a plan, or a plan of another major format version.
+    """
+    import json
+
+    document = json.loads(text)
+    version = document.get("format_version", "") if isinstance(document, dict) else ""
+    if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
+        raise ValueError(f"plan format {version or 'missing'}, this version reads {FORMAT_VERSION}")
+    return Plan.model_validate(document)

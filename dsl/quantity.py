@@ -1,0 +1,74 @@
+"""Typed quantities: `149_960`, `150k`, `4Ki`, `30%`, `10s`, `512MiB`, `5e-6`, `$25` to a value and a unit."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from enum import Enum
+
+
+class Unit(Enum):
+    """What a number counts. Values are normalised: shares to 1.0 = all, time to seconds, sizes to bytes."""
+
+    NUMBER = "number"  # no suffix: an int or a float, taken as whatever the attribute wants
+    COUNT = "count"  # k, M, G, Ki, Mi, Gi
+    SHARE = "share"  # %
+    DURATION = "duration"  # ms, s, m, h, d
+    BYTES = "bytes"  # B, KB, MB, GB, TB, KiB, MiB, GiB, TiB
+    MONEY = "money"  # $
+
+
+SUFFIXES: dict[str, tuple[Unit, Decimal]] = {
+    "%": (Unit.SHARE, Decimal("0.01")),
+    "k": (Unit.COUNT, Decimal(1000)),
+    "M": (Unit.COUNT, Decimal(1000) ** 2),
+    "G": (Unit.COUNT, Decimal(1000) ** 3),
+    "Ki": (Unit.COUNT, Decimal(1024)),
+    "Mi": (Unit.COUNT, Decimal(1024) ** 2),
+    "Gi": (Unit.COUNT, Decimal(1024) ** 3),
+    "ms": (Unit.DURATION, Decimal("0.001")),
+    "s": (Unit.DURATION, Decimal(1)),
+    "m": (Unit.DURATION, Decimal(60)),
+    "h": (Unit.DURATION, Decimal(3600)),
+    "d": (Unit.DURATION, Decimal(86400)),
+    "B": (Unit.BYTES, Decimal(1)),
+    "KB": (Unit.BYTES, Decimal(1000)),
+    "MB": (Unit.BYTES, Decimal(1000) ** 2),
+    "GB": (Unit.BYTES, Decimal(1000) ** 3),
+    "TB": (Unit.BYTES, Decimal(1000) ** 4),
+    "KiB": (Unit.BYTES, Decimal(1024)),
+    "MiB": (Unit.BYTES, Decimal(1024) ** 2),
+    "GiB": (Unit.BYTES, Decimal(1024) ** 3),
+    "TiB": (Unit.BYTES, Decimal(1024) ** 4),
+}
+
+_QUANTITY = re.compile(r"(\$?)(\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)(%|[A-Za-z]+)?\Z")
+
+
+def parse_quantity(text: str) -> tuple[int | float, Unit]:
+    """Value and unit of a quantity as written.
+
+    The value is an int when the text has no point and no exponent and the scaled value is whole.
+
+    Raises:
+        ValueError: the unit is unknown (the message is the unit), or the text is no quantity.
+    """
+    match = _QUANTITY.match(text)
+    if match is None:
+        raise ValueError(text)
+    dollar, digits, suffix = match.groups()
+    number = Decimal(digits.replace("_", ""))
+    if dollar:
+        if suffix:
+            raise ValueError(suffix)
+        return float(number), Unit.MONEY
+    if not suffix:
+        is_whole = "." not in digits and "e" not in digits.lower()
+        return (int(number) if is_whole else float(number)), Unit.NUMBER
+    if suffix not in SUFFIXES:
+        raise ValueError(suffix)
+    unit, factor = SUFFIXES[suffix]
+    scaled = number * factor
+    if unit in (Unit.COUNT, Unit.BYTES) and scaled == scaled.to_integral_value():
+        return int(scaled), unit
+    return float(scaled), unit

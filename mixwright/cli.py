@@ -1,0 +1,83 @@
+"""The `mixwright` command: finds the command's module and hands over. Start-up imports argparse alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from types import ModuleType
+
+from mixwright import __version__
+
+COMMANDS: dict[str, str] = {
+    "check": "find mistakes in specs before anything runs",
+    "fmt": "format specs",
+    "lock": "pin every source and model that a spec reads",
+    "plan": "show what a run would do and cost; write plan.json",
+    "run": "execute a spec or a plan",
+    "status": "show a run, also while it is going on",
+    "explain": "walk a row back to where it came from, or explain a diagnostic code",
+    "export": "write a mixture's files again",
+    "train": "pack a mixture and train on it",
+    "verify-store": "read the whole store and check that it is complete",
+}
+"""Command -> one line of help. The module is `mixwright/commands/<name>.py` (dashes become underscores) and has
+`configure(parser)`, which adds arguments, and `run(arguments) -> int`, which returns the exit status."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 findings or failed rows, 2 misuse or machine failure."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0
+    if argv[0] in ("-V", "--version"):
+        print(f"mixwright {__version__}")
+        return 0
+    name = argv[0]
+    if name not in COMMANDS:
+        print(_unknown(name), file=sys.stderr)
+        return 2
+    module = _module(name)
+    parser = argparse.ArgumentParser(prog=f"mixwright {name}", description=module.__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.configure(parser)
+    arguments = parser.parse_args(argv[1:])
+    try:
+        return int(module.run(arguments))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        exit_code = getattr(error, "exit_code", None)
+        if exit_code is None:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return int(exit_code)
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"mixwright.commands.{name.replace('-', '_')}")
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "usage: mixwright COMMAND [ARGUMENTS]\n\n" + "\n".join(lines) + (
+        "\n\n'mixwright COMMAND --help' tells more; 'mixwright --version' prints the version."
+    )
+
+
+def _unknown(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else "; 'mixwright help' lists them"
+    return f"error: no command '{name}'{hint}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From a plan to rows, a mixture and a trained model."""

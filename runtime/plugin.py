@@ -1,0 +1,180 @@
+"""Declarations of everything the catalog offers, and the errors a run can end with.
+
+A plugin is one function or class with a decorator that states its catalog entry; its docstring is its manual
+page. Importing a plugin module imports nothing heavy: packages of an extra are imported inside the function
+that uses them, through `require`.
+
+Errors of the machine:
+
+    RunError                 the run cannot go on; says what was kept and what to type next   (exit 2)
+    ├── MissingExtra         a package is not installed; names the install command
+    ├── StoreLocked          another run holds the store; carries its pid                     (exit 75)
+    ├── StoreBroken          the store cannot be read or written; nothing was deleted
+    ├── SourceChanged        a source is not what the lock pinned
+    └── EngineUnavailable    the engine cannot answer at all: breaker open, wrong model, no access
+    RowError                 one row cannot be processed: it is quarantined with the reason
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar
+
+from compiler.catalog import AttributeClass, AttributeSchema, Catalog, Entry, LabelKind
+
+T = TypeVar("T")
+
+REQUIRED: Any = object()
+"""Default of an attribute that must be written."""
+
+
+class RunError(Exception):
+    """The run cannot go on. The message says what was kept and how to go on."""
+
+    exit_code = 2
+
+
+class MissingExtra(RunError):
+    """A package of an extra is not installed."""
+
+
+class StoreLocked(RunError):
+    """Another process holds the store."""
+
+    exit_code = 75
+
+
+class StoreBroken(RunError):
+    """The store cannot be read or written."""
+
+
+class SourceChanged(RunError):
+    """A source's bytes differ from what the lock file pins."""
+
+
+class EngineUnavailable(RunError):
+    """The engine does not answer; what was answered is kept."""
+
+
+class RowError(Exception):
+    """One row cannot be processed; it is quarantined with this reason."""
+
+
+def attribute(
+    name: str,
+    type: str,
+    doc: str,
+    *,
+    default: Any = None,
+    cls: AttributeClass = "row",
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> AttributeSchema:
+    """An attribute of a declaration; `default=REQUIRED` makes it mandatory."""
+    required = default is REQUIRED
+    return AttributeSchema(name, type, doc, required, None if required else default, cls, minimum, maximum)
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A catalog entry with what implements it."""
+
+    entry: Entry
+    implementation: Any
+
+
+_plugins: dict[str, Plugin] = {}
+
+PLUGIN_PACKAGES = (
+    "runtime.engines", "runtime.sources", "runtime.steps", "runtime.verifiers", "runtime.exporters",
+    "runtime.training.declaration",
+)
+
+
+def declare(
+    family: str,
+    name: str,
+    *,
+    version: int = 1,
+    label: LabelKind = "none",
+    attributes: tuple[AttributeSchema, ...] = (),
+    reads: tuple[str, ...] = (),
+    makes: Mapping[str, str] | None = None,
+    extra: str = "",
+    modules: tuple[str, ...] = (),
+    breaker: bool = False,
+) -> Callable[[T], T]:
+    """Declare what the decorated function or class implements, under `family.name`."""
+
+    def register(implementation: T) -> T:
+        doc = (implementation.__doc__ or "").strip()
+        entry = Entry(
+            family, name, doc, version, label, attributes, reads, dict(makes or {}), extra, modules, breaker
+        )
+        if entry.key in _plugins:
+            raise ValueError(f"{entry.key} is declared twice")
+        _plugins[entry.key] = Plugin(entry, implementation)
+        return implementation
+
+    return register
+
+
+def plugins() -> Mapping[str, Plugin]:
+    """Every built-in plugin by catalog key. Imports the plugin modules, none of their heavy packages."""
+    import pkgutil
+
+    for package_name in PLUGIN_PACKAGES:
+        package = importlib.import_module(package_name)
+        for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
+            importlib.import_module(f"{package_name}.{module.name}")
+    return dict(_plugins)
+
+
+def implementation(key: str) -> Any:
+    """What implements a catalog key such as `verify.math`; imports only that plugin's module where it can.
+
+    Raises:
+        RunError: this version has no such operation.
+    """
+    if key not in _plugins:
+        family, _, name = key.partition(".")
+        for module in _candidate_modules(family, name):
+            try:
+                importlib.import_module(module)
+            except ModuleNotFoundError as missing:
+                if missing.name != module:
+                    raise
+    if key not in _plugins:
+        plugins()
+    if key not in _plugins:
+        raise RunError(f"this version of mixwright has no operation '{key}'")
+    return _plugins[key].implementation
+
+
+def _candidate_modules(family: str, name: str) -> tuple[str, ...]:
+    package = {
+        "model": "runtime.engines", "source": "runtime.sources", "verify": "runtime.verifiers",
+        "export": "runtime.exporters",
+    }.get(family, "runtime.steps")
+    return (f"{package}.{name}", f"{package}.{family}_{name}", f"{package}.{family}")
+
+
+def declared_catalog() -> Catalog:
+    """The catalog of everything declared, sorted by key: what `catalog.json` must equal."""
+    found = plugins()
+    return Catalog({key: found[key].entry for key in sorted(found)})
+
+
+def require(module: str, extra: str, what: str) -> ModuleType:
+    """Import a package of an extra.
+
+    Raises:
+        MissingExtra: it is not installed; the message is `engine 'vllm' needs: pip install 'mixwright[vllm]'`.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(f"{what} needs: pip install 'mixwright[{extra}]' ({error})") from error

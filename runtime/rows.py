@@ -1,0 +1,95 @@
+"""Rows on their way through a pipeline, and how they are named.
+
+A row's identity is its lineage, never its position in a file or a batch: the source row's content and its
+occurrence number, the replica, and the candidate index at each sampling step. Seeds and selection order
+are derived from it, so neither batching nor the number of workers can change a dataset.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+
+def digest(domain: str, *parts: bytes | str | int) -> bytes:
+    """16 bytes of BLAKE2b over length-prefixed parts in a versioned domain such as `mixwright.row.v1`."""
+    h = blake2b(digest_size=16, person=b"mixwright")
+    for part in (domain, *parts):
+        raw = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
+        h.update(len(raw).to_bytes(8, "little"))
+        h.update(raw)
+    return h.digest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON text that equal values share: sorted keys, no spaces, no escapes of non-ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def source_row_id(columns: Mapping[str, Any], occurrence: int) -> bytes:
+    """Identity of a source row: its content, and which of its equals it is (0 for the first)."""
+    return digest("mixwright.source.v1", canonical_json(columns), occurrence)
+
+
+def replica_id(row_id: bytes, replica: int) -> bytes:
+    """Identity of a row that is started again; replica 0 keeps the row's own identity."""
+    return row_id if replica == 0 else digest("mixwright.replica.v1", row_id, replica)
+
+
+def candidate_id(row_id: bytes, step_id: str, candidate: int) -> bytes:
+    """Identity of one of several candidates that a step makes of a row."""
+    return digest("mixwright.candidate.v1", row_id, step_id, candidate)
+
+
+def order_key(seed: int, row_id: bytes) -> int:
+    """Rank of a row under a seed, 0..2^63-1: rows are started, and selected, in ascending order of it."""
+    return int.from_bytes(digest("mixwright.order.v1", seed, row_id)[:8], "little") >> 1
+
+
+@dataclass
+class Row:
+    """One row between two steps. `columns` is replaced, never mutated in place, when a row forks.
+
+    `calls` are the keys of the model calls it took so far, `scores` its verifiers' measurements by step id.
+    """
+
+    row_id: bytes
+    columns: dict[str, Any]
+    origin_id: bytes
+    """Identity of the source row it started from."""
+    position: int
+    """Order in which its source row was started: 0, 1, 2 ..."""
+    replica: int = 0
+    candidate: int = 0
+    parents: tuple[bytes, ...] = ()
+    calls: tuple[bytes, ...] = ()
+    scores: dict[str, Any] = field(default_factory=dict)
+
+    def with_columns(self, **new: Any) -> Row:
+        """The same row with more or other columns."""
+        return Row(
+            self.row_id, {**self.columns, **new}, self.origin_id, self.position, self.replica, self.candidate,
+            self.parents, self.calls, self.scores,
+        )
+
+    def fork(self, step_id: str, candidate: int) -> Row:
+        """Candidate number `candidate` of this row at a sampling step."""
+        return Row(
+            candidate_id(self.row_id, step_id, candidate), dict(self.columns), self.origin_id, self.position,
+            self.replica, candidate, (self.row_id,), self.calls, dict(self.scores),
+        )
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that did not survive `step`. `reason` is a short stable word (`filter`, `math: wrong`, `duplicate`),
+    `detail` the evidence; `quarantined` tells a fault of the machine or the model from a verdict."""
+
+    row: Row
+    step: str
+    reason: str
+    detail: Any = None
+    quarantined: bool = False
