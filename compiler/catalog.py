@@ -99,7 +99,10 @@ class Catalog:
     def to_json(self) -> str:
         """Canonical text of `catalog.json`: sorted, one entry after another, ends with a newline."""
         rows = [_entry_to_json(self.entries[key]) for key in sorted(self.entries)]
-        return json.dumps({"format_version": FORMAT_VERSION, "entries": rows}, indent=1, ensure_ascii=False) + "\n"
+        return (
+            json.dumps({"format_version": FORMAT_VERSION, "entries": rows}, indent=1, ensure_ascii=False)
+            + "\n"
+        )
 
 
 def _entry_to_json(entry: Entry) -> dict[str, Any]:
@@ -131,7 +134,12 @@ def catalog_from_json(text: str) -> Catalog:
     for raw in document["entries"]:
         attributes = tuple(AttributeSchema(**a) for a in raw["attributes"])
         entry = Entry(
-            **{**raw, "attributes": attributes, "reads": tuple(raw["reads"]), "modules": tuple(raw["modules"])}
+            **{
+                **raw,
+                "attributes": attributes,
+                "reads": tuple(raw["reads"]),
+                "modules": tuple(raw["modules"]),
+            }
         )
         entries[entry.key] = entry
     return Catalog(entries)

@@ -57,7 +57,9 @@ class ModelSpec(PlanModel):
     name: str
     engine: str
     attributes: dict[str, Json]
-    identity: str = Field(description="hash of what decides the text: weights, revision, tokenizer, chat template")
+    identity: str = Field(
+        description="hash of what decides the text: weights, revision, tokenizer, chat template"
+    )
     origin: Origin
 
 
@@ -105,7 +107,9 @@ class Step(PlanModel):
     row expressions as `Expression` dumps, calls as {"call": name, "args": [...], "keywords": {...}}.
     """
 
-    id: str = Field(description="unique in its pipeline; `id = name` in the spec, else made from kind and label")
+    id: str = Field(
+        description="unique in its pipeline; `id = name` in the spec, else made from kind and label"
+    )
     operation: str
     version: int
     label: str = ""
@@ -202,7 +206,8 @@ class RateQuota(PlanModel):
 
 
 Quota = Annotated[
-    CountQuota | AllQuota | ShareQuota | MaxQuota | WeightQuota | TakeQuota | RateQuota, Field(discriminator="kind")
+    CountQuota | AllQuota | ShareQuota | MaxQuota | WeightQuota | TakeQuota | RateQuota,
+    Field(discriminator="kind"),
 ]
 
 
@@ -279,7 +284,9 @@ class Plan(PlanModel):
     mixwright_version: str
     edition: int
     spec: str = Field(description="the file given to the compiler, as given")
-    root: str = Field(description="absolute project root: relative paths in attributes start at the spec's directory")
+    root: str = Field(
+        description="absolute project root: relative paths in attributes start at the spec's directory"
+    )
     directory: str = Field(description="absolute directory of the spec")
     files: tuple[SpecFile, ...]
     params: dict[str, Json] = {}

@@ -68,13 +68,31 @@ class Diagnostic:
         return self.severity is Severity.ERROR
 
 
-def error(code: str, message: str, span: Span, label: str = "", *, hint: str = "", fix: Fix | None = None,
-          secondary: tuple[Label, ...] = (), notes: tuple[str, ...] = ()) -> Diagnostic:
+def error(
+    code: str,
+    message: str,
+    span: Span,
+    label: str = "",
+    *,
+    hint: str = "",
+    fix: Fix | None = None,
+    secondary: tuple[Label, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Diagnostic:
     """An error with its primary label."""
     return Diagnostic(code, Severity.ERROR, message, Label(span, label), secondary, notes, hint, fix)
 
 
-def warning(code: str, message: str, span: Span, label: str = "", *, hint: str = "", fix: Fix | None = None,
-            secondary: tuple[Label, ...] = (), notes: tuple[str, ...] = ()) -> Diagnostic:
+def warning(
+    code: str,
+    message: str,
+    span: Span,
+    label: str = "",
+    *,
+    hint: str = "",
+    fix: Fix | None = None,
+    secondary: tuple[Label, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Diagnostic:
     """A warning with its primary label."""
     return Diagnostic(code, Severity.WARNING, message, Label(span, label), secondary, notes, hint, fix)

@@ -1,8 +1,8 @@
 """The syntax tree: frozen, with a span on every node, and nothing about meaning.
 
-    File       = Statement*
-    Statement  = Attribute (ref "=" expr) | Block (NAME label* { Statement* })
-    Expression = Quantity | Text | Heredoc | Bool | Null | Ref | Call | ListNode | ObjectNode | Unary | Binary
+File       = Statement*
+Statement  = Attribute (ref "=" expr) | Block (NAME label* { Statement* })
+Expression = Quantity | Text | Heredoc | Bool | Null | Ref | Call | ListNode | ObjectNode | Unary | Binary
 """
 
 from __future__ import annotations

@@ -40,8 +40,11 @@ def main(argv: list[str] | None = None) -> int:
         print(_unknown(name), file=sys.stderr)
         return 2
     module = _module(name)
-    parser = argparse.ArgumentParser(prog=f"mixwright {name}", description=module.__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog=f"mixwright {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     module.configure(parser)
     arguments = parser.parse_args(argv[1:])
     try:
@@ -66,8 +69,10 @@ def _module(name: str) -> ModuleType:
 def _usage() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
-    return "usage: mixwright COMMAND [ARGUMENTS]\n\n" + "\n".join(lines) + (
-        "\n\n'mixwright COMMAND --help' tells more; 'mixwright --version' prints the version."
+    return (
+        "usage: mixwright COMMAND [ARGUMENTS]\n\n"
+        + "\n".join(lines)
+        + ("\n\n'mixwright COMMAND --help' tells more; 'mixwright --version' prints the version.")
     )
 
 

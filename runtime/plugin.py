@@ -89,7 +89,11 @@ class Plugin:
 _plugins: dict[str, Plugin] = {}
 
 PLUGIN_PACKAGES = (
-    "runtime.engines", "runtime.sources", "runtime.steps", "runtime.verifiers", "runtime.exporters",
+    "runtime.engines",
+    "runtime.sources",
+    "runtime.steps",
+    "runtime.verifiers",
+    "runtime.exporters",
     "runtime.training.declaration",
 )
 
@@ -156,7 +160,9 @@ def implementation(key: str) -> Any:
 
 def _candidate_modules(family: str, name: str) -> tuple[str, ...]:
     package = {
-        "model": "runtime.engines", "source": "runtime.sources", "verify": "runtime.verifiers",
+        "model": "runtime.engines",
+        "source": "runtime.sources",
+        "verify": "runtime.verifiers",
         "export": "runtime.exporters",
     }.get(family, "runtime.steps")
     return (f"{package}.{name}", f"{package}.{family}_{name}", f"{package}.{family}")

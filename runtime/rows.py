@@ -71,15 +71,29 @@ class Row:
     def with_columns(self, **new: Any) -> Row:
         """The same row with more or other columns."""
         return Row(
-            self.row_id, {**self.columns, **new}, self.origin_id, self.position, self.replica, self.candidate,
-            self.parents, self.calls, self.scores,
+            self.row_id,
+            {**self.columns, **new},
+            self.origin_id,
+            self.position,
+            self.replica,
+            self.candidate,
+            self.parents,
+            self.calls,
+            self.scores,
         )
 
     def fork(self, step_id: str, candidate: int) -> Row:
         """Candidate number `candidate` of this row at a sampling step."""
         return Row(
-            candidate_id(self.row_id, step_id, candidate), dict(self.columns), self.origin_id, self.position,
-            self.replica, candidate, (self.row_id,), self.calls, dict(self.scores),
+            candidate_id(self.row_id, step_id, candidate),
+            dict(self.columns),
+            self.origin_id,
+            self.position,
+            self.replica,
+            candidate,
+            (self.row_id,),
+            self.calls,
+            dict(self.scores),
         )
 
 

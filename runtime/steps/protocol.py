@@ -1,0 +1,96 @@
+"""What a step must offer the executor, and what it may use.
+
+Four shapes, told apart by the method they have:
+
+    apply(row)            -> Row | Dropped                   row by row, pure and fast: filter, derive, draw, chat
+    async expand(row)     -> list[Row | Dropped]             asks a model: generate. One item per candidate
+    async measure(row)    -> Measurement                     a verifier; `decide` turns measurements into verdicts
+    async measure_group(rows) -> list[Measurement]           a verifier that needs all candidates of a row
+    keep(rows)            -> list[Row | Dropped]             a breaker: rows arrive in start order, wave after
+                                                             wave; earlier decisions are never revised
+
+A step class is built as `StepClass(step: plan.Step, context: StepContext)`. Optional: `async prepare()` before the
+first row, `report() -> dict` at the end (shown in the run's report), `async close()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from compiler.plan import Expression, Plan, Step
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a verifier found. It is stored; thresholds are applied later, so moving one measures nothing again.
+
+    outcome: `measured`; `unmeasurable` when the text holds nothing to measure (no answer in it), which is not
+        the same as wrong; `error` and `timeout` are faults of the verifier and never count as failing.
+    score: a number whose scale the verifier's manual page states; None unless measured.
+    evidence: JSON that shows why: both parses of an answer, the failing part of a schema.
+    """
+
+    outcome: Literal["measured", "unmeasurable", "error", "timeout"]
+    score: float | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered prompt: messages in OpenAI form."""
+
+    messages: tuple[Mapping[str, str], ...]
+
+
+class Calls(Protocol):
+    """Asks models, through the cache, the retry table and the circuit breaker (runtime/calls.py)."""
+
+    async def ask(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        sampling: Mapping[str, Any],
+        *,
+        replica: int,
+        sample: int,
+        attempt: int,
+        node: str,
+    ) -> CallResult: ...
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """A call's end. `answer` is None when every attempt failed; then `reason` says why (`timeout`, `empty`, ...)."""
+
+    key: bytes
+    text: str
+    reasoning: str
+    ok: bool
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step may use. Nothing here is a global: tests pass their own."""
+
+    plan: Plan
+    directory: Path
+    """Directory of the spec: relative paths start here."""
+    seed: int
+    """Of the pipeline; random choices derive from it and the row's identity."""
+    expression: Callable[[Expression | Mapping[str, Any]], Callable[[Mapping[str, Any]], Any]]
+    """Compiles a plan expression to a function of a row's columns."""
+    template: Callable[[str], Callable[[Mapping[str, Any]], Rendered]]
+    """Compiles a template of the plan, by name, to a function of a row's columns."""
+    calls: Calls
+    workers: Callable[[], Any]
+    """The shared pool of killable CPU workers (runtime/workers.py)."""
+    rows_of: Callable[[str], Any]
+    """Rows of a source or finished pipeline by name, for few-shot draws and evaluation sets: iterable of dicts."""
+
+
+StepFactory = Callable[[Step, StepContext], Any]
