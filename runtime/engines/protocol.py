@@ -51,7 +51,8 @@ class Fault(Enum):
 
     RATE_LIMITED = "rate_limited"  # 429: wait, fewer at once; costs no attempt
     SERVER = "server"  # 5xx
-    CONNECTION = "connection"  # refused, reset, cut off
+    CONNECTION = "connection"  # reset, cut off: perhaps this row's doing
+    UNREACHABLE = "unreachable"  # refused, no route, no such host: no row gets through; costs no attempt
     TIMEOUT = "timeout"
     MALFORMED = "malformed"  # 200 whose body is not what the protocol says
     BAD_REQUEST = "bad_request"  # 400, too long: this row never works, do not retry

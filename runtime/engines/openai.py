@@ -1,0 +1,361 @@
+"""Any OpenAI-compatible endpoint over HTTP: one pool, bytes in, bytes out, nothing retried here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from compiler.plan import ModelSpec
+from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
+from runtime.plugin import REQUIRED, EngineUnavailable, MissingExtra, attribute, declare, require
+
+if TYPE_CHECKING:
+    import aiohttp
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""A longer body is not read to its end. The longest honest answer (128k tokens with log probabilities off) is ~1 MB."""
+
+_GOOD_FINISH = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn"})
+_DENIED_STATUS = frozenset({401, 402, 403, 404, 405, 407})
+
+
+@declare(
+    "model",
+    "openai",
+    extra="openai",
+    modules=("aiohttp",),
+    attributes=(
+        attribute(
+            "base_url",
+            "text",
+            "Address of the API, with its version: `http://localhost:8000/v1`. Not part of the model's identity: "
+            "moving a server reuses every answer.",
+            default=REQUIRED,
+            cls="run",
+        ),
+        attribute("model", "text", "Model name as the endpoint lists it.", default=REQUIRED),
+        attribute("api_key", "secret", 'Bearer token: `env("NAME")`. Never written anywhere.', cls="run"),
+        attribute(
+            "revision", "text", "Revision of the weights, where you know it; a new one asks everything again."
+        ),
+        attribute("context", "count", "Tokens that prompt and answer share.", default=8192, minimum=1),
+        attribute("max_in_flight", "count", "Requests open at once.", default=64, cls="run", minimum=1),
+        attribute(
+            "timeout",
+            "duration",
+            "Total time for one request, from sending it to its last byte; a hanging or dripping answer ends here.",
+            default=600,
+            cls="run",
+        ),
+        attribute("price_in", "money", "Dollars per million prompt tokens, for budgets.", cls="meta"),
+        attribute("price_out", "money", "Dollars per million answer tokens, for budgets.", cls="meta"),
+        attribute("license", "text", "License of what the model writes.", cls="meta"),
+    ),
+)
+class OpenAIEngine:
+    """A model behind an OpenAI-compatible endpoint: a vLLM server, a cluster, a hosted API.
+
+    Requests go to `base_url/chat/completions` with the call's own seed; `schema` becomes
+    `response_format = json_schema`. At the first request the endpoint is asked which models it serves, where it
+    has `/models`: another model there, or a model name that changes while the run goes on, stops the run, because
+    the cache must not mix two models under one identity. `base_url`, `api_key`, `max_in_flight` and `timeout`
+    change no row, so moving a server reuses every answer.
+
+    Reasoning that the server reports apart (`reasoning`, `reasoning_content`) is kept apart. An answer cut off by
+    `max_tokens`, an empty one, a refusal and a filtered one are told apart and never used as good.
+
+    Server faults are retried with growing random waits; 429 and `Retry-After` are obeyed, slow the run down and
+    cost a row nothing; 400 quarantines the one row; 401, 403 and 404 stop the run. When most requests fail for
+    ten seconds the run stops and keeps what was answered; the next run asks for the rest.
+
+    ```mix
+    model teacher openai {
+      base_url = "http://localhost:8000/v1"
+      model = "Qwen/Qwen2.5-72B-Instruct"
+      api_key = env("TEACHER_KEY")
+      max_in_flight = 256
+    }
+    ```
+    """
+
+    def __init__(self, model: ModelSpec, environment: EngineEnvironment) -> None:
+        attributes = model.attributes
+        self.name = model.name
+        self.model = str(attributes["model"])
+        self.base_url = str(attributes["base_url"]).rstrip("/")
+        self.slots = int(attributes.get("max_in_flight") or 64)
+        self.timeout_s = float(attributes.get("timeout") or 600)
+        key = attributes.get("api_key")
+        self._secret = environment.secrets.get(key["env"], "") if isinstance(key, Mapping) else ""
+        self._session: aiohttp.ClientSession | None = None
+        self._served_as = ""
+        self._prefixes: dict[int, tuple[Mapping[str, Any], str]] = {}
+
+    async def start(self) -> None:
+        """Open the pool and check that the endpoint serves the model.
+
+        Raises:
+            MissingExtra: aiohttp is not installed.
+            EngineUnavailable: no connection, no access, or the endpoint lists other models.
+        """
+        if self._session is not None:
+            return
+        aiohttp = require("aiohttp", "openai", "engine 'openai'")
+        from urllib.request import getproxies, proxy_bypass
+
+        import yarl
+
+        url = yarl.URL(self.base_url)
+        if url.scheme not in ("http", "https") or not url.host:
+            raise EngineUnavailable(f"model '{self.name}': base_url '{self.base_url}' is not an http address")
+        self._aiohttp = aiohttp
+        self._url = yarl.URL(self.base_url + "/chat/completions")
+        # Looked up once: aiohttp's own trust_env would read the environment again for every request.
+        self._proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self._secret:
+            headers["Authorization"] = f"Bearer {self._secret}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self.slots, ttl_dns_cache=300),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=self.timeout_s, sock_connect=min(30.0, self.timeout_s)),
+            headers=headers,
+        )
+        try:
+            await self._check_model(yarl.URL(self.base_url + "/models"))
+        except BaseException:
+            await self.close()
+            raise
+
+    async def complete(self, request: Request) -> Answer:
+        """The answer to one request; one HTTP exchange, no retry.
+
+        Raises:
+            EngineFault: there is none; its `fault` says why.
+        """
+        assert self._session is not None, "start() comes first"
+        try:
+            async with self._session.post(
+                self._url, data=self._body(request), allow_redirects=False, proxy=self._proxy
+            ) as response:
+                body = await self._read(response)
+        except (OSError, TimeoutError, self._aiohttp.ClientError) as error:
+            raise self._fault(error) from error
+        if response.status != 200:
+            raise fault_of_status(response.status, body, response.headers)
+        return self._answer(body)
+
+    async def close(self) -> None:
+        """Close the pool; safe to call twice."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def _check_model(self, url: Any) -> None:
+        """Refuse an endpoint that lists models but not ours; one without a list is taken at its word."""
+        assert self._session is not None
+        try:
+            timeout = self._aiohttp.ClientTimeout(total=min(30.0, self.timeout_s))
+            async with self._session.get(url, timeout=timeout, proxy=self._proxy) as response:
+                body = await self._read(response)
+        except (OSError, TimeoutError, self._aiohttp.ClientError) as error:
+            fault = self._fault(error)
+            if fault.fault is not Fault.UNREACHABLE:
+                return  # it is up, but slow or busy: the requests themselves will tell
+            raise EngineUnavailable(
+                f"model '{self.name}': {fault}; start the server or correct base_url"
+            ) from error
+        if response.status in (401, 403):
+            raise EngineUnavailable(
+                f"model '{self.name}': {self.base_url} refuses access ({response.status}); check api_key"
+            )
+        if response.status != 200:
+            return
+        try:
+            listed = [str(entry["id"]) for entry in json.loads(body)["data"]]
+        except (ValueError, TypeError, KeyError):
+            return
+        if listed and self.model not in listed:
+            shown = ", ".join(f"'{name}'" for name in sorted(listed)[:5])
+            raise EngineUnavailable(
+                f"model '{self.name}': {self.base_url} does not serve '{self.model}'; it lists {shown}"
+            )
+
+    def _body(self, request: Request) -> bytes:
+        """The request as JSON bytes. All but seed and messages is the same for every row of a step."""
+        held = self._prefixes.get(id(request.sampling))
+        if held is None or held[0] is not request.sampling:
+            if len(self._prefixes) > 64:
+                self._prefixes.clear()
+            held = (request.sampling, _prefix(self.model, request.sampling))
+            self._prefixes[id(request.sampling)] = held
+        messages = json.dumps(request.messages, ensure_ascii=False, separators=(",", ":"))
+        text = f'{held[1]},"seed":{request.seed},"messages":{messages}}}'
+        # A lone surrogate cannot be sent as UTF-8; the escaped form can.
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            return f'{held[1]},"seed":{request.seed},"messages":{json.dumps(request.messages)}}}'.encode()
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body, if it is not longer than MAX_ANSWER_BYTES."""
+        length = response.content_length
+        if length is not None and length <= MAX_ANSWER_BYTES and not response.headers.get("Content-Encoding"):
+            return await response.read()
+        chunks: list[bytes] = []
+        total = 0
+        async for chunk in response.content.iter_any():
+            total += len(chunk)
+            if total > MAX_ANSWER_BYTES:
+                response.close()
+                raise EngineFault(
+                    Fault.MALFORMED, f"answer is longer than {MAX_ANSWER_BYTES >> 20} MiB and was cut off"
+                )
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _answer(self, body: bytes) -> Answer:
+        try:
+            document = json.loads(body)
+            choice = document["choices"][0]
+            message = choice["message"]
+            finish = choice.get("finish_reason")
+            text = message.get("content") or ""
+            reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
+            usage = document.get("usage") or {}
+            prompt_tokens = int(usage.get("prompt_tokens") or 0)
+            output_tokens = int(usage.get("completion_tokens") or 0)
+            served_as = str(document.get("model") or "")
+            if not isinstance(text, str) or not isinstance(reasoning, str):
+                raise TypeError("content is not text")
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            shown = body[:80].decode("utf-8", "replace")
+            raise EngineFault(Fault.MALFORMED, f"not a chat completion ({error}): {shown!r}") from error
+        self._check_served(served_as)
+        engine: dict[str, Any] = {"engine": "openai", "model": served_as}
+        if document.get("system_fingerprint"):
+            engine["system_fingerprint"] = document["system_fingerprint"]
+        refusal = message.get("refusal")
+        kind = finish_of(finish, text, refusal)
+        if kind is Finish.REFUSED and refusal and not text:
+            text = str(refusal)
+        elif kind is Finish.MALFORMED:
+            engine["finish_reason"] = finish
+        return Answer(text, kind, prompt_tokens, output_tokens, reasoning, engine)
+
+    def _check_served(self, served_as: str) -> None:
+        """Stop when another model starts to answer: its text would be stored under the first one's identity."""
+        if served_as and served_as != self._served_as:
+            if self._served_as:
+                raise EngineFault(
+                    Fault.DENIED,
+                    f"the endpoint answered as '{self._served_as}' and now answers as '{served_as}'",
+                )
+            self._served_as = served_as
+
+    def _fault(self, error: Exception) -> EngineFault:
+        if isinstance(error, TimeoutError):
+            return EngineFault(Fault.TIMEOUT, f"no complete answer within {self.timeout_s:g} s")
+        if isinstance(error, self._aiohttp.ClientConnectorError):
+            reason = getattr(error.os_error, "strerror", None) or str(error.os_error)
+            return EngineFault(Fault.UNREACHABLE, f"cannot reach {self.base_url}: {reason}")
+        if isinstance(error, self._aiohttp.ClientResponseError | self._aiohttp.InvalidURL):
+            return EngineFault(Fault.MALFORMED, f"not an HTTP answer: {type(error).__name__}")
+        return EngineFault(Fault.CONNECTION, f"connection lost: {type(error).__name__}")
+
+
+def _prefix(model: str, sampling: Mapping[str, Any]) -> str:
+    """The part of a request body that a step's sampling settles, an open JSON object."""
+    body: dict[str, Any] = {"model": model}
+    for name in ("temperature", "top_p", "max_tokens"):
+        if sampling.get(name) is not None:
+            body[name] = sampling[name]
+    if sampling.get("stop"):
+        body["stop"] = list(sampling["stop"])
+    if sampling.get("schema"):
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": sampling["schema"], "strict": True},
+        }
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))[:-1]
+
+
+def finish_of(finish_reason: Any, text: str, refusal: Any = None) -> Finish:
+    """How an answer ended. `length` wins over `empty`: reasoning that ate every token leaves no text."""
+    if finish_reason == "length":
+        return Finish.LENGTH
+    if refusal or finish_reason == "content_filter":
+        return Finish.REFUSED
+    if finish_reason not in _GOOD_FINISH:
+        return Finish.MALFORMED
+    return Finish.STOP if text.strip() else Finish.EMPTY
+
+
+def fault_of_status(status: int, body: bytes, headers: Mapping[str, str]) -> EngineFault:
+    """The fault that an HTTP status other than 200 means, with the server's own words (at most 300 characters).
+
+    503 with `Retry-After` is admission control (vLLM's queue limit) and treated as 429. 429 with
+    `insufficient_quota` never recovers and is an access problem.
+    """
+    text = _error_text(body)
+    message = f"HTTP {status}" + (f": {text}" if text else "")
+    wait_s = retry_after_s(headers.get("Retry-After"))
+    if status == 429 and "insufficient_quota" in text:
+        return EngineFault(Fault.DENIED, message)
+    if status == 429 or (status == 503 and wait_s is not None):
+        return EngineFault(Fault.RATE_LIMITED, message, wait_s)
+    if status in _DENIED_STATUS or 300 <= status < 400:
+        return EngineFault(Fault.DENIED, message)
+    if status in (408, 504):
+        return EngineFault(Fault.TIMEOUT, message)
+    if status >= 500 or status in (409, 425):
+        return EngineFault(Fault.SERVER, message, wait_s)
+    if 400 <= status < 500:
+        return EngineFault(Fault.BAD_REQUEST, message)
+    return EngineFault(Fault.MALFORMED, message)
+
+
+def _error_text(body: bytes) -> str:
+    raw = body[:4096].decode("utf-8", "replace")
+    try:
+        error = json.loads(raw)
+        error = error.get("error", error)
+        if isinstance(error, Mapping):
+            parts = [str(error[k]) for k in ("message", "code") if error.get(k) not in (None, "")]
+            raw = " ".join(parts) or raw
+        else:
+            raw = str(error)
+    except (ValueError, AttributeError):
+        pass
+    return " ".join(raw.split())[:300]
+
+
+def retry_after_s(value: str | None) -> float | None:
+    """Seconds that a `Retry-After` header asks for: a number, or a date (RFC 9110, 10.2.3); None if neither."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+        return seconds if 0 <= seconds < float("inf") else None
+    except ValueError:
+        pass
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+    "MAX_ANSWER_BYTES",
+    "MissingExtra",
+    "OpenAIEngine",
+    "fault_of_status",
+    "finish_of",
+    "retry_after_s",
+]
