@@ -18,6 +18,8 @@ Attribute types, a small closed language:
     call:NAME                      one of a closed set of calls; see `calls` in the catalog (parse, on_fail, quota)
     list[T] map[T]                 lists and `{ key = T }`; `map[new_column=expr:any]` names its keys' type
     json                           any literal value
+    block:FAMILY.NAME              a nested block `NAME { ... }` with the attributes of that catalog entry;
+                                   its value in the plan is an object with defaults filled in
 """
 
 from __future__ import annotations

@@ -1,0 +1,185 @@
+"""What `train NAME on MIXTURE { ... }` accepts: the catalog entries of training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runtime.plugin import REQUIRED, attribute, declare
+
+
+@declare(
+    "train",
+    "sft",
+    label="name",
+    extra="train",
+    modules=("torch", "transformers", "accelerate", "deepspeed"),
+    attributes=(
+        attribute("base", "path", "directory of the model to continue from"),
+        attribute("repo", "text", "Hugging Face repository to continue from, instead of `base`"),
+        attribute("revision", "text", "commit of that repository"),
+        attribute(
+            "architecture",
+            "json",
+            "a fresh Llama instead of a base: `{ hidden, layers, heads, kv_heads, ffn, tie }`",
+        ),
+        attribute("tokenizer", "path", "tokenizer directory of a fresh model"),
+        attribute("context", "count", "longest sequence, in tokens", default=2048, minimum=8),
+        attribute(
+            "packing",
+            "enum:best_fit|none",
+            "`best_fit` puts whole examples side by side in sequences of `context` tokens without letting"
+            " them see each other; `none` pads each example",
+            default="best_fit",
+        ),
+        attribute("zero", "count", "DeepSpeed ZeRO stage; 0 is plain PyTorch", default=3, maximum=3),
+        attribute(
+            "precision",
+            "enum:bf16|fp32",
+            "arithmetic of the model; optimizer state is fp32 in both",
+            default="bf16",
+        ),
+        attribute("recompute", "bool", "recompute activations instead of keeping them", default=True),
+        attribute("epochs", "float", "passes over the mixture", default=1.0, minimum=0.0),
+        attribute("steps", "count", "optimizer steps, instead of `epochs`", minimum=1),
+        attribute("learning_rate", "float", "peak learning rate", default=2e-5, minimum=0.0),
+        attribute(
+            "schedule",
+            "enum:linear|cosine|constant",
+            "decay to zero after the warm-up, or none",
+            default="linear",
+        ),
+        attribute(
+            "warmup", "share", "part of the steps that the rate rises from zero", default=0.03, maximum=1.0
+        ),
+        attribute(
+            "batch",
+            "count",
+            "examples per optimizer step; packed, the number of sequences that holds as many on average",
+            default=128,
+            minimum=1,
+        ),
+        attribute(
+            "micro_batch",
+            "count",
+            "sequences a rank takes at once; changes memory and speed, not the result",
+            default=8,
+            cls="run",
+            minimum=1,
+        ),
+        attribute("weight_decay", "float", "decoupled weight decay of matrices", default=0.0, minimum=0.0),
+        attribute("clip", "float", "largest norm of the gradient", default=1.0, minimum=0.0),
+        attribute("seed", "count", "of the order of examples and of fresh weights", default=0),
+        attribute(
+            "loss",
+            "enum:token",
+            "mean over all assistant tokens of a step, over all ranks and micro-batches",
+            default="token",
+        ),
+        attribute(
+            "overlong",
+            "enum:truncate|drop|split",
+            "an example of more than `context` tokens: cut its end, leave it out, or cut it in pieces",
+            default="truncate",
+        ),
+        attribute(
+            "output",
+            "path",
+            "directory of the trained model, its curve and its checkpoints",
+            default=REQUIRED,
+            cls="run",
+        ),
+        attribute(
+            "optimizer",
+            "enum:adamw|muon",
+            "`muon` turns the updates of hidden matrices orthogonal; needs `zero = 0` and one rank",
+            default="adamw",
+        ),
+        attribute(
+            "muon_learning_rate",
+            "float",
+            "peak rate of the hidden matrices under `muon`; the rest follows `learning_rate`",
+            default=0.015,
+            minimum=0.0,
+        ),
+        attribute("init_std", "float", "standard deviation of fresh weights", default=0.02, minimum=0.0),
+        attribute(
+            "save_as",
+            "enum:bf16|fp32",
+            "number format of the weights written at the end",
+            default="bf16",
+        ),
+        attribute(
+            "checkpoints",
+            "count",
+            "how often the state is saved on the way; a killed run continues from the last one",
+            default=10,
+            cls="run",
+        ),
+        attribute("cluster", "block:train_block.cluster", "the machines of the run", cls="run"),
+        attribute(
+            "ranks",
+            "count",
+            "processes of this machine; else `cluster`'s GPUs, else the GPUs there are, else 2",
+            cls="run",
+            minimum=1,
+        ),
+        attribute("evaluate", "block:train_block.evaluate", "answers measured before and after"),
+    ),
+)
+def sft(*arguments: Any, **keywords: Any) -> Any:
+    """Supervised fine-tuning on a mixture, with the loss on assistant tokens alone.
+
+    ```mix
+    train student on numbers {
+      base = "tiny/model"
+      context = 512
+      learning_rate = 1e-3
+      output = "out/student"
+      evaluate { on = held_out, prompt = solve, answer = answer }
+    }
+    ```
+
+    The mixture is tokenised with the chat template of the base's tokenizer and packed before any process starts,
+    each example exactly once per epoch, in an order that `seed` fixes. DeepSpeed ZeRO-3 with bf16 and
+    recomputed activations then runs under `torchrun`, on GPUs or, without any, on CPU processes. The loss is the
+    mean over all assistant tokens of a step, whatever the ranks, micro-batches and packing. A killed run
+    continues from its last checkpoint when it is started again. The output directory holds safetensors,
+    tokenizer and chat template for `transformers`, the curve (`curve.jsonl`: loss, rate, norm, tokens per second)
+    and `report.json`.
+
+    Examples in which no token would be trained are refused and counted, as are those over `context`.
+    """
+    from runtime.training.train import train_mixture
+
+    return train_mixture(*arguments, **keywords)
+
+
+@declare(
+    "train_block",
+    "cluster",
+    attributes=(
+        attribute("gpus", "count", "GPUs of each node, one rank each", cls="run", minimum=1),
+        attribute("gpu", "name", "kind of GPU, for the estimate: `h100_80gb`", cls="run"),
+        attribute("nodes", "count", "machines", default=1, cls="run", minimum=1),
+    ),
+)
+def cluster() -> None:
+    """The machines of a training run. With more than one node, `mixwright train` prints the command for each."""
+
+
+@declare(
+    "train_block",
+    "evaluate",
+    attributes=(
+        attribute("on", "ref:source", "problems that the mixture must not contain", default=REQUIRED),
+        attribute("prompt", "ref:template", "how a problem is put to the model", default=REQUIRED),
+        attribute("answer", "name", "column of `on` with the right answer", default=REQUIRED),
+        attribute("limit", "count", "problems asked, the first ones", default=200, minimum=1),
+        attribute("max_tokens", "count", "longest answer", default=256, minimum=1),
+    ),
+)
+def evaluate() -> None:
+    """Share of held-out problems that the model answers rightly, by greedy decoding, before and after training.
+
+    Answers are compared as `verify math` does. A problem without an answer in the reply counts as wrong.
+    """
