@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.plan import ModelSpec
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
-from runtime.plugin import REQUIRED, EngineUnavailable, MissingExtra, attribute, declare, require
+from runtime.plugin import REQUIRED, EngineUnavailable, attribute, declare, require
 
 if TYPE_CHECKING:
     import aiohttp
@@ -350,12 +350,3 @@ def retry_after_s(value: str | None) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-    "MAX_ANSWER_BYTES",
-    "MissingExtra",
-    "OpenAIEngine",
-    "fault_of_status",
-    "finish_of",
-    "retry_after_s",
-]
