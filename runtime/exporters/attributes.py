@@ -1,0 +1,15 @@
+"""Attributes that every export format has."""
+
+from __future__ import annotations
+
+from runtime.plugin import REQUIRED, attribute
+
+EXPORT_ATTRIBUTES = (
+    attribute(
+        "format", "enum:messages|parquet", "file format; chooses this page", default="messages", cls="set"
+    ),
+    attribute("path", "path", "directory to write, relative to the spec", default=REQUIRED, cls="run"),
+    attribute("card", "bool", "also write README.md, the dataset card", default=True, cls="meta"),
+    attribute("license", "text", "license of the dataset as a whole, an SPDX id in lower case", cls="meta"),
+    attribute("language", "list[text]", "ISO 639 codes of the languages in it, for the card", cls="meta"),
+)

@@ -1,0 +1,26 @@
+"""Export of a mixture as JSON lines of chats."""
+
+from __future__ import annotations
+
+from runtime.exporters.attributes import EXPORT_ATTRIBUTES
+from runtime.plugin import declare
+
+
+@declare("export", "messages", label="name", attributes=EXPORT_ATTRIBUTES)
+class MessagesExport:
+    """Write a mixture as JSON lines that Hugging Face `datasets` and most trainers load as they are.
+
+    Makes `<path>/data/train-00000-of-00001.jsonl`, one example a line in the mixture's order:
+    `{"messages": [{"role": "user", "content": "…"}, …], "id": "<hex>", "component": "…", "source": "…"}`;
+    `<path>/README.md`, a dataset card with the realised quotas, licenses, models, decontamination report and
+    how to reproduce it; and `<path>/manifest.json` with the row count and the sha256 of every file.
+
+    The directory is written beside its target and moved into place at once: a killed export leaves the old one
+    as it was. A directory that was not written by Mixwright is never replaced without `--force`.
+    Memory: one example at a time.
+
+        export hub of tulu3 { format = messages, path = "out/tulu3" }
+    """
+
+    format = "messages"
+    suffix = "jsonl"

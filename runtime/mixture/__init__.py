@@ -1,0 +1,29 @@
+"""Mixtures: how many rows of each component, which ones, and in what order.
+
+Three pure functions, called in this order, again after every wave of generation:
+
+    columns_needed(mixture)            which columns `balance` and `cap` look at, for each component
+    required_rows(mixture, candidates) what each component must still yield           (demand.py)
+    select(mixture, candidates)        the rows, in their final order, and the quotas  (selection.py)
+
+The arithmetic of quotas is in `allocation.py`: exact integers, no floats. `docs/language/quotas.md` explains it.
+"""
+
+from runtime.mixture.candidates import Candidates, columns_needed, start_positions
+from runtime.mixture.demand import Demand, mixtures_in_order, required_rows
+from runtime.mixture.rows import MixtureRow, mixture_row
+from runtime.mixture.selection import ComponentResult, Selection, select
+
+__all__ = [
+    "Candidates",
+    "ComponentResult",
+    "Demand",
+    "MixtureRow",
+    "Selection",
+    "columns_needed",
+    "mixture_row",
+    "mixtures_in_order",
+    "required_rows",
+    "select",
+    "start_positions",
+]
