@@ -1,0 +1,100 @@
+"""Write, or check, the committed documents that are derived from code: the catalog and the JSON Schemas.
+
+    python -m mixwright.catalog           write compiler/catalog.json and docs/schemas/*.schema.json
+    python -m mixwright.catalog --check   exit 1 and name what is stale
+
+`compiler/catalog.json` comes from the runtime's declarations (`runtime.plugin.declare`). The schemas describe
+the documents that cross a border: the plan (pydantic), the lock and the catalog (dataclasses).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from compiler.catalog import FORMAT_VERSION as CATALOG_FORMAT
+from compiler.catalog import Entry
+from runtime.plugin import declared_catalog
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def derived_files() -> dict[Path, str]:
+    """Path from the repository's root -> the text it must have."""
+    from compiler.lock import Lock
+    from compiler.plan import Plan
+
+    schemas = Path("docs/schemas")
+    return {
+        Path("compiler/catalog.json"): declared_catalog().to_json(),
+        schemas / "plan.schema.json": _text(Plan.model_json_schema(), "plan.json"),
+        schemas / "lock.schema.json": _text(_schema_of(Lock), "NAME.lock"),
+        schemas / "catalog.schema.json": _text(_catalog_schema(), "catalog.json"),
+    }
+
+
+def stale_files() -> list[Path]:
+    """Derived files whose committed text is another one, or missing."""
+    return [path for path, text in derived_files().items() if _committed(path) != text]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the derived files or check them; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m mixwright.catalog", description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is stale")
+    arguments = parser.parse_args(argv)
+    stale = stale_files()
+    if arguments.check:
+        for path in stale:
+            print(f"stale: {path}; run 'python -m mixwright.catalog'", file=sys.stderr)
+        return 1 if stale else 0
+    texts = derived_files()
+    for path in stale:
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(texts[path], encoding="utf-8")
+        print(f"wrote {path}")
+    return 0
+
+
+def _committed(path: Path) -> str | None:
+    try:
+        return (ROOT / path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def _schema_of(type_: Any) -> dict[str, Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(type_).json_schema()
+
+
+def _catalog_schema() -> dict[str, Any]:
+    entry = _schema_of(Entry)
+    definitions = entry.pop("$defs", {})
+    return {
+        "type": "object",
+        "properties": {
+            "format_version": {"const": CATALOG_FORMAT},
+            "entries": {"type": "array", "items": {"$ref": "#/$defs/Entry"}},
+        },
+        "required": ["format_version", "entries"],
+        "additionalProperties": False,
+        "$defs": {**definitions, "Entry": entry},
+    }
+
+
+def _text(schema: dict[str, Any], title: str) -> str:
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": f"Mixwright {title}",
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

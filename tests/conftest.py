@@ -1,0 +1,24 @@
+"""Options and surroundings that every test shares."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# Set before anything imports a numeric or hub library: tests run side by side on few cores, and never reach a hub.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update", action="store_true", help="rewrite golden files with what the code produces now"
+    )
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    """True when golden files are to be rewritten; their diff is then reviewed like code."""
+    return bool(request.config.getoption("--update"))
