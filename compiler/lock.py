@@ -1,0 +1,174 @@
+"""The lock file: what every source and model was when `mixwright lock` read it.
+
+`NAME.lock` stands beside `NAME.mix` and is committed with it. It pins the bytes (digests), the schemas, and what
+a branch name or a missing revision meant, so that `check` is offline and fully typed and `run` notices a changed
+file. JSON, sorted by name, one key a line, so that a diff in git reads like a list of what changed.
+
+Column names and types are those of the *file*, before the source's `columns` mapping: editing a mapping makes no
+lock stale. `definition` is the hash of how the file is read (`source_definition`); a lock whose definition is
+another one is stale.
+
+Imports neither pydantic nor duckdb: `check` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compiler.attributes import by_class, resolved, schema_of
+from compiler.catalog import Entry
+from compiler.fingerprint import SOURCE_DOMAIN, content_hash
+
+FORMAT_VERSION = "1.0"
+
+NOT_HOW_A_FILE_IS_READ = ("columns", "where")
+"""Row-class attributes of a source that are applied after its file is read."""
+
+
+@dataclass(frozen=True)
+class SourceLock:
+    """One source as it was read.
+
+    digest: `sha256:...` of the bytes read, or of the rows of a SQL source.
+    rows: rows of the file, before `where` and `limit`.
+    columns: column name in the file -> type, in the file's order.
+    characters: mean length of each text column in code points, for token estimates.
+    revision: commit of a hub data set, else empty.
+    """
+
+    digest: str
+    rows: int
+    columns: Mapping[str, str]
+    definition: str
+    characters: Mapping[str, float] = field(default_factory=dict)
+    revision: str = ""
+    license: str = ""
+
+
+@dataclass(frozen=True)
+class ModelLock:
+    """One model as it was found: `digest` (`sha256:...`) and size of config, tokenizer and weights where they are on
+    this machine, and the commit that its revision named."""
+
+    identity: str
+    digest: str = ""
+    size_bytes: int = 0
+    revision: str = ""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A whole lock file, by qualified name of source and model."""
+
+    sources: Mapping[str, SourceLock] = field(default_factory=dict)
+    models: Mapping[str, ModelLock] = field(default_factory=dict)
+    format_version: str = FORMAT_VERSION
+
+
+class LockUnreadable(ValueError):
+    """The lock file is no lock, or of another major version; the message says which and what to do."""
+
+
+def lock_path(spec: Path) -> Path:
+    """`NAME.lock` beside `NAME.mix`."""
+    return spec.with_suffix(".lock")
+
+
+def read_lock(path: Path) -> Lock:
+    """The lock file; an empty lock when there is none.
+
+    Raises:
+        LockUnreadable: it is damaged, or made by a version that this one cannot read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Lock()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockUnreadable(f"{path.name} cannot be read: {error}") from error
+    try:
+        document = json.loads(text)
+        version = str(document["format_version"])
+    except (ValueError, KeyError, TypeError):
+        raise LockUnreadable(f"{path.name} is damaged; 'mixwright lock' writes it anew") from None
+    if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
+        raise LockUnreadable(f"{path.name} has format {version}, this version reads {FORMAT_VERSION}")
+    try:
+        return Lock(
+            sources={name: _known(SourceLock, raw) for name, raw in document["sources"].items()},
+            models={name: _known(ModelLock, raw) for name, raw in document["models"].items()},
+            format_version=version,
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise LockUnreadable(f"{path.name} is damaged; 'mixwright lock' writes it anew") from None
+
+
+def _known(record: Any, raw: Mapping[str, Any]) -> Any:
+    """A record of the fields this version knows: a newer minor version may have more."""
+    return record(**{name: value for name, value in raw.items() if name in record.__dataclass_fields__})
+
+
+def lock_text(lock: Lock) -> str:
+    """Canonical text of a lock file: names sorted, fields in order, one key a line, ends with a newline."""
+    document = {
+        "format_version": FORMAT_VERSION,
+        "sources": {name: _written(lock.sources[name]) for name in sorted(lock.sources)},
+        "models": {name: _written(lock.models[name]) for name in sorted(lock.models)},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _written(record: SourceLock | ModelLock) -> dict[str, Any]:
+    return {
+        name: value for name, value in asdict(record).items() if value not in ("", {}) or name == "columns"
+    }
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Replace the lock file at once: a reader sees the old one or the new one, never half of one.
+
+    Raises:
+        OSError: it cannot be written; the old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(lock_text(lock))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def source_definition(entry: Entry, attributes: Mapping[str, Any]) -> str:
+    """Hash of how a source's file is found and read: kind, row-class attributes, revision; without `columns`,
+    `where` and `limit`.
+
+    A path enters as written when it is relative, and by its last part when it is absolute (it then came from `-p`
+    and differs between machines); the digest tells whether the file is the same.
+    """
+    values = resolved(entry, attributes, without=NOT_HOW_A_FILE_IS_READ)
+    row = {name: _portable(entry, name, value) for name, value in by_class(entry, values)["row"].items()}
+    return content_hash(SOURCE_DOMAIN, {"kind": entry.key, "version": entry.version, "row": row})
+
+
+def _portable(entry: Entry, name: str, value: Any) -> Any:
+    schema = schema_of(entry, name)
+    if schema is None or schema.type not in ("path", "map[path]", "list[path]"):
+        return value
+    if isinstance(value, str):
+        return Path(value).name if Path(value).is_absolute() else value
+    if isinstance(value, Mapping):
+        return {key: _portable(entry, name, item) for key, item in value.items()}
+    return [_portable(entry, name, item) for item in value]
+
+
+def is_stale(lock: SourceLock, entry: Entry, attributes: Mapping[str, Any]) -> bool:
+    """Was the source locked under another definition than it has now?"""
+    return lock.definition != source_definition(entry, attributes)
