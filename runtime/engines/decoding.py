@@ -1,0 +1,185 @@
+"""Decode one static batch of prompts with a `transformers` causal model, each row from its own random numbers.
+
+`generate` of the library draws a batch's tokens from one generator, so a row's text there depends on its
+neighbours. Here every row has a counter-based stream of uniform numbers made from its seed, and a token is the
+inverse of the row's cumulative distribution at the next number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A tokenised prompt with its sampling. `seed`: 0..2^63-1; `temperature` 0 is greedy; `top_p` in (0, 1]."""
+
+    tokens: Sequence[int]
+    seed: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What followed a prompt, without the token or string that ended it."""
+
+    text: str
+    finish: Literal["stop", "length"]
+    tokens: int
+
+
+@dataclass
+class _Row:
+    index: int
+    prompt: Prompt
+    limit: int
+    draws: Any
+    written: list[int] = field(default_factory=list)
+
+
+def end_tokens_of(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Tokens that end an answer: the tokenizer's and those of the model's generation config."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    listed = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in (*listed, tokenizer.eos_token_id) if token is not None)
+
+
+def completions(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Prompt],
+    *,
+    context: int,
+    end_tokens: frozenset[int],
+    is_abandoned: Callable[[int], bool] = lambda index: False,
+) -> Iterator[tuple[int, Completion]]:
+    """Yield `(index of the prompt, completion)` as rows end.
+
+    A row that ends leaves the batch, so a step costs what the rows still written cost. Prompt and answer stay
+    within `context` tokens; a row that reaches it ends with `length`. An abandoned row leaves without a
+    completion.
+
+    Memory: the keys and values of the batch at its widest, `2 * layers * rows * width * kv_heads * head size` numbers.
+    """
+    import torch
+    from transformers import DynamicCache
+
+    device = model.device
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(end_tokens, default=0)
+    width = max(len(prompt.tokens) for prompt in prompts)
+    rows = [_row(i, prompt, context) for i, prompt in enumerate(prompts)]
+    ids = torch.full((len(rows), width), pad, dtype=torch.long)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for i, prompt in enumerate(prompts):
+        ids[i, width - len(prompt.tokens) :] = torch.tensor(prompt.tokens)
+        mask[i, width - len(prompt.tokens) :] = 1
+    ids, mask = ids.to(device), mask.to(device)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    cache = DynamicCache(config=model.config)
+
+    with torch.inference_mode():
+        while rows:
+            logits = model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
+            tokens = _next_tokens(logits, rows)
+            alive = []
+            for i, (row, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
+                ended = _advance(row, token, tokenizer, end_tokens)
+                if ended is not None:
+                    yield row.index, ended
+                elif not is_abandoned(row.index):
+                    alive.append(i)
+            positions = positions[:, -1:] + 1
+            if len(alive) < len(rows):
+                kept = torch.tensor(alive, dtype=torch.long, device=device)
+                rows = [rows[i] for i in alive]
+                tokens, positions, mask = tokens[kept], positions[kept], mask[kept]
+                if rows:
+                    cache.batch_select_indices(kept)
+            ids = tokens[:, None]
+            mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=-1)
+
+
+def _row(index: int, prompt: Prompt, context: int) -> _Row:
+    import numpy as np
+
+    limit = min(prompt.max_tokens, context - len(prompt.tokens))
+    # Philox: the same numbers for a seed on every machine and numpy version, and cheap to start per row.
+    draws = np.random.Generator(np.random.Philox(key=prompt.seed)).random(limit)
+    return _Row(index, prompt, limit, draws)
+
+
+def _next_tokens(logits: Any, rows: Sequence[_Row]) -> Any:
+    """logits: (rows, vocabulary) -> token ids: (rows,), int64."""
+    import torch
+
+    drawn = [i for i, row in enumerate(rows) if row.prompt.temperature > 0]
+    tokens = logits.argmax(-1)
+    if not drawn:
+        return tokens
+    device = logits.device
+    chosen = torch.tensor(drawn, device=device)
+    warmth = torch.tensor([rows[i].prompt.temperature for i in drawn], device=device, dtype=torch.float64)
+    uniform = torch.tensor([rows[i].draws[len(rows[i].written)] for i in drawn], device=device)
+    # float64: a cumulative sum of float32 over a large vocabulary moves the borders between tokens by 1e-4.
+    shares = torch.softmax(logits[chosen].double() / warmth[:, None], dim=-1)
+    _keep_nucleus(shares, [rows[i].prompt.top_p for i in drawn])
+    borders = shares.cumsum(-1)
+    # The last border is the sum that is left after the nucleus; scaling the draw spares a division per token.
+    points = uniform * borders[:, -1]
+    found = torch.searchsorted(borders, points[:, None], right=True)[:, 0]
+    tokens[chosen] = found.clamp(max=logits.shape[-1] - 1)
+    return tokens
+
+
+def _keep_nucleus(shares: Any, top_p: Sequence[float]) -> None:
+    """Zero, in place, all but the smallest set of likeliest tokens whose shares reach `top_p` (Holtzman et al. 2020)."""
+    import torch
+
+    cut = [i for i, p in enumerate(top_p) if p < 1.0]
+    if not cut:
+        return
+    index = torch.tensor(cut, device=shares.device)
+    limits = torch.tensor([top_p[i] for i in cut], device=shares.device, dtype=shares.dtype)
+    ordered, order = shares[index].sort(dim=-1, descending=True, stable=True)
+    before = ordered.cumsum(-1) - ordered
+    ordered[before >= limits[:, None]] = 0.0
+    shares[index] = torch.zeros_like(ordered).scatter_(-1, order, ordered)
+
+
+def _advance(row: _Row, token: int, tokenizer: Any, end_tokens: frozenset[int]) -> Completion | None:
+    """Add a token to a row; its completion if that ends it."""
+    if token in end_tokens:
+        return Completion(_text(tokenizer, row.written), "stop", len(row.written) + 1)
+    row.written.append(token)
+    if row.prompt.stop and _may_stop(row, tokenizer):
+        text = _text(tokenizer, row.written)
+        places = [place for stop in row.prompt.stop if (place := text.find(stop)) >= 0]
+        if places:
+            return Completion(text[: min(places)], "stop", len(row.written))
+    if len(row.written) >= row.limit:
+        return Completion(_text(tokenizer, row.written), "length", len(row.written))
+    return None
+
+
+def _may_stop(row: _Row, tokenizer: Any) -> bool:
+    """Whether a stop string ends in the last tokens; the whole answer is decoded only then."""
+    # A token has at least one byte, and a character at most four.
+    reach = max(len(stop.encode()) for stop in row.prompt.stop) + 4
+    tail = _text(tokenizer, row.written[-reach:])
+    return any(stop in tail for stop in row.prompt.stop)
+
+
+def _text(tokenizer: Any, tokens: Sequence[int]) -> str:
+    return str(tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))

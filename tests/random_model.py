@@ -1,0 +1,41 @@
+"""A Llama of random weights with its own tokenizer, small enough to build in a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TEXTS = [
+    f"{name} has {a} {thing}. {a}+{b}: #### {a + b}"
+    for name in ("Ada", "Bo")
+    for thing in ("pears", "nuts")
+    for a in range(0, 90, 7)
+    for b in range(0, 90, 11)
+]
+
+
+def build(directory: Path, *, context: int = 256, hidden: int = 64, layers: int = 2, seed: int = 0) -> Path:
+    """Write model and tokenizer to `directory`."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from runtime.training.tokenizer import train_tokenizer
+
+    size = train_tokenizer(TEXTS, directory, vocabulary=300, context=context)
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=size,
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=context,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=4,
+        # Wide enough that sampled text varies and ends now and then.
+        initializer_range=0.2,
+    )
+    LlamaForCausalLM(config).save_pretrained(directory)
+    return directory
