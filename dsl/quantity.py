@@ -42,7 +42,9 @@ SUFFIXES: dict[str, tuple[Unit, Decimal]] = {
     "TiB": (Unit.BYTES, Decimal(1024) ** 4),
 }
 
-_QUANTITY = re.compile(r"(\$?)(\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)(%|[A-Za-z]+)?\Z")
+_QUANTITY = re.compile(r"(\$?)([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?([0-9]+))?)(%|[A-Za-z_][A-Za-z0-9_]*)?\Z")
+LONGEST = 40
+"""Characters of digits that a quantity may have: past that it is a mistake, and slow to turn into a number."""
 
 
 def parse_quantity(text: str) -> tuple[int | float, Unit]:
@@ -51,12 +53,15 @@ def parse_quantity(text: str) -> tuple[int | float, Unit]:
     The value is an int when the text has no point and no exponent and the scaled value is whole.
 
     Raises:
-        ValueError: the unit is unknown (the message is the unit), or the text is no quantity.
+        ValueError: the unit is unknown (the message is the unit), or the text is no quantity or one beyond
+            1e308 (the message is the whole text).
     """
     match = _QUANTITY.match(text)
     if match is None:
         raise ValueError(text)
-    dollar, digits, suffix = match.groups()
+    dollar, digits, exponent, suffix = match.groups()
+    if len(digits) > LONGEST or (exponent and int(exponent) > 308):
+        raise ValueError(text)
     number = Decimal(digits.replace("_", ""))
     if dollar:
         if suffix:

@@ -1,0 +1,113 @@
+"""Values of strings and heredocs: escapes resolved, indentation taken off, positions kept."""
+
+from __future__ import annotations
+
+import re
+
+from dsl.diagnostic import Diagnostic, Edit, Fix, Label, error
+from dsl.nodes import Heredoc
+from dsl.source import SourceFile
+
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
+
+
+def string_value(source: SourceFile, start: int, end: int) -> tuple[str, list[Diagnostic]]:
+    r"""The value of the quoted string at `start:end`; escapes are `\n \t \r \" \\ \uXXXX`.
+
+    An unknown escape keeps its backslash and is reported, with doubling it as the fix: it is most often a
+    regular expression.
+    """
+    raw = source.text[start + 1 : end - 1]
+    if "\\" not in raw:
+        return raw, []
+    findings: list[Diagnostic] = []
+
+    def resolve(match: re.Match[str]) -> str:
+        digits, letter = match.groups()
+        if digits:
+            return chr(int(digits, 16))
+        if letter in ESCAPES:
+            return ESCAPES[letter]
+        at = start + 1 + match.start()
+        span = source.span(at, at + 2)
+        double = Fix("double the backslash", (Edit(source.span(at, at), "\\"),))
+        known = r"known escapes: \n \t \r \" \\ \uXXXX"
+        hint = f"write `\\\\{letter}` for a backslash before `{letter}`"
+        findings.append(error("MIX010", f"unknown escape `\\{letter}`", span, known, hint=hint, fix=double))
+        return match.group()
+
+    # Two \u escapes may be one character beyond the basic plane; a half alone cannot be written as UTF-8.
+    value = _ESCAPE.sub(resolve, raw).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value, findings
+
+
+def string_offset(raw: str, index: int) -> int:
+    """Offset within the quoted string `raw` (quotes included) of the character at `index` of its value."""
+    position, seen = 1, 0
+    while seen < index and position < len(raw) - 1:
+        match = _ESCAPE.match(raw, position)
+        if match is None:
+            position += 1
+            seen += 1
+        else:
+            position = match.end()
+            is_unknown = match.group(2) is not None and match.group(2) not in ESCAPES
+            seen += 2 if is_unknown else 1
+    return position
+
+
+def heredoc_value(source: SourceFile, start: int, end: int) -> tuple[Heredoc, list[Diagnostic]]:
+    """The heredoc at `start:end`, its lines taken back by the white space before the closing tag.
+
+    Lines of white space alone may be shorter than that. Any other line that does not begin with the same
+    white space is reported once for the heredoc, and keeps its own text.
+    The value does not end with a line end.
+    """
+    opener, *body, closer = source.text[start:end].split("\n")
+    tag = opener[3:].strip()
+    prefix = closer[: len(closer) - len(closer.lstrip(" \t"))]
+    lines: list[str] = []
+    offsets: list[int] = []
+    findings: list[Diagnostic] = []
+    offset = start + len(opener) + 1
+    for line in body:
+        if line.startswith(prefix):
+            dropped = len(prefix)
+        elif not line.strip():
+            dropped = len(line)
+        else:
+            dropped = 0
+            if not findings:
+                findings.append(_left_of_tag(source, start, offset, line, prefix, tag, body, end))
+        lines.append(line[dropped:])
+        offsets.append(offset + dropped)
+        offset += len(line) + 1
+    if not offsets:
+        offsets.append(offset)
+    return Heredoc("\n".join(lines), tag, source.span(start, end), tuple(offsets)), findings
+
+
+def _left_of_tag(
+    source: SourceFile, start: int, offset: int, line: str, prefix: str, tag: str, body: list[str], end: int
+) -> Diagnostic:
+    opener_span = source.span(start, start + 3 + len(tag))
+    if any(other.rstrip().endswith(f"<<~{tag}") for other in body):
+        # The text runs into the next heredoc with the same tag: its own closing tag is what is missing.
+        message = f"heredoc `<<~{tag}` is not closed before the next one opens"
+        hint = f"write `{tag}` on a line of its own where the text ends"
+        return error("MIX003", message, opener_span, "opened here", hint=hint)
+    indent = len(line) - len(line.lstrip(" \t"))
+    at = source.span(offset, offset + max(indent, 1))
+    notes: tuple[str, ...] = ()
+    if indent >= len(prefix):
+        notes = ("the closing tag's line is indented with other characters (tabs or spaces) than this line",)
+    return error(
+        "MIX004",
+        f"heredoc line starts left of its closing tag `{tag}`",
+        at,
+        f"must start with the {len(prefix)} white space characters before `{tag}`",
+        secondary=(Label(source.span(end - len(tag), end), "the closing tag sets the indentation"),),
+        notes=notes,
+        hint=f"indent the line, or move `{tag}` to the left",
+    )
