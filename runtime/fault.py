@@ -1,0 +1,205 @@
+"""What is done about faults of an engine: how long to wait, how many requests to risk, when to give up.
+
+Values and small state machines only; `calls.py` drives them. Time, sleep and chance come through `Clock`, so a
+test runs hours of faults in milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from runtime.engines.protocol import Fault
+
+
+class Clock(Protocol):
+    """Time and chance, injected."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow: every duration and deadline."""
+
+    def wall(self) -> float:
+        """Seconds since the epoch: labels only."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+
+    def random(self) -> float:
+        """Uniform in [0, 1); used for waits alone, never for anything in a row."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def random(self) -> float:
+        return random.random()
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often one request is tried and how long it waits in between; times in seconds.
+
+    A row's own tries are spent by faults that may be its doing. Being rate limited or finding nobody listening is
+    never a row's doing and spends none; these two are bounded by time instead.
+    """
+
+    tries: int = 5
+    timeouts: int = 3
+    """Tries that end in a timeout; fewer, because each may last ten minutes."""
+    base_s: float = 0.5
+    cap_s: float = 60.0
+    rate_limit_patience_s: float = 600.0
+    """Without any answer for this long under rate limits, the engine counts as unavailable."""
+    rate_limited_tries: int = 10
+    """A request refused this often while others are answered is refused for what it is."""
+
+    def wait_s(self, failures: int, chance: float) -> float:
+        """Full jitter: uniform in [0, min(cap, base * 2^(failures-1))], `failures` from 1 (Brooker 2015, AWS)."""
+        ceiling = min(self.cap_s, self.base_s * 2.0 ** min(failures - 1, 30))
+        return float(ceiling * chance)
+
+
+@dataclass(frozen=True)
+class BreakerPolicy:
+    """When an engine is given up. Both rules ask for many different requests, so that a few poisoned rows never
+    open the breaker, and for `patience_s`, so that a server that restarts does not either."""
+
+    distinct: int = 20
+    patience_s: float = 10.0
+    window_s: float = 60.0
+    share: float = 0.5
+
+
+class Breaker:
+    """Watches one engine's tries and says when to stop asking it.
+
+    It opens when, over at least `patience_s` seconds,
+    - no try succeeded and at least `distinct` different requests failed, or nobody listened at all; or
+    - in the last `window_s` seconds more than `share` of the tries failed, of at least `distinct` requests.
+    """
+
+    def __init__(self, policy: BreakerPolicy, now: Callable[[], float]) -> None:
+        self.policy = policy
+        self._now = now
+        self._failing: set[bytes] = set()
+        self._failing_since = 0.0
+        self._only_unreachable = True
+        self._tries: deque[tuple[float, bytes | None]] = deque()
+        self.successes = 0
+        self.last_message = ""
+
+    def succeeded(self) -> None:
+        """A try was answered, whatever the answer is worth."""
+        self.successes += 1
+        if self._failing:
+            self._failing.clear()
+            self._only_unreachable = True
+        # Successes matter only beside recent failures; without any, nothing is kept per request.
+        if self._tries:
+            self._tries.append((self._now(), None))
+
+    def failed(self, key: bytes, fault: Fault, message: str) -> None:
+        """A try of request `key` ended in a fault that may be the engine's."""
+        now = self._now()
+        if not self._failing:
+            self._failing_since = now
+        self._failing.add(key)
+        self._only_unreachable = self._only_unreachable and fault is Fault.UNREACHABLE
+        self._tries.append((now, key))
+        self.last_message = message
+
+    @property
+    def is_suspicious(self) -> bool:
+        """The faults look like the engine's, so a request that has spent its tries should wait for the verdict."""
+        return bool(self._failing) and (self._only_unreachable or len(self._failing) >= self.policy.distinct)
+
+    @property
+    def is_open(self) -> bool:
+        """The engine is to be asked no more."""
+        now = self._now()
+        if self.is_suspicious and now - self._failing_since >= self.policy.patience_s:
+            return True
+        while self._tries and now - self._tries[0][0] > self.policy.window_s:
+            self._tries.popleft()
+        if len(self._tries) < self.policy.distinct or now - self._tries[0][0] < self.policy.patience_s:
+            return False
+        failed = [key for _, key in self._tries if key is not None]
+        return len(failed) > self.policy.share * len(self._tries) and len(set(failed)) >= self.policy.distinct
+
+
+class Gate:
+    """Limits the requests open at once: fewer after a rate limit, slowly more again (AIMD).
+
+    `shrink` takes a quarter, at most once a second, so that one burst of refusals counts once; every answer adds
+    1/limit, which is one more slot a round. Waiters pass in order of arrival.
+    """
+
+    def __init__(self, most: int, now: Callable[[], float]) -> None:
+        self.most = most
+        self.limit = float(most)
+        self.in_use = 0
+        self._now = now
+        self._shrunk_at = float("-inf")
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self) -> None:
+        """Return when one more request may be open."""
+        if self.in_use < self.limit and not self._waiters:
+            self.in_use += 1
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.leave()  # the place was given to a task that is gone
+            else:
+                self._waiters = deque(w for w in self._waiters if w is not waiter)
+            raise
+
+    def leave(self) -> None:
+        """One request has ended."""
+        self.in_use -= 1
+        self._admit()
+
+    def shrink(self) -> None:
+        """The server refuses: a quarter fewer, never below one."""
+        now = self._now()
+        if now - self._shrunk_at >= 1.0:
+            self._shrunk_at = now
+            self.limit = max(1.0, self.limit * 0.75)
+
+    def grow(self) -> None:
+        """The server answered."""
+        if self.limit < self.most:
+            self.limit = min(float(self.most), self.limit + 1.0 / self.limit)
+            self._admit()
+
+    def refuse_waiters(self, error: Exception) -> None:
+        """Let nobody else in: everyone who waits gets `error`."""
+        waiters, self._waiters = self._waiters, deque()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+
+    def _admit(self) -> None:
+        while self._waiters and self.in_use < self.limit:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                self.in_use += 1
+                waiter.set_result(None)

@@ -1,0 +1,226 @@
+"""One model as a run deals with it: the retry table, the limits on requests in flight, and giving up.
+
+    fault of a try                                   what is done
+    rate limited (429, 503 with Retry-After)         wait as told, fewer at once; costs the row nothing
+    unreachable                                      wait; costs the row nothing
+    server, connection, malformed                    wait with full jitter, try again; the row fails after 5 tries
+    timeout                                          the same, after 3 tries
+    bad request                                      the row fails at once
+    denied (401, 403, 404, another model)            the run stops
+
+When the breaker opens (`fault.Breaker`) the run stops asking and keeps what was answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from math import ceil
+from typing import NoReturn
+
+from compiler.plan import ModelSpec
+from runtime.budget import Spending
+from runtime.engines.protocol import Answer, Engine, EngineFault, Fault, Request
+from runtime.fault import Breaker, BreakerPolicy, Clock, Gate, RetryPolicy
+from runtime.plugin import EngineUnavailable, RunError
+
+WINDOW = 1.1
+"""Requests kept at an engine, as a multiple of its slots: enough to refill a slot at once, too few to queue."""
+
+
+class RunStopped(Exception):
+    """The run is stopping: this request is not sent, its row stays unfinished and starts again in the next run."""
+
+
+class StopSignal:
+    """Says to everyone in a run that nothing more is to be started, and why."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        """Empty while the run goes on."""
+        self.failure: Exception | None = None
+        """What went wrong, where it is a failure that stops the run."""
+        self._event = asyncio.Event()
+
+    def stop(self, reason: str, failure: Exception | None = None) -> None:
+        """Stop; the first reason stays."""
+        if not self.reason:
+            self.reason = reason
+            self.failure = failure
+            self._event.set()
+
+    def check(self) -> None:
+        """Raise RunStopped if the run is stopping."""
+        if self.reason:
+            raise RunStopped(self.reason)
+
+    async def wait(self) -> None:
+        """Return when the run is stopping."""
+        await self._event.wait()
+
+
+class Service:
+    """Answers requests through one engine, as its faults allow. Knows nothing of rows or the store."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        engine: Engine,
+        *,
+        spending: Spending,
+        stop: StopSignal,
+        clock: Clock,
+        retry: RetryPolicy,
+        breaker: BreakerPolicy,
+    ) -> None:
+        self.spec = spec
+        self.engine = engine
+        self.window = ceil(WINDOW * engine.slots)
+        self.gate = Gate(self.window, clock.monotonic)
+        self.breaker = Breaker(breaker, clock.monotonic)
+        self.price_in = float(spec.attributes.get("price_in") or 0) / 1e6
+        self.price_out = float(spec.attributes.get("price_out") or 0) / 1e6
+        self._spending = spending
+        self._stop = stop
+        self._clock = clock
+        self._retry = retry
+        self._starting: asyncio.Task[None] | None = None
+        self._is_started = False
+        self._paused_until = float("-inf")
+        self._limited_since: float | None = None
+
+    async def answer(self, request: Request, reasons: dict[str, int]) -> Answer:
+        """The engine's answer, good or not; `reasons` counts the tries that failed, by fault.
+
+        Raises:
+            EngineFault: the row has failed, by the retry table.
+            RunStopped: the run is stopping, perhaps because of this request.
+        """
+        failures = tries = timeouts = limited = 0
+        others = self.breaker.successes
+        while True:
+            fault = await self._try(request)
+            if isinstance(fault, Answer):
+                return fault
+            kind = fault.fault
+            reasons[kind.value] = reasons.get(kind.value, 0) + 1
+            match kind:
+                case Fault.BAD_REQUEST:
+                    raise fault
+                case Fault.DENIED:
+                    self._give_up(str(fault))
+                case Fault.RATE_LIMITED:
+                    limited += 1
+                    if (
+                        limited >= self._retry.rate_limited_tries
+                        and self.breaker.successes - others >= self._retry.rate_limited_tries
+                    ):
+                        raise fault
+                    wait_s = self._rate_limit_wait(fault, limited)
+                case Fault.UNREACHABLE | Fault.SERVER | Fault.CONNECTION | Fault.TIMEOUT | Fault.MALFORMED:
+                    self.breaker.failed(request.key, kind, str(fault))
+                    if self.breaker.is_open:
+                        self._give_up(str(fault))
+                    failures += 1
+                    tries += kind is not Fault.UNREACHABLE
+                    timeouts += kind is Fault.TIMEOUT
+                    spent = tries >= self._retry.tries or timeouts >= self._retry.timeouts
+                    if spent and not self.breaker.is_suspicious:
+                        raise fault
+                    wait_s = max(self._retry.wait_s(failures, self._clock.random()), fault.retry_after_s or 0)
+                    if self.breaker.is_suspicious:
+                        # The verdict on the engine is due within seconds: be there to hear it.
+                        wait_s = min(wait_s, self.breaker.policy.patience_s / 4)
+            await self._wait(wait_s)
+
+    def refuse_waiters(self) -> None:
+        """Send away everyone who waits for a place, once the run is stopping."""
+        self.gate.refuse_waiters(RunStopped(self._stop.reason))
+
+    async def close(self) -> None:
+        """Close the engine if it was started."""
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+            await self.engine.close()
+
+    async def _try(self, request: Request) -> Answer | EngineFault:
+        """One request, sent when there is a place for it."""
+        while True:
+            pause_s = self._paused_until - self._clock.monotonic()
+            if pause_s > 0:
+                # Come back spread over a little time instead of all at once.
+                await self._wait(pause_s + self._retry.base_s * self._clock.random())
+                continue
+            await self.gate.enter()
+            if self._paused_until <= self._clock.monotonic():
+                break
+            self.gate.leave()
+        try:
+            self._stop.check()
+            if not self._is_started:
+                await self._start()
+            self._reserve()
+            answer = await self.engine.complete(request)
+        except EngineFault as fault:
+            return fault
+        finally:
+            self.gate.leave()
+        self.gate.grow()
+        self.breaker.succeeded()
+        self._limited_since = None
+        return answer
+
+    def _reserve(self) -> None:
+        """Count one more request, or stop the run because the budget has none left."""
+        spent = self._spending.spent()
+        if spent:
+            self._stop.stop(f"the budget of {spent} is spent")
+        self._stop.check()
+        self._spending.requests += 1
+
+    async def _start(self) -> None:
+        """Start the engine at its first request, once: a run that finds everything in the store needs none."""
+        if self._starting is None:
+            self._starting = asyncio.ensure_future(self.engine.start())
+        try:
+            await asyncio.shield(self._starting)
+        except RunError as error:
+            self._stop.stop(str(error), error)
+            self._stop.check()
+        self._is_started = True
+        self._stop.check()
+
+    def _rate_limit_wait(self, fault: EngineFault, limited: int) -> float:
+        """Seconds to wait after a 429; slows the whole model down."""
+        now = self._clock.monotonic()
+        self.gate.shrink()
+        if self._limited_since is None:
+            self._limited_since = now
+        patience_s = self._retry.rate_limit_patience_s
+        asked_s = fault.retry_after_s
+        if asked_s is not None and asked_s > patience_s:
+            self._give_up(f"{fault}; it asks to wait {asked_s:,.0f} s")
+        if now - self._limited_since > patience_s:
+            self._give_up(f"{fault}; rate limited for {patience_s:,.0f} s without an answer")
+        if asked_s is None:
+            return self._retry.wait_s(limited, self._clock.random())
+        self._paused_until = max(self._paused_until, now + asked_s)
+        return 0.0
+
+    def _give_up(self, why: str) -> NoReturn:
+        """Stop the run because of this engine."""
+        failure = EngineUnavailable(f"model '{self.spec.name}': {why}")
+        self._stop.stop(str(failure), failure)
+        raise RunStopped(self._stop.reason)
+
+    async def _wait(self, seconds: float) -> None:
+        """Sleep, but not past the moment when the run is stopped."""
+        if seconds > 0:
+            sleep = asyncio.ensure_future(self._clock.sleep(seconds))
+            stopped = asyncio.ensure_future(self._stop.wait())
+            try:
+                await asyncio.wait((sleep, stopped), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sleep.cancel()
+                stopped.cancel()
+        self._stop.check()
