@@ -24,12 +24,16 @@ class Candidates:
         already. Rows of one position (candidates of one row) are ordered by their identity.
     columns: for each name in `columns_needed`, the value of each row.
     complete: True when there will never be more: a source, a nested mixture, an exhausted pipeline.
+    leaves, repeats: of a nested mixture's rows, the source or pipeline each comes from and its repeat there
+        (`Selection.as_candidates` fills them in).
     """
 
     row_ids: Sequence[bytes]
     positions: Sequence[int] | None = None
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     complete: bool = True
+    leaves: Sequence[str] | None = None
+    repeats: Sequence[int] | None = None
 
     def __len__(self) -> int:
         return len(self.row_ids)

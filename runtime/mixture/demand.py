@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from compiler.plan import Mixture, Plan
+from compiler.plan import AllQuota, Mixture, Plan
+from runtime.mixture.allocation import allocate
 from runtime.mixture.candidates import Candidates
+from runtime.mixture.strata import missing_rows, supply
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Demand:
     rows: rows wanted; None wants every row there is.
     missing: how many more rows must survive, at least; 0 when the demand is met, None when it wants all and the
         component is not complete. With `balance` or `cap` more may turn out to be needed: a row of a value that
-        has enough already does not help.
+        has enough already does not help. A complete component may be left missing rows: that is a shortfall.
     """
 
     component: str
@@ -46,9 +48,31 @@ def required_rows(
     Raises:
         RunError: the quotas cannot be met by any rows: they take more than `total`, or `total` is missing.
     """
-    raise NotImplementedError
+    found = {c.rows: candidates.get(c.rows, Candidates((), complete=False)) for c in mixture.components}
+    supplies = {c.rows: supply(c, found[c.rows], at_end=False) for c in mixture.components}
+    allocations = allocate(mixture, supplies, total=total)
+    demands: dict[str, Demand] = {}
+    for component in mixture.components:
+        name = component.rows
+        count = allocations.by_name[name].count
+        if isinstance(component.quota, AllQuota):
+            demands[name] = Demand(name, None, 0 if found[name].complete else None)
+        elif not count:
+            demands[name] = Demand(name, 0, 0)
+        else:
+            demands[name] = Demand(name, count, missing_rows(component, found[name], count))
+    return demands
 
 
 def mixtures_in_order(plan: Plan, name: str) -> list[Mixture]:
-    """The mixture and those nested in it, inner ones first."""
-    raise NotImplementedError
+    """The mixture and those nested in it, inner ones first, each once."""
+    ordered: dict[str, Mixture] = {}
+
+    def visit(mixture: Mixture) -> None:
+        for component in mixture.components:
+            if component.kind == "mixture" and component.rows not in ordered:
+                visit(plan.mixtures[component.rows])
+        ordered[mixture.name] = mixture
+
+    visit(plan.mixtures[name])
+    return list(ordered.values())
