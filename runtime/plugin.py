@@ -42,9 +42,10 @@ class MissingExtra(RunError):
 
 
 class StoreLocked(RunError):
-    """Another process holds the store."""
+    """Another process holds the store; `pid` is that process where it is known."""
 
     exit_code = 75
+    pid: int | None = None
 
 
 class StoreBroken(RunError):

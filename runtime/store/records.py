@@ -134,7 +134,29 @@ class EventRecord:
     run_id: int
     kind: str
     payload: str = "{}"
-    at: float = 0.0
+    occurred: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What is known when a run begins. `plan` is plan.json, `versions` JSON."""
+
+    run_id: int
+    spec: str
+    plan: str
+    versions: str
+    command: str
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended. `summary` is JSON in the form of `runtime/store/status.py`."""
+
+    run_id: int
+    status: str
+    summary: str
+    ended: float
 
 
 Record = CallRecord | ScoreRecord | OutcomeRecord | TallyRecord | SelectionRecord | EventRecord
@@ -154,7 +176,7 @@ class SelectedRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run: `status` is empty while it has not ended (or was killed). `summary` is JSON, see `runtime/store/status.py`."""
+    """One run: `status` is empty while it has not ended (or was killed). `summary`: see `runtime/store/status.py`."""
 
     run_id: int
     spec: str

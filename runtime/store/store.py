@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+import json
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from compiler.plan import Plan
+from runtime.plugin import StoreBroken
+from runtime.store.accounting import check_accounting
+from runtime.store.database import LOW_SPACE_BYTES, Database, refuse_low_space
+from runtime.store.lookup import Lookup
 from runtime.store.records import (
     CallRecord,
     EventRecord,
     OutcomeRecord,
+    RunEnd,
     RunRecord,
+    RunStart,
     ScoreRecord,
     SelectedRow,
     SelectionRecord,
     TallyRecord,
+)
+from runtime.store.writer import Writer
+
+_CALL_COLUMNS = ", ".join(field.name for field in fields(CallRecord))
+_SCORE_COLUMNS = ", ".join(field.name for field in fields(ScoreRecord))
+_RUN_COLUMNS = ", ".join(field.name for field in fields(RunRecord))
+_OUTCOME_COLUMNS = ", ".join(
+    {"columns": "coalesce(columns, '')"}.get(field.name, field.name) for field in fields(OutcomeRecord)
 )
 
 
@@ -27,74 +47,174 @@ class Store:
     `flush`.
     """
 
+    def __init__(self, database: Database, writer: Writer | None) -> None:
+        self._database = database
+        self._writer = writer
+        self._reader = ThreadPoolExecutor(1, "mixwright-store-reader")
+        self._calls = Lookup(self._read_calls, self._reader, was_empty=self._is_empty("call"))
+        self._scores = Lookup(self._read_scores, self._reader, was_empty=self._is_empty("score"))
+        self._last_run_id = int(database.read("SELECT coalesce(max(run_id), 0) FROM run")[0][0])
+        self._is_closed = False
+
     @classmethod
-    def open(cls, directory: Path, *, read_only: bool = False) -> Store:
+    def open(
+        cls,
+        directory: Path,
+        *,
+        read_only: bool = False,
+        low_space_bytes: int = LOW_SPACE_BYTES,
+        at_point: Callable[[str], None] = lambda _: None,
+    ) -> Store:
         """Open `directory/store.duckdb`, made on first use.
+
+        Args:
+            directory: the store's own; on a local disk.
+            read_only: `put_*` and `begin_run` are refused, the file is not touched.
+            low_space_bytes: less free disk than this sets `space_warning`, less than half of it stops the writer.
+            at_point: called in the writer's thread at `write`, `commit` and `committed`; faults are injected here.
 
         Raises:
             StoreLocked: another process holds it; `.pid` says which, the message what to do.
             StoreBroken: it cannot be read, is newer than this version, or the disk is full or read-only.
         """
-        raise NotImplementedError
+        database = Database(directory, read_only=read_only)
+        store = cls(database, None)
+        if not read_only:
+            store._writer = Writer(
+                database, on_commit=store._settle, at_point=at_point, low_space_bytes=low_space_bytes
+            )
+        store._low_space_bytes = low_space_bytes
+        return store
+
+    _low_space_bytes = LOW_SPACE_BYTES
 
     def begin_run(self, plan: Plan, command: str) -> int:
-        """Id of a new run, already durable: 1, 2, 3 ... in this store."""
-        raise NotImplementedError
+        """Id of a new run, already durable: 1, 2, 3 ... in this store.
+
+        Raises:
+            StoreBroken: there is too little room on the disk to begin.
+        """
+        import duckdb
+
+        refuse_low_space(self._database.directory, self._low_space_bytes)
+        writer = self._open_writer()
+        self._last_run_id += 1
+        versions = {
+            "mixwright": plan.mixwright_version,
+            "python": platform.python_version(),
+            "duckdb": duckdb.__version__,
+        }
+        text = plan.model_dump_json()
+        writer.put(RunStart(self._last_run_id, plan.spec, text, json.dumps(versions), command, time.time()))
+        writer.flush()
+        return self._last_run_id
 
     def end_run(self, run_id: int, status: str, summary: dict[str, Any]) -> None:
         """Record how a run ended: `done`, `short`, `stopped` or `failed`. Waits until it is durable."""
-        raise NotImplementedError
+        writer = self._open_writer()
+        writer.put(RunEnd(run_id, status, json.dumps(summary, ensure_ascii=False), time.time()))
+        writer.flush()
 
     def put_call(self, record: CallRecord) -> None:
-        """Queue a finished call; found by `find_calls` at once, durable within 250 ms."""
-        raise NotImplementedError
+        """Queue a finished call; found by `find_calls` at once, durable within about 250 ms.
+
+        A second good answer for a key of this session is not stored: the first counts.
+        """
+        if record.status != "ok" or self._calls.add(record.key, record):
+            self._open_writer().put(record)
 
     def put_score(self, record: ScoreRecord) -> None:
-        """Queue a measurement; found by `find_scores` at once."""
-        raise NotImplementedError
+        """Queue a measurement; found by `find_scores` at once. The first of a key counts."""
+        if record.outcome in ("error", "timeout") or self._scores.add(record.key, record):
+            self._open_writer().put(record)
 
     def put_outcome(self, record: OutcomeRecord) -> None:
         """Queue what became of a row. Put it after the calls and scores that it rests on."""
-        raise NotImplementedError
+        self._open_writer().put(record)
 
     def put_tally(self, record: TallyRecord) -> None:
         """Queue a step's counts, cumulative: the last one put for a step counts."""
-        raise NotImplementedError
+        self._open_writer().put(record)
 
     def put_selection(self, records: Iterable[SelectionRecord]) -> None:
         """Queue a mixture's rows in their final order."""
-        raise NotImplementedError
+        writer = self._open_writer()
+        for record in records:
+            writer.put(record)
 
     def put_event(self, record: EventRecord) -> None:
-        """Queue an event; `at == 0` is stamped with the wall clock."""
-        raise NotImplementedError
+        """Queue an event; `occurred == 0` is stamped with the wall clock."""
+        self._open_writer().put(record if record.occurred else replace(record, occurred=time.time()))
 
     async def flush(self) -> None:
-        """Return when everything put so far is durable."""
-        raise NotImplementedError
+        """Return when everything put so far is durable.
+
+        Raises:
+            StoreBroken: it could not be written; the message says how much was kept.
+        """
+        loop = asyncio.get_running_loop()
+        durable: asyncio.Future[None] = loop.create_future()
+
+        def settle(error: BaseException | None) -> None:
+            if durable.done():
+                return
+            if error is None:
+                durable.set_result(None)
+            else:
+                durable.set_exception(error)
+
+        def done(error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(settle, error)
+
+        self._open_writer().when_durable(done)
+        await durable
+
+    @property
+    def space_warning(self) -> str:
+        """Why a run should stop asking for more and end: the disk is nearly full. Empty while there is room."""
+        return self._writer.space_warning if self._writer else ""
 
     async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
         """Answers known for `keys`, only those with status `ok`, put earlier in this session or by any run before.
 
         Concurrent calls are gathered into one query, so awaiting one key at a time from many tasks is fine.
         """
-        raise NotImplementedError
+        return await self._calls.find(keys)
 
     async def find_scores(self, keys: Sequence[bytes]) -> dict[bytes, ScoreRecord]:
         """Measurements known for `keys`, without those that ended in `error` or `timeout`. Gathered likewise."""
-        raise NotImplementedError
+        return await self._scores.find(keys)
 
     def kept_rows(self, run_id: int, pipeline: str) -> Iterator[OutcomeRecord]:
         """Rows that a pipeline kept, by position, replica and candidate. Call after `flush`."""
-        raise NotImplementedError
+        query = f"""SELECT {_OUTCOME_COLUMNS} FROM row_outcome WHERE run_id = ? AND pipeline = ? AND status = 'kept'
+            ORDER BY position, replica, candidate, row_id"""
+        for row in self._stream(query, [run_id, pipeline]):
+            values = list(row)
+            values[9], values[15] = tuple(values[9]), tuple(values[15])  # parents, calls
+            yield OutcomeRecord(*values)
 
     def selected_rows(self, run_id: int, mixture: str) -> Iterator[SelectedRow]:
         """A mixture's rows with their columns, in its order. Call after `flush`."""
-        raise NotImplementedError
+        query = """SELECT selection.position, component, selection.pipeline, selection.row_id, repeat,
+                coalesce(columns, '')
+            FROM selection
+            LEFT JOIN outcome ON outcome.run_id = selection.run_id AND outcome.pipeline = selection.pipeline
+                AND outcome.row_id = selection.row_id AND outcome.status = 'kept'
+            LEFT JOIN content ON content.digest = outcome.content
+            WHERE selection.run_id = ? AND mixture = ?
+            ORDER BY selection.position"""
+        for row in self._stream(query, [run_id, mixture]):
+            yield SelectedRow(*row)
 
     def last_run(self, *, mixture: str | None = None) -> RunRecord | None:
         """The newest run, or the newest that selected rows for `mixture`."""
-        raise NotImplementedError
+        which = "" if mixture is None else "WHERE run_id IN (SELECT run_id FROM selection WHERE mixture = ?)"
+        rows = self._database.read(
+            f"SELECT {_RUN_COLUMNS} FROM run_state {which} ORDER BY run_id DESC LIMIT 1",
+            [] if mixture is None else [mixture],
+        )
+        return RunRecord(*rows[0]) if rows else None
 
     def check_accounting(self, run_id: int) -> None:
         """Hold what steps counted against what is stored. Call after `flush`, at the end of every run.
@@ -102,18 +222,72 @@ class Store:
         Raises:
             AccountingError: a row was lost or doubled; names pipeline, step and difference.
         """
-        raise NotImplementedError
+        check_accounting(self._database, run_id)
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a reading query, over what is durable. Tables and views: `runtime/store/schema.sql`."""
-        raise NotImplementedError
+        return self._database.read(query, parameters)
 
     def close(self) -> None:
-        """Make everything put durable, checkpoint and release the file; safe to call twice."""
-        raise NotImplementedError
+        """Make everything put durable, checkpoint and release the file; safe to call twice.
+
+        Raises:
+            StoreBroken: the last records could not be written; the file is released all the same.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            if self._writer is not None:
+                self._writer.close()
+        finally:
+            self._reader.shutdown()
+            self._database.close()
 
     def __enter__(self) -> Store:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise StoreBroken(f"{self._database.path} is open for reading only")
+        return self._writer
+
+    def _is_empty(self, table: str) -> bool:
+        return not self._database.read(f"SELECT 1 FROM {table} LIMIT 1")
+
+    def _settle(self, batch: Sequence[Any]) -> None:
+        for record in batch:
+            if type(record) is CallRecord:
+                if record.status == "ok":
+                    self._calls.settle(record.key)
+            elif type(record) is ScoreRecord and record.outcome not in ("error", "timeout"):
+                self._scores.settle(record.key)
+
+    def _read_calls(self, keys: list[bytes]) -> dict[bytes, CallRecord]:
+        rows = self._database.read(
+            f"SELECT {_CALL_COLUMNS} FROM call WHERE key IN (SELECT unnest(?::BLOB[])) AND status = 'ok' "
+            "ORDER BY batch DESC",
+            [keys],
+        )
+        return {row[0]: CallRecord(*row) for row in rows}
+
+    def _read_scores(self, keys: list[bytes]) -> dict[bytes, ScoreRecord]:
+        rows = self._database.read(
+            f"SELECT {_SCORE_COLUMNS} FROM score WHERE key IN (SELECT unnest(?::BLOB[])) "
+            "AND outcome NOT IN ('error', 'timeout') ORDER BY batch DESC",
+            [keys],
+        )
+        return {row[0]: ScoreRecord(*row) for row in rows}
+
+    def _stream(self, query: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
+        with self._database.read_lock:
+            cursor = self._database.cursor()
+        try:
+            cursor.execute(query, parameters)
+            while rows := cursor.fetchmany(1_000):
+                yield from rows
+        finally:
+            cursor.close()
