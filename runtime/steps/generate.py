@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, TypeVar, cast
 
 from compiler.plan import Step
-from runtime.plugin import REQUIRED, attribute, declare
+from runtime.parse import ParseFailed, compile_parse, json_of
+from runtime.plugin import REQUIRED, RunError, attribute, declare, require
+from runtime.rows import Dropped, Row
+from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import StepContext
+
+Made = TypeVar("Made")
 
 
 @declare(
@@ -71,6 +78,7 @@ from runtime.steps.protocol import StepContext
             default="drop",
             cls="set",
         ),
+        *COMMON,
     ),
 )
 class Generate:
@@ -105,6 +113,119 @@ class Generate:
         self.column = step.label
         self.samples = int(attributes.get("samples") or 1)
         self.on_fail, self.retries = on_fail_of(attributes.get("on_fail"))
+        self.node = f"{context.pipeline}.{step.id}"
+        self._model = str(attributes["model"])
+        self._render = context.template(str(attributes["prompt"]))
+        self._parse = compile_parse(attributes.get("parse"))
+        self._calls = context.calls
+        self._reasoning = f"{step.label}.reasoning"
+        self._schema = attributes.get("schema")
+        self._is_valid: Callable[[Any], bool] | None = None
+        # One object for all rows: calls and engines make its JSON once.
+        self._sampling: Mapping[str, Any] = {
+            "temperature": float(attributes.get("temperature", 1.0)),
+            "top_p": float(attributes.get("top_p", 1.0)),
+            "max_tokens": int(attributes.get("max_tokens") or 1024),
+            "stop": attributes.get("stop") or None,
+            "schema": self._schema,
+        }
+
+    async def prepare(self) -> None:
+        """Compile the schema. Servers may ignore it (vLLM drops fields it does not know), so answers are checked.
+
+        Raises:
+            MissingExtra: `schema` is given and its validator is not installed.
+            RunError: it is not a JSON Schema.
+        """
+        if self._schema is not None:
+            jsonschema = require("jsonschema_rs", "schema", "generate with a schema")
+            try:
+                self._is_valid = jsonschema.validator_for(self._schema).is_valid
+            except (ValueError, TypeError) as error:
+                raise RunError(f"step '{self.node}': schema: {error}") from None
+
+    async def expand(self, row: Row) -> list[Row | Dropped]:
+        """The row with its answer, or `samples` candidates of it; an answer that failed is a `Dropped`.
+
+        Raises:
+            RowError: the prompt cannot be rendered.
+            RunStopped: the run is stopping.
+        """
+        return [made for made, _ in await self.expand_from(row)]
+
+    async def expand_from(self, row: Row) -> list[tuple[Row | Dropped, int]]:
+        """`expand`, with the number of the next unused attempt beside each answer."""
+        messages = self._render(row.columns).messages
+        if self.samples == 1:
+            return [await self._answer(row, messages, 0, 0)]
+        return await gather_all(
+            self._answer(row.fork(self.step.id, sample), messages, sample, 0)
+            for sample in range(self.samples)
+        )
+
+    async def again(self, row: Row, sample: int, attempt: int) -> tuple[Row | Dropped, int]:
+        """Another answer for a row as it was before this step (a candidate: after its fork).
+
+        Args:
+            attempt: the first attempt that has not been used; a verifier's `on_fail = retry(n)` counts on.
+        """
+        return await self._answer(row, self._render(row.columns).messages, sample, attempt)
+
+    async def _answer(
+        self, row: Row, messages: tuple[Mapping[str, str], ...], sample: int, first: int
+    ) -> tuple[Row | Dropped, int]:
+        keys: list[bytes] = []
+        reason, detail = "", ""
+        for attempt in range(first, first + self.retries + 1):
+            result = await self._calls.ask(
+                self._model,
+                messages,
+                self._sampling,
+                replica=row.replica,
+                sample=sample,
+                attempt=attempt,
+                node=self.node,
+                later=first + self.retries - attempt,
+            )
+            keys.append(result.key)
+            if not result.ok:
+                reason, detail = result.reason, result.detail
+                continue
+            try:
+                value = self._taken(result.text)
+            except ParseFailed as failed:
+                reason, detail = "parse", str(failed)
+                continue
+            return self._with(row, value, result.reasoning, keys), attempt + 1
+        following = first + self.retries + 1
+        if self.on_fail == "keep":
+            return self._with(row, None, "", keys), following
+        row.calls = (*row.calls, *keys)
+        # What does not parse is a verdict on a text; everything else is a fault of the model or the machine.
+        return Dropped(row, self.step.id, reason, detail, quarantined=reason != "parse"), following
+
+    def _taken(self, text: str) -> Any:
+        value = self._parse(text)
+        if self._is_valid is not None and not self._is_valid(json_of(text)):
+            raise ParseFailed("the answer does not have the form of `schema`")
+        return value
+
+    def _with(self, row: Row, value: Any, reasoning: str, keys: list[bytes]) -> Row:
+        new = {self.column: value}
+        if reasoning or self._reasoning in self.step.columns:
+            new[self._reasoning] = reasoning
+        made = row.with_columns(**new)
+        made.calls = (*row.calls, *keys)
+        return made
+
+
+async def gather_all(jobs: Iterable[Coroutine[Any, Any, Made]]) -> list[Made]:
+    """Results in order. When one job fails the others are awaited first, so that none runs on unobserved."""
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return cast(list[Made], results)
 
 
 def on_fail_of(value: Any) -> tuple[str, int]:

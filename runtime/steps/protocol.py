@@ -58,6 +58,7 @@ class Calls(Protocol):
         sample: int,
         attempt: int,
         node: str,
+        later: int = 0,
     ) -> CallResult: ...
 
 
@@ -91,6 +92,8 @@ class StepContext:
     """The shared pool of killable CPU workers (runtime/workers.py)."""
     rows_of: Callable[[str], Any]
     """Rows of a source or finished pipeline by name, for few-shot draws and evaluation sets: iterable of dicts."""
+    pipeline: str = ""
+    """The pipeline (or mixture) that the step belongs to; `pipeline.step` names a node."""
 
 
 StepFactory = Callable[[Step, StepContext], Any]
