@@ -15,6 +15,9 @@ from compiler.program import Bound, CallValue, TypedExpression
 COMMON_TO_STEPS = ("when", "id")
 """Attributes of every step that a plan keeps as fields of their own."""
 
+FIELDS_OF_SOURCES = ("columns", "where")
+"""Attributes of every source that a plan keeps as fields of their own."""
+
 CLASSES: tuple[AttributeClass, ...] = ("row", "set", "meta", "run")
 
 

@@ -20,14 +20,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compiler.attributes import by_class, resolved, schema_of
+from compiler.attributes import FIELDS_OF_SOURCES, by_class, resolved, schema_of
 from compiler.catalog import Entry
-from compiler.fingerprint import SOURCE_DOMAIN, content_hash
+from compiler.fingerprint import PATH_TYPES, content_hash
 
 FORMAT_VERSION = "1.0"
 
-NOT_HOW_A_FILE_IS_READ = ("columns", "where")
-"""Row-class attributes of a source that are applied after its file is read."""
+DEFINITION_DOMAIN = "mixwright.source-definition.v1"
 
 
 @dataclass(frozen=True)
@@ -153,14 +152,14 @@ def source_definition(entry: Entry, attributes: Mapping[str, Any]) -> str:
     A path enters as written when it is relative, and by its last part when it is absolute (it then came from `-p`
     and differs between machines); the digest tells whether the file is the same.
     """
-    values = resolved(entry, attributes, without=NOT_HOW_A_FILE_IS_READ)
+    values = resolved(entry, attributes, without=FIELDS_OF_SOURCES)
     row = {name: _portable(entry, name, value) for name, value in by_class(entry, values)["row"].items()}
-    return content_hash(SOURCE_DOMAIN, {"kind": entry.key, "version": entry.version, "row": row})
+    return content_hash(DEFINITION_DOMAIN, {"kind": entry.key, "version": entry.version, "row": row})
 
 
 def _portable(entry: Entry, name: str, value: Any) -> Any:
     schema = schema_of(entry, name)
-    if schema is None or schema.type not in ("path", "map[path]", "list[path]"):
+    if schema is None or schema.type not in PATH_TYPES:
         return value
     if isinstance(value, str):
         return Path(value).name if Path(value).is_absolute() else value

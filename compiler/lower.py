@@ -1,0 +1,352 @@
+"""From the bound program to the plan: `lower` fills in every default, inlines every template, dumps every
+expression, and keeps what the spec's own pipelines, mixtures, trainings and exports reach.
+
+Reads two things besides the program: the lock, and the files of local models (their digest is part of a model's
+identity; see `compiler/weights.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from compiler.attributes import COMMON_TO_STEPS, FIELDS_OF_SOURCES, plain, resolved
+from compiler.catalog import Catalog, builtin_catalog
+from compiler.estimate import Observed, estimates
+from compiler.fingerprint import Meanings, model_identity, node_hashes, source_hashes
+from compiler.lock import Lock
+from compiler.plan import (
+    AllQuota,
+    Budget,
+    Cap,
+    Component,
+    CountQuota,
+    Export,
+    Expression,
+    Fingerprint,
+    From,
+    MaxQuota,
+    Mixture,
+    ModelSpec,
+    Origin,
+    Pipeline,
+    Plan,
+    Quota,
+    RateQuota,
+    ShareQuota,
+    SourcePin,
+    SourceSpec,
+    SpecFile,
+    Step,
+    TakeQuota,
+    TemplateMessage,
+    TemplateSpec,
+    Train,
+    WeightQuota,
+)
+from compiler.program import (
+    Attributes,
+    ComponentDecl,
+    Declared,
+    ExportDecl,
+    MixtureDecl,
+    ModelDecl,
+    PipelineDecl,
+    Program,
+    SourceDecl,
+    StepDecl,
+    TemplateDecl,
+    TrainDecl,
+)
+from compiler.reach import Reach, reach
+from compiler.weights import Weights, weights_identity
+from dsl.source import Span
+
+D = TypeVar("D", bound=Declared)
+
+
+def lower(
+    program: Program,
+    *,
+    root: Path,
+    directory: Path,
+    lock: Lock | None = None,
+    version: str = "",
+    observed: Observed | None = None,
+) -> Plan:
+    """The plan of a checked program.
+
+    Args:
+        root: project root; directory: the spec's, where relative paths start.
+        lock: pins sources and models; None or missing names leave them unpinned.
+        version: of Mixwright, recorded in the plan.
+        observed: yields and tokens of earlier runs, for the estimates.
+    """
+    return _Lowering(program, root, directory, lock or Lock(), version, builtin_catalog()).plan(observed)
+
+
+def origin_of(span: Span) -> Origin:
+    """Where something was written; line and column start at 1."""
+    at = span.position
+    return Origin(file=span.source.name, line=at.line, column=at.column)
+
+
+def expression_of(value: Any) -> Expression | None:
+    """The plan's form of a row expression, bound or plain."""
+    return None if value is None else Expression.model_validate(plain(value))
+
+
+class _Lowering:
+    """One lowering: the program, its surroundings, and the names' meanings as far as they are lowered."""
+
+    def __init__(
+        self, program: Program, root: Path, directory: Path, lock: Lock, version: str, catalog: Catalog
+    ) -> None:
+        self.program = program
+        self.root = root
+        self.directory = directory
+        self.lock = lock
+        self.version = version
+        self.catalog = catalog
+        self.reach: Reach = reach(program)
+
+    def plan(self, observed: Observed | None) -> Plan:
+        program, reached = self.program, self.reach
+        models = {d.name: self.model(d) for d in _kept(program.models, reached.models)}
+        sources = {d.name: self.source(d) for d in _kept(program.sources, reached.sources)}
+        templates = {d.name: self.template(d) for d in _kept(program.templates, reached.templates)}
+        self.meanings = Meanings(
+            models={name: spec.identity for name, spec in models.items()},
+            sources={n: source_hashes(spec, program.sources[n].entry).row for n, spec in sources.items()},
+            templates={n: [[m.role, m.text] for m in spec.messages] for n, spec in templates.items()},
+        )
+        plan = Plan(
+            mixwright_version=self.version,
+            edition=program.edition,
+            spec=program.source.name,
+            root=str(self.root),
+            directory=str(self.directory),
+            files=tuple(_spec_file(f.name, f.text) for f in program.files),
+            params={name: plain(param.value) for name, param in program.params.items()},
+            models=models,
+            sources=sources,
+            templates=templates,
+            pipelines={d.name: self.pipeline(d) for d in _kept(program.pipelines, reached.pipelines)},
+            mixtures={d.name: self.mixture(d) for d in _kept(program.mixtures, reached.mixtures)},
+            trains={d.name: self.train(d) for d in _kept(program.trains, reached.trains)},
+            exports={d.name: self.export(d) for d in _kept(program.exports, reached.exports)},
+            policies={name: resolved(d.entry, d.attributes) for name, d in program.policies.items()},
+            extras=tuple(sorted({entry.extra for entry in reached.entries if entry.extra})),
+        )
+        return plan.model_copy(update={"estimates": estimates(plan, self.characters(), observed)})
+
+    def characters(self) -> dict[str, Mapping[str, float]]:
+        """Source -> mean length of its text columns, under the new names of its mapping, where locked."""
+        found: dict[str, Mapping[str, float]] = {}
+        for name, decl in self.program.sources.items():
+            pinned = self.lock.sources.get(name)
+            if pinned is not None:
+                of_file = pinned.characters
+                mapping = decl.mapping or {column: column for column in of_file}
+                found[name] = {new: of_file[old] for new, old in mapping.items() if old in of_file}
+        return found
+
+    def model(self, decl: ModelDecl) -> ModelSpec:
+        values = resolved(decl.entry, decl.attributes, catalog=self.catalog)
+        pinned = self.lock.models.get(decl.name)
+        weights = ""
+        if values.get("path"):
+            locked = Weights(pinned.digest, pinned.size_bytes) if pinned and pinned.digest else None
+            weights = weights_identity(self.directory / values["path"], locked)
+        identity = model_identity(
+            decl.entry, values, weights=weights, revision=pinned.revision if pinned else ""
+        )
+        return ModelSpec(
+            name=decl.name,
+            engine=decl.engine,
+            attributes=values,
+            identity=identity,
+            origin=origin_of(decl.name_span),
+        )
+
+    def source(self, decl: SourceDecl) -> SourceSpec:
+        values = resolved(decl.entry, decl.attributes, without=FIELDS_OF_SOURCES, catalog=self.catalog)
+        pinned = self.lock.sources.get(decl.name)
+        pin = SourcePin(digest=pinned.digest, rows=pinned.rows, revision=pinned.revision) if pinned else None
+        return SourceSpec(
+            name=decl.name,
+            kind=decl.kind,
+            attributes=values,
+            columns=dict(decl.columns or {}),
+            mapping=dict(decl.mapping),
+            where=expression_of(decl.where),
+            license=values.get("license") or (pinned.license if pinned else ""),
+            pin=pin,
+            origin=origin_of(decl.name_span),
+        )
+
+    def template(self, decl: TemplateDecl) -> TemplateSpec:
+        messages = tuple(
+            TemplateMessage.model_validate({"role": m.role, "text": m.text}) for m in decl.messages
+        )
+        return TemplateSpec(
+            name=decl.name,
+            messages=messages,
+            inputs=tuple(sorted(decl.inputs)),
+            origin=origin_of(decl.name_span),
+        )
+
+    def pipeline(self, decl: PipelineDecl) -> Pipeline:
+        start = decl.start
+        limit = _plain_of(start.attributes, "limit")
+        return Pipeline(
+            name=decl.name,
+            start=From(
+                rows=start.rows,
+                kind="source" if start.kind == "source" else "pipeline",
+                where=expression_of(_plain_of(start.attributes, "where")),
+                columns=tuple(_plain_of(start.attributes, "columns") or ()),
+                limit=limit,
+                repeat=_plain_of(start.attributes, "repeat") or 1,
+                origin=origin_of(start.span),
+            ),
+            steps=tuple(self.step(step) for step in decl.steps),
+            columns=dict(decl.columns),
+            seed=_plain_of(decl.attributes, "seed") or 0,
+            origin=origin_of(decl.name_span),
+        )
+
+    def step(self, decl: StepDecl) -> Step:
+        values = resolved(decl.entry, decl.attributes, without=COMMON_TO_STEPS, catalog=self.catalog)
+        when = expression_of(decl.when)
+        hashes = node_hashes(
+            decl.entry,
+            values,
+            self.meanings,
+            self.catalog,
+            label=decl.label,
+            when=when.tree if when else None,
+        )
+        return Step(
+            id=decl.id,
+            operation=decl.entry.key,
+            version=decl.entry.version,
+            label=decl.label,
+            attributes=values,
+            when=when,
+            reads=decl.reads,
+            makes=dict(decl.makes),
+            columns=dict(decl.columns),
+            breaker=decl.entry.breaker,
+            fingerprint=Fingerprint(**hashes._asdict()),
+            origin=origin_of(decl.span),
+        )
+
+    def mixture(self, decl: MixtureDecl) -> Mixture:
+        shortfall, fill = _shortfall(_plain_of(decl.attributes, "shortfall"))
+        return Mixture(
+            name=decl.name,
+            seed=_plain_of(decl.attributes, "seed") or 0,
+            components=tuple(_component(c) for c in decl.components),
+            steps=tuple(self.step(step) for step in decl.steps),
+            total=_plain_of(decl.attributes, "total"),
+            shortfall=shortfall,
+            fill=fill,
+            budget=_budget(_plain_of(decl.attributes, "budget") or {}),
+            variant_of=decl.variant_of,
+            columns=dict(decl.columns),
+            origin=origin_of(decl.name_span),
+        )
+
+    def train(self, decl: TrainDecl) -> Train:
+        values = resolved(decl.entry, decl.attributes, catalog=self.catalog)
+        hashes = node_hashes(decl.entry, values, self.meanings, self.catalog)
+        return Train(
+            name=decl.name,
+            mixture=decl.mixture,
+            attributes=values,
+            fingerprint=Fingerprint(**hashes._asdict()),
+            origin=origin_of(decl.name_span),
+        )
+
+    def export(self, decl: ExportDecl) -> Export:
+        values = resolved(decl.entry, decl.attributes, catalog=self.catalog)
+        return Export(
+            name=decl.name,
+            mixture=decl.mixture,
+            format=values.get("format") or decl.entry.name,
+            attributes=values,
+            origin=origin_of(decl.name_span),
+        )
+
+
+def _kept(declared: Mapping[str, D], names: Iterable[str]) -> list[D]:
+    wanted = set(names)
+    return [decl for name, decl in declared.items() if name in wanted]
+
+
+def _spec_file(name: str, text: str) -> SpecFile:
+    return SpecFile(name=name, sha256=hashlib.sha256(text.encode()).hexdigest(), text=text)
+
+
+def _plain_of(attributes: Attributes, name: str) -> Any:
+    return plain(attributes[name]) if name in attributes else None
+
+
+def _shortfall(value: Any) -> tuple[Any, str]:
+    """`error`, `warn` or `fill(component)` as (word, component)."""
+    if isinstance(value, Mapping):
+        return value["call"], str(value["args"][0]) if value["args"] else ""
+    return value or "error", ""
+
+
+def _budget(value: Mapping[str, Any]) -> Budget:
+    return Budget(
+        requests=value.get("requests"),
+        tokens=value.get("tokens"),
+        seconds=value.get("time"),
+        cost=value.get("cost"),
+    )
+
+
+def _component(decl: ComponentDecl) -> Component:
+    return Component.model_validate(
+        {
+            "rows": decl.rows,
+            "kind": decl.kind,
+            "group": decl.group,
+            "quota": quota_of(plain(decl.quota)),
+            "origin": origin_of(decl.quota_span),
+        }
+    )
+
+
+def quota_of(value: Any) -> Quota:
+    """The plan's form of a quota: a count, a share, `all`, or a call `{"call": name, "args", "keywords"}`."""
+    match value:
+        case "all":
+            return AllQuota()
+        case bool():
+            raise TypeError("a quota is no truth value")
+        case int():
+            return CountQuota(count=value)
+        case float():
+            return ShareQuota(share=value)
+        case {"call": "max", "args": [count, *_]}:
+            return MaxQuota(count=count)
+        case {"call": "weight", "args": [weight, *_]}:
+            return WeightQuota(weight=weight)
+        case {"call": "rate", "args": args, "keywords": keywords}:
+            return RateQuota(cap=keywords["cap"] if "cap" in keywords else args[0])
+        case {"call": "take", "args": [count, *_], "keywords": keywords}:
+            cap = keywords.get("cap")
+            return TakeQuota(
+                count=count,
+                balance=keywords.get("balance"),
+                repeat=keywords.get("repeat") or 1,
+                cap=Cap(by=cap["by"], max=cap["max"]) if cap else None,
+            )
+        case _:
+            raise TypeError(f"no quota: {value!r}")

@@ -1,0 +1,110 @@
+"""What a spec really uses: everything its own pipelines, mixtures, trainings and exports lead to.
+
+A plan, a lock and the needed extras cover these and nothing else, so that importing a library costs only what is
+taken from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from compiler.attributes import plain
+from compiler.catalog import Catalog, Entry, builtin_catalog
+from compiler.program import Declared, Program, StepDecl
+
+
+@dataclass
+class Reach:
+    """Names reached, by kind, and the catalog entries they use."""
+
+    models: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+    templates: set[str] = field(default_factory=set)
+    pipelines: set[str] = field(default_factory=set)
+    mixtures: set[str] = field(default_factory=set)
+    trains: set[str] = field(default_factory=set)
+    exports: set[str] = field(default_factory=set)
+    entries: list[Entry] = field(default_factory=list)
+
+
+def reach(program: Program, catalog: Catalog | None = None) -> Reach:
+    """Everything reached from the spec's own declarations; a name of an import (it has a dot) is reached by use alone.
+
+    A spec that declares none of pipeline, mixture, train and export reaches its sources and models: it can then
+    still be locked.
+    """
+    walk = _Walk(program, catalog or builtin_catalog())
+    roots: list[tuple[str, str]] = [
+        *(("pipeline", name) for name in program.pipelines if "." not in name),
+        *(("mixture", name) for name in program.mixtures if "." not in name),
+        *(("train", name) for name in program.trains if "." not in name),
+        *(("export", name) for name in program.exports if "." not in name),
+    ]
+    if not roots:
+        roots = [("source", name) for name in program.sources] + [("model", name) for name in program.models]
+    for kind, name in roots:
+        walk.visit(kind, name)
+    return walk.found
+
+
+class _Walk:
+    def __init__(self, program: Program, catalog: Catalog) -> None:
+        self.program = program
+        self.catalog = catalog
+        self.found = Reach()
+
+    def visit(self, kind: str, name: str) -> None:
+        declared: Mapping[str, Declared] = getattr(self.program, f"{kind}s")
+        names: set[str] = getattr(self.found, f"{kind}s")
+        if name in names or name not in declared:
+            return
+        names.add(name)
+        decl = declared[name]
+        if kind != "pipeline" and kind != "mixture" and kind != "template":
+            self.found.entries.append(decl.entry)
+        self.attributes(decl.entry, decl.attributes)
+        match kind:
+            case "pipeline":
+                pipeline = self.program.pipelines[name]
+                self.visit(pipeline.start.kind, pipeline.start.rows)
+                self.steps(pipeline.steps)
+            case "mixture":
+                mixture = self.program.mixtures[name]
+                for component in mixture.components:
+                    self.visit(component.kind, component.rows)
+                self.steps(mixture.steps)
+            case "train":
+                self.visit("mixture", self.program.trains[name].mixture)
+            case "export":
+                self.visit("mixture", self.program.exports[name].mixture)
+
+    def steps(self, steps: tuple[StepDecl, ...]) -> None:
+        for step in steps:
+            self.found.entries.append(step.entry)
+            self.attributes(step.entry, step.attributes)
+
+    def attributes(self, entry: Entry, attributes: Mapping[str, Any]) -> None:
+        for schema in entry.attributes:
+            if schema.name in attributes:
+                value = plain(attributes[schema.name])
+                for kind, name in references(schema.type, value, self.catalog):
+                    self.visit(kind, name)
+
+
+def references(type: str, value: Any, catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """(kind, name) of every declaration that a plain value of an attribute type names."""
+    if value is None:
+        return
+    if type.startswith("list[") and isinstance(value, list):
+        for item in value:
+            yield from references(type[5:-1], item, catalog)
+    elif type.startswith("block:") and isinstance(value, Mapping):
+        entry = catalog.entries.get(type.removeprefix("block:"))
+        for schema in entry.attributes if entry else ():
+            yield from references(schema.type, value.get(schema.name), catalog)
+    elif type.startswith("ref:") and isinstance(value, str):
+        kind = type.removeprefix("ref:")
+        kinds = ("source", "pipeline", "mixture") if kind in ("rows", "source") else (kind,)
+        yield from ((k, value) for k in kinds)
