@@ -4,10 +4,18 @@ Four shapes, told apart by the method they have:
 
     apply(row)            -> Row | Dropped                   row by row, pure and fast: filter, derive, draw, chat
     async expand(row)     -> list[Row | Dropped]             asks a model: generate. One item per candidate
-    async measure(row)    -> Measurement                     a verifier; `decide` turns measurements into verdicts
-    async measure_group(rows) -> list[Measurement]           a verifier that needs all candidates of a row
+    async measure(row)    -> Measurement                     a verifier of rows one by one
+    async measure_group(rows) -> list[Measurement]           a verifier that needs all candidates of a row at once
     keep(rows)            -> list[Row | Dropped]             a breaker: rows arrive in start order, wave after
                                                              wave; earlier decisions are never revised
+
+A verifier has also
+
+    decide(rows, measurements) -> list[Row | Dropped]        a verdict for each row, in order; pure. It knows nothing
+                                                             of `on_fail`, and sees no `error` or `timeout`: the
+                                                             executor quarantines those and re-asks for the rest
+    closes_group: bool                                       with `pick` or `agree`: `decide` gets all candidates of
+                                                             a row together, and they go on as what it lets pass
 
 A step class is built as `StepClass(step: plan.Step, context: StepContext)`. Optional: `async prepare()` before the
 first row, `report() -> dict` at the end (shown in the run's report), `async close()`.
