@@ -66,14 +66,21 @@ def parse_quantity(text: str) -> tuple[int | float, Unit]:
     if dollar:
         if suffix:
             raise ValueError(suffix)
-        return float(number), Unit.MONEY
+        return _finite(number, text), Unit.MONEY
     if not suffix:
         is_whole = "." not in digits and "e" not in digits.lower()
-        return (int(number) if is_whole else float(number)), Unit.NUMBER
+        return (int(number) if is_whole else _finite(number, text)), Unit.NUMBER
     if suffix not in SUFFIXES:
         raise ValueError(suffix)
     unit, factor = SUFFIXES[suffix]
     scaled = number * factor
     if unit in (Unit.COUNT, Unit.BYTES) and scaled == scaled.to_integral_value():
         return int(scaled), unit
-    return float(scaled), unit
+    return _finite(scaled, text), unit
+
+
+def _finite(number: Decimal, text: str) -> float:
+    value = float(number)
+    if value == float("inf"):
+        raise ValueError(text)
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -19,6 +20,12 @@ NOT_PRECEDENCE = 3
 COMPARISON = 4
 SIGN_PRECEDENCE = 7
 
+LONGEST_CHAIN = 200
+"""Operands and operators in one chain: more is a list that wants another form."""
+
+DEEPEST_VALUE = 120
+"""Values within values: later stages walk the tree by recursion, a few frames each, and Python allows 1,000."""
+
 Operand: TypeAlias = nodes.Expression
 
 
@@ -34,11 +41,27 @@ class TreeBuilder:
     def __init__(self) -> None:
         self.source = SourceFile("", "")
         self.findings: list[Diagnostic] = []
+        self._depths: dict[
+            int, tuple[int, object]
+        ] = {}  # by id; the node is kept so that no id is used twice
 
     def begin(self, source: SourceFile) -> None:
         """Forget the last run and build nodes of `source` from now on."""
         self.source = source
         self.findings = []
+        self._depths = {}
+
+    def _checked(self, node: Operand, parts: Iterable[object]) -> Operand:
+        """The node, or null with a finding where it nests too deep. Depths below 2 are not written down."""
+        deepest = 1 + max(
+            (self._depths[id(part)][0] for part in parts if id(part) in self._depths), default=1
+        )
+        if deepest > DEEPEST_VALUE:
+            message = f"values are nested more than {DEEPEST_VALUE} levels deep"
+            self.findings.append(error("MIX011", message, node.span, hint="name a part and refer to it"))
+            return nodes.Null(node.span)
+        self._depths[id(node)] = (deepest, node)
+        return node
 
     def _span(self, token: Token) -> Span:
         assert token.start_pos is not None and token.end_pos is not None
@@ -104,28 +127,40 @@ class TreeBuilder:
             return nodes.Null(span)
         return nodes.Bool(children[0].type == "TRUE", span)
 
-    def call(self, children: list[Any]) -> nodes.Call:
+    def call(self, children: list[Any]) -> Operand:
         function, _, *arguments, closer = children
         positional = tuple(a for a in arguments if not isinstance(a, nodes.Attribute))
         keywords = tuple(a for a in arguments if isinstance(a, nodes.Attribute))
-        return nodes.Call(function, positional, keywords, function.span.to(self._span(closer)))
+        node = nodes.Call(function, positional, keywords, function.span.to(self._span(closer)))
+        return self._checked(node, (*positional, *(keyword.value for keyword in keywords)))
 
-    def list(self, children: list[Any]) -> nodes.ListNode:
-        return nodes.ListNode(tuple(children[1:-1]), self._span(children[0]).to(self._span(children[-1])))
+    def sequence(self, children: list[Any]) -> Operand:
+        items = tuple(children[1:-1])
+        return self._checked(
+            nodes.ListNode(items, self._span(children[0]).to(self._span(children[-1]))), items
+        )
 
-    def object(self, children: list[_Body]) -> nodes.ObjectNode:
-        return nodes.ObjectNode(children[0].statements, children[0].span)
+    def object(self, children: list[_Body]) -> Operand:
+        body = children[0]
+        values = [s.value for s in body.statements if isinstance(s, nodes.Attribute)]
+        return self._checked(nodes.ObjectNode(body.statements, body.span), values)
 
     def paren(self, children: list[Any]) -> Operand:
         # The span takes in the parentheses, so that spans of operators around it cover what the user sees.
         opener, inner, closer = children
         widened: Operand = replace(inner, span=self._span(opener).to(self._span(closer)))
-        return widened
+        return self._checked(widened, (inner,))
 
     # -- operators
 
     def expr(self, children: list[Any]) -> Operand:
         """Precedence climbing over a flat chain of operands (nodes) and operators (tokens)."""
+        if len(children) > LONGEST_CHAIN:
+            operand = next(child for child in children if not isinstance(child, Token))
+            hint = "use `in [...]`, a list or several constants"
+            message = f"expression has more than {LONGEST_CHAIN} operands and operators"
+            self.findings.append(error("MIX011", message, operand.span, "it starts here", hint=hint))
+            return nodes.Null(operand.span)
         result, position = self._climb(children, 0, 0)
         assert position == len(children)
         return result
@@ -151,7 +186,7 @@ class TreeBuilder:
                 )
             right, position = self._climb(chain, position, level + 1)
             span = left.span.to(right.span)
-            left = nodes.Binary(operator, left, right, span, operator_span)
+            left = self._checked(nodes.Binary(operator, left, right, span, operator_span), (left, right))
             if is_not_in:
                 left = nodes.Unary("not", left, span)
         return left, position

@@ -1,0 +1,186 @@
+"""Balances the brackets of a declaration, guided by indentation, so that the parser sees one mistake at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lark import Token
+
+from dsl.diagnostic import Diagnostic, Edit, Fix, Label, error
+from dsl.source import SourceFile
+
+OPENERS = {"LBRACE": "RBRACE", "LSQB": "RSQB", "LPAR": "RPAR"}
+CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
+SIGNS = {"LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]", "LPAR": "(", "RPAR": ")"}
+NAMES = {"LBRACE": "block", "LSQB": "list", "LPAR": "parenthesis"}
+
+MOST_FINDINGS = 50
+"""Surplus brackets reported in a chunk; looking for the cause of each takes time."""
+
+
+@dataclass
+class _Open:
+    token: Token
+    indent: int  # of the line it is on
+    index: int  # in the output
+
+
+def is_balanced(tokens: list[Token]) -> bool:
+    """Does every bracket have its partner, properly nested?"""
+    stack: list[str] = []
+    for token in tokens:
+        if token.type in OPENERS:
+            stack.append(OPENERS[token.type])
+        elif token.type in CLOSERS and (not stack or stack.pop() != token.type):
+            return False
+    return not stack
+
+
+def balance(source: SourceFile, tokens: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
+    """The tokens with missing brackets put in and surplus ones left out, and one finding for each.
+
+    Findings are kept back where an unterminated string on the line of the bracket explains them.
+    """
+    if is_balanced(tokens):
+        return tokens, []
+    return _Balancer(source, tokens).run()
+
+
+class _Balancer:
+    def __init__(self, source: SourceFile, tokens: list[Token]) -> None:
+        self.source = source
+        self.tokens = tokens
+        self.output: list[Token] = []
+        self.stack: list[_Open] = []
+        self.findings: list[Diagnostic] = []
+        self.reported_lines: set[int] = set()  # `(((` is one mistake
+        self.lines_with_open_string = {
+            line
+            for token in tokens
+            if token.type in ("OPEN_STRING", "OPEN_HEREDOC")
+            for line in range(token.line or 0, (token.end_line or 0) + 1)
+        }
+
+    def run(self) -> tuple[list[Token], list[Diagnostic]]:
+        indent = 0
+        is_line_start = True
+        for token in self.tokens:
+            if is_line_start:
+                indent = (token.column or 1) - 1
+            if token.type in OPENERS:
+                self.stack.append(_Open(token, indent, len(self.output)))
+                self.output.append(token)
+            elif token.type in CLOSERS:
+                self._close(token, indent if is_line_start else None)
+            else:
+                self.output.append(token)
+            is_line_start = token.type == "_NL"
+        while self.stack:
+            self._close_missing()
+        return self.output, self.findings
+
+    def _close(self, token: Token, indent: int | None) -> None:
+        """Take a closing bracket; `indent` is its line's when it is the first on the line."""
+        wanted = CLOSERS[token.type]
+        if not any(opened.token.type == wanted for opened in self.stack):
+            self._surplus(token, indent)
+            return
+        while self.stack[-1].token.type != wanted:
+            self._close_missing()
+        # `}` deeper than the line of its block: a `{` between them was forgotten.
+        if indent is not None and wanted == "LBRACE" and self.stack[-1].indent < indent:
+            header = self._header_without_brace(indent)
+            if header is not None and header > self.stack[-1].index:
+                self._surplus(token, indent)
+                return
+        # `}` at the column of an outer block's line: the blocks between were not closed.
+        if indent is not None and wanted == "LBRACE":
+            while (
+                self.stack[-1].indent > indent
+                and self.stack[-1].token.type == wanted
+                and any(o.indent == indent and o.token.type == wanted for o in self.stack[:-1])
+            ):
+                self._close_missing()
+                while self.stack[-1].token.type != wanted:
+                    self._close_missing()
+        self.stack.pop()
+        self.output.append(token)
+
+    def _close_missing(self) -> None:
+        """Put in the partner of the innermost opener and report the opener."""
+        opened = self.stack.pop()
+        closer = OPENERS[opened.token.type]
+        at = self._place_of_closer(opened)
+        before = self.output[at - 1] if at else opened.token
+        self.output.insert(at, Token.new_borrow_pos(closer, SIGNS[closer], before))
+        line = opened.token.line or 0
+        if line in self.lines_with_open_string or line in self.reported_lines:
+            return
+        self.reported_lines.add(line)
+        start = opened.token.start_pos or 0
+        span = self.source.span(start, start + 1)
+        sign = SIGNS[opened.token.type]
+        message = f"{NAMES[opened.token.type]} opened by `{sign}` is not closed"
+        end = self.source.span(before.end_pos or start, before.end_pos or start)
+        secondary: tuple[Label, ...] = ()
+        if end.position.line != span.position.line:
+            secondary = (Label(end, f"`{SIGNS[closer]}` is missing after this"),)
+        hint = f"add `{SIGNS[closer]}`" + (
+            f" for the `{sign}` in line {span.position.line}" if secondary else ""
+        )
+        self.findings.append(error("MIX002", message, span, "opened here", secondary=secondary, hint=hint))
+
+    def _place_of_closer(self, opened: _Open) -> int:
+        """Where in the output the missing partner goes.
+
+        A block is closed before the line end that precedes the next bracket; a list or call that has something
+        on its own line is closed at the end of that line.
+        """
+        if opened.token.type != "LBRACE":
+            end = opened.index + 1
+            while end < len(self.output) and self.output[end].type != "_NL":
+                end += 1
+            if end > opened.index + 1 and end < len(self.output):
+                return end
+        at = len(self.output)
+        while at > opened.index + 1 and self.output[at - 1].type == "_NL":
+            at -= 1
+        return at
+
+    def _surplus(self, token: Token, indent: int | None) -> None:
+        start = token.start_pos or 0
+        sign = SIGNS[token.type]
+        span = self.source.span(start, start + 1)
+        if (token.line or 0) in self.lines_with_open_string or len(self.findings) >= MOST_FINDINGS:
+            return
+        header = self._header_without_brace(indent) if token.type == "RBRACE" and indent is not None else None
+        if header is not None:
+            last = self.output[header - 1]
+            place = self.source.span(last.end_pos or 0, last.end_pos or 0)
+            self.output.insert(header, Token.new_borrow_pos("LBRACE", "{", last))
+            self.output.append(token)
+            fix = Fix("open the block", (Edit(place, " {"),))
+            closes = (Label(span, "closed here"),)
+            self.findings.append(
+                error("MIX001", "`{` is missing before the block's body", place, secondary=closes, fix=fix)
+            )
+            return
+        fix = Fix(f"remove the `{sign}`", (Edit(span, ""),))
+        hint = f"remove it, or open a {NAMES[CLOSERS[token.type]]} before it"
+        self.findings.append(
+            error("MIX001", f"unexpected `{sign}`: nothing is open here", span, hint=hint, fix=fix)
+        )
+
+    def _header_without_brace(self, indent: int) -> int | None:
+        """Index of the line end after `kind label` at `indent` whose next line is indented deeper, from the end."""
+        ends = [i for i, token in enumerate(self.output) if token.type == "_NL"]
+        for end in reversed(ends):
+            start = end
+            while start > 0 and self.output[start - 1].type != "_NL":
+                start -= 1
+            line = self.output[start:end]
+            is_header = bool(line) and all(t.type in ("NAME", "STRING", "QUANTITY") for t in line)
+            is_deeper = end + 1 < len(self.output) and (self.output[end + 1].column or 1) - 1 > indent
+            if is_header and line[0].type == "NAME" and (line[0].column or 1) - 1 == indent and is_deeper:
+                return end
+        return None
