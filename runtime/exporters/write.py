@@ -1,0 +1,174 @@
+"""Exports of a mixture, written from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.plan import Export, Mixture, Plan
+from runtime.exporters.card import CardFacts, Drop, ModelFacts, SourceFacts, dataset_card
+from runtime.exporters.directory import check_target, replaced_directory, write_manifest
+from runtime.exporters.files import SHARD, write_jsonl, write_parquet
+from runtime.plugin import RunError, implementation
+
+if TYPE_CHECKING:
+    from runtime.mixture.record import MixtureRecord
+    from runtime.mixture.rows import MixtureRow
+    from runtime.store.store import Store
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export on disk."""
+
+    name: str
+    path: Path
+    rows: int
+
+
+def write_exports(
+    plan: Plan, store: Store, run_id: int, mixture: str, *, force: bool = False
+) -> list[Exported]:
+    """Write every export of a mixture that a run selected. Call after `record_selection` and `store.flush()`.
+
+    Memory: one example and the card, whatever the mixture's size; DuckDB is held to 1 GB for Parquet.
+
+    Raises:
+        RunError: a target holds what Mixwright did not write, a row is no chat, or the run selected nothing. The
+            store and older exports are as they were.
+    """
+    from runtime.mixture.record import mixture_rows, read_record
+
+    exports = [export for export in plan.exports.values() if export.mixture == mixture]
+    check_targets(plan, mixture, force=force)
+    written = []
+    for export in exports:
+        rows = mixture_rows(store, plan, run_id, mixture)
+        facts = card_facts(plan, store, run_id, export, read_record(store, run_id, mixture))
+        written.append(write_export(export_path(plan, export), export, rows, facts, force=force))
+    return written
+
+
+def check_targets(plan: Plan, mixture: str, *, force: bool = False) -> None:
+    """Refuse, before a run, targets that it could not write at its end.
+
+    Raises:
+        RunError: a target holds what Mixwright did not write.
+    """
+    for export in plan.exports.values():
+        if export.mixture == mixture:
+            check_target(export_path(plan, export), force=force)
+
+
+def export_path(plan: Plan, export: Export) -> Path:
+    """The directory an export writes: its `path`, from the spec's directory."""
+    return Path(plan.directory) / str(export.attributes["path"])
+
+
+def write_export(
+    target: Path, export: Export, rows: Iterable[MixtureRow], facts: CardFacts, *, force: bool = False
+) -> Exported:
+    """Write one export, whole or not at all.
+
+    Raises:
+        RunError: see `replaced_directory` and `mixture_row`; or the rows are not as many as the record says.
+    """
+    suffix = implementation(f"export.{export.format}").suffix
+    with replaced_directory(target, force=force) as directory:
+        data = directory / "data" / f"{SHARD}.{suffix}"
+        data.parent.mkdir()
+        count = (write_parquet if suffix == "parquet" else write_jsonl)(data, rows)
+        if count != facts.record.rows:
+            raise RunError(
+                f"export '{export.name}': the store has {count:,} of the {facts.record.rows:,} rows selected; "
+                f"{target} is as it was; 'mixwright verify-store' tells more"
+            )
+        if export.attributes.get("card", True):
+            (directory / "README.md").write_text(dataset_card(facts), encoding="utf-8")
+        write_manifest(
+            directory,
+            {
+                "export": export.name,
+                "mixture": export.mixture,
+                "rows": count,
+                "components": {result.component: result.got for result in facts.record.results},
+                "mixwright": facts.mixwright_version,
+                "spec": dict(facts.spec_files),
+            },
+        )
+    return Exported(export.name, target, count)
+
+
+def card_facts(plan: Plan, store: Store, run_id: int, export: Export, record: MixtureRecord) -> CardFacts:
+    """What the dataset card says of a run's mixture."""
+    mixture = plan.mixtures[export.mixture]
+    language = export.attributes.get("language") or ()
+    return CardFacts(
+        title=export_path(plan, export).name,
+        record=record,
+        seed=mixture.seed,
+        data_file=f"data/{SHARD}.{implementation(f'export.{export.format}').suffix}",
+        sources=source_facts(plan, store, run_id, export.mixture),
+        models=model_facts(plan, mixture),
+        drops=drops(plan, store, run_id, mixture),
+        operations={step.id: step.operation for step in mixture.steps},
+        spec=Path(plan.spec).name,
+        spec_files=[(file.name, file.sha256) for file in plan.files],
+        params=plan.params,
+        mixwright_version=plan.mixwright_version,
+        license=str(export.attributes.get("license") or ""),
+        language=[str(code) for code in language],
+    )
+
+
+def source_facts(plan: Plan, store: Store, run_id: int, mixture: str) -> list[SourceFacts]:
+    """The sources that rows of the mixture started from, by name."""
+    from runtime.mixture.record import leaves_of, root_source
+
+    counts = dict.fromkeys((root_source(plan, leaf) for leaf in leaves_of(plan, plan.mixtures[mixture])), 0)
+    query = "SELECT pipeline, count(*) FROM selection WHERE run_id = ? AND mixture = ? GROUP BY pipeline"
+    for leaf, rows in store.sql(query, [run_id, mixture]):
+        source = root_source(plan, leaf)
+        counts[source] = counts.get(source, 0) + rows
+    found = []
+    for name in sorted(name for name in counts if name in plan.sources):
+        spec = plan.sources[name]
+        digest, revision = (spec.pin.digest, spec.pin.revision) if spec.pin else ("", "")
+        found.append(SourceFacts(name, spec.kind, spec.license, counts[name], digest, revision))
+    return found
+
+
+def model_facts(plan: Plan, mixture: Mixture) -> list[ModelFacts]:
+    """The models that steps of the mixture's pipelines ask, by name."""
+    from runtime.mixture.record import pipelines_of
+
+    steps = [step for name in pipelines_of(plan, mixture) for step in plan.pipelines[name].steps]
+    names = {str(step.attributes["model"]) for step in steps if step.attributes.get("model")}
+    found = []
+    for name in sorted(names & plan.models.keys()):
+        model = plan.models[name]
+        given = model.attributes
+        called = given.get("model") or given.get("repo") or given.get("path") or ""
+        found.append(
+            ModelFacts(
+                name,
+                model.engine,
+                str(called),
+                str(given.get("revision") or ""),
+                str(given.get("license") or ""),
+                model.identity,
+            )
+        )
+    return found
+
+
+def drops(plan: Plan, store: Store, run_id: int, mixture: Mixture) -> list[Drop]:
+    """Rows that the mixture's pipelines, and its own steps, left out, by reason; most first in each step."""
+    from runtime.mixture.record import leaves_of, pipelines_of
+
+    owners = {mixture.name, *pipelines_of(plan, mixture), *leaves_of(plan, mixture)}
+    query = """SELECT pipeline, step, reason, count(*), status = 'quarantined' FROM outcome
+        WHERE run_id = ? AND status <> 'kept' GROUP BY ALL ORDER BY pipeline, step, count(*) DESC, reason"""
+    return [Drop(*row) for row in store.sql(query, [run_id]) if row[0] in owners]

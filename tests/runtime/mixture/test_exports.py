@@ -1,0 +1,190 @@
+"""An export can be loaded by others, replaces its predecessor at once, and never anything else."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from runtime.exporters.directory import replaced_directory, write_manifest
+from runtime.exporters.files import write_jsonl, write_parquet
+from runtime.exporters.write import write_exports
+from runtime.mixture import MixtureRow, mixture_row, mixture_rows
+from runtime.plugin import RunError
+from runtime.store.records import SelectionRecord
+from runtime.store.store import Store
+from tests.runtime.mixture.finished import finish_run, plan
+
+GOLDEN = Path(__file__).parent / "golden_card.md"
+
+
+def exported(directory: Path, **attributes: object) -> Path:
+    made = plan(directory, **attributes)
+    with Store.open(directory / "store") as store:
+        (result,) = write_exports(made, store, finish_run(made, store), "tutor")
+    assert result.rows == 5
+    return result.path
+
+
+@pytest.fixture
+def messages(tmp_path):
+    return exported(tmp_path)
+
+
+def expected_rows(directory: Path) -> list[tuple[object, ...]]:
+    with Store.open(directory / "store") as store:
+        found = mixture_rows(store, plan(directory), 1, "tutor")
+        return [(r.messages, r.row_id.hex(), r.component, r.source) for r in found]
+
+
+@pytest.mark.parametrize(("format", "reader"), [("messages", "read_json"), ("parquet", "read_parquet")])
+def test_duckdb_reads_the_rows_back_in_order(tmp_path, format, reader):
+    target = exported(tmp_path, format=format)
+    (data,) = (target / "data").iterdir()
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"SELECT messages, id, component, source FROM {reader}('{data}')"
+        ).fetchall()
+    assert [(m, str(i).replace("-", ""), c, s) for m, i, c, s in rows] == expected_rows(tmp_path)
+    assert {(c, s) for _, _, c, s in rows} == {("math", "seeds"), ("chats", "chats")}
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("datasets"), reason="needs the package datasets")
+@pytest.mark.parametrize("format", ["messages", "parquet"])
+def test_hugging_face_datasets_loads_the_directory(tmp_path, format, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    target = exported(tmp_path, format=format)
+    loaded = datasets.load_dataset(str(target), split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded.column_names == ["messages", "id", "component", "source"]
+    assert [row["messages"] for row in loaded] == [row[0] for row in expected_rows(tmp_path)]
+
+
+def test_the_card_says_what_is_in_the_dataset(messages, update):
+    card = (messages / "README.md").read_text(encoding="utf-8")
+    if update:
+        GOLDEN.write_text(card, encoding="utf-8")
+    assert card == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_the_manifest_names_every_file_with_its_hash(messages):
+    manifest = json.loads((messages / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["rows"] == 5
+    assert manifest["components"] == {"math": 3, "chats": 2}
+    assert sorted(manifest["files"]) == ["README.md", "data/train-00000-of-00001.jsonl"]
+
+
+def test_writing_again_gives_the_same_bytes_and_leaves_nothing_beside(messages, tmp_path):
+    before = {path: path.read_bytes() for path in messages.rglob("*") if path.is_file()}
+    with Store.open(tmp_path / "store") as store:
+        write_exports(plan(tmp_path), store, 1, "tutor")
+    assert {path: path.read_bytes() for path in messages.rglob("*") if path.is_file()} == before
+    assert os.listdir(messages.parent) == ["tutor"]
+
+
+def test_a_card_can_be_left_out(tmp_path):
+    target = exported(tmp_path, card=False)
+    assert sorted(os.listdir(target)) == ["data", "manifest.json"]
+
+
+def test_a_directory_of_someone_else_is_refused(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").write_text("mine")
+    with (
+        pytest.raises(RunError, match="was not written by mixwright"),
+        replaced_directory(tmp_path / "notes"),
+    ):
+        pass
+    assert (tmp_path / "notes" / "thesis.txt").read_text() == "mine"
+    with replaced_directory(tmp_path / "notes", force=True) as new:
+        (new / "data.txt").write_text("ours")
+    assert os.listdir(tmp_path / "notes") == ["data.txt"]
+
+
+@pytest.mark.parametrize("change", ["README.md", "extra.txt"])
+def test_a_file_changed_by_hand_is_not_overwritten(messages, tmp_path, change):
+    (messages / change).write_text("edited by hand")
+    with Store.open(tmp_path / "store") as store:
+        with pytest.raises(RunError, match=rf"{change} was (changed in|added to) .*--force"):
+            write_exports(plan(tmp_path), store, 1, "tutor")
+        assert (messages / change).read_text() == "edited by hand"
+        write_exports(plan(tmp_path), store, 1, "tutor", force=True)
+    assert not (messages / "extra.txt").exists()
+
+
+def test_a_file_or_link_in_the_way_is_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path)
+    for name in ("file", "link"):
+        with pytest.raises(RunError, match="is not a directory"), replaced_directory(tmp_path / name):
+            pass
+
+
+def test_a_failure_half_way_leaves_the_old_export(tmp_path):
+    target = tmp_path / "out"
+    with replaced_directory(target) as new:
+        (new / "a").write_text("old")
+        write_manifest(new, {})
+    with pytest.raises(ZeroDivisionError), replaced_directory(target) as new:
+        (new / "a").write_text("new")
+        raise ZeroDivisionError
+    assert (target / "a").read_text() == "old"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_what_a_killed_export_left_is_removed_and_a_running_ones_is_not(tmp_path):
+    dead, alive = tmp_path / ".out.mixwright-999999999", tmp_path / f".out.mixwright-{os.getppid()}"
+    for path in (dead, alive):
+        path.mkdir()
+    with replaced_directory(tmp_path / "out"):
+        pass
+    assert (dead.exists(), alive.exists()) == (False, True)
+
+
+def test_a_selected_row_that_the_store_has_lost_stops_the_export(tmp_path):
+    made = plan(tmp_path)
+    with Store.open(tmp_path / "store") as store:
+        run_id = finish_run(made, store)
+        store.put_selection([SelectionRecord(run_id, "tutor", 5, "math", "math", b"\0" * 16)])
+        store.close()
+    with Store.open(tmp_path / "store") as store, pytest.raises(RunError, match="its text is not stored"):
+        write_exports(made, store, run_id, "tutor")
+    assert not (tmp_path / "out" / "tutor").exists()
+
+
+def test_text_that_utf8_cannot_hold_is_replaced_and_odd_paths_work(tmp_path):
+    directory = tmp_path / "it's [1] 100%"
+    directory.mkdir()
+    rows = [MixtureRow(bytes(16), [{"role": "user", "content": "a\ud800b"}], "c")]
+    assert write_jsonl(directory / "rows.jsonl", rows) == 1
+    assert json.loads((directory / "rows.jsonl").read_text("utf-8"))["messages"][0]["content"] == "a\ufffdb"
+    assert write_parquet(directory / "rows.parquet", rows) == 1
+    assert sorted(os.listdir(directory)) == ["rows.jsonl", "rows.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"question": "?", "answer": "!"},
+            "rows need a column `messages`, these have answer, question; make a pipeline",
+        ),
+        ({"messages": "hello"}, "`messages` is not a list of messages"),
+        (
+            {"messages": [{"role": "human", "content": "x"}]},
+            "`role` that is one of system, user, assistant, tool",
+        ),
+        ({"messages": [{"role": "user", "content": None}]}, "`content` that is text"),
+        ({"messages": [{"role": "user", "content": "x", "tool_calls": []}]}, "a message has `tool_calls`"),
+    ],
+)
+def test_a_row_that_is_no_chat_names_the_fix(columns, message):
+    with pytest.raises(RunError) as error:
+        mixture_row(bytes(16), columns, component="web")
+    assert str(error.value).startswith(f"mixture component 'web', row {'00' * 16}: ")
+    assert message in str(error.value)
