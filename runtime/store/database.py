@@ -112,10 +112,10 @@ class Database:
             self._connection = _attach(self.path, read_only=read_only)
             self._reader = self.cursor()
             versions = self._reader.execute("SELECT schema_version, store_id FROM meta").fetchall()
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise StoreBroken(f"{self.path} is a DuckDB file but not a mixwright store") from error
         except duckdb.Error as error:
             raise explained(error, self.path) from error
-        if len(versions) != 1:
-            raise StoreBroken(f"{self.path} is a DuckDB file but not a mixwright store")
         version, self.store_id = versions[0]
         if version > SCHEMA_VERSION:
             raise StoreBroken(

@@ -1,14 +1,24 @@
-"""Finding stored results by key: one query for the keys that many tasks ask for at about the same time."""
+"""Finding stored results by key: from memory where possible, else one query for what many tasks ask at once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from runtime.store.database import Database
 
 GATHER_KEYS = 512
 GATHER_SECONDS = 0.002
+
+BLOCK_ROWS = 512
+"""Rows read together. Runs ask in about the order in which rows were written, so neighbours are wanted next; and
+DuckDB decompresses 2,048 rows of text to read one."""
+CACHED_BLOCKS = 64
+INDEX_ROWS = 1_000_000
+"""Keys kept in memory, about 180 bytes each; a larger table is asked by a join for every gathered batch."""
 
 R = TypeVar("R")
 
@@ -20,19 +30,101 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-class Lookup(Generic[R]):
-    """Records of one table by their 16-byte key: those of this session from memory, older ones by a batched join.
+class StoredRecords(Generic[R]):
+    """The records that a table held when the store was opened, and by query those that came later.
 
-    A record stays in memory until it is durable, its key for the session; so a store that was empty when it was
-    opened is never queried for a key that this session has not written.
+    `condition` is SQL that says which of them may be found. Of several with one key the first counts.
     """
 
     def __init__(
-        self, query: Callable[[list[bytes]], dict[bytes, R]], reader: Executor, *, was_empty: bool
+        self, database: Database, table: str, columns: str, condition: str, make: Callable[..., R]
     ) -> None:
-        self._query = query
+        self._database = database
+        self._table = table
+        self._columns = columns
+        self._condition = condition
+        self._make = make
+        self._row_count = int(database.read(f"SELECT count(*) FROM {table}")[0][0])
+        self._row_ids: dict[bytes, int] | None = {} if self._row_count == 0 else None
+        self._blocks: OrderedDict[int, dict[int, tuple[Any, ...]]] = OrderedDict()
+
+    def may_have(self, key: bytes) -> bool:
+        """False when no record of `key` was there at the opening; True may mean: not known yet."""
+        return self._row_ids is None or key in self._row_ids
+
+    def at_hand(self, key: bytes) -> R | None:
+        """The record, if it is in memory."""
+        if self._row_ids is None or (row_id := self._row_ids.get(key)) is None:
+            return None
+        block = self._blocks.get(row_id // BLOCK_ROWS)
+        return None if block is None else self._make(*block[row_id])
+
+    def read(self, keys: Sequence[bytes], later: Sequence[bytes]) -> dict[bytes, R]:
+        """Records of `keys`, and of `later` among what was written since. For one thread at a time; blocks."""
+        if self._row_ids is None and self._row_count <= INDEX_ROWS:
+            self._row_ids = self._probe("true", [])
+        if self._row_ids is None:
+            wanted = self._probe("key IN (SELECT unnest(?::BLOB[]))", [[*keys, *later]])
+        else:
+            wanted = {key: self._row_ids[key] for key in keys if key in self._row_ids}
+            if later:
+                query = "rowid >= ? AND key IN (SELECT unnest(?::BLOB[]))"
+                wanted.update(self._probe(query, [self._row_count, list(later)]))
+        blocks = self._load({row_id // BLOCK_ROWS for row_id in wanted.values()})
+        return {key: self._make(*blocks[row_id // BLOCK_ROWS][row_id]) for key, row_id in wanted.items()}
+
+    def _probe(self, which: str, parameters: list[Any]) -> dict[bytes, int]:
+        rows = self._database.read(
+            f"SELECT key, rowid FROM {self._table} WHERE {self._condition} AND {which}", parameters
+        )
+        rows.sort(key=lambda row: row[1], reverse=True)
+        return dict(rows)
+
+    def _load(self, numbers: set[int]) -> dict[int, dict[int, tuple[Any, ...]]]:
+        """The blocks of these numbers; a block that may still grow is read afresh and not kept."""
+        blocks: dict[int, dict[int, tuple[Any, ...]]] = {}
+        for number in numbers:
+            if (block := self._blocks.get(number)) is not None:
+                blocks[number] = block
+        for first, last in _runs(sorted(numbers - blocks.keys())):
+            for number in range(first, last + 1):
+                blocks[number] = {}
+            for row_id, *row in self._database.read(
+                f"SELECT rowid, {self._columns} FROM {self._table} WHERE rowid BETWEEN ? AND ?",
+                [first * BLOCK_ROWS, (last + 1) * BLOCK_ROWS - 1],
+            ):
+                blocks[row_id // BLOCK_ROWS][row_id] = tuple(row)
+        for number, block in blocks.items():
+            if (number + 1) * BLOCK_ROWS <= self._row_count:
+                self._blocks[number] = block
+        while len(self._blocks) > CACHED_BLOCKS:
+            self._blocks.popitem(last=False)
+        return blocks
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each stretch of consecutive numbers, at most 16 long; `numbers` ascend."""
+    first = last = -2
+    for number in numbers:
+        if number != last + 1 or number - first >= 16:
+            if first >= 0:
+                yield first, last
+            first = number
+        last = number
+    if first >= 0:
+        yield first, last
+
+
+class Lookup(Generic[R]):
+    """Records by their 16-byte key, those of this session included.
+
+    A record put in this session stays in memory until it is durable, its key for the whole session. Keys that were
+    never written are answered without a query, once the index of the table is in memory.
+    """
+
+    def __init__(self, stored: StoredRecords[R], reader: Executor) -> None:
+        self._stored = stored
         self._reader = reader
-        self._was_empty = was_empty
         self._session: dict[bytes, R | None] = {}
         self._keys: list[bytes] = []
         self._waiters: list[asyncio.Future[dict[bytes, R]]] = []
@@ -52,11 +144,12 @@ class Lookup(Generic[R]):
         wanted: list[bytes] = []
         for key in keys:
             record = self._session.get(key, _ABSENT)
+            if isinstance(record, _Absent):
+                record = self._stored.at_hand(key)
+                if record is None and not self._stored.may_have(key):
+                    continue
             if record is None:
                 wanted.append(key)
-            elif isinstance(record, _Absent):
-                if not self._was_empty:
-                    wanted.append(key)
             else:
                 found[key] = record
         if wanted:
@@ -75,13 +168,17 @@ class Lookup(Generic[R]):
             self._timer = loop.call_later(GATHER_SECONDS, self._launch, loop)
         return await waiter
 
+    def _read(self, keys: list[bytes]) -> dict[bytes, R]:
+        later = [key for key in keys if self._session.get(key, _ABSENT) is None]
+        return self._stored.read(keys, later)
+
     def _launch(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         keys, self._keys = self._keys, []
         waiters, self._waiters = self._waiters, []
-        reading = loop.run_in_executor(self._reader, self._query, list(dict.fromkeys(keys)))
+        reading = loop.run_in_executor(self._reader, self._read, list(dict.fromkeys(keys)))
 
         def deliver(done: asyncio.Future[dict[bytes, R]]) -> None:
             for waiter in waiters:

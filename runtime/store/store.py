@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import platform
 import time
@@ -16,7 +17,7 @@ from compiler.plan import Plan
 from runtime.plugin import StoreBroken
 from runtime.store.accounting import check_accounting
 from runtime.store.database import LOW_SPACE_BYTES, Database, refuse_low_space
-from runtime.store.lookup import Lookup
+from runtime.store.lookup import Lookup, StoredRecords
 from runtime.store.records import (
     CallRecord,
     EventRecord,
@@ -47,14 +48,26 @@ class Store:
     `flush`.
     """
 
-    def __init__(self, database: Database, writer: Writer | None) -> None:
+    def __init__(self, database: Database, low_space_bytes: int) -> None:
+        """Use `Store.open`."""
         self._database = database
-        self._writer = writer
+        self._writer: Writer | None = None
+        self._low_space_bytes = low_space_bytes
         self._reader = ThreadPoolExecutor(1, "mixwright-store-reader")
-        self._calls = Lookup(self._read_calls, self._reader, was_empty=self._is_empty("call"))
-        self._scores = Lookup(self._read_scores, self._reader, was_empty=self._is_empty("score"))
+        self._calls = Lookup(
+            StoredRecords(database, "call", _CALL_COLUMNS, "status = 'ok'", CallRecord), self._reader
+        )
+        self._scores = Lookup(
+            StoredRecords(
+                database, "score", _SCORE_COLUMNS, "outcome NOT IN ('error', 'timeout')", ScoreRecord
+            ),
+            self._reader,
+        )
         self._last_run_id = int(database.read("SELECT coalesce(max(run_id), 0) FROM run")[0][0])
         self._is_closed = False
+        atexit.register(
+            self.close
+        )  # else DuckDB's bindings print pages about leaks when an error ends the process
 
     @classmethod
     def open(
@@ -78,15 +91,12 @@ class Store:
             StoreBroken: it cannot be read, is newer than this version, or the disk is full or read-only.
         """
         database = Database(directory, read_only=read_only)
-        store = cls(database, None)
+        store = cls(database, low_space_bytes)
         if not read_only:
             store._writer = Writer(
                 database, on_commit=store._settle, at_point=at_point, low_space_bytes=low_space_bytes
             )
-        store._low_space_bytes = low_space_bytes
         return store
-
-    _low_space_bytes = LOW_SPACE_BYTES
 
     def begin_run(self, plan: Plan, command: str) -> int:
         """Id of a new run, already durable: 1, 2, 3 ... in this store.
@@ -237,6 +247,7 @@ class Store:
         if self._is_closed:
             return
         self._is_closed = True
+        atexit.unregister(self.close)
         try:
             if self._writer is not None:
                 self._writer.close()
@@ -255,9 +266,6 @@ class Store:
             raise StoreBroken(f"{self._database.path} is open for reading only")
         return self._writer
 
-    def _is_empty(self, table: str) -> bool:
-        return not self._database.read(f"SELECT 1 FROM {table} LIMIT 1")
-
     def _settle(self, batch: Sequence[Any]) -> None:
         for record in batch:
             if type(record) is CallRecord:
@@ -265,22 +273,6 @@ class Store:
                     self._calls.settle(record.key)
             elif type(record) is ScoreRecord and record.outcome not in ("error", "timeout"):
                 self._scores.settle(record.key)
-
-    def _read_calls(self, keys: list[bytes]) -> dict[bytes, CallRecord]:
-        rows = self._database.read(
-            f"SELECT {_CALL_COLUMNS} FROM call WHERE key IN (SELECT unnest(?::BLOB[])) AND status = 'ok' "
-            "ORDER BY batch DESC",
-            [keys],
-        )
-        return {row[0]: CallRecord(*row) for row in rows}
-
-    def _read_scores(self, keys: list[bytes]) -> dict[bytes, ScoreRecord]:
-        rows = self._database.read(
-            f"SELECT {_SCORE_COLUMNS} FROM score WHERE key IN (SELECT unnest(?::BLOB[])) "
-            "AND outcome NOT IN ('error', 'timeout') ORDER BY batch DESC",
-            [keys],
-        )
-        return {row[0]: ScoreRecord(*row) for row in rows}
 
     def _stream(self, query: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
         with self._database.read_lock:

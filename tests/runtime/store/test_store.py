@@ -1,0 +1,252 @@
+"""What is put is found again: at once, after a flush, and by the next process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from compiler.plan import Plan
+from runtime.plugin import StoreBroken
+from runtime.store.records import (
+    CallRecord,
+    EventRecord,
+    OutcomeRecord,
+    ScoreRecord,
+    SelectedRow,
+    SelectionRecord,
+    clean_text,
+)
+from runtime.store.store import Store
+from tests.runtime.store.conftest import key_of
+
+Make = Callable[..., CallRecord]
+MakeOutcome = Callable[..., OutcomeRecord]
+
+
+def test_a_call_is_found_before_and_after_it_is_durable(store: Store, call: Make) -> None:
+    record = call(1, engine='{"version": "1"}', reasoning="because")
+
+    async def scenario() -> None:
+        store.put_call(record)
+        assert await store.find_calls([key_of(1), key_of(2)]) == {key_of(1): record}
+        await store.flush()
+        assert await store.find_calls([key_of(1), key_of(2)]) == {key_of(1): record}
+
+    asyncio.run(scenario())
+
+
+def test_the_next_session_finds_calls_and_scores(tmp_path: Path, call: Make) -> None:
+    score = ScoreRecord(key_of(9), 1, "math.check", key_of(1), "measured", 0.5, '{"parsed": "2"}')
+    with Store.open(tmp_path) as first:
+        for number in range(1_500):
+            first.put_call(call(number))
+        first.put_score(score)
+    with Store.open(tmp_path) as second:
+
+        async def one(number: int) -> dict[bytes, CallRecord]:
+            return await second.find_calls([key_of(number)])
+
+        async def scenario() -> None:
+            found = await asyncio.gather(*(one(number) for number in range(2_000)))
+            assert [list(answer.values()) for answer in found] == [
+                [call(number)] if number < 1_500 else [] for number in range(2_000)
+            ]
+            assert await second.find_scores([key_of(9), key_of(1)]) == {key_of(9): score}
+            second.put_call(call(1_700))
+            await second.flush()
+            assert await one(1_700) == {key_of(1_700): call(1_700)}
+
+        asyncio.run(scenario())
+
+
+def test_a_table_too_large_for_an_index_is_asked_by_a_join(
+    tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.open(tmp_path) as first:
+        for number in range(600):
+            first.put_call(call(number))
+    monkeypatch.setattr("runtime.store.lookup.INDEX_ROWS", 10)
+    with Store.open(tmp_path) as second:
+        second.put_call(call(700))
+        keys = [key_of(number) for number in (599, 3, 700, 800)]
+        found = asyncio.run(second.find_calls(keys))
+    assert found == {key_of(number): call(number) for number in (599, 3, 700)}
+
+
+def test_failed_calls_and_broken_measurements_are_kept_but_not_found(store: Store, call: Make) -> None:
+    store.put_call(call(1, status="failed", reason="timeout", text=""))
+    store.put_score(ScoreRecord(key_of(2), 1, "math.check", key_of(1), "timeout"))
+
+    async def scenario() -> None:
+        await store.flush()
+        assert await store.find_calls([key_of(1)]) == {}
+        assert await store.find_scores([key_of(2)]) == {}
+
+    asyncio.run(scenario())
+    assert store.sql("SELECT status, reason FROM call") == [("failed", "timeout")]
+    assert store.sql("SELECT outcome FROM score") == [("timeout",)]
+
+
+def test_the_first_answer_for_a_key_counts(tmp_path: Path, call: Make) -> None:
+    with Store.open(tmp_path) as store:
+        store.put_call(call(1, text="first"))
+        store.put_call(call(1, text="second"))
+    with Store.open(tmp_path) as store:
+        assert store.sql("SELECT text FROM call") == [("first",)]
+        # Two sessions can both have asked, when one of them did not look first.
+        store.put_call(call(1, text="third"))
+    with Store.open(tmp_path) as store:
+        found = asyncio.run(store.find_calls([key_of(1)]))
+        assert found[key_of(1)].text == "first"
+        assert store.sql("SELECT text FROM current_call") == [("first",)]
+
+
+def test_equal_columns_are_stored_once_over_runs_and_sessions(tmp_path: Path, outcome: MakeOutcome) -> None:
+    for run in (1, 2):
+        with Store.open(tmp_path) as store:
+            for number in range(20):
+                store.put_outcome(outcome(number, run_id=run, columns=f'{{"a":{number % 10}}}'))
+    with Store.open(tmp_path, read_only=True) as store:
+        assert store.sql("SELECT count(*) FROM content") == [(10,)]
+        kept = list(store.kept_rows(2, "math"))
+    assert kept == [outcome(number, run_id=2, columns=f'{{"a":{number % 10}}}') for number in range(20)]
+
+
+def test_kept_rows_come_in_the_order_in_which_they_were_started(store: Store, outcome: MakeOutcome) -> None:
+    for number in (3, 1, 2):
+        store.put_outcome(outcome(number))
+    store.put_outcome(outcome(0, status="dropped", step="short", reason="filter", columns=""))
+    store.put_outcome(outcome(5, position=1, replica=1, parents=(key_of(1),)))
+    asyncio.run(store.flush())
+    rows = list(store.kept_rows(1, "math"))
+    assert [(row.position, row.replica) for row in rows] == [(1, 0), (1, 1), (2, 0), (3, 0)]
+    assert rows[1].parents == (key_of(1),)
+
+
+def test_a_mixture_is_read_back_in_its_order_with_columns(
+    store: Store, plan: Plan, outcome: MakeOutcome
+) -> None:
+    run = store.begin_run(plan, "run tiny.mix")
+    for number in (1, 2):
+        store.put_outcome(outcome(number, run_id=run))
+    chosen = [(0, 2, 0), (1, 1, 0), (2, 2, 1)]
+    store.put_selection(
+        SelectionRecord(run, "mix", position, "maths", "math", key_of(number), repeat)
+        for position, number, repeat in chosen
+    )
+    asyncio.run(store.flush())
+    assert list(store.selected_rows(run, "mix")) == [
+        SelectedRow(position, "maths", "math", key_of(number), repeat, f'{{"number":{number}}}')
+        for position, number, repeat in chosen
+    ]
+    newest = store.last_run(mixture="mix")
+    assert newest is not None and newest.run_id == run
+    assert store.last_run(mixture="other") is None
+
+
+def test_runs_are_numbered_and_remember_how_they_ended(tmp_path: Path, plan: Plan) -> None:
+    with Store.open(tmp_path) as store:
+        assert store.begin_run(plan, "run tiny.mix") == 1
+        store.end_run(1, "done", {"requests": {"hits": 3}})
+        store.put_event(EventRecord(1, "wave", '{"rows": 5}'))
+    with Store.open(tmp_path) as store:
+        first = store.last_run()
+        assert first is not None
+        assert (first.status, first.summary, first.command) == (
+            "done",
+            '{"requests": {"hits": 3}}',
+            "run tiny.mix",
+        )
+        assert Plan.model_validate_json(first.plan) == plan
+        assert store.begin_run(plan, "run tiny.mix") == 2
+        second = store.last_run()
+        assert second is not None and (second.run_id, second.status) == (2, "")
+        assert store.sql("SELECT kind, payload FROM event") == [("wave", '{"rows": 5}')]
+
+
+def test_bad_text_is_stored_in_the_form_that_clean_text_gives(
+    tmp_path: Path, call: Make, outcome: MakeOutcome
+) -> None:
+    bad = "NUL \0, lone \ud800 and \udfff, escape \x1b[2J, pair \U0001f600"
+    with Store.open(tmp_path) as store:
+        store.put_call(call(0))
+        store.put_call(call(1, text=bad, output_tokens=2**80))
+        store.put_call(call(2))
+        store.put_outcome(outcome(1, columns=bad, reason=bad))
+    with Store.open(tmp_path) as store:
+        assert store.sql("SELECT text FROM call ORDER BY seed") == [
+            ("answer 0",), (clean_text(bad),), ("answer 2",)
+        ]  # fmt: skip
+        assert [row.columns for row in store.kept_rows(1, "math")] == [clean_text(bad)]
+    assert clean_text(bad) == bad.replace("\ud800", "\ufffd").replace("\udfff", "\ufffd")
+    assert clean_text(clean_text(bad)) == clean_text(bad)
+
+
+def test_an_answer_of_sixteen_megabytes_is_kept(tmp_path: Path, call: Make) -> None:
+    text = "é" * (8 << 20)
+    with Store.open(tmp_path) as store:
+        store.put_call(call(1, text=text))
+    with Store.open(tmp_path) as store:
+        assert asyncio.run(store.find_calls([key_of(1)]))[key_of(1)].text == text
+
+
+def test_threads_may_put_at_the_same_time(tmp_path: Path, call: Make) -> None:
+    with Store.open(tmp_path) as store:
+
+        def produce(first: int) -> None:
+            for number in range(first, first + 1_000):
+                store.put_call(call(number))
+
+        threads = [threading.Thread(target=produce, args=(first,)) for first in range(0, 8_000, 1_000)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        asyncio.run(store.flush())
+        assert store.sql("SELECT count(*), count(DISTINCT key) FROM call") == [(8_000, 8_000)]
+
+
+def test_a_full_queue_holds_producers_back_and_loses_nothing(
+    tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.store.writer.QUEUE_RECORDS", 50)
+    with Store.open(tmp_path) as store:
+        for number in range(1_000):
+            store.put_call(call(number))
+        asyncio.run(store.flush())
+        assert store.sql("SELECT count(*) FROM call") == [(1_000,)]
+
+
+def test_a_cancelled_lookup_leaves_the_others_their_answers(tmp_path: Path, call: Make) -> None:
+    with Store.open(tmp_path) as store:
+        store.put_call(call(1))
+    with Store.open(tmp_path) as store:
+
+        async def scenario() -> None:
+            impatient = asyncio.create_task(store.find_calls([key_of(1)]))
+            patient = asyncio.create_task(store.find_calls([key_of(1)]))
+            await asyncio.sleep(0)
+            impatient.cancel()
+            assert await patient == {key_of(1): call(1)}
+
+        asyncio.run(scenario())
+
+
+def test_a_store_opened_for_reading_refuses_to_write(tmp_path: Path, call: Make) -> None:
+    with pytest.raises(StoreBroken, match="no store at"):
+        Store.open(tmp_path, read_only=True)
+    Store.open(tmp_path).close()
+    with Store.open(tmp_path, read_only=True) as store, pytest.raises(StoreBroken, match="reading only"):
+        store.put_call(call(1))
+
+
+def test_closing_twice_is_harmless_and_putting_after_it_is_refused(tmp_path: Path, call: Make) -> None:
+    store = Store.open(tmp_path)
+    store.close()
+    store.close()
+    with pytest.raises(StoreBroken, match="closed"):
+        store.put_call(call(1))
