@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from runtime.plugin import REQUIRED, attribute, declare
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from compiler.plan import SourceSpec
+from runtime.plugin import REQUIRED, RunError, attribute, declare
 from runtime.sources.attributes import COMMON
+from runtime.sources.files import cleaned
 
 
 @declare(
@@ -19,3 +25,17 @@ class Inline:
 
     A key that a row lacks is null. The place of a row is `inline:N`, counted from 1.
     """
+
+    revision = ""
+    files: tuple[Path, ...] = ()
+
+    def __init__(self, spec: SourceSpec, directory: Path) -> None:
+        self.what = f"source '{spec.name}'"
+        self._rows = spec.attributes["rows"]
+
+    def rows(self) -> Iterator[tuple[dict[str, Any], str]]:
+        """Each row with its place, `inline:N`."""
+        for number, row in enumerate(self._rows, 1):
+            if not isinstance(row, dict):
+                raise RunError(f"{self.what}: inline:{number}: a row must be {{ column = value }}")
+            yield cleaned(row), f"inline:{number}"

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from runtime.plugin import REQUIRED, attribute, declare
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from compiler.plan import SourceSpec
+from runtime.plugin import REQUIRED, RunError, attribute, declare
 from runtime.sources.attributes import COMMON
+from runtime.sources.files import files_of, named
+from runtime.sources.tables import json_rows
 
 
 @declare(
@@ -20,3 +27,45 @@ class Parquet:
     Structs, lists and maps keep their nesting; decimals become `float`, dates and times ISO 8601 `text`. The place of
     a row is reported as `file:row`, counted from 1.
     """
+
+    revision = ""
+
+    def __init__(self, spec: SourceSpec, directory: Path) -> None:
+        self.what = f"source '{spec.name}'"
+        self.directory = directory
+        self.files = files_of(str(spec.attributes["path"]), directory, self.what)
+
+    def rows(self) -> Iterator[tuple[dict[str, Any], str]]:
+        """Each row with its place, `file:row`."""
+        for file in self.files:
+            yield from rows_of_parquet(file, named(file, self.directory), self.what)
+
+
+def rows_of_parquet(file: Path, name: str, what: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Rows of one Parquet file with their places.
+
+    Raises:
+        RunError: the file is not Parquet, is damaged, or holds a value beyond the limits.
+    """
+    import duckdb
+
+    connection = duckdb.connect(
+        ":memory:",
+        config={"threads": 1, "memory_limit": "2GB", "autoinstall_known_extensions": False},
+    )
+    row = 0
+    try:
+        # The path is a parameter, and a glob's special characters in a real file name must not act as one.
+        result = connection.execute("SELECT * FROM read_parquet($1)", [_literal(str(file))])
+        for row, columns in enumerate(json_rows(result, what), 1):
+            yield columns, f"{name}:{row}"
+    except (duckdb.Error, ValueError) as error:
+        message = str(error).splitlines()[0]
+        raise RunError(f"{what}: {name} after row {row}: {message}") from None
+    finally:
+        connection.close()
+
+
+def _literal(path: str) -> str:
+    """A path in which DuckDB finds no glob."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)

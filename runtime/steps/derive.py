@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+from compiler.plan import Step
 from runtime.plugin import attribute, declare
+from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
+from runtime.steps.protocol import StepContext
 
 
 @declare(
@@ -19,3 +25,19 @@ class Derive:
 
     Every expression sees the columns as they were before the step. A column that exists is replaced.
     """
+
+    def __init__(self, step: Step, context: StepContext) -> None:
+        self._columns = [
+            (name, context.expression(value))
+            for name, value in step.attributes.items()
+            if name not in ("when", "id") and isinstance(value, dict) and "tree" in value
+        ]
+
+    def apply(self, row: Row) -> Row | Dropped:
+        """The row with its computed columns."""
+        return row.with_columns(**{name: _storable(value(row.columns)) for name, value in self._columns})
+
+
+def _storable(value: Any) -> Any:
+    """Null for infinity and NaN, which JSON and so the store cannot hold."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

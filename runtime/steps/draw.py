@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from runtime.plugin import attribute, declare
+from collections.abc import Sequence
+from typing import Any
+
+from compiler.plan import Step
+from runtime.plugin import RunError, attribute, declare
+from runtime.rows import Dropped, Row, canonical_json, digest, order_key
 from runtime.steps.attributes import COMMON
+from runtime.steps.protocol import StepContext
 
 
 @declare(
@@ -33,3 +39,78 @@ class Draw:
     whatever the batching. With `balance` a value of that column is chosen first, each equally likely, then a row
     that has it. With `count` above 1 the choices differ from each other.
     """
+
+    def __init__(self, step: Step, context: StepContext) -> None:
+        attributes = step.attributes
+        self.step = step
+        self._seed = context.seed
+        self._rows_of = context.rows_of
+        self._from: str | None = attributes.get("from")
+        self._values: list[Any] | None = attributes.get("values")
+        self._count = int(attributes.get("count") or 1)
+        self._balance: str | None = attributes.get("balance")
+        self._column: str | None = attributes.get("column")
+        self._strata: list[list[Any]] | None = None
+        if (self._from is None) == (self._values is None):
+            raise RunError(f"step '{step.id}': draw needs either from or values")
+
+    def apply(self, row: Row) -> Row | Dropped:
+        """The row with what was drawn for it."""
+        strata = self._drawn_from()
+        choices = _Choices(digest("mixwright.draw.v1", self._seed, self.step.id, row.row_id))
+        if len(strata) == 1:
+            drawn = choices.sample(strata[0], self._count)
+        else:
+            drawn = _balanced(choices, strata, self._count)
+        return row.with_columns(**{self.step.label: drawn[0] if self._count == 1 else drawn})
+
+    def _drawn_from(self) -> list[list[Any]]:
+        """What is drawn from, by value of the `balance` column; one list without it. Read once."""
+        if self._strata is None:
+            rows = list(self._values if self._values is not None else self._rows_of(str(self._from)))
+            if len(rows) < self._count:
+                where = f"'{self._from}'" if self._from else "values"
+                raise RunError(f"step '{self.step.id}': draws {self._count} rows, {where} has {len(rows)}")
+            groups: dict[str, list[Any]] = {}
+            for row in rows:
+                key = canonical_json(row.get(self._balance)) if self._balance else ""
+                groups.setdefault(key, []).append(row[self._column] if self._column else row)
+            self._strata = [groups[key] for key in sorted(groups)]
+        return self._strata
+
+
+class _Choices:
+    """Random choices that follow from a digest, the same on every version of Python."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed = seed
+        self._taken = 0
+
+    def below(self, limit: int) -> int:
+        """A number from 0 to `limit` - 1."""
+        self._taken += 1
+        return order_key(self._taken, self._seed) % limit
+
+    def sample(self, items: Sequence[Any], count: int) -> list[Any]:
+        """`count` different items in random order, in time that does not depend on how many items there are."""
+        moved: dict[int, int] = {}
+        drawn = []
+        for i in range(count):
+            j = i + self.below(len(items) - i)
+            drawn.append(items[moved.get(j, j)])
+            moved[j] = moved.get(i, i)
+        return drawn
+
+
+def _balanced(choices: _Choices, strata: list[list[Any]], count: int) -> list[Any]:
+    """`count` different rows. Strata take turns in random order, so that while none is used up the numbers of rows
+    drawn from each differ by one at most."""
+    wanted = [0] * len(strata)
+    while (missing := count - sum(wanted)) > 0:
+        able = [i for i, stratum in enumerate(strata) if len(stratum) > wanted[i]]
+        for i in choices.sample(able, min(missing, len(able))):
+            wanted[i] += 1
+    drawn = [
+        row for i, stratum in enumerate(strata) if wanted[i] for row in choices.sample(stratum, wanted[i])
+    ]
+    return choices.sample(drawn, len(drawn))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from compiler.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
+from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
+from runtime.steps.protocol import StepContext
 
 
 @declare(
@@ -19,3 +22,13 @@ class Filter:
 
     As in SQL, a row for which the condition is null (a column it needs is null) is dropped.
     """
+
+    def __init__(self, step: Step, context: StepContext) -> None:
+        self.step = step
+        self._where = context.expression(step.attributes["where"])
+
+    def apply(self, row: Row) -> Row | Dropped:
+        """The row, or why it goes no further."""
+        if self._where(row.columns) is True:
+            return row
+        return Dropped(row, self.step.id, "filter")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from runtime.plugin import REQUIRED, attribute, declare
+from compiler.plan import Step
+from runtime.plugin import REQUIRED, RowError, attribute, declare
+from runtime.rows import Dropped, Row, digest, order_key
 from runtime.steps.attributes import COMMON
+from runtime.steps.protocol import StepContext
 
 
 @declare(
@@ -24,3 +27,25 @@ class Render:
     by the pipeline's seed and the row's identity. The text of the template's messages is joined by a blank line. The
     template's name is kept in the column `NAME_template`.
     """
+
+    def __init__(self, step: Step, context: StepContext) -> None:
+        self.step = step
+        self._names: list[str] = list(step.attributes["templates"])
+        self._templates = [context.template(name) for name in self._names]
+        self._is_random = step.attributes.get("choose") == "random"
+        self._seed = context.seed
+
+    def apply(self, row: Row) -> Row | Dropped:
+        """The row with the rendered text and the template's name; quarantined when it cannot be rendered."""
+        if self._is_random:
+            chosen = order_key(self._seed, digest("mixwright.render.v1", self.step.id, row.row_id))
+        else:
+            chosen = row.position
+        index = chosen % len(self._names)
+        try:
+            rendered = self._templates[index](row.columns)
+        except RowError as error:
+            return Dropped(row, self.step.id, "render", str(error), quarantined=True)
+        text = "\n\n".join(message["content"] for message in rendered.messages)
+        label = self.step.label
+        return row.with_columns(**{label: text, f"{label}_template": self._names[index]})
