@@ -139,7 +139,7 @@ def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = ""
 
     Args:
         weights: digest of the files at `path` (`compiler.weights.weights_identity`); empty counts the path itself.
-        revision: commit that the lock found for a `repo` without `revision`.
+        revision: commit that the lock found for a `repo`; empty counts the revision as written.
     """
     from compiler.attributes import by_class
 
@@ -150,7 +150,7 @@ def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = ""
     if row.get("path"):
         found = {"weights": weights or f"path:{row['path']}"}
     else:
-        found = {"repo": row.get("repo", ""), "revision": row.get("revision") or revision}
+        found = {"repo": row.get("repo", ""), "revision": revision or row.get("revision", "")}
     rest = {k: v for k, v in row.items() if k not in WHERE_WEIGHTS_ARE}
     return content_hash(MODEL_DOMAIN, {"engine": "local", **found, **rest})
 

@@ -33,10 +33,10 @@ DEFINITION_DOMAIN = "mixwright.source-definition.v1"
 class SourceLock:
     """One source as it was read.
 
-    digest: `sha256:...` of the bytes read, or of the rows of a SQL source.
+    digest: sha256 (hex) of the bytes read, or of the rows of a SQL or inline source (`runtime/sources/reader.py`).
     rows: rows of the file, before `where` and `limit`.
     columns: column name in the file -> type, in the file's order.
-    characters: mean length of each text column in code points, for token estimates.
+    characters: mean length of each text column in code points, over the first rows, for token estimates.
     revision: commit of a hub data set, else empty.
     """
 
@@ -51,10 +51,11 @@ class SourceLock:
 
 @dataclass(frozen=True)
 class ModelLock:
-    """One model as it was found: `digest` (`sha256:...`) and size of config, tokenizer and weights where they are on
-    this machine, and the commit that its revision named."""
+    """One model as it was found: `digest` (sha256, hex) and size of config, tokenizer and weights where they are on
+    this machine, and the commit that its revision named. `definition` is what the spec asked for then."""
 
     identity: str
+    definition: str
     digest: str = ""
     size_bytes: int = 0
     revision: str = ""
@@ -157,6 +158,14 @@ def source_definition(entry: Entry, attributes: Mapping[str, Any]) -> str:
     return content_hash(DEFINITION_DOMAIN, {"kind": entry.key, "version": entry.version, "row": row})
 
 
+def model_definition(values: Mapping[str, Any]) -> str:
+    """What a spec asks for in a model: `tiny/model`, `Qwen/Qwen2.5-7B@main`. A lock of another one is stale."""
+    if values.get("path"):
+        path = Path(values["path"])
+        return path.name if path.is_absolute() else str(values["path"])
+    return f"{values.get('repo') or values.get('model') or ''}@{values.get('revision') or ''}"
+
+
 def _portable(entry: Entry, name: str, value: Any) -> Any:
     schema = schema_of(entry, name)
     if schema is None or schema.type not in PATH_TYPES:
@@ -166,6 +175,45 @@ def _portable(entry: Entry, name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _portable(entry, name, item) for key, item in value.items()}
     return [_portable(entry, name, item) for item in value]
+
+
+def lock_changes(old: Lock, new: Lock) -> list[str]:
+    """What differs between two locks, a line each: `~ source gsm8k: rows 7473 -> 7474, digest`."""
+    lines: list[str] = []
+    for kind, before, after in (
+        ("source", old.sources, new.sources),
+        ("model", old.models, new.models),
+    ):
+        for name in sorted({*before, *after}):
+            if name not in before:
+                lines.append(f"+ {kind} {name}")
+            elif name not in after:
+                lines.append(f"- {kind} {name}")
+            elif before[name] != after[name]:
+                lines.append(f"~ {kind} {name}: {', '.join(_field_changes(before[name], after[name]))}")
+    return lines
+
+
+def _field_changes(old: Any, new: Any) -> list[str]:
+    before, after = asdict(old), asdict(new)
+    changes = []
+    for name, value in after.items():
+        if before[name] == value:
+            continue
+        if name in ("rows", "size_bytes", "revision", "license"):
+            changes.append(f"{name} {before[name] or 'none'} -> {value or 'none'}")
+        elif name == "columns":
+            changes.append(_column_changes(before[name], value))
+        else:
+            changes.append(name)
+    return changes
+
+
+def _column_changes(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    words = [f"+{name}" for name in new if name not in old]
+    words += [f"-{name}" for name in old if name not in new]
+    words += [f"{n}: {old[n]} -> {t}" for n, t in new.items() if n in old and old[n] != t]
+    return f"columns ({', '.join(words) or 'order'})"
 
 
 def is_stale(lock: SourceLock, entry: Entry, attributes: Mapping[str, Any]) -> bool:

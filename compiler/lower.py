@@ -16,7 +16,7 @@ from compiler.attributes import COMMON_TO_STEPS, FIELDS_OF_SOURCES, plain, resol
 from compiler.catalog import Catalog, builtin_catalog
 from compiler.estimate import Observed, estimates
 from compiler.fingerprint import Meanings, model_identity, node_hashes, source_hashes
-from compiler.lock import Lock
+from compiler.lock import Lock, is_stale, model_definition
 from compiler.plan import (
     AllQuota,
     Budget,
@@ -156,6 +156,8 @@ class _Lowering:
     def model(self, decl: ModelDecl) -> ModelSpec:
         values = resolved(decl.entry, decl.attributes, catalog=self.catalog)
         pinned = self.lock.models.get(decl.name)
+        if pinned is not None and pinned.definition != model_definition(values):
+            pinned = None
         weights = ""
         if values.get("path"):
             locked = Weights(pinned.digest, pinned.size_bytes) if pinned and pinned.digest else None
@@ -174,6 +176,8 @@ class _Lowering:
     def source(self, decl: SourceDecl) -> SourceSpec:
         values = resolved(decl.entry, decl.attributes, without=FIELDS_OF_SOURCES, catalog=self.catalog)
         pinned = self.lock.sources.get(decl.name)
+        if pinned is not None and is_stale(pinned, decl.entry, decl.attributes):
+            pinned = None
         pin = SourcePin(digest=pinned.digest, rows=pinned.rows, revision=pinned.revision) if pinned else None
         return SourceSpec(
             name=decl.name,

@@ -33,7 +33,7 @@ the lock while their size is the locked one."""
 
 @dataclass(frozen=True)
 class Weights:
-    """`digest` is `sha256:...` over the names and digests of the files; `size_bytes` their size together."""
+    """`digest` is the sha256 (hex) over the names and digests of the files; `size_bytes` their size together."""
 
     digest: str
     size_bytes: int
@@ -60,7 +60,7 @@ def weights_of(directory: Path) -> Weights | None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         whole.update(f"{path.name} {digest}\n".encode())
-    return Weights(f"sha256:{whole.hexdigest()}", sum(p.stat().st_size for p in files))
+    return Weights(whole.hexdigest(), sum(p.stat().st_size for p in files))
 
 
 def weights_identity(directory: Path, locked: Weights | None = None) -> str:
