@@ -1,0 +1,153 @@
+"""What a store already has of a plan: answers per step, rows kept, and the last run to compare with.
+
+Three kinds of figures, told apart in print. *Exact*: the requests of a step that only needs source columns are
+rendered, and their keys looked up. *Bound*: for later steps the number of answers recorded for the same model is
+the most that can be reused. *Rows kept*: those of the newest run whose pipeline had the same content hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.catalog import builtin_catalog
+from compiler.estimate import Observed
+from compiler.fingerprint import pipeline_row_hashes
+from compiler.plan import Plan, plan_from_json
+
+if TYPE_CHECKING:
+    from runtime.store.store import Store
+
+RUNS_READ = 20
+"""Earlier runs of the spec whose plans are compared; older ones are not looked at."""
+
+
+@dataclass(frozen=True)
+class KeptRows:
+    """Rows that a pipeline of the same content hash kept in run `run_id`."""
+
+    run_id: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the store has. `answers` and `kept` are by node `pipeline.step` and by pipeline."""
+
+    runs: int = 0
+    answers: Mapping[str, int] = field(default_factory=dict)
+    """Answers of the step's model that a run recorded at this step: a bound on what can be reused."""
+    kept: Mapping[str, KeptRows] = field(default_factory=dict)
+    last_run_id: int = 0
+    last_plan: Plan | None = None
+    observed: Observed = field(default_factory=Observed)
+    note: str = ""
+    """Why the store was not read, empty when it was or there is none."""
+
+
+def store_directory(plan: Plan, given: Path | None) -> Path:
+    """`--store`, else `.mixwright` in the project root."""
+    return given if given is not None else Path(plan.root) / ".mixwright"
+
+
+def recorded(plan: Plan, directory: Path) -> Recorded:
+    """What the store at `directory` has of a plan; an empty answer, with a note, while another process holds it.
+
+    Raises:
+        StoreBroken: the store cannot be read.
+    """
+    if not (directory / "store.duckdb").exists():
+        return Recorded()
+    from runtime.plugin import StoreLocked
+    from runtime.store.store import Store
+
+    try:
+        with Store.open(directory, read_only=True) as store:
+            return _read(plan, store)
+    except StoreLocked as locked:
+        return Recorded(note=f"the store was not read: {locked}")
+
+
+def _read(plan: Plan, store: Store) -> Recorded:
+    runs = _runs_of(plan, store)
+    nodes = _generating(plan)
+    answers: dict[str, int] = {}
+    prompt_tokens: dict[str, float] = {}
+    output_tokens: dict[str, float] = {}
+    for node, identity, count, prompt, output in store.sql(
+        "SELECT node, identity, count(DISTINCT key), avg(prompt_tokens), avg(output_tokens)"
+        " FROM call WHERE status = 'ok' GROUP BY node, identity"
+    ):
+        if nodes.get(node) == identity:
+            answers[node], prompt_tokens[node], output_tokens[node] = count, prompt, output
+    hashes = pipeline_row_hashes(plan, builtin_catalog())
+    kept: dict[str, KeptRows] = {}
+    for run_id, old in runs:
+        old_hashes = pipeline_row_hashes(old, builtin_catalog())
+        for name, row_hash in hashes.items():
+            if name not in kept and old_hashes.get(name) == row_hash:
+                rows = store.sql(
+                    "SELECT count(*) FROM outcome WHERE run_id = ? AND pipeline = ? AND status = 'kept'",
+                    [run_id, name],
+                )[0][0]
+                if rows:
+                    kept[name] = KeptRows(run_id, rows)
+    last_id, last_plan = runs[0] if runs else (0, None)
+    yields = _yields(plan, last_plan, last_id, store) if last_plan else {}
+    total = store.sql("SELECT count(*) FROM run")[0][0]
+    return Recorded(total, answers, kept, last_id, last_plan, Observed(yields, prompt_tokens, output_tokens))
+
+
+def _runs_of(plan: Plan, store: Store) -> list[tuple[int, Plan]]:
+    """Id and plan of the newest runs of the same spec file, newest first; plans that cannot be read are skipped."""
+    name = Path(plan.spec).name
+    found = []
+    for run_id, spec, text in store.sql("SELECT run_id, spec, plan FROM run ORDER BY run_id DESC"):
+        if Path(spec).name != name:
+            continue
+        try:
+            old = plan_from_json(text)
+        except ValueError:
+            continue
+        if old.directory == plan.directory:
+            found.append((run_id, old))
+        if len(found) == RUNS_READ:
+            break
+    return found
+
+
+def _generating(plan: Plan) -> dict[str, str]:
+    """Node of each step that asks a model -> that model's identity."""
+    nodes = {}
+    for pipeline in plan.pipelines.values():
+        for step in pipeline.steps:
+            model = plan.models.get(str(step.attributes.get("model")))
+            if model is not None:
+                nodes[f"{pipeline.name}.{step.id}"] = model.identity
+    return nodes
+
+
+def _yields(plan: Plan, last: Plan, run_id: int, store: Store) -> dict[str, float]:
+    """Rows out per row in of the steps that are as they were in the last run."""
+    steps = {f"{p.name}.{s.id}": s for p in plan.pipelines.values() for s in p.steps}
+    before = {f"{p.name}.{s.id}": s for p in last.pipelines.values() for s in p.steps}
+    counted: list[tuple[Any, ...]] = store.sql(
+        "SELECT pipeline || '.' || step, rows_in, rows_out FROM current_tally WHERE run_id = ?", [run_id]
+    )
+    yields = {}
+    for node, rows_in, rows_out in counted:
+        step, old = steps.get(node), before.get(node)
+        if (
+            step
+            and old
+            and rows_in
+            and (step.fingerprint.row, step.fingerprint.set)
+            == (
+                old.fingerprint.row,
+                old.fingerprint.set,
+            )
+        ):
+            yields[node] = rows_out / rows_in
+    return yields
