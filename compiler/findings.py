@@ -1,0 +1,46 @@
+"""The list that every stage adds its findings to, and the signal that a value was already reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsl.diagnostic import Diagnostic, Label, Severity
+from dsl.source import Span
+
+
+class Reported(Exception):
+    """A finding was added for this value; whoever asked for it goes on without and reports nothing more."""
+
+
+class Findings:
+    """Diagnostics in the order found; the same finding at the same place is kept once.
+
+    Variants re-read the lines of their base, so the same mistake may be met several times.
+    """
+
+    def __init__(self) -> None:
+        self.items: list[Diagnostic] = []
+        self._seen: set[tuple[str, int, int, int, str]] = set()
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        span = diagnostic.primary.span
+        key = (diagnostic.code, id(span.source), span.start, span.end, diagnostic.message)
+        if key not in self._seen:
+            self._seen.add(key)
+            self.items.append(diagnostic)
+
+    def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Reported:
+        """Add an error; returns the exception to raise where the value cannot be used."""
+        self.add(Diagnostic(code, Severity.ERROR, message, Label(span, label), **more))
+        return Reported()
+
+    def warning(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> None:
+        self.add(Diagnostic(code, Severity.WARNING, message, Label(span, label), **more))
+
+    def lint(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> None:
+        """A finding that may well be intended."""
+        self.add(Diagnostic(code, Severity.LINT, message, Label(span, label), **more))
+
+    @property
+    def has_errors(self) -> bool:
+        return any(item.is_error for item in self.items)

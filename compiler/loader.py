@@ -1,0 +1,242 @@
+"""Reads a spec and everything it imports, and collects what each file declares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from compiler.blocks import EDITIONS, language_blocks
+from compiler.findings import Findings
+from compiler.suggest import listing, nearest, replace_fix
+from compiler.world import NAMED_KINDS, Declaration, Module, World
+from dsl.diagnostic import Applicability, Edit, Fix, Label
+from dsl.nodes import Attribute, Block, File, Quantity, Ref, Text
+from dsl.source import SourceFile, Span, read_source
+
+ROOT_MARKS = (".git", "pyproject.toml", ".mixwright")
+
+
+def project_root(spec: Path) -> Path:
+    """The nearest directory above the spec with `.git`, `pyproject.toml` or `.mixwright`; else the spec's own."""
+    directory = spec.resolve().parent
+    for candidate in (directory, *directory.parents):
+        if any((candidate / mark).exists() for mark in ROOT_MARKS):
+            return candidate
+    return directory
+
+
+def load(world: World, source: SourceFile) -> bool:
+    """Parse the spec and its imports into `world.modules`, the spec first; False when some text does not parse."""
+    return _load(world, source, "", (), {}) is not None and not world.findings.has_errors
+
+
+def _load(
+    world: World,
+    source: SourceFile,
+    prefix: str,
+    chain: tuple[Path, ...],
+    known: dict[Path, Module],
+) -> Module | None:
+    from dsl.parser import parse
+
+    result = parse(source)
+    for diagnostic in result.diagnostics:
+        world.findings.add(diagnostic)
+    path = (source.path or Path(source.name)).resolve()
+    module = Module(prefix, result.file, path.parent)
+    world.modules.append(module)
+    known[path] = module
+    _collect(world, module)
+    for block in _imports(result.file):
+        _import(world, module, block, (*chain, path), known)
+    return module
+
+
+def _imports(file: File) -> list[Block]:
+    return [s for s in file.body if isinstance(s, Block) and s.kind == "import"]
+
+
+def _import(
+    world: World, module: Module, block: Block, chain: tuple[Path, ...], known: dict[Path, Module]
+) -> None:
+    match block.labels:
+        case (Text() as where, Ref(parts=("as",)), Ref() as alias) if len(alias.parts) == 1:
+            pass
+        case _:
+            world.findings.error(
+                "MIX120",
+                "an import names a file and a name for it",
+                block.span,
+                hint='for example `import "lib/math.mix" as math`',
+            )
+            return
+    name = alias.name
+    if name in module.import_spans or name in module.declarations:
+        first = module.import_spans.get(name) or module.declarations[name].name_span
+        _duplicate(world.findings, name, alias.span, first)
+        return
+    module.import_spans[name] = alias.span
+    module.imports[name] = None
+    target = (module.directory / where.value).resolve()
+    if (problem := _import_problem(world, where.value, target, chain)) is not None:
+        message, hint = problem
+        near = _similar_file(target) if not target.exists() else None
+        world.findings.error(
+            "MIX108",
+            message,
+            where.span,
+            hint=f"did you mean `{near}`?" if near else hint,
+        )
+        return
+    if target in known:
+        module.imports[name] = known[target]
+        return
+    shown = os.path.normpath(os.path.join(os.path.dirname(module.source.name), where.value))
+    try:
+        source = read_source(target, shown)
+    except (OSError, UnicodeDecodeError):
+        world.findings.error("MIX108", f"cannot read `{where.value}`", where.span, "not a UTF-8 text file")
+        return
+    module.imports[name] = _load(world, source, f"{module.prefix}{name}.", chain, known)
+
+
+def _import_problem(world: World, text: str, target: Path, chain: tuple[Path, ...]) -> tuple[str, str] | None:
+    if not target.is_relative_to(world.root):
+        return f"`{text}` is outside the project", f"move it under `{world.root.name}/`"
+    if target in chain:
+        files = [p.name for p in chain[chain.index(target) :]] + [target.name]
+        return f"imports go in a circle: {' → '.join(files)}", "move what both need into a third file"
+    if not target.is_file():
+        return f"no file `{text}`", "a path starts at the directory of the file that imports it"
+    return None
+
+
+def _similar_file(target: Path) -> str | None:
+    try:
+        return nearest(target.name, (p.name for p in target.parent.iterdir() if p.suffix == ".mix"))
+    except OSError:
+        return None
+
+
+def _duplicate(findings: Findings, name: str, span: Span, first: Span) -> None:
+    findings.error(
+        "MIX114",
+        f"`{name}` is declared twice",
+        span,
+        "declared again here",
+        secondary=(Label(first, "first declared here"),),
+        hint=f"rename one: `{name}_2`",
+    )
+
+
+def _collect(world: World, module: Module) -> None:
+    """Fill in what a file declares, and report statements that cannot stand at the top of a file."""
+    findings = world.findings
+    for position, statement in enumerate(module.file.body):
+        if isinstance(statement, Attribute):
+            findings.error(
+                "MIX121",
+                f"`{statement.name.name}` stands outside every block",
+                statement.name.span,
+                hint=f"constants go in `let {{ {statement.name.name} = … }}`",
+            )
+        elif statement.kind == "edition":
+            _edition(world, module, statement, position)
+        elif statement.kind == "let":
+            _let(findings, module, statement)
+        elif statement.kind in NAMED_KINDS:
+            _declare(findings, module, statement)
+        elif statement.kind in ("train", "export", "test", "policy"):
+            module.unnamed.append(statement)
+        elif statement.kind != "import":
+            _unknown_block(world, statement)
+
+
+def _edition(world: World, module: Module, block: Block, position: int) -> None:
+    newest = EDITIONS[-1]
+    match block.labels:
+        case (Quantity(value=value),) if value in EDITIONS:
+            module.edition = int(value)
+            return
+        case (Quantity(span=span),):
+            pass
+        case _:
+            span = block.span
+    module.edition = newest
+    world.findings.error(
+        "MIX008",
+        f"no edition `{span.text.removeprefix('edition').strip() or '?'}`",
+        span,
+        f"this version of mixwright reads {listing(map(str, EDITIONS))}",
+        hint=f"write `edition {newest}`",
+        fix=Fix(f"write `edition {newest}`", (Edit(block.span, f"edition {newest}"),), Applicability.MAYBE),
+    )
+
+
+def _let(findings: Findings, module: Module, block: Block) -> None:
+    if block.labels:
+        findings.error(
+            "MIX120",
+            "`let` has no name of its own",
+            block.labels[0].span,
+            hint="write `let { name = value }`",
+        )
+    for item in block.body:
+        if isinstance(item, Block):
+            findings.error("MIX121", f"`{item.kind}` cannot stand in `let`", item.kind_span)
+        elif len(item.name.parts) != 1:
+            findings.error("MIX120", "a constant's name has no dot", item.name.span)
+        else:
+            _add(findings, module, Declaration("let", item.name.name, module, item, item.name.span))
+
+
+def _declare(findings: Findings, module: Module, block: Block) -> None:
+    name = block.labels[0] if block.labels else None
+    if not isinstance(name, Ref) or len(name.parts) != 1:
+        found = (
+            f"`{name.span.text}`"
+            if isinstance(name, Ref | Quantity)
+            else "a quoted text"
+            if name
+            else "nothing"
+        )
+        findings.error(
+            "MIX120",
+            f"`{block.kind}` needs a plain name, here {found}",
+            name.span if name is not None else block.kind_span,
+            hint=f"for example `{block.kind} my_{block.kind} …`",
+        )
+        return
+    _add(findings, module, Declaration(block.kind, name.name, module, block, name.span))
+
+
+def _add(findings: Findings, module: Module, declaration: Declaration) -> None:
+    first = module.declarations.get(declaration.name)
+    if first is not None:
+        _duplicate(findings, declaration.name, declaration.name_span, first.name_span)
+        return
+    module.declarations[declaration.name] = declaration
+
+
+def _unknown_block(world: World, block: Block) -> None:
+    top = [n for n in language_blocks() if n not in ("from", "group", "budget", "set")]
+    top += ["model", "source", "train", "export"]
+    steps = set(world.catalog.family("step")) | {"from", "verify", "dedup", "decontaminate"}
+    if block.kind in steps or block.kind in language_blocks():
+        place = "a pipeline" if block.kind in steps else "a mixture or variant"
+        world.findings.error(
+            "MIX121",
+            f"`{block.kind}` cannot stand at the top of a file",
+            block.kind_span,
+            f"it belongs in {place}",
+            hint="wrap it: `pipeline name { … }`" if block.kind in steps else "",
+        )
+        return
+    near = nearest(block.kind, top)
+    world.findings.error(
+        "MIX116",
+        f"no block `{block.kind}`",
+        block.kind_span,
+        hint=f"did you mean `{near}`?" if near else f"blocks are: {listing(top, 20)}",
+        fix=replace_fix(block.kind_span, near) if near else None,
+    )

@@ -1,0 +1,220 @@
+"""Values of `let` and `param` names, evaluated when first asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from compiler.blocks import PARAM_TYPES
+from compiler.findings import Reported
+from compiler.suggest import listing, nearest
+from compiler.values import EXAMPLES, TYPE_WORDS, Constant, as_type, evaluate
+from compiler.world import Declaration, Module, World
+from dsl.diagnostic import Label
+from dsl.nodes import Attribute, Block, Expression, Ref
+from dsl.quantity import Unit, parse_quantity
+from dsl.source import SourceFile, Span
+
+COMMAND_LINE = "command line"
+"""Name of the file that findings on `-p` point into."""
+
+_UNDERWAY: Any = object()
+
+
+def constant_of(world: World, module: Module, ref: Ref) -> Constant | None:
+    """What a name stands for as a constant; None when it names no constant at all.
+
+    Raises:
+        Reported: its value is broken, or it goes in a circle (MIX103).
+    """
+    found, rest = world.find(module, ref)
+    if found is None or found.kind not in ("let", "param"):
+        return None
+    value = _value_of(world, found, ref.span)
+    for part, span in zip(rest, ref.part_spans[len(ref.parts) - len(rest) :], strict=True):
+        if not isinstance(value.value, dict) or part not in value.value:
+            names = list(value.value) if isinstance(value.value, dict) else []
+            near = nearest(part, names)
+            raise world.findings.error(
+                "MIX101",
+                f"`{found.name}` has no `{part}`",
+                span,
+                hint=f"did you mean `{near}`?" if near else f"it has: {listing(names)}" if names else "",
+            )
+        value = Constant(value.value[part], is_vouched=value.is_vouched)
+    return value
+
+
+def constant_expression(
+    world: World, module: Module, node: Expression, *, bare_words: bool = False
+) -> Constant:
+    """Evaluate a constant expression of a module; raises Reported."""
+    return evaluate(
+        node, lambda ref: _constant_or_report(world, module, ref), world.findings, bare_words=bare_words
+    )
+
+
+def _constant_or_report(world: World, module: Module, ref: Ref) -> Constant | None:
+    found = constant_of(world, module, ref)
+    if found is not None:
+        return found
+    declaration, _ = world.find(module, ref)
+    if declaration is not None:
+        raise world.findings.error(
+            "MIX102",
+            f"`{ref.name}` is a {declaration.kind}, not a constant",
+            ref.span,
+            secondary=(Label(declaration.name_span, "declared here"),),
+            hint="a `let` or `param` name can stand here",
+        )
+    near = nearest(ref.name, world.visible(module, ("let", "param")))
+    if near is not None or len(ref.parts) > 1:
+        raise world.unknown(module, ref, ("let", "param"))
+    return None
+
+
+def _value_of(world: World, declaration: Declaration, use: Span) -> Constant:
+    key = id(declaration)
+    value = world.constants.get(key)
+    if value is None:
+        world.constants[key] = _UNDERWAY
+        try:
+            value = _compute(world, declaration)
+        except Reported:
+            value = Reported
+        world.constants[key] = value
+    if value is _UNDERWAY:
+        world.constants[key] = Reported
+        raise world.findings.error(
+            "MIX103",
+            f"`{declaration.name}` is defined by itself",
+            use,
+            "this closes the circle",
+            secondary=(Label(declaration.name_span, "its value is being worked out here"),),
+            hint=f"give `{declaration.name}` a value of its own",
+        )
+    if value is Reported:
+        raise Reported
+    assert isinstance(value, Constant)
+    return value
+
+
+def _compute(world: World, declaration: Declaration) -> Constant:
+    if declaration.kind == "let":
+        assert isinstance(declaration.node, Attribute)
+        return constant_expression(world, declaration.module, declaration.node.value)
+    return _param(world, declaration)
+
+
+def param_type(declaration: Declaration) -> str | None:
+    """The type word of a param block; None when there is no valid one."""
+    for item in declaration.node.body:
+        if isinstance(item, Attribute) and item.name.name == "type" and isinstance(item.value, Ref):
+            return item.value.name if item.value.name in PARAM_TYPES else None
+    return None
+
+
+def _param(world: World, declaration: Declaration) -> Constant:
+    block, module = declaration.node, declaration.module
+    assert isinstance(block, Block)
+    type = param_type(declaration)
+    if type is None:
+        raise Reported  # the binder reports the missing or unknown word
+    attributes = {a.name.name: a for a in block.body if isinstance(a, Attribute)}
+    subject = f"`{declaration.name}`"
+    if declaration.qualified in world.given:
+        constant, span = _given(world, declaration, type)
+    elif (default := attributes.get("default")) is not None:
+        raw = constant_expression(world, module, default.value)
+        constant = Constant(as_type(raw, type, subject, default.value.span, world.findings), _unit_of(type))
+        span = default.value.span
+    else:
+        raise world.findings.error(
+            "MIX109",
+            f"parameter `{declaration.name}` has no value",
+            declaration.name_span,
+            "no default, and none given",
+            hint=f"add `-p {declaration.qualified}={EXAMPLES.get(type, 'value').strip(chr(34))}`",
+        )
+    for name, words in (("min", "at least"), ("max", "at most")):
+        if (limit := attributes.get(name)) is None or not constant.is_number:
+            continue
+        bound = constant_expression(world, module, limit.value)
+        if not bound.is_number:
+            continue
+        if constant.value < bound.value if name == "min" else constant.value > bound.value:
+            written = limit.value.span.text
+            raise world.findings.error(
+                "MIX109",
+                f"parameter `{declaration.name}` is {words} {written}, here {constant.value:g}",
+                span,
+                "out of range",
+                secondary=(Label(limit.span, "the limit"),),
+                hint=f"give one that is {words} {written}: `-p {declaration.qualified}={written}`",
+            )
+    return constant
+
+
+def _unit_of(type: str) -> Unit:
+    return {
+        "count": Unit.COUNT,
+        "share": Unit.SHARE,
+        "duration": Unit.DURATION,
+        "bytes": Unit.BYTES,
+        "money": Unit.MONEY,
+    }.get(type, Unit.NUMBER)
+
+
+def command_line_span(name: str, value: str) -> Span:
+    """A place to point at for `-p name=value`: the value, or all of it when the value is empty."""
+    source = SourceFile(COMMAND_LINE, f"-p {name}={value}")
+    return Span(source, 3 if not value else 4 + len(name), len(source.text))
+
+
+def _given(world: World, declaration: Declaration, type: str) -> tuple[Constant, Span]:
+    text = world.given[declaration.qualified]
+    span = command_line_span(declaration.qualified, text)
+    if type == "text":
+        return Constant(text), span
+    if type == "path":
+        # Typed at a prompt, so it starts at the working directory, unlike a path in a file.
+        return Constant(str(Path(os.path.abspath(text))), is_vouched=True), span
+    if type == "bool" and text in ("true", "false"):
+        return Constant(text == "true"), span
+    if type != "bool":
+        sign = -1 if text.startswith("-") else 1
+        try:
+            value, unit = parse_quantity(text.removeprefix("-"))
+        except ValueError:
+            pass
+        else:
+            raw = Constant(sign * value, unit)
+            return Constant(
+                as_type(raw, type, f"`{declaration.name}`", span, world.findings), _unit_of(type)
+            ), span
+    raise world.findings.error(
+        "MIX109",
+        f"parameter `{declaration.name}` takes {TYPE_WORDS.get(type, type)}, here `{text}`",
+        span,
+        secondary=(Label(declaration.name_span, "declared here"),),
+        hint=f"for example `-p {declaration.qualified}={EXAMPLES.get(type, 'value')}`",
+    )
+
+
+def check_given(world: World) -> None:
+    """Report every `-p` that names no parameter."""
+    params = [d.qualified for d in world.all_declarations() if d.kind == "param"]
+    for name, value in world.given.items():
+        if name in params:
+            continue
+        source = SourceFile(COMMAND_LINE, f"-p {name}={value}")
+        near = nearest(name, params)
+        world.findings.error(
+            "MIX109",
+            f"no parameter `{name}`",
+            Span(source, 3, 3 + len(name)),
+            hint=f"did you mean `{near}`?"
+            if near
+            else (f"parameters are: {listing(params)}" if params else "this spec declares no parameters"),
+        )

@@ -1,0 +1,152 @@
+"""Column types: how they are written, what may stand where, and the columns that flow from step to step.
+
+    text int float bool json any list[T] struct{name: T, ...} chat
+
+`any` is a value of unknown type and fits everywhere; `json` likewise, read at run time. `chat` is a list of
+messages `struct{role: text, content: text}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+MESSAGE = "struct{role: text, content: text}"
+UNTYPED = ("any", "json")
+
+
+def element_of(type: str) -> str | None:
+    """Type of a list's items; None when the type is no list."""
+    if type == "chat":
+        return MESSAGE
+    if type.startswith("list[") and type.endswith("]"):
+        return type[5:-1]
+    return "any" if type in UNTYPED else None
+
+
+@lru_cache(maxsize=4096)
+def fields_of(type: str) -> Mapping[str, str] | None:
+    """Fields of a struct type; None when the type is no struct."""
+    if not (type.startswith("struct{") and type.endswith("}")):
+        return None
+    fields: dict[str, str] = {}
+    for part in _split(type[7:-1]):
+        name, _, inner = part.partition(":")
+        fields[name.strip()] = inner.strip()
+    return fields
+
+
+def _split(text: str) -> list[str]:
+    parts, depth, start = [], 0, 0
+    for i, c in enumerate(text):
+        if c in "[{":
+            depth += 1
+        elif c in "]}":
+            depth -= 1
+        elif c == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    parts.append(text[start:])
+    return [part for part in parts if part.strip()]
+
+
+def struct_of(fields: Mapping[str, str]) -> str:
+    return "struct{" + ", ".join(f"{name}: {type}" for name, type in fields.items()) + "}"
+
+
+def is_assignable(found: str, wanted: str) -> bool:
+    """May a value of type `found` stand where `wanted` is expected? An int fits a float."""
+    if found == wanted or found in UNTYPED or wanted in UNTYPED:
+        return True
+    if found == "int" and wanted == "float":
+        return True
+    found_item, wanted_item = element_of(found), element_of(wanted)
+    if found_item is not None and wanted_item is not None:
+        return is_assignable(found_item, wanted_item)
+    found_fields, wanted_fields = fields_of(found), fields_of(wanted)
+    if found_fields is not None and wanted_fields is not None:
+        return all(k in found_fields and is_assignable(found_fields[k], t) for k, t in wanted_fields.items())
+    return False
+
+
+def common_type(a: str, b: str) -> str | None:
+    """The narrowest type both fit; None when there is none. `null` fits every type."""
+    if a == b or b == "null":
+        return a
+    if a == "null":
+        return b
+    if {a, b} == {"int", "float"}:
+        return "float"
+    if "any" in (a, b):
+        return "any"
+    if "json" in (a, b):
+        return "json"
+    item_a, item_b = element_of(a), element_of(b)
+    if item_a is not None and item_b is not None:
+        inner = common_type(item_a, item_b)
+        return None if inner is None else f"list[{inner}]"
+    fields_a, fields_b = fields_of(a), fields_of(b)
+    if fields_a is not None and fields_b is not None:
+        merged = dict(fields_a)
+        for name, type in fields_b.items():
+            inner = common_type(merged[name], type) if name in merged else type
+            merged[name] = inner or "json"
+        return struct_of(merged)
+    return None
+
+
+def type_of_value(value: Any) -> str:
+    """Type of a JSON value; `null` for None, `any` items for an empty list."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "int"
+    if isinstance(value, float):
+        return "float"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, Mapping):
+        return struct_of({str(k): type_of_value(v).replace("null", "any") for k, v in value.items()})
+    return f"list[{common_type_of(map(type_of_value, value))}]"
+
+
+def common_type_of(types: Iterable[str]) -> str:
+    """Type of values that stand in one column: `json` where they do not agree, `any` where there is none."""
+    result: str | None = None
+    for type in types:
+        result = type if result is None else (common_type(result, type) or "json")
+    return "any" if result in (None, "null") else str(result)
+
+
+def columns_of_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Schema of rows written in a spec, columns in order of first appearance."""
+    types: dict[str, list[str]] = {}
+    for row in rows:
+        for name, value in row.items():
+            types.setdefault(name, []).append(type_of_value(value))
+    return {name: common_type_of(found) for name, found in types.items()}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is known of the rows at one place of a pipeline.
+
+    `is_open`: there may be more columns than these, because a source is not locked yet.
+    `left_out`: columns that an earlier step removed, with the words that say where.
+    """
+
+    types: Mapping[str, str] = field(default_factory=dict)
+    is_open: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def type_of(self, name: str) -> str | None:
+        """Type of a column; `any` for one that may exist, None for one that does not."""
+        found = self.types.get(name)
+        return "any" if found is None and self.is_open else found
+
+    def with_columns(self, made: Mapping[str, str]) -> Columns:
+        return Columns({**self.types, **made}, self.is_open, self.left_out) if made else self

@@ -1,0 +1,152 @@
+"""From a file to a checked program, one stage after another:
+
+    text ──load──▶ modules ──resolve──▶ program ──check──▶ program + findings
+
+`load` parses the spec and its imports (compiler/loader.py), `resolve` binds names, types and columns
+(compiler/resolve.py), `check` looks for what is well-formed and still wrong (compiler/checks/). Text that does not
+parse ends it after `load`: what follows would only be a consequence. Nothing here runs a spec, reads a row, or
+touches the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from compiler.catalog import Catalog, builtin_catalog
+from compiler.checks import run_checks
+from compiler.findings import Findings
+from compiler.loader import load, project_root
+from compiler.params import check_given
+from compiler.program import Program
+from compiler.resolve import Resolver
+from compiler.suggest import listing, nearest
+from compiler.world import Module, World
+from dsl.diagnostic import Diagnostic
+from dsl.source import SourceFile, Span, read_source
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What came out of each stage. `program` is None when there are errors.
+
+    `draft` is what could be bound all the same, for tools that show a spec while it is being written.
+    """
+
+    program: Program | None
+    diagnostics: tuple[Diagnostic, ...]
+    files: tuple[SourceFile, ...]
+    modules: tuple[Module, ...] = ()
+    draft: Program | None = None
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(d for d in self.diagnostics if d.is_error)
+
+
+def compile_file(
+    path: Path | str,
+    *,
+    params: Mapping[str, str] | None = None,
+    lock: Any = None,
+    catalog: Catalog | None = None,
+    variant: str | None = None,
+) -> Compilation:
+    """Compile a spec.
+
+    Args:
+        path: the `.mix` file.
+        params: values of `-p name=value`, as typed.
+        lock: what `compiler.lock.read_lock` gave; None for no lock.
+        catalog: what can be written; the one that ships with Mixwright by default.
+        variant: make this variant stand in for the mixture it is of, in trains and exports too.
+
+    Raises:
+        OSError: the file cannot be read. Everything else that is wrong is a diagnostic.
+        UnicodeDecodeError: the file is not UTF-8.
+    """
+    return compile_source(read_source(Path(path)), params=params, lock=lock, catalog=catalog, variant=variant)
+
+
+def compile_source(
+    source: SourceFile,
+    *,
+    params: Mapping[str, str] | None = None,
+    lock: Any = None,
+    catalog: Catalog | None = None,
+    variant: str | None = None,
+) -> Compilation:
+    """`compile_file` of a text that is in memory; paths start at `source.path`."""
+    spec = (source.path or Path(source.name)).resolve()
+    findings = Findings()
+    world = World(
+        catalog=catalog or builtin_catalog(),
+        findings=findings,
+        directory=spec.parent,
+        root=project_root(spec),
+        given=dict(params or {}),
+        lock=lock,
+    )
+    if not load(world, source) and any(d.code.startswith("MIX0") for d in findings.items):
+        return _result(world, None)
+    check_given(world)
+    program = Resolver(world).resolve()
+    run_checks(world, program)
+    if variant is not None:
+        program = _with_variant(world, program, variant)
+    return _result(world, program)
+
+
+def _result(world: World, draft: Program | None) -> Compilation:
+    files = tuple(module.source for module in world.modules)
+    order = {id(source): position for position, source in enumerate(files)}
+    found = sorted(
+        world.findings.items,
+        key=lambda d: (order.get(id(d.primary.span.source), len(order)), d.primary.span.start, d.code),
+    )
+    return Compilation(
+        program=None if world.findings.has_errors else draft,
+        diagnostics=tuple(found),
+        files=files,
+        modules=tuple(world.modules),
+        draft=draft,
+    )
+
+
+def _with_variant(world: World, program: Program, variant: str) -> Program:
+    """The program with one variant in the place of the mixture it is of."""
+    names = [name for name, mixture in program.mixtures.items() if mixture.variant_of]
+    if variant not in names:
+        near = nearest(variant, names)
+        source = SourceFile("command line", f"--variant {variant}")
+        world.findings.error(
+            "MIX110",
+            f"no variant `{variant}`",
+            Span(source, 10, 10 + len(variant)),
+            hint=f"did you mean `{near}`?" if near else f"variants are: {listing(names) or 'none'}",
+        )
+        return program
+    base = program.mixtures[variant].variant_of
+    kept = {variant}
+    pending = [variant]
+    while pending:
+        for component in program.mixtures[pending.pop()].components:
+            if component.kind == "mixture" and component.rows not in kept:
+                kept.add(component.rows)
+                pending.append(component.rows)
+    return replace(
+        program,
+        mixtures={name: m for name, m in program.mixtures.items() if name in kept},
+        trains={
+            n: replace(t, mixture=variant) if t.mixture == base else t
+            for n, t in program.trains.items()
+            if t.mixture in (base, *kept)
+        },
+        exports={
+            n: replace(e, mixture=variant) if e.mixture == base else e
+            for n, e in program.exports.items()
+            if e.mixture in (base, *kept)
+        },
+    )

@@ -1,0 +1,190 @@
+"""What a compilation knows: the files read, what they declare, and how a name is found.
+
+Every stage gets the one `World` and adds findings to it. A name that cannot be found is reported where it stands
+and raises `Reported`, so that nothing is said twice about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compiler.catalog import Catalog
+from compiler.findings import Findings
+from compiler.suggest import listing, nearest, replace_fix
+from dsl.diagnostic import Label
+from dsl.nodes import Block, File, Ref
+from dsl.source import SourceFile, Span
+
+NAMED_KINDS = ("model", "source", "template", "pipeline", "mixture", "variant", "param", "let")
+"""Kinds whose names other declarations can refer to."""
+
+REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
+    "model": ("model",),
+    "template": ("template",),
+    "source": ("source",),
+    "mixture": ("mixture", "variant"),
+    "rows": ("source", "pipeline", "mixture", "variant"),
+    "start": ("source", "pipeline"),
+    "constant": ("let", "param"),
+}
+"""What `ref:KIND` in the catalog may name. `start` is what a pipeline may begin from."""
+
+
+@dataclass(eq=False)
+class Declaration:
+    """One name of one file. `node` is its block, or for a `let` the attribute that gives its value."""
+
+    kind: str
+    name: str
+    module: Module
+    node: Any
+    name_span: Span
+    is_used: bool = False
+
+    @property
+    def qualified(self) -> str:
+        return self.module.prefix + self.name
+
+
+@dataclass(eq=False)
+class Module:
+    """One file. `prefix` is what its names are qualified with: empty for the spec itself, `tulu.` for an import.
+
+    `imports` maps to None where the import was reported as broken: names under it are then taken on trust.
+    """
+
+    prefix: str
+    file: File
+    directory: Path
+    imports: dict[str, Module | None] = field(default_factory=dict)
+    import_spans: dict[str, Span] = field(default_factory=dict)
+    used_imports: set[str] = field(default_factory=set)
+    declarations: dict[str, Declaration] = field(default_factory=dict)
+    unnamed: list[Block] = field(default_factory=list)
+    """Blocks that nothing refers to: train, export, test, policy."""
+    edition: int | None = None
+
+    @property
+    def source(self) -> SourceFile:
+        return self.file.source
+
+
+@dataclass(eq=False)
+class World:
+    catalog: Catalog
+    findings: Findings
+    directory: Path
+    """Directory of the spec: relative paths in the program start here."""
+    root: Path
+    """Directory that no path may leave."""
+    given: Mapping[str, str]
+    """Values of `-p name=value`."""
+    lock: Any = None
+    modules: list[Module] = field(default_factory=list)
+    constants: dict[int, Any] = field(default_factory=dict)
+    """Values of lets and params by identity of their declaration."""
+    paths: list[tuple[str, Span]] = field(default_factory=list)
+
+    @property
+    def spec(self) -> Module:
+        return self.modules[0]
+
+    def find(self, module: Module, ref: Ref) -> tuple[Declaration | None, tuple[str, ...]]:
+        """What the longest start of `ref` names, and the parts that are left over.
+
+        Raises:
+            Reported: the name goes through an import that could not be read.
+        """
+        from compiler.findings import Reported
+
+        parts = ref.parts
+        while len(parts) > 1 and parts[0] in module.imports:
+            target = module.imports[parts[0]]
+            module.used_imports.add(parts[0])
+            if target is None:
+                raise Reported
+            module, parts = target, parts[1:]
+        found = module.declarations.get(parts[0])
+        if found is not None:
+            found.is_used = True
+        return found, (parts[1:] if found is not None else parts)
+
+    def need(self, module: Module, ref: Ref, kind: str) -> Declaration:
+        """The declaration `ref` names, of a kind that `ref:KIND` allows.
+
+        Raises:
+            Reported: there is no such name (MIX101), or it names something else (MIX102).
+        """
+        kinds = REFERENCE_KINDS[kind]
+        found, rest = self.find(module, ref)
+        wanted = _either(kinds)
+        if found is None or rest:
+            raise self.unknown(module, ref, kinds)
+        if found.kind not in kinds:
+            names = self.visible(module, kinds)
+            near = nearest(ref.name, names)
+            raise self.findings.error(
+                "MIX102",
+                f"`{ref.name}` is a {found.kind}, not {wanted}",
+                ref.span,
+                f"{wanted} is needed here",
+                secondary=(Label(found.name_span, f"declared as a {found.kind} here"),),
+                hint=_choose(near, names, kinds),
+                fix=replace_fix(ref.span, near) if near else None,
+            )
+        return found
+
+    def unknown(self, module: Module, ref: Ref, kinds: Iterable[str]) -> Exception:
+        """Report a name that nothing declares, with the nearest name of the right kind."""
+        kinds = tuple(kinds)
+        names = self.visible(module, kinds)
+        near = nearest(ref.name, names, self.visible(module, NAMED_KINDS))
+        return self.findings.error(
+            "MIX101",
+            f"no {kinds[0] if len(kinds) == 1 else ' or '.join(k for k in kinds if k != 'variant')} `{ref.name}`",
+            ref.span,
+            "not declared",
+            hint=_choose(near, names, kinds),
+            fix=replace_fix(ref.span, near) if near else None,
+        )
+
+    def visible(self, module: Module, kinds: Iterable[str]) -> list[str]:
+        """Names of these kinds as they are written in a module, its own first."""
+        kinds = tuple(kinds)
+        names = [d.name for d in module.declarations.values() if d.kind in kinds]
+        for alias, target in module.imports.items():
+            if target is not None:
+                names += [f"{alias}.{d.name}" for d in target.declarations.values() if d.kind in kinds]
+        return names
+
+    def all_declarations(self) -> Iterator[Declaration]:
+        for module in self.modules:
+            yield from module.declarations.values()
+
+
+def _either(kinds: tuple[str, ...]) -> str:
+    shown = [k for k in kinds if k != "variant"]
+    text = " or ".join(f"a {k}" for k in shown)
+    return text or "a declaration"
+
+
+_SHAPES = {
+    "model": "model {0} openai {{ … }}",
+    "source": 'source {0} jsonl {{ path = "{0}.jsonl" }}',
+    "template": "template {0} {{ … }}",
+    "pipeline": "pipeline {0} {{ … }}",
+    "mixture": "mixture {0} {{ … }}",
+    "let": "let {{ {0} = … }}",
+}
+
+
+def _choose(near: str | None, names: list[str], kinds: tuple[str, ...]) -> str:
+    if near:
+        return f"did you mean `{near}`?"
+    if names:
+        return f"this file can name: {listing(names)}"
+    shape = _SHAPES.get(kinds[0])
+    return f"declare it: `{shape.format('name')}`" if shape else ""
