@@ -54,12 +54,10 @@ class _Balancer:
         self.stack: list[_Open] = []
         self.findings: list[Diagnostic] = []
         self.reported_lines: set[int] = set()  # `(((` is one mistake
-        self.lines_with_open_string = {
-            line
-            for token in tokens
-            if token.type in ("OPEN_STRING", "OPEN_HEREDOC")
-            for line in range(token.line or 0, (token.end_line or 0) + 1)
-        }
+        # What follows an unclosed string on its line, or an unclosed heredoc, is lost with its brackets.
+        self.lines_with_open_string = {token.line for token in tokens if token.type == "OPEN_STRING"}
+        if any(token.type == "OPEN_HEREDOC" for token in tokens):
+            self.lines_with_open_string = {token.line for token in tokens}
 
     def run(self) -> tuple[list[Token], list[Diagnostic]]:
         indent = 0

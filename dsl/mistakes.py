@@ -449,6 +449,19 @@ def _let_without_braces(place: _Place) -> Mistake | None:
     return Mistake(error("MIX001", message, place.span, "expected `{` or a new line", hint=hint))
 
 
+def _foreign_letters(place: _Place) -> Mistake | None:
+    if place.token.type != "STRAY" or not str(place.token).isalpha():
+        return None
+    end = place.index
+    while end + 1 < len(place.tokens) and place.is_joined(place.tokens[end], place.tokens[end + 1]):
+        if place.tokens[end + 1].type not in ("STRAY", "NAME"):
+            break
+        end += 1
+    span = place.span.to(place.span_of(place.tokens[end]))
+    hint = "names have the letters a-z, digits and `_`; any other text goes in double quotes"
+    return Mistake(error("MIX001", f"unexpected `{span.text}`", span, hint=hint))
+
+
 def _typographic(place: _Place) -> Mistake | None:
     character = str(place.token)
     if place.token.type != "STRAY":
@@ -485,6 +498,7 @@ SLIPS: tuple[Callable[[_Place], Mistake | None], ...] = (
     _operator_on_next_line,
     _string_prefix,
     _missing_comma,
+    _foreign_letters,
     _typographic,
 )
 """In order: the more telling first."""
