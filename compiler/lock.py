@@ -123,6 +123,10 @@ def lock_text(lock: Lock) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+NEEDED = ("digest", "rows", "columns", "definition", "identity")
+"""Fields that a lock file always has; the others are left out when they say nothing."""
+
+
 def _written(record: SourceLock | ModelLock) -> dict[str, Any]:
     return {
         name: value for name, value in asdict(record).items() if value not in ("", {}) or name == "columns"
@@ -163,7 +167,8 @@ def model_definition(values: Mapping[str, Any]) -> str:
     if values.get("path"):
         path = Path(values["path"])
         return path.name if path.is_absolute() else str(values["path"])
-    return f"{values.get('repo') or values.get('model') or ''}@{values.get('revision') or ''}"
+    name, revision = values.get("repo") or values.get("model") or "", values.get("revision")
+    return f"{name}@{revision}" if revision else str(name)
 
 
 def _portable(entry: Entry, name: str, value: Any) -> Any:
@@ -198,7 +203,7 @@ def _field_changes(old: Any, new: Any) -> list[str]:
     before, after = asdict(old), asdict(new)
     changes = []
     for name, value in after.items():
-        if before[name] == value:
+        if before[name] == value or name == "characters":
             continue
         if name in ("rows", "size_bytes", "revision", "license"):
             changes.append(f"{name} {before[name] or 'none'} -> {value or 'none'}")

@@ -74,6 +74,7 @@ def lower(
     directory: Path,
     lock: Lock | None = None,
     version: str = "",
+    variant: str | None = None,
     observed: Observed | None = None,
 ) -> Plan:
     """The plan of a checked program.
@@ -82,9 +83,22 @@ def lower(
         root: project root; directory: the spec's, where relative paths start.
         lock: pins sources and models; None or missing names leave them unpinned.
         version: of Mixwright, recorded in the plan.
+        variant: plan this mixture or variant and what hangs on it, and no other pipeline.
         observed: yields and tokens of earlier runs, for the estimates.
     """
-    return _Lowering(program, root, directory, lock or Lock(), version, builtin_catalog()).plan(observed)
+    return _Lowering(program, root, directory, lock or Lock(), version, variant).plan(observed)
+
+
+def column_characters(program: Program, lock: Lock) -> dict[str, Mapping[str, float]]:
+    """Source -> mean length of its text columns in code points, under the new names of its mapping, where locked."""
+    found: dict[str, Mapping[str, float]] = {}
+    for name, decl in program.sources.items():
+        pinned = lock.sources.get(name)
+        if pinned is not None:
+            of_file = pinned.characters
+            mapping = decl.mapping or {column: column for column in of_file}
+            found[name] = {new: of_file[old] for new, old in mapping.items() if old in of_file}
+    return found
 
 
 def origin_of(span: Span) -> Origin:
@@ -102,15 +116,21 @@ class _Lowering:
     """One lowering: the program, its surroundings, and the names' meanings as far as they are lowered."""
 
     def __init__(
-        self, program: Program, root: Path, directory: Path, lock: Lock, version: str, catalog: Catalog
+        self,
+        program: Program,
+        root: Path,
+        directory: Path,
+        lock: Lock,
+        version: str,
+        variant: str | None,
     ) -> None:
         self.program = program
         self.root = root
         self.directory = directory
         self.lock = lock
         self.version = version
-        self.catalog = catalog
-        self.reach: Reach = reach(program)
+        self.catalog: Catalog = builtin_catalog()
+        self.reach: Reach = reach(program, variant)
 
     def plan(self, observed: Observed | None) -> Plan:
         program, reached = self.program, self.reach
@@ -140,18 +160,9 @@ class _Lowering:
             policies={name: resolved(d.entry, d.attributes) for name, d in program.policies.items()},
             extras=tuple(sorted({entry.extra for entry in reached.entries if entry.extra})),
         )
-        return plan.model_copy(update={"estimates": estimates(plan, self.characters(), observed)})
-
-    def characters(self) -> dict[str, Mapping[str, float]]:
-        """Source -> mean length of its text columns, under the new names of its mapping, where locked."""
-        found: dict[str, Mapping[str, float]] = {}
-        for name, decl in self.program.sources.items():
-            pinned = self.lock.sources.get(name)
-            if pinned is not None:
-                of_file = pinned.characters
-                mapping = decl.mapping or {column: column for column in of_file}
-                found[name] = {new: of_file[old] for new, old in mapping.items() if old in of_file}
-        return found
+        return plan.model_copy(
+            update={"estimates": estimates(plan, column_characters(program, self.lock), observed)}
+        )
 
     def model(self, decl: ModelDecl) -> ModelSpec:
         values = resolved(decl.entry, decl.attributes, catalog=self.catalog)

@@ -29,19 +29,22 @@ class Reach:
     entries: list[Entry] = field(default_factory=list)
 
 
-def reach(program: Program, catalog: Catalog | None = None) -> Reach:
-    """Everything reached from the spec's own declarations; a name of an import (it has a dot) is reached by use alone.
+def reach(program: Program, variant: str | None = None) -> Reach:
+    """Everything reached from the spec's own declarations, or from one variant and what hangs on it.
 
-    A spec that declares none of pipeline, mixture, train and export reaches its sources and models: it can then
-    still be locked.
+    A name of an import (it has a dot) is reached by use alone, and so is a variant: running a spec builds its
+    mixtures, not its ablations. A spec that declares none of pipeline, mixture, train and export reaches its sources
+    and models, so that it can still be locked.
     """
-    walk = _Walk(program, catalog or builtin_catalog())
-    roots: list[tuple[str, str]] = [
-        *(("pipeline", name) for name in program.pipelines if "." not in name),
-        *(("mixture", name) for name in program.mixtures if "." not in name),
-        *(("train", name) for name in program.trains if "." not in name),
-        *(("export", name) for name in program.exports if "." not in name),
-    ]
+    walk = _Walk(program, builtin_catalog())
+    outputs = [("train", t.name) for t in program.trains.values() if variant in (None, t.mixture)]
+    outputs += [("export", e.name) for e in program.exports.values() if variant in (None, e.mixture)]
+    if variant is not None:
+        roots = [("mixture", variant), *outputs]
+    else:
+        roots = [("pipeline", name) for name in program.pipelines]
+        roots += [("mixture", m.name) for m in program.mixtures.values() if not m.variant_of]
+        roots = [root for root in (*roots, *outputs) if "." not in root[1]]
     if not roots:
         roots = [("source", name) for name in program.sources] + [("model", name) for name in program.models]
     for kind, name in roots:

@@ -33,12 +33,22 @@ class KeptRows:
 
 
 @dataclass(frozen=True)
+class ExactAnswers:
+    """Of the `asked` requests of a step, those whose key the store has."""
+
+    asked: int
+    hits: int
+
+
+@dataclass(frozen=True)
 class Recorded:
     """What the store has. `answers` and `kept` are by node `pipeline.step` and by pipeline."""
 
     runs: int = 0
     answers: Mapping[str, int] = field(default_factory=dict)
     """Answers of the step's model that a run recorded at this step: a bound on what can be reused."""
+    exact: Mapping[str, ExactAnswers] = field(default_factory=dict)
+    """Steps whose requests could be rendered without running anything."""
     kept: Mapping[str, KeptRows] = field(default_factory=dict)
     last_run_id: int = 0
     last_plan: Plan | None = None
@@ -97,7 +107,14 @@ def _read(plan: Plan, store: Store) -> Recorded:
     last_id, last_plan = runs[0] if runs else (0, None)
     yields = _yields(plan, last_plan, last_id, store) if last_plan else {}
     total = store.sql("SELECT count(*) FROM run")[0][0]
-    return Recorded(total, answers, kept, last_id, last_plan, Observed(yields, prompt_tokens, output_tokens))
+    return Recorded(
+        runs=total,
+        answers=answers,
+        kept=kept,
+        last_run_id=last_id,
+        last_plan=last_plan,
+        observed=Observed(yields, prompt_tokens, output_tokens),
+    )
 
 
 def _runs_of(plan: Plan, store: Store) -> list[tuple[int, Plan]]:

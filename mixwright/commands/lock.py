@@ -1,0 +1,173 @@
+"""Pin every source and model that a spec reads, in NAME.lock beside NAME.mix.
+
+Each source is read once, whole: its digest, rows, columns and types, license, and the commit of a hub data set are
+written down. A model's configuration, tokenizer and weights are digested where they are on this machine. Afterwards
+'check' is offline and knows every column, and 'run' notices a source that changed. Commit the lock file.
+
+--check reads everything again, writes nothing, and exits 1 when something differs from the lock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.lock import (
+    Lock,
+    LockUnreadable,
+    ModelLock,
+    SourceLock,
+    lock_changes,
+    lock_path,
+    model_definition,
+    read_lock,
+    source_definition,
+    write_lock,
+)
+from mixwright.terminal import table
+
+if TYPE_CHECKING:
+    from compiler.plan import ModelSpec, Plan, SourceSpec
+    from compiler.program import Program
+
+MEASURED_ROWS = 1000
+"""Rows from the start of a source over which the lengths of its text columns are averaged."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file")
+    parser.add_argument(
+        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when something changed")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write or verify the lock file; returns the exit status."""
+    from mixwright.compiling import compiled
+
+    result = compiled(arguments.spec, arguments.params, lock=Lock())
+    if result is None:
+        return 1
+    path = lock_path(arguments.spec)
+    try:
+        old = read_lock(path)
+    except LockUnreadable as error:
+        if arguments.check:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        old = Lock()
+    new = found_lock(result.program, result.plan)
+    changes = lock_changes(old, new)
+    for line in changes:
+        print(line)
+    if arguments.check:
+        what = (
+            f"{len(changes)} differ from {path}; 'mixwright lock' accepts them"
+            if changes
+            else f"{path} holds"
+        )
+        print(what)
+        return 1 if changes else 0
+    write_lock(path, new)
+    print(summary_text(new))
+    print(f"wrote {path}" if changes else f"wrote {path}, as it was")
+    return 0
+
+
+def summary_text(lock: Lock) -> str:
+    """What is pinned, a line each: sources with rows, columns and license, models with what identifies them."""
+    rows = [
+        ("source", name, f"{s.rows:,} rows", f"{len(s.columns)} columns", s.license or "no license")
+        for name, s in lock.sources.items()
+    ]
+    rows += [
+        ("model", name, model.definition, f"{model.size_bytes / 1e6:,.1f} MB" if model.size_bytes else "", "")
+        for name, model in lock.models.items()
+    ]
+    return table(rows, indent="") if rows else "the spec reads no source and no model"
+
+
+def found_lock(program: Program, plan: Plan) -> Lock:
+    """The lock of what is there now. Every source is read once.
+
+    Raises:
+        RunError: a source cannot be read.
+    """
+    directory = Path(plan.directory)
+    sources = {
+        name: _found_source(spec, directory, source_definition(decl.entry, decl.attributes))
+        for name, spec in plan.sources.items()
+        for decl in (program.sources[name],)
+    }
+    return Lock(sources, {name: _found_model(spec, directory) for name, spec in plan.models.items()})
+
+
+def _found_source(spec: SourceSpec, directory: Path, definition: str) -> SourceLock:
+    from runtime.sources.reader import inspect_source
+
+    # The file itself, before `columns`, `where` and `limit`: editing those must make no lock stale.
+    attributes = {**spec.attributes, "limit": None}
+    whole = spec.model_copy(
+        update={"mapping": {}, "columns": {}, "where": None, "pin": None, "attributes": attributes}
+    )
+    found = inspect_source(whole, directory)
+    texts = [name for name, type in found.columns.items() if type == "text"]
+    return SourceLock(
+        digest=found.digest,
+        rows=found.rows,
+        columns=found.columns,
+        definition=definition,
+        characters=_mean_characters(whole, directory, texts),
+        revision=found.revision,
+        license=spec.license,
+    )
+
+
+def _mean_characters(spec: SourceSpec, directory: Path, columns: list[str]) -> dict[str, float]:
+    """Mean length of text columns in code points, to one decimal."""
+    from itertools import islice
+
+    from runtime.sources.reader import read_rows
+
+    if not columns:
+        return {}
+    rows = list(islice(read_rows(spec, directory), MEASURED_ROWS))
+    return {
+        name: round(sum(len(row.columns.get(name) or "") for row in rows) / max(len(rows), 1), 1)
+        for name in columns
+    }
+
+
+def _found_model(spec: ModelSpec, directory: Path) -> ModelLock:
+    from compiler.catalog import builtin_catalog
+    from compiler.fingerprint import model_identity
+    from compiler.weights import weights_of
+
+    values: Mapping[str, Any] = spec.attributes
+    at, revision = None, values.get("revision") or ""
+    if values.get("path"):
+        at = directory / values["path"]
+    elif values.get("repo"):
+        at, revision = hub_snapshot(values["repo"], revision)
+    weights = weights_of(at) if at is not None else None
+    digest, size = (weights.digest, weights.size_bytes) if weights else ("", 0)
+    entry = builtin_catalog().entries[f"model.{spec.engine}"]
+    identity = model_identity(entry, values, weights=digest, revision=revision)
+    definition = model_definition(values)
+    return ModelLock(identity, definition, digest=digest, size_bytes=size, revision=revision)
+
+
+def hub_snapshot(repo: str, revision: str) -> tuple[Path | None, str]:
+    """Directory and commit of a hub model in the local cache; (None, revision) when it is not there."""
+    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+    cache = Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
+    model = cache / f"models--{repo.replace('/', '--')}"
+    reference = model / "refs" / (revision or "main")
+    commit = reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision
+    snapshot = model / "snapshots" / commit
+    return (snapshot, commit) if commit and snapshot.is_dir() else (None, revision)

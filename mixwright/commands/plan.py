@@ -1,0 +1,151 @@
+"""Show what a run would do and cost, and write plan.json.
+
+The plan is printed step by step with expected rows, requests and tokens, then what the store already has of it, what
+differs from the last run of the spec, and which packages are missing. Figures without a run behind them take every
+row to survive; see 'compiler/estimate.py' for the formulas.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compiler.plan import Plan
+    from mixwright.recorded import Recorded
+
+JSON_FORMAT_VERSION = "1.0"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file")
+    parser.add_argument(
+        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
+    )
+    parser.add_argument("--variant", metavar="NAME", help="plan this variant in the place of its mixture")
+    parser.add_argument("--json", action="store_true", help="print plan, estimates and comparison as JSON")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="where plan.json goes (.mixwright/plan.json)"
+    )
+    parser.add_argument("--graph", choices=("mermaid", "dot"), help="print the plan as a picture instead")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="the store to compare with (.mixwright)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print and write the plan; returns the exit status."""
+    from mixwright.compiling import compiled
+
+    result = compiled(arguments.spec, arguments.params, variant=arguments.variant)
+    if result is None:
+        return 1
+    plan = result.plan
+    if arguments.graph is not None:
+        from compiler.graph import dot, mermaid
+
+        print(mermaid(plan) if arguments.graph == "mermaid" else dot(plan), end="")
+        return 0
+    from mixwright.recorded import recorded, store_directory
+
+    store = store_directory(plan, arguments.store)
+    found = recorded(plan, store)
+    plan = with_estimates(plan, result.characters, found)
+    out = arguments.out or Path(plan.root) / ".mixwright" / "plan.json"
+    write_plan(plan, out)
+    if arguments.json:
+        print(json.dumps(plan_report(plan, found), indent=1, ensure_ascii=False))
+    else:
+        print(report_text(plan, found, store, out), end="")
+    return 0
+
+
+def with_estimates(plan: Plan, characters: Any, found: Recorded) -> Plan:
+    """The plan with estimates from what earlier runs measured, for its own mixtures."""
+    from compiler.estimate import estimates
+
+    return plan.model_copy(update={"estimates": estimates(plan, characters, found.observed)})
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Replace `path` with the plan at once: a reader never sees half of it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(plan.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def plan_report(plan: Plan, found: Recorded) -> dict[str, Any]:
+    """What `--json` prints."""
+    from compiler.diff import differences
+    from mixwright.extras import missing_extras
+    from mixwright.plan_text import estimated_cost
+
+    changes = differences(found.last_plan, plan) if found.last_plan else ()
+    return {
+        "format_version": JSON_FORMAT_VERSION,
+        "plan": plan.model_dump(mode="json"),
+        "estimated_cost": estimated_cost(plan),
+        "store": {
+            "runs": found.runs,
+            "note": found.note,
+            "answers_at_most": dict(found.answers),
+            "answers_exact": {n: {"asked": e.asked, "hits": e.hits} for n, e in found.exact.items()},
+            "rows_kept": {n: {"run": k.run_id, "rows": k.rows} for n, k in found.kept.items()},
+        },
+        "compared_with_run": found.last_run_id or None,
+        "changes": [
+            {
+                "sign": d.sign,
+                "node": d.node,
+                "changes": [{"class": c.cls, "what": c.what} for c in d.changes],
+            }
+            for d in changes
+        ],
+        "missing_extras": [
+            {"extra": m.extra, "modules": list(m.modules), "command": m.command} for m in missing_extras(plan)
+        ],
+    }
+
+
+def report_text(plan: Plan, found: Recorded, store: Path, out: Path) -> str:
+    """What the command prints: the plan, the store, the changes, what is missing."""
+    from mixwright.extras import missing_extras
+    from mixwright.plan_text import plan_text
+
+    lines = [plan_text(plan, found)]
+    if found.note:
+        lines.append(found.note)
+    elif not found.runs:
+        lines.append(f"store: nothing in {store} yet")
+    else:
+        lines.append(f"store: {found.runs} runs in {store}")
+    lines += _changes(plan, found)
+    lines += [f"missing: {missing}" for missing in missing_extras(plan)]
+    lines.append(f"wrote {out}")
+    return "\n".join(lines) + "\n"
+
+
+def _changes(plan: Plan, found: Recorded) -> list[str]:
+    from compiler.diff import differences, first_changed_step
+
+    if found.last_plan is None:
+        return []
+    changes = differences(found.last_plan, plan)
+    if not changes:
+        return [f"nothing changed since run {found.last_run_id}"]
+    lines = [f"changed since run {found.last_run_id}:", *(f"  {change}" for change in changes)]
+    for name in plan.pipelines:
+        step = first_changed_step(found.last_plan, plan, name)
+        if step is not None:
+            where = "its start" if step == "from" else f"step '{step}'"
+            lines.append(f"  rows of pipeline {name} are made again from {where} on")
+    return lines

@@ -1,0 +1,93 @@
+"""From a file to a plan, for the commands that need one: reads the lock, compiles, prints what is wrong, lowers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compiler.lock import Lock
+    from compiler.plan import Plan
+    from compiler.program import Program
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A checked program and its plan. `characters`: source -> text column -> mean length, where locked."""
+
+    program: Program
+    plan: Plan
+    characters: Mapping[str, Mapping[str, float]]
+
+
+class Misuse(Exception):
+    """The command line cannot be understood; the message says what to type."""
+
+    exit_code = 2
+
+
+def compiled(
+    spec: Path,
+    params: Sequence[str] = (),
+    *,
+    variant: str | None = None,
+    lock: Lock | None = None,
+) -> Compiled | None:
+    """Compile and lower a spec; None when it has errors, which are then printed to stderr, as are warnings.
+
+    Args:
+        params: `NAME=VALUE`, as typed after `-p`.
+        variant: plan this variant in the place of the mixture it is of, and nothing else.
+        lock: instead of the lock file beside the spec.
+
+    Raises:
+        Misuse: the file cannot be read, or a param has no `=`.
+    """
+    from compiler.loader import project_root
+    from compiler.lock import LockUnreadable, lock_path, read_lock
+    from compiler.lower import column_characters, lower
+    from compiler.stages import compile_file
+    from dsl.render import render, wants_color
+    from mixwright import __version__
+
+    given = given_params(params)
+    try:
+        if lock is None:
+            lock = read_lock(lock_path(spec))
+        result = compile_file(spec, params=given, lock=lock, variant=variant)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misuse(
+            f"{spec} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}"
+        ) from None
+    except LockUnreadable as error:
+        raise Misuse(str(error)) from None
+    sys.stderr.write(render(result.diagnostics, color=wants_color(sys.stderr)))
+    if result.program is None:
+        return None
+    plan = lower(
+        result.program,
+        root=project_root(spec),
+        directory=spec.resolve().parent,
+        lock=lock,
+        version=__version__,
+        variant=variant,
+    )
+    return Compiled(result.program, plan, column_characters(result.program, lock))
+
+
+def given_params(params: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` texts as a mapping.
+
+    Raises:
+        Misuse: one has no `=`.
+    """
+    given: dict[str, str] = {}
+    for text in params:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise Misuse(f"-p takes NAME=VALUE, here {text!r}")
+        given[name] = value
+    return given

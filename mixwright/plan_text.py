@@ -1,0 +1,168 @@
+"""A plan as text for a terminal: pipelines step by step with the expected work, mixtures, trainings, exports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from compiler.diff import quota_text
+from compiler.graph import step_text
+from compiler.plan import Estimate, Mixture, Pipeline, Plan, Step
+from mixwright.recorded import Recorded
+from mixwright.terminal import table
+
+UNKNOWN = "?"
+
+
+def plan_text(plan: Plan, recorded: Recorded) -> str:
+    """The whole plan, sections apart by empty lines, ends with a newline."""
+    by_node = {estimate.node: estimate for estimate in plan.estimates}
+    sections = [_head(plan)]
+    sections += [_pipeline(plan, p, by_node, recorded) for p in plan.pipelines_in_order()]
+    sections += [_mixture(m, by_node) for m in plan.mixtures.values()]
+    outputs = [f"train {t.name} on {t.mixture} -> {t.attributes.get('output')}" for t in plan.trains.values()]
+    outputs += [
+        f"export {e.name} of {e.mixture}: {e.format} -> {e.attributes.get('path')}"
+        for e in plan.exports.values()
+    ]
+    sections += ["\n".join(outputs)] if outputs else []
+    sections.append(_total(plan))
+    return "\n\n".join(sections) + "\n"
+
+
+def _head(plan: Plan) -> str:
+    lines = [f"{plan.spec}, edition {plan.edition}"]
+    if plan.params:
+        lines.append("params: " + ", ".join(f"{name} = {value}" for name, value in plan.params.items()))
+    unlocked = [s.name for s in plan.sources.values() if s.pin is None and s.kind != "inline"]
+    if unlocked:
+        lines.append(
+            f"not locked: {_listed(unlocked)}; 'mixwright lock {plan.spec}' pins them and makes the figures exact"
+        )
+    return "\n".join(lines)
+
+
+def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], recorded: Recorded) -> str:
+    start = pipeline.start
+    rows: list[Sequence[str]] = [
+        ("", "makes", "rows in", "rows out", "requests", "prompt tokens", "output tokens", "recorded")
+    ]
+    estimate = by_node.get(f"{pipeline.name}.from")
+    columns = start.columns or _start_columns(plan, pipeline)
+    rows.append((f"from {start.rows}", _listed(columns), *_row_counts(estimate), "", "", "", ""))
+    for step in pipeline.steps:
+        node = f"{pipeline.name}.{step.id}"
+        rows.append(
+            (step_text(step), _made(step), *_counts(by_node.get(node)), _answers(recorded, node, step))
+        )
+    title = f"pipeline {pipeline.name}"
+    kept = recorded.kept.get(pipeline.name)
+    if kept:
+        title += f"   ({kept.rows:,} rows of it kept by run {kept.run_id})"
+    return title + "\n" + _table(rows)
+
+
+def _start_columns(plan: Plan, pipeline: Pipeline) -> Iterable[str]:
+    start = pipeline.start
+    if start.kind == "source":
+        return plan.sources[start.rows].columns
+    return plan.pipelines[start.rows].columns
+
+
+def _made(step: Step) -> str:
+    return _listed([f"{name}: {type}" for name, type in step.makes.items()])
+
+
+def _answers(recorded: Recorded, node: str, step: Step) -> str:
+    if not isinstance(step.attributes.get("model"), str):
+        return ""
+    exact = recorded.exact.get(node)
+    if exact is not None:
+        return f"{exact.hits:,} of {exact.asked:,} (exact)"
+    answers = recorded.answers.get(node, 0)
+    return f"at most {answers:,}" if answers else "none"
+
+
+def _mixture(mixture: Mixture, by_node: dict[str, Estimate]) -> str:
+    facts = [f"seed {mixture.seed}"]
+    facts += [f"total {mixture.total:,}"] if mixture.total is not None else []
+    fill = f"fill({mixture.fill})" if mixture.shortfall == "fill" else mixture.shortfall
+    facts.append(f"shortfall {fill}")
+    budget = {k: v for k, v in mixture.budget.model_dump().items() if v is not None}
+    facts += ["budget " + ", ".join(f"{k} {v:,g}" for k, v in budget.items())] if budget else []
+    origin = (
+        f"variant {mixture.name} of {mixture.variant_of}" if mixture.variant_of else f"mixture {mixture.name}"
+    )
+    rows: list[Sequence[str]] = [("", "group", "quota", "there are", "takes")]
+    for component in mixture.components:
+        estimate = by_node.get(f"{mixture.name}.{component.rows}")
+        counts = _row_counts(estimate)
+        rows.append((f"{component.rows}", component.group, quota_text(component), *counts))
+    text = f"{origin}   ({', '.join(facts)})\n{_table(rows)}"
+    if mixture.steps:
+        text += "\n  then " + ", ".join(step_text(step) for step in mixture.steps)
+    return text
+
+
+def _total(plan: Plan) -> str:
+    known = [e for e in plan.estimates if e.requests is not None]
+    requests = sum(e.requests or 0 for e in known)
+    prompt = sum(e.prompt_tokens or 0 for e in known)
+    output = sum(e.output_tokens or 0 for e in known)
+    more = "" if len(known) == len(plan.estimates) else ", and what cannot be known before a run"
+    text = f"in all: {requests:,} requests, about {prompt:,} prompt and {output:,} output tokens{more}"
+    cost = estimated_cost(plan)
+    return text if cost is None else f"{text}, ${cost:,.2f}"
+
+
+def estimated_cost(plan: Plan) -> float | None:
+    """Dollars of the estimated tokens at the models' prices per million; None when no model has a price."""
+    by_node = {estimate.node: estimate for estimate in plan.estimates}
+    cost, is_priced = 0.0, False
+    for pipeline in plan.pipelines.values():
+        for step in pipeline.steps:
+            model = plan.models.get(str(step.attributes.get("model")))
+            estimate = by_node.get(f"{pipeline.name}.{step.id}")
+            if model is None or estimate is None:
+                continue
+            for price, tokens in (
+                ("price_in", estimate.prompt_tokens),
+                ("price_out", estimate.output_tokens),
+            ):
+                dollars = model.attributes.get(price)
+                if dollars is not None and tokens is not None:
+                    cost, is_priced = cost + dollars * tokens / 1e6, True
+    return cost if is_priced else None
+
+
+def _counts(estimate: Estimate | None) -> tuple[str, ...]:
+    if estimate is None:
+        return (UNKNOWN,) * 5
+    counts = [estimate.requests, estimate.prompt_tokens, estimate.output_tokens]
+    return *_row_counts(estimate), *("" if count == 0 else _count(count) for count in counts)
+
+
+def _row_counts(estimate: Estimate | None) -> tuple[str, str]:
+    return (UNKNOWN, UNKNOWN) if estimate is None else (_count(estimate.rows_in), _count(estimate.rows_out))
+
+
+def _count(number: int | None) -> str:
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def _listed(names: Iterable[str], most: int = 4) -> str:
+    """Names with commas, cut after `most` of them."""
+    every = list(names)
+    shown = ", ".join(every[:most])
+    return shown if len(every) <= most else f"{shown} and {len(every) - most} more"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows in aligned columns, numbers flush right, columns that are empty left out. The first row is the head."""
+    used = [i for i in range(len(rows[0])) if i == 0 or any(row[i] for row in rows[1:])]
+    kept = [[row[i] for i in used] for row in rows]
+    numeric = [i for i in range(1, len(used)) if all(_is_number(row[i]) for row in kept[1:])]
+    return table(kept, right=numeric)
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell == UNKNOWN or cell.replace(",", "").isdigit()
