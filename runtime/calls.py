@@ -18,7 +18,7 @@ from runtime.budget import Spending
 from runtime.engines.protocol import Engine, EngineFault, Finish, Request
 from runtime.fault import BreakerPolicy, Clock, RetryPolicy
 from runtime.rows import digest
-from runtime.service import RunStopped, Service, StopSignal
+from runtime.service import Service, StopSignal
 from runtime.steps.protocol import CallResult
 from runtime.store.records import CallRecord, clean_text
 
@@ -179,11 +179,6 @@ class Calls:
         finally:
             del self._pending[key]
 
-    def refuse_waiters(self) -> None:
-        """Send away everyone who waits to send, once the run is stopping."""
-        for service in self.services.values():
-            service.refuse_waiters()
-
     async def close(self) -> None:
         """Close every engine that was started."""
         for service in self.services.values():
@@ -250,6 +245,3 @@ class Calls:
         if reason:
             return CallResult(request.key, "", "", False, reason, detail)
         return CallResult(request.key, output, reasoning, True)
-
-
-__all__ = ["CallCounts", "CallStore", "Calls", "RunStopped", "StopSignal", "call_key", "call_seed"]

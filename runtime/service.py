@@ -14,6 +14,7 @@ When the breaker opens (`fault.Breaker`) the run stops asking and keeps what was
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from math import ceil
 from typing import NoReturn
 
@@ -40,6 +41,11 @@ class StopSignal:
         self.failure: Exception | None = None
         """What went wrong, where it is a failure that stops the run."""
         self._event = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_stop(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when the run is told to stop."""
+        self._listeners.append(listener)
 
     def stop(self, reason: str, failure: Exception | None = None) -> None:
         """Stop; the first reason stays."""
@@ -47,6 +53,8 @@ class StopSignal:
             self.reason = reason
             self.failure = failure
             self._event.set()
+            for listener in self._listeners:
+                listener()
 
     def check(self) -> None:
         """Raise RunStopped if the run is stopping."""
@@ -81,6 +89,7 @@ class Service:
         self.price_out = float(spec.attributes.get("price_out") or 0) / 1e6
         self._spending = spending
         self._stop = stop
+        stop.on_stop(self._refuse_waiters)
         self._clock = clock
         self._retry = retry
         self._starting: asyncio.Task[None] | None = None
@@ -132,8 +141,7 @@ class Service:
                         wait_s = min(wait_s, self.breaker.policy.patience_s / 4)
             await self._wait(wait_s)
 
-    def refuse_waiters(self) -> None:
-        """Send away everyone who waits for a place, once the run is stopping."""
+    def _refuse_waiters(self) -> None:
         self.gate.refuse_waiters(RunStopped(self._stop.reason))
 
     async def close(self) -> None:

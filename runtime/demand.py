@@ -1,0 +1,279 @@
+"""From wanted rows to started rows: the order in which rows start, and how many to start next.
+
+Rows start in ascending `order_key(seed, row id)`, replica 0 of all before replica 1 of any; rows of another pipeline
+start in that pipeline's own order, as it yields them. Every step keeps that order, so the first N survivors are the
+same whatever the waves were, and a larger demand only adds to them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any
+
+from compiler.plan import Pipeline, Plan
+from runtime.executor import Executor
+from runtime.outcomes import Start
+from runtime.plugin import RunError
+from runtime.rows import Row, order_key, replica_id, source_row_id
+from runtime.service import StopSignal
+
+PRIOR_ROWS = 4
+"""Weight, in rows, of the belief that every row survives; it sizes the first wave and fades with what is seen."""
+GROWTH = 4
+"""A wave starts at most this many times the rows started before it: with few or no survivors yet, the yield is a
+guess, and a guess must not send a million requests."""
+SMALLEST_WAVE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEntry:
+    """A source's row with its identity and place."""
+
+    row_id: bytes
+    columns: dict[str, Any]
+    ref: str
+
+
+class Sources:
+    """The sources of a plan, each read once and held: rows are needed in an order that no file has."""
+
+    def __init__(self, plan: Plan, directory: Path) -> None:
+        self._plan = plan
+        self._directory = directory
+        self._held: dict[str, list[SourceEntry]] = {}
+
+    def entries(self, name: str) -> list[SourceEntry]:
+        """Every row, in the order of the source.
+
+        Raises:
+            SourceChanged: the lock file pins other bytes.
+            RunError: it cannot be read.
+        """
+        held = self._held.get(name)
+        if held is None:
+            from runtime.sources.reader import read_rows
+
+            times: dict[bytes, int] = {}
+            held = []
+            for row in read_rows(self._plan.sources[name], self._directory):
+                first = source_row_id(row.columns, 0)
+                occurrence = times.get(first, 0)
+                times[first] = occurrence + 1
+                row_id = first if occurrence == 0 else source_row_id(row.columns, occurrence)
+                held.append(SourceEntry(row_id, row.columns, row.ref))
+            self._held[name] = held
+        return held
+
+    def starts(self, name: str, seed: int) -> list[Start]:
+        """A source's rows as a mixture takes them directly, in start order."""
+        entries = sorted(self.entries(name), key=lambda entry: order_key(seed, entry.row_id))
+        return [
+            Start(Row(entry.row_id, entry.columns, entry.row_id, position), name, entry.ref)
+            for position, entry in enumerate(entries)
+        ]
+
+
+class SourceSupply:
+    """Rows of a source in start order, `repeat` times over."""
+
+    def __init__(
+        self, pipeline: Pipeline, sources: Sources, where: Callable[[Any], Any] | None, limit: int | None
+    ) -> None:
+        start = pipeline.start
+        entries = sources.entries(start.rows)
+        if where is not None:
+            entries = [entry for entry in entries if where(entry.columns) is True]
+        entries = sorted(entries, key=lambda entry: order_key(pipeline.seed, entry.row_id))
+        for most in (start.limit, limit):
+            if most is not None:
+                entries = entries[:most]
+        self.total = len(entries) * start.repeat
+        self._rows = self._in_order(entries, pipeline)
+        self.is_exhausted = self.total == 0
+        self._taken = 0
+
+    async def take(self, count: int | None) -> list[Start]:
+        """The next `count` rows, or all that are left."""
+        left = self.total - self._taken
+        wanted = left if count is None else min(count, left)
+        self._taken += wanted
+        self.is_exhausted = self._taken >= self.total
+        return [next(self._rows) for _ in range(wanted)]
+
+    @staticmethod
+    def _in_order(entries: Sequence[SourceEntry], pipeline: Pipeline) -> Iterator[Start]:
+        start, position = pipeline.start, 0
+        for replica in range(start.repeat):
+            for entry in entries:
+                columns = entry.columns
+                if start.columns:
+                    columns = {name: columns[name] for name in start.columns}
+                row_id = replica_id(entry.row_id, replica)
+                parents = (entry.row_id,) if replica else ()
+                row = Row(row_id, dict(columns), entry.row_id, position, replica, parents=parents)
+                yield Start(row, start.rows, entry.ref)
+                position += 1
+
+
+class PipelineSupply:
+    """Kept rows of another pipeline in its own order; asking for more makes it start more."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        upstream: PipelineRun,
+        where: Callable[[Any], Any] | None,
+        limit: int | None,
+    ) -> None:
+        self.is_exhausted = False
+        self._pipeline = pipeline
+        self._upstream = upstream
+        self._where = where
+        stated = [most for most in (pipeline.start.limit, limit) if most is not None]
+        self._limit = min(stated) if stated else None
+        self._passed: list[Start] = []
+        """Upstream rows that `where` lets in."""
+        self._seen = 0
+        self._taken = 0
+
+    @property
+    def total(self) -> int | None:
+        """How many rows there can be; None while the upstream pipeline may yield more."""
+        if not self._upstream.is_exhausted:
+            return None
+        return len(self._passed) * self._pipeline.start.repeat
+
+    async def take(self, count: int | None) -> list[Start]:
+        """The next `count` rows, or all; fewer when the upstream pipeline cannot yield them."""
+        repeat = self._pipeline.start.repeat
+        while not self._has_enough(count):
+            needed = None if count is None else self._seen + self._taken + count - len(self._passed)
+            await self._upstream.ensure(needed)
+            fresh = self._upstream.kept[self._seen :]
+            self._seen += len(fresh)
+            self._passed += [kept for kept in fresh if self._where is None or self._where(kept.row.columns)]
+            if self._limit is not None:
+                del self._passed[self._limit :]
+            if not fresh:
+                break
+        found: list[Start] = []
+        while (count is None or len(found) < count) and self._taken < len(self._passed) * repeat:
+            replica, at = divmod(self._taken, len(self._passed))
+            if replica and not self._is_complete:
+                break
+            found.append(self._start(self._passed[at], replica))
+            self._taken += 1
+        self.is_exhausted = self._is_complete and self._taken >= len(self._passed) * repeat
+        return found
+
+    @property
+    def _is_complete(self) -> bool:
+        full = self._limit is not None and len(self._passed) >= self._limit
+        return full or (self._upstream.is_exhausted and self._seen >= len(self._upstream.kept))
+
+    def _has_enough(self, count: int | None) -> bool:
+        return self._is_complete or (count is not None and self._taken + count <= len(self._passed))
+
+    def _start(self, kept: Start, replica: int) -> Start:
+        columns = kept.row.columns
+        names = self._pipeline.start.columns
+        columns = {name: columns[name] for name in names} if names else dict(columns)
+        row = Row(
+            replica_id(kept.row.row_id, replica),
+            columns,
+            kept.row.origin_id,
+            self._taken,
+            replica,
+            parents=(kept.row.row_id,) if replica else (),
+        )
+        return Start(row, self._upstream.name, kept.ref)
+
+
+class PipelineRun:
+    """One pipeline in one run: starts rows in waves until enough have survived."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        supply: SourceSupply | PipelineSupply,
+        executor: Executor,
+        stop: StopSignal,
+        *,
+        smallest_wave: int = SMALLEST_WAVE,
+    ) -> None:
+        self.pipeline = pipeline
+        self.executor = executor
+        self.supply = supply
+        self.kept: list[Start] = []
+        """Survivors in start order; only ever appended to."""
+        self.wanted: int | None = 0
+        """Rows asked for so far; None for all."""
+        self.waves: list[tuple[int, int]] = []
+        """(rows started, rows kept) of each wave."""
+        self._stop = stop
+        self._smallest_wave = smallest_wave
+        self._lock = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        return self.pipeline.name
+
+    @property
+    def is_exhausted(self) -> bool:
+        """No row is left to start."""
+        return self.supply.is_exhausted
+
+    async def ensure(self, count: int | None) -> None:
+        """Start rows until `count` have survived in all, or none is left, or the run stops. None wants all there are.
+
+        Raises:
+            RunError: the machine failed.
+        """
+        async with self._lock:
+            if self.wanted is not None:
+                self.wanted = None if count is None else max(self.wanted, count)
+            while not self._stop.reason and not self.is_exhausted:
+                if count is not None and len(self.kept) >= count:
+                    return
+                size = None if count is None else self.next_wave(count - len(self.kept))
+                starts = await self.supply.take(size)
+                if not starts:
+                    return
+                before = len(self.kept)
+                try:
+                    await self.executor.wave(starts)
+                finally:
+                    fresh, self.executor.kept = self.executor.kept_in_order(), []
+                    self.kept += fresh
+                    self.waves.append((len(starts), len(self.kept) - before))
+
+    def next_wave(self, missing: int) -> int:
+        """Rows to start so that `missing` more probably survive: missing / yield and one standard deviation."""
+        started = self.executor.started
+        survival = (len(self.kept) + PRIOR_ROWS) / (started + PRIOR_ROWS)
+        size = missing / survival
+        if started:
+            spread = survival * max(0.0, 1 - survival)
+            size += sqrt(size * spread) / survival
+            size = max(size, self._smallest_wave)
+            size = min(size, GROWTH * max(started, self._smallest_wave))
+        return max(1, ceil(size))
+
+
+def supply_of(
+    pipeline: Pipeline,
+    runs: dict[str, PipelineRun],
+    sources: Sources,
+    where: Callable[[Any], Any] | None,
+    limit: int | None,
+) -> SourceSupply | PipelineSupply:
+    """Where a pipeline's rows come from. `limit` is the user's `--limit`, besides the pipeline's own."""
+    if pipeline.start.kind == "source":
+        return SourceSupply(pipeline, sources, where, limit)
+    if pipeline.start.rows not in runs:
+        raise RunError(f"pipeline '{pipeline.name}' starts from '{pipeline.start.rows}', which is not run")
+    return PipelineSupply(pipeline, runs[pipeline.start.rows], where, limit)

@@ -1,0 +1,189 @@
+"""The end of a run: the books are closed, the mixtures selected and exported, and the verdict is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runtime.demand import PipelineRun
+from runtime.plugin import RunError
+from runtime.run import Run, RunReport
+
+
+async def finish(run: Run) -> RunReport:
+    """Close the books of a run that has ended in whatever way.
+
+    Raises:
+        RunError: what the run failed of; or the store cannot be written, or does not add up.
+    """
+    store, stop = run.store, run.stop
+    unfinished = _put_tallies(run)
+    is_complete = not stop.reason
+    mixtures: dict[str, Any] = {}
+    messages: list[str] = []
+    if run.signal is None and stop.failure is None:
+        mixtures = _record_mixtures(run)
+    await store.flush()
+    if unfinished and is_complete:
+        raise RunError(f"run {run.run_id}: {unfinished} rows are in no outcome, an error in mixwright")
+    store.check_accounting(run.run_id)
+    summary = _summary(run, mixtures, unfinished)
+    if stop.failure is not None:
+        store.end_run(run.run_id, "failed", summary)
+        raise _told(stop.failure, run)
+    if run.signal is not None:
+        store.end_run(run.run_id, "stopped", summary)
+        messages.append(f"interrupted; {_kept(run)} are kept, 'mixwright run' again goes on from there")
+        return RunReport(run.run_id, "stopped", 128 + run.signal, summary, tuple(messages))
+    if run.options.exports:
+        _export(run, summary)
+    short = {name: found["shortfall"] for name, found in mixtures.items() if found["shortfall"]}
+    if stop.reason:
+        messages.append(f"{stop.reason}; raise it and run again to go on from there")
+    messages += [f"mixture '{name}': {text}" for name, text in short.items()]
+    exit_code = 0
+    if any(run.plan.mixtures[name].shortfall == "error" for name in short) or (stop.reason and not mixtures):
+        exit_code = 1
+    over = _over_policy(run, summary)
+    if over:
+        exit_code = 1
+        messages.append(over)
+    status = "short" if short or stop.reason else "done"
+    summary["exit_code"] = exit_code
+    store.end_run(run.run_id, status, summary)
+    return RunReport(run.run_id, status, exit_code, summary, tuple(messages))
+
+
+def allowed_quarantine(policies: Mapping[str, Mapping[str, Any]]) -> float:
+    """The share of rows that may be quarantined: the strictest `max_quarantined`; without any, none may."""
+    stated = [
+        policy["max_quarantined"] for policy in policies.values() if policy.get("max_quarantined") is not None
+    ]
+    return float(min(stated, default=0.0))
+
+
+def _over_policy(run: Run, summary: Mapping[str, Any]) -> str:
+    rows = summary["rows"]
+    quarantined, ended = rows["quarantined"], rows["kept"] + rows["dropped"] + rows["quarantined"]
+    allowed = allowed_quarantine(run.plan.policies)
+    if not quarantined or quarantined <= allowed * ended:
+        return ""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in summary["quarantined"].items())
+    hint = "" if allowed else "; 'policy { max_quarantined = 5% }' would allow some"
+    return f"{quarantined} of {ended} rows were quarantined ({reasons}), {allowed:.3g} of them may be{hint}"
+
+
+def _put_tallies(run: Run) -> int:
+    unfinished = 0
+    for name, pipeline in run.runs.items():
+        executor = pipeline.executor
+        tallies = [node.tally for node in executor.nodes]
+        unfinished += run.outcomes[name].put_tallies(tallies, executor.started)
+    for mixture in run.mixture_runs.values():
+        mixture.put_tallies()
+    return unfinished
+
+
+def _record_mixtures(run: Run) -> dict[str, Any]:
+    from runtime.mixture import record_selection
+
+    found = {}
+    for mixture in run.mixture_runs.values():
+        selection = mixture.selection
+        if selection is None:
+            continue
+        reports = mixture.reports()
+        record_selection(run.store, run.run_id, selection, steps=reports)
+        found[mixture.name] = {
+            "rows": len(selection),
+            "shortfall": selection.shortfall,
+            "notes": list(selection.notes),
+            "components": {
+                result.component: {"wanted": result.wanted, "got": result.got, "available": result.available}
+                for result in selection.results
+            },
+            "steps": reports,
+        }
+    return found
+
+
+def _export(run: Run, summary: dict[str, Any]) -> None:
+    """Write the exports of the mixtures that were selected.
+
+    Raises:
+        RunError: a target cannot be written; the rows are in the store.
+    """
+    from runtime.exporters.write import write_exports
+
+    written = []
+    for name in run.mixtures:
+        if name in summary["mixtures"]:
+            written += write_exports(run.plan, run.store, run.run_id, name)
+    summary["exports"] = {export.name: {"path": str(export.path), "rows": export.rows} for export in written}
+
+
+def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, Any]:
+    spending = run.spending
+    rows = {"kept": 0, "dropped": 0, "quarantined": 0, "unfinished": unfinished}
+    quarantined: dict[str, int] = {}
+    for outcomes in run.outcomes.values():
+        rows["kept"] += outcomes.kept
+        rows["dropped"] += outcomes.dropped
+        rows["quarantined"] += outcomes.quarantined
+        for reason, count in outcomes.quarantine_reasons.items():
+            quarantined[reason] = quarantined.get(reason, 0) + count
+    return {
+        "spec": run.plan.spec,
+        "run_id": run.run_id,
+        "stopped_by": run.stop.reason,
+        "seconds": round(spending.seconds, 3),
+        "rows": rows,
+        "quarantined": quarantined,
+        "requests": spending.requests,
+        "reused": sum(counts.reused for counts in run.calls.counts.values()),
+        "prompt_tokens": spending.prompt_tokens,
+        "output_tokens": spending.output_tokens,
+        "cost": round(spending.cost, 6),
+        "pipelines": {name: _pipeline(pipeline) for name, pipeline in run.runs.items()},
+        "calls": {node: vars(counts) for node, counts in run.calls.counts.items()},
+        "mixtures": mixtures,
+        "exports": {},
+        "exit_code": 0,
+    }
+
+
+def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
+    return {
+        "started": pipeline.executor.started,
+        "kept": len(pipeline.kept),
+        "wanted": pipeline.wanted,
+        "exhausted": pipeline.is_exhausted,
+        "waves": [list(wave) for wave in pipeline.waves],
+        "steps": {
+            node.id: {
+                "in": node.tally.rows_in,
+                "out": node.tally.rows_out,
+                "dropped": node.tally.dropped,
+                "quarantined": node.tally.quarantined,
+                "reasons": node.tally.reasons,
+            }
+            for node in pipeline.executor.nodes
+        },
+        "reports": {
+            node.id: node.step.report() for node in pipeline.executor.nodes if hasattr(node.step, "report")
+        },
+    }
+
+
+def _kept(run: Run) -> str:
+    answered = sum(counts.answered for counts in run.calls.counts.values())
+    ended = sum(o.kept + o.dropped + o.quarantined for o in run.outcomes.values())
+    return f"{ended:,} finished rows and {answered:,} new answers"
+
+
+def _told(failure: Exception, run: Run) -> Exception:
+    """The failure, with what was kept and how to go on."""
+    text = str(failure)
+    if isinstance(failure, RunError) and "mixwright run" not in text:
+        failure.args = (f"{text}; {_kept(run)} are kept, 'mixwright run' again sends only what is missing",)
+    return failure

@@ -1,0 +1,388 @@
+"""Streams rows through one pipeline: each goes on the moment its own step ends, nothing waits for a stage.
+
+    starts ─▶ workers (the window) ─▶ steps ─▶ breaker ─▶ steps ─▶ kept
+                 one row each          │        rows in start order, in chunks
+                                       └─▶ candidates side by side; a closing verifier brings them together
+
+A row that cannot be processed is quarantined with its reason; it never ends the run, and never disappears: every
+started row ends in the outcomes, or stays unfinished because the run stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from runtime.nodes import Kind, Node
+from runtime.outcomes import Outcomes, Start
+from runtime.plugin import RowError, RunError
+from runtime.rows import Dropped, Row
+from runtime.service import RunStopped, StopSignal
+from runtime.steps.generate import Generate, gather_all
+
+CHUNK = 256
+"""Rows that a breaker takes at once: enough to work in one go, few enough that those behind it start early."""
+BREATH = 100
+"""Rows without any waiting after which a worker lets the event loop see to signals and progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a column was made, as long as a later verifier may want another answer."""
+
+    before: Row
+    sample: int
+    next_attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A row under way, with what it takes to ask again; `asked` is by generate step id."""
+
+    row: Row
+    asked: Mapping[str, Asked] | None = None
+
+
+@dataclass
+class _Buffer:
+    """Rows in front of a breaker, put back into start order."""
+
+    waiting: dict[int, list[Row]] = field(default_factory=dict)
+    next_position: int = 0
+    ready: list[tuple[int, list[Row]]] = field(default_factory=list)
+    ready_rows: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Executor:
+    """One pipeline in one run. `wave` may be called again and again; positions go on from 0."""
+
+    def __init__(self, nodes: Sequence[Node], outcomes: Outcomes, stop: StopSignal, *, window: int) -> None:
+        self.nodes = tuple(nodes)
+        self.kept: list[Start] = []
+        """Rows that survived, in the order they finished; see `kept_in_order`."""
+        self.started = 0
+        self.finished = 0
+        """Started rows of which nothing is under way any more."""
+        self._outcomes = outcomes
+        self._stop = stop
+        self._window = max(1, window)
+        self._breakers = [i for i, node in enumerate(self.nodes) if node.kind is Kind.KEEP]
+        self._buffers = {i: _Buffer() for i in self._breakers}
+        self._starts: dict[int, Start] = {}
+        self._behind: set[asyncio.Task[None]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Rows that are started and not finished."""
+        return self.started - self.finished
+
+    def kept_in_order(self) -> list[Start]:
+        """The surviving rows in start order, those of one start by their identity; each with where it came from."""
+        return sorted(self.kept, key=lambda kept: (kept.row.position, kept.row.row_id))
+
+    async def wave(self, starts: Iterable[Start]) -> None:
+        """Take rows through the pipeline until each is kept, dropped or quarantined, or the run stops.
+
+        Rows must come in start order with positions that go on from the last wave. At most `window` are under way
+        in front of the first breaker.
+
+        Raises:
+            RunError: the machine failed; outcomes so far are recorded.
+        """
+        pending = iter(starts)
+        workers = [asyncio.create_task(self._work(pending)) for _ in range(self._window)]
+        try:
+            await _all_or_first_error(workers)
+            for at in self._breakers:
+                await self._pass_breaker(at)
+                while self._behind:
+                    behind = list(self._behind)
+                    await _all_or_first_error(behind)
+                    self._behind.difference_update(behind)
+        finally:
+            for task in (*workers, *self._behind):
+                task.cancel()
+            await asyncio.gather(*workers, *self._behind, return_exceptions=True)
+
+    async def _work(self, starts: Iterator[Start]) -> None:
+        for taken, start in enumerate(starts, 1):
+            if self._stop.reason:
+                return
+            self.started += 1
+            row = start.row
+            self._starts[row.position] = start
+            try:
+                await self._segment(0, row.position, [row])
+            except RunStopped:
+                continue  # the row stays unfinished; the next run starts it again
+            if taken % BREATH == 0:
+                await asyncio.sleep(0)
+
+    async def _segment(self, at: int, position: int, rows: Iterable[Row]) -> None:
+        """From step `at` to the next breaker or the end."""
+        end = next((i for i in self._breakers if i >= at), len(self.nodes))
+        flows: list[Flow] = []
+        for row in rows:
+            flows += await self._walk(Flow(row), at, end)
+        if end == len(self.nodes):
+            start = self._starts.pop(position)
+            for flow in flows:
+                self._outcomes.keep(flow.row, start)
+                self.kept.append(Start(flow.row, start.source, start.ref))
+            self.finished += 1
+            return
+        buffer = self._buffers[end]
+        buffer.waiting[position] = [flow.row for flow in flows]
+        while (ready := buffer.waiting.pop(buffer.next_position, None)) is not None:
+            buffer.ready.append((buffer.next_position, ready))
+            buffer.ready_rows += len(ready)
+            buffer.next_position += 1
+        if buffer.ready_rows >= CHUNK:
+            await self._pass_breaker(end)
+
+    async def _pass_breaker(self, at: int) -> None:
+        """Let the breaker decide on the rows that are next in start order, and send on what it keeps."""
+        node, buffer = self.nodes[at], self._buffers[at]
+        async with buffer.lock:
+            batch, buffer.ready, buffer.ready_rows = buffer.ready, [], 0
+            rows = [row for _, group in batch for row in group]
+            concerned = [row for row in rows if node.applies(row)]
+            decided = iter(
+                # In a thread, so that requests go on: a breaker may work on its chunk for a while.
+                await asyncio.to_thread(node.step.keep, concerned) if concerned else ()
+            )
+            through = []
+            for position, group in batch:
+                results = [next(decided) if node.applies(row) else row for row in group]
+                through.append((position, self._counted(node, results, position)))
+        for position, survivors in through:
+            if any(later.kind in (Kind.EXPAND, Kind.MEASURE) for later in self.nodes[at + 1 :]):
+                self._send_on(self._segment(at + 1, position, survivors))
+            else:
+                await self._segment(at + 1, position, survivors)
+
+    def _send_on(self, job: Any) -> None:
+        async def quietly() -> None:
+            try:
+                await job
+            except RunStopped:
+                return
+
+        task = asyncio.create_task(quietly())
+        self._behind.add(task)
+        task.add_done_callback(self._forget_if_sound)
+
+    def _forget_if_sound(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            self._behind.discard(task)
+
+    def _counted(self, node: Node, results: Iterable[Row | Dropped], position: int) -> list[Row]:
+        """The survivors; everything is counted at the step, and what it ended is recorded."""
+        survivors = []
+        for result in results:
+            node.tally.rows_in += 1
+            if isinstance(result, Dropped):
+                node.tally.ended(result)
+                self._outcomes.end(result, self._starts[position])
+            else:
+                node.tally.rows_out += 1
+                survivors.append(result)
+        return survivors
+
+    async def _walk(self, flow: Flow, at: int, end: int, *, counts: bool = True) -> list[Flow]:
+        """One row through the steps `at` to `end`; the flows that reach `end`, candidates in their order.
+
+        Without `counts` (a second attempt at something already counted) nothing is counted or recorded.
+        """
+        while at < end:
+            node = self.nodes[at]
+            if not node.applies(flow.row):
+                self._count(node, flow.row, counts)
+                at += 1
+                continue
+            if node.kind is Kind.APPLY:
+                result = _shielded(node, flow.row)
+                if not self._count(node, result, counts):
+                    return []
+                assert isinstance(result, Row)
+                flow = Flow(result, flow.asked)
+            elif node.kind is Kind.MEASURE:
+                passed = await self._verify(at, [flow], counts)
+                if not passed:
+                    return []
+                flow = passed[0]
+            else:
+                flows = await self._expand(node, flow, counts)
+                if node.step.samples == 1:
+                    if not flows:
+                        return []
+                    flow = flows[0]
+                else:
+                    return await self._candidates(flows, at, end, counts)
+            at += 1
+        return [flow]
+
+    async def _candidates(self, flows: list[Flow], at: int, end: int, counts: bool) -> list[Flow]:
+        """Candidates of one row side by side, up to the verifier that closes their group, then on to `end`."""
+        closing = self.nodes[at].closed_at
+        if closing is None or closing >= end:
+            return await self._side_by_side(flows, at + 1, end, counts)
+        group = await self._side_by_side(flows, at + 1, closing, counts)
+        concerned = [flow for flow in group if self.nodes[closing].applies(flow.row)]
+        others = [flow for flow in group if not self.nodes[closing].applies(flow.row)]
+        for flow in others:
+            self._count(self.nodes[closing], flow.row, counts)
+        passed = await self._verify(closing, concerned, counts) if concerned else []
+        return await self._side_by_side(others + passed, closing + 1, end, counts)
+
+    async def _side_by_side(self, flows: list[Flow], at: int, end: int, counts: bool) -> list[Flow]:
+        if at >= end:
+            return flows
+        if len(flows) == 1:
+            return await self._walk(flows[0], at, end, counts=counts)
+        walks = await gather_all(self._walk(flow, at, end, counts=counts) for flow in flows)
+        return [flow for walk in walks for flow in walk]
+
+    async def _expand(self, node: Node, flow: Flow, counts: bool) -> list[Flow]:
+        generate: Generate = node.step
+        row = flow.row
+        try:
+            made = await generate.expand_from(row)
+        except (RunStopped, RunError):
+            raise
+        except Exception as error:
+            self._count(node, _quarantined(node, row, error), counts)
+            return []
+        if counts:
+            node.tally.rows_in += 1
+            node.tally.forked += len(made) - 1
+        flows = []
+        for sample, (result, next_attempt) in enumerate(made):
+            if isinstance(result, Dropped):
+                if counts:
+                    node.tally.ended(result)
+                    self._outcomes.end(result, self._starts[row.position])
+                continue
+            if counts:
+                node.tally.rows_out += 1
+            asked = flow.asked
+            if node.is_asked_again:
+                before = row if generate.samples == 1 else row.fork(node.id, sample)
+                asked = {**(asked or {}), node.id: Asked(before, sample, next_attempt)}
+            flows.append(Flow(result, asked))
+        return flows
+
+    async def _verify(self, at: int, flows: list[Flow], counts: bool) -> list[Flow]:
+        """The flows that pass the verifier, after as many further answers as `on_fail = retry(n)` allows."""
+        node = self.nodes[at]
+        verdicts = await self._verdicts(node, flows)
+        for _ in range(node.retries):
+            if not any(
+                isinstance(verdict, Dropped) and not verdict.quarantined for verdict in verdicts
+            ) or any(isinstance(verdict, Row) for verdict in verdicts):
+                break
+            asked = await gather_all(self._again(node, at, flow) for flow in flows)
+            flows = [flow for flow, _ in asked]
+            if any(is_new for _, is_new in asked):
+                verdicts = await self._verdicts(node, flows)
+        verdicts = node.after_on_fail(flows, verdicts)
+        passed = []
+        for flow, verdict in zip(flows, verdicts, strict=True):
+            self._count(node, verdict, counts)
+            if isinstance(verdict, Row):
+                passed.append(Flow(verdict, flow.asked))
+        return passed
+
+    async def _verdicts(self, node: Node, flows: Sequence[Flow]) -> list[Row | Dropped]:
+        rows = [flow.row for flow in flows]
+        assert node.measuring is not None
+        measurements = await node.measuring.of(rows)
+        verdicts: list[Row | Dropped] = []
+        sound: list[int] = []
+        for i, (row, measurement) in enumerate(zip(rows, measurements, strict=True)):
+            row = replace(row, scores={**row.scores, node.id: _shown(measurement)})
+            rows[i] = row
+            reason = f"verifier {measurement.outcome}"
+            verdicts.append(Dropped(row, node.id, reason, dict(measurement.evidence), quarantined=True))
+            if measurement.outcome not in ("error", "timeout"):
+                sound.append(i)
+        if sound:
+            try:
+                decided = node.step.decide([rows[i] for i in sound], [measurements[i] for i in sound])
+            except Exception as error:
+                decided = [_quarantined(node, rows[i], error) for i in sound]
+            for i, verdict in zip(sound, decided, strict=True):
+                verdicts[i] = verdict
+        return verdicts
+
+    async def _again(self, node: Node, at: int, flow: Flow) -> tuple[Flow, bool]:
+        """The flow with another answer in the column that the verifier looks at, and whether there is one.
+
+        What happens to the answer on its way is not counted again: the row fails, if it does, at the verifier.
+        """
+        made_at = node.asks_again
+        asked = (flow.asked or {}).get(self.nodes[made_at].id) if made_at is not None else None
+        if made_at is None or asked is None:
+            return flow, False
+        generate = self.nodes[made_at]
+        before = replace(asked.before, calls=flow.row.calls)
+        made, next_attempt = await generate.step.again(before, asked.sample, asked.next_attempt)
+        trail = {**(flow.asked or {}), generate.id: Asked(asked.before, asked.sample, next_attempt)}
+        if isinstance(made, Row):
+            flows = await self._walk(Flow(made, trail), made_at + 1, at, counts=False)
+            if len(flows) == 1:
+                return flows[0], True
+        return Flow(
+            replace(flow.row, calls=made.row.calls if isinstance(made, Dropped) else made.calls), trail
+        ), False
+
+    def _count(self, node: Node, result: Row | Dropped, counts: bool) -> bool:
+        """Count and record one row's result at a step; True when it goes on."""
+        if isinstance(result, Dropped):
+            if counts:
+                node.tally.rows_in += 1
+                node.tally.ended(result)
+                self._outcomes.end(result, self._starts[result.row.position])
+            return False
+        if counts:
+            node.tally.rows_in += 1
+            node.tally.rows_out += 1
+        return True
+
+
+def _shielded(node: Node, row: Row) -> Row | Dropped:
+    """The result of a row-wise step; a row that it cannot process is quarantined."""
+    try:
+        result: Row | Dropped = node.step.apply(row)
+    except RunError:
+        raise
+    except Exception as error:
+        return _quarantined(node, row, error)
+    return result
+
+
+def _quarantined(node: Node, row: Row, error: Exception) -> Dropped:
+    if isinstance(error, RowError):
+        return Dropped(row, node.id, "row error", str(error), quarantined=True)
+    # A bug in a step must not cost the other rows; what it takes to find it is kept with the row.
+    trace = "".join(traceback.format_exception(error)[-3:])
+    return Dropped(row, node.id, f"internal error: {type(error).__name__}", trace, quarantined=True)
+
+
+def _shown(measurement: Any) -> dict[str, Any]:
+    return {
+        "outcome": measurement.outcome,
+        "score": measurement.score,
+        "evidence": dict(measurement.evidence),
+    }
+
+
+async def _all_or_first_error(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Return when all are done; raise the first error as soon as there is one."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    for task in done:
+        task.result()

@@ -1,0 +1,223 @@
+"""Brings a mixture's rows together: asks its components for rows until its quotas are met, then selects.
+
+Rows are fed through the mixture-wide steps as they are demanded, never because a wave happened to make them: each
+round every component gives the next rows of its own order that its quota still lacks. So which rows a dedup or
+decontamination sees, and in what order, depends on the data alone, not on wave sizes or speed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from compiler.plan import Component, Mixture
+from runtime.demand import PipelineRun, Sources
+from runtime.mixture import Candidates, Selection, columns_needed, required_rows, select
+from runtime.nodes import Kind, Node
+from runtime.outcomes import Outcomes, OutcomeStore, Start, Tally
+from runtime.plugin import RowError, RunError
+from runtime.rows import Dropped, Row
+
+
+class SourceBook:
+    """Records the source rows that mixtures take directly, each once a run."""
+
+    def __init__(self, store: OutcomeStore, run_id: int) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._books: dict[str, Outcomes] = {}
+        self._seen: set[tuple[str, bytes]] = set()
+
+    def record(self, source: str, starts: Sequence[Start]) -> None:
+        """Record rows as kept, where they are not yet."""
+        book = self._books.setdefault(source, Outcomes(self._store, self._run_id, source))
+        for start in starts:
+            seen = (source, start.row.row_id)
+            if seen not in self._seen:
+                self._seen.add(seen)
+                book.keep(start.row, start)
+
+
+@dataclass
+class _Feed:
+    """One component: what it has, what was fed through the mixture's steps, what survived them."""
+
+    component: Component
+    rows: Sequence[Start] = ()
+    pipeline: PipelineRun | None = None
+    is_ready: bool = False
+    """A source was read, a nested mixture selected; a pipeline is ready from the start."""
+    fed: int = 0
+    survivors: list[Start] = field(default_factory=list)
+    tallies: list[Tally] = field(default_factory=list)
+    outcomes: Outcomes | None = None
+
+    @property
+    def available(self) -> Sequence[Start]:
+        return self.pipeline.kept if self.pipeline is not None else self.rows
+
+    @property
+    def is_complete(self) -> bool:
+        """It has given all that it will ever have."""
+        done = self.pipeline.is_exhausted if self.pipeline is not None else self.is_ready
+        return done and self.fed >= len(self.available)
+
+
+class MixtureRun:
+    """One mixture in one run; nested ones are filled through it."""
+
+    def __init__(
+        self,
+        mixture: Mixture,
+        *,
+        pipelines: Mapping[str, PipelineRun],
+        inner: Mapping[str, MixtureRun],
+        sources: Sources,
+        source_book: SourceBook,
+        nodes: Sequence[Node],
+        store: OutcomeStore,
+        run_id: int,
+    ) -> None:
+        for node in nodes:
+            if node.kind not in (Kind.APPLY, Kind.KEEP):
+                raise RunError(
+                    f"mixture '{mixture.name}': step '{node.id}' works on single rows of a pipeline, not on a mixture"
+                )
+        self.mixture = mixture
+        self.selection: Selection | None = None
+        self.nodes = tuple(nodes)
+        self._inner = inner
+        self._sources = sources
+        self._source_book = source_book
+        self._columns = columns_needed(mixture)
+        self._total: int | None = None
+        self._feeds: dict[str, _Feed] = {}
+        for component in mixture.components:
+            feed = _Feed(component, tallies=[Tally(node.id) for node in nodes])
+            if component.kind == "pipeline":
+                feed.pipeline = pipelines[component.rows]
+            if nodes:
+                feed.outcomes = Outcomes(store, run_id, f"{mixture.name}.{component.rows}")
+            self._feeds[component.rows] = feed
+
+    @property
+    def name(self) -> str:
+        return self.mixture.name
+
+    def survivors(self) -> dict[bytes, Start]:
+        """Rows by identity that this mixture may take, after its own steps."""
+        return {start.row.row_id: start for feed in self._feeds.values() for start in feed.survivors}
+
+    async def fill(self, total: int | None = None) -> Selection:
+        """Ask for rows until every quota is met or its component has no more, or the run stops; then select.
+
+        Args:
+            total: rows that an outer mixture wants, where this one does not say how large it is.
+        """
+        self._total = total
+        for feed in self._feeds.values():
+            if feed.component.kind == "source":
+                feed.rows = self._sources.starts(feed.component.rows, self.mixture.seed)
+                feed.is_ready = True
+        await self._fill_inner()
+        while True:
+            demands = required_rows(self.mixture, self._candidates(), total=total)
+            wanted = {
+                name: demands[name].missing
+                for name, feed in self._feeds.items()
+                if not demands[name].is_met and not feed.is_complete
+            }
+            await asyncio.gather(
+                *(
+                    feed.pipeline.ensure(None if missing is None else feed.fed + missing)
+                    for name, missing in wanted.items()
+                    if (feed := self._feeds[name]).pipeline is not None
+                )
+            )
+            if not sum([self._feed(self._feeds[name], missing) for name, missing in wanted.items()]):
+                break
+        self.selection = select(self.mixture, self._candidates(), total=total)
+        return self.selection
+
+    def reports(self) -> dict[str, Any]:
+        """What the mixture-wide steps report, by step id."""
+        return {node.id: node.step.report() for node in self.nodes if hasattr(node.step, "report")}
+
+    def put_tallies(self) -> None:
+        """Store what the mixture-wide steps counted, for each component."""
+        for feed in self._feeds.values():
+            if feed.outcomes is not None and feed.fed:
+                feed.outcomes.put_tallies(feed.tallies, feed.fed)
+
+    async def _fill_inner(self) -> None:
+        nested = [feed for feed in self._feeds.values() if feed.component.kind == "mixture"]
+        if not nested:
+            return
+        demands = required_rows(self.mixture, self._candidates(), total=self._total)
+        for feed in nested:
+            inner = self._inner[feed.component.rows]
+            if inner.selection is None:
+                stated = inner.mixture.total is not None
+                await inner.fill(None if stated else demands[feed.component.rows].rows)
+            assert inner.selection is not None
+            rows = inner.survivors()
+            feed.rows = [rows[row_id] for row_id in inner.selection.row_ids]
+            feed.is_ready = True
+
+    def _candidates(self) -> dict[str, Candidates]:
+        found = {}
+        for name, feed in self._feeds.items():
+            if feed.component.kind == "mixture" and not feed.is_ready:
+                continue
+            columns = {
+                column: [start.row.columns.get(column) for start in feed.survivors]
+                for column in self._columns[name]
+            }
+            row_ids = [start.row.row_id for start in feed.survivors]
+            found[name] = Candidates(row_ids, None, columns, complete=feed.is_complete)
+        return found
+
+    def _feed(self, feed: _Feed, count: int | None) -> int:
+        """Give a component's next `count` rows to the mixture-wide steps; how many there were."""
+        end = len(feed.available) if count is None else feed.fed + count
+        taken = list(feed.available[feed.fed : end])
+        if feed.component.kind == "source":
+            self._source_book.record(feed.component.rows, taken)
+        feed.fed += len(taken)
+        rows = taken
+        for node, tally in zip(self.nodes, feed.tallies, strict=True):
+            rows = self._through(node, tally, feed, rows)
+        if feed.outcomes is not None:
+            for start in rows:
+                feed.outcomes.keep(start.row, start, with_columns=False)
+        feed.survivors += rows
+        return len(taken)
+
+    def _through(self, node: Node, tally: Tally, feed: _Feed, starts: list[Start]) -> list[Start]:
+        assert feed.outcomes is not None
+        concerned = [start.row for start in starts if node.applies(start.row)]
+        if node.kind is Kind.KEEP:
+            decided = iter(node.step.keep(concerned))
+        else:
+            decided = (_applied(node, row) for row in concerned)
+        survivors = []
+        for start in starts:
+            result = next(decided) if node.applies(start.row) else start.row
+            tally.rows_in += 1
+            if isinstance(result, Dropped):
+                tally.ended(result)
+                feed.outcomes.end(result, start)
+            else:
+                tally.rows_out += 1
+                survivors.append(Start(result, start.source, start.ref))
+        return survivors
+
+
+def _applied(node: Node, row: Row) -> Row | Dropped:
+    try:
+        result: Row | Dropped = node.step.apply(row)
+    except RowError as error:
+        return Dropped(row, node.id, "row error", str(error), quarantined=True)
+    return result

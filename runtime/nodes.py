@@ -1,0 +1,147 @@
+"""The steps of a pipeline made ready to run: what each does to rows, and how they hang together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from compiler.plan import Step
+from runtime.measuring import Measuring, ScoreStore
+from runtime.outcomes import Tally
+from runtime.plugin import RunError, implementation
+from runtime.rows import Dropped, Row
+from runtime.steps.generate import on_fail_of
+from runtime.steps.protocol import StepContext
+
+
+class Kind(Enum):
+    """What a step does with rows; see `steps/protocol.py`."""
+
+    APPLY = "apply"
+    EXPAND = "expand"
+    MEASURE = "measure"
+    KEEP = "keep"
+
+
+@dataclass
+class Node:
+    """One step, built.
+
+    closed_at: of a sampling step: the verifier that brings its candidates together; None when none does before the
+        next breaker.
+    asks_again: of a verifier with `on_fail = retry(n)`: the step that made what it looks at.
+    is_asked_again: of that step.
+    """
+
+    plan: Step
+    step: Any
+    kind: Kind
+    tally: Tally
+    when: Callable[[Mapping[str, Any]], Any] | None = None
+    measuring: Measuring | None = None
+    on_fail: str = "drop"
+    retries: int = 0
+    closed_at: int | None = None
+    asks_again: int | None = None
+    is_asked_again: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.plan.id
+
+    def applies(self, row: Row) -> bool:
+        """False for rows that the step's `when` leaves out; null leaves out."""
+        return self.when is None or self.when(row.columns) is True
+
+    def after_on_fail(self, flows: Sequence[Any], verdicts: list[Row | Dropped]) -> list[Row | Dropped]:
+        """The verdicts as `on_fail = keep` changes them: what fails goes on with its score.
+
+        Of a group that a `pick` other than `all` closes, one goes on all the same: the first, where none passed.
+        A verifier's own errors are no verdict and stay as they are.
+        """
+        if self.on_fail != "keep":
+            return verdicts
+        is_verdict = [isinstance(v, Dropped) and not v.quarantined for v in verdicts]
+        picks_one = (
+            bool(getattr(self.step, "closes_group", False)) and self.plan.attributes.get("pick") != "all"
+        )
+        if picks_one:
+            if any(isinstance(v, Row) for v in verdicts):
+                return verdicts
+            first = next((i for i, is_one in enumerate(is_verdict) if is_one), None)
+            is_verdict = [i == first for i in range(len(verdicts))]
+        return [
+            v.row if isinstance(v, Dropped) and kept else v
+            for v, kept in zip(verdicts, is_verdict, strict=True)
+        ]
+
+
+def nodes_of(steps: Sequence[Step], context: StepContext, store: ScoreStore, *, run_id: int) -> list[Node]:
+    """The steps of a pipeline, built and linked.
+
+    Raises:
+        RunError: this version has no such operation, or a step's attributes cannot be used.
+    """
+    nodes = [_node(step, context, store, run_id) for step in steps]
+    open_groups: list[Node] = []
+    for i, node in enumerate(nodes):
+        if node.kind is Kind.KEEP:
+            open_groups.clear()
+        elif node.kind is Kind.EXPAND and node.step.samples > 1:
+            open_groups.append(node)
+        elif node.kind is Kind.MEASURE:
+            if getattr(node.step, "closes_group", False) and open_groups:
+                open_groups.pop().closed_at = i
+            if node.retries:
+                node.asks_again = _maker_of(nodes, i)
+                if node.asks_again is not None:
+                    nodes[node.asks_again].is_asked_again = True
+    return nodes
+
+
+def _node(step: Step, context: StepContext, store: ScoreStore, run_id: int) -> Node:
+    built = implementation(step.operation)(step, context)
+    node = Node(step, built, _kind(step, built), Tally(step.id))
+    if step.when is not None:
+        node.when = context.expression(step.when)
+    if node.kind is Kind.MEASURE:
+        node.on_fail, node.retries = on_fail_of(step.attributes.get("on_fail"))
+        in_groups = hasattr(built, "measure_group") and bool(getattr(built, "closes_group", False))
+        node.measuring = Measuring(
+            step,
+            built,
+            store,
+            run_id=run_id,
+            node=f"{context.pipeline}.{step.id}",
+            in_groups=in_groups or not hasattr(built, "measure"),
+        )
+    return node
+
+
+def _kind(step: Step, built: Any) -> Kind:
+    for method, kind in (
+        ("expand", Kind.EXPAND),
+        ("keep", Kind.KEEP),
+        ("decide", Kind.MEASURE),
+        ("apply", Kind.APPLY),
+    ):
+        if hasattr(built, method):
+            return kind
+    raise RunError(f"operation '{step.operation}' offers no way to run it")
+
+
+def _maker_of(nodes: Sequence[Node], at: int) -> int | None:
+    """The generating step whose answer the verifier at `at` looks at: the one that makes its `response` column, else
+    the last one before it. None when a breaker stands between: what it let pass cannot be taken back."""
+    response = nodes[at].plan.attributes.get("response")
+    last = None
+    for i in range(at - 1, -1, -1):
+        if nodes[i].kind is Kind.KEEP:
+            break
+        if nodes[i].kind is Kind.EXPAND:
+            if nodes[i].step.column == response:
+                return i
+            last = i if last is None else last
+    return last

@@ -1,0 +1,394 @@
+"""Runs a plan: waves of rows through its pipelines until the mixtures' quotas are met, then selection and exports.
+
+Whatever happens, what was answered and decided is in the store when this returns, and a further run goes on from
+there. A run ends as
+
+    done      everything that was asked for is there                exit 0
+    short     a quota could not be met, source or budget spent      exit 0; 1 if `shortfall = error`
+    stopped   by a signal                                           exit 130 or 143
+    failed    the machine or an engine gave out; a RunError         exit 2
+
+and with exit 1 when more rows were quarantined than `policy { max_quarantined }` allows (without one: any).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compiler.plan import Budget, Mixture, ModelSpec, Pipeline, Plan, Step
+from runtime.budget import Spending, tightest
+from runtime.calls import Calls
+from runtime.demand import PipelineRun, Sources, supply_of
+from runtime.engines.protocol import Engine, EngineEnvironment
+from runtime.executor import Executor
+from runtime.fault import BreakerPolicy, Clock, RetryPolicy, SystemClock
+from runtime.mixing import MixtureRun, SourceBook
+from runtime.nodes import Kind, Node, nodes_of
+from runtime.outcomes import Outcomes
+from runtime.plugin import RunError, implementation
+from runtime.service import StopSignal
+from runtime.steps.protocol import StepContext
+
+if TYPE_CHECKING:
+    from runtime.store.store import Store
+
+GRACE_S = 30.0
+"""How long requests in flight may still end after a first signal or a dead engine."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user may say about a run besides the plan.
+
+    mixtures: only these; empty runs all that are no variant. limit: start at most this many rows of each pipeline.
+    """
+
+    mixtures: tuple[str, ...] = ()
+    limit: int | None = None
+    exports: bool = True
+    command: str = "run"
+    grace_s: float = GRACE_S
+    retry: RetryPolicy | None = None
+    breaker: BreakerPolicy | None = None
+    watch: Callable[[Run], Any] | None = None
+    """Called when the run has begun; a coroutine function that shows progress until it is cancelled."""
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a run ended. `messages` are sentences for the reader; `summary` is what the store keeps of it."""
+
+    run_id: int
+    status: str
+    exit_code: int
+    summary: dict[str, Any]
+    messages: tuple[str, ...] = field(default=())
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    store: Store,
+    options: RunOptions | None = None,
+    engines: Mapping[str, Engine] | None = None,
+    clock: Clock | None = None,
+) -> RunReport:
+    """Execute a plan; everything is durable when this returns or raises.
+
+    Args:
+        engines: by model name, instead of those that the plan names; for tests.
+
+    Raises:
+        RunError: the machine failed or an engine is unavailable; the message says what was kept and how to go on.
+    """
+    return asyncio.run(execute(plan, store=store, options=options, engines=engines, clock=clock))
+
+
+async def execute(
+    plan: Plan,
+    *,
+    store: Store,
+    options: RunOptions | None = None,
+    engines: Mapping[str, Engine] | None = None,
+    clock: Clock | None = None,
+) -> RunReport:
+    """`run_plan` inside a running event loop."""
+    from runtime.ending import finish
+
+    run = Run(plan, store, options or RunOptions(), engines, clock or SystemClock())
+    with _signals(run):
+        try:
+            await run.work()
+        except asyncio.CancelledError:
+            if not run.is_abandoned:
+                raise
+        except RunError as failed:
+            run.stop.stop(str(failed), failed)
+        finally:
+            await run.close()
+        return await finish(run)
+
+
+class Run:
+    """A plan being executed."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        options: RunOptions,
+        engines: Mapping[str, Engine] | None,
+        clock: Clock,
+    ) -> None:
+        self.plan = plan
+        self.store = store
+        self.options = options
+        self.clock = clock
+        self.stop = StopSignal()
+        self.signal: int | None = None
+        """The signal that stopped the run."""
+        self.is_abandoned = False
+        """Requests in flight are not waited for any more."""
+        self.mixtures = chosen_mixtures(plan, options.mixtures)
+        self.pipelines = needed_pipelines(plan, self.mixtures, named=bool(options.mixtures))
+        self.spending = Spending(_budget(plan, self.mixtures), clock)
+        if engines is None:
+            engines = engines_of(plan, self.pipelines)
+        self.run_id = store.begin_run(plan, options.command)
+        self.calls = Calls(
+            plan.models,
+            engines,
+            store,
+            run_id=self.run_id,
+            spending=self.spending,
+            stop=self.stop,
+            clock=clock,
+            retry=options.retry,
+            breaker=options.breaker,
+        )
+        self.sources = Sources(plan, Path(plan.directory))
+        self.outcomes: dict[str, Outcomes] = {}
+        self.nodes: dict[str, list[Node]] = {}
+        """By pipeline, and by mixture for its own steps."""
+        self.runs: dict[str, PipelineRun] = {}
+        self.mixture_runs: dict[str, MixtureRun] = {}
+        self._workers: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def work(self) -> None:
+        """Make every row that is wanted and select the mixtures.
+
+        Raises:
+            RunError: the machine failed.
+            CancelledError: requests in flight were abandoned.
+        """
+        self._task = asyncio.ensure_future(self._work())
+        helpers = [asyncio.ensure_future(self._abandon_after_grace())]
+        if self.options.watch is not None:
+            helpers.append(asyncio.ensure_future(self.options.watch(self)))
+        try:
+            await self._task
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+
+    def abandon(self) -> None:
+        """Wait for nothing any more; what has arrived is kept."""
+        self.is_abandoned = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def close(self) -> None:
+        """Release engines, workers and steps."""
+        await self.calls.close()
+        for nodes in self.nodes.values():
+            for node in nodes:
+                if hasattr(node.step, "close"):
+                    await node.step.close()
+        if self._workers is not None:
+            await self._workers.close()
+
+    async def _work(self) -> None:
+        self._build()
+        for nodes in self.nodes.values():
+            for node in nodes:
+                if hasattr(node.step, "prepare"):
+                    await node.step.prepare()
+        if self.mixture_runs:
+            for mixture in self.mixture_runs.values():
+                if mixture.selection is None and mixture.name in self.mixtures:
+                    await mixture.fill()
+        else:
+            for pipeline in self.runs.values():
+                await pipeline.ensure(None)
+
+    def _build(self) -> None:
+        for pipeline in self.pipelines:
+            nodes = self._nodes(pipeline.name, pipeline.steps, pipeline.seed)
+            outcomes = Outcomes(self.store, self.run_id, pipeline.name)
+            executor = Executor(nodes, outcomes, self.stop, window=self._window(nodes))
+            where = self._expression(pipeline.start.where) if pipeline.start.where is not None else None
+            supply = supply_of(pipeline, self.runs, self.sources, where, self.options.limit)
+            self.outcomes[pipeline.name] = outcomes
+            self.runs[pipeline.name] = PipelineRun(pipeline, supply, executor, self.stop)
+        book = SourceBook(self.store, self.run_id)
+        for mixture in _with_nested(self.plan, self.mixtures):
+            self.mixture_runs[mixture.name] = MixtureRun(
+                mixture,
+                pipelines=self.runs,
+                inner=self.mixture_runs,
+                sources=self.sources,
+                source_book=book,
+                nodes=self._nodes(mixture.name, mixture.steps, mixture.seed),
+                store=self.store,
+                run_id=self.run_id,
+            )
+
+    def _nodes(self, owner: str, steps: tuple[Step, ...], seed: int) -> list[Node]:
+        from runtime.templates import compile_template
+
+        context = StepContext(
+            plan=self.plan,
+            directory=Path(self.plan.directory),
+            seed=seed,
+            expression=self._expression,
+            template=lambda name: compile_template(self.plan.templates[name]),
+            calls=self.calls,
+            workers=self._pool,
+            rows_of=lambda name: (entry.columns for entry in self.sources.entries(name)),
+            pipeline=owner,
+        )
+        self.nodes[owner] = nodes_of(steps, context, self.store, run_id=self.run_id)
+        return self.nodes[owner]
+
+    def _expression(self, expression: Any) -> Callable[[Mapping[str, Any]], Any]:
+        from runtime.expressions import compile_expression
+
+        return compile_expression(expression)
+
+    def _pool(self) -> Any:
+        if self._workers is None:
+            from runtime.workers import WorkerPool
+
+            self._workers = WorkerPool()
+        return self._workers
+
+    def _window(self, nodes: list[Node]) -> int:
+        """Rows under way at once: enough for the model with the most slots; a few where only verifiers wait."""
+        models = [node.plan.attributes["model"] for node in nodes if node.kind is Kind.EXPAND]
+        slots = [self.calls.services[model].window for model in models]
+        waits = any(node.kind is Kind.MEASURE for node in nodes)
+        return max([*slots, 16 if waits else 1])
+
+    async def _abandon_after_grace(self) -> None:
+        """Requests in flight get a grace after a signal or a failure; those of a spent budget are paid for and end."""
+        await self.stop.wait()
+        if self.stop.failure is not None or self.signal is not None:
+            await self.clock.sleep(self.options.grace_s)
+            self.abandon()
+
+
+def chosen_mixtures(plan: Plan, names: tuple[str, ...]) -> dict[str, Mixture]:
+    """The mixtures to run: those named, or all that are no variant.
+
+    Raises:
+        RunError: there is no mixture of that name.
+    """
+    for name in names:
+        if name not in plan.mixtures:
+            there = ", ".join(sorted(plan.mixtures)) or "none"
+            raise RunError(f"no mixture '{name}' in {plan.spec}; there are: {there}")
+    chosen = names or tuple(name for name, mixture in plan.mixtures.items() if not mixture.variant_of)
+    return {name: plan.mixtures[name] for name in chosen}
+
+
+def needed_pipelines(plan: Plan, mixtures: Mapping[str, Mixture], *, named: bool) -> list[Pipeline]:
+    """Pipelines that the mixtures take rows from, and those that these start from, in order; without mixtures all."""
+    if not mixtures and not named:
+        return plan.pipelines_in_order()
+    wanted: set[str] = set()
+    for mixture in _with_nested(plan, mixtures):
+        for component in mixture.components:
+            name = component.rows
+            while name in plan.pipelines:
+                wanted.add(name)
+                name = plan.pipelines[name].start.rows
+    return [pipeline for pipeline in plan.pipelines_in_order() if pipeline.name in wanted]
+
+
+def engines_of(plan: Plan, pipelines: list[Pipeline]) -> dict[str, Engine]:
+    """An engine for each model that the pipelines ask, built and not started.
+
+    Raises:
+        RunError: a secret is not set in the environment.
+    """
+    names = sorted(
+        {
+            str(step.attributes["model"])
+            for pipeline in pipelines
+            for step in pipeline.steps
+            if step.attributes.get("model") in plan.models
+        }
+    )
+    engines = {}
+    for name in names:
+        model = plan.models[name]
+        environment = EngineEnvironment(Path(plan.directory), secrets_of(model))
+        engines[name] = implementation(f"model.{model.engine}")(model, environment)
+    return engines
+
+
+def secrets_of(model: ModelSpec) -> dict[str, str]:
+    """The values of a model's `env("NAME")` attributes, by NAME.
+
+    Raises:
+        RunError: one is not set.
+    """
+    found = {}
+    for attribute, value in model.attributes.items():
+        if isinstance(value, Mapping) and set(value) == {"env"}:
+            name = str(value["env"])
+            if not os.environ.get(name):
+                raise RunError(
+                    f"model '{model.name}': {attribute} = env(\"{name}\") and {name} is not set; "
+                    f"export {name}=... and run again"
+                )
+            found[name] = os.environ[name]
+    return found
+
+
+def _with_nested(plan: Plan, mixtures: Mapping[str, Mixture]) -> list[Mixture]:
+    """The mixtures and those inside them, inner ones first, each once."""
+    from runtime.mixture import mixtures_in_order
+
+    found = {mixture.name: mixture for name in mixtures for mixture in mixtures_in_order(plan, name)}
+    return list(found.values())
+
+
+def _budget(plan: Plan, mixtures: Mapping[str, Mixture]) -> Budget:
+    stated = [mixture.budget for mixture in mixtures.values()]
+    for policy in plan.policies.values():
+        limits = policy.get("budget") or {}
+        stated.append(
+            Budget(
+                requests=limits.get("requests"),
+                tokens=limits.get("tokens"),
+                seconds=limits.get("time"),
+                cost=limits.get("cost"),
+            )
+        )
+    return tightest(stated)
+
+
+@contextlib.contextmanager
+def _signals(run: Run) -> Iterator[None]:
+    """First signal: stop cleanly. Second: at once. Third: leave."""
+    loop = asyncio.get_running_loop()
+
+    def received(number: int) -> None:
+        if run.signal is None:
+            run.signal = number
+            run.stop.stop("interrupted")
+        elif not run.is_abandoned:
+            run.abandon()
+        else:
+            os._exit(128 + number)
+
+    installed = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, received, number)
+            installed.append(number)
+    try:
+        yield
+    finally:
+        for number in installed:
+            loop.remove_signal_handler(number)
