@@ -1,0 +1,155 @@
+"""Format specs: one canonical layout, comments kept, prompts unchanged to the byte.
+
+Without options the files are rewritten. A directory stands for every .mix file below it; `-` reads from standard
+input and writes to standard output. A file with syntax errors is left alone and its errors are printed.
+
+Exit status: 0 all is formatted, 1 a file would change (--check, --diff) or has errors, 2 misuse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dsl.source import SourceFile
+
+SKIPPED = frozenset((".git", ".mixwright", ".venv", "node_modules"))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("paths", nargs="+", metavar="FILE|DIR|-", help="what to format")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--check", action="store_true", help="write nothing; list the files that would change")
+    mode.add_argument("--diff", action="store_true", help="write nothing; print what would change")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Format everything named; goes on after a bad file and returns the worst exit status."""
+    if "-" in arguments.paths:
+        if len(arguments.paths) > 1:
+            print("error: `-` stands alone: standard input is one file", file=sys.stderr)
+            return 2
+        return _format_stdin(arguments)
+    status = 0
+    for given in arguments.paths:
+        path = Path(given)
+        if path.is_dir():
+            found = list(_specs_below(path))
+            if not found:
+                print(f"error: no .mix files in {given}", file=sys.stderr)
+                status = 2
+        elif path.exists():
+            found = [path]
+        else:
+            print(f"error: no such file: {given}", file=sys.stderr)
+            status, found = 2, []
+        for spec in found:
+            status = max(status, _format_file(spec, arguments))
+    return status
+
+
+def _specs_below(directory: Path) -> Iterable[Path]:
+    for folder, folders, files in os.walk(directory):
+        folders[:] = sorted(name for name in folders if name not in SKIPPED)
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith(".mix"))
+
+
+def _format_file(path: Path, arguments: argparse.Namespace) -> int:
+    from dsl.source import SourceFile
+
+    try:
+        original = path.read_bytes()
+        text = original.decode("utf-8-sig")
+    except OSError as problem:
+        print(f"error: cannot read {path}: {problem.strerror}", file=sys.stderr)
+        return 2
+    except UnicodeDecodeError as problem:
+        print(f"error: {path} is not UTF-8: byte {problem.start}", file=sys.stderr)
+        return 2
+    formatted, status = _formatted(SourceFile(str(path), text.replace("\r\n", "\n"), path))
+    if formatted is None:
+        return status
+    # Compared as bytes: a byte order mark and \r\n line ends go too.
+    if formatted.encode() == original:
+        return 0
+    if arguments.diff:
+        _print_diff(text, formatted, str(path))
+        return 1
+    if arguments.check:
+        print(f"would reformat {path}")
+        return 1
+    try:
+        write_atomically(path, formatted.encode())
+    except OSError as problem:
+        print(f"error: cannot write {path}: {problem.strerror}", file=sys.stderr)
+        return 2
+    print(f"reformatted {path}", file=sys.stderr)
+    return 0
+
+
+def _format_stdin(arguments: argparse.Namespace) -> int:
+    from dsl.source import SourceFile
+
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        print(f"error: standard input is not UTF-8: byte {problem.start}", file=sys.stderr)
+        return 2
+    formatted, status = _formatted(SourceFile("<stdin>", text.replace("\r\n", "\n")))
+    if formatted is None:
+        return status
+    if arguments.diff:
+        _print_diff(text, formatted, "<stdin>")
+    elif not arguments.check:
+        # As bytes: the locale of the terminal must not decide what a file may hold.
+        sys.stdout.buffer.write(formatted.encode())
+        sys.stdout.flush()
+    return int(formatted != text) if arguments.diff or arguments.check else 0
+
+
+def _formatted(source: SourceFile) -> tuple[str | None, int]:
+    """The canonical text, or None and the exit status after printing why there is none."""
+    from dsl.formatter import format_text
+    from dsl.render import render, wants_color
+
+    result = format_text(source)
+    if result.diagnostics:
+        sys.stderr.write(render(result.diagnostics, color=wants_color(sys.stderr)))
+        return None, 1
+    return result.text, 0
+
+
+def _print_diff(before: str, after: str, name: str) -> None:
+    from dsl.visible import visible
+
+    lines = difflib.unified_diff(
+        before.split("\n"), after.split("\n"), f"{name} (as it is)", f"{name} (formatted)", lineterm=""
+    )
+    for line in lines:
+        print(visible(line).rstrip("\n"))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the file in one step, keeping its mode; a link is followed. A crash leaves the old or the new file."""
+    target = path.resolve()
+    mode = stat.S_IMODE(target.stat().st_mode)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
