@@ -109,8 +109,9 @@ def header_of(file: Path, delimiter: str, what: str) -> list[str]:
         RunError: the file is empty, or the header has an empty or repeated name.
     """
     for line in _texts(file, file.name, what):
-        quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-        return _columns(next(csv.reader([line], delimiter=delimiter, quoting=quoting)), file.name, what)
+        if delimiter == "\t":
+            return _columns(line.rstrip("\r\n").split("\t"), file.name, what)
+        return _columns(next(csv.reader([line], delimiter=delimiter)), file.name, what)
     raise RunError(f"{what}: {file.name} is empty")
 
 

@@ -44,8 +44,8 @@ class DuckdbQuery:
 
     The query runs in a separate in-memory DuckDB that can open those files and nothing else: no other path, network,
     extension, ATTACH, COPY or setting. It must be a single SELECT, is interrupted after 600 seconds and may use 2 GB of
-    memory. Each view also has a column `filename`. Results should be ordered or not depend on order: the lock file
-    pins the rows whatever order they come in.
+    memory. Each view also has a column `filename`, without the folder. The lock file pins the rows whatever order they
+    come in.
     """
 
     revision = ""

@@ -1,0 +1,81 @@
+"""The inside of one worker process: runs one function at a time on plain data until its input ends.
+
+Started by `runtime/workers.py`, never imported by it. Jobs and results are frames on two pipes: a length of four
+bytes, then JSON. Nothing is pickled: a job's arguments hold model output.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+from typing import Any, BinaryIO
+
+MEMORY_LIMIT_BYTES = 4 * 1024**3
+"""Address space of a worker; SymPy needs 0.4 GiB, a runaway expression any amount."""
+FRAME_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+def serve() -> None:
+    """Answer jobs on standard input until it ends; results go to what was standard output."""
+    results = os.fdopen(os.dup(1), "wb")
+    # A library that prints must not write into the frames.
+    os.dup2(2, 1)
+    _limit_resources()
+    loaded: dict[str, Any] = {}
+    while (job := read_frame(sys.stdin.buffer)) is not None:
+        write_frame(results, _answer(job, loaded))
+
+
+def _answer(job: dict[str, Any], loaded: dict[str, Any]) -> dict[str, Any]:
+    name = job["function"]
+    try:
+        if name not in loaded:
+            module, _, function = name.partition(":")
+            loaded[name] = getattr(importlib.import_module(module), function)
+        if job["args"] is None:
+            return {"ok": True, "value": None}
+        return {"ok": True, "value": loaded[name](*job["args"])}
+    except MemoryError:
+        return {"ok": False, "error": "MemoryError", "message": "out of memory"}
+    except Exception as error:
+        return {"ok": False, "error": type(error).__name__, "message": str(error)[:2000]}
+
+
+def read_frame(stream: BinaryIO) -> Any:
+    """The next frame's value; None when the stream has ended."""
+    head = stream.read(4)
+    if len(head) < 4:
+        return None
+    body = stream.read(int.from_bytes(head, "little"))
+    return json.loads(body)
+
+
+def write_frame(stream: BinaryIO, value: Any) -> None:
+    try:
+        body = json.dumps(value).encode()
+    except (TypeError, ValueError) as error:
+        body = json.dumps({"ok": False, "error": type(error).__name__, "message": str(error)[:2000]}).encode()
+    if len(body) > FRAME_LIMIT_BYTES:
+        body = json.dumps({"ok": False, "error": "ValueError", "message": "the result is too large"}).encode()
+    stream.write(len(body).to_bytes(4, "little") + body)
+    stream.flush()
+
+
+def _limit_resources() -> None:
+    """Bound memory, write no core files, ignore the terminal's Ctrl-C, and end when the parent does."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [v for v in (soft, hard, MEMORY_LIMIT_BYTES) if v != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        parent = os.getppid()
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
