@@ -128,9 +128,7 @@ NEEDED = ("digest", "rows", "columns", "definition", "identity")
 
 
 def _written(record: SourceLock | ModelLock) -> dict[str, Any]:
-    return {
-        name: value for name, value in asdict(record).items() if value not in ("", {}) or name == "columns"
-    }
+    return {name: value for name, value in asdict(record).items() if name in NEEDED or value not in ("", {}, 0)}
 
 
 def write_lock(path: Path, lock: Lock) -> None:
