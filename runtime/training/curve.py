@@ -1,0 +1,102 @@
+"""What a training run tells while it goes on: the curve, and the checkpoint it pauses at."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from runtime.training.encode import IGNORED
+from runtime.training.packed import Packed
+from runtime.training.schedule import EMPTY, Layout
+
+COMPLETE = "COMPLETE"
+"""File in a checkpoint that every rank finished writing; holds the number of ranks as JSON."""
+LAUNCHER_PID = "MIXWRIGHT_LAUNCHER_PID"
+"""Environment variable by which ranks know who started them."""
+
+
+def read_curve(path: Path) -> list[dict[str, Any]]:
+    """The complete lines of a curve, in order of steps; empty when there is none."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+def curve_callback(path: Path, packed: Packed, slots: Any, layout: Layout) -> Any:
+    """A callback with which rank 0 appends a line for each step to `path`.
+
+    A line: step, loss (mean per trained token), learning_rate, grad_norm (before clipping), tokens and trained_tokens of
+    the step, tokens_per_s (of the step's wall time), seconds since this process began to train. A run that
+    resumes drops the lines after its checkpoint first.
+    """
+    from transformers import TrainerCallback
+
+    class Curve(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
+        def __init__(self) -> None:
+            self._began = self._last = time.monotonic()
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self._began = self._last = time.monotonic()
+            if state.is_world_process_zero:
+                kept = [line for line in read_curve(path) if line["step"] <= state.global_step]
+                path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if not state.is_world_process_zero or "loss" not in (logs or {}):
+                return
+            at = (state.global_step - 1) * layout.slots
+            bins = [int(b) for b in slots[at : at + layout.slots] if b != EMPTY]
+            now = time.monotonic()
+            tokens = int(packed.used[bins].sum())
+            line = {
+                "step": state.global_step,
+                "loss": float(logs["loss"]),
+                "learning_rate": float(logs["learning_rate"]),
+                "grad_norm": float(logs.get("grad_norm") or 0.0),
+                "tokens": tokens,
+                "trained_tokens": int((packed.labels[bins] != IGNORED).sum()),
+                "tokens_per_s": round(tokens / max(1e-9, now - self._last), 1),
+                "seconds": round(now - self._began, 3),
+            }
+            self._last = now
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+    return Curve()
+
+
+def pause_callback(stop: Path, pause_after: int) -> Any:
+    """A callback that ends the run at a checkpoint once `stop` exists or `pause_after` steps are done (0: never).
+
+    It also marks a checkpoint as complete when every rank has written its part, so that a run killed while
+    saving resumes from the one before.
+    """
+    import torch
+    import torch.distributed as distributed
+    from transformers import TrainerCallback
+
+    class Pause(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            wanted = state.is_world_process_zero and stop.exists()
+            if distributed.is_initialized():
+                # Rank 0 decides for all: a file that appears between two looks would split them.
+                flag = torch.tensor([int(wanted)], device=args.device)
+                distributed.broadcast(flag, src=0)
+                wanted = bool(flag.item())
+            if wanted or (pause_after and state.global_step >= pause_after):
+                control.should_save = True
+                control.should_training_stop = True
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if distributed.is_initialized():
+                distributed.barrier()
+            if state.is_world_process_zero:
+                ranks = int(os.environ.get("WORLD_SIZE", "1"))
+                place = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                (place / COMPLETE).write_text(json.dumps({"ranks": ranks}), encoding="utf-8")
+
+    return Pause()

@@ -1,0 +1,318 @@
+"""One rank of a training job: `torchrun ... -m runtime.training.job DIRECTORY`.
+
+The directory was prepared by `runtime.training.train`: `settings.json`, `packed/`, `slots.npy` (the bin of every
+slot), `layout.json`, and, for a fresh model, `initial/`. The rank writes `curve.jsonl`, `checkpoints/`, `final/` and,
+last, `ended.json` with how it ended: `done`, or `paused` by a file `STOP` or `--pause-after`.
+
+The model is a `transformers` one, the loop is its `Trainer`, the sharding DeepSpeed's. Three things are arranged
+for CPU ranks; each was found to be needed with deepspeed 0.19 and accelerate 1.15:
+
+1. `deepspeed.init_distributed` comes before `TrainingArguments`: accelerate starts DeepSpeed only on GPUs.
+2. The shared-memory op is switched off: it is compiled at start, takes minutes, and only inference uses it.
+3. The process leaves by `os._exit` after a barrier: a gloo thread aborts about one regular exit in four.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.training.curve import LAUNCHER_PID, curve_callback, pause_callback
+from runtime.training.encode import IGNORED
+from runtime.training.packed import Packed, open_packed
+from runtime.training.schedule import EMPTY, Layout
+from runtime.training.settings import TrainSettings, settings_from_json
+
+
+def main() -> None:
+    """Train; leaves the process with status 0 when it ended or paused, 1 with a traceback otherwise."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--resume", default="")
+    parser.add_argument("--pause-after", type=int, default=0)
+    arguments = parser.parse_args()
+    _end_with_the_launcher()
+    settings = settings_from_json((arguments.directory / "settings.json").read_text(encoding="utf-8"))
+    _start_processes(settings)
+    train(arguments.directory, settings, resume=arguments.resume, pause_after=arguments.pause_after)
+    _leave()
+
+
+def train(directory: Path, settings: TrainSettings, *, resume: str, pause_after: int) -> None:
+    """Run this rank's part of the job."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(settings.seed)
+    packed = open_packed(directory / "packed")
+    slots = np.load(directory / "slots.npy", mmap_mode="r")
+    layout = Layout(**json.loads((directory / "layout.json").read_text(encoding="utf-8")))
+    # Before the model: with ZeRO-3 these arguments make `from_pretrained` shard while it loads.
+    arguments = _arguments(directory, settings, layout, steps=len(slots) // layout.slots)
+    options: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}
+    place = str(directory / "initial") if settings.architecture else settings.place
+    if settings.revision and not settings.architecture:
+        options["revision"] = settings.revision
+    # Without DeepSpeed, bf16 is autocast over fp32 weights; with it, DeepSpeed keeps the fp32 copy.
+    is_bf16 = settings.precision == "bf16" and settings.zero > 0
+    model = AutoModelForCausalLM.from_pretrained(
+        place, dtype=torch.bfloat16 if is_bf16 else torch.float32, **options
+    )
+    tokenizer = AutoTokenizer.from_pretrained(settings.tokenizer, trust_remote_code=False)
+    trainer = _trainer(model, arguments, settings, packed, slots, layout, directory, pause_after)
+    trainer.train(resume_from_checkpoint=resume or None)
+
+    is_done = trainer.state.global_step >= arguments.max_steps
+    if is_done:
+        loss = _probe_loss(trainer, packed)
+        trainer.save_model(str(directory / "final"))
+        if _rank() == 0:
+            tokenizer.save_pretrained(directory / "final")
+    _barrier()
+    if _rank() == 0:
+        ended = {"how": "done" if is_done else "paused", "step": trainer.state.global_step}
+        if is_done:
+            ended["probe_loss"] = loss
+        _write_json(directory / "ended.json", ended)
+
+
+def _arguments(directory: Path, settings: TrainSettings, layout: Layout, *, steps: int) -> Any:
+    import torch
+    from transformers import TrainingArguments
+
+    is_cpu = not torch.cuda.is_available()
+    return TrainingArguments(
+        output_dir=str(directory / "checkpoints"),
+        use_cpu=is_cpu,
+        bf16=settings.precision == "bf16",
+        deepspeed=_deepspeed_config(settings) if settings.zero else None,
+        optim="adamw_torch" if is_cpu else "adamw_torch_fused",
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.clip,
+        lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
+        warmup_steps=round(settings.warmup * steps),
+        max_steps=steps,
+        per_device_train_batch_size=layout.micro,
+        gradient_accumulation_steps=layout.accumulation,
+        gradient_checkpointing=settings.recompute,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.recompute else None,
+        # The loss is a sum over the step's trained tokens, on all ranks, over their number.
+        average_tokens_across_devices=True,
+        remove_unused_columns=False,
+        dataloader_drop_last=False,
+        seed=settings.seed,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps" if settings.checkpoints else "no",
+        save_steps=max(1, -(-steps // max(1, settings.checkpoints))),
+        save_total_limit=2,
+        report_to=[],
+        disable_tqdm=True,
+        ddp_find_unused_parameters=False,
+    )
+
+
+def _deepspeed_config(settings: TrainSettings) -> dict[str, Any]:
+    stage: dict[str, Any] = {
+        "stage": settings.zero,
+        "overlap_comm": False,
+        "contiguous_gradients": True,
+        "reduce_bucket_size": "auto",
+    }
+    if settings.zero == 3:
+        stage |= {
+            "stage3_prefetch_bucket_size": "auto",
+            "stage3_param_persistence_threshold": "auto",
+            "stage3_max_live_parameters": 1e9,
+            "stage3_max_reuse_distance": 1e9,
+            "stage3_gather_16bit_weights_on_model_save": True,
+        }
+    return {
+        "train_batch_size": "auto",
+        "train_micro_batch_size_per_gpu": "auto",
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": "auto",
+        "bf16": {"enabled": settings.precision == "bf16"},
+        "zero_optimization": stage,
+        # An optimizer block here would make DeepSpeed compile its own AdamW.
+        "steps_per_print": 1_000_000,
+        "wall_clock_breakdown": False,
+    }
+
+
+class Slots:
+    """The bins of a run, slot by slot: what the loader draws from, in order."""
+
+    def __init__(self, packed: Packed, slots: Any) -> None:
+        self._packed = packed
+        self._slots = slots
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __getitem__(self, slot: int) -> int:
+        return int(self._slots[slot])
+
+
+def batch_of(packed: Packed, bins: list[int]) -> dict[str, Any]:
+    """Tensors of some bins, (bins, width) int64; `width` is the fullest bin's, to the next multiple of 8.
+
+    An `EMPTY` bin is padding without labels.
+    """
+    import torch
+
+    used = max((int(packed.used[b]) for b in bins if b != EMPTY), default=1)
+    width = min(packed.tokens.shape[1], -(-used // 8) * 8)
+    tokens = np.zeros((len(bins), width), np.int64)
+    labels = np.full((len(bins), width), IGNORED, np.int64)
+    positions = np.tile(np.arange(width), (len(bins), 1))
+    for row, number in enumerate(bins):
+        if number != EMPTY:
+            tokens[row] = packed.tokens[number, :width]
+            labels[row] = packed.labels[number, :width]
+            positions[row] = packed.positions[number, :width]
+    return {
+        "input_ids": torch.from_numpy(tokens),
+        "labels": torch.from_numpy(labels),
+        "position_ids": torch.from_numpy(positions),
+    }
+
+
+def _trainer(
+    model: Any,
+    arguments: Any,
+    settings: TrainSettings,
+    packed: Packed,
+    slots: Any,
+    layout: Layout,
+    directory: Path,
+    pause_after: int,
+) -> Any:
+    from torch.utils.data import SequentialSampler
+    from transformers import Trainer
+
+    class SlotTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped here
+        """Takes the slots in order; its optimizer may be Muon."""
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            return SequentialSampler(self.train_dataset)
+
+        def create_optimizer(self, *given: Any) -> Any:
+            if settings.optimizer != "muon":
+                return super().create_optimizer(*given)
+            from runtime.training.muon import MuonWithAdamW
+
+            self.optimizer: Any = MuonWithAdamW(
+                self.model.named_parameters(),
+                muon_learning_rate=settings.muon_learning_rate,
+                learning_rate=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+            )
+            return self.optimizer
+
+    trainer = SlotTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Slots(packed, slots),
+        data_collator=lambda bins: batch_of(packed, bins),
+        callbacks=[
+            curve_callback(directory / "curve.jsonl", packed, slots, layout),
+            pause_callback(directory / "STOP", pause_after),
+        ],
+    )
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _probe_loss(trainer: Any, packed: Packed) -> float:
+    """Loss per trained token of the first bins, to compare with the saved weights; every rank takes part."""
+    import torch
+
+    model = trainer.model_wrapped
+    model.eval()
+    with torch.no_grad():
+        batch = {name: value.to(trainer.args.device) for name, value in probe_batch(packed).items()}
+        return float(model(**batch, use_cache=False).loss)
+
+
+def probe_batch(packed: Packed) -> dict[str, Any]:
+    """The bins on which a saved model must do as the trained one did."""
+    return batch_of(packed, list(range(min(2, len(packed.used)))))
+
+
+def _start_processes(settings: TrainSettings) -> None:
+    import torch
+
+    is_cpu = not torch.cuda.is_available()
+    if settings.zero:
+        import deepspeed
+
+        if is_cpu:
+            import deepspeed.ops
+
+            deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+            deepspeed.init_distributed(dist_backend="gloo", verbose=False)
+        else:
+            deepspeed.init_distributed(verbose=False)
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _barrier() -> None:
+    import torch.distributed as distributed
+
+    if distributed.is_initialized():
+        distributed.barrier()
+
+
+def _leave() -> None:
+    import torch.distributed as distributed
+
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _end_with_the_launcher() -> None:
+    """Leave when the launcher is gone, however it went: a rank without one would train on unseen."""
+    launcher = int(os.environ.get(LAUNCHER_PID, "0"))
+    if not launcher:
+        return
+
+    def watch() -> None:
+        while True:
+            try:
+                os.kill(launcher, 0)
+            except ProcessLookupError:
+                os._exit(3)
+            except PermissionError:
+                pass
+            time.sleep(1.0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _write_json(path: Path, value: Any) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    main()

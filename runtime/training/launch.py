@@ -1,0 +1,189 @@
+"""Start the ranks of a job, follow them, and stop them: `torchrun` as a child in a session of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.plugin import RunError
+from runtime.training.curve import COMPLETE, LAUNCHER_PID, read_curve
+
+_POLL_S = 0.2
+_PAUSE_LIMIT_S = 300.0
+"""How long ranks may take to reach their checkpoint after a first interrupt."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the ranks ended: `done` or `paused`, at which step, and the loss of the probe if done."""
+
+    how: str
+    step: int
+    probe_loss: float | None = None
+
+
+class Interrupted(RunError):
+    """The user stopped the run; a checkpoint holds what was trained."""
+
+    exit_code = 130
+
+
+def run_ranks(
+    directory: Path,
+    *,
+    ranks: int,
+    on_line: Callable[[dict[str, Any]], None],
+    pause_after: int = 0,
+) -> Ended:
+    """Run the job of a prepared directory to its end; resumes from its last complete checkpoint.
+
+    on_line: called with each new line of the curve. The first interrupt (Ctrl-C) lets the ranks save a checkpoint and
+    end; a second one ends them at once.
+
+    Raises:
+        Interrupted: after either.
+        RunError: a rank failed; the message ends with the last lines of `ranks.log`.
+    """
+    stop, ended_file, log = directory / "STOP", directory / "ended.json", directory / "ranks.log"
+    stop.unlink(missing_ok=True)
+    ended_file.unlink(missing_ok=True)
+    resume = last_checkpoint(directory / "checkpoints", ranks)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
+    command += ["-m", "runtime.training.job", str(directory)]
+    command += ["--resume", str(resume or ""), "--pause-after", str(pause_after)]
+    seen = _line_count_at(directory / "curve.jsonl", resume)
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=_environment(ranks),
+            # Its own session: Ctrl-C of a terminal reaches this process alone, which then asks the ranks to end.
+            start_new_session=True,
+        )
+        try:
+            seen = _follow(child, directory, seen, on_line, stop)
+        finally:
+            _end(child)
+    for line in _lines(directory / "curve.jsonl")[seen:]:
+        on_line(line)
+    # The marker decides, not the exit status: tearing down process groups can fail after all is written.
+    if ended_file.exists():
+        ended = Ended(**json.loads(ended_file.read_text(encoding="utf-8")))
+        if stop.exists() and ended.how == "paused":
+            stop.unlink()
+            raise Interrupted(f"stopped at step {ended.step}; the same command continues from there")
+        return ended
+    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
+    raise RunError(
+        f"training failed (exit status {child.returncode}); checkpoints are kept and the same command continues; "
+        f"the log is {log} and ends:\n{tail}"
+    )
+
+
+def _follow(
+    child: subprocess.Popen[bytes],
+    directory: Path,
+    seen: int,
+    on_line: Callable[[dict[str, Any]], None],
+    stop: Path,
+) -> int:
+    """Report lines of the curve until the child ends; returns how many were seen."""
+    asked_at: float | None = None
+    while child.poll() is None:
+        try:
+            time.sleep(_POLL_S)
+            lines = _lines(directory / "curve.jsonl")
+            # A run that resumes first drops the lines after its checkpoint.
+            seen = min(seen, len(lines))
+            for line in lines[seen:]:
+                on_line(line)
+            seen = len(lines)
+            if asked_at is not None and time.monotonic() - asked_at > _PAUSE_LIMIT_S:
+                break
+        except KeyboardInterrupt:
+            if asked_at is not None:
+                raise Interrupted(
+                    "stopped at once; the same command continues from the last checkpoint"
+                ) from None
+            asked_at = time.monotonic()
+            stop.touch()
+    return seen
+
+
+def last_checkpoint(checkpoints: Path, ranks: int) -> Path | None:
+    """The newest checkpoint that every rank finished writing.
+
+    Raises:
+        RunError: another number of ranks wrote it; their shards do not fit.
+    """
+    complete = [place for place in checkpoints.glob("checkpoint-*") if (place / COMPLETE).exists()]
+    if not complete:
+        return None
+    newest = max(complete, key=lambda place: int(place.name.rpartition("-")[2]))
+    wrote = int(json.loads((newest / COMPLETE).read_text(encoding="utf-8"))["ranks"])
+    if wrote != ranks:
+        raise RunError(
+            f"{newest} was written by {wrote} ranks and cannot be continued by {ranks}: add --ranks {wrote}, "
+            f"or delete {checkpoints} to start over"
+        )
+    return newest
+
+
+def _line_count_at(curve: Path, resume: Path | None) -> int:
+    step = int(resume.name.rpartition("-")[2]) if resume else 0
+    return sum(line["step"] <= step for line in _lines(curve))
+
+
+def _lines(curve: Path) -> list[dict[str, Any]]:
+    try:
+        return read_curve(curve)
+    except ValueError:
+        # Read while it is being rewritten at a resume; the next look finds it whole.
+        return []
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child's whole session if it is still there: politely, then at once."""
+    for sent, wait_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0)):
+        if child.poll() is not None:
+            return
+        os.killpg(child.pid, sent)
+        try:
+            child.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _environment(ranks: int) -> dict[str, str]:
+    environment = dict(os.environ)
+    # Ranks share the cores; more threads than cores is several times slower on a busy machine.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // ranks)))
+    environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+    environment.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    environment.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    environment.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")
+    if not _has_gpu():
+        environment.setdefault("DS_ACCELERATOR", "cpu")
+        if sys.platform == "linux":
+            # The host's name need not resolve in a container; one machine's ranks talk over loopback.
+            environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    environment["PYTHONSAFEPATH"] = "1"
+    environment[LAUNCHER_PID] = str(os.getpid())
+    return environment
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())

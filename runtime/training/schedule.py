@@ -1,0 +1,68 @@
+"""Which bin is trained on at which step: fixed before the run, so that resuming is an offset.
+
+The bins of a step do not depend on how many ranks share it or how many sequences a rank takes at once. Where
+they do not divide evenly, empty slots fill up; they hold no trained token and so no part of the loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+EMPTY = -1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a step's bins are spread: `ranks * accumulation * micro` slots, at least `bins_per_step`."""
+
+    bins_per_step: int
+    ranks: int
+    accumulation: int
+    micro: int
+
+    @property
+    def slots(self) -> int:
+        return self.ranks * self.accumulation * self.micro
+
+
+def layout_of(*, batch: int, examples: int, bins: int, ranks: int, micro_batch: int) -> Layout:
+    """The layout in which a step sees `batch` examples on average: few empty slots first, then a large micro."""
+    bins_per_step = max(1, min(bins, round(batch * bins / examples)))
+    per_rank = -(-bins_per_step // ranks)
+
+    def cost(micro: int) -> tuple[int, int]:
+        return (-(-per_rank // micro) * micro, -micro)
+
+    micro = min(range(max(1, micro_batch // 2), micro_batch + 1), key=cost)
+    return Layout(bins_per_step, ranks, -(-per_rank // micro), micro)
+
+
+def steps_of(layout: Layout, *, bins: int, epochs: float, steps: int | None) -> int:
+    """Optimizer steps: as asked, or as many as it takes to see every bin `epochs` times."""
+    return steps if steps is not None else max(1, -(-round(bins * epochs) // layout.bins_per_step))
+
+
+def bins_by_slot(
+    layout: Layout, *, bins: int, steps: int, seed: int, last: int | None = None
+) -> NDArray[np.int64]:
+    """The bin of every slot: (steps * slots,), `EMPTY` where there is none.
+
+    Each epoch is a permutation of all bins under the seed. `last`: bins trained on in all, so that the last step of
+    the last epoch repeats none; without it every step is full.
+    """
+    wanted = steps * layout.bins_per_step if last is None else min(last, steps * layout.bins_per_step)
+    epochs = -(-wanted // bins)
+    order = np.concatenate(
+        [
+            np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(bins)
+            for epoch in range(epochs)
+        ]
+    )[:wanted]
+    slots = np.full((steps, layout.slots), EMPTY, np.int64)
+    padded = np.full(steps * layout.bins_per_step, EMPTY, np.int64)
+    padded[:wanted] = order
+    slots[:, : layout.bins_per_step] = padded.reshape(steps, layout.bins_per_step)
+    return slots.reshape(-1)

@@ -1,0 +1,164 @@
+"""The settings of a training job: a plan's attributes, checked together and with paths resolved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from compiler.plan import Train
+from runtime.plugin import RunError
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A Llama of these sizes with fresh weights. `hidden / heads` is the size of a head."""
+
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    ffn: int
+    tie: bool
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What decides a training run. Shares are 0..1; `place` is a directory or a repository."""
+
+    place: str
+    is_local: bool
+    revision: str
+    architecture: Architecture | None
+    tokenizer: str
+    context: int
+    packing: Literal["best_fit", "none"]
+    zero: int
+    precision: Literal["bf16", "fp32"]
+    recompute: bool
+    epochs: float
+    steps: int | None
+    learning_rate: float
+    schedule: Literal["linear", "cosine", "constant"]
+    warmup: float
+    batch: int
+    micro_batch: int
+    weight_decay: float
+    clip: float
+    seed: int
+    overlong: Literal["truncate", "drop", "split"]
+    optimizer: Literal["adamw", "muon"]
+    muon_learning_rate: float
+    init_std: float
+    save_as: Literal["bf16", "fp32"]
+    checkpoints: int
+    ranks: int
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+    def fingerprint(self, packed_digest: str, base_digest: str) -> str:
+        """Hex digest of what decides the weights: not how many ranks there are or how they share the work."""
+        values = {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in ("place", "tokenizer", "micro_batch", "checkpoints", "ranks", "recompute")
+        }
+        parts = json.dumps(["mixwright.train.v1", values, packed_digest, base_digest], sort_keys=True)
+        return blake2b(parts.encode(), digest_size=16).hexdigest()
+
+
+def settings_from_json(text: str) -> TrainSettings:
+    values = json.loads(text)
+    if values["architecture"]:
+        values["architecture"] = Architecture(**values["architecture"])
+    return TrainSettings(**values)
+
+
+def settings_of(
+    train: Train, directory: Path, *, ranks: int | None = None, steps: int | None = None
+) -> TrainSettings:
+    """The settings of a `train` block; `ranks` and `steps` override it.
+
+    Raises:
+        RunError: attributes that contradict each other, or files that are missing.
+    """
+    given = train.attributes
+    name = f"train '{train.name}'"
+    architecture = _architecture(name, given.get("architecture"))
+    starts = [word for word in ("base", "repo", "architecture") if given.get(word)]
+    if len(starts) != 1:
+        raise RunError(
+            f"{name} needs one of `base`, `repo` and `architecture`, has {' and '.join(starts) or 'none'}"
+        )
+    place = str(given.get("repo") or "")
+    if given.get("base"):
+        place = str(_directory(name, "base", directory / given["base"], "config.json"))
+    tokenizer = place
+    if given.get("tokenizer"):
+        tokenizer = str(_directory(name, "tokenizer", directory / given["tokenizer"], "tokenizer.json"))
+    if not tokenizer:
+        raise RunError(f"{name}: a fresh `architecture` needs a `tokenizer`")
+    settings = TrainSettings(
+        place=place,
+        is_local=not given.get("repo"),
+        revision=str(given.get("revision") or ""),
+        architecture=architecture,
+        tokenizer=tokenizer,
+        ranks=ranks or _ranks(given),
+        steps=steps if steps is not None else given.get("steps"),
+        **{field: given[field] for field in _PLAIN},
+    )
+    if settings.optimizer == "muon" and (settings.zero or settings.ranks > 1):
+        raise RunError(
+            f"{name}: `optimizer = muon` needs whole matrices: write `zero = 0` and `ranks = 1`, "
+            f"or `optimizer = adamw` (has zero = {settings.zero}, ranks = {settings.ranks})"
+        )
+    return settings
+
+
+_PLAIN = tuple(
+    f.name
+    for f in fields(TrainSettings)
+    if f.name not in ("place", "is_local", "revision", "architecture", "tokenizer", "ranks", "steps")
+)
+
+
+def _architecture(name: str, given: Any) -> Architecture | None:
+    if not given:
+        return None
+    sizes = ("hidden", "layers", "heads", "kv_heads", "ffn")
+    wanted = {"kv_heads": given.get("heads"), "tie": True, **given}
+    unknown = sorted(set(wanted) - {*sizes, "tie"})
+    if unknown:
+        raise RunError(f"{name}: `architecture` has no `{unknown[0]}`; it takes {', '.join(sizes)} and tie")
+    for size in sizes:
+        value = wanted.get(size)
+        if isinstance(value, float) and value.is_integer():
+            value = wanted[size] = int(value)
+        if not isinstance(value, int) or value < 1:
+            raise RunError(f"{name}: `architecture.{size}` must be a whole number above 0, is {value}")
+    if wanted["hidden"] % wanted["heads"] or wanted["heads"] % wanted["kv_heads"]:
+        raise RunError(f"{name}: `hidden` must be a multiple of `heads`, and `heads` of `kv_heads`")
+    return Architecture(**wanted)
+
+
+def _directory(name: str, attribute: str, path: Path, needed: str) -> Path:
+    if not (path / needed).is_file():
+        raise RunError(f"{name}: `{attribute}` has no {needed}: {path}")
+    return path.resolve()
+
+
+def _ranks(given: dict[str, Any]) -> int:
+    """As many as the spec says, else one for each GPU, else two CPU processes."""
+    if given.get("ranks"):
+        return int(given["ranks"])
+    cluster = cast(dict[str, Any], given.get("cluster") or {})
+    from runtime.plugin import require
+
+    gpus = int(require("torch", "train", "training").cuda.device_count())
+    if gpus:
+        return min(gpus, int(cluster.get("gpus") or gpus))
+    return 1 if given["optimizer"] == "muon" else 2

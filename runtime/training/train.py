@@ -1,0 +1,368 @@
+"""Train on the rows of a mixture: encode, pack, launch, check, measure.
+
+    rows ─encode─▶ sequences ─pack─▶ packed/ ─schedule─▶ slots.npy ─ranks─▶ final/ ─check─▶ output
+
+Everything of one job lies in `output/state/<fingerprint>/`, so that the same settings and rows continue where they
+stopped, and others start beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compiler.plan import Plan, Train
+from runtime.plugin import RunError, require
+from runtime.training.curve import read_curve
+from runtime.training.encode import EncodingCounts, encode
+from runtime.training.launch import Interrupted, run_ranks
+from runtime.training.packed import PackedManifest, read_manifest, write_packed
+from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
+from runtime.training.settings import TrainSettings, settings_of
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job before its ranks start. `steps` is the whole run's, `resumed_at` where it continues."""
+
+    directory: Path
+    fingerprint: str
+    settings: TrainSettings
+    manifest: PackedManifest
+    layout: Layout
+    steps: int
+    parameters: int
+    resumed_at: int
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a training run did. Losses are per trained token; `seconds` and tokens are of this process alone."""
+
+    output: str
+    how: str
+    steps: int
+    rows: int
+    examples: int
+    bins: int
+    fill: float
+    tokens: int
+    trained_tokens: int
+    parameters: int
+    ranks: int
+    first_loss: float | None
+    last_loss: float | None
+    reloaded_loss: float | None
+    tokens_per_s: float | None
+    seconds: float
+    evaluation: dict[str, Any] | None
+    """`before` and `after`, each with asked, right, unanswered and accuracy; None without `evaluate`."""
+    not_trained: dict[str, list[str]]
+    """Ids of rows that were truncated, dropped, split or refused."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Hears of a run's progress: the prepared job once, each line of the curve, and named measurements."""
+
+    prepared: Callable[[Prepared], None] = lambda prepared: None
+    line: Callable[[dict[str, Any]], None] = lambda line: None
+    measured: Callable[[str, dict[str, Any]], None] = lambda name, value: None
+    says: Callable[[str], None] = lambda text: None
+
+
+def train_mixture(
+    plan: Plan,
+    train: Train,
+    rows: Iterable[dict[str, Any]],
+    output: Path | None = None,
+    *,
+    ranks: int | None = None,
+    steps: int | None = None,
+    pause_after: int = 0,
+    listener: Listener | None = None,
+) -> TrainReport:
+    """Train as `train` says on rows with `messages`, `id` and `component`; continues a run that was stopped.
+
+    output: overrides the spec's. A run of the same settings and rows that has ended returns its report at once.
+
+    Raises:
+        MissingExtra: torch, transformers, accelerate or deepspeed is not installed.
+        RunError: settings that contradict each other, nothing to train on, a rank that failed.
+        Interrupted: Ctrl-C; what was trained is in a checkpoint.
+    """
+    for module in ("torch", "transformers", "accelerate"):
+        require(module, "train", "training")
+    _quieten()
+    listener = listener or Listener()
+    directory = Path(plan.directory)
+    settings = settings_of(train, directory, ranks=ranks, steps=steps)
+    if settings.zero:
+        require("deepspeed", "train", f"`zero = {settings.zero}`")
+    output = output or directory / train.attributes["output"]
+    output.mkdir(parents=True, exist_ok=True)
+    with _only_run(output):
+        began = time.monotonic()
+        prepared = prepare(settings, rows, output)
+        listener.prepared(prepared)
+        report = _finished_report(prepared, output)
+        if report is not None:
+            return report
+        evaluation = _evaluate(plan, train, prepared, listener, "before")
+        ended = run_ranks(
+            prepared.directory, ranks=settings.ranks, on_line=listener.line, pause_after=pause_after
+        )
+        reloaded = None
+        if ended.how == "done":
+            reloaded = _publish(prepared, output, ended.probe_loss)
+            after = _evaluate(plan, train, prepared, listener, "after", output)
+            evaluation = {**evaluation, **after} if evaluation and after else None
+        report = _report(prepared, output, ended.how, reloaded, evaluation, time.monotonic() - began)
+        name = "report.json" if ended.how == "done" else "state/paused.json"
+        (output / name).write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
+        return report
+
+
+def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Path) -> Prepared:
+    """Encode, pack and schedule the rows, and write everything that ranks read.
+
+    Raises:
+        RunError: nothing to train on, or an architecture that cannot keep packed sequences apart.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    from runtime.training.fresh import base_digest, parameter_count, write_initial
+
+    options: dict[str, Any] = {"trust_remote_code": False}
+    if settings.revision:
+        options["revision"] = settings.revision
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(settings.tokenizer, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"no tokenizer can be loaded from {settings.tokenizer}: {error}") from error
+    if not tokenizer.chat_template:
+        raise RunError(f"the tokenizer in {settings.tokenizer} has no chat template")
+    if settings.packing == "best_fit" and settings.architecture is None:
+        _refuse_leaks(AutoConfig.from_pretrained(settings.place, **options))
+    listed = list(rows)
+    packed_place = output / "state" / "packed" / _packed_source(settings, listed, tokenizer)[:12]
+    manifest = _pack(settings, listed, tokenizer, packed_place)
+    layout = layout_of(
+        batch=settings.batch,
+        examples=manifest.examples,
+        bins=manifest.bins,
+        ranks=settings.ranks,
+        micro_batch=settings.micro_batch,
+    )
+    steps = steps_of(layout, bins=manifest.bins, epochs=settings.epochs, steps=settings.steps)
+    last = round(manifest.bins * settings.epochs) if settings.steps is None else None
+    fingerprint = settings.fingerprint(manifest.digest, base_digest(settings))
+    directory = output / "state" / fingerprint[:12]
+    directory.mkdir(parents=True, exist_ok=True)
+    _link(directory / "packed", packed_place)
+    np.save(
+        directory / "slots.npy",
+        bins_by_slot(layout, bins=manifest.bins, steps=steps, seed=settings.seed, last=last),
+    )
+    (directory / "layout.json").write_text(json.dumps(asdict(layout)) + "\n", encoding="utf-8")
+    (directory / "settings.json").write_text(settings.to_json(), encoding="utf-8")
+    initial = directory / "initial"
+    if settings.architecture is not None and not (initial / "model.safetensors").exists():
+        write_initial(settings, tokenizer, initial)
+    place = initial if settings.architecture is not None else Path(settings.place)
+    parameters = parameter_count(place) if place.is_dir() else 0
+    from runtime.training.launch import last_checkpoint
+
+    resume = last_checkpoint(directory / "checkpoints", settings.ranks)
+    resumed_at = int(resume.name.rpartition("-")[2]) if resume else 0
+    return Prepared(directory, fingerprint, settings, manifest, layout, steps, parameters, resumed_at)
+
+
+def _packed_source(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any) -> str:
+    """Digest of everything that decides the packed sequences."""
+    hashed = blake2b(digest_size=16)
+    hashed.update(tokenizer.backend_tokenizer.to_str().encode())
+    shape = [settings.context, settings.packing, settings.overlong, settings.seed]
+    hashed.update(json.dumps(["mixwright.packed.v1", tokenizer.chat_template, shape]).encode())
+    for row in rows:
+        hashed.update(json.dumps([row["id"], row["messages"]], sort_keys=True).encode())
+    return hashed.hexdigest()
+
+
+def _pack(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any, place: Path) -> PackedManifest:
+    found = read_manifest(place)
+    if found is not None:
+        return found
+    counts = EncodingCounts()
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
+    sequences = encode(rows, tokenizer, context=settings.context, overlong=settings.overlong, counts=counts)
+    return write_packed(
+        sequences,
+        place,
+        context=settings.context,
+        packing=settings.packing,
+        seed=settings.seed,
+        pad=pad,
+        source=place.name,
+        counts=counts,
+    )
+
+
+def _refuse_leaks(config: Any) -> None:
+    from runtime.training.preflight import LEAK_LIMIT, leak_of
+
+    try:
+        leak = leak_of(config)
+    except Exception:  # an architecture that cannot be made small is not thereby a leaking one
+        return
+    if leak > LEAK_LIMIT:
+        raise RunError(
+            f"architecture '{config.model_type}' lets packed examples see each other (logits differ by {leak:.2g}): "
+            "write `packing = none`"
+        )
+
+
+def _link(link: Path, target: Path) -> None:
+    import os
+
+    relative = os.path.relpath(target, link.parent)
+    if link.is_symlink() and os.readlink(link) == relative:
+        return
+    link.unlink(missing_ok=True)
+    link.symlink_to(relative)
+
+
+def _publish(prepared: Prepared, output: Path, probe_loss: float | None) -> float | None:
+    """Check the saved model and put its files in the output directory; returns its loss after reloading."""
+    from runtime.training.fresh import check_saved, finish_weights
+
+    final = prepared.directory / "final"
+    finish_weights(final, prepared.settings.save_as)
+    reloaded = None
+    if probe_loss is not None:
+        reloaded = check_saved(final, prepared.directory / "packed", probe_loss)
+    for file in [*final.iterdir(), prepared.directory / "curve.jsonl"]:
+        if file.name != "training_args.bin":
+            shutil.copy2(file, output / file.name)
+    shutil.rmtree(prepared.directory / "checkpoints", ignore_errors=True)
+    return reloaded
+
+
+def _evaluate(
+    plan: Plan,
+    train: Train,
+    prepared: Prepared,
+    listener: Listener,
+    moment: str,
+    place: Path | None = None,
+) -> dict[str, Any] | None:
+    """`{moment: accuracy}` of the model before or after; None without `evaluate`."""
+    wanted = train.attributes.get("evaluate")
+    if not wanted:
+        return None
+    from runtime.training.evaluate import accuracy_of, held_out_problems
+
+    if place is None:
+        place = prepared.directory / "initial"
+        if prepared.settings.architecture is None:
+            place = Path(prepared.settings.place)
+    measured = prepared.directory / f"accuracy-{moment}.json"
+    if measured.exists():
+        value: dict[str, Any] = json.loads(measured.read_text(encoding="utf-8"))
+    else:
+        problems = held_out_problems(plan, wanted)
+        listener.says(f"asking {len(problems)} held-out problems {moment} training")
+        value = asdict(
+            accuracy_of(
+                place, problems, context=prepared.settings.context, max_tokens=int(wanted["max_tokens"])
+            )
+        )
+        measured.write_text(json.dumps(value) + "\n", encoding="utf-8")
+    listener.measured(moment, value)
+    return {moment: value}
+
+
+def _finished_report(prepared: Prepared, output: Path) -> TrainReport | None:
+    """The report of this very job if it has ended and its model is still in place."""
+    marker = prepared.directory / "report.json"
+    if not (marker.exists() and (output / "config.json").exists()):
+        return None
+    current = output / "state" / "current"
+    if not current.exists() or current.read_text(encoding="utf-8") != prepared.fingerprint:
+        return None
+    return TrainReport(**json.loads(marker.read_text(encoding="utf-8")))
+
+
+def _report(
+    prepared: Prepared,
+    output: Path,
+    how: str,
+    reloaded: float | None,
+    evaluation: dict[str, Any] | None,
+    seconds: float,
+) -> TrainReport:
+    manifest = prepared.manifest
+    curve = read_curve(prepared.directory / "curve.jsonl")
+    # The first step also pays for start-up.
+    speeds = sorted(line["tokens_per_s"] for line in curve[1:])
+    report = TrainReport(
+        output=str(output),
+        how=how,
+        steps=curve[-1]["step"] if curve else 0,
+        rows=manifest.counts["rows"],
+        examples=manifest.examples,
+        bins=manifest.bins,
+        fill=manifest.fill,
+        tokens=manifest.tokens,
+        trained_tokens=manifest.trained_tokens,
+        parameters=prepared.parameters,
+        ranks=prepared.settings.ranks,
+        first_loss=curve[0]["loss"] if curve else None,
+        last_loss=curve[-1]["loss"] if curve else None,
+        reloaded_loss=reloaded,
+        tokens_per_s=speeds[len(speeds) // 2] if speeds else None,
+        seconds=round(seconds, 1),
+        evaluation=evaluation,
+        not_trained={
+            reason: manifest.counts[reason] for reason in ("truncated", "dropped", "split", "unlabelled")
+        },
+    )
+    if how == "done":
+        text = json.dumps(asdict(report), indent=1) + "\n"
+        (prepared.directory / "report.json").write_text(text, encoding="utf-8")
+        (output / "state" / "current").write_text(prepared.fingerprint, encoding="utf-8")
+    return report
+
+
+@contextmanager
+def _only_run(output: Path) -> Iterator[None]:
+    """Hold the output directory's lock; it goes with the process, however that ends."""
+    import fcntl
+
+    (output / "state").mkdir(exist_ok=True)
+    with (output / "state" / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(f"another training run writes to {output}") from error
+        yield
+
+
+def _quieten() -> None:
+    """Keep library advice out of the progress of the run."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+
+
+__all__ = ["Interrupted", "Listener", "Prepared", "TrainReport", "prepare", "train_mixture"]
