@@ -87,15 +87,7 @@ class Database:
         fresh = self.directory / f".making-{os.getpid()}.duckdb"
         fresh.unlink(missing_ok=True)
         try:
-            connection = _attach(fresh, read_only=False)
-            try:
-                connection.execute(schema_sql())
-                connection.execute(
-                    "INSERT INTO meta VALUES (?, ?, ?)", [SCHEMA_VERSION, os.urandom(8).hex(), _versions()]
-                )
-                connection.execute("CHECKPOINT store")
-            finally:
-                connection.close()
+            make_empty(fresh)
             with contextlib.suppress(FileExistsError):  # another process was quicker: use its store
                 os.link(fresh, self.path)
         except duckdb.Error as error:
@@ -109,7 +101,7 @@ class Database:
         import duckdb
 
         try:
-            self._connection = _attach(self.path, read_only=read_only)
+            self._connection = attach(self.path, read_only=read_only)
             self._reader = self.cursor()
             versions = self._reader.execute("SELECT schema_version, store_id FROM meta").fetchall()
         except (duckdb.CatalogException, duckdb.BinderException) as error:
@@ -205,6 +197,20 @@ def schema_sql() -> str:
     return (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
 
 
+def make_empty(path: Path) -> Path:
+    """Make a store file without rows at `path`, which must not exist; returns `path`."""
+    connection = attach(path, read_only=False)
+    try:
+        connection.execute(schema_sql())
+        connection.execute(
+            "INSERT INTO meta VALUES (?, ?, ?)", [SCHEMA_VERSION, os.urandom(8).hex(), _versions()]
+        )
+        connection.execute("CHECKPOINT store")
+    finally:
+        connection.close()
+    return path
+
+
 def free_bytes(directory: Path) -> int:
     """Bytes that this user may still write on the directory's disk."""
     disk = os.statvfs(directory)
@@ -226,7 +232,8 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _attach(path: Path, *, read_only: bool) -> Any:
+def attach(path: Path, *, read_only: bool) -> Any:
+    """A connection with the file at `path` attached as `store` and chosen. Raises what DuckDB raises."""
     import duckdb
 
     connection = duckdb.connect(

@@ -184,6 +184,11 @@ class Store:
         """Why a run should stop asking for more and end: the disk is nearly full. Empty while there is room."""
         return self._writer.space_warning if self._writer else ""
 
+    @property
+    def seal_warning(self) -> str:
+        """Why answers have no second copy (`segments/`) at the moment; empty while they have."""
+        return self._writer.seal_failure if self._writer else ""
+
     async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
         """Answers known for `keys`, only those with status `ok`, put earlier in this session or by any run before.
 

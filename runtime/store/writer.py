@@ -24,6 +24,7 @@ from runtime.store.records import (
     TallyRecord,
     clean_text,
 )
+from runtime.store.segments import Sealer
 
 BATCH_RECORDS = 500
 BATCH_SECONDS = 0.25
@@ -88,10 +89,13 @@ class Writer:
         self._next_space_check = 0.0
         self.space_warning = ""
         """Why the run should end soon, when the disk is nearly full; else empty."""
+        self.seal_failure = ""
+        """Why the second copy of the calls is behind; empty while it is not."""
         self._next_batch = database.last_batch() + 1
         self._session_contents: set[bytes] = set()
         self._has_old_contents = bool(database.read("SELECT 1 FROM content LIMIT 1"))
         self._appenders: dict[str, Any] = {}
+        self._sealer = Sealer(database.directory, database.read)
         self._thread = threading.Thread(target=self._run, name="mixwright-store", daemon=True)
         self._thread.start()
 
@@ -172,6 +176,7 @@ class Writer:
                     return
                 self._settle(len(batch))
             elif self._is_closing:
+                self._seal(lambda: self._sealer.closing(self._next_batch - 1, self._database.connection))
                 return
 
     def _gather(self) -> None:
@@ -230,6 +235,17 @@ class Writer:
         self._at_point("committed")
         self._on_commit(batch)
         self._watch_space()
+        calls = sum(type(record) is CallRecord for record in batch)
+        self._seal(lambda: self._sealer.committed(calls, number, self._database.connection))
+
+    def _seal(self, seal: Callable[[], None]) -> None:
+        """Make the second copy. Failing at it costs nothing now, so the run goes on and the failure is recorded."""
+        import duckdb
+
+        try:
+            seal()
+        except (duckdb.Error, RuntimeError, OSError) as error:
+            self.seal_failure = f"the sealed copy of calls could not be written: {str(error).splitlines()[0]}"
 
     def _recover(self, number: int, batch: list[Any], error: Exception) -> None:
         import duckdb

@@ -1,0 +1,171 @@
+"""Walk a row back to where it came from or tell why it is missing; or explain a diagnostic code such as MIX401."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from mixwright.terminal import duration, printable
+from runtime.plugin import StoreLocked
+from runtime.store.location import project_root, store_directory
+
+LONG_TEXT = 2_000
+"""Characters of a text that are printed; `--full` and `--json` give all."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "what", metavar="ROW|CODE", help="a row id in hex, or its first digits; or a code (MIX401)"
+    )
+    parser.add_argument(
+        "--run", type=int, metavar="N", help="the row as run N left it [the newest that has it]"
+    )
+    parser.add_argument("--full", action="store_true", help="print long texts whole")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="the store's directory [ROOT/.mixwright]")
+    parser.add_argument("--json", action="store_true", help="print the history as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the history; 1 when no row or several match, 2 when the argument is neither a row nor a code."""
+    what = arguments.what
+    if re.fullmatch(r"(?i)mix\d+", what):
+        return _explain_code(what.upper(), as_json=arguments.json)
+    if not re.fullmatch(r"[0-9a-fA-F]{4,32}", what):
+        print(
+            f"error: '{printable(what)}' is neither a row id (4 to 32 hex digits) nor a code", file=sys.stderr
+        )
+        return 2
+    from runtime.store.history import history_of
+    from runtime.store.store import Store
+
+    directory = arguments.store or store_directory(project_root(Path.cwd()))
+    try:
+        with Store.open(directory, read_only=True) as store:
+            history = history_of(store, what, run_id=arguments.run)
+    except StoreLocked as error:
+        print(f"error: {error}; rows can be explained when it has ended", file=sys.stderr)
+        return error.exit_code
+    if arguments.json:
+        print(json.dumps(history, ensure_ascii=True, indent=2))
+    else:
+        print(rendered(history, limit=None if arguments.full else LONG_TEXT))
+    return 0
+
+
+def _explain_code(code: str, *, as_json: bool) -> int:
+    from mixwright.explain_code import explain_code
+
+    text = explain_code(code)
+    if text is None:
+        print(
+            f"error: no diagnostic code {code}; codes are shown in brackets: error[MIX401]", file=sys.stderr
+        )
+        return 1
+    print(json.dumps({"code": code, "text": text}) if as_json else text)
+    return 0
+
+
+def rendered(history: dict[str, Any], *, limit: int | None) -> str:
+    """The history as text for a terminal: what became of the row, then what it was made of, back to the source."""
+    run_ = history["run"]
+    lines = [f"row {history['row_id']}"]
+    lines.append(f"run {run_['run_id']} of {run_['spec']} ({run_['status'] or 'not ended'})")
+    if len(history["runs"]) > 1:
+        lines.append(f"  also in runs {', '.join(str(n) for n in history['runs'] if n != run_['run_id'])}")
+    for place in history["mixtures"]:
+        again = f", appearance {place['repeat'] + 1}" if place["repeat"] else ""
+        lines.append(
+            f"mixture {place['mixture']}: position {place['position']}, as {place['component']}{again}"
+        )
+    for outcome in history["outcomes"]:
+        lines += ["", *_outcome(outcome, history, limit)]
+    for number, call in enumerate(history["calls"], start=1):
+        lines += ["", *_call(number, call, limit)]
+    for score in history["scores"]:
+        measured = score["outcome"] if score["score"] is None else f"{score['outcome']} {score['score']:g}"
+        lines += ["", f"score of {score['node']}: {measured}"]
+        lines += _block(_pretty(score["evidence"]), limit) if score["evidence"] else []
+    if history["parents"]:
+        lines += ["", f"made of: {', '.join(history['parents'])}"]
+    for other in history["candidates"]:
+        why = f" by {other['step']} ({other['reason']})" if other["step"] else ""
+        lines.append(f"  candidate {other['candidate']}: {other['row_id']} {other['status']}{why}")
+    for outcome in history["outcomes"]:
+        replica = f", replica {outcome['replica']}" if outcome["replica"] else ""
+        place = (
+            f"{outcome['source']} at {outcome['source_ref']}" if outcome["source_ref"] else outcome["source"]
+        )
+        lines += ["", f"from {place} (row {outcome['origin_id']}{replica})"]
+        lines += [
+            f"  {_where(source)}" for source in history["sources"] if source["name"] == outcome["source"]
+        ]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _outcome(outcome: dict[str, Any], history: dict[str, Any], limit: int | None) -> list[str]:
+    head = f"{outcome['pipeline']}: {outcome['status']}"
+    if outcome["step"]:
+        head += f" by step {outcome['step']}: {outcome['reason']}"
+    lines = [head]
+    if outcome["detail"] is not None:
+        lines += _block(_pretty(outcome["detail"]), limit)
+    for step in history["steps"]:
+        if step["pipeline"] == outcome["pipeline"]:
+            mark = ">" if step["id"] == outcome["step"] else " "
+            lines.append(f" {mark} {step['id']} ({step['operation']})  {_where(step)}")
+    for name, value in (outcome["columns"] or {}).items():
+        text = value if isinstance(value, str) else _pretty(value)
+        if "\n" in text or len(text) > 90:
+            lines += [f"  {name}:", *_block(text, limit)]
+        else:
+            lines.append(f"  {name}: {text}")
+    return lines
+
+
+def _call(number: int, call: dict[str, Any], limit: int | None) -> list[str]:
+    if call["status"] == "missing":
+        return [f"call {number}: {call['key']} is not in the store; 'mixwright verify-store' tells more"]
+    head = f"call {number}: {call['node']}, model {call['model']}, attempt {call['attempt'] + 1}, {call['status']}"
+    if call["reason"]:
+        head += f" ({call['reason']})"
+    lines = [
+        head,
+        f"  key {call['key']}, made by run {call['run_id']}, {duration(call['seconds'])}, finish {call['finish']}, "
+        f"{call['prompt_tokens']} tokens in, {call['output_tokens']} out, seed {call['seed']}",
+    ]
+    if call["sampling"]:
+        lines.append(f"  sampling {_pretty(call['sampling'])}")
+    if call["engine"]:
+        lines.append(f"  engine {_pretty(call['engine'])}")
+    for message in call["messages"]:
+        lines += [f"  {message.get('role', '?')}:", *_block(_text(message.get("content")), limit)]
+    if call["reasoning"]:
+        lines += ["  reasoning:", *_block(call["reasoning"], limit)]
+    return [*lines, "  answer:", *_block(call["text"], limit)]
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else _pretty(content)
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _where(place: dict[str, Any]) -> str:
+    return f"{place['file']}:{place['line']}: {place['text']}" if place["file"] else ""
+
+
+def _block(text: str, limit: int | None) -> list[str]:
+    """`text` indented behind a bar, so that nothing in it can pass for a line of ours."""
+    shown = text if limit is None or len(text) <= limit else text[:limit]
+    # Every kind of line end, or a carriage return in an answer would step in front of the bar.
+    lines = [f"    | {line}" for line in re.split(r"\r\n|\n", shown)]
+    if len(shown) < len(text):
+        lines.append(f"    ({len(text) - len(shown):,} more characters: --full)")
+    return lines

@@ -1,0 +1,76 @@
+"""Read the whole store and check that it is complete; with --repair, rebuild a damaged one from what can be read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from mixwright.terminal import printable
+from runtime.plugin import StoreBroken
+from runtime.store.location import project_root, store_directory
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--store", type=Path, metavar="DIR", help="the store's directory [ROOT/.mixwright]")
+    parser.add_argument(
+        "--repair", action="store_true", help="rebuild a damaged store; the old files are kept aside"
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found: 0 for a whole store, 1 for faults that can be repaired, 2 when it cannot be opened."""
+    from runtime.store.verify import StoreReport, verify
+
+    directory = arguments.store or store_directory(project_root(Path.cwd()))
+    try:
+        report = verify(directory)
+    except StoreBroken as error:
+        if not arguments.repair:
+            raise
+        report = StoreReport(directory / "store.duckdb", faults=[str(error)])
+    if report.faults and arguments.repair:
+        return _repair(directory, report.faults, as_json=arguments.json)
+    if arguments.json:
+        print(json.dumps({**asdict(report), "path": str(report.path)}, indent=2))
+        return 1 if report.faults else 0
+    held = ", ".join(f"{rows:,} {table}s" for table, rows in report.rows.items() if rows) or "nothing yet"
+    print(f"{report.path}: {held}; {report.size_bytes / 1e6:,.1f} MB")
+    for fault in report.faults:
+        print(f"fault: {printable(fault)}")
+    if report.faults:
+        print("next: 'mixwright verify-store --repair' makes a whole store of what can be read")
+        return 1
+    print("every transaction is whole, nothing is stored twice, every run adds up")
+    return 0
+
+
+def _repair(directory: Path, faults: list[str], *, as_json: bool) -> int:
+    from runtime.store.repair import repair
+    from runtime.store.verify import verify
+
+    done = repair(directory)
+    report = verify(directory)
+    if as_json:
+        document = {
+            **asdict(done),
+            "kept_aside": str(done.kept_aside),
+            "found": faults,
+            "faults": report.faults,
+        }
+        print(json.dumps(document, indent=2))
+        return 1 if report.faults else 0
+    for fault in faults:
+        print(f"found: {printable(fault)}")
+    for lost in done.lost:
+        print(f"lost: {printable(lost)}")
+    kept = ", ".join(f"{rows:,} {table}s" for table, rows in done.rows.items() if rows) or "nothing"
+    print(f"kept: {kept}; {done.from_segments:,} calls from sealed copies")
+    print(f"the damaged files are in {done.kept_aside}; delete them when the store is as you want it")
+    for fault in report.faults:
+        print(f"fault: {printable(fault)}")
+    print("next: 'mixwright run SPEC' makes again what was lost, and asks only for answers that are gone")
+    return 1 if report.faults else 0

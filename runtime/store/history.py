@@ -1,0 +1,209 @@
+"""Where a row comes from, or why it is missing: everything the store knows of one row, as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from compiler.plan import Origin, Plan
+from runtime.plugin import RunError
+from runtime.store.store import Store
+
+LISTED = 20
+"""At most this many matches of an ambiguous prefix, candidates and descendants are listed."""
+
+
+class UnknownRow(RunError):
+    """No row, or more than one, has this id."""
+
+    exit_code = 1
+
+
+def history_of(store: Store, prefix: str, *, run_id: int | None = None) -> dict[str, Any]:
+    """The history of the row whose id starts with `prefix` (hex), in `run_id` or the newest run that has it.
+
+    Keys: `row_id`, `run` (id, spec, command, status, started), `runs` (ids), `outcomes` (status, step, reason,
+    detail, columns, source, source_ref ...; newest pipeline last), `mixtures` (positions), `calls` (messages,
+    answer, tokens, engine ... in the order they were made), `scores`, `parents`, `candidates` (rows made of the same
+    parent), `steps` (id, operation, file, line, text), `source` (file, line, text of its block).
+
+    Raises:
+        UnknownRow: no row or several match; the message lists what is near.
+    """
+    row_id = _resolved(store, prefix.lower())
+    runs = [
+        run
+        for (run,) in store.sql("SELECT DISTINCT run_id FROM outcome WHERE row_id = ? ORDER BY 1", [row_id])
+    ]
+    chosen = runs[-1] if run_id is None else run_id
+    if chosen not in runs:
+        raise UnknownRow(f"run {chosen} has no row {row_id.hex()}; runs that have it: {_listed(runs)}")
+    run, spec, command, status, started, plan_text = store.sql(
+        "SELECT run_id, spec, command, status, started, plan FROM run_state WHERE run_id = ?", [chosen]
+    )[0]
+    plan = Plan.model_validate_json(plan_text)
+    outcomes = _outcomes(store, chosen, row_id)
+    calls = list(dict.fromkeys(key for outcome in outcomes for key in outcome.pop("call_keys")))
+    parents = list(dict.fromkeys(parent for outcome in outcomes for parent in outcome["parents"]))
+    return {
+        "row_id": row_id.hex(),
+        "run": {"run_id": run, "spec": spec, "command": command, "status": status, "started": started},
+        "runs": runs,
+        "outcomes": outcomes,
+        "mixtures": [
+            {"mixture": mixture, "position": position, "component": component, "repeat": repeat}
+            for mixture, position, component, repeat in store.sql(
+                """SELECT mixture, position, component, repeat FROM selection WHERE run_id = ? AND row_id = ?
+                ORDER BY mixture, position""",
+                [chosen, row_id],
+            )
+        ],
+        "calls": _calls(store, calls),
+        "scores": _scores(store, row_id),
+        "parents": parents,
+        "candidates": _candidates(store, chosen, row_id, parents),
+        "steps": [
+            {"pipeline": outcome["pipeline"], **step}
+            for outcome in outcomes
+            for step in _steps(plan, outcome["pipeline"])
+        ],
+        "sources": [
+            {"name": name, **_place(plan, plan.sources[name].origin)}
+            for name in dict.fromkeys(outcome["source"] for outcome in outcomes)
+            if name in plan.sources
+        ],
+    }
+
+
+def _resolved(store: Store, prefix: str) -> bytes:
+    rows = store.sql(
+        "SELECT DISTINCT row_id FROM outcome WHERE starts_with(lower(hex(row_id)), ?) ORDER BY 1 LIMIT ?",
+        [prefix, LISTED + 1],
+    )
+    if len(rows) == 1:
+        return bytes(rows[0][0])
+    if rows:
+        raise UnknownRow(
+            f"{_count(rows)} rows start with {prefix}: {_listed([row.hex() for (row,) in rows])}"
+        )
+    made_of = store.sql(
+        """SELECT DISTINCT row_id FROM outcome
+        WHERE starts_with(lower(hex(origin_id)), $1)
+            OR len(list_filter(parents, lambda parent: starts_with(lower(hex(parent)), $1))) > 0
+            OR len(list_filter(calls, lambda key: starts_with(lower(hex(key)), $1))) > 0
+        ORDER BY 1 LIMIT $2""",
+        [prefix, LISTED + 1],
+    )
+    if len(made_of) == 1:
+        return bytes(made_of[0][0])
+    if made_of:
+        raise UnknownRow(
+            f"{prefix} did not get to the end of a pipeline itself; {_count(made_of)} rows were made of it: "
+            f"{_listed([row.hex() for (row,) in made_of])}"
+        )
+    raise UnknownRow(f"no row {prefix} in the store; rows not yet started have no entry")
+
+
+def _count(rows: list[Any]) -> str:
+    return f"more than {LISTED}" if len(rows) > LISTED else str(len(rows))
+
+
+def _listed(items: list[Any]) -> str:
+    return ", ".join(str(item) for item in items[:LISTED]) + (" ..." if len(items) > LISTED else "")
+
+
+def _outcomes(store: Store, run_id: int, row_id: bytes) -> list[dict[str, Any]]:
+    names = (
+        "pipeline", "status", "step", "reason", "detail", "columns", "source", "source_ref", "origin_id", "position",
+        "replica", "candidate", "parents", "scores", "calls",
+    )  # fmt: skip
+    outcomes = []
+    for values in store.sql(
+        f"SELECT {', '.join(names)} FROM row_outcome WHERE run_id = ? AND row_id = ? ORDER BY row_outcome.batch",
+        [run_id, row_id],
+    ):
+        outcome = dict(zip(names, values, strict=True))
+        outcome["call_keys"] = outcome.pop("calls")
+        outcome["parents"] = [parent.hex() for parent in outcome["parents"]]
+        outcome["origin_id"] = outcome["origin_id"].hex()
+        for name in ("detail", "columns", "scores"):
+            outcome[name] = json.loads(outcome[name]) if outcome[name] else None
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _calls(store: Store, keys: list[bytes]) -> list[dict[str, Any]]:
+    names = (
+        "key", "run_id", "node", "model", "attempt", "status", "finish", "reason", "request", "text", "reasoning",
+        "prompt_tokens", "output_tokens", "seed", "engine", "started", "ended",
+    )  # fmt: skip
+    found: dict[bytes, dict[str, Any]] = {}
+    for values in store.sql(
+        f"""SELECT {", ".join(names)} FROM call WHERE key IN (SELECT unnest(?::BLOB[]))
+        ORDER BY status = 'ok', batch DESC""",
+        [keys],
+    ):
+        call = dict(zip(names, values, strict=True))
+        found[call["key"]] = call  # the last one stays: the first good answer, else the first failure
+    calls = []
+    for key in keys:
+        if key not in found:
+            calls.append({"key": key.hex(), "status": "missing"})
+            continue
+        call = found[key]
+        request = json.loads(call.pop("request") or "{}")
+        seconds = call.pop("ended") - call["started"]
+        calls.append(
+            {
+                **call,
+                "key": key.hex(),
+                "messages": request.get("messages", []),
+                "sampling": request.get("sampling", {}),
+                "engine": json.loads(call["engine"] or "{}"),
+                "seconds": round(seconds, 3),
+            }
+        )
+    return calls
+
+
+def _scores(store: Store, row_id: bytes) -> list[dict[str, Any]]:
+    return [
+        {"node": node, "outcome": outcome, "score": score, "evidence": json.loads(evidence or "{}")}
+        for node, outcome, score, evidence in store.sql(
+            """SELECT node, outcome, score, evidence FROM score WHERE row_id = ?
+            QUALIFY row_number() OVER (PARTITION BY key ORDER BY batch) = 1 ORDER BY batch, node""",
+            [row_id],
+        )
+    ]
+
+
+def _candidates(store: Store, run_id: int, row_id: bytes, parents: list[str]) -> list[dict[str, Any]]:
+    if not parents:
+        return []
+    return [
+        {"row_id": other.hex(), "candidate": candidate, "status": status, "step": step, "reason": reason}
+        for other, candidate, status, step, reason in store.sql(
+            """SELECT row_id, candidate, status, step, reason FROM outcome
+            WHERE run_id = ? AND row_id <> ? AND list_has_any(parents, ?::BLOB[])
+            ORDER BY candidate, pipeline LIMIT ?""",
+            [run_id, row_id, [bytes.fromhex(parent) for parent in parents], LISTED],
+        )
+    ]
+
+
+def _steps(plan: Plan, name: str) -> list[dict[str, Any]]:
+    if name in plan.pipelines:
+        steps = plan.pipelines[name].steps
+    elif name in plan.mixtures:
+        steps = plan.mixtures[name].steps
+    else:
+        return []
+    return [{"id": step.id, "operation": step.operation, **_place(plan, step.origin)} for step in steps]
+
+
+def _place(plan: Plan, origin: Origin) -> dict[str, Any]:
+    """File, line and the text of that line in the spec as it was when the run began."""
+    text = next((file.text for file in plan.files if file.name == origin.file), "")
+    lines = text.splitlines()
+    line = lines[origin.line - 1].strip() if 0 < origin.line <= len(lines) else ""
+    return {"file": origin.file, "line": origin.line, "text": line}
