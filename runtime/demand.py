@@ -251,10 +251,21 @@ class PipelineRun:
                     self.kept += fresh
                     self.waves.append((len(starts), len(self.kept) - before))
 
+    def expected_starts(self) -> float | None:
+        """Rows that will have been started in the end, as far as it can be told; None where it cannot."""
+        if self.wanted is None:
+            return self.supply.total
+        missing = self.wanted - len(self.kept) - self.executor.in_flight * self.survival
+        return self.executor.started + max(0.0, missing) / self.survival
+
+    @property
+    def survival(self) -> float:
+        """Rows kept for each row started, smoothed; above 1 where candidates go on as rows."""
+        return (len(self.kept) + PRIOR_ROWS) / (self.executor.started + PRIOR_ROWS)
+
     def next_wave(self, missing: int) -> int:
         """Rows to start so that `missing` more probably survive: missing / yield and one standard deviation."""
-        started = self.executor.started
-        survival = (len(self.kept) + PRIOR_ROWS) / (started + PRIOR_ROWS)
+        started, survival = self.executor.started, self.survival
         size = missing / survival
         if started:
             spread = survival * max(0.0, 1 - survival)

@@ -130,8 +130,10 @@ def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, A
         rows["kept"] += outcomes.kept
         rows["dropped"] += outcomes.dropped
         rows["quarantined"] += outcomes.quarantined
-        for reason, count in outcomes.quarantine_reasons.items():
-            quarantined[reason] = quarantined.get(reason, 0) + count
+    for pipeline in run.runs.values():
+        for node in pipeline.executor.nodes:
+            for reason, count in node.tally.quarantine_reasons.items():
+                quarantined[reason] = quarantined.get(reason, 0) + count
     return {
         "spec": run.plan.spec,
         "run_id": run.run_id,
@@ -163,9 +165,8 @@ def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
             node.id: {
                 "in": node.tally.rows_in,
                 "out": node.tally.rows_out,
-                "dropped": node.tally.dropped,
-                "quarantined": node.tally.quarantined,
-                "reasons": node.tally.reasons,
+                "dropped": node.tally.drop_reasons,
+                "quarantined": node.tally.quarantine_reasons,
             }
             for node in pipeline.executor.nodes
         },

@@ -14,7 +14,7 @@ from typing import Any
 
 from compiler.plan import Component, Mixture
 from runtime.demand import PipelineRun, Sources
-from runtime.mixture import Candidates, Selection, columns_needed, required_rows, select
+from runtime.mixture import Candidates, Demand, Selection, columns_needed, required_rows, select
 from runtime.nodes import Kind, Node
 from runtime.outcomes import Outcomes, OutcomeStore, Start, Tally
 from runtime.plugin import RowError, RunError
@@ -93,6 +93,7 @@ class MixtureRun:
         self._source_book = source_book
         self._columns = columns_needed(mixture)
         self._total: int | None = None
+        self._demands: dict[str, Demand] = {}
         self._feeds: dict[str, _Feed] = {}
         for component in mixture.components:
             feed = _Feed(component, tallies=[Tally(node.id) for node in nodes])
@@ -123,7 +124,7 @@ class MixtureRun:
                 feed.is_ready = True
         await self._fill_inner()
         while True:
-            demands = required_rows(self.mixture, self._candidates(), total=total)
+            self._demands = demands = required_rows(self.mixture, self._candidates(), total=total)
             wanted = {
                 name: demands[name].missing
                 for name, feed in self._feeds.items()
@@ -140,6 +141,13 @@ class MixtureRun:
                 break
         self.selection = select(self.mixture, self._candidates(), total=total)
         return self.selection
+
+    def progress(self) -> list[tuple[str, int | None, int]]:
+        """(component, rows wanted, rows there) of each component; wanted is None for all."""
+        return [
+            (name, self._demands[name].rows if name in self._demands else None, len(feed.survivors))
+            for name, feed in self._feeds.items()
+        ]
 
     def reports(self) -> dict[str, Any]:
         """What the mixture-wide steps report, by step id."""

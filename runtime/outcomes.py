@@ -32,15 +32,18 @@ class Tally:
     dropped: int = 0
     quarantined: int = 0
     forked: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
+    drop_reasons: dict[str, int] = field(default_factory=dict)
+    quarantine_reasons: dict[str, int] = field(default_factory=dict)
 
     def ended(self, dropped: Dropped) -> None:
         """Count a row that this step ended."""
         if dropped.quarantined:
             self.quarantined += 1
+            reasons = self.quarantine_reasons
         else:
             self.dropped += 1
-        self.reasons[dropped.reason] = self.reasons.get(dropped.reason, 0) + 1
+            reasons = self.drop_reasons
+        reasons[dropped.reason] = reasons.get(dropped.reason, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,6 @@ class Outcomes:
         self.kept = 0
         self.dropped = 0
         self.quarantined = 0
-        self.quarantine_reasons: dict[str, int] = {}
         self._store = store
         self._run_id = run_id
         self._pipeline = pipeline
@@ -73,8 +75,6 @@ class Outcomes:
         """Record a row that a step ended."""
         if dropped.quarantined:
             self.quarantined += 1
-            reasons = self.quarantine_reasons
-            reasons[dropped.reason] = reasons.get(dropped.reason, 0) + 1
         else:
             self.dropped += 1
         self._put(

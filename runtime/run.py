@@ -142,6 +142,7 @@ class Run:
         if engines is None:
             engines = engines_of(plan, self.pipelines)
         self.run_id = store.begin_run(plan, options.command)
+        self.started_at = clock.wall()
         self.calls = Calls(
             plan.models,
             engines,
@@ -277,7 +278,7 @@ class Run:
 
 
 def chosen_mixtures(plan: Plan, names: tuple[str, ...]) -> dict[str, Mixture]:
-    """The mixtures to run: those named, or all that are no variant.
+    """The mixtures to run: those named, or all that are no variant; those inside others come with them.
 
     Raises:
         RunError: there is no mixture of that name.
@@ -286,7 +287,10 @@ def chosen_mixtures(plan: Plan, names: tuple[str, ...]) -> dict[str, Mixture]:
         if name not in plan.mixtures:
             there = ", ".join(sorted(plan.mixtures)) or "none"
             raise RunError(f"no mixture '{name}' in {plan.spec}; there are: {there}")
-    chosen = names or tuple(name for name, mixture in plan.mixtures.items() if not mixture.variant_of)
+    nested = {c.rows for m in plan.mixtures.values() for c in m.components if c.kind == "mixture"}
+    outer = {name: mixture for name, mixture in plan.mixtures.items() if name not in nested}
+    # A plan compiled for one variant has no other outer mixture.
+    chosen = names or [name for name, mixture in outer.items() if not mixture.variant_of] or list(outer)
     return {name: plan.mixtures[name] for name in chosen}
 
 

@@ -1,0 +1,155 @@
+"""Execute a spec or a plan: make its rows, fill its mixtures, write its exports.
+
+Everything made so far is kept in the store, so running again asks a model only for what is missing: after a kill,
+a dead endpoint, a larger quota or an edited threshold. Ctrl-C once stops cleanly, twice at once.
+
+Exit status: 0 done; 1 errors in the spec, more quarantined rows than the policy allows, or a quota that could not be
+filled; 2 misuse or a failure of the machine; 75 another run holds the store; 130 and 143 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compiler.plan import Plan
+    from runtime.run import RunReport
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file or a plan.json")
+    parser.add_argument(
+        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
+    )
+    parser.add_argument("--variant", metavar="NAME", help="run this variant in the place of its mixture")
+    parser.add_argument("--mixture", metavar="NAME", help="fill only this mixture")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="where results are kept (.mixwright)")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="start at most N rows of each pipeline, to try a spec out"
+    )
+    parser.add_argument("--no-export", action="store_true", help="write no export")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the spec; returns the exit status."""
+    plan = _plan(arguments)
+    if plan is None:
+        return 1
+    from mixwright.extras import require_extras
+
+    require_extras(plan)
+    from runtime.progress import watcher
+    from runtime.run import RunOptions, run_plan
+    from runtime.store.location import status_path
+    from runtime.store.store import Store
+
+    directory = arguments.store if arguments.store is not None else Path(plan.root) / ".mixwright"
+    chosen = arguments.mixture or arguments.variant
+    with Store.open(directory) as store:
+        report = run_plan(
+            plan,
+            store=store,
+            options=RunOptions(
+                mixtures=(chosen,) if chosen else (),
+                limit=arguments.limit,
+                exports=not arguments.no_export,
+                command=_command(arguments),
+                watch=watcher(status_path(directory), is_quiet=arguments.json),
+            ),
+        )
+    if arguments.json:
+        print(json.dumps({"status": report.status, **report.summary}, ensure_ascii=False))
+    else:
+        print(report_text(report), end="")
+    for message in report.messages:
+        print(message, file=sys.stderr)
+    return report.exit_code
+
+
+def report_text(report: RunReport) -> str:
+    """What the command prints when a run has ended."""
+    from mixwright.terminal import duration, printable, table
+
+    summary = report.summary
+    lines = [f"run {report.run_id}: {report.status} in {duration(summary['seconds'])}"]
+    rows = [["step", "in", "out", "dropped", "quarantined"]]
+    for name, pipeline in summary["pipelines"].items():
+        for step, counts in pipeline["steps"].items():
+            rows.append(
+                [
+                    f"{name}.{step}",
+                    f"{counts['in']:,}",
+                    f"{counts['out']:,}",
+                    _reasons(counts["dropped"]),
+                    _reasons(counts["quarantined"]),
+                ]
+            )
+    if len(rows) > 1:
+        lines += ["", table(rows, right=(1, 2))]
+    for name, mixture in summary["mixtures"].items():
+        lines += ["", f"mixture {name}: {mixture['rows']:,} rows"]
+        parts = [["component", "wanted", "got", "available"]]
+        for component, found in mixture["components"].items():
+            wanted = "all" if found["wanted"] is None else f"{found['wanted']:,}"
+            parts.append([component, wanted, f"{found['got']:,}", f"{found['available']:,}"])
+        lines.append(table(parts, right=(1, 2, 3)))
+        lines += [f"  {note}" for note in mixture["notes"]]
+    lines.append("")
+    if summary["requests"] or summary["reused"]:
+        cost = f", ${summary['cost']:.2f}" if summary["cost"] else ""
+        lines.append(
+            f"{summary['requests']:,} requests, {summary['reused']:,} answers reused, "
+            f"{summary['prompt_tokens']:,} + {summary['output_tokens']:,} tokens{cost}"
+        )
+    for name, export in summary["exports"].items():
+        lines.append(f"export {name}: {export['rows']:,} rows in {export['path']}")
+    return printable("\n".join(lines)) + "\n"
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    """`3 (2 parse, 1 duplicate)`; nothing for none."""
+    if not counts:
+        return ""
+    parts = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{count:,} {reason}" for reason, count in parts)
+    return f"{sum(counts.values()):,} ({shown})" if len(parts) > 1 else shown
+
+
+def _plan(arguments: argparse.Namespace) -> Plan | None:
+    """The plan of a spec, or the one in a file; None when the spec has errors, which are then printed."""
+    from mixwright.compiling import Misuse, compiled
+
+    if arguments.spec.suffix != ".json":
+        result = compiled(arguments.spec, arguments.params, variant=arguments.variant)
+        return None if result is None else result.plan
+    if arguments.params or arguments.variant:
+        raise Misuse(
+            "a plan.json has its params and variant applied; give -p and --variant with the .mix file"
+        )
+    from compiler.plan import plan_from_json
+
+    try:
+        return plan_from_json(arguments.spec.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misuse(f"{arguments.spec} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Misuse(f"{arguments.spec} is not a plan: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    parts: list[Any] = ["run", arguments.spec]
+    for param in arguments.params:
+        parts += ["-p", param]
+    for option in ("variant", "mixture", "limit"):
+        if getattr(arguments, option) is not None:
+            parts += [f"--{option}", getattr(arguments, option)]
+    return " ".join(map(str, parts))

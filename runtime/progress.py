@@ -1,0 +1,195 @@
+"""What a run shows while it goes on: one status document, a line for terminals, a line every ten seconds for logs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from runtime.run import Run
+
+STATUS_EVERY_S = 1.0
+LINE_EVERY_S = 10.0
+ETA_AFTER_S = 30.0
+"""Before this, a remaining time would be a guess about start-up."""
+
+
+def status_of(run: Run) -> dict[str, Any]:
+    """The run at this moment, as `status.json` has it (runtime/store/status.py)."""
+    counts = run.calls.counts.values()
+    spending = run.spending
+    pipelines = []
+    for name, pipeline in run.runs.items():
+        steps = [
+            {
+                "id": node.id,
+                "operation": node.plan.operation,
+                "rows_in": node.tally.rows_in,
+                "rows_out": node.tally.rows_out,
+                "forked": node.tally.forked,
+                "dropped": dict(node.tally.drop_reasons),
+                "quarantined": dict(node.tally.quarantine_reasons),
+            }
+            for node in pipeline.executor.nodes
+        ]
+        pipelines.append(
+            {
+                "name": name,
+                "wanted": pipeline.wanted,
+                "started": pipeline.executor.started,
+                "kept": run.outcomes[name].kept,
+                "steps": steps,
+            }
+        )
+    quotas = [
+        {"mixture": mixture.name, "component": component, "wanted": wanted, "got": got}
+        for mixture in run.mixture_runs.values()
+        for component, wanted, got in mixture.progress()
+    ]
+    asked = sum(c.answered + c.failed for c in counts)
+    return {
+        "run_id": run.run_id,
+        "spec": run.plan.spec,
+        "command": run.options.command,
+        "state": "running",
+        "started": run.started_at,
+        "elapsed_s": spending.seconds,
+        "eta_s": eta_s(run),
+        "pipelines": pipelines,
+        "quotas": quotas,
+        "requests": {
+            "hits": sum(c.reused for c in counts),
+            "misses": asked,
+            "failed": sum(c.failed for c in counts),
+            "in_flight": run.calls.in_flight,
+        },
+        "tokens": {"prompt": spending.prompt_tokens, "output": spending.output_tokens},
+        "cost": spending.cost,
+        "warnings": [run.store.space_warning] if run.store.space_warning else [],
+        "message": run.stop.reason,
+    }
+
+
+def eta_s(run: Run) -> tuple[float, float] | None:
+    """Seconds that are left, from and to: at the pace so far, and at 1.5 times that; None while it cannot be told."""
+    elapsed = run.spending.seconds
+    if elapsed < ETA_AFTER_S:
+        return None
+    done = left = 0.0
+    for pipeline in run.runs.values():
+        finished = pipeline.executor.finished
+        target = pipeline.expected_starts()
+        if target is None:
+            return None
+        done += finished
+        left += max(0.0, target - finished)
+    if done <= 0:
+        return None
+    seconds = left * elapsed / done
+    return (round(seconds, 1), round(1.5 * seconds, 1))
+
+
+def line_of(run: Run) -> str:
+    """The run in one line of plain text."""
+    started = sum(pipeline.executor.started for pipeline in run.runs.values())
+    kept = sum(outcomes.kept for outcomes in run.outcomes.values())
+    dropped = sum(outcomes.dropped for outcomes in run.outcomes.values())
+    quarantined = sum(outcomes.quarantined for outcomes in run.outcomes.values())
+    counts = run.calls.counts.values()
+    elapsed = max(run.spending.seconds, 1e-6)
+    parts = [f"{kept:,} kept of {started:,} started"]
+    if dropped:
+        parts.append(f"{dropped:,} dropped")
+    if quarantined:
+        parts.append(f"{quarantined:,} quarantined")
+    asked = sum(c.answered + c.failed for c in counts)
+    if asked:
+        parts.append(f"{asked:,} answers ({asked / elapsed:,.1f}/s)")
+    reused = sum(c.reused for c in counts)
+    if reused:
+        parts.append(f"{reused:,} reused")
+    parts.append(f"{run.calls.in_flight} in flight")
+    left = eta_s(run)
+    if left is not None:
+        parts.append(f"{_span(left[0])} to {_span(left[1])} left")
+    if run.stop.reason:
+        parts.append(f"stopping: {run.stop.reason}")
+    return " · ".join(parts)
+
+
+def watcher(
+    path: Path | None, *, stream: TextIO = sys.stderr, is_quiet: bool = False
+) -> Callable[[Run], Any]:
+    """A coroutine function that writes `status.json` every second and shows a run on `stream`.
+
+    On a terminal the line renews itself (rich); elsewhere a line is written every ten seconds. Progress must never
+    end a run: a status file that cannot be written is given up.
+    """
+
+    async def watch(run: Run) -> None:
+        show = _shower(stream, is_quiet)
+        status = path
+        try:
+            while True:
+                if status is not None:
+                    from runtime.store.status import write_status
+
+                    try:
+                        write_status(status, status_of(run))
+                    except OSError:
+                        status = None
+                show(run)
+                if run.store.space_warning:
+                    run.stop.stop(run.store.space_warning)
+                await asyncio.sleep(STATUS_EVERY_S)
+        finally:
+            show(None)
+
+    return watch
+
+
+def _shower(stream: TextIO, is_quiet: bool) -> Callable[[Run | None], None]:
+    if is_quiet:
+        return lambda _: None
+    if stream.isatty():
+        return _live(stream)
+    next_line_s = LINE_EVERY_S
+
+    def plain(run: Run | None) -> None:
+        nonlocal next_line_s
+        if run is not None and run.spending.seconds >= next_line_s:
+            next_line_s = run.spending.seconds + LINE_EVERY_S
+            print(line_of(run), file=stream, flush=True)
+
+    return plain
+
+
+def _live(stream: TextIO) -> Callable[[Run | None], None]:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    live: Live | None = None
+
+    def show(run: Run | None) -> None:
+        nonlocal live
+        if run is None:
+            if live is not None:
+                live.stop()
+            return
+        text = Text(line_of(run), no_wrap=True, overflow="ellipsis")
+        if live is None:
+            live = Live(text, console=Console(file=stream), auto_refresh=False, transient=True)
+            live.start()
+        live.update(text, refresh=True)
+
+    return show
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
