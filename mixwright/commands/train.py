@@ -1,0 +1,268 @@
+"""Pack a mixture and train on it, as a `train` block says.
+
+The rows are those the last 'mixwright run' selected for the mixture, or a JSON-lines file with `messages`. The
+same command continues a run that was stopped or killed. Ctrl-C once saves a checkpoint and ends the ranks, twice
+ends them at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compiler.plan import Plan, Train
+    from runtime.training.train import Listener, Prepared, TrainReport
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file, or a plan.json")
+    parser.add_argument(
+        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
+    )
+    parser.add_argument("--train", metavar="NAME", help="which `train` block; needed when there are several")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="the store with the mixture (.mixwright)")
+    parser.add_argument("--data", type=Path, metavar="FILE", help="train on this JSON-lines file instead")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="instead of the block's `output`")
+    parser.add_argument(
+        "--steps", type=_positive, metavar="N", help="optimizer steps, instead of the block's"
+    )
+    parser.add_argument("--ranks", type=_positive, metavar="N", help="processes, instead of the block's")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON, progress to stderr")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train; returns the exit status."""
+    plan = _plan(arguments)
+    if plan is None:
+        return 1
+    train = _chosen(plan, arguments.train)
+    from runtime.training.train import train_mixture
+
+    progress = Progress(sys.stderr)
+    report = train_mixture(
+        plan,
+        train,
+        _rows(plan, train, arguments),
+        arguments.output,
+        ranks=arguments.ranks,
+        steps=arguments.steps,
+        listener=progress.listener(),
+    )
+    progress.end()
+    print(json.dumps(asdict(report), indent=1) if arguments.json else _report_text(report))
+    return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _plan(arguments: argparse.Namespace) -> Plan | None:
+    from mixwright.compiling import Misuse, compiled
+
+    if arguments.spec.suffix != ".json":
+        result = compiled(arguments.spec, arguments.params)
+        return result.plan if result else None
+    from compiler.plan import plan_from_json
+
+    if arguments.params:
+        raise Misuse("-p belongs to a spec; a plan has its params folded in")
+    try:
+        return plan_from_json(arguments.spec.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misuse(f"{arguments.spec} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Misuse(f"{arguments.spec} is no plan: {str(error).splitlines()[0]}") from None
+
+
+def _chosen(plan: Plan, name: str | None) -> Train:
+    from mixwright.compiling import Misuse
+
+    names = ", ".join(plan.trains) or "none"
+    if name is not None and name not in plan.trains:
+        raise Misuse(f"{plan.spec} has no train '{name}'; it has {names}")
+    if name is None and len(plan.trains) != 1:
+        raise Misuse(f"name one of the `train` blocks with --train: {names}")
+    return plan.trains[name] if name else next(iter(plan.trains.values()))
+
+
+def _rows(plan: Plan, train: Train, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The examples as training reads them: messages, id, component."""
+    if arguments.data is not None:
+        yield from _rows_of_file(arguments.data)
+        return
+    from mixwright.recorded import store_directory
+    from runtime.mixture.record import mixture_rows
+    from runtime.plugin import RunError
+    from runtime.store.store import Store
+
+    directory = store_directory(plan, arguments.store)
+    advice = f"'mixwright run {plan.spec}' selects them"
+    if not (directory / "store.duckdb").exists():
+        raise RunError(
+            f"there is no store at {directory} and so no rows of mixture '{train.mixture}'; {advice}"
+        )
+    with Store.open(directory, read_only=True) as store:
+        last = store.last_run(mixture=train.mixture)
+        if last is None:
+            raise RunError(f"no run has selected rows for mixture '{train.mixture}'; {advice}")
+        _warn_of_changes(plan, last.plan, last.run_id)
+        for row in mixture_rows(store, plan, last.run_id, train.mixture):
+            name = row.row_id.hex() + (f"+{row.repeat}" if row.repeat else "")
+            yield {"id": name, "component": row.component, "messages": row.messages}
+
+
+def _rows_of_file(path: Path) -> Iterator[dict[str, Any]]:
+    from runtime.plugin import RunError
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                    messages = [
+                        {"role": str(m["role"]), "content": str(m["content"])} for m in row["messages"]
+                    ]
+                except (ValueError, TypeError, KeyError):
+                    raise RunError(
+                        f"{path}:{number}: needs an object with `messages`, a list of role and content"
+                    ) from None
+                yield {
+                    "id": str(row.get("id", number)),
+                    "component": str(row.get("component", "")),
+                    "messages": messages,
+                }
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def _warn_of_changes(plan: Plan, stored: str, run_id: int) -> None:
+    """Tell when the rows are not those that this spec describes."""
+    from compiler.diff import differences
+    from compiler.plan import plan_from_json
+
+    changed = [
+        difference.node
+        for difference in differences(plan_from_json(stored), plan)
+        if any(change.cls in ("row", "set") for change in difference.changes)
+        and difference.node.startswith(("source.", "pipeline.", "mixture."))
+    ]
+    if changed:
+        print(
+            f"note: the spec has changed since run {run_id} selected these rows ({', '.join(changed[:3])}); "
+            f"'mixwright run {plan.spec}' makes them anew",
+            file=sys.stderr,
+        )
+
+
+class Progress:
+    """Shows a run: one moving line on a terminal, else a line every tenth of the way."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._is_terminal = stream.isatty()
+        self._steps = 0
+        self._began_at = 0
+        self._clock: tuple[float, int] | None = None
+        self._is_midline = False
+
+    def listener(self) -> Listener:
+        from runtime.training.train import Listener
+
+        return Listener(self.prepared, self.line, self.measured, self.says)
+
+    def prepared(self, prepared: Prepared) -> None:
+        self._steps, self._began_at = prepared.steps, prepared.resumed_at
+        for text in plan_lines(prepared):
+            self.says(text)
+
+    def line(self, line: dict[str, Any]) -> None:
+        from mixwright.terminal import duration
+
+        step, now = line["step"], time.monotonic()
+        if self._clock is None:
+            self._clock = (now, step)
+        since, first = self._clock
+        left = ""
+        if step > first:
+            left = f", {duration((now - since) / (step - first) * (self._steps - step))} left"
+        text = (
+            f"step {step}/{self._steps}  loss {line['loss']:.4f}  norm {line['grad_norm']:.2f}  "
+            f"rate {line['learning_rate']:.2e}  {line['tokens_per_s']:,.0f} tokens/s{left}"
+        )
+        if self._is_terminal:
+            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.flush()
+            self._is_midline = True
+        elif step in (1, self._steps) or step % max(1, self._steps // 10) == 0:
+            self.says(text)
+
+    def measured(self, moment: str, value: dict[str, Any]) -> None:
+        self.says(
+            f"accuracy {moment} training: {value['right']} of {value['asked']} held-out problems "
+            f"({value['accuracy']:.1%})"
+        )
+
+    def says(self, text: str) -> None:
+        self.end()
+        print(text, file=self._stream, flush=True)
+
+    def end(self) -> None:
+        if self._is_midline:
+            self._stream.write("\n")
+            self._is_midline = False
+
+
+def plan_lines(prepared: Prepared) -> list[str]:
+    """What will be trained, before it is."""
+    settings, manifest, layout = prepared.settings, prepared.manifest, prepared.layout
+    start = "a fresh Llama" if settings.architecture else settings.place
+    sharding = f"ZeRO-{settings.zero}" if settings.zero else "plain PyTorch"
+    lines = [
+        f"model: {start}, {prepared.parameters:,} parameters; {settings.optimizer}, {sharding}, "
+        f"{settings.precision}, {settings.ranks} rank{'s' * (settings.ranks > 1)}",
+        f"data: {manifest.counts['rows']:,} rows, {manifest.tokens:,} tokens, {manifest.trained_tokens:,} trained; "
+        f"{manifest.bins:,} sequences of up to {manifest.context:,}, {manifest.fill:.1%} full",
+        f"steps: {prepared.steps:,} of {layout.bins_per_step} sequences "
+        f"(about {layout.bins_per_step * manifest.examples / manifest.bins:.0f} examples)"
+        + (f", continuing after step {prepared.resumed_at:,}" if prepared.resumed_at else ""),
+    ]
+    for reason, text in (
+        ("truncated", "longer than `context`, cut"),
+        ("dropped", "longer than `context`, left out"),
+        ("split", "longer than `context`, split"),
+        ("unlabelled", "without an assistant token to train, refused"),
+    ):
+        ids = manifest.counts[reason]
+        if ids:
+            lines.append(f"rows: {len(ids):,} {text} ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})")
+    return lines
+
+
+def _report_text(report: TrainReport) -> str:
+    from mixwright.terminal import duration
+
+    lines = [f"trained {report.steps:,} steps in {duration(report.seconds)}: {report.output}"]
+    if report.first_loss is not None and report.last_loss is not None:
+        lines.append(f"loss {report.first_loss:.4f} -> {report.last_loss:.4f} per trained token")
+    if report.reloaded_loss is not None:
+        lines.append(f"the saved model was loaded again and gives the same loss ({report.reloaded_loss:.4f})")
+    if report.evaluation:
+        before, after = report.evaluation["before"], report.evaluation["after"]
+        lines.append(
+            f"accuracy on {after['asked']} held-out problems: {before['accuracy']:.1%} before, "
+            f"{after['accuracy']:.1%} after"
+        )
+    return "\n".join(lines)
