@@ -46,6 +46,12 @@ class Text:
     value: str
     span: Span
 
+    def offset_of(self, index: int) -> int:
+        """File offset of the character at `index` of `value`; of an escape, its backslash."""
+        from dsl.literals import string_offset
+
+        return self.span.start + string_offset(self.span.text, index)
+
 
 @dataclass(frozen=True)
 class Heredoc:

@@ -54,7 +54,7 @@ def parse_quantity(text: str) -> tuple[int | float, Unit]:
 
     Raises:
         ValueError: the unit is unknown (the message is the unit), or the text is no quantity or one beyond
-            1e308 (the message is the whole text).
+            1e308, or beyond 2**63 - 1 for whole numbers, the largest that a database holds (the message is the whole text).
     """
     match = _QUANTITY.match(text)
     if match is None:
@@ -69,14 +69,20 @@ def parse_quantity(text: str) -> tuple[int | float, Unit]:
         return _finite(number, text), Unit.MONEY
     if not suffix:
         is_whole = "." not in digits and "e" not in digits.lower()
-        return (int(number) if is_whole else _finite(number, text)), Unit.NUMBER
+        return (_whole(number, text) if is_whole else _finite(number, text)), Unit.NUMBER
     if suffix not in SUFFIXES:
         raise ValueError(suffix)
     unit, factor = SUFFIXES[suffix]
     scaled = number * factor
     if unit in (Unit.COUNT, Unit.BYTES) and scaled == scaled.to_integral_value():
-        return int(scaled), unit
+        return _whole(scaled, text), unit
     return _finite(scaled, text), unit
+
+
+def _whole(number: Decimal, text: str) -> int:
+    if number >= 2**63:
+        raise ValueError(text)
+    return int(number)
 
 
 def _finite(number: Decimal, text: str) -> float:
