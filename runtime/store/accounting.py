@@ -14,13 +14,18 @@ class AccountingError(RunError):
     """A row was lost or doubled: an error of mixwright, never of the data."""
 
 
-def check_accounting(database: Database, run_id: int) -> None:
+def check_accounting(database: Database, run_id: int, *, complete: bool = False) -> None:
     """Return when every row that was started in a run is stored as kept, dropped or quarantined.
+
+    Args:
+        database: the store, flushed.
+        run_id: the run.
+        complete: the run was not stopped, so nothing may be left unfinished either.
 
     Raises:
         AccountingError: it is not; every difference is named.
     """
-    differences = list(differences_of(database, run_id))
+    differences = list(differences_of(database, run_id, complete=complete))
     if differences:
         raise AccountingError(
             f"run {run_id} does not add up, which is an error in mixwright, not in the spec:\n  "
@@ -28,7 +33,7 @@ def check_accounting(database: Database, run_id: int) -> None:
         )
 
 
-def differences_of(database: Database, run_id: int) -> Iterator[str]:
+def differences_of(database: Database, run_id: int, *, complete: bool = False) -> Iterator[str]:
     """One sentence for each number of a run that does not agree with another."""
     tallies: dict[str, list[TallyRecord]] = {}
     for row in database.read(
@@ -51,6 +56,13 @@ def differences_of(database: Database, run_id: int) -> Iterator[str]:
     for pipeline, steps in tallies.items():
         yield from _within(pipeline, steps)
         yield from _against_outcomes(pipeline, steps, stored)
+        if complete:
+            yield from (
+                f"pipeline '{pipeline}' step '{step.step}': {step.unfinished} rows unfinished "
+                "in a run that was not stopped"
+                for step in steps
+                if step.unfinished
+            )
         lost = steps[0].rows_in - starts.get(pipeline, 0) - sum(step.unfinished for step in steps)
         if lost > 0:
             yield f"pipeline '{pipeline}': {lost} of {steps[0].rows_in} started rows have no outcome"

@@ -231,13 +231,15 @@ class Store:
         )
         return RunRecord(*rows[0]) if rows else None
 
-    def check_accounting(self, run_id: int) -> None:
+    def check_accounting(self, run_id: int, *, complete: bool = False) -> None:
         """Hold what steps counted against what is stored. Call after `flush`, at the end of every run.
+
+        `complete`: the run was not stopped, so a row that a step calls unfinished is an error too.
 
         Raises:
             AccountingError: a row was lost or doubled; names pipeline, step and difference.
         """
-        check_accounting(self._database, run_id)
+        check_accounting(self._database, run_id, complete=complete)
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a reading query, over what is durable. Tables and views: `runtime/store/schema.sql`."""
