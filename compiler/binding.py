@@ -100,14 +100,16 @@ def bind_attributes(
             seen.setdefault(name, span)
             continue
         if name in seen:
-            place.findings.error(
-                "MIX115",
-                f"`{name}` is given twice",
-                span,
-                "given again here",
-                secondary=(Label(seen[name], "first given here"),),
-                hint="delete one of the two",
-            )
+            # The parser reports an attribute that is given twice; a block it cannot know to be one.
+            if isinstance(statement, Block):
+                place.findings.error(
+                    "MIX115",
+                    f"`{name}` is given twice",
+                    span,
+                    "given again here",
+                    secondary=(Label(seen[name], "first given here"),),
+                    hint="move its lines into the first",
+                )
             continue
         seen[name] = span
         try:
@@ -306,8 +308,7 @@ def _map(place: Place, schema: AttributeSchema, inner: str, node: Expression) ->
             raise place.findings.error("MIX121", f"`{item.kind}` cannot stand here", item.kind_span)
         name = item.name.name
         if name in result:
-            place.findings.error("MIX115", f"`{name}` is given twice", item.name.span, hint="delete one")
-            continue
+            continue  # reported by the parser
         try:
             if value_type == "text" and isinstance(item.value, Ref):
                 # Names of columns in a file are written bare, as the language's own names are.

@@ -25,9 +25,9 @@ def project_root(spec: Path) -> Path:
     return directory
 
 
-def load(world: World, source: SourceFile) -> bool:
-    """Parse the spec and its imports into `world.modules`, the spec first; False when some text does not parse."""
-    return _load(world, source, "", (), {}) is not None and not world.findings.has_errors
+def load(world: World, source: SourceFile) -> None:
+    """Parse the spec and its imports into `world.modules`, the spec first."""
+    _load(world, source, "", (), {})
 
 
 def _load(
@@ -36,7 +36,7 @@ def _load(
     prefix: str,
     chain: tuple[Path, ...],
     known: dict[Path, Module],
-) -> Module | None:
+) -> Module:
     from dsl.parser import parse
 
     result = parse(source)
@@ -132,7 +132,7 @@ def _duplicate(findings: Findings, name: str, span: Span, first: Span) -> None:
 def _collect(world: World, module: Module) -> None:
     """Fill in what a file declares, and report statements that cannot stand at the top of a file."""
     findings = world.findings
-    for position, statement in enumerate(module.file.body):
+    for statement in module.file.body:
         if isinstance(statement, Attribute):
             findings.error(
                 "MIX121",
@@ -141,7 +141,7 @@ def _collect(world: World, module: Module) -> None:
                 hint=f"constants go in `let {{ {statement.name.name} = … }}`",
             )
         elif statement.kind == "edition":
-            _edition(world, module, statement, position)
+            _edition(world, module, statement)
         elif statement.kind == "let":
             _let(findings, module, statement)
         elif statement.kind in NAMED_KINDS:
@@ -150,9 +150,25 @@ def _collect(world: World, module: Module) -> None:
             module.unnamed.append(statement)
         elif statement.kind != "import":
             _unknown_block(world, statement)
+    first = module.file.body[0] if module.file.body else None
+    if module.edition is None:
+        at = Span(module.source, 0, 1)
+        line = f"edition {EDITIONS[-1]}"
+        findings.error(
+            "MIX008",
+            "the file does not say its edition",
+            at,
+            hint=f"begin the file with `{line}`",
+            fix=Fix(f"add `{line}`", (Edit(Span(module.source, 0, 0), f"{line}\n\n"),)),
+        )
+    elif not (isinstance(first, Block) and first.kind == "edition"):
+        later = next(s for s in module.file.body if isinstance(s, Block) and s.kind == "edition")
+        findings.error(
+            "MIX008", "`edition` is not the first line", later.span, hint="move it to the top of the file"
+        )
 
 
-def _edition(world: World, module: Module, block: Block, position: int) -> None:
+def _edition(world: World, module: Module, block: Block) -> None:
     newest = EDITIONS[-1]
     match block.labels:
         case (Quantity(value=value),) if value in EDITIONS:

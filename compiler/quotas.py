@@ -133,8 +133,8 @@ def _keyword(
         )
     if key in given:
         raise findings.error(
-            "MIX115",
-            f"`{key}` is given twice",
+            "MIX122",
+            f"`{key}` is given with and without its name",
             keyword.name.span,
             secondary=(Label(given[key].span, "first given here"),),
             hint="delete one",

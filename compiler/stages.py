@@ -27,6 +27,9 @@ from compiler.world import Module, World
 from dsl.diagnostic import Diagnostic
 from dsl.source import SourceFile, Span, read_source
 
+WHOLE = ("MIX006", "MIX007", "MIX008", "MIX010")
+"""Findings of the parser that leave the tree whole, so that the other stages can go on."""
+
 
 @dataclass(frozen=True)
 class Compilation:
@@ -89,11 +92,13 @@ def compile_source(
         given=dict(params or {}),
         lock=lock,
     )
-    if not load(world, source) and any(d.code.startswith("MIX0") for d in findings.items):
+    load(world, source)
+    if any(d.code.startswith("MIX0") and d.code not in WHOLE for d in findings.items):
         return _result(world, None)
     check_given(world)
-    program = Resolver(world).resolve()
-    run_checks(world, program)
+    resolver = Resolver(world)
+    program = resolver.resolve()
+    run_checks(world, program, resolver.columns)
     if variant is not None:
         program = _with_variant(world, program, variant)
     return _result(world, program)

@@ -124,10 +124,7 @@ def evaluate(node: Expression, lookup: Lookup, findings: Findings, *, bare_words
                 fix=Fix("put it in quotes", (Edit(node.span, f'"{node.name}"'),), Applicability.MAYBE),
             )
         case ListNode(items, _):
-            values = [
-                _plain(evaluate(i, lookup, findings, bare_words=bare_words), i, findings) for i in items
-            ]
-            return Constant(values)
+            return Constant([evaluate(i, lookup, findings, bare_words=bare_words).value for i in items])
         case ObjectNode():
             return Constant(_object(node, lookup, findings, bare_words))
         case Unary(operator, operand, span):
@@ -154,10 +151,6 @@ def evaluate(node: Expression, lookup: Lookup, findings: Findings, *, bare_words
             )
 
 
-def _plain(constant: Constant, node: Expression, findings: Findings) -> Any:
-    return constant.value
-
-
 def _object(node: ObjectNode, lookup: Lookup, findings: Findings, bare_words: bool) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for item in node.body:
@@ -166,8 +159,6 @@ def _object(node: ObjectNode, lookup: Lookup, findings: Findings, bare_words: bo
                 "MIX121", f"`{item.kind}` is a block; an object holds `name = value` alone", item.kind_span
             )
         name = item.name.name
-        if name in result:
-            raise findings.error("MIX115", f"`{name}` is given twice", item.name.span)
         result[name] = evaluate(item.value, lookup, findings, bare_words=bare_words).value
     return result
 

@@ -1,10 +1,54 @@
-"""Checks of a bound program, one file per family of codes."""
+"""Checks of a bound program: what is well-formed and still wrong. One file per family of codes.
+
+A check looks only at declarations without an error so far (`Checked.clean`), so that a mistake reported once has no
+echo here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from compiler.checks import generation, mixtures, names, quotas, safety, sources, training, verification
+from compiler.checks.checked import Checked
 from compiler.program import Program
+from compiler.schema import Columns
 from compiler.world import World
 
+CHECKS: tuple[Callable[[Checked], None], ...] = (
+    names.check_unused,
+    names.check_case,
+    safety.check_secrets,
+    safety.check_outputs,
+    sources.check_files,
+    sources.check_revisions,
+    sources.check_locks,
+    sources.check_sql,
+    sources.check_choices,
+    generation.check_sampling,
+    generation.check_prompts,
+    generation.check_context,
+    generation.check_candidates,
+    generation.check_retries,
+    generation.check_conditions,
+    verification.check_agreement,
+    verification.check_schemas,
+    mixtures.check_seeds,
+    mixtures.check_evaluation_sets,
+    mixtures.check_licenses,
+    mixtures.check_messages,
+    quotas.check_totals,
+    quotas.check_supply,
+    training.check_batches,
+    training.check_starts,
+    training.check_lengths,
+    training.check_evaluations,
+    safety.check_extras,
+)
+"""In order of their findings' codes, more or less; none depends on another."""
 
-def run_checks(world: World, program: Program) -> None:
+
+def run_checks(world: World, program: Program, columns: Mapping[str, Columns]) -> None:
     """Add findings on what is well-formed and still wrong."""
+    checked = Checked(world, program, columns)
+    for check in CHECKS:
+        check(checked)

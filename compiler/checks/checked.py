@@ -1,0 +1,119 @@
+"""What checks share: the program, which parts of it are without errors, and walks over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from compiler.findings import Findings
+from compiler.program import (
+    Attributes,
+    Declared,
+    FromDecl,
+    MixtureDecl,
+    PipelineDecl,
+    Program,
+    SourceDecl,
+    StepDecl,
+)
+from compiler.schema import Columns
+from compiler.world import World
+from dsl.source import Span
+
+
+def value_of(attributes: Attributes, name: str, default: Any = None) -> Any:
+    """An attribute's value, or `default` when it is not there."""
+    bound = attributes.get(name)
+    return default if bound is None else bound.value
+
+
+def is_written(attributes: Attributes, name: str) -> bool:
+    bound = attributes.get(name)
+    return bound is not None and not bound.is_default
+
+
+class Checked:
+    def __init__(self, world: World, program: Program, columns: Mapping[str, Columns]) -> None:
+        self.world = world
+        self.program = program
+        self.columns = columns
+        self._errors: dict[int, list[int]] = {}
+        for diagnostic in world.findings.items:
+            if diagnostic.is_error:
+                span = diagnostic.primary.span
+                self._errors.setdefault(id(span.source), []).append(span.start)
+
+    @property
+    def findings(self) -> Findings:
+        return self.world.findings
+
+    def clean(self, *spans: Span) -> bool:
+        """Is there no error so far in these parts of the text?"""
+        return not any(
+            span.start <= at < max(span.end, span.start + 1)
+            for span in spans
+            for at in self._errors.get(id(span.source), ())
+        )
+
+    def clean_steps(self) -> Iterator[tuple[PipelineDecl, int, StepDecl]]:
+        """Pipeline, position and step of every step without errors."""
+        for pipeline in self.program.pipelines.values():
+            for position, step in enumerate(pipeline.steps):
+                if self.clean(step.span):
+                    yield pipeline, position, step
+
+    def of_mixtures(self) -> Iterator[MixtureDecl]:
+        """Mixtures and variants that are without errors, and whose base is."""
+        for mixture in self.program.mixtures.values():
+            base = self.program.mixtures.get(mixture.variant_of)
+            if self.clean(mixture.span) and (base is None or self.clean(base.span)):
+                yield mixture
+
+    @cached_property
+    def trained(self) -> dict[str, Declared]:
+        """Mixtures that a train reads, with the train."""
+        return {train.mixture: train for train in self.program.trains.values()}
+
+    def paths_from(self, name: str, chain: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        """Every way from a mixture or pipeline down to a source, names from the top to the source."""
+        if name in chain:
+            return
+        chain = (*chain, name)
+        program = self.program
+        if name in program.sources:
+            yield chain
+        elif name in program.pipelines:
+            yield from self.paths_from(program.pipelines[name].start.rows, chain)
+        elif name in program.mixtures:
+            for component in program.mixtures[name].components:
+                yield from self.paths_from(component.rows, chain)
+
+    def pipelines_under(self, name: str) -> Iterable[PipelineDecl]:
+        """Pipelines whose rows reach a mixture."""
+        names = {n for path in self.paths_from(name) for n in path}
+        return [p for p in self.program.pipelines.values() if p.name in names]
+
+    def candidates(self, steps: tuple[StepDecl, ...]) -> int:
+        """How many candidates of a row there are after these steps: samples multiply, a closed group leaves one."""
+        count = 1
+        for step in steps:
+            if step.entry.key == "step.generate":
+                count *= int(value_of(step.attributes, "samples", 1))
+            elif step.entry.family == "verify" and closes_group(step):
+                count = 1
+        return count
+
+    def source_of(self, start: FromDecl) -> SourceDecl | None:
+        return self.program.sources.get(start.rows)
+
+
+def closes_group(step: StepDecl) -> bool:
+    """Does a verifier leave one candidate of a row, or decide on all of them together?"""
+    pick = value_of(step.attributes, "pick", "all")
+    return pick != "all" or step.entry.key == "verify.agreement" or is_written(step.attributes, "agree")
+
+
+def maker_of(steps: tuple[StepDecl, ...], column: str) -> StepDecl | None:
+    """The last of these steps that makes a column."""
+    return next((s for s in reversed(steps) if column in s.makes), None)

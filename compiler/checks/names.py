@@ -1,0 +1,62 @@
+"""1xx: names that nothing uses, and names that are easily mixed up."""
+
+from __future__ import annotations
+
+from compiler.checks.checked import Checked
+from dsl.diagnostic import Label
+
+_UNUSED_HINTS = {
+    "pipeline": "give it a quota in a mixture: `{0} = all`",
+    "source": "start a pipeline with `from {0}`, or give it a quota: `{0} = all`",
+    "template": "use it: `prompt = {0}`",
+    "model": "use it: `model = {0}`",
+    "param": "delete it, or use `{0}` in a value",
+    "let": "delete it, or use `{0}` in a value",
+}
+
+
+def check_unused(checked: Checked) -> None:
+    """MIX104: what no quota, train or export can reach. A file without a mixture is a library: all its names count."""
+    world, spec = checked.world, checked.world.spec
+    if not any(d.kind == "mixture" for d in spec.declarations.values()):
+        return
+    for declaration in spec.declarations.values():
+        hint = _UNUSED_HINTS.get(declaration.kind)
+        if declaration.is_used or hint is None:
+            continue
+        world.findings.warning(
+            "MIX104",
+            f"{declaration.kind} `{declaration.name}` is not used",
+            declaration.name_span,
+            "nothing refers to it",
+            hint=hint.format(declaration.name),
+        )
+    for alias, span in spec.import_spans.items():
+        if alias not in spec.used_imports and spec.imports.get(alias) is not None:
+            world.findings.warning(
+                "MIX104",
+                f"import `{alias}` is not used",
+                span,
+                "nothing refers to it",
+                hint=f"use a name of it: `{alias}.name`",
+            )
+
+
+def check_case(checked: Checked) -> None:
+    """MIX111: two names of a file that differ in case or underscores alone."""
+    for module in checked.world.modules[:1]:
+        seen: dict[str, tuple[str, Label]] = {}
+        for declaration in module.declarations.values():
+            folded = declaration.name.lower().replace("_", "")
+            if folded in seen:
+                name, label = seen[folded]
+                checked.findings.warning(
+                    "MIX111",
+                    f"`{declaration.name}` and `{name}` are easily mixed up",
+                    declaration.name_span,
+                    "differs in case or underscores alone",
+                    secondary=(label,),
+                    hint=f"rename one: `{declaration.name}_2`",
+                )
+            else:
+                seen[folded] = declaration.name, Label(declaration.name_span, "the other one")

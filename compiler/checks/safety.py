@@ -1,0 +1,98 @@
+"""9xx: secrets in the text, outputs that overwrite each other, packages that are not installed."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.util import find_spec
+
+from compiler.catalog import Entry
+from compiler.checks.checked import Checked
+from dsl.diagnostic import Label
+from dsl.source import Span
+
+SECRETS = re.compile(
+    r"\b(?P<key>sk-(?:proj-|ant-)?[A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{24,}|gh[pousr]_[A-Za-z0-9]{30,}"
+    r"|github_pat_[A-Za-z0-9_]{30,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|xox[abprs]-[A-Za-z0-9-]{10,})"
+    r"|(?P<private>-----BEGIN [A-Z ]*PRIVATE KEY-----)"
+    r"|://[^/\s:@\"]+:(?P<password>[^/\s:@\"]{3,})@"
+)
+"""Keys of well-known services by their prefix, private keys, and passwords in URLs."""
+
+HINTS = ("sk-", "hf_", "gh", "github_pat_", "AKIA", "AIza", "xox", "PRIVATE KEY", "@")
+"""One of these is in every match; looking for them first is ten times faster than the expression."""
+
+
+def check_secrets(checked: Checked) -> None:
+    """MIX901: a key, token or password anywhere in the text, comments included."""
+    for module in checked.world.modules:
+        text = module.source.text
+        if not any(hint in text for hint in HINTS):
+            continue
+        for match in SECRETS.finditer(text):
+            group = match.lastgroup or "key"
+            checked.findings.error(
+                "MIX901",
+                "a secret is written into the file",
+                Span(module.source, match.start(group), match.end(group)),
+                "everyone who reads the file reads it",
+                hint='revoke it, then write `env("API_KEY")` and set that variable',
+            )
+
+
+def check_outputs(checked: Checked) -> None:
+    """MIX909: two exports or trains that write to one directory."""
+    seen: dict[str, tuple[str, Span]] = {}
+    for declared, key in [
+        *((e, "path") for e in checked.program.exports.values()),
+        *((t, "output") for t in checked.program.trains.values()),
+    ]:
+        bound = declared.attributes.get(key)
+        if bound is None:
+            continue
+        place = str(bound.value).rstrip("/")
+        if place in seen:
+            name, span = seen[place]
+            checked.findings.error(
+                "MIX909",
+                f"`{declared.name}` and `{name}` write to `{bound.value}`",
+                bound.span,
+                "the second replaces the first",
+                secondary=(Label(span, f"`{name}` writes here"),),
+                hint=f'choose another directory: `{key} = "{place}-{declared.name}"`',
+            )
+        else:
+            seen[place] = declared.name, bound.span
+
+
+@cache
+def _missing(modules: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(m for m in modules if find_spec(m) is None)
+
+
+def check_extras(checked: Checked) -> None:
+    """MIX908: a package that a run of this spec needs and that is not installed."""
+    program = checked.program
+    needed: dict[str, tuple[Entry, Span, str]] = {}
+
+    def need(entry: Entry, span: Span, what: str) -> None:
+        if entry.extra and _missing(entry.modules):
+            needed.setdefault(entry.extra, (entry, span, what))
+
+    for model in program.models.values():
+        need(model.entry, model.name_span, f"engine `{model.engine}`")
+    for source in program.sources.values():
+        need(source.entry, source.name_span, f"source kind `{source.kind}`")
+    for pipeline in program.pipelines.values():
+        for step in pipeline.steps:
+            need(step.entry, step.kind_span, f"`{step.entry.family} {step.entry.name}`")
+    for train in program.trains.values():
+        need(train.entry, train.name_span, "`train`")
+    for extra, (entry, span, what) in needed.items():
+        checked.findings.warning(
+            "MIX908",
+            f"{what} needs a package that is not installed: {', '.join(_missing(entry.modules))}",
+            span,
+            "a run would stop here",
+            hint=f"pip install 'mixwright[{extra}]'",
+        )

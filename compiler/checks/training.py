@@ -1,0 +1,192 @@
+"""7xx: training jobs that contradict themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from compiler.checks.checked import Checked, is_written, value_of
+from compiler.suggest import listing, nearest
+from dsl.diagnostic import Label
+
+SIZES = ("hidden", "layers", "heads", "kv_heads", "ffn")
+
+
+def check_batches(checked: Checked) -> None:
+    """MIX701: a batch that ranks and micro-batches do not divide. MIX703: what an optimizer cannot do."""
+    for train in checked.program.trains.values():
+        if not checked.clean(train.span):
+            continue
+        attributes = train.attributes
+        batch, micro = value_of(attributes, "batch"), value_of(attributes, "micro_batch")
+        ranks = _ranks(attributes)
+        if (
+            isinstance(batch, int)
+            and isinstance(micro, int)
+            and ranks
+            and is_written(attributes, "micro_batch")
+        ):
+            step = micro * ranks
+            if batch % step and not _is_packed(attributes):
+                checked.findings.error(
+                    "MIX701",
+                    f"a batch of {batch} is not a multiple of micro_batch × ranks = {micro} × {ranks} = {step}",
+                    attributes["batch"].span
+                    if is_written(attributes, "batch")
+                    else attributes["micro_batch"].span,
+                    f"{batch} / {step} = {batch / step:.2f} accumulation steps",
+                    hint=f"write `batch = {max(1, round(batch / step)) * step}`",
+                )
+        if value_of(attributes, "optimizer") == "muon":
+            zero = value_of(attributes, "zero", 0)
+            if zero or (ranks or 1) > 1:
+                at = attributes["zero"] if zero else attributes.get("ranks", attributes["optimizer"])
+                checked.findings.error(
+                    "MIX703",
+                    "`optimizer = muon` needs whole matrices, which are split over ranks here",
+                    attributes["optimizer"].span,
+                    secondary=() if at.is_default else (Label(at.span, "splits them"),),
+                    hint="write `zero = 0` and `ranks = 1`, or `optimizer = adamw`",
+                )
+        elif (
+            is_written(attributes, "ranks")
+            and ranks == 1
+            and is_written(attributes, "zero")
+            and value_of(attributes, "zero")
+        ):
+            checked.findings.lint(
+                "MIX702",
+                f"`zero = {value_of(attributes, 'zero')}` divides nothing with one rank",
+                attributes["zero"].span,
+                secondary=(Label(attributes["ranks"].span, "one rank"),),
+                hint="write `zero = 0`, or more ranks",
+            )
+
+
+def _is_packed(attributes: Any) -> bool:
+    return bool(value_of(attributes, "packing") == "best_fit")
+
+
+def _ranks(attributes: Any) -> int | None:
+    """Processes of the job, where the spec says it."""
+    ranks = value_of(attributes, "ranks")
+    if isinstance(ranks, int):
+        return ranks
+    cluster = value_of(attributes, "cluster")
+    if isinstance(cluster, dict) and isinstance(cluster.get("gpus"), int):
+        return int(cluster["gpus"]) * int(cluster.get("nodes") or 1)
+    return None
+
+
+def check_starts(checked: Checked) -> None:
+    """MIX704: an architecture that cannot be built. MIX709: no tokenizer for a fresh model."""
+    for train in checked.program.trains.values():
+        bound = train.attributes.get("architecture")
+        if bound is None or not checked.clean(train.span):
+            continue
+        if not isinstance(bound.value, dict):
+            checked.findings.error(
+                "MIX704",
+                "`architecture` takes an object",
+                bound.span,
+                hint="write `architecture = { hidden = 128, layers = 2, heads = 4, kv_heads = 2, ffn = 384 }`",
+            )
+            continue
+        problem = _architecture_problem(bound.value)
+        if problem is not None:
+            checked.findings.error("MIX704", problem[0], bound.span, hint=problem[1])
+        if not is_written(train.attributes, "tokenizer"):
+            checked.findings.error(
+                "MIX709",
+                f"train `{train.name}` starts from a fresh architecture and has no `tokenizer`",
+                bound.span,
+                "a fresh model has no tokenizer of its own",
+                hint='add `tokenizer = "tokenizer"`, a directory',
+            )
+
+
+def _architecture_problem(sizes: dict[str, Any]) -> tuple[str, str] | None:
+    unknown = next((k for k in sizes if k not in (*SIZES, "tie")), None)
+    if unknown is not None:
+        near = nearest(unknown, (*SIZES, "tie"))
+        return (
+            f"`architecture` has no `{unknown}`",
+            f"did you mean `{near}`?" if near else f"it takes: {listing((*SIZES, 'tie'))}",
+        )
+    for name in SIZES:
+        value = sizes.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0 or value != int(value):
+            found = "nothing" if value is None else value
+            return f"`architecture.{name}` is a whole number above 0, here {found}", f"add `{name} = 4`"
+    hidden, heads, kv_heads = int(sizes["hidden"]), int(sizes["heads"]), int(sizes["kv_heads"])
+    if hidden % heads:
+        return (
+            f"hidden = {hidden} is not a multiple of heads = {heads}",
+            f"write `hidden = {-(-hidden // heads) * heads}`",
+        )
+    if heads % kv_heads:
+        return f"heads = {heads} is not a multiple of kv_heads = {kv_heads}", f"write `kv_heads = {heads}`"
+    return None
+
+
+def check_lengths(checked: Checked) -> None:
+    """MIX707: a warm-up that never ends. MIX711: both epochs and steps. MIX408: answers longer than a sequence."""
+    for train in checked.program.trains.values():
+        attributes = train.attributes
+        if not checked.clean(train.span):
+            continue
+        if value_of(attributes, "warmup", 0) >= 1:
+            checked.findings.error(
+                "MIX707",
+                "a warm-up of 100% ends with the training",
+                attributes["warmup"].span,
+                "the rate never reaches its peak",
+                hint="write `warmup = 3%`",
+            )
+        if is_written(attributes, "steps") and is_written(attributes, "epochs"):
+            checked.findings.warning(
+                "MIX711",
+                "`steps` takes the place of `epochs`",
+                attributes["epochs"].span,
+                "has no effect",
+                secondary=(Label(attributes["steps"].span, "decides"),),
+                hint="delete one of the two",
+            )
+        context = value_of(attributes, "context")
+        for pipeline in checked.pipelines_under(train.mixture):
+            for step in pipeline.steps:
+                most = value_of(step.attributes, "max_tokens")
+                if (
+                    isinstance(most, int)
+                    and isinstance(context, int)
+                    and most > context
+                    and checked.clean(step.span)
+                ):
+                    at = step.attributes["max_tokens"]
+                    checked.findings.warning(
+                        "MIX408",
+                        f"answers of up to {most:,} tokens are cut to {context:,} in training",
+                        step.kind_span if at.is_default else at.span,
+                        f"in `{pipeline.name}`",
+                        secondary=(Label(attributes["context"].span, "longest sequence of the training"),),
+                        hint=f"write `max_tokens = {context // 2}`, or a longer `context` in the train",
+                    )
+
+
+def check_evaluations(checked: Checked) -> None:
+    """MIX712: an evaluation that names a column its rows do not have."""
+    for train in checked.program.trains.values():
+        bound = train.attributes.get("evaluate")
+        if bound is None or not isinstance(bound.value, dict) or not checked.clean(train.span):
+            continue
+        name, answer = str(bound.value.get("on")), str(bound.value.get("answer"))
+        columns = checked.columns.get(name)
+        if columns is None or columns.type_of(answer) is not None:
+            continue
+        near = nearest(answer, columns.types)
+        checked.findings.error(
+            "MIX712",
+            f"no column `{answer}` in rows of `{name}`",
+            bound.span,
+            f"columns there: {listing(columns.types)}",
+            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(columns.types)}",
+        )
