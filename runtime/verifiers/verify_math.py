@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from runtime.plugin import REQUIRED, attribute, declare
+import importlib.util
+from collections.abc import Sequence
+
+from compiler.plan import Step
+from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
+from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
+from runtime.steps.protocol import Measurement, StepContext
+from runtime.verifiers.answers import Extract, answer_in, gold_in
 from runtime.verifiers.attributes import ON_FAIL, pick
+from runtime.verifiers.equivalence import Equivalence
+from runtime.verifiers.verdicts import (
+    decide_by_agreement,
+    decide_by_score,
+    group_measurements,
+    text_of_response,
+)
 
 
 @declare(
@@ -36,7 +50,7 @@ from runtime.verifiers.attributes import ON_FAIL, pick
 class MathVerifier:
     """Compares the final answer of a solution with the right one, as mathematics.
 
-    The answer is found in the response: the last `\\\\boxed{}`, `Final Answer:`, `#### 42`, `the answer is`, else the
+    The answer is found in the response: the last `\\boxed{}`, `Final Answer:`, `#### 42`, `the answer is`, else the
     last number (`extract = auto` takes the first of these that is there). Equal text and equal numbers pass at once;
     anything else is parsed and compared as mathematics (math-verify, in a worker process that is killed when it takes
     too long).
@@ -46,5 +60,73 @@ class MathVerifier:
     A response without an answer is `unmeasurable`, not wrong; it does not pass. A worker's failure is an error of the
     verifier, never a verdict. The evidence holds both answers as found and how they were compared.
 
-    Needs the extra `math` only when answers differ as text and as numbers.
+    The extra `math` must be installed even where every answer is a number: the run says so before its first request.
     """
+
+    def __init__(self, step: Step, context: StepContext) -> None:
+        attributes = step.attributes
+        self._step_id = step.id
+        self._response = str(attributes["response"])
+        self._answer: str | None = attributes.get("answer")
+        self._agree: int | None = attributes.get("agree")
+        self._extract: Extract = attributes.get("extract") or "auto"
+        self._pick = str(attributes.get("pick") or "all")
+        self._equivalence = Equivalence(context.workers)
+        self.closes_group = self._answer is None or self._pick != "all"
+        if self._answer is None:
+            self.measure_group = self._measure_group
+
+    async def prepare(self) -> None:
+        """Fail before the first request, not after hours, when math-verify is not there.
+
+        Raises:
+            MissingExtra: the extra `math` is not installed.
+        """
+        if importlib.util.find_spec("math_verify") is None:
+            raise MissingExtra("verify math needs: pip install 'mixwright[math]'")
+
+    async def measure(self, row: Row) -> Measurement:
+        """Score 1 when the response's answer equals the right one, 0 when it differs."""
+        gold = text_of_response(row.columns.get(self._answer or ""))
+        response = text_of_response(row.columns.get(self._response))
+        right = gold_in(gold) if gold else None
+        found = answer_in(response, self._extract) if response else None
+        if right is None or found is None:
+            reason = "no right answer" if right is None else "no answer"
+            return Measurement("unmeasurable", None, {"gold": right, "found": found, "reason": reason})
+        comparison = await self._equivalence.compare(gold=right, found=found)
+        match comparison.outcome:
+            case "equal" | "different":
+                return Measurement("measured", float(comparison.outcome == "equal"), comparison.evidence)
+            case "unparsable":
+                return Measurement("unmeasurable", None, {"reason": "unparsable", **comparison.evidence})
+            case "timeout":
+                return Measurement("timeout", None, comparison.evidence)
+            case _:
+                return Measurement("error", None, comparison.evidence)
+
+    async def _measure_group(self, rows: Sequence[Row]) -> list[Measurement]:
+        """Score of each candidate: how many candidates of the row have an equal answer."""
+        responses = [text_of_response(row.columns.get(self._response)) for row in rows]
+        answers = [answer_in(text, self._extract) if text else None for text in responses]
+
+        async def same(first: str, other: str) -> str:
+            return (await self._equivalence.compare(gold=first, found=other)).outcome
+
+        return await group_measurements(answers, same, lambda answer: {"found": answer})
+
+    def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
+        """Which rows pass; see the protocol."""
+        if self._answer is None:
+            return decide_by_agreement(
+                rows, measurements, step_id=self._step_id, kind="math", agree=self._agree, pick=self._pick
+            )
+        return decide_by_score(
+            rows,
+            measurements,
+            step_id=self._step_id,
+            kind="math",
+            wrong="wrong",
+            missing="no answer",
+            pick=self._pick,
+        )
