@@ -105,14 +105,16 @@ def _pipeline(pipeline: PipelineStatus) -> str:
 
 
 def _by_reason(rows: dict[str, int]) -> str:
-    """`30 (filter 20, duplicate 10)`, at most three reasons by name."""
+    """`30: 20 filter, 10 duplicate`, at most three reasons by name; `20 filter` when it is the only one."""
     if not rows:
         return "-"
     largest = sorted(rows.items(), key=lambda item: (-item[1], item[0]))
-    named = [f"{reason} {count:,}" for reason, count in largest[:3]]
+    named = [f"{count:,} {reason}" for reason, count in largest[:3]]
+    if len(largest) == 1:
+        return named[0]
     if len(largest) > 3:
-        named.append(f"{len(largest) - 3} more")
-    return f"{sum(rows.values()):,} ({', '.join(named)})"
+        named.append(f"{len(largest) - 3} more reasons")
+    return f"{sum(rows.values()):,}: {', '.join(named)}"
 
 
 def _quotas(status: Status) -> list[str]:

@@ -27,7 +27,7 @@ RUNNING: dict[str, Any] = {
     "pipelines": [
         {"name": "math", "wanted": 1_000, "started": 1_200, "kept": 950, "steps": [
             {"id": "solve", "operation": "step.generate", "rows_in": 1_200, "rows_out": 1_170,
-             "dropped": {"parse": 20}, "quarantined": {"timeout": 10}},
+             "dropped": {"length": 10, "parse": 20}, "quarantined": {"timeout": 10}},
         ]},
     ],
     "requests": {"hits": 900, "misses": 300, "failed": 12, "in_flight": 64},
@@ -37,8 +37,8 @@ RUNNING: dict[str, Any] = {
 FINISHED = """\
 run 1 of tiny.mix: short, 4 s
 math: 3 started, 2 kept
-  step                in  out  dropped     quarantined
-  short  step.filter   3    2  1 (filter)  -
+  step                in  out  dropped   quarantined
+  short  step.filter   3    2  1 filter  -
 mixture mix
   rows of  wanted  got
   math          5    2  3 short
@@ -74,7 +74,7 @@ def test_a_run_in_progress_is_shown_while_it_holds_the_store(
     shown = capsys.readouterr().out
     assert f"run 4 of tiny.mix: running (pid {os.getpid()})" in shown
     assert "math: 1,200 started, 950 kept of 1,000 wanted" in shown
-    assert "1,200  1,170  20 (parse 20)  10 (timeout 10)" in shown
+    assert "1,200  1,170  30: 20 parse, 10 length  10 timeout" in shown
     assert "requests: 300 asked, 900 reused, 12 failed, 64 in flight; tokens: 12,000 in, 40,000 out" in shown
 
 
