@@ -59,8 +59,9 @@ def estimates(
 
     Args:
         characters: source -> column -> mean length in code points.
-        mixtures: the mixtures that are wanted; all without it. Pipelines serve them together: the largest demand
-            counts, for they share rows.
+        mixtures: the mixtures that are wanted; `plan.mixtures_to_run()` without it. Pipelines serve them together: the
+            largest demand counts, for they share rows. A pipeline that no mixture takes rows of does not run, and
+            has no estimates, unless the plan has no mixture at all.
     """
     return _Estimation(plan, characters or {}, observed or Observed(), mixtures).all()
 
@@ -76,7 +77,7 @@ class _Estimation:
         self.plan = plan
         self.characters = characters
         self.observed = observed
-        names = plan.mixtures if mixtures is None else mixtures
+        names = plan.mixtures_to_run() if mixtures is None else mixtures
         self.mixtures = [plan.mixtures[name] for name in names]
         self.kept: dict[str, float | None] = {}
         """Pipeline or mixture -> rows that leave it."""
@@ -85,22 +86,23 @@ class _Estimation:
 
     def all(self) -> tuple[Estimate, ...]:
         ordered = self.plan.pipelines_in_order()
-        reachable = {p.name: self.rows_reachable(p) for p in ordered}
-        demand = self.demand(reachable)
+        for pipeline in ordered:
+            self.note_rows(pipeline)
+        demand = self.demand()
         found: list[Estimate] = []
         for pipeline in ordered:
-            found.extend(self.pipeline(pipeline, demand.get(pipeline.name)))
+            if not self.mixtures or pipeline.name in demand:
+                found.extend(self.pipeline(pipeline, demand.get(pipeline.name)))
         for mixture in self.mixtures:
             found.extend(self.mixture(mixture))
         return tuple(found)
 
-    def rows_reachable(self, pipeline: Pipeline) -> float | None:
-        """Rows that would leave a pipeline if everything were started once; also noted for those that start from it."""
+    def note_rows(self, pipeline: Pipeline) -> None:
+        """Note the rows that would leave a pipeline if everything were started once."""
         rows = self.rows_of(pipeline.start.rows)
         if rows is not None and pipeline.start.limit is not None:
             rows = min(rows, pipeline.start.limit)
         self.kept[pipeline.name] = None if rows is None else rows * math.prod(self.yields(pipeline))
-        return self.kept[pipeline.name]
 
     def rows_of(self, name: str) -> float | None:
         """Rows of a source, pipeline or mixture as far as they are known."""
@@ -130,29 +132,32 @@ class _Estimation:
             result.append(self.observed.yields.get(f"{pipeline.name}.{step.id}", factor))
         return result
 
-    def demand(self, reachable: Mapping[str, float | None]) -> dict[str, float]:
-        """Pipeline -> rows that must leave it; a pipeline that is not in it is wanted whole."""
+    def demand(self) -> dict[str, float | None]:
+        """Pipeline -> rows that must leave it, None for all it can make; one that is not in it is not wanted."""
         wanted: dict[str, float | None] = {}
+
+        def asked(mixture: Mixture, component: Component) -> float | None:
+            is_all = component.quota.kind == "all"
+            return None if is_all else component_rows(mixture, component, self.rows_of)
 
         def ask(name: str, rows: float | None) -> None:
             mixture = self.plan.mixtures.get(name)
             if mixture is not None:
                 for component in mixture.components:
-                    ask(component.rows, component_rows(mixture, component, self.rows_of))
+                    ask(component.rows, asked(mixture, component))
             elif name in self.plan.pipelines:
                 known = wanted.get(name, 0.0)
                 wanted[name] = None if rows is None or known is None else max(known, rows)
 
         for mixture in self.mixtures:
             for component in mixture.components:
-                is_all = component.quota.kind == "all"
-                ask(component.rows, None if is_all else component_rows(mixture, component, self.rows_of))
+                ask(component.rows, asked(mixture, component))
         for pipeline in reversed(self.plan.pipelines_in_order()):
-            rows = wanted.get(pipeline.name)
-            upstream = pipeline.start.rows
-            if rows is not None and upstream in self.plan.pipelines:
-                ask(upstream, _divided(rows, math.prod(self.yields(pipeline))))
-        return {name: rows for name, rows in wanted.items() if rows is not None}
+            if pipeline.name in wanted:
+                rows = wanted[pipeline.name]
+                needed = None if rows is None else _divided(rows, math.prod(self.yields(pipeline)))
+                ask(pipeline.start.rows, needed)
+        return wanted
 
     def pipeline(self, pipeline: Pipeline, demand: float | None) -> list[Estimate]:
         start = pipeline.start

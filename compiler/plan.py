@@ -301,6 +301,12 @@ class Plan(PlanModel):
     estimates: tuple[Estimate, ...] = ()
     extras: tuple[str, ...] = Field(default=(), description="pip extras that this plan needs")
 
+    def mixtures_to_run(self) -> list[str]:
+        """Mixtures that are no part of another one and no variant; the variants, in a plan of one variant alone."""
+        nested = {c.rows for m in self.mixtures.values() for c in m.components if c.kind == "mixture"}
+        outer = [name for name in self.mixtures if name not in nested]
+        return [name for name in outer if not self.mixtures[name].variant_of] or outer
+
     def pipelines_in_order(self) -> list[Pipeline]:
         """Pipelines so that each comes after the one it reads from."""
         ordered: list[Pipeline] = []

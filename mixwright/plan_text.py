@@ -47,6 +47,8 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
         ("", "makes", "rows in", "rows out", "requests", "prompt tokens", "output tokens", "recorded")
     ]
     estimate = by_node.get(f"{pipeline.name}.from")
+    if estimate is None:
+        return f"pipeline {pipeline.name}   (not run: no mixture takes rows of it)"
     columns = start.columns or _start_columns(plan, pipeline)
     rows.append((f"from {start.rows}", _listed(columns), *_row_counts(estimate), "", "", "", ""))
     for step in pipeline.steps:
