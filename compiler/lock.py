@@ -123,7 +123,7 @@ def lock_text(lock: Lock) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-NEEDED = ("digest", "rows", "columns", "definition", "identity")
+NEEDED = ("rows", "columns", "definition", "identity")
 """Fields that a lock file always has; the others are left out when they say nothing."""
 
 

@@ -1,0 +1,140 @@
+"""Estimates: the formulas of `compiler/estimate.py` on small plans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bound_programs import component, math_program, mixture, pipeline, program, source, step, template
+
+from compiler.estimate import Observed, estimates, mixture_rows
+from compiler.lock import Lock, SourceLock, source_definition
+from compiler.lower import column_characters, lower
+from compiler.plan import Estimate, Plan
+from compiler.program import Program
+
+
+def locked(declared: Program, **rows: int) -> Lock:
+    return Lock(
+        {
+            name: SourceLock(
+                digest="d",
+                rows=count,
+                columns={},
+                definition=source_definition(declared.sources[name].entry, declared.sources[name].attributes),
+                characters={"persona": 40.0},
+            )
+            for name, count in rows.items()
+        }
+    )
+
+
+def planned(declared: Program, **rows: int) -> Plan:
+    return lower(declared, root=Path("/p"), directory=Path("/p"), lock=locked(declared, **rows))
+
+
+def by_node(plan: Plan, observed: Observed | None = None, **rows: int) -> dict[str, Estimate]:
+    return {e.node: e for e in estimates(plan, observed=observed)}
+
+
+def test_a_quota_starts_as_many_rows_as_must_survive() -> None:
+    declared = math_program(quota=100)
+    plan = planned(declared, personas=500, gsm8k=7473)
+    found = {e.node: (e.rows_in, e.rows_out, e.requests) for e in plan.estimates}
+    assert found == {
+        "math.from": (500, 100, 0),
+        "math.problem": (100, 800, 800),
+        "math.agreement": (800, 100, 0),
+        "math.chat": (100, 100, 0),
+        "mix.math": (100, 100, 0),
+        "mix.gsm8k": (7473, 7473, 0),
+    }
+
+
+def test_tokens() -> None:
+    declared = math_program(quota=100, user="x" * 60 + "{{ persona }}")
+    lock = locked(declared, personas=500)
+    plan = lower(declared, root=Path("/p"), directory=Path("/p"), lock=lock)
+    step_of = {e.node: e for e in plan.estimates}["math.problem"]
+    # 60 characters of text and 40 of the column are 25 tokens, and 4 for the message.
+    assert step_of.prompt_tokens == 800 * (25 + 4)
+    assert step_of.output_tokens == 800 * 100
+    assert column_characters(declared, lock) == {"personas": {"persona": 40.0}}
+
+
+def test_a_quota_takes_no_more_than_there_is() -> None:
+    found = by_node(planned(math_program(quota=900), personas=500))
+    assert (found["math.from"].rows_out, found["mix.math"].rows_in) == (500, 500)
+
+
+def test_yields_of_a_run_raise_the_rows_that_are_started() -> None:
+    observed = Observed(
+        yields={"math.agreement": 0.05},
+        prompt_tokens={"math.problem": 10},
+        output_tokens={"math.problem": 50},
+    )
+    found = by_node(planned(math_program(quota=100), personas=500), observed)
+    assert found["math.from"].rows_out == 250  # 100 / (8 * 0.05)
+    assert found["math.problem"].requests == 2000
+    assert (found["math.problem"].prompt_tokens, found["math.problem"].output_tokens) == (20_000, 100_000)
+
+
+def test_without_a_mixture_every_row_is_taken_once() -> None:
+    made = step("step.generate", "a", {}, label="a", prompt="ask", model="m")
+    declared = program(
+        source("text", {"text": "text"}, kind="inline", rows=[{"text": "a"}, {"text": "b"}]),
+        template("ask", "{{ text }}", ("text",)),
+        pipeline("p", "text", made, repeat=3),
+    )
+    found = by_node(planned(declared))
+    assert (found["p.from"].rows_out, found["p.a"].requests) == (2, 2)
+
+
+def test_what_cannot_be_known_is_none() -> None:
+    found = by_node(planned(math_program(quota="all")))
+    assert found["math.from"].rows_out is None
+    assert found["math.problem"].requests is None
+    assert found["mix.gsm8k"].rows_out is None
+
+
+def test_demand_reaches_the_pipeline_a_pipeline_starts_from() -> None:
+    declared = program(
+        source("text", {"text": "text"}, kind="inline", rows=[{"text": "a"}] * 50),
+        pipeline("first", "text"),
+        pipeline("second", "first", kind="pipeline"),
+        pipeline("idle", "text"),
+        mixture("mix", component("second", 20)),
+    )
+    found = by_node(planned(declared))
+    assert found["first.from"].rows_out == 20
+    assert "idle.from" not in found
+
+
+@pytest.mark.parametrize(
+    ("quotas", "rows"),
+    [
+        (("all", 5), 55),
+        ((0.25, 5), 30),
+        (({"max": 30}, {"max": 80}), 80),
+        (({"weight": 1}, {"weight": 3}), 100),
+        ((40, {"weight": 3}), 100),
+        (({"rate": 10}, {"rate": 30}), 100),
+    ],
+)
+def test_rows_of_a_mixture(quotas: tuple[Any, Any], rows: int) -> None:
+    from bound_programs import call
+
+    def quota(written: Any) -> Any:
+        if not isinstance(written, dict):
+            return written
+        ((name, number),) = written.items()
+        return call(name, cap=number) if name == "rate" else call(name, number)
+
+    inline = [
+        source(name, {"text": "text"}, kind="inline", rows=[{"text": name}] * 50) for name in ("one", "two")
+    ]
+    parts = [component(s.name, quota(q), kind="source") for s, q in zip(inline, quotas, strict=True)]
+    plan = planned(program(*inline, mixture("mix", *parts, total=100)))
+    assert mixture_rows(plan.mixtures["mix"], lambda _: 50.0) == rows
+    assert sum(e.rows_out or 0 for e in plan.estimates) == rows
