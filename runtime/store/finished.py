@@ -12,7 +12,10 @@ from runtime.store.store import Store
 
 
 def status_of(store: Store, run: RunRecord) -> Status:
-    """The run's status: what its end recorded, completed and overruled by what is really stored."""
+    """The run's status from what is stored; of the summary (`runtime/ending.py`) what rows do not tell.
+
+    That is: the seconds the run worked, requests answered from the store, dollars, rows wanted, why it stopped.
+    """
     plan = Plan.model_validate_json(run.plan)
     summary: dict[str, Any] = json.loads(run.summary) if run.summary else {}
     asked, failed, prompt_tokens, output_tokens, last = store.sql(
@@ -22,20 +25,23 @@ def status_of(store: Store, run: RunRecord) -> Status:
         [run.run_id],
     )[0]
     status: Status = {
-        **cast(Status, summary),
         "run_id": run.run_id,
         "spec": run.spec,
         "command": run.command,
         "state": cast(Any, run.status or "killed"),
         "started": run.started,
-        "elapsed_s": max(0.0, (run.ended or last or run.started) - run.started),
+        "elapsed_s": summary.get("seconds", max(0.0, (run.ended or last or run.started) - run.started)),
         "pipelines": _pipelines(store, run.run_id, plan, summary),
         "quotas": _quotas(store, run.run_id, plan, summary),
+        "requests": {"misses": asked, "failed": failed, "in_flight": 0},
         "tokens": {"prompt": prompt_tokens, "output": output_tokens},
     }
-    status["requests"] = {"misses": asked, "failed": failed, "in_flight": 0}
-    if "hits" in summary.get("requests", {}):
-        status["requests"]["hits"] = summary["requests"]["hits"]
+    if "reused" in summary:
+        status["requests"]["hits"] = summary["reused"]
+    if summary.get("cost"):
+        status["cost"] = summary["cost"]
+    if summary.get("stopped_by"):
+        status["message"] = summary["stopped_by"]
     return status
 
 
@@ -51,7 +57,7 @@ def _pipelines(store: Store, run_id: int, plan: Plan, summary: dict[str, Any]) -
             kept[pipeline] = kept.get(pipeline, 0) + rows
         else:
             reasons.setdefault((pipeline, step, status), {})[reason] = rows
-    wanted = {entry.get("name"): entry.get("wanted") for entry in summary.get("pipelines", [])}
+    wanted = {name: entry.get("wanted") for name, entry in summary.get("pipelines", {}).items()}
     found: dict[str, PipelineStatus] = {}
     for pipeline, step, rows_in, rows_out, forked, unfinished in store.sql(
         """SELECT pipeline, step, rows_in, rows_out, forked, unfinished FROM current_tally WHERE run_id = ?
@@ -99,8 +105,9 @@ def _quotas(store: Store, run_id: int, plan: Plan, summary: dict[str, Any]) -> l
         )
     }
     noted = {
-        (entry.get("mixture"), entry.get("component")): entry.get("wanted")
-        for entry in summary.get("quotas", [])
+        (mixture, component): entry.get("wanted")
+        for mixture, found in summary.get("mixtures", {}).items()
+        for component, entry in found.get("components", {}).items()
     }
     quotas: list[QuotaStatus] = []
     for mixture in plan.mixtures.values():

@@ -151,7 +151,7 @@ class RunStart:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How a run ended. `summary` is JSON in the form of `runtime/store/status.py`."""
+    """How a run ended. `summary` is JSON, see `runtime/ending.py`."""
 
     run_id: int
     status: str
@@ -176,7 +176,7 @@ class SelectedRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run: `status` is empty while it has not ended (or was killed). `summary`: see `runtime/store/status.py`."""
+    """One run: `status` is empty while it has not ended (or was killed). `summary`: see `runtime/ending.py`."""
 
     run_id: int
     spec: str

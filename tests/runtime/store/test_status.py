@@ -36,14 +36,15 @@ RUNNING: dict[str, Any] = {
 
 FINISHED = """\
 run 1 of tiny.mix: short, 4 s
-math: 3 started, 2 kept
+  all requests spent
+math: 3 started, 2 kept of 5 wanted
   step                in  out  dropped   quarantined
   short  step.filter   3    2  1 filter  -
 mixture mix
   rows of  wanted  got
   math          5    2  3 short
   web         all    0
-requests: 2 asked, 7 reused, 1 failed; tokens: 14 in, 18 out
+requests: 2 asked, 7 reused, 1 failed; tokens: 14 in, 18 out; $0.25
 next: loosen a quota or add rows, then 'mixwright run tiny.mix': everything made so far is reused"""
 
 
@@ -136,10 +137,14 @@ def test_a_finished_run_is_read_from_the_store(
             for position in range(2)
         )
         asyncio.run(store.flush())
-        store.end_run(run, "short", {"requests": {"hits": 7, "misses": 2}})
+        components = {"math": {"wanted": 5, "got": 2}, "web": {"wanted": None, "got": 0}}
+        summary = {
+            "seconds": 4.0, "reused": 7, "requests": 2, "cost": 0.25, "stopped_by": "all requests spent",
+            "pipelines": {"math": {"wanted": 5}}, "mixtures": {"mix": {"components": components}},
+        }  # fmt: skip
+        store.end_run(run, "short", summary)
     assert main(["status", "--json", "--store", str(tmp_path)]) == 0
     status = json.loads(capsys.readouterr().out)
-    status["elapsed_s"] = 4.0
     status["pipelines"][0]["steps"][0]["operation"] = "step.filter"
     assert rendered(status) == FINISHED
 
