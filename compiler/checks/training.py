@@ -94,13 +94,13 @@ def check_starts(checked: Checked) -> None:
         problem = _architecture_problem(bound.value)
         if problem is not None:
             checked.findings.error("MIX704", problem[0], bound.span, hint=problem[1])
-        if not is_written(train.attributes, "tokenizer"):
+        if not any(is_written(train.attributes, name) for name in ("tokenizer", "vocabulary")):
             checked.findings.error(
                 "MIX709",
                 f"train `{train.name}` starts from a fresh architecture and has no `tokenizer`",
                 bound.span,
                 "a fresh model has no tokenizer of its own",
-                hint='add `tokenizer = "tokenizer"`, a directory',
+                hint='add `tokenizer = "tokenizer"`, a directory, or `vocabulary = 512` to make one from the mixture',
             )
 
 

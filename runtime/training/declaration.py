@@ -23,6 +23,12 @@ from runtime.plugin import REQUIRED, attribute, declare
             "a fresh Llama instead of a base: `{ hidden, layers, heads, kv_heads, ffn, tie }`",
         ),
         attribute("tokenizer", "path", "tokenizer directory of a fresh model"),
+        attribute(
+            "vocabulary",
+            "count",
+            "instead of `tokenizer`: make one of this size from the mixture (byte-level BPE, one token a digit)",
+            minimum=300,
+        ),
         attribute("context", "count", "longest sequence, in tokens", default=2048, minimum=8),
         attribute(
             "packing",

@@ -33,6 +33,8 @@ class TrainSettings:
     revision: str
     architecture: Architecture | None
     tokenizer: str
+    vocabulary: int | None
+    """Size of a tokenizer that is still to be made; then `tokenizer` is empty."""
     context: int
     packing: Literal["best_fit", "none"]
     zero: int
@@ -99,14 +101,18 @@ def settings_of(
     tokenizer = place
     if given.get("tokenizer"):
         tokenizer = str(_directory(name, "tokenizer", directory / given["tokenizer"], "tokenizer.json"))
-    if not tokenizer:
-        raise RunError(f"{name}: a fresh `architecture` needs a `tokenizer`")
+    vocabulary = int(given["vocabulary"]) if given.get("vocabulary") else None
+    if bool(tokenizer) == bool(vocabulary):
+        raise RunError(
+            f"{name}: a fresh `architecture` needs one of `tokenizer` and `vocabulary`, nothing else does"
+        )
     settings = TrainSettings(
         place=place,
         is_local=not given.get("repo"),
         revision=str(given.get("revision") or ""),
         architecture=architecture,
         tokenizer=tokenizer,
+        vocabulary=vocabulary,
         ranks=ranks or _ranks(given),
         steps=steps if steps is not None else given.get("steps"),
         **{field: given[field] for field in _PLAIN},
@@ -122,7 +128,8 @@ def settings_of(
 _PLAIN = tuple(
     f.name
     for f in fields(TrainSettings)
-    if f.name not in ("place", "is_local", "revision", "architecture", "tokenizer", "ranks", "steps")
+    if f.name
+    not in ("place", "is_local", "revision", "architecture", "tokenizer", "vocabulary", "ranks", "steps")
 )
 
 

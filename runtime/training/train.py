@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -142,9 +142,12 @@ def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Pat
 
     from runtime.training.fresh import base_digest, parameter_count, write_initial
 
+    listed = list(rows)
     options: dict[str, Any] = {"trust_remote_code": False}
     if settings.revision:
         options["revision"] = settings.revision
+    if settings.vocabulary is not None:
+        settings = replace(settings, tokenizer=str(_made_tokenizer(settings, listed, output / "state")))
     try:
         tokenizer = AutoTokenizer.from_pretrained(settings.tokenizer, **options)
     except (OSError, ValueError, KeyError) as error:
@@ -153,7 +156,6 @@ def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Pat
         raise RunError(f"the tokenizer in {settings.tokenizer} has no chat template")
     if settings.packing == "best_fit" and settings.architecture is None:
         _refuse_leaks(AutoConfig.from_pretrained(settings.place, **options))
-    listed = list(rows)
     packed_place = output / "state" / "packed" / _packed_source(settings, listed, tokenizer)[:12]
     manifest = _pack(settings, listed, tokenizer, packed_place)
     layout = layout_of(
@@ -185,6 +187,19 @@ def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Pat
     resume = last_checkpoint(directory / "checkpoints", settings.ranks)
     resumed_at = int(resume.name.rpartition("-")[2]) if resume else 0
     return Prepared(directory, fingerprint, settings, manifest, layout, steps, parameters, resumed_at)
+
+
+def _made_tokenizer(settings: TrainSettings, rows: list[dict[str, Any]], state: Path) -> Path:
+    """Directory of a tokenizer made from the rows' texts; made once for the same texts."""
+    from runtime.training.tokenizer import train_tokenizer
+
+    assert settings.vocabulary is not None
+    texts = [message["content"] for row in rows for message in row["messages"]]
+    key = json.dumps(["mixwright.tokenizer.v1", settings.vocabulary, settings.context, texts])
+    place = state / "tokenizer" / blake2b(key.encode(), digest_size=6).hexdigest()
+    if not (place / "tokenizer.json").exists():
+        train_tokenizer(texts, place, vocabulary=settings.vocabulary, context=settings.context)
+    return place
 
 
 def _packed_source(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any) -> str:
