@@ -54,7 +54,8 @@ def parse_quantity(text: str) -> tuple[int | float, Unit]:
 
     Raises:
         ValueError: the unit is unknown (the message is the unit), or the text is no quantity or one beyond
-            1e308, or beyond 2**63 - 1 for whole numbers, the largest that a database holds (the message is the whole text).
+            1e308, or beyond 2**63 - 1 for whole numbers, the largest that a database holds (the message is the
+            whole text).
     """
     match = _QUANTITY.match(text)
     if match is None:
