@@ -1,0 +1,125 @@
+"""The Python API: the same stages as the commands, as functions of values.
+
+    import mixwright
+
+    for finding in mixwright.check("specs/chat.mix"):
+        print(finding.code, finding.message, finding.primary.span)
+    plan = mixwright.plan("specs/chat.mix", params={"scale": "0.01"})
+    report = mixwright.run(plan)
+    for row in mixwright.rows(".mixwright", "persona_math"):
+        print(row["problem"])
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compiler.plan import Plan
+    from dsl.diagnostic import Diagnostic
+    from runtime.run import RunReport
+
+
+class SpecError(Exception):
+    """A spec has errors. `findings` holds them; the text is what the terminal would show."""
+
+    exit_code = 1
+
+    def __init__(self, findings: tuple[Diagnostic, ...]) -> None:
+        from dsl.render import render
+
+        super().__init__(render(findings, color=False))
+        self.findings = findings
+
+
+def check(
+    spec: Path | str, *, params: Mapping[str, str] | None = None, variant: str | None = None
+) -> tuple[Diagnostic, ...]:
+    """Every finding in a spec, with its lock file beside it; nothing is run and nothing reaches the network.
+
+    Raises:
+        OSError: the spec cannot be read.
+    """
+    from compiler.lock import lock_path, read_lock
+    from compiler.stages import compile_file
+
+    path = Path(spec)
+    return compile_file(path, params=params, lock=read_lock(lock_path(path)), variant=variant).diagnostics
+
+
+def plan(spec: Path | str, *, params: Mapping[str, str] | None = None, variant: str | None = None) -> Plan:
+    """The plan of a spec.
+
+    Raises:
+        SpecError: the spec has errors.
+        OSError: the spec cannot be read.
+    """
+    from compiler.loader import project_root
+    from compiler.lock import lock_path, read_lock
+    from compiler.lower import lower
+    from compiler.stages import compile_file
+    from mixwright import __version__
+
+    path = Path(spec)
+    lock = read_lock(lock_path(path))
+    result = compile_file(path, params=params, lock=lock, variant=variant)
+    if result.program is None:
+        raise SpecError(result.diagnostics)
+    return lower(
+        result.program,
+        root=project_root(path),
+        directory=path.resolve().parent,
+        lock=lock,
+        version=__version__,
+        variant=variant,
+    )
+
+
+def run(
+    spec: Plan | Path | str, *, store: Path | str | None = None, params: Mapping[str, str] | None = None
+) -> RunReport:
+    """Execute a plan or a spec. Everything made is kept in `store` (by default `.mixwright` in the project root).
+
+    Raises:
+        SpecError: the spec has errors.
+        RunError: the machine failed; the message says what was kept and how to go on.
+    """
+    from compiler.plan import Plan
+    from mixwright.extras import require_extras
+    from runtime.run import run_plan
+    from runtime.store.store import Store
+
+    chosen = spec if isinstance(spec, Plan) else plan(spec, params=params)
+    require_extras(chosen)
+    directory = Path(store) if store is not None else Path(chosen.root) / ".mixwright"
+    with Store.open(directory) as opened:
+        return run_plan(chosen, store=opened)
+
+
+def rows(store: Path | str, name: str, *, run_id: int | None = None) -> Iterator[dict[str, Any]]:
+    """Columns of the rows that a pipeline kept or that a mixture selected, in order, in the last run that made any.
+
+    Raises:
+        RunError: the store cannot be opened, or holds no rows under that name.
+    """
+    from runtime.plugin import RunError
+    from runtime.store.store import Store
+
+    with Store.open(Path(store), read_only=True) as opened:
+        found = opened.sql(
+            """SELECT run_id, kind FROM (
+                SELECT run_id, 'mixture' AS kind FROM selection WHERE mixture = $1
+                UNION SELECT run_id, 'pipeline' FROM outcome WHERE pipeline = $1)
+            WHERE $2 IS NULL OR run_id = $2
+            ORDER BY run_id DESC, kind LIMIT 1""",
+            [name, run_id],
+        )
+        if not found:
+            raise RunError(f"{store} holds no rows of '{name}'; 'mixwright status' lists what there is")
+        last, kind = found[0]
+        records = opened.selected_rows(last, name) if kind == "mixture" else opened.kept_rows(last, name)
+        for record in records:
+            yield json.loads(record.columns)
