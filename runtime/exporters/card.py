@@ -121,7 +121,7 @@ def _opening(facts: CardFacts) -> str:
     record = facts.record
     text = (
         f"{record.rows:,} training examples (`messages`: role and content), a mixture built by "
-        f"[Mixwright](https://pypi.org/project/mixwright/) {facts.mixwright_version} from `{facts.spec}`. "
+        f"Mixwright {facts.mixwright_version} from `{facts.spec}`. "
         "`id` names a row by its lineage; `component` is the line of the mixture it came in by, `source` where it "
         "started."
     )

@@ -166,9 +166,13 @@ def model_facts(plan: Plan, mixture: Mixture) -> list[ModelFacts]:
 
 def drops(plan: Plan, store: Store, run_id: int, mixture: Mixture) -> list[Drop]:
     """Rows that the mixture's pipelines, and its own steps, left out, by reason; most first in each step."""
+    from runtime.mixture.demand import mixtures_in_order
     from runtime.mixture.record import leaves_of, pipelines_of
 
-    owners = {mixture.name, *pipelines_of(plan, mixture), *leaves_of(plan, mixture)}
+    # Rows in a mixture's own steps go by `mixture.component`.
+    owners = {*pipelines_of(plan, mixture), *leaves_of(plan, mixture)}
+    for one in mixtures_in_order(plan, mixture.name):
+        owners |= {f"{one.name}.{component.rows}" for component in one.components}
     query = """SELECT pipeline, step, reason, count(*), status = 'quarantined' FROM outcome
         WHERE run_id = ? AND status <> 'kept' GROUP BY ALL ORDER BY pipeline, step, count(*) DESC, reason"""
     return [Drop(*row) for row in store.sql(query, [run_id]) if row[0] in owners]

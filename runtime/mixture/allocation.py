@@ -154,9 +154,12 @@ def allocate(mixture: Mixture, supplies: Mapping[str, Supply], *, total: int | N
     unplaced = 0
     notes: list[str] = []
     shared: dict[str, Allocation]
-    if any(a.count is None for a in fixed.values()):
+    if any(a.count is None for a in fixed.values()) or any(
+        isinstance(c.quota, RateQuota) and rate_weight(c, c.quota, supplies[c.rows]) is None
+        for c in proportional
+    ):
         shared = {
-            c.rows: Allocation(None, None, "waits for the size of an `all` component") for c in proportional
+            c.rows: Allocation(None, None, "waits for the size of another component") for c in proportional
         }
     else:
         taken = sum(a.count or 0 for a in fixed.values())
@@ -211,7 +214,7 @@ def _fixed(component: Component, supply: Supply, total: int | None) -> Allocatio
             count = supply.limit
             return Allocation(count, None, "every row" if count is None else f"all {count:,} there are")
         case RateQuota() if total is None:
-            weight = _rate(component, quota, supply)
+            weight = rate_weight(component, quota, supply)
             return Allocation(weight, weight, f"min(rows, {quota.cap:,}) without a total")
         case ShareQuota() | WeightQuota() | RateQuota():
             return None
@@ -219,8 +222,11 @@ def _fixed(component: Component, supply: Supply, total: int | None) -> Allocatio
             assert_never(quota)
 
 
-def _rate(component: Component, quota: RateQuota, supply: Supply) -> int:
-    return quota.cap if component.kind == "pipeline" else min(supply.rows, quota.cap)
+def rate_weight(component: Component, quota: RateQuota, supply: Supply) -> int | None:
+    """min(rows, cap), or None while more rows may come; of a pipeline the cap: what it could make is not known."""
+    if component.kind == "pipeline" or supply.rows >= quota.cap:
+        return quota.cap
+    return supply.limit
 
 
 def _sizes_itself(mixture: Mixture) -> bool:
@@ -244,7 +250,7 @@ def _proportional(
         if isinstance(c.quota, WeightQuota):
             weights[c.rows] = exact(c.quota.weight)
         elif isinstance(c.quota, RateQuota):
-            weights[c.rows] = Fraction(_rate(c, c.quota, supplies[c.rows]))
+            weights[c.rows] = Fraction(rate_weight(c, c.quota, supplies[c.rows]) or 0)
     whole, how = _whole(mixture, shares, weights, total, taken)
     share_counts = largest_remainder({name: whole * share for name, share in shares.items()})
     left = int(whole) - taken - sum(share_counts.values())

@@ -22,7 +22,7 @@ ORDER_DOMAIN = "mixwright.mixture.v1"
 class ComponentResult:
     """A component's quota, wanted and got. `wanted` is None for `all`; `asked` is more where it fills for others.
 
-    arithmetic: how that number came about. available: its rows before the quota.
+    arithmetic: how that number came about. available: rows it offered; a run offers no more than are needed.
 
     strata: with `balance`, (value as text, rows available, rows taken) of each value, by value.
     """
@@ -180,4 +180,4 @@ def _shortfall(mixture: Mixture, results: Sequence[ComponentResult], unplaced: i
     if unplaced:
         parts.append(f"{unplaced:,} of the total that no component has rows for")
     filling = f"; `{mixture.fill}` filled {filled:,} of them" if filled else ""
-    return f"mixture '{mixture.name}' lacks {lacking:,} rows: {', '.join(parts)}{filling}"
+    return f"{lacking:,} rows are missing: {', '.join(parts)}{filling}"

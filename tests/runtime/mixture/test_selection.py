@@ -10,7 +10,7 @@ from runtime.mixture import Candidates, required_rows, select, start_positions
 from runtime.mixture.selection import entry_key
 from runtime.plugin import RunError
 from runtime.rows import order_key
-from tests.runtime.mixture.mixtures import count, everything, ids, mixture, rows, share, take, weight
+from tests.runtime.mixture.mixtures import count, everything, ids, mixture, rate, rows, share, take, weight
 
 LANGUAGES = st.lists(st.sampled_from(["de", "en", "zu"]), min_size=1, max_size=40)
 
@@ -109,7 +109,7 @@ def test_a_cap_keeps_the_first_rows_of_each_value_and_lets_them_repeat():
     selection = select(mixture({"a": take(10, repeat=2, cap=("user", 1))}), candidates)
     chosen = [ids("a", 5)[i] for i in (0, 2)]
     assert taken(selection, "a") == {(row_id, repeat) for row_id in chosen for repeat in (0, 1)}
-    assert selection.shortfall == "mixture 'mix' lacks 6 rows: `a` 6 of 10"
+    assert selection.shortfall == "6 rows are missing: `a` 6 of 10"
 
 
 def test_balance_reports_what_each_value_had_and_gave():
@@ -128,16 +128,14 @@ def test_a_fill_that_has_the_rows_ends_the_shortfall():
 def test_a_fill_that_has_too_few_says_what_is_left():
     mix = mixture({"a": count(10), "b": count(5)}, shortfall="fill", fill="b")
     selection = select(mix, {"a": rows("a", 7), "b": rows("b", 6)})
-    assert selection.shortfall == "mixture 'mix' lacks 3 rows: `a` 3 of 10; `b` filled 1 of them"
+    assert selection.shortfall == "3 rows are missing: `a` 3 of 10; `b` filled 1 of them"
 
 
 def test_a_total_that_no_weight_can_reach_is_a_shortfall():
     selection = select(
         mixture({"a": weight(1), "b": weight(1)}, total=100), {"a": rows("a", 30), "b": rows("b", 40)}
     )
-    assert (
-        selection.shortfall == "mixture 'mix' lacks 30 rows: 30 of the total that no component has rows for"
-    )
+    assert selection.shortfall == "30 rows are missing: 30 of the total that no component has rows for"
 
 
 def test_a_nested_mixture_is_a_component_whose_rows_keep_their_own_names():
@@ -193,3 +191,21 @@ def test_a_share_of_an_unfinished_all_demands_nothing_yet():
     mix = mixture({"s": everything(), "p": share(0.5)}, kinds={"s": "pipeline", "p": "pipeline"})
     assert required_rows(mix, {"s": rows("s", 9, complete=False)})["p"].missing == 0
     assert required_rows(mix, {"s": rows("s", 9)})["p"].missing == 9
+
+
+def test_a_source_that_is_balanced_shows_every_row_before_any_is_taken():
+    # A run feeds sources bit by bit; stopping at the first rows that look balanced would miss a rare value.
+    mix = mixture({"s": take(4, balance="lang")})
+    assert (
+        required_rows(mix, {"s": rows("s", 4, lang=["en", "en", "de", "de"], complete=False)})["s"].missing
+        is None
+    )
+    assert required_rows(mix, {"s": rows("s", 5, lang=["en", "en", "de", "de", "zu"])})["s"].missing == 0
+
+
+def test_rates_of_sources_are_known_before_anything_else_is_demanded():
+    mix = mixture({"s": rate(10), "p": weight(10)}, kinds={"p": "pipeline"}, total=100)
+    first = required_rows(mix, {"s": rows("s", 4, complete=False)})
+    assert [(d.missing, d.waits) for d in first.values()] == [(6, False), (0, True)]
+    assert [d.rows for d in required_rows(mix, {"s": rows("s", 10, complete=False)}).values()] == [50, 50]
+    assert [d.rows for d in required_rows(mix, {"s": rows("s", 4)}).values()] == [4, 96]
