@@ -261,10 +261,7 @@ class Writer:
             raise explained(again, self._database.path) from error
 
     def _forget_unwritten(self) -> None:
-        """Empty the appenders: one that is collected with rows in it writes them, outside of any transaction."""
-        for appender in self._appenders.values():
-            with contextlib.suppress(Exception):
-                appender.clear()
+        """End the transaction that failed, and the appenders with their unflushed rows."""
         self._appenders.clear()
         with contextlib.suppress(Exception):
             self._database.connection.execute("ROLLBACK")

@@ -52,6 +52,17 @@ def test_sealed_copies_hold_every_call_once(
     assert [path.name for path in (tmp_path / "segments").iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_long_session_seals_as_it_goes(tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.store.segments.SEAL_CALLS", 300)
+    with Store.open(tmp_path) as store:
+        for number in range(1_000):
+            store.put_call(call(number))
+            if number % 100 == 99:
+                asyncio.run(store.flush())
+        assert store.seal_warning == ""
+    assert [(segment.first, segment.last) for segment in segments_of(tmp_path)] == [(1, 3), (4, 6), (7, 9)]
+
+
 def test_a_whole_store_passes(
     tmp_path: Path, plan: Plan, call: Make, outcome: MakeOutcome, capsys: pytest.CaptureFixture[str]
 ) -> None:
