@@ -53,6 +53,7 @@ class _Balancer:
         self.output: list[Token] = []
         self.stack: list[_Open] = []
         self.findings: list[Diagnostic] = []
+        self.surplus = sum((t.type == "RBRACE") - (t.type == "LBRACE") for t in tokens)
         self.reported_lines: set[int] = set()  # `(((` is one mistake
         # What follows an unclosed string on its line, or an unclosed heredoc, is lost with its brackets.
         self.lines_with_open_string = {token.line for token in tokens if token.type == "OPEN_STRING"}
@@ -85,6 +86,16 @@ class _Balancer:
             return
         while self.stack[-1].token.type != wanted:
             self._close_missing()
+        # `}` behind something on its line, though its block began on another line: one `}` too many.
+        if (
+            wanted == "LBRACE"
+            and indent is None
+            and self.surplus > 0
+            and self.stack[-1].token.line != token.line
+        ):
+            self.surplus -= 1
+            self._surplus(token, indent)
+            return
         # `}` deeper than the line of its block: a `{` between them was forgotten.
         if indent is not None and wanted == "LBRACE" and self.stack[-1].indent < indent:
             header = self._header_without_brace(indent)
@@ -132,13 +143,23 @@ class _Balancer:
         """Where in the output the missing partner goes.
 
         A block is closed before the line end that precedes the next bracket; a list or call that has something
-        on its own line is closed at the end of that line.
+        on its own line is closed at the end of that line, and so is one that an attribute follows.
         """
         if opened.token.type != "LBRACE":
             end = opened.index + 1
-            while end < len(self.output) and self.output[end].type != "_NL":
+            while end < len(self.output) and (
+                self.output[end].type != "_NL" or self.output[end - 1].type == "_COMMA"
+            ):
                 end += 1
-            if end > opened.index + 1 and end < len(self.output):
+            is_call = (
+                opened.token.type == "LPAR"
+                and opened.index > 0
+                and self.output[opened.index - 1].type == "NAME"
+            )
+            next_line = [token.type for token in self.output[end + 1 : end + 3]]
+            if end < len(self.output) and (
+                end > opened.index + 1 or (not is_call and next_line == ["NAME", "_EQUAL"])
+            ):
                 return end
         at = len(self.output)
         while at > opened.index + 1 and self.output[at - 1].type == "_NL":

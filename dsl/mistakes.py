@@ -93,6 +93,8 @@ class _Place:
         self.after_next = self._at(stuck.index + 2)
         if self.token.type == "$END" and self.end_of_previous().end < len(source.text.rstrip()):
             self.token = Token("_NL", "", 0, 1, 1, 1, 1, 0)  # the end of a chunk, not of the file
+        elif self.token.type == "_NL" and "\n" not in source.text[self.token.start_pos or 0 :]:
+            self.token = Token("$END", "", 0, 1, 1, 1, 1, 0)  # the line end that the lexer added
         # At the end of the file there is no token to point at: the place just after the last one.
         is_end = self.token.type in ("$END", "_NL")
         self.span = self.end_of_previous() if is_end else self.span_of(self.token)

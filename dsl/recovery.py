@@ -115,17 +115,18 @@ def split(tokens: list[Token]) -> list[list[Token]]:
     balanced = _depth_change(tokens) == 0
     chunks: list[list[Token]] = []
     current: list[Token] = []
-    depth = 0
+    enclosing: list[str] = []
     for index, token in enumerate(tokens):
         if token.type == "NAME" and token.column == 1 and current:
             is_attribute = index + 1 < len(tokens) and tokens[index + 1].type in ("_EQUAL", "COLON", "_DOT")
-            if depth <= 0 or (not balanced and not is_attribute):
+            in_body = not enclosing or enclosing[-1] == "LBRACE"
+            if not enclosing or (not balanced and not (is_attribute and in_body)):
                 chunks.append(current)
-                current, depth = [], 0
+                current, enclosing = [], []
         if token.type in OPENERS:
-            depth += 1
-        elif token.type in CLOSERS:
-            depth -= 1
+            enclosing.append(token.type)
+        elif token.type in CLOSERS and enclosing:
+            enclosing.pop()
         current.append(token)
     if current:
         chunks.append(current)
