@@ -16,6 +16,7 @@ A script:
     {"rules": [{"match": "regex over the last user message", "times": 2, "fault": "500"}],
      "down_after": 100,            every chat request after this many answers gets 503
      "answer_as": "other-model",   the `model` field of answers
+    "lists": "other-model",       what /models lists; null makes it 404
      "latency_ms": 50}
 
 Rules are tried in order; a rule without `match` fits every request; `times` limits how often it applies to each
@@ -27,7 +28,7 @@ different prompt (absent: always). Faults:
     malformed   200 with JSON cut off             html      200 with a web page
     huge        200 with an endless body          reset     the connection is closed without an answer
     hang        no answer at all                  drip      the answer at one byte a second
-    text        200 with the rule's own `text`
+    text        200 with the rule's own `text`, and the fields of its `message` beside it
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class FakeServer:
     def reset(self) -> None:
         self.stats = {"chat": 0, "other": 0, "in_flight": 0, "max_in_flight": 0, "connections": 0}
         self.stats |= {"faulted": 0, "answered": 0}
+        self.last_request: dict[str, Any] = {}
+        self.last_headers: dict[str, str] = {}
         self.prompts: Counter[str] = Counter()
         """How often each request came, by its messages and seed."""
         self._applied: Counter[tuple[int, str]] = Counter()
@@ -108,7 +111,9 @@ class FakeServer:
         if request.get("response_format"):
             return json.dumps({"answer": self.text})
         prompt = request["messages"][-1]["content"]
-        mark = hashlib.blake2b(f"{prompt}|{request.get('seed')}".encode(), digest_size=6).hexdigest()
+        mark = hashlib.blake2b(
+            f"{prompt}|{request.get('seed')}".encode("utf-8", "replace"), digest_size=6
+        ).hexdigest()
         return f"{self.text}[{mark}]"
 
     def state(self) -> dict[str, Any]:
@@ -148,6 +153,8 @@ class _Connection(asyncio.Protocol):
                 return
             payload = self.buffer[end + 4 : end + 4 + length]
             self.buffer = self.buffer[end + 4 + length :]
+            lines = head.decode("latin1").split("\r\n")[1:] if b"/chat/" in head[:64] else ()
+            self.server.last_headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines)}
             method, path, _ = head.split(b"\r\n", 1)[0].decode("latin1").split(" ", 2)
             self._route(method, path, payload)
 
@@ -157,7 +164,11 @@ class _Connection(asyncio.Protocol):
             self._chat(json.loads(payload))
         elif path.endswith("/models"):
             server.stats["other"] += 1
-            self._send(json.dumps({"data": [{"id": server.script.get("lists", server.model)}]}).encode())
+            listed = server.script.get("lists", server.model)
+            if listed is None:
+                self._send(b'{"error":{"message":"no such path"}}', 404)
+            else:
+                self._send(json.dumps({"data": [{"id": listed}]}).encode())
         elif path == "/stats":
             self._send(json.dumps(server.state()).encode())
         elif path == "/reset":
@@ -176,6 +187,7 @@ class _Connection(asyncio.Protocol):
         stats["max_in_flight"] = max(stats["max_in_flight"], stats["in_flight"])
         self.busy = True
         prompt = str(request["messages"][-1]["content"])
+        server.last_request = request
         server.prompts[f"{request.get('seed')}|{prompt}"] += 1
         rule = server.rule_for(prompt)
         if rule is not None and rule.get("fault") == "hang":
@@ -196,7 +208,7 @@ class _Connection(asyncio.Protocol):
         fault = str(rule["fault"])
         if fault == "text":
             stats["answered"] += 1
-            self._send(server.completion(request, rule["text"]))
+            self._send(server.completion(request, rule["text"], **rule.get("message", {})))
             return
         stats["faulted"] += 1
         if fault in _STATUS:

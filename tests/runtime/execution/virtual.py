@@ -1,0 +1,143 @@
+"""Virtual time, a scripted engine and a store in memory: hours of faults in milliseconds, the same every time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from plans import model
+
+from runtime.budget import Budget, Spending
+from runtime.calls import Calls
+from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
+from runtime.service import StopSignal
+from runtime.steps.protocol import CallResult
+from runtime.store.records import CallRecord
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next timer when nothing else is left to do."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        super().__init__()
+
+    def time(self) -> float:
+        return self._now
+
+    def _run_once(self) -> None:
+        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
+            self._now = max(self._now, self._scheduled[0]._when)  # type: ignore[attr-defined]
+        super()._run_once()  # type: ignore[misc]
+
+
+class VirtualClock:
+    """`runtime.fault.Clock` on the running loop's time, with seeded chance."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def wall(self) -> float:
+        return 1.8e9 + self.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def random(self) -> float:
+        return self._random.random()
+
+
+def run_virtually(job: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine under virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(job)
+
+
+class MemoryStore:
+    """What `Calls` needs of a store, and what it was told."""
+
+    def __init__(self) -> None:
+        self.calls: list[CallRecord] = []
+
+    def put_call(self, record: CallRecord) -> None:
+        self.calls.append(record)
+
+    async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
+        return {r.key: r for r in self.calls if r.status == "ok" and r.key in keys}
+
+
+Script = Callable[[str, int], Answer | Fault | EngineFault | None]
+"""(last user message, how often it came before) -> an answer or fault; None for a plain answer."""
+
+
+class ScriptedEngine:
+    """An engine that answers after `latency_s` of virtual time, as its script says."""
+
+    def __init__(self, script: Script | None = None, *, slots: int = 8, latency_s: float = 1.0) -> None:
+        self.slots = slots
+        self.script = script or (lambda text, before: None)
+        self.latency_s = latency_s
+        self.requests: list[Request] = []
+        self.sent_at: list[float] = []
+        self.in_flight = self.most_in_flight = self.starts = 0
+        self._came: Counter[str] = Counter()
+
+    async def start(self) -> None:
+        self.starts += 1
+
+    async def complete(self, request: Request) -> Answer:
+        text = str(request.messages[-1]["content"])
+        before = self._came[text]
+        self._came[text] += 1
+        self.requests.append(request)
+        self.sent_at.append(asyncio.get_running_loop().time())
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(self.latency_s)
+        finally:
+            self.in_flight -= 1
+        found = self.script(text, before)
+        if isinstance(found, EngineFault):
+            raise found
+        if isinstance(found, Fault):
+            raise EngineFault(found, f"scripted {found.value}")
+        return found or Answer(f"answer to {text} with {request.seed}", Finish.STOP, 10, 5)
+
+    async def close(self) -> None:
+        return
+
+
+class Bench:
+    """Calls on a scripted engine, ready to ask."""
+
+    def __init__(self, engine: ScriptedEngine, *, store: MemoryStore | None = None, **options: Any) -> None:
+        self.engine = engine
+        self.store = store or MemoryStore()
+        self.stop = StopSignal()
+        clock = VirtualClock(options.pop("seed", 0))
+        spec = model("http://nowhere", **options.pop("attributes", {}))
+        self.calls = Calls(
+            {"teacher": spec},
+            {"teacher": engine},
+            self.store,
+            run_id=1,
+            spending=Spending(options.pop("budget", Budget()), clock),
+            stop=self.stop,
+            clock=clock,
+            **options,
+        )
+        self.sampling = {"temperature": 1.0, "max_tokens": 64}
+
+    async def ask(self, text: str, **options: Any) -> CallResult:
+        stated = {"replica": 0, "sample": 0, "attempt": 0, "node": "p.answer", **options}
+        return await self.calls.ask("teacher", [{"role": "user", "content": text}], self.sampling, **stated)
+
+    async def ask_all(self, texts: Sequence[str]) -> list[CallResult | BaseException]:
+        return await asyncio.gather(*(self.ask(text) for text in texts), return_exceptions=True)
