@@ -163,9 +163,12 @@ class Database:
 
     def acknowledge(self, batch: int) -> None:
         """Note that the COMMIT of `batch` returned. Written after it and never synced, so never ahead of the data."""
-        if self._acked_file is None:
-            self._acked_file = os.open(self.directory / ACKED_NAME, os.O_RDWR | os.O_CREAT, 0o600)
-        os.pwrite(self._acked_file, f"{self.store_id} {batch:020d}\n".encode(), 0)
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk: the batch itself is safe, and the next one will say so
+            if self._acked_file is None:
+                self._acked_file = os.open(self.directory / ACKED_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+            os.pwrite(self._acked_file, f"{self.store_id} {batch:020d}\n".encode(), 0)
 
     def acknowledged(self) -> int:
         """The last batch noted for this very store; 0 when there is none."""
@@ -263,9 +266,14 @@ def _versions() -> str:
     return f"duckdb {duckdb.__version__}, schema {SCHEMA_VERSION}"
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, without the query that DuckDB repeats below it."""
+    return str(error).partition("\n")[0]
+
+
 def explained(error: Exception, path: Path) -> RunError:
     """What a DuckDB error at `path` means, as the error to raise: StoreLocked or StoreBroken with a way on."""
-    text = str(error).split("\n")[0]
+    text = first_line(error)
     held = re.search(r"Conflicting lock is held in (.*?) ?\(PID (\d+)\)", text)
     if held or "Unique file handle conflict" in text or "already attached" in text:
         locked = StoreLocked(

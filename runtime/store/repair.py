@@ -17,6 +17,7 @@ from runtime.store.database import (
     FILE_NAME,
     attach,
     explained,
+    first_line,
     make_empty,
     quoted,
     refuse_low_space,
@@ -119,7 +120,7 @@ def _readable(aside: Path, scratch: Path, result: Repair) -> Path | None:
             attach(copy, read_only=True).close()
             return copy
         except duckdb.Error as error:
-            text = str(error).split("\n")[0]
+            text = first_line(error)
             position = re.search(r"byte position (\d+)", text)
             if length is None:
                 result.lost.append(f"{FILE_NAME} cannot be opened: {text}")
@@ -155,7 +156,7 @@ def _copy_ranges(connection: Any, table: str, result: Repair) -> None:
     try:
         (rows,) = connection.execute(f"SELECT count(*) FROM old.{table}").fetchone()
     except duckdb.Error as error:
-        result.lost.append(f"table {table}: {str(error).splitlines()[0]}")
+        result.lost.append(f"table {table}: {first_line(error)}")
         return
     for first in range(0, rows, RANGE_ROWS):
         last = min(first + RANGE_ROWS, rows) - 1
@@ -177,7 +178,7 @@ def _add_segments(connection: Any, directory: Path, result: Repair) -> None:
                 ANTI JOIN call ON call.key = sealed.key AND call.batch = sealed.batch"""
             ).fetchone()
         except duckdb.Error as error:
-            result.lost.append(f"segment {segment.path.name}: {str(error).splitlines()[0]}")
+            result.lost.append(f"segment {segment.path.name}: {first_line(error)}")
         else:
             result.from_segments += added
 

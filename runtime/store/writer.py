@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 from runtime.plugin import RunError, StoreBroken
-from runtime.store.database import LOW_SPACE_BYTES, Database, explained, free_bytes
+from runtime.store.database import LOW_SPACE_BYTES, Database, explained, first_line, free_bytes
 from runtime.store.records import (
     CallRecord,
     EventRecord,
@@ -171,10 +171,11 @@ class Writer:
             if batch:
                 try:
                     self._commit(batch)
+                    self._settle(len(batch))
+                    self._keep_house(batch)
                 except BaseException as error:
                     self._fail(error)
                     return
-                self._settle(len(batch))
             elif self._is_closing:
                 self._seal(lambda: self._sealer.closing(self._next_batch - 1, self._database.connection))
                 return
@@ -234,9 +235,12 @@ class Writer:
         self._database.acknowledge(number)
         self._at_point("committed")
         self._on_commit(batch)
+
+    def _keep_house(self, batch: list[Any]) -> None:
+        """What can wait until those who wait for the batch have been told: room on the disk, sealed copies."""
         self._watch_space()
         calls = sum(type(record) is CallRecord for record in batch)
-        self._seal(lambda: self._sealer.committed(calls, number, self._database.connection))
+        self._seal(lambda: self._sealer.committed(calls, self._next_batch - 1, self._database.connection))
 
     def _seal(self, seal: Callable[[], None]) -> None:
         """Make the second copy. Failing at it costs nothing now, so the run goes on and the failure is recorded."""
@@ -245,7 +249,7 @@ class Writer:
         try:
             seal()
         except (duckdb.Error, RuntimeError, OSError) as error:
-            self.seal_failure = f"the sealed copy of calls could not be written: {str(error).splitlines()[0]}"
+            self.seal_failure = f"the sealed copy of calls could not be written: {first_line(error)}"
 
     def _recover(self, number: int, batch: list[Any], error: Exception) -> None:
         import duckdb
