@@ -213,6 +213,7 @@ class Progress:
         self.says(
             f"accuracy {moment} training: {value['right']} of {value['asked']} held-out problems "
             f"({value['accuracy']:.1%})"
+            + "".join(f"; {kind}: {share:.0%}" for kind, share in value["by_kind"].items())
         )
 
     def says(self, text: str) -> None:

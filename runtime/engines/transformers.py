@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -280,6 +281,9 @@ def load(spec: ModelSpec, environment: EngineEnvironment) -> tuple[Any, Any]:
     attributes = spec.attributes
     place, is_local = model_place(spec, environment)
     torch.set_num_threads(int(attributes["threads"]))
+    if not torch.cuda.is_available():
+        # transformers imports deepspeed where it can, and that warns when it has to find out itself.
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     # Its bars and advice would run through the progress of the run.
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()

@@ -180,6 +180,7 @@ def cluster() -> None:
         attribute("on", "ref:source", "problems that the mixture must not contain", default=REQUIRED),
         attribute("prompt", "ref:template", "how a problem is put to the model", default=REQUIRED),
         attribute("answer", "name", "column of `on` with the right answer", default=REQUIRED),
+        attribute("by", "name", "a column of `on`; the accuracy is told for each of its values as well"),
         attribute("limit", "count", "problems asked, the first ones", default=200, minimum=1),
         attribute("max_tokens", "count", "longest answer", default=256, minimum=1),
     ),

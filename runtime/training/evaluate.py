@@ -23,6 +23,7 @@ class Problem:
 
     messages: tuple[Mapping[str, str], ...]
     gold: str
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Accuracy:
     right: int
     unanswered: int
     accuracy: float
+    by_kind: dict[str, float]
+    """Accuracy for each value of the column `by`; empty without it."""
     wrong: tuple[dict[str, str], ...]
     """The first wrong replies: prompt, reply, gold."""
 
@@ -46,13 +49,15 @@ def held_out_problems(plan: Plan, wanted: Mapping[str, Any]) -> list[Problem]:
     from runtime.sources.reader import read_rows
     from runtime.templates import compile_template
 
-    source, column = plan.sources[wanted["on"]], str(wanted["answer"])
+    source, column, by = plan.sources[wanted["on"]], str(wanted["answer"]), wanted.get("by")
     render = compile_template(plan.templates[wanted["prompt"]])
     problems = []
     for row in islice(read_rows(source, Path(plan.directory)), int(wanted["limit"])):
-        if column not in row.columns:
-            raise RunError(f"evaluate: source '{source.name}' has no column `{column}`")
-        problems.append(Problem(render(row.columns).messages, str(row.columns[column])))
+        for name in filter(None, (column, by)):
+            if name not in row.columns:
+                raise RunError(f"evaluate: source '{source.name}' has no column `{name}`")
+        kind = str(row.columns[by]) if by else ""
+        problems.append(Problem(render(row.columns).messages, str(row.columns[column]), kind))
     if not problems:
         raise RunError(f"evaluate: source '{source.name}' has no rows")
     return problems
@@ -78,8 +83,17 @@ def accuracy_of(
         sum(is_right),
         sum(m.outcome == "unmeasurable" for m in measured),
         sum(is_right) / len(problems),
+        _by_kind(problems, is_right),
         tuple(wrong[:_SHOWN]),
     )
+
+
+def _by_kind(problems: Sequence[Problem], is_right: Sequence[bool]) -> dict[str, float]:
+    kinds: dict[str, list[bool]] = {}
+    for problem, right in zip(problems, is_right, strict=True):
+        if problem.kind:
+            kinds.setdefault(problem.kind, []).append(right)
+    return {kind: sum(found) / len(found) for kind, found in sorted(kinds.items())}
 
 
 def greedy_replies(

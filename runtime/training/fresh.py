@@ -14,7 +14,7 @@ _PROBE_LIMIT_BYTES = 4 * 1024**3
 
 
 def write_initial(settings: TrainSettings, tokenizer: Any, directory: Path) -> None:
-    """Write a Llama of the settings' architecture, its weights drawn under the seed with deviation `init_std`.
+    """Write a Llama of the settings' architecture with its tokenizer, the weights drawn under the seed with deviation `init_std`.
 
     It is written rather than built by each rank so that ZeRO-3 loads fresh and given weights the same way.
     """
@@ -37,6 +37,7 @@ def write_initial(settings: TrainSettings, tokenizer: Any, directory: Path) -> N
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
+    tokenizer.save_pretrained(directory)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         LlamaForCausalLM(config).save_pretrained(directory)

@@ -9,6 +9,7 @@ stopped, and others start beside them.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -114,10 +115,12 @@ def train_mixture(
         began = time.monotonic()
         prepared = prepare(settings, rows, output)
         listener.prepared(prepared)
+        evaluation = _evaluate(plan, train, prepared, listener, "before")
         report = _finished_report(prepared, output)
         if report is not None:
-            return report
-        evaluation = _evaluate(plan, train, prepared, listener, "before")
+            after = _evaluate(plan, train, prepared, listener, "after", output)
+            evaluation = {**evaluation, **after} if evaluation and after else None
+            return _written(replace(report, evaluation=evaluation), prepared, output)
         ended = run_ranks(
             prepared.directory, ranks=settings.ranks, on_line=listener.line, pause_after=pause_after
         )
@@ -127,9 +130,7 @@ def train_mixture(
             after = _evaluate(plan, train, prepared, listener, "after", output)
             evaluation = {**evaluation, **after} if evaluation and after else None
         report = _report(prepared, output, ended.how, reloaded, evaluation, time.monotonic() - began)
-        name = "report.json" if ended.how == "done" else "state/paused.json"
-        (output / name).write_text(json.dumps(asdict(report), indent=1) + "\n", encoding="utf-8")
-        return report
+        return _written(report, prepared, output)
 
 
 def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Path) -> Prepared:
@@ -247,8 +248,6 @@ def _refuse_leaks(config: Any) -> None:
 
 
 def _link(link: Path, target: Path) -> None:
-    import os
-
     relative = os.path.relpath(target, link.parent)
     if link.is_symlink() and os.readlink(link) == relative:
         return
@@ -290,11 +289,12 @@ def _evaluate(
         place = prepared.directory / "initial"
         if prepared.settings.architecture is None:
             place = Path(prepared.settings.place)
-    measured = prepared.directory / f"accuracy-{moment}.json"
+    problems = held_out_problems(plan, wanted)
+    asked = blake2b(repr((problems, wanted["max_tokens"])).encode(), digest_size=6).hexdigest()
+    measured = prepared.directory / f"accuracy-{moment}-{asked}.json"
     if measured.exists():
         value: dict[str, Any] = json.loads(measured.read_text(encoding="utf-8"))
     else:
-        problems = held_out_problems(plan, wanted)
         listener.says(f"asking {len(problems)} held-out problems {moment} training")
         value = asdict(
             accuracy_of(
@@ -329,7 +329,7 @@ def _report(
     curve = read_curve(prepared.directory / "curve.jsonl")
     # The first step also pays for start-up.
     speeds = sorted(line["tokens_per_s"] for line in curve[1:])
-    report = TrainReport(
+    return TrainReport(
         output=str(output),
         how=how,
         steps=curve[-1]["step"] if curve else 0,
@@ -351,10 +351,17 @@ def _report(
             reason: manifest.counts[reason] for reason in ("truncated", "dropped", "split", "unlabelled")
         },
     )
-    if how == "done":
-        text = json.dumps(asdict(report), indent=1) + "\n"
+
+
+def _written(report: TrainReport, prepared: Prepared, output: Path) -> TrainReport:
+    """The report, after it was written beside the model, or for a paused run beside its checkpoints."""
+    text = json.dumps(asdict(report), indent=1) + "\n"
+    if report.how == "done":
         (prepared.directory / "report.json").write_text(text, encoding="utf-8")
         (output / "state" / "current").write_text(prepared.fingerprint, encoding="utf-8")
+        (output / "report.json").write_text(text, encoding="utf-8")
+    else:
+        (prepared.directory / "paused.json").write_text(text, encoding="utf-8")
     return report
 
 
@@ -374,8 +381,12 @@ def _only_run(output: Path) -> Iterator[None]:
 
 def _quieten() -> None:
     """Keep library advice out of the progress of the run."""
+    import torch
     import transformers
 
+    if not torch.cuda.is_available():
+        # transformers imports deepspeed where it can, and that warns when it has to find out itself.
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
 
