@@ -60,6 +60,11 @@ def call_key(
     )
 
 
+def sampling_json(sampling: Mapping[str, Any]) -> str:
+    """The canonical JSON of sampling parameters that goes into a call's key: those that are stated."""
+    return _encode({name: value for name, value in sampling.items() if value is not None})
+
+
 def call_seed(key: bytes) -> int:
     """The seed sent with a call, 0..2^31-1: the low 31 bits of its key."""
     return int.from_bytes(key[:4], "little") & 0x7FFFFFFF
@@ -187,8 +192,7 @@ class Calls:
     def _sampling_json(self, sampling: Mapping[str, Any]) -> str:
         held = self._sampling.get(id(sampling))
         if held is None or held[0] is not sampling:
-            stated = {name: value for name, value in sampling.items() if value is not None}
-            held = (sampling, _encode(stated))
+            held = (sampling, sampling_json(sampling))
             self._sampling[id(sampling)] = held
         return held[1]
 
