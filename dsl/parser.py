@@ -22,9 +22,9 @@ from dsl.brackets import CLOSERS, OPENERS
 from dsl.diagnostic import Diagnostic
 from dsl.duplicates import find_duplicates
 from dsl.grammar import grammar, lex
-from dsl.mistakes import DEEPEST, Stuck, TooDeep
 from dsl.recovery import recover
 from dsl.source import SourceFile
+from dsl.stuck import DEEPEST, Stuck, TooDeep
 
 _shared_builder = Lock()
 

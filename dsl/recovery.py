@@ -17,9 +17,10 @@ from lark import Token
 
 from dsl.brackets import CLOSERS, OPENERS, balance
 from dsl.diagnostic import Diagnostic, error
-from dsl.mistakes import DEEPEST, Stuck, TooDeep, diagnose
+from dsl.mistakes import diagnose
 from dsl.nodes import Statement
 from dsl.source import SourceFile
+from dsl.stuck import DEEPEST, Stuck, TooDeep
 
 MOST_REPAIRS = 50
 """Findings per chunk: a text that needs more is not a spec, and each costs one more parse of the chunk."""
