@@ -168,7 +168,8 @@ class _Estimation:
         rows = available
         if demand is not None:
             needed = _divided(demand, math.prod(yields))
-            rows = needed if available is None else min(needed, available * start.repeat)
+            most = math.inf if available is None else available * start.repeat
+            rows = min(needed, most) if min(needed, most) < math.inf else None
         found = [_estimate(f"{pipeline.name}.from", available, rows)]
         lengths = dict(self.lengths.get(start.rows) or self.characters.get(start.rows) or {})
         for step, factor in zip(pipeline.steps, yields, strict=True):
@@ -263,8 +264,8 @@ def mixture_rows(mixture: Mixture, rows_of: _RowsOf) -> float | None:
 
 
 def _divided(rows: float, yield_: float) -> float:
-    """Rows to start for `rows` to survive. An observed yield of 0 says nothing but 'many': each is started once."""
-    return math.ceil(rows / yield_ - 1e-9) if yield_ > 0 else rows
+    """Rows to start for `rows` to survive; infinity where none did so far."""
+    return math.ceil(rows / yield_ - 1e-9) if yield_ > 0 else math.inf
 
 
 def _estimate(

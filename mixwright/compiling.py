@@ -35,6 +35,7 @@ def compiled(
     *,
     variant: str | None = None,
     lock: Lock | None = None,
+    errors_only: bool = False,
 ) -> Compiled | None:
     """Compile and lower a spec; None when it has errors, which are then printed to stderr, as are warnings.
 
@@ -42,6 +43,7 @@ def compiled(
         params: `NAME=VALUE`, as typed after `-p`.
         variant: plan this variant in the place of the mixture it is of, and nothing else.
         lock: instead of the lock file beside the spec.
+        errors_only: print no warnings and lints.
 
     Raises:
         Misuse: the file cannot be read, or a param has no `=`.
@@ -64,7 +66,8 @@ def compiled(
         ) from None
     except LockUnreadable as error:
         raise Misuse(str(error)) from None
-    sys.stderr.write(render(result.diagnostics, color=wants_color(sys.stderr)))
+    shown = result.errors if errors_only else result.diagnostics
+    sys.stderr.write(render(shown, color=wants_color(sys.stderr)))
     if result.program is None:
         return None
     plan = lower(

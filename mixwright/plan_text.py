@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from compiler.diff import quota_text
@@ -53,9 +54,9 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
     rows.append((f"from {start.rows}", _listed(columns), *_row_counts(estimate), "", "", "", ""))
     for step in pipeline.steps:
         node = f"{pipeline.name}.{step.id}"
-        rows.append(
-            (step_text(step), _made(step), *_counts(by_node.get(node)), _answers(recorded, node, step))
-        )
+        expected = by_node.get(node)
+        answers = _answers(recorded, node, step, expected.requests if expected else None)
+        rows.append((step_text(step), _made(step), *_counts(expected), answers))
     title = f"pipeline {pipeline.name}"
     kept = recorded.kept.get(pipeline.name)
     if kept:
@@ -74,13 +75,16 @@ def _made(step: Step) -> str:
     return _listed([f"{name}: {type}" for name, type in step.makes.items()])
 
 
-def _answers(recorded: Recorded, node: str, step: Step) -> str:
+def _answers(recorded: Recorded, node: str, step: Step, requests: int | None) -> str:
+    """What the store has of a step's requests: `30 of 60` where they were looked up, else a bound."""
     if not isinstance(step.attributes.get("model"), str):
         return ""
-    exact = recorded.exact.get(node)
-    if exact is not None:
-        return f"{exact.hits:,} of {exact.asked:,} (exact)"
-    answers = recorded.answers.get(node, 0)
+    answered = recorded.answered.get(node)
+    if answered is not None and (answered.is_all or answered.hits):
+        return (
+            f"{answered.hits:,} of {answered.asked:,}" if answered.is_all else f"at least {answered.hits:,}"
+        )
+    answers = min(recorded.answers.get(node, 0), requests or sys.maxsize)
     return f"at most {answers:,}" if answers else "none"
 
 

@@ -1,8 +1,9 @@
 """What a store already has of a plan: answers per step, rows kept, and the last run to compare with.
 
-Three kinds of figures, told apart in print. *Exact*: the requests of a step that only needs source columns are
-rendered, and their keys looked up. *Bound*: for later steps the number of answers recorded for the same model is
-the most that can be reused. *Rows kept*: those of the newest run whose pipeline had the same content hash.
+Three kinds of figures, told apart in print. *Exact*: requests that can be rendered from sources and recorded answers
+are looked up by key (`mixwright/rehearsal.py`). *Bound*: of the other steps the number of answers recorded for the
+same model is the most that can be reused. *Rows kept*: those of the newest run whose pipeline had the same content
+hash.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.catalog import builtin_catalog
-from compiler.estimate import Observed
+from compiler.estimate import Observed, estimates
 from compiler.fingerprint import pipeline_row_hashes
-from compiler.plan import Plan, plan_from_json
+from compiler.plan import Estimate, Plan, plan_from_json
+from mixwright.rehearsal import Answered, rehearsed
 
 if TYPE_CHECKING:
     from runtime.store.store import Store
@@ -33,26 +35,19 @@ class KeptRows:
 
 
 @dataclass(frozen=True)
-class ExactAnswers:
-    """Of the `asked` requests of a step, those whose key the store has."""
-
-    asked: int
-    hits: int
-
-
-@dataclass(frozen=True)
 class Recorded:
     """What the store has. `answers` and `kept` are by node `pipeline.step` and by pipeline."""
 
     runs: int = 0
     answers: Mapping[str, int] = field(default_factory=dict)
     """Answers of the step's model that a run recorded at this step: a bound on what can be reused."""
-    exact: Mapping[str, ExactAnswers] = field(default_factory=dict)
-    """Steps whose requests could be rendered without running anything."""
+    answered: Mapping[str, Answered] = field(default_factory=dict)
+    """Steps whose requests could be looked up one by one."""
     kept: Mapping[str, KeptRows] = field(default_factory=dict)
     last_run_id: int = 0
     last_plan: Plan | None = None
-    observed: Observed = field(default_factory=Observed)
+    estimates: tuple[Estimate, ...] = ()
+    """Of the plan, from what its earlier runs measured; empty when nothing was measured."""
     note: str = ""
     """Why the store was not read, empty when it was or there is none."""
 
@@ -62,7 +57,9 @@ def store_directory(plan: Plan, given: Path | None) -> Path:
     return given if given is not None else Path(plan.root) / ".mixwright"
 
 
-def recorded(plan: Plan, directory: Path) -> Recorded:
+def recorded(
+    plan: Plan, directory: Path, characters: Mapping[str, Mapping[str, float]] | None = None
+) -> Recorded:
     """What the store at `directory` has of a plan; an empty answer, with a note, while another process holds it.
 
     Raises:
@@ -75,12 +72,12 @@ def recorded(plan: Plan, directory: Path) -> Recorded:
 
     try:
         with Store.open(directory, read_only=True) as store:
-            return _read(plan, store)
+            return _read(plan, store, characters or {})
     except StoreLocked as locked:
         return Recorded(note=f"the store was not read: {locked}")
 
 
-def _read(plan: Plan, store: Store) -> Recorded:
+def _read(plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]]) -> Recorded:
     runs = _runs_of(plan, store)
     nodes = _generating(plan)
     answers: dict[str, int] = {}
@@ -107,13 +104,16 @@ def _read(plan: Plan, store: Store) -> Recorded:
     last_id, last_plan = runs[0] if runs else (0, None)
     yields = _yields(plan, last_plan, last_id, store) if last_plan else {}
     total = store.sql("SELECT count(*) FROM run")[0][0]
+    observed = Observed(yields, prompt_tokens, output_tokens)
+    estimated = plan.model_copy(update={"estimates": estimates(plan, characters, observed)})
     return Recorded(
         runs=total,
         answers=answers,
         kept=kept,
         last_run_id=last_id,
         last_plan=last_plan,
-        observed=Observed(yields, prompt_tokens, output_tokens),
+        estimates=estimated.estimates,
+        answered=rehearsed(estimated, store, answers) if answers else {},
     )
 
 

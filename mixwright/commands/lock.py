@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write or verify the lock file; returns the exit status."""
     from mixwright.compiling import compiled
 
-    result = compiled(arguments.spec, arguments.params, lock=Lock())
+    result = compiled(arguments.spec, arguments.params, lock=Lock(), errors_only=True)
     if result is None:
         return 1
     path = lock_path(arguments.spec)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright.recorded import recorded, store_directory
 
     store = store_directory(plan, arguments.store)
-    found = recorded(plan, store)
-    plan = with_estimates(plan, result.characters, found)
+    found = recorded(plan, store, result.characters)
+    plan = plan.model_copy(update={"estimates": found.estimates or plan.estimates})
     out = arguments.out or Path(plan.root) / ".mixwright" / "plan.json"
     write_plan(plan, out)
     if arguments.json:
@@ -59,13 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(report_text(plan, found, store, out), end="")
     return 0
-
-
-def with_estimates(plan: Plan, characters: Any, found: Recorded) -> Plan:
-    """The plan with estimates from what earlier runs measured, for its own mixtures."""
-    from compiler.estimate import estimates
-
-    return plan.model_copy(update={"estimates": estimates(plan, characters, found.observed)})
 
 
 def write_plan(plan: Plan, path: Path) -> None:
@@ -98,7 +92,7 @@ def plan_report(plan: Plan, found: Recorded) -> dict[str, Any]:
             "runs": found.runs,
             "note": found.note,
             "answers_at_most": dict(found.answers),
-            "answers_exact": {n: {"asked": e.asked, "hits": e.hits} for n, e in found.exact.items()},
+            "answers_looked_up": {node: asdict(answered) for node, answered in found.answered.items()},
             "rows_kept": {n: {"run": k.run_id, "rows": k.rows} for n, k in found.kept.items()},
         },
         "compared_with_run": found.last_run_id or None,
