@@ -1,0 +1,133 @@
+"""What may import what, how light the fast commands are, and that no name is taken twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("dsl", "compiler", "runtime", "mixwright")
+HEAVY = (
+    "torch",
+    "vllm",
+    "transformers",
+    "deepspeed",
+    "duckdb",
+    "pydantic",
+    "numpy",
+    "rich",
+    "aiohttp",
+    "asyncio",
+)
+
+SPEC = """edition 2026
+
+source words inline { rows = [{ word = "a" }] }
+
+template ask { user = "Define {{ word }}." }
+
+model teacher openai { base_url = "http://localhost:1/v1", model = "m" }
+
+pipeline answers {
+  from words
+  generate answer { prompt = ask, model = teacher }
+  chat { user = word, assistant = answer }
+}
+
+mixture all_of_it {
+  seed = 1
+  answers = 1
+}
+"""
+
+
+def test_packages_import_downwards_alone() -> None:
+    pytest.importorskip("importlinter", reason="the vLLM environment has no development tools")
+    found = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["fmt", "--check"], ["fmt", "--diff"]])
+def test_fast_commands_import_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+    spec = tmp_path / "a.mix"
+    spec.write_text(SPEC, encoding="utf-8")
+    code = (
+        "import sys\n"
+        "from mixwright.cli import main\n"
+        f"status = main({[*arguments, str(spec)]!r})\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "print('LOADED', status, loaded)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert found.stdout.splitlines()[-1] == "LOADED 0 []", found.stdout + found.stderr
+
+
+def test_a_lock_is_read_without_heavy_packages() -> None:
+    code = f"import sys, compiler.lock\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stdout.strip() == "[]", found.stderr
+
+
+def test_declarations_import_nothing_heavy() -> None:
+    heavy = tuple(name for name in HEAVY if name not in ("pydantic", "numpy", "asyncio"))
+    code = (
+        "import sys\nfrom runtime.plugin import plugins\nplugins()\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stdout.strip() == "[]", found.stderr
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_package_name_has_one_owner(package: str) -> None:
+    assert set(packages_distributions().get(package, ["mixwright"])) == {"mixwright"}
+
+
+def test_no_package_of_ours_is_named_like_a_module_of_the_standard_library() -> None:
+    assert not set(PACKAGES) & sys.stdlib_module_names
+
+
+def test_scripts_run_by_path_do_not_shadow_the_standard_library() -> None:
+    """`python runtime/x.py` puts its folder first on the path, so a sibling named `json.py` would be taken for json."""
+    scripts = {
+        path.parent
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    }
+    shadowing = [
+        path.relative_to(ROOT).as_posix()
+        for folder in scripts
+        for path in folder.glob("*.py")
+        if path.stem in sys.stdlib_module_names
+    ]
+    assert shadowing == []
+
+
+def test_tests_have_names_of_their_own() -> None:
+    """Test folders are no packages, so two test files of one name cannot both be imported."""
+    names: dict[str, list[str]] = {}
+    for path in (ROOT / "tests").rglob("*.py"):
+        if path.name != "conftest.py":
+            names.setdefault(path.name, []).append(path.relative_to(ROOT).as_posix())
+    assert [paths for paths in names.values() if len(paths) > 1] == []
+
+
+def test_no_module_is_too_long_to_read_in_a_sitting() -> None:
+    lengths = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8").count("\n")
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > 600} == {}
