@@ -183,4 +183,4 @@ def _painted(cells: list[tuple[str, str]], paint: Painter) -> str:
             parts.append(paint(run, code) if code else run)
             run, code = "", own
         run += character
-    return "".join(parts).rstrip(" ")
+    return "".join(parts)
