@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import resource
@@ -147,11 +148,22 @@ def test_too_little_space_stops_a_run_before_the_disk_is_full(
 ) -> None:
     store = Store.open(tmp_path)
     monkeypatch.setattr("runtime.store.writer.free_bytes", lambda _: 400 << 20)
-    store.put_call(call(1))
-    asyncio.run(store.flush())
+    for number in (1, 2):  # the disk is looked at after a batch; the second flush waits for that
+        store.put_call(call(number))
+        asyncio.run(store.flush())
     assert "400 MiB left" in store.space_warning
     store.close()
     store = Store.open(tmp_path)
+    monkeypatch.setattr("runtime.store.writer.free_bytes", lambda _: 200 << 20)
+    store.put_call(call(3))
+    asyncio.run(store.flush())
+    with pytest.raises(StoreBroken, match="stopped before the disk is full: 200 MiB left"):
+        for number in range(100_000):
+            store.put_call(call(4 + number))
+    with contextlib.suppress(StoreBroken):  # raised when calls were queued by then
+        store.close()
+    store = Store.open(tmp_path)
+    assert store.sql("SELECT seed FROM call ORDER BY seed LIMIT 3") == [(1,), (2,), (3,)]
     monkeypatch.setattr("runtime.store.database.free_bytes", lambda _: 100 << 20)
     with pytest.raises(StoreBroken, match=r"100 MiB left on the disk of .*; free some space"):
         store.begin_run(plan, "run")
