@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compiler.plan import Component, Mixture
@@ -107,9 +107,18 @@ class MixtureRun:
     def name(self) -> str:
         return self.mixture.name
 
-    def survivors(self) -> dict[bytes, Start]:
-        """Rows by identity that this mixture may take, after its own steps."""
-        return {start.row.row_id: start for feed in self._feeds.values() for start in feed.survivors}
+    def selected(self) -> list[Start]:
+        """The rows that this mixture took, in its order, each with the source or pipeline that holds it."""
+        assert self.selection is not None
+        starts = {
+            (start.leaf or name, start.row.row_id): start
+            for name, feed in self._feeds.items()
+            for start in feed.survivors
+        }
+        return [
+            replace(starts[leaf, row_id], leaf=leaf, repeat=repeat)
+            for leaf, row_id, repeat in self.selection.entries()
+        ]
 
     async def fill(self, total: int | None = None) -> Selection:
         """Ask for rows until every quota is met or its component has no more, or the run stops; then select.
@@ -122,9 +131,10 @@ class MixtureRun:
             if feed.component.kind == "source":
                 feed.rows = self._sources.starts(feed.component.rows, self.mixture.seed)
                 feed.is_ready = True
-        await self._fill_inner()
         while True:
             self._demands = demands = required_rows(self.mixture, self._candidates(), total=total)
+            if await self._fill_inner(demands):
+                continue
             wanted = {
                 name: demands[name].missing
                 for name, feed in self._feeds.items()
@@ -159,20 +169,22 @@ class MixtureRun:
             if feed.outcomes is not None and feed.fed:
                 feed.outcomes.put_tallies(feed.tallies, feed.fed)
 
-    async def _fill_inner(self) -> None:
-        nested = [feed for feed in self._feeds.values() if feed.component.kind == "mixture"]
-        if not nested:
-            return
-        demands = required_rows(self.mixture, self._candidates(), total=self._total)
+    async def _fill_inner(self, demands: Mapping[str, Demand]) -> bool:
+        """Fill the nested mixtures whose demand is known by now; True when there was one."""
+        nested = [
+            feed
+            for name, feed in self._feeds.items()
+            if feed.component.kind == "mixture" and not feed.is_ready
+            if not demands[name].waits or self._inner[name].mixture.total is not None
+        ]
         for feed in nested:
             inner = self._inner[feed.component.rows]
             if inner.selection is None:
                 stated = inner.mixture.total is not None
                 await inner.fill(None if stated else demands[feed.component.rows].rows)
-            assert inner.selection is not None
-            rows = inner.survivors()
-            feed.rows = [rows[row_id] for row_id in inner.selection.row_ids]
+            feed.rows = inner.selected()
             feed.is_ready = True
+        return bool(nested)
 
     def _candidates(self) -> dict[str, Candidates]:
         found = {}
@@ -184,7 +196,11 @@ class MixtureRun:
                 for column in self._columns[name]
             }
             row_ids = [start.row.row_id for start in feed.survivors]
-            found[name] = Candidates(row_ids, None, columns, complete=feed.is_complete)
+            leaves = repeats = None
+            if feed.component.kind == "mixture":
+                leaves = [start.leaf for start in feed.survivors]
+                repeats = [start.repeat for start in feed.survivors]
+            found[name] = Candidates(row_ids, None, columns, feed.is_complete, leaves, repeats)
         return found
 
     def _feed(self, feed: _Feed, count: int | None) -> int:
@@ -219,7 +235,7 @@ class MixtureRun:
                 feed.outcomes.end(result, start)
             else:
                 tally.rows_out += 1
-                survivors.append(Start(result, start.source, start.ref))
+                survivors.append(replace(start, row=result))
         return survivors
 
 

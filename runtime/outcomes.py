@@ -48,11 +48,16 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A row at the start of a pipeline, with the place it comes from."""
+    """A row at the start of a pipeline, with the place it comes from.
+
+    leaf, repeat: of a nested mixture's row, the source or pipeline that holds it and its appearance in there.
+    """
 
     row: Row
     source: str
     ref: str
+    leaf: str = ""
+    repeat: int = 0
 
 
 class Outcomes:
