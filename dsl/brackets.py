@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from lark import Token
 
 from dsl.diagnostic import Diagnostic, Edit, Fix, Label, error
+from dsl.grammar import CLOSERS, OPENERS
 from dsl.source import SourceFile
 
-OPENERS = {"LBRACE": "RBRACE", "LSQB": "RSQB", "LPAR": "RPAR"}
-CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
 SIGNS = {"LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]", "LPAR": "(", "RPAR": ")"}
 NAMES = {"LBRACE": "block", "LSQB": "list", "LPAR": "parenthesis"}
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 
 from lark import Token
 
-from dsl.brackets import CLOSERS, OPENERS
 from dsl.diagnostic import Diagnostic
-from dsl.grammar import lex
+from dsl.grammar import CLOSERS, OPENERS, lex
 from dsl.literals import heredoc_value
 from dsl.parser import parse
 from dsl.source import SourceFile

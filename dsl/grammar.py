@@ -25,6 +25,10 @@ OPTIONS: dict[str, Any] = {
     "maybe_placeholders": False,
 }
 
+OPENERS = {"LBRACE": "RBRACE", "LSQB": "RSQB", "LPAR": "RPAR"}
+CLOSERS = {closer: opener for opener, closer in OPENERS.items()}
+"""Terminals of brackets and their partners."""
+
 
 def cache_directory() -> Path:
     """`$XDG_CACHE_HOME/mixwright`, or `~/.cache/mixwright` when the variable is unset or relative, as XDG says."""

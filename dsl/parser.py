@@ -18,11 +18,9 @@ from lark.parsers.lalr_analysis import Shift
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from dsl import nodes
-from dsl.brackets import CLOSERS, OPENERS
 from dsl.diagnostic import Diagnostic
 from dsl.duplicates import find_duplicates
-from dsl.grammar import grammar, lex
-from dsl.recovery import recover
+from dsl.grammar import CLOSERS, OPENERS, grammar, lex
 from dsl.source import SourceFile
 from dsl.stuck import DEEPEST, Stuck, TooDeep
 
@@ -58,6 +56,9 @@ def parse(source: SourceFile) -> ParseResult:
         try:
             body, findings = parse_tokens(tokens)
         except (Stuck, TooDeep):
+            # Imported here: a file without mistakes, the most frequent, does not wait for it.
+            from dsl.recovery import recover
+
             body, findings = recover(source, tokens, parse_tokens)
         findings = findings + find_duplicates(body)
         findings.sort(key=lambda finding: (finding.primary.span.start, finding.code))

@@ -15,8 +15,9 @@ from collections.abc import Callable
 
 from lark import Token
 
-from dsl.brackets import CLOSERS, OPENERS, balance
+from dsl.brackets import balance
 from dsl.diagnostic import Diagnostic, error
+from dsl.grammar import CLOSERS, OPENERS
 from dsl.mistakes import diagnose
 from dsl.nodes import Statement
 from dsl.source import SourceFile

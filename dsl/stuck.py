@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from lark import Token
 
-from dsl.brackets import CLOSERS, OPENERS
 from dsl.diagnostic import Diagnostic
+from dsl.grammar import CLOSERS, OPENERS
 from dsl.source import SourceFile, Span
 
 VALUE_STARTS = frozenset(
