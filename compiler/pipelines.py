@@ -47,7 +47,8 @@ def bind_pipeline(resolver: Resolver, declaration: Declaration) -> PipelineDecl 
     )
     if not blocks or blocks[0].kind != "from":
         start_at = next((b for b in blocks if b.kind == "from"), None)
-        sources = resolver.world.visible(module, REFERENCE_KINDS["start"])
+        visible = resolver.world.visible(module, REFERENCE_KINDS["start"])
+        sources = [name for name in visible if name != declaration.name]
         findings.error(
             "MIX417",
             f"{title} does not start with `from`",

@@ -26,8 +26,9 @@ from compiler.suggest import listing, nearest
 from compiler.world import Module, World
 from dsl.diagnostic import Diagnostic
 from dsl.source import SourceFile, Span, read_source
+from dsl.suppressions import suppressions
 
-WHOLE = ("MIX006", "MIX007", "MIX008", "MIX010")
+WHOLE = ("MIX006", "MIX007", "MIX008", "MIX010", "MIX012")
 """Findings of the parser that leave the tree whole, so that the other stages can go on."""
 
 
@@ -101,7 +102,32 @@ def compile_source(
     run_checks(world, program, resolver.columns)
     if variant is not None:
         program = _with_variant(world, program, variant)
+    _suppress(world)
     return _result(world, program)
+
+
+def _suppress(world: World) -> None:
+    """Take out the warnings and lints that a comment allows; report comments that allow nothing (MIX906)."""
+    for module in world.modules:
+        if "mix:" not in module.source.text:
+            continue
+        found = suppressions(module.file)
+        for diagnostic in found.diagnostics:
+            world.findings.add(diagnostic)
+        for item in found.items:
+            covered = [d for d in world.findings.items if not d.is_error and item.covers(d)]
+            world.findings.items = [d for d in world.findings.items if d not in covered]
+            if world.findings.has_errors:
+                continue  # after an error some checks do not look, so nothing can be said
+            for code in item.codes:
+                if all(d.code != code for d in covered):
+                    world.findings.warning(
+                        "MIX906",
+                        f"`allow {code}` allows nothing here",
+                        item.span,
+                        f"no {code} on the next statement",
+                        hint="delete the comment",
+                    )
 
 
 def _result(world: World, draft: Program | None) -> Compilation:

@@ -140,7 +140,7 @@ class World:
     def unknown(self, module: Module, ref: Ref, kinds: Iterable[str]) -> Exception:
         """Report a name that nothing declares, with the nearest name of the right kind."""
         kinds = tuple(kinds)
-        names = self.visible(module, kinds)
+        names = [n for n in self.visible(module, kinds) if not _is_inside(ref, module.declarations.get(n))]
         near = nearest(ref.name, names, self.visible(module, NAMED_KINDS))
         return self.findings.error(
             "MIX101",
@@ -163,6 +163,13 @@ class World:
     def all_declarations(self) -> Iterator[Declaration]:
         for module in self.modules:
             yield from module.declarations.values()
+
+
+def _is_inside(ref: Ref, declaration: Declaration | None) -> bool:
+    """Does a reference stand in the declaration itself? Then that is not what it means."""
+    return (
+        declaration is not None and declaration.node.span.start <= ref.span.start < declaration.node.span.end
+    )
 
 
 def _either(kinds: tuple[str, ...]) -> str:

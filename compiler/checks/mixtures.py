@@ -12,7 +12,7 @@ from dsl.source import Span
 
 
 def check_seeds(checked: Checked) -> None:
-    """MIX801: no seed. MIX613: no component. MIX610: a variant smaller than its base."""
+    """MIX801: no seed. MIX613: no component."""
     for mixture in checked.of_mixtures():
         if not mixture.variant_of and not is_written(mixture.attributes, "seed"):
             checked.findings.error(
