@@ -53,8 +53,9 @@ def format_text(source: SourceFile) -> FormatResult:
     findings = tuple(d for d in parse(source).diagnostics if d.code not in FORMATTABLE)
     if findings:
         return FormatResult(source.text, False, findings)
-    text = _Printer(source, _pieces(lex(source.text))).run()
-    if signature(SourceFile(source.name, text)) != signature(source):
+    pieces = _pieces(lex(source.text))
+    text = _Printer(source, pieces).run()
+    if signature(SourceFile(source.name, text)) != _signature(source, pieces):
         raise TokensChanged(f"formatting {source.name} would change its meaning; please report this file")
     return FormatResult(text, text != source.text)
 
@@ -64,11 +65,15 @@ def signature(source: SourceFile) -> list[tuple[str, str]]:
 
     A comma and a line end between statements are the same separator; one before a closing bracket is none.
     """
+    return _signature(source, _pieces(lex(source.text)))
+
+
+def _signature(source: SourceFile, pieces: list[_Piece]) -> list[tuple[str, str]]:
     result: list[tuple[str, str]] = []
     enclosing: list[str] = []
     separated = False
     previous = ""
-    for piece in _pieces(lex(source.text)):
+    for piece in pieces:
         result += [("comment", comment.text) for comment in piece.gap.comments]
         token = piece.token
         in_block = not enclosing or enclosing[-1] == "LBRACE"
