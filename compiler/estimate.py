@@ -93,9 +93,23 @@ class _Estimation:
         for pipeline in ordered:
             if not self.mixtures or pipeline.name in demand:
                 found.extend(self.pipeline(pipeline, demand.get(pipeline.name)))
-        for mixture in self.mixtures:
+        for mixture in self.with_nested():
             found.extend(self.mixture(mixture))
         return tuple(found)
+
+    def with_nested(self) -> list[Mixture]:
+        """The mixtures wanted and those inside them, the inner ones first."""
+        ordered: dict[str, Mixture] = {}
+
+        def visit(mixture: Mixture) -> None:
+            for component in mixture.components:
+                if component.kind == "mixture" and component.rows not in ordered:
+                    visit(self.plan.mixtures[component.rows])
+            ordered[mixture.name] = mixture
+
+        for mixture in self.mixtures:
+            visit(mixture)
+        return list(ordered.values())
 
     def note_rows(self, pipeline: Pipeline) -> None:
         """Note the rows that would leave a pipeline if everything were started once."""

@@ -98,7 +98,7 @@ def _mixture(mixture: Mixture, by_node: dict[str, Estimate]) -> str:
     origin = (
         f"variant {mixture.name} of {mixture.variant_of}" if mixture.variant_of else f"mixture {mixture.name}"
     )
-    rows: list[Sequence[str]] = [("", "group", "quota", "there are", "takes")]
+    rows: list[Sequence[str]] = [("", "group", "quota", "available", "takes")]
     for component in mixture.components:
         estimate = by_node.get(f"{mixture.name}.{component.rows}")
         counts = _row_counts(estimate)

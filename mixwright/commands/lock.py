@@ -93,7 +93,7 @@ def summary_text(lock: Lock) -> str:
 
 
 def found_lock(program: Program, plan: Plan) -> Lock:
-    """The lock of what is there now. Every source is read once.
+    """The lock of what is there now. Every source is read once; inline rows are pinned by the spec itself.
 
     Raises:
         RunError: a source cannot be read.
@@ -103,6 +103,7 @@ def found_lock(program: Program, plan: Plan) -> Lock:
         name: _found_source(spec, directory, source_definition(decl.entry, decl.attributes))
         for name, spec in plan.sources.items()
         for decl in (program.sources[name],)
+        if spec.kind != "inline"
     }
     return Lock(sources, {name: _found_model(spec, directory) for name, spec in plan.models.items()})
 
