@@ -329,8 +329,9 @@ def _split(text: Any, separator: Any) -> list[str]:
     return text.split(separator) if separator else list(text) or [""]
 
 
-def _join(items: list[Any], separator: str) -> str:
-    return separator.join(_as_text(item) for item in items if item is not None)
+def _join(items: list[Any], separator: str) -> str | None:
+    texts = [_as_text(item) for item in items if item is not None]
+    return separator.join(texts) if texts or not items else None
 
 
 def _concat(*parts: Any) -> str:

@@ -104,12 +104,12 @@ def json_of(text: str) -> Any:
 def is_shallow(value: Any, depth: int) -> bool:
     """True when a JSON value nests at most `depth` levels."""
     level = [value]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [
             child
             for node in level
-            if isinstance(node, dict | list)
-            for child in (node.values() if isinstance(node, dict) else node)
+            for child in (node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
+            if isinstance(child, dict | list)
         ]
         if not level:
             return True

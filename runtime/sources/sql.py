@@ -109,9 +109,10 @@ def locked_connection(views: Sequence[tuple[str, list[Path], list[str] | None]],
         connection.execute("SET temp_directory = ''")
         connection.execute("SET enable_external_access = false")
         for view, files, names in views:
-            connection.execute(
-                f"CREATE TEMP VIEW {_identifier(view)} AS SELECT * FROM {_scan(files, names, what)}"
-            )
+            # The name alone: a row, and with it the lock file's digest, must not depend on where the data lies.
+            columns = "* REPLACE (parse_filename(filename) AS filename)"
+            scan = _scan(files, names, what)
+            connection.execute(f"CREATE TEMP VIEW {_identifier(view)} AS SELECT {columns} FROM {scan}")
         connection.execute("SET lock_configuration = true")
     except duckdb.Error as error:
         connection.close()
