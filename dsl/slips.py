@@ -7,22 +7,17 @@ from collections.abc import Callable
 from dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, Label, error
 from dsl.stuck import OPERATORS, RESERVED, VALUE_ENDS, VALUE_STARTS, Mistake, Place, described_character
 
-TYPOGRAPHIC = {
-    "“": '"',
-    "”": '"',
-    "„": '"',
-    "‘": '"',
-    "’": '"',
-    "«": '"',
-    "»": '"',
+_QUOTES = "'“”„‘’«»"
+TYPOGRAPHIC = dict.fromkeys(_QUOTES, '"') | {
     "\N{FULLWIDTH COMMA}": ",",
-}
-TYPOGRAPHIC |= {
     "\N{FULLWIDTH EQUALS SIGN}": "=",
     "\N{FULLWIDTH COLON}": "=",
     "\N{FULLWIDTH LEFT PARENTHESIS}": "(",
+    "\N{FULLWIDTH RIGHT PARENTHESIS}": ")",
+    "\N{MINUS SIGN}": "-",
+    "\N{EN DASH}": "-",
 }
-TYPOGRAPHIC |= {"\N{FULLWIDTH RIGHT PARENTHESIS}": ")", "\N{MINUS SIGN}": "-", "\N{EN DASH}": "-"}
+"""Characters that text processors and other keyboards write for the language's own."""
 
 # Known slips. Each looks at the place and returns what it recognises, or None.
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from lark import Token
 
 from dsl import nodes
-from dsl.diagnostic import Diagnostic, error
+from dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, error
 from dsl.literals import heredoc_value, string_value
 from dsl.quantity import SUFFIXES, Unit, parse_quantity
 from dsl.source import SourceFile, Span
@@ -212,7 +212,11 @@ def _bad_quantity(raw: str, problem: str, span: Span) -> Diagnostic:
     if raw.startswith("$"):
         return error("MIX009", f"an amount of money takes no unit, found `{unit}`", span)
     tight = Span(span.source, span.end - len(unit), span.end)
-    same = [known for known in SUFFIXES if known.lower() == unit.lower()]
-    hint = f"did you mean `{raw[: -len(unit)]}{same[0]}`?" if same else ""
+    near = [known for known in SUFFIXES if known.lower() in (unit.lower(), f"{unit.lower()}i")]
+    written = [f"`{raw[: -len(unit)]}{known}`" for known in near]
+    hint = f"did you mean {' or '.join(written)}?" if written else ""
+    fix = None
+    if len(near) == 1:
+        fix = Fix(f"write {written[0]}", (Edit(tight, near[0]),), Applicability.MAYBE)
     label = "units: " + " ".join(SUFFIXES)
-    return error("MIX009", f"unknown unit `{unit}` in `{raw}`", tight, label, hint=hint)
+    return error("MIX009", f"unknown unit `{unit}` in `{raw}`", tight, label, hint=hint, fix=fix)

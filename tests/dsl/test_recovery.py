@@ -121,6 +121,7 @@ def test_a_known_slip_has_a_fix_that_mends_it(wrong: str, right: str) -> None:
         ("a = 4K\n", "MIX009", "K", "unknown unit `K` in `4K`"),
         ("a = $3k\n", "MIX009", "$3k", "an amount of money takes no unit, found `k`"),
         ("a = x = 3\n", "MIX005", "=", "found `=` inside an expression"),
+        ("a = 'x\n", "MIX005", "'", "found `'` where `\"` is meant"),
         ("a = “x”\n", "MIX005", "“", 'found `“` where `"` is meant'),
         ("m { a = 1, a = 2 }\n", "MIX006", "a", "`a` is set twice in one block"),
         ("m = f(a = 1, a = 2)\n", "MIX006", "a", "`a` is set twice in one block"),
@@ -129,6 +130,13 @@ def test_a_known_slip_has_a_fix_that_mends_it(wrong: str, right: str) -> None:
 def test_one_mistake_is_one_finding_at_its_place(text: str, code: str, quoted: str, message: str) -> None:
     (finding,) = findings(text)
     assert (finding.code, finding.primary.span.text, finding.message) == (code, quoted, message)
+
+
+def test_a_unit_in_the_wrong_case_gets_the_right_ones() -> None:
+    assert findings("a = 4K\n")[0].hint == "did you mean `4k` or `4Ki`?"
+    (finding,) = findings("a = 10S\n")
+    assert finding.fix is not None
+    assert (finding.hint, finding.fix.edits[0].replacement) == ("did you mean `10s`?", "s")
 
 
 def test_the_opener_is_blamed_by_indentation() -> None:
