@@ -172,13 +172,17 @@ def _add_segments(connection: Any, directory: Path, result: Repair) -> None:
     import duckdb
 
     for segment in segments_of(directory):
+        if not segment.is_intact():
+            result.lost.append(f"sealed copy {segment.path.name} is damaged itself")
+            continue
         try:
             (added,) = connection.execute(
                 f"""INSERT INTO call SELECT sealed.* FROM read_parquet({quoted(str(segment.path))}) AS sealed
-                ANTI JOIN call ON call.key = sealed.key AND call.batch = sealed.batch"""
+                ANTI JOIN call
+                    ON call.key = sealed.key AND call.status = sealed.status AND call.started = sealed.started"""
             ).fetchone()
         except duckdb.Error as error:
-            result.lost.append(f"segment {segment.path.name}: {first_line(error)}")
+            result.lost.append(f"sealed copy {segment.path.name}: {first_line(error)}")
         else:
             result.from_segments += added
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from runtime.plugin import StoreBroken
 from runtime.store.accounting import differences_of
-from runtime.store.database import Database
+from runtime.store.database import Database, quoted
+from runtime.store.segments import segments_of
 from runtime.store.writer import TABLES
 
 
@@ -94,5 +95,20 @@ def _faults(database: Database) -> Iterator[str]:
         WHERE key NOT IN (SELECT key FROM call) LIMIT 10"""
     ):
         yield f"row {row_id.lower()} of {pipeline} rests on a call that is missing"
+    yield from _segment_faults(database)
     for (run_id,) in database.read("SELECT run_id FROM run_end WHERE status = 'done' ORDER BY run_id"):
         yield from (f"run {run_id}: {difference}" for difference in differences_of(database, run_id))
+
+
+def _segment_faults(database: Database) -> Iterator[str]:
+    for segment in segments_of(database.directory, database.store_id):
+        if not segment.is_intact():
+            yield f"sealed copy {segment.path} is damaged; the store has its calls: delete it, and it is made again"
+            continue
+        noted, present = database.read(
+            f"""SELECT coalesce(sum(call), 0)::BIGINT, (SELECT count(*) FROM read_parquet({quoted(str(segment.path))}))
+            FROM batch WHERE batch BETWEEN ? AND ?""",
+            [segment.first, segment.last],
+        )[0]
+        if present != noted:
+            yield f"sealed copy {segment.path} holds {present} calls instead of {noted}"

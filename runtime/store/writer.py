@@ -95,7 +95,7 @@ class Writer:
         self._session_contents: set[bytes] = set()
         self._has_old_contents = bool(database.read("SELECT 1 FROM content LIMIT 1"))
         self._appenders: dict[str, Any] = {}
-        self._sealer = Sealer(database.directory, database.read)
+        self._sealer = Sealer(database.directory, database.store_id, database.read)
         self._thread = threading.Thread(target=self._run, name="mixwright-store", daemon=True)
         self._thread.start()
 

@@ -49,7 +49,30 @@ def test_sealed_copies_hold_every_call_once(
     sealed = database.read(f"SELECT count(*), count(DISTINCT key) FROM read_parquet([{paths}])")
     database.close()
     assert sealed == [(2_000, 2_000)]
-    assert [path.name for path in (tmp_path / "segments").iterdir() if path.name.startswith(".")] == []
+    assert list((tmp_path / "segments").glob("*/.*")) == []
+    assert verify(tmp_path).faults == []
+    content = bytearray(segments[0].path.read_bytes())
+    content[200] ^= 1
+    segments[0].path.write_bytes(content)
+    (fault,) = verify(tmp_path).faults
+    assert "is damaged; the store has its calls" in fault
+    # Deleted, it is made again, and overlaps the later one without harm.
+    segments[0].path.unlink()
+    fill(tmp_path, plan, call, outcome, range(2_100, 2_110))
+    assert verify(tmp_path).faults == []
+    assert segments_of(tmp_path)[0].first == 1
+
+
+def test_a_store_made_anew_does_not_take_the_old_ones_copies_for_its_own(
+    tmp_path: Path, plan: Plan, call: Make, outcome: MakeOutcome
+) -> None:
+    fill(tmp_path, plan, call, outcome, range(600))
+    (tmp_path / "store.duckdb").unlink()
+    fill(tmp_path, plan, call, outcome, range(600, 1_300))
+    assert verify(tmp_path).faults == []
+    assert len({segment.path.parent for segment in segments_of(tmp_path)}) == 2
+    (tmp_path / "store.duckdb").unlink()
+    assert repair(tmp_path).rows["call"] == 1_300
 
 
 def test_a_long_session_seals_as_it_goes(tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch) -> None:
