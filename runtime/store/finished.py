@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from compiler.plan import CountQuota, MaxQuota, Plan, ShareQuota, TakeQuota
+from compiler.plan import CountQuota, MaxQuota, Plan, ShareQuota, Step, TakeQuota
 from runtime.store.records import RunRecord
 from runtime.store.status import PipelineStatus, QuotaStatus, Status, StepStatus
 from runtime.store.store import Store
@@ -90,11 +90,18 @@ def _rank(order: list[str], name: str) -> tuple[int, str]:
     return (order.index(name), "") if name in order else (len(order), name)
 
 
+def steps_of(plan: Plan, name: str) -> tuple[Step, ...]:
+    """The steps that outcomes of this name passed: a pipeline's, or a mixture's for `mixture.component`."""
+    if name in plan.pipelines:
+        return plan.pipelines[name].steps
+    for mixture in plan.mixtures.values():
+        if name.startswith(f"{mixture.name}."):
+            return mixture.steps
+    return ()
+
+
 def _operation(plan: Plan, pipeline: str, step_id: str) -> str:
-    steps = plan.pipelines[pipeline].steps if pipeline in plan.pipelines else ()
-    if pipeline in plan.mixtures:
-        steps = plan.mixtures[pipeline].steps
-    return next((step.operation for step in steps if step.id == step_id), "")
+    return next((step.operation for step in steps_of(plan, pipeline) if step.id == step_id), "")
 
 
 def _quotas(store: Store, run_id: int, plan: Plan, summary: dict[str, Any]) -> list[QuotaStatus]:

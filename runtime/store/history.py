@@ -7,6 +7,7 @@ from typing import Any
 
 from compiler.plan import Origin, Plan
 from runtime.plugin import RunError
+from runtime.store.finished import steps_of
 from runtime.store.store import Store
 
 LISTED = 20
@@ -192,13 +193,10 @@ def _candidates(store: Store, run_id: int, row_id: bytes, parents: list[str]) ->
 
 
 def _steps(plan: Plan, name: str) -> list[dict[str, Any]]:
-    if name in plan.pipelines:
-        steps = plan.pipelines[name].steps
-    elif name in plan.mixtures:
-        steps = plan.mixtures[name].steps
-    else:
-        return []
-    return [{"id": step.id, "operation": step.operation, **_place(plan, step.origin)} for step in steps]
+    return [
+        {"id": step.id, "operation": step.operation, **_place(plan, step.origin)}
+        for step in steps_of(plan, name)
+    ]
 
 
 def _place(plan: Plan, origin: Origin) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class OutcomeRecord:
 
     run_id: int
     pipeline: str
-    """A pipeline; a source, for rows that a mixture takes from it directly; a mixture, for its own steps."""
+    """A pipeline; a source, for rows that a mixture takes directly; `mixture.component`, for the mixture's steps."""
     row_id: bytes
     origin_id: bytes
     source: str

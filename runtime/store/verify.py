@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtime.plugin import StoreBroken
-from runtime.store.accounting import differences_of
+from runtime.store.accounting import differences_of, doubled_outcomes
 from runtime.store.database import Database, quoted
 from runtime.store.segments import segments_of
 from runtime.store.writer import TABLES
@@ -46,10 +46,6 @@ def duplicate_rows(database: Database) -> list[tuple[str, str]]:
     """
     queries = {
         "call": "SELECT hex(key) FROM call WHERE status = 'ok' GROUP BY key, run_id HAVING count(*) > 1",
-        "outcome": (
-            "SELECT pipeline || ' ' || hex(row_id) FROM outcome GROUP BY run_id, pipeline, row_id "
-            "HAVING count(*) > 1"
-        ),
         "content": "SELECT hex(digest) FROM content GROUP BY digest HAVING count(*) > 1",
         "selection": (
             "SELECT mixture || ' position ' || position FROM selection GROUP BY run_id, mixture, position "
@@ -57,11 +53,14 @@ def duplicate_rows(database: Database) -> list[tuple[str, str]]:
         ),
         "run": "SELECT run_id::VARCHAR FROM run GROUP BY run_id HAVING count(*) > 1",
     }
-    return [
+    found = [
         (table, str(what).lower())
         for table, query in queries.items()
         for (what,) in database.read(query + " LIMIT 10")
     ]
+    for (run_id,) in database.read("SELECT DISTINCT run_id FROM outcome ORDER BY run_id"):
+        found += [("outcome", f"{pipeline} {row}") for pipeline, row, _ in doubled_outcomes(database, run_id)]
+    return found
 
 
 def _faults(database: Database) -> Iterator[str]:

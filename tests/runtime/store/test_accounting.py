@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from compiler.plan import Mixture, Origin, Plan
 from runtime.rows import candidate_id
 from runtime.store.accounting import AccountingError
 from runtime.store.records import OutcomeRecord, TallyRecord
@@ -76,6 +77,19 @@ def test_a_row_stored_twice_is_named(store: Store, outcome: MakeOutcome) -> None
     asyncio.run(store.flush())
     with pytest.raises(AccountingError, match=f"row {key_of(0).hex()} has 2 outcomes"):
         store.check_accounting(1)
+
+
+def test_a_row_that_an_inner_mixture_repeats_is_counted_each_time(
+    store: Store, plan: Plan, outcome: MakeOutcome
+) -> None:
+    here = Origin(file="tiny.mix", line=1, column=1)
+    outer = Mixture(name="outer", seed=0, components=(), columns={}, origin=here)
+    store.begin_run(plan.model_copy(update={"mixtures": {"outer": outer}}), "run tiny.mix")
+    for status, step in (("kept", ""), ("dropped", "dedup")):
+        store.put_outcome(outcome(1, pipeline="outer.inner", status=status, step=step, reason="duplicate"))
+    store.put_tally(TallyRecord(1, "outer.inner", "dedup", 0, 2, 1, dropped=1))
+    asyncio.run(store.flush())
+    store.check_accounting(1, complete=True)
 
 
 def test_rows_that_get_lost_between_two_steps_are_named(store: Store) -> None:
