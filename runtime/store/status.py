@@ -130,15 +130,22 @@ def is_alive(status: Status) -> bool:
         return False
     except PermissionError:
         pass
+    state, started = _process(pid)
     noted = status.get("process_started", 0)
-    return noted == 0 or process_started(pid) in (0, noted)
+    # A killed process whose parent has not asked for its end stays in the table as a zombie.
+    return state not in ("Z", "X") and (noted == 0 or started in (0, noted))
 
 
 def process_started(pid: int) -> int:
     """When a process started, in clock ticks since boot; 0 where the system does not tell."""
+    return _process(pid)[1]
+
+
+def _process(pid: int) -> tuple[str, int]:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return 0
-    # The second field, the name in parentheses, may hold spaces; start time is field 22.
-    return int(stat.rpartition(")")[2].split()[19])
+        return "", 0
+    # The second field, the name in parentheses, may hold spaces. After it: state first, start time twentieth.
+    fields = stat.rpartition(")")[2].split()
+    return fields[0], int(fields[19])

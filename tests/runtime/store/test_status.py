@@ -18,7 +18,7 @@ from mixwright.cli import main
 from mixwright.commands.status import rendered
 from runtime.store.location import project_root, status_path, store_directory
 from runtime.store.records import CallRecord, OutcomeRecord, SelectionRecord, TallyRecord
-from runtime.store.status import is_alive, read_status, write_status
+from runtime.store.status import is_alive, process_started, read_status, write_status
 from runtime.store.store import Store
 from tests.runtime.store.conftest import key_of
 
@@ -82,11 +82,16 @@ def test_a_run_in_progress_is_shown_while_it_holds_the_store(
 def test_a_run_whose_process_is_gone_is_not_called_running(tmp_path: Path, plan: Plan) -> None:
     with Store.open(tmp_path) as store:
         store.begin_run(plan, "run tiny.mix")
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    write_status(status_path(tmp_path), {**RUNNING, "pid": gone.pid})
+    gone = subprocess.Popen(["true"], stdout=subprocess.PIPE)
+    assert gone.stdout is not None and gone.stdout.read() == b""
+    os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)
+    ended = {**RUNNING, "pid": gone.pid, "process_started": process_started(gone.pid)}
+    write_status(status_path(tmp_path), ended)
     status = read_status(status_path(tmp_path))
-    assert status is not None and not is_alive(status)
+    assert status is not None
+    assert not is_alive(status), "a zombie was taken for a run"
+    gone.wait()
+    assert not is_alive(status)
     # The pid came to another process: told apart by when that one started.
     write_status(status_path(tmp_path), {**RUNNING, "process_started": 1})
     status = read_status(status_path(tmp_path))
