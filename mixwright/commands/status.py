@@ -53,11 +53,18 @@ def current_status(directory: Path) -> Status | None:
     try:
         with Store.open(directory, read_only=True) as store:
             last = store.last_run()
-            return status_of(store, last) if last is not None else None
+            if last is None:
+                return None
+            status = status_of(store, last)
     except StoreLocked:
         if noted is None:
             raise
         return noted
+    if status["state"] == "killed" and noted is not None and noted.get("run_id") == last.run_id:
+        # Steps put their counts into the store when a run ends; of a killed one the last status tells them.
+        status["pipelines"] = noted.get("pipelines", [])
+        status["requests"] = {**noted.get("requests", {}), **status["requests"]}
+    return status
 
 
 def rendered(status: Status) -> str:

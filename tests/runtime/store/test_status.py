@@ -102,11 +102,14 @@ def test_a_killed_run_says_so_and_how_to_go_on(
     tmp_path: Path, plan: Plan, call: Callable[..., CallRecord], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Store.open(tmp_path) as store:
-        store.put_call(call(1, run_id=store.begin_run(plan, "run tiny.mix")))
+        run = store.begin_run(plan, "run tiny.mix")
+        store.put_call(call(1, run_id=run))
+    write_status(status_path(tmp_path), {**RUNNING, "run_id": run, "process_started": 1})
     assert main(["status", "--store", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "run 1 of tiny.mix: killed" in shown
-    assert "requests: 1 asked" in shown
+    assert "requests: 1 asked, 900 reused" in shown
+    assert "solve  step.generate  1,200  1,170" in shown
     assert "'mixwright run tiny.mix' continues where it stopped" in shown
 
 
