@@ -128,7 +128,9 @@ NEEDED = ("rows", "columns", "definition", "identity")
 
 
 def _written(record: SourceLock | ModelLock) -> dict[str, Any]:
-    return {name: value for name, value in asdict(record).items() if name in NEEDED or value not in ("", {}, 0)}
+    return {
+        name: value for name, value in asdict(record).items() if name in NEEDED or value not in ("", {}, 0)
+    }
 
 
 def write_lock(path: Path, lock: Lock) -> None:

@@ -50,7 +50,7 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
     estimate = by_node.get(f"{pipeline.name}.from")
     if estimate is None:
         return f"pipeline {pipeline.name}   (not run: no mixture takes rows of it)"
-    columns = start.columns or _start_columns(plan, pipeline)
+    columns = [f"{name}: {type}" for name, type in _start_columns(plan, pipeline).items()]
     rows.append((f"from {start.rows}", _listed(columns), *_row_counts(estimate), "", "", "", ""))
     for step in pipeline.steps:
         node = f"{pipeline.name}.{step.id}"
@@ -64,11 +64,11 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
     return title + "\n" + _table(rows)
 
 
-def _start_columns(plan: Plan, pipeline: Pipeline) -> Iterable[str]:
+def _start_columns(plan: Plan, pipeline: Pipeline) -> dict[str, str]:
     start = pipeline.start
-    if start.kind == "source":
-        return plan.sources[start.rows].columns
-    return plan.pipelines[start.rows].columns
+    parent = plan.sources if start.kind == "source" else plan.pipelines
+    columns = parent[start.rows].columns
+    return {name: columns.get(name, "any") for name in start.columns} if start.columns else columns
 
 
 def _made(step: Step) -> str:
@@ -98,7 +98,7 @@ def _mixture(mixture: Mixture, by_node: dict[str, Estimate]) -> str:
     origin = (
         f"variant {mixture.name} of {mixture.variant_of}" if mixture.variant_of else f"mixture {mixture.name}"
     )
-    rows: list[Sequence[str]] = [("", "group", "quota", "available", "takes")]
+    rows: list[Sequence[str]] = [("", "group", "quota", "expected", "takes")]
     for component in mixture.components:
         estimate = by_node.get(f"{mixture.name}.{component.rows}")
         counts = _row_counts(estimate)
@@ -117,7 +117,9 @@ def _total(plan: Plan) -> str:
     more = "" if len(known) == len(plan.estimates) else ", and what cannot be known before a run"
     text = f"in all: {requests:,} requests, about {prompt:,} prompt and {output:,} output tokens{more}"
     cost = estimated_cost(plan)
-    return text if cost is None else f"{text}, ${cost:,.2f}"
+    if cost is None:
+        return text
+    return f"{text}, ${cost:,.2f}" if cost >= 0.01 else f"{text}, ${cost:.4f}"
 
 
 def estimated_cost(plan: Plan) -> float | None:

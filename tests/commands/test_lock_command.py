@@ -1,0 +1,105 @@
+"""`mixwright lock`: what it writes, what it verifies, and that a stale lock never stands in its own way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from compiler.lock import read_lock
+from mixwright.cli import main
+
+SPEC = """edition 2026
+param data { type = path, default = "data" }
+source web jsonl { path = data + "/web.jsonl", columns = { body = text }, where = len(body) > 1, license = "mit" }
+source seeds inline { rows = [{ topic = "bees" }] }
+pipeline rows { from web }
+pipeline topics { from seeds }
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/web.jsonl").write_text('{"text": "abc", "id": 1}\n{"text": "a", "id": 2}\n')
+    path = tmp_path / "web.mix"
+    path.write_text(SPEC)
+    return path
+
+
+def test_a_lock_holds_the_file_and_not_its_selection(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lock", str(spec)]) == 0
+    lock = read_lock(spec.with_suffix(".lock"))
+    assert list(lock.sources) == ["web"]
+    web = lock.sources["web"]
+    assert (web.rows, web.columns, web.license) == (2, {"text": "text", "id": "int"}, "mit")
+    assert web.characters == {"text": 2.0}
+    out = capsys.readouterr().out
+    assert "source  web  2 rows  2 columns  mit" in out
+
+
+def test_check_says_what_changed_and_writes_nothing(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["lock", str(spec)])
+    before = spec.with_suffix(".lock").read_bytes()
+    assert main(["lock", "--check", str(spec)]) == 0
+    with (spec.parent / "data/web.jsonl").open("a") as file:
+        file.write('{"text": "new", "id": 3, "lang": "en"}\n')
+    capsys.readouterr()
+    assert main(["lock", "--check", str(spec)]) == 1
+    assert capsys.readouterr().out.splitlines()[0] == "~ source web: digest, rows 2 -> 3, columns (+lang)"
+    assert spec.with_suffix(".lock").read_bytes() == before
+
+
+def test_locking_again_is_the_same_text(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["lock", str(spec)])
+    before = spec.with_suffix(".lock").read_bytes()
+    main(["lock", str(spec)])
+    assert spec.with_suffix(".lock").read_bytes() == before
+    assert capsys.readouterr().out.endswith("as it was\n")
+
+
+def test_a_lock_whose_columns_are_gone_can_be_made_anew(spec: Path) -> None:
+    main(["lock", str(spec)])
+    (spec.parent / "data/web.jsonl").write_text('{"words": "abc"}\n')
+    spec.write_text(SPEC.replace("body = text", "body = words"))
+    assert main(["check", str(spec)]) == 1
+    assert main(["lock", str(spec)]) == 0
+    assert main(["check", str(spec)]) == 0
+
+
+def test_a_damaged_lock_is_named_and_replaced(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.with_suffix(".lock").write_text("<<<<<<< ours")
+    assert main(["plan", str(spec)]) == 2
+    assert "web.lock is damaged; 'mixwright lock' writes it anew" in capsys.readouterr().err
+    assert main(["lock", "--check", str(spec)]) == 1
+    assert main(["lock", str(spec)]) == 0
+    assert json.loads(spec.with_suffix(".lock").read_text())["format_version"] == "1.0"
+
+
+def test_a_folder_given_with_p_leaves_the_lock_portable(spec: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "web.jsonl").write_bytes((tmp_path / "data/web.jsonl").read_bytes())
+    texts = []
+    for folder in (tmp_path / "data", elsewhere):
+        assert main(["lock", str(spec), "-p", f"data={folder}"]) == 0
+        texts.append(spec.with_suffix(".lock").read_text())
+    assert texts[0] == texts[1]
+    assert str(tmp_path) not in texts[0]
+
+
+def test_a_missing_source_stops_with_its_name(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (spec.parent / "data/web.jsonl").unlink()
+    assert main(["lock", str(spec)]) != 0
+    assert "web" in capsys.readouterr().err
+    assert not spec.with_suffix(".lock").exists()
+
+
+def test_errors_in_the_spec_are_shown_and_nothing_is_locked(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write_text(SPEC + "pipeline broken { from nothing }\n")
+    assert main(["lock", str(spec)]) == 1
+    assert "nothing" in capsys.readouterr().err
+    assert not spec.with_suffix(".lock").exists()

@@ -1,0 +1,274 @@
+"""`mixwright plan`: the table, plan.json, the comparison with the store, and what is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from compiler.plan import Plan, plan_from_json
+from mixwright.cli import main
+from mixwright.compiling import compiled
+from runtime.calls import call_key, sampling_json
+from runtime.rows import canonical_json
+from runtime.store.records import CallRecord, OutcomeRecord, TallyRecord
+from runtime.store.store import Store
+
+SPEC = """edition 2026
+
+param quota { type = count, default = 3 }
+
+model teacher openai { base_url = "http://localhost:1/v1", model = "m", price_in = $1, price_out = $2 }
+
+source words inline {
+  rows = [{ word = "ant" }, { word = "bee" }, { word = "cat" }, { word = "dog" }]
+}
+
+template ask { user = "Define {{ word }}." }
+template rate { user = "Rate: {{ answer }}" }
+
+pipeline answers {
+  from words
+  generate answer { prompt = ask, model = teacher, samples = 2, max_tokens = 100 }
+  generate rating { prompt = rate, model = teacher, max_tokens = 10 }
+  verify agreement { response = rating }
+  chat { user = word, assistant = answer }
+}
+
+mixture all_words {
+  seed = 1
+  answers = quota
+}
+
+variant few of all_words { set { answers = 1 } }
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "words.mix"
+    path.write_text(SPEC)
+    (tmp_path / ".mixwright").mkdir()
+    return path
+
+
+def plan_of(spec: Path, *params: str) -> Plan:
+    result = compiled(spec, params)
+    assert result is not None
+    return result.plan
+
+
+def test_the_table(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(spec)]) == 0
+    shown = capsys.readouterr().out.replace(str(spec.parent) + "/", "")
+    assert shown == (
+        "words.mix, edition 2026\n"
+        "params: quota = 3\n"
+        "\n"
+        "pipeline answers\n"
+        "                    makes           rows in  rows out  requests  prompt tokens  output tokens  recorded\n"
+        "  from words        word: text            4         3\n"
+        "  generate answer   answer: text          3         6         6             40            600  none\n"
+        "  generate rating   rating: text          6         6         6            633             60  none\n"
+        "  verify agreement                        6         3\n"
+        "  chat              messages: chat        3         3\n"
+        "\n"
+        "mixture all_words   (seed 1, shortfall error)\n"
+        "           quota  expected  takes\n"
+        "  answers      3         3      3\n"
+        "\n"
+        "in all: 12 requests, about 673 prompt and 660 output tokens, $0.0020\n"
+        "\n"
+        "store: nothing in .mixwright yet\n"
+        "wrote .mixwright/plan.json\n"
+    )
+
+
+def test_the_plan_is_written_where_it_is_asked_for(spec: Path, tmp_path: Path) -> None:
+    assert main(["plan", str(spec), "-p", "quota=2"]) == 0
+    assert plan_from_json((tmp_path / ".mixwright/plan.json").read_text()).params == {"quota": 2}
+    assert main(["plan", str(spec), "--out", str(tmp_path / "deep/p.json")]) == 0
+    assert plan_from_json((tmp_path / "deep/p.json").read_text()).params == {"quota": 3}
+
+
+def test_json_holds_the_plan_and_the_comparison(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(spec), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["format_version"] == "1.0"
+    assert report["plan"] == json.loads((spec.parent / ".mixwright/plan.json").read_text())
+    assert report["estimated_cost"] == pytest.approx((673 * 1 + 660 * 2) / 1e6)
+    assert (report["changes"], report["compared_with_run"]) == ([], None)
+
+
+def test_a_variant_is_planned_in_the_place_of_its_mixture(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", str(spec), "--variant", "few"]) == 0
+    assert "variant few of all_words   (seed 1, shortfall error)" in capsys.readouterr().out
+    assert list(plan_from_json((spec.parent / ".mixwright/plan.json").read_text()).mixtures) == ["few"]
+
+
+@pytest.mark.parametrize(("kind", "start"), [("mermaid", "flowchart LR\n"), ("dot", "digraph plan {\n")])
+def test_graphs(spec: Path, capsys: pytest.CaptureFixture[str], kind: str, start: str) -> None:
+    assert main(["plan", str(spec), "--graph", kind]) == 0
+    assert capsys.readouterr().out.startswith(start)
+    assert not (spec.parent / ".mixwright/plan.json").exists()
+
+
+def test_a_spec_with_errors_has_no_plan(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text(SPEC.replace("{{ word }}", "{{ wrod }}"))
+    assert main(["plan", str(spec)]) == 1
+    assert "did you mean `word`?" in capsys.readouterr().err
+    assert not (spec.parent / ".mixwright/plan.json").exists()
+
+
+def test_misuse(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(spec), "-p", "quota"]) == 2
+    assert main(["plan", str(spec.parent / "nothing.mix")]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0] == "error: -p takes NAME=VALUE, here 'quota'"
+    assert errors[1].endswith("nothing.mix cannot be read: No such file or directory")
+
+
+def answer_key(plan: Plan, word: str, sample: int) -> bytes:
+    sampling = {"temperature": 1.0, "top_p": 1.0, "max_tokens": 100, "stop": None, "schema": None}
+    return call_key(
+        plan.models["teacher"].identity,
+        canonical_json([{"role": "user", "content": f"Define {word}."}]),
+        sampling_json(sampling),
+        replica=0,
+        sample=sample,
+        attempt=0,
+    )
+
+
+def record_run(spec: Path, words: tuple[str, ...]) -> None:
+    """A run that asked both samples of each word, rated nothing, and kept two rows."""
+    plan = plan_of(spec)
+    with Store.open(spec.parent / ".mixwright") as store:
+        run_id = store.begin_run(plan, "run words.mix")
+        for word in words:
+            for sample in range(2):
+                store.put_call(
+                    CallRecord(
+                        key=answer_key(plan, word, sample),
+                        run_id=run_id,
+                        node="answers.generate_answer",
+                        model="teacher",
+                        identity=plan.models["teacher"].identity,
+                        request="{}",
+                        text=f"A {word} is an animal.",
+                        reasoning="",
+                        finish="stop",
+                        status="ok",
+                        prompt_tokens=8,
+                        output_tokens=20,
+                    )
+                )
+        for position in range(2):
+            store.put_outcome(
+                OutcomeRecord(
+                    run_id=run_id,
+                    pipeline="answers",
+                    row_id=bytes([position] * 16),
+                    origin_id=bytes([position] * 16),
+                    source="words",
+                    source_ref="inline:1",
+                    position=position,
+                    replica=0,
+                    candidate=0,
+                    parents=(),
+                    status="kept",
+                )
+            )
+        store.put_tally(
+            TallyRecord(run_id, "answers", "verify_agreement", 2, rows_in=8, rows_out=2, dropped=6)
+        )
+        store.end_run(run_id, "done", {})
+
+
+def lines_of(spec: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    capsys.readouterr()
+    assert main(["plan", str(spec), *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def line(lines: list[str], start: str) -> str:
+    return next(one for one in lines if one.strip().startswith(start))
+
+
+def test_recorded_answers_are_looked_up_by_key(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record_run(spec, ("ant", "bee", "cat", "dog"))
+    lines = lines_of(spec, capsys, "-p", "quota=1")
+    # One of four ratings survived in the run, so the four words' eight candidates are needed for one row.
+    assert line(lines, "from words").split() == ["from", "words", "word:", "text", "4", "2"]
+    assert line(lines, "generate answer").endswith("4 of 4")
+    assert line(lines, "generate rating").endswith("0 of 4")
+    assert line(lines, "pipeline answers").endswith("(2 rows of it kept by run 1)")
+    assert "nothing changed since run 1" not in lines
+
+
+def test_an_edited_prompt_finds_nothing(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record_run(spec, ("ant", "bee", "cat", "dog"))
+    spec.write_text(SPEC.replace("Define {{ word }}.", "Explain {{ word }}."))
+    lines = lines_of(spec, capsys)
+    assert line(lines, "generate answer").endswith("0 of 8")
+    assert lines[-4:-1] == [
+        "changed since run 1:",
+        "  ~ pipeline.answers.generate_answer (row: template ask.user)",
+        "  rows of pipeline answers are made again from step 'generate_answer' on",
+    ]
+    assert not line(lines, "pipeline answers").endswith("kept by run 1)")
+
+
+def test_a_branch_that_renders_the_same_text_finds_everything(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_run(spec, ("ant", "bee", "cat", "dog"))
+    spec.write_text(SPEC.replace("Define", "{% if word == 'x' %}Explain{% else %}Define{% endif %}"))
+    assert line(lines_of(spec, capsys), "generate answer").endswith("8 of 8")
+
+
+def test_answers_of_some_rows(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record_run(spec, ("ant", "bee"))
+    lines = lines_of(spec, capsys)
+    assert line(lines, "generate answer").endswith("4 of 8")
+
+
+def test_a_store_that_a_run_holds_is_not_waited_for(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom runtime.store.store import Store\n"
+        f"store = Store.open(Path({str(spec.parent / '.mixwright')!r}))\n"
+        "print('held', flush=True)\nsys.stdin.read()\nstore.close()\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        lines = lines_of(spec, capsys)
+    finally:
+        holder.communicate("")
+    assert line(lines, "the store was not read:")
+
+
+def test_missing_packages_are_named_with_their_command(
+    spec: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mixwright.extras.find_spec", lambda name: None if name == "aiohttp" else object())
+    lines = lines_of(spec, capsys)
+    assert "missing: model 'teacher' needs aiohttp: pip install 'mixwright[openai]'" in lines
+
+
+def test_a_run_refuses_what_is_missing(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mixwright.extras import require_extras
+    from runtime.plugin import MissingExtra
+
+    monkeypatch.setattr("mixwright.extras.find_spec", lambda _: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'mixwright\[openai\]'"):
+        require_extras(plan_of(spec))
