@@ -13,14 +13,15 @@ so two runs can be compared.
 
 A script:
 
-    {"rules": [{"match": "regex over the last user message", "times": 2, "fault": "500"}],
-     "down_after": 100,            every chat request after this many answers gets 503
+    {"rules": [{"match": "regex over the last user message", "times": 2, "fault": "500"},
+               {"after": 100, "fault": "503"}],
      "answer_as": "other-model",   the `model` field of answers
-    "lists": "other-model",       what /models lists; null makes it 404
+     "answer_as_after": 50,        after so many answers
+     "lists": "other-model",       what /models lists; null makes it 404
      "latency_ms": 50}
 
-Rules are tried in order; a rule without `match` fits every request; `times` limits how often it applies to each
-different prompt (absent: always). Faults:
+Rules are tried in order; a rule without `match` fits every request; `after` lets so many answers pass first; `times`
+limits how often it applies to each different prompt (absent: always). Faults:
 
     500 502 503 429 400 401 403 404   that status; `retry_after` (seconds or a date) adds the header
     empty       200 with an empty text            length    200 with finish_reason `length`
@@ -77,11 +78,10 @@ class FakeServer:
 
     def rule_for(self, prompt: str) -> dict[str, Any] | None:
         """The first rule that fits a request, and counts its use."""
-        after = self.script.get("down_after")
-        if after is not None and self.stats["answered"] >= int(after):
-            return {"fault": "503"}
         for number, rule in enumerate(self.script.get("rules", ())):
             if rule.get("match") is not None and not re.search(rule["match"], prompt):
+                continue
+            if self.stats["answered"] < int(rule.get("after", 0)):
                 continue
             applied = (number, prompt)
             if rule.get("times") is not None and self._applied[applied] >= int(rule["times"]):
@@ -91,10 +91,13 @@ class FakeServer:
         return None
 
     def completion(self, request: dict[str, Any], text: str, finish: str = "stop", **message: Any) -> bytes:
+        served_as = request.get("model", self.model)
+        if self.stats["answered"] > int(self.script.get("answer_as_after", 0)):
+            served_as = self.script.get("answer_as", served_as)
         body = {
             "id": "fake",
             "object": "chat.completion",
-            "model": self.script.get("answer_as", request.get("model", self.model)),
+            "model": served_as,
             "choices": [
                 {
                     "index": 0,

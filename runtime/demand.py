@@ -203,8 +203,9 @@ class PipelineRun:
         executor: Executor,
         stop: StopSignal,
         *,
-        smallest_wave: int = SMALLEST_WAVE,
+        fanout: int = 1,
     ) -> None:
+        """`fanout`: rows that one row becomes when nothing is dropped (candidates that no verifier brings together)."""
         self.pipeline = pipeline
         self.executor = executor
         self.supply = supply
@@ -215,7 +216,7 @@ class PipelineRun:
         self.waves: list[tuple[int, int]] = []
         """(rows started, rows kept) of each wave."""
         self._stop = stop
-        self._smallest_wave = smallest_wave
+        self._fanout = fanout
         self._lock = asyncio.Lock()
 
     @property
@@ -261,17 +262,17 @@ class PipelineRun:
     @property
     def survival(self) -> float:
         """Rows kept for each row started, smoothed; above 1 where candidates go on as rows."""
-        return (len(self.kept) + PRIOR_ROWS) / (self.executor.started + PRIOR_ROWS)
+        return (len(self.kept) + PRIOR_ROWS * self._fanout) / (self.executor.started + PRIOR_ROWS)
 
     def next_wave(self, missing: int) -> int:
         """Rows to start so that `missing` more probably survive: missing / yield and one standard deviation."""
         started, survival = self.executor.started, self.survival
         size = missing / survival
         if started:
-            spread = survival * max(0.0, 1 - survival)
+            spread = survival * max(0.0, self._fanout - survival)
             size += sqrt(size * spread) / survival
-            size = max(size, self._smallest_wave)
-            size = min(size, GROWTH * max(started, self._smallest_wave))
+            size = max(size, SMALLEST_WAVE)
+            size = min(size, GROWTH * max(started, SMALLEST_WAVE))
         return max(1, ceil(size))
 
 

@@ -79,6 +79,7 @@ class BreakerPolicy:
     open the breaker, and for `patience_s`, so that a server that restarts does not either."""
 
     distinct: int = 20
+    """Different requests that must fail; fewer for an engine that takes fewer at once."""
     patience_s: float = 10.0
     window_s: float = 60.0
     share: float = 0.5
@@ -87,20 +88,20 @@ class BreakerPolicy:
 class Breaker:
     """Watches one engine's tries and says when to stop asking it.
 
-    It opens when, over at least `patience_s` seconds,
+    There is reason to, when over at least `patience_s` seconds
     - no try succeeded and at least `distinct` different requests failed, or nobody listened at all; or
     - in the last `window_s` seconds more than `share` of the tries failed, of at least `distinct` requests.
     """
 
-    def __init__(self, policy: BreakerPolicy, now: Callable[[], float]) -> None:
+    def __init__(self, policy: BreakerPolicy, window: int, now: Callable[[], float]) -> None:
         self.policy = policy
+        self.distinct = min(policy.distinct, window)
         self._now = now
         self._failing: set[bytes] = set()
         self._failing_since = 0.0
         self._only_unreachable = True
         self._tries: deque[tuple[float, bytes | None]] = deque()
         self.successes = 0
-        self.last_message = ""
 
     def succeeded(self) -> None:
         """A try was answered, whatever the answer is worth."""
@@ -112,7 +113,12 @@ class Breaker:
         if self._tries:
             self._tries.append((self._now(), None))
 
-    def failed(self, key: bytes, fault: Fault, message: str) -> None:
+    def acquitted(self) -> None:
+        """A probe was answered: what failed so far failed by its own doing."""
+        self.succeeded()
+        self._tries.clear()
+
+    def failed(self, key: bytes, fault: Fault) -> None:
         """A try of request `key` ended in a fault that may be the engine's."""
         now = self._now()
         if not self._failing:
@@ -120,25 +126,27 @@ class Breaker:
         self._failing.add(key)
         self._only_unreachable = self._only_unreachable and fault is Fault.UNREACHABLE
         self._tries.append((now, key))
-        self.last_message = message
 
     @property
     def is_suspicious(self) -> bool:
         """The faults look like the engine's, so a request that has spent its tries should wait for the verdict."""
-        return bool(self._failing) and (self._only_unreachable or len(self._failing) >= self.policy.distinct)
+        return bool(self._failing) and (self._only_unreachable or len(self._failing) >= self.distinct)
 
     @property
-    def is_open(self) -> bool:
-        """The engine is to be asked no more."""
+    def is_silent(self) -> bool:
+        """Nothing was answered for so long that the engine counts as dead, unless a probe says otherwise."""
+        return self.is_suspicious and self._now() - self._failing_since >= self.policy.patience_s
+
+    @property
+    def is_mostly_failing(self) -> bool:
+        """Too few tries succeed for the engine to be of use."""
         now = self._now()
-        if self.is_suspicious and now - self._failing_since >= self.policy.patience_s:
-            return True
         while self._tries and now - self._tries[0][0] > self.policy.window_s:
             self._tries.popleft()
-        if len(self._tries) < self.policy.distinct or now - self._tries[0][0] < self.policy.patience_s:
+        if len(self._tries) < self.distinct or now - self._tries[0][0] < self.policy.patience_s:
             return False
         failed = [key for _, key in self._tries if key is not None]
-        return len(failed) > self.policy.share * len(self._tries) and len(set(failed)) >= self.policy.distinct
+        return len(failed) > self.policy.share * len(self._tries) and len(set(failed)) >= self.distinct
 
 
 class Gate:

@@ -101,6 +101,15 @@ def nodes_of(steps: Sequence[Step], context: StepContext, store: ScoreStore, *, 
     return nodes
 
 
+def fanout_of(nodes: Sequence[Node]) -> int:
+    """Rows that one row becomes when nothing is dropped: candidates that no verifier brings together stay rows."""
+    fanout = 1
+    for node in nodes:
+        if node.kind is Kind.EXPAND and node.closed_at is None:
+            fanout *= node.step.samples
+    return fanout
+
+
 def _node(step: Step, context: StepContext, store: ScoreStore, run_id: int) -> Node:
     built = implementation(step.operation)(step, context)
     node = Node(step, built, _kind(step, built), Tally(step.id))

@@ -30,7 +30,7 @@ from runtime.engines.protocol import Engine, EngineEnvironment
 from runtime.executor import Executor
 from runtime.fault import BreakerPolicy, Clock, RetryPolicy, SystemClock
 from runtime.mixing import MixtureRun, SourceBook
-from runtime.nodes import Kind, Node, nodes_of
+from runtime.nodes import Kind, Node, fanout_of, nodes_of
 from runtime.outcomes import Outcomes
 from runtime.plugin import RunError, implementation
 from runtime.service import StopSignal
@@ -219,7 +219,9 @@ class Run:
             where = self._expression(pipeline.start.where) if pipeline.start.where is not None else None
             supply = supply_of(pipeline, self.runs, self.sources, where, self.options.limit)
             self.outcomes[pipeline.name] = outcomes
-            self.runs[pipeline.name] = PipelineRun(pipeline, supply, executor, self.stop)
+            self.runs[pipeline.name] = PipelineRun(
+                pipeline, supply, executor, self.stop, fanout=fanout_of(nodes)
+            )
         book = SourceBook(self.store, self.run_id)
         for mixture in _with_nested(self.plan, self.mixtures):
             self.mixture_runs[mixture.name] = MixtureRun(

@@ -8,7 +8,8 @@
     bad request                                      the row fails at once
     denied (401, 403, 404, another model)            the run stops
 
-When the breaker opens (`fault.Breaker`) the run stops asking and keeps what was answered.
+When nothing is answered any more (`fault.Breaker`) and a probe is not either, the run stops asking and keeps what
+was answered. While it looks like that, no row fails: a dead server must not quarantine what it never saw.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from runtime.plugin import EngineUnavailable, RunError
 
 WINDOW = 1.1
 """Requests kept at an engine, as a multiple of its slots: enough to refill a slot at once, too few to queue."""
+
+PROBE = Request(b"", ({"role": "user", "content": "Say ok."},), {"temperature": 0.0, "max_tokens": 8}, 0)
+"""Asks whether a model answers at all; what it says is not looked at."""
+PROBE_EVERY_S = 2.0
 
 
 class RunStopped(Exception):
@@ -84,7 +89,7 @@ class Service:
         self.engine = engine
         self.window = ceil(WINDOW * engine.slots)
         self.gate = Gate(self.window, clock.monotonic)
-        self.breaker = Breaker(breaker, clock.monotonic)
+        self.breaker = Breaker(breaker, self.window, clock.monotonic)
         self.price_in = float(spec.attributes.get("price_in") or 0) / 1e6
         self.price_out = float(spec.attributes.get("price_out") or 0) / 1e6
         self._spending = spending
@@ -96,6 +101,8 @@ class Service:
         self._is_started = False
         self._paused_until = float("-inf")
         self._limited_since: float | None = None
+        self._probe: asyncio.Task[bool] | None = None
+        self._probed_at = float("-inf")
 
     async def answer(self, request: Request, reasons: dict[str, int]) -> Answer:
         """The engine's answer, good or not; `reasons` counts the tries that failed, by fault.
@@ -126,15 +133,16 @@ class Service:
                         raise fault
                     wait_s = self._rate_limit_wait(fault, limited)
                 case Fault.UNREACHABLE | Fault.SERVER | Fault.CONNECTION | Fault.TIMEOUT | Fault.MALFORMED:
-                    self.breaker.failed(request.key, kind, str(fault))
-                    if self.breaker.is_open:
-                        self._give_up(str(fault))
+                    self.breaker.failed(request.key, kind)
                     failures += 1
                     tries += kind is not Fault.UNREACHABLE
                     timeouts += kind is Fault.TIMEOUT
                     spent = tries >= self._retry.tries or timeouts >= self._retry.timeouts
-                    if spent and not self.breaker.is_suspicious:
+                    if spent and (not self.breaker.is_suspicious or await self._is_alive()):
                         raise fault
+                    is_suspect = self.breaker.is_silent or self.breaker.is_mostly_failing
+                    if is_suspect and not await self._is_alive():
+                        self._give_up(str(fault))
                     wait_s = max(self._retry.wait_s(failures, self._clock.random()), fault.retry_after_s or 0)
                     if self.breaker.is_suspicious:
                         # The verdict on the engine is due within seconds: be there to hear it.
@@ -177,6 +185,28 @@ class Service:
         self.breaker.succeeded()
         self._limited_since = None
         return answer
+
+    async def _is_alive(self) -> bool:
+        """True when the engine answers a request of ours, so that those that fail fail by their own doing.
+
+        Without it a run whose last rows are all poisoned would look like an outage, and never come to an end.
+        """
+        now = self._clock.monotonic()
+        if self._probe is None or (self._probe.done() and now - self._probed_at >= PROBE_EVERY_S):
+            self._probe = asyncio.ensure_future(self._ask_probe())
+            self._probed_at = now
+        return await asyncio.shield(self._probe)
+
+    async def _ask_probe(self) -> bool:
+        if self._stop.reason:
+            return False
+        self._spending.requests += 1
+        try:
+            await self.engine.complete(PROBE)
+        except EngineFault:
+            return False
+        self.breaker.acquitted()
+        return True
 
     def _reserve(self) -> None:
         """Count one more request, or stop the run because the budget has none left."""

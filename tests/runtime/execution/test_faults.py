@@ -52,7 +52,8 @@ def test_four_poisoned_rows_fail_alone_when_nothing_else_is_left_to_ask() -> Non
 
 
 @pytest.mark.parametrize("fault", [Fault.SERVER, Fault.CONNECTION, Fault.TIMEOUT, Fault.UNREACHABLE])
-def test_an_outage_opens_the_breaker_and_blames_no_row(fault: Fault) -> None:
+@pytest.mark.parametrize("slots", [4, 50])
+def test_an_outage_opens_the_breaker_and_blames_no_row(fault: Fault, slots: int) -> None:
     async def job() -> None:
         answered = 0
 
@@ -63,7 +64,7 @@ def test_an_outage_opens_the_breaker_and_blames_no_row(fault: Fault) -> None:
             answered += 1
             return None
 
-        bench = Bench(ScriptedEngine(script, slots=50, latency_s=0.05))
+        bench = Bench(ScriptedEngine(script, slots=slots, latency_s=0.05))
         results = await bench.ask_all([str(n) for n in range(200)])
         assert isinstance(bench.stop.failure, EngineUnavailable)
         assert sum(not isinstance(result, BaseException) and result.ok for result in results) == 100
@@ -109,6 +110,18 @@ def test_one_failure_in_ten_opens_nothing() -> None:
         bench = Bench(engine)
         results = await bench.ask_all([str(n) for n in range(3000)])
         assert sum(result.ok for result in results) >= 2999
+        assert bench.stop.reason == ""
+
+    run_virtually(job())
+
+
+def test_poisoned_rows_are_told_from_an_outage_by_a_probe() -> None:
+    async def job() -> None:
+        bench = Bench(
+            ScriptedEngine(lambda text, before: None if text == "Say ok." else Fault.SERVER, slots=30)
+        )
+        results = await bench.ask_all([str(n) for n in range(40)])
+        assert [result.reason for result in results] == ["server"] * 40
         assert bench.stop.reason == ""
 
     run_virtually(job())
