@@ -116,7 +116,7 @@ def _rows(plan: Plan, train: Train, arguments: argparse.Namespace) -> Iterator[d
         last = store.last_run(mixture=train.mixture)
         if last is None:
             raise RunError(f"no run has selected rows for mixture '{train.mixture}'; {advice}")
-        _warn_of_changes(plan, last.plan, last.run_id)
+        _warn_of_changes(plan, train.mixture, last.plan, last.run_id)
         for row in mixture_rows(store, plan, last.run_id, train.mixture):
             name = row.row_id.hex() + (f"+{row.repeat}" if row.repeat else "")
             yield {"id": name, "component": row.component, "messages": row.messages}
@@ -148,16 +148,20 @@ def _rows_of_file(path: Path) -> Iterator[dict[str, Any]]:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 
-def _warn_of_changes(plan: Plan, stored: str, run_id: int) -> None:
+def _warn_of_changes(plan: Plan, mixture: str, stored: str, run_id: int) -> None:
     """Tell when the rows are not those that this spec describes."""
     from compiler.diff import differences
     from compiler.plan import plan_from_json
+    from runtime.mixture.record import leaves_of, pipelines_of, root_source
 
+    pipelines = pipelines_of(plan, plan.mixtures[mixture])
+    sources = {root_source(plan, leaf) for leaf in leaves_of(plan, plan.mixtures[mixture])}
+    nodes = ("mixture." + mixture, *(f"pipeline.{p}" for p in pipelines), *(f"source.{s}" for s in sources))
     changed = [
         difference.node
         for difference in differences(plan_from_json(stored), plan)
         if any(change.cls in ("row", "set") for change in difference.changes)
-        and difference.node.startswith(("source.", "pipeline.", "mixture."))
+        and any(difference.node == node or difference.node.startswith(node + ".") for node in nodes)
     ]
     if changed:
         print(
