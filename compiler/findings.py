@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dsl.diagnostic import Diagnostic, Label, Severity
@@ -27,7 +28,15 @@ class Findings:
         key = (diagnostic.code, id(span.source), span.start, span.end, diagnostic.message)
         if key not in self._seen:
             self._seen.add(key)
-            self.items.append(diagnostic)
+            self.items.append(self._one_line(diagnostic))
+
+    def _one_line(self, diagnostic: Diagnostic) -> Diagnostic:
+        """A name or value out of the text may span lines; a message stands on one."""
+        if "\n" not in diagnostic.message + diagnostic.primary.message + diagnostic.hint:
+            return diagnostic
+        label = Label(diagnostic.primary.span, " ".join(diagnostic.primary.message.split()))
+        message, hint = (" ".join(text.split()) for text in (diagnostic.message, diagnostic.hint))
+        return replace(diagnostic, message=message, primary=label, hint=hint)
 
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Reported:
         """Add an error; returns the exception to raise where the value cannot be used."""

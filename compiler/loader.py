@@ -174,14 +174,14 @@ def _edition(world: World, module: Module, block: Block) -> None:
         case (Quantity(value=value),) if value in EDITIONS:
             module.edition = int(value)
             return
-        case (Quantity(span=span),):
-            pass
+        case (first, *_):
+            span = first.span
         case _:
-            span = block.span
+            span = block.kind_span
     module.edition = newest
     world.findings.error(
         "MIX008",
-        f"no edition `{span.text.removeprefix('edition').strip() or '?'}`",
+        f"no edition `{span.text}`" if block.labels else "the edition is missing",
         span,
         f"this version of mixwright reads {listing(map(str, EDITIONS))}",
         hint=f"write `edition {newest}`",

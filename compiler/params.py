@@ -10,7 +10,7 @@ from compiler.blocks import PARAM_TYPES
 from compiler.findings import Reported
 from compiler.suggest import listing, nearest
 from compiler.values import EXAMPLES, TYPE_WORDS, Constant, as_type, evaluate
-from compiler.world import Declaration, Module, World
+from compiler.world import CHAIN_LIMIT, Declaration, Module, World
 from dsl.diagnostic import Label
 from dsl.nodes import Attribute, Block, Expression, Ref
 from dsl.quantity import Unit, parse_quantity
@@ -78,11 +78,15 @@ def _value_of(world: World, declaration: Declaration, use: Span) -> Constant:
     key = id(declaration)
     value = world.constants.get(key)
     if value is None:
+        if world.depth >= CHAIN_LIMIT:
+            raise world.too_long(declaration.name, use)
         world.constants[key] = _UNDERWAY
+        world.depth += 1
         try:
             value = _compute(world, declaration)
         except Reported:
             value = Reported
+        world.depth -= 1
         world.constants[key] = value
     if value is _UNDERWAY:
         world.constants[key] = Reported

@@ -33,7 +33,7 @@ from compiler.program import (
 from compiler.schema import Columns, columns_of_rows
 from compiler.suggest import listing, nearest, replace_fix
 from compiler.templates import ParsedTemplate, parse_messages
-from compiler.world import Declaration, Module, World
+from compiler.world import CHAIN_LIMIT, Declaration, Module, World
 from dsl.diagnostic import Label
 from dsl.nodes import Attribute, Block, Ref, Text
 from dsl.source import Span
@@ -104,6 +104,9 @@ class Resolver:
             if underway is declaration:
                 self._circle(position, declaration, use)
                 return None
+        if len(self._underway) >= CHAIN_LIMIT:
+            self.world.too_long(declaration.name, use)
+            return None
         self._underway.append((declaration, use))
         try:
             result = self._bind(declaration)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from compiler.findings import Reported
 from compiler.suggest import listing, nearest
-from compiler.world import Declaration
+from compiler.world import CHAIN_LIMIT, Declaration
 from dsl.diagnostic import Label
 from dsl.nodes import Attribute, Block, Expression, ListNode, ObjectNode, Ref, Statement
 from dsl.source import Span
@@ -56,6 +56,8 @@ def _effective(
             secondary=(Label(base.name_span, f"`{base.name}` is declared here"),),
             hint="let one of them be of a mixture",
         )
+    if len(chain) >= CHAIN_LIMIT:
+        raise resolver.world.too_long(base.name, of.span)
     if base.kind == "variant":
         origin, base_block = _effective(resolver, base, (*chain, declaration))
     else:

@@ -21,6 +21,9 @@ from dsl.source import SourceFile, Span
 NAMED_KINDS = ("model", "source", "template", "pipeline", "mixture", "variant", "param", "let")
 """Kinds whose names other declarations can refer to."""
 
+CHAIN_LIMIT = 60
+"""Declarations that may lead from one to the next: far more than a person follows, and few enough for the stack."""
+
 REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
     "model": ("model",),
     "template": ("template",),
@@ -86,7 +89,8 @@ class World:
     modules: list[Module] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)
     """Values of lets and params by identity of their declaration."""
-    paths: list[tuple[str, Span]] = field(default_factory=list)
+    depth: int = 0
+    """Constants that are being worked out, one for the next."""
 
     @property
     def spec(self) -> Module:
@@ -124,7 +128,7 @@ class World:
         if found is None or rest:
             raise self.unknown(module, ref, kinds)
         if found.kind not in kinds:
-            names = self.visible(module, kinds)
+            names = self._others(module, ref, kinds)
             near = nearest(ref.name, names)
             raise self.findings.error(
                 "MIX102",
@@ -137,10 +141,20 @@ class World:
             )
         return found
 
+    def too_long(self, name: str, use: Span) -> Exception:
+        """Report a chain of declarations beyond CHAIN_LIMIT."""
+        return self.findings.error(
+            "MIX127",
+            f"`{name}` is reached through more than {CHAIN_LIMIT} other declarations",
+            use,
+            "the chain is too long",
+            hint="refer to the one that is meant",
+        )
+
     def unknown(self, module: Module, ref: Ref, kinds: Iterable[str]) -> Exception:
         """Report a name that nothing declares, with the nearest name of the right kind."""
         kinds = tuple(kinds)
-        names = [n for n in self.visible(module, kinds) if not _is_inside(ref, module.declarations.get(n))]
+        names = self._others(module, ref, kinds)
         near = nearest(ref.name, names, self.visible(module, NAMED_KINDS))
         return self.findings.error(
             "MIX101",
@@ -150,6 +164,10 @@ class World:
             hint=_choose(near, names, kinds),
             fix=replace_fix(ref.span, near) if near else None,
         )
+
+    def _others(self, module: Module, ref: Ref, kinds: tuple[str, ...]) -> list[str]:
+        """Visible names without the declaration that the reference stands in."""
+        return [n for n in self.visible(module, kinds) if not _is_inside(ref, module.declarations.get(n))]
 
     def visible(self, module: Module, kinds: Iterable[str]) -> list[str]:
         """Names of these kinds as they are written in a module, its own first."""

@@ -143,12 +143,7 @@ def check_supply(checked: Checked) -> None:
                     f"`{component.rows}` can give {most:,} rows, and the quota is {wanted:,}",
                     component.quota_span,
                     f"{how} = {most:,} at most",
-                    hint=f"write `{most}` or less"
-                    + (
-                        f", or let rows start again: `from … {{ repeat = {-(-wanted // max(most, 1))} }}`"
-                        if component.kind == "pipeline"
-                        else f", or let rows appear again: `take({wanted}, repeat = {-(-wanted // max(most, 1))})`"
-                    ),
+                    hint=f"write `{most}` or less, or {_more(checked, component, wanted, most)}",
                 )
     for _, _, step in checked.clean_steps():
         if step.entry.key != "step.draw":
@@ -165,6 +160,15 @@ def check_supply(checked: Checked) -> None:
                 step.attributes["count"].span,
                 hint=f"write `count = {there}` or less",
             )
+
+
+def _more(checked: Checked, component: ComponentDecl, wanted: int, most: int) -> str:
+    """What to write so that there can be enough rows."""
+    pipeline = checked.program.pipelines.get(component.rows)
+    if pipeline is None or not most:
+        return f"let rows appear again: `take({wanted}, repeat = {-(-wanted // max(most, 1))})`"
+    now = int(value_of(pipeline.start.attributes, "repeat", 1))
+    return f"let rows start again: `from {pipeline.start.rows} {{ repeat = {-(-wanted * now // most)} }}`"
 
 
 def rows_of(checked: Checked, name: str) -> tuple[int, str] | None:

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from front_specs import compiled, expected, found
 
 from compiler.codes import HEADING, page, titles
 from mixwright.explain_code import explain_code
-from front_specs import compiled, expected, found
 
 ROOT = Path(__file__).parents[3]
 CODES = sorted(p.stem for p in (ROOT / "compiler" / "codes").glob("MIX*.md"))
