@@ -130,7 +130,7 @@ PATH_TYPES = ("path", "map[path]", "list[path]")
 WHERE_WEIGHTS_ARE = ("path", "repo", "revision")
 
 
-def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = "", revision: str = "") -> str:
+def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = "") -> str:
     """Hash of what decides the text a model writes.
 
     An engine that loads weights itself (it has the attribute `path` or `repo`) is known by its weights and its other
@@ -139,7 +139,6 @@ def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = ""
 
     Args:
         weights: digest of the files at `path` (`compiler.weights.weights_identity`); empty counts the path itself.
-        revision: commit that the lock found for a `repo`; empty counts the revision as written.
     """
     from compiler.attributes import by_class
 
@@ -150,7 +149,7 @@ def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = ""
     if row.get("path"):
         found = {"weights": weights or f"path:{row['path']}"}
     else:
-        found = {"repo": row.get("repo", ""), "revision": revision or row.get("revision", "")}
+        found = {"repo": row.get("repo", ""), "revision": row.get("revision", "")}
     rest = {k: v for k, v in row.items() if k not in WHERE_WEIGHTS_ARE}
     return content_hash(MODEL_DOMAIN, {"engine": "local", **found, **rest})
 

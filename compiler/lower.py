@@ -184,9 +184,10 @@ class _Lowering:
         if values.get("path"):
             locked = Weights(pinned.digest, pinned.size_bytes) if pinned and pinned.digest else None
             weights = weights_identity(self.directory / values["path"], locked)
-        identity = model_identity(
-            decl.entry, values, weights=weights, revision=pinned.revision if pinned else ""
-        )
+        elif values.get("repo") and pinned is not None and pinned.revision:
+            # The engine loads the commit that was locked, whatever the branch is now.
+            values["revision"] = pinned.revision
+        identity = model_identity(decl.entry, values, weights=weights)
         return ModelSpec(
             name=decl.name,
             engine=decl.engine,

@@ -158,9 +158,9 @@ def _found_model(spec: ModelSpec, directory: Path) -> ModelLock:
     weights = weights_of(at) if at is not None else None
     digest, size = (weights.digest, weights.size_bytes) if weights else ("", 0)
     entry = builtin_catalog().entries[f"model.{spec.engine}"]
-    identity = model_identity(entry, values, weights=digest, revision=revision)
-    definition = model_definition(values)
-    return ModelLock(identity, definition, digest=digest, size_bytes=size, revision=revision)
+    found = {**values, "revision": revision} if values.get("repo") else values
+    identity = model_identity(entry, found, weights=digest)
+    return ModelLock(identity, model_definition(values), digest=digest, size_bytes=size, revision=revision)
 
 
 def hub_snapshot(repo: str, revision: str) -> tuple[Path | None, str]:

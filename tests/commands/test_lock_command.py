@@ -103,3 +103,30 @@ def test_errors_in_the_spec_are_shown_and_nothing_is_locked(
     assert main(["lock", str(spec)]) == 1
     assert "nothing" in capsys.readouterr().err
     assert not spec.with_suffix(".lock").exists()
+
+
+def test_a_hub_model_is_pinned_to_the_commit_in_the_cache(
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mixwright.compiling import compiled
+
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    model = tmp_path / "hub/models--org--m"
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs/main").write_text(commit)
+    (model / f"snapshots/{commit}").mkdir(parents=True)
+    (model / f"snapshots/{commit}/config.json").write_text("{}")
+    (model / f"snapshots/{commit}/model.safetensors").write_bytes(b"weights")
+    spec.write_text(
+        SPEC
+        + 'model local vllm { repo = "org/m" }\ntemplate ask { user = "{{ body }}" }\n'
+        + "pipeline asked {\n  from web\n  generate answer { prompt = ask, model = local }\n}\n"
+    )
+    assert main(["lock", str(spec)]) == 0
+    found = read_lock(spec.with_suffix(".lock")).models["local"]
+    assert (found.revision, found.definition, found.size_bytes) == (commit, "org/m", 9)
+    result = compiled(spec)
+    assert result is not None
+    assert result.plan.models["local"].attributes["revision"] == commit
+    assert result.plan.models["local"].identity == found.identity

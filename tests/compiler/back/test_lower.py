@@ -199,12 +199,11 @@ def test_moved_weights_are_the_same_model_on_either_local_engine(tmp_path: Path)
 def test_the_lock_says_which_commit_a_branch_was(tmp_path: Path) -> None:
     declared = asking(engine="vllm", repo="org/model", revision="main")
     locks = [Lock({}, {"m": ModelLock("", "org/model@main", revision=c)}) for c in ("aaa", "bbb")]
-    identities = [
-        lower(declared, root=tmp_path, directory=tmp_path, lock=k).models["m"].identity for k in locks
-    ]
-    assert identities[0] != identities[1]
-    pinned = asking(engine="vllm", repo="org/model", revision="aaa")
-    assert lower(pinned, root=tmp_path, directory=tmp_path).models["m"].identity == identities[0]
+    plans = [lower(declared, root=tmp_path, directory=tmp_path, lock=lock) for lock in locks]
+    assert [plan.models["m"].attributes["revision"] for plan in plans] == ["aaa", "bbb"]
+    one, other = (plan.models["m"].identity for plan in plans)
+    assert one != other
+    assert identity_of(tmp_path, engine="vllm", repo="org/model", revision="aaa") == one
 
 
 def test_a_secret_stays_a_name() -> None:
