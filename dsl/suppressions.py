@@ -96,14 +96,22 @@ def _after(spans: list[Span], comment: Span) -> Span | None:
 
 
 def _on_line(spans: list[Span], comment: Span) -> Span | None:
-    """The outermost statement that begins on the line, else the one that ends there, else the innermost around it."""
+    """The outermost statement that ends last before the comment on its line, else the innermost around it.
+
+    Not the first on the line: formatting gives each statement its own line, and the comment stays with the last.
+    """
     line = comment.position.line
-    begun = [span for span in spans if span.start < comment.start and span.position.line == line]
-    if begun:
-        return begun[0]
-    around = [span for span in spans if span.start < comment.start <= span.end]
-    before = [span for span in spans if span.end <= comment.start and _end_line(span) == line]
-    return (before or around or [None])[-1]  # type: ignore[list-item]
+    around = [span for span in spans if span.start < comment.start < span.end]
+    opened = around[-1].start if around else -1
+    ended = [
+        span
+        for span in spans
+        if opened < span.start and span.end <= comment.start and _end_line(span) == line
+    ]
+    if ended:
+        last = max(span.end for span in ended)
+        return next(span for span in ended if span.end == last)
+    return around[-1] if around else None
 
 
 def _end_line(span: Span) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dsl.diagnostic import warning
+from dsl.formatter import format_text
 from dsl.parser import parse
 from dsl.source import SourceFile
 from dsl.suppressions import Suppressions, suppressions
@@ -22,6 +23,9 @@ def found(text: str) -> Suppressions:
         ("p {\n  # mix: allow MIX104\n  a = 1\n  b = 2\n}\n", "a = 1"),
         ("p {\n  a = 1  # mix: allow MIX104\n  b = 2\n}\n", "a = 1"),
         ("p {  # mix: allow MIX104\n  a = 1\n}\n", "p {\n  a = 1\n}".replace("{", "{  # mix: allow MIX104")),
+        ("p { a = 1, b = 2 }  # mix: allow MIX104\n", "p { a = 1, b = 2 }"),
+        ("p {\n  a = 1, b = 2,  # mix: allow MIX104\n}\n", "b = 2"),
+        ("a = 1, p {  # mix: allow MIX104\n  b = 2\n}\n", "p {  # mix: allow MIX104\n  b = 2\n}"),
         ("a = [\n  1,\n]  # mix: allow MIX104\n", "a = [\n  1,\n]"),
         ("a = [\n  1,  # mix: allow MIX104\n]\n", "a = [\n  1,  # mix: allow MIX104\n]"),
         ("a = 1\n# mix: allow MIX104\n", None),
@@ -30,6 +34,15 @@ def found(text: str) -> Suppressions:
 def test_the_target_is_the_next_statement_or_the_one_on_the_line(text: str, target: str | None) -> None:
     (item,) = found(text).items
     assert (item.target.text if item.target else None) == target
+
+
+def test_formatting_leaves_a_suppression_with_its_statement() -> None:
+    source = SourceFile(
+        "a.mix", "p { a = 1, b = 2 # mix: allow MIX104\n}\nx = 1, y = 2 # mix: allow MIX105\n"
+    )
+    before = [item.target.text for item in found(source.text).items if item.target]
+    after = [item.target.text for item in found(format_text(source).text).items if item.target]
+    assert before == after == ["b = 2", "y = 2"]
 
 
 def test_codes_reason_and_place() -> None:
