@@ -36,7 +36,11 @@ async def finish(run: Run) -> RunReport:
         messages.append(f"interrupted; {_kept(run)} are kept, 'mixwright run' again goes on from there")
         return RunReport(run.run_id, "stopped", 128 + run.signal, summary, tuple(messages))
     if run.options.exports:
-        _export(run, summary)
+        try:
+            _export(run, summary)
+        except RunError:
+            store.end_run(run.run_id, "failed", summary)
+            raise
     short = {name: found["shortfall"] for name, found in mixtures.items() if found["shortfall"]}
     if stop.reason:
         messages.append(f"{stop.reason}; raise it and run again to go on from there")

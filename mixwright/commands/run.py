@@ -43,13 +43,18 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright.extras import require_extras
 
     require_extras(plan)
+    from runtime.exporters.write import check_targets
     from runtime.progress import watcher
+    from runtime.report.facts import run_facts
+    from runtime.report.html import write_report
     from runtime.run import RunOptions, run_plan
     from runtime.store.location import status_path
     from runtime.store.store import Store
 
     directory = arguments.store if arguments.store is not None else Path(plan.root) / ".mixwright"
     chosen = arguments.mixture or arguments.variant
+    if not arguments.no_export:
+        check_targets(plan, (chosen,) if chosen else plan.mixtures)
     with Store.open(directory) as store:
         report = run_plan(
             plan,
@@ -62,10 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
                 watch=watcher(status_path(directory), is_quiet=arguments.json),
             ),
         )
+        write_report(directory / "report.html", run_facts(store, plan, report.run_id))
     if arguments.json:
         print(json.dumps({"status": report.status, **report.summary}, ensure_ascii=False))
     else:
         print(report_text(report), end="")
+        print(f"report: {directory / 'report.html'}")
     for message in report.messages:
         print(message, file=sys.stderr)
     return report.exit_code

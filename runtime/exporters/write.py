@@ -42,7 +42,7 @@ def write_exports(
     from runtime.mixture.record import mixture_rows, read_record
 
     exports = [export for export in plan.exports.values() if export.mixture == mixture]
-    check_targets(plan, mixture, force=force)
+    check_targets(plan, [mixture], force=force)
     written = []
     for export in exports:
         rows = mixture_rows(store, plan, run_id, mixture)
@@ -51,14 +51,15 @@ def write_exports(
     return written
 
 
-def check_targets(plan: Plan, mixture: str, *, force: bool = False) -> None:
-    """Refuse, before a run, targets that it could not write at its end.
+def check_targets(plan: Plan, mixtures: Iterable[str], *, force: bool = False) -> None:
+    """Refuse, before a run, the targets that it could not write at its end.
 
     Raises:
         RunError: a target holds what Mixwright did not write.
     """
+    wanted = set(mixtures)
     for export in plan.exports.values():
-        if export.mixture == mixture:
+        if export.mixture in wanted:
             check_target(export_path(plan, export), force=force)
 
 

@@ -1,0 +1,111 @@
+"""Write a mixture's files again, from the rows that the last 'mixwright run' selected for it.
+
+Nothing is run and no model is asked. Use it after changing an export's path or format, after deleting its files, or
+with --force where a file was edited by hand or the directory holds something else. --report writes the run's page.
+
+Exit status: 0 done; 1 errors in the spec; 2 nothing selected yet, or a directory that may not be replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compiler.plan import Plan
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file or a plan.json")
+    parser.add_argument(
+        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
+    )
+    parser.add_argument("--variant", metavar="NAME", help="export this variant in the place of its mixture")
+    parser.add_argument("--mixture", metavar="NAME", help="export only this mixture")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="where the rows are (.mixwright)")
+    parser.add_argument("--force", action="store_true", help="replace files that mixwright did not write")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="also write the report of the run, one HTML file"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the exports; returns the exit status."""
+    plan = _plan(arguments)
+    if plan is None:
+        return 1
+    from mixwright.recorded import store_directory
+    from mixwright.selected import changes_since, last_selection, open_store
+    from runtime.exporters.write import check_targets, write_exports
+    from runtime.report.facts import run_facts
+    from runtime.report.html import write_report
+    from runtime.report.training import training_facts
+
+    mixtures = _mixtures(plan, arguments)
+    check_targets(plan, mixtures, force=arguments.force)
+    with open_store(plan, store_directory(plan, arguments.store)) as store:
+        for mixture in mixtures:
+            run_id, old = last_selection(store, plan, mixture)
+            changed = changes_since(plan, old, mixture)
+            if changed:
+                print(
+                    f"note: {', '.join(changed[:3])} changed since run {run_id} selected these rows; "
+                    f"'mixwright run {plan.spec}' makes them anew",
+                    file=sys.stderr,
+                )
+            # Rows, quotas and licenses are those of that run; where and how they are written is as the spec says now.
+            then = old.model_copy(update={"exports": plan.exports, "directory": plan.directory})
+            for export in write_exports(then, store, run_id, mixture, force=arguments.force):
+                print(f"export {export.name}: {export.rows:,} rows of run {run_id} in {export.path}")
+        if arguments.report is not None and mixtures:
+            run_id, old = last_selection(store, plan, mixtures[0])
+            write_report(arguments.report, run_facts(store, old, run_id), training_facts(plan))
+            print(f"report: {arguments.report}")
+    return 0
+
+
+def _mixtures(plan: Plan, arguments: argparse.Namespace) -> list[str]:
+    """The mixtures to export: one that is named, else all that have an export."""
+    from mixwright.compiling import Misuse
+
+    exported = list(dict.fromkeys(export.mixture for export in plan.exports.values()))
+    if arguments.mixture is None:
+        if not exported and arguments.report is None:
+            raise Misuse(
+                f"{plan.spec} has no export; 'export NAME of MIXTURE {{ path = \"out\" }}' makes one"
+            )
+        return exported or list(plan.mixtures)[:1]
+    if arguments.mixture not in plan.mixtures:
+        raise Misuse(
+            f"{plan.spec} has no mixture '{arguments.mixture}'; it has {', '.join(plan.mixtures) or 'none'}"
+        )
+    if arguments.mixture not in exported and arguments.report is None:
+        raise Misuse(
+            f"mixture '{arguments.mixture}' has no export; {', '.join(exported) or 'no mixture'} has"
+        )
+    return [arguments.mixture]
+
+
+def _plan(arguments: argparse.Namespace) -> Plan | None:
+    """The plan of a spec, or the one in a file; None when the spec has errors, which are then printed."""
+    from mixwright.compiling import Misuse, compiled
+
+    if arguments.spec.suffix != ".json":
+        result = compiled(arguments.spec, arguments.params, variant=arguments.variant, errors_only=True)
+        return None if result is None else result.plan
+    from compiler.plan import plan_from_json
+
+    if arguments.params or arguments.variant:
+        raise Misuse(
+            "a plan.json has its params and variant applied; give -p and --variant with the .mix file"
+        )
+    try:
+        return plan_from_json(arguments.spec.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misuse(f"{arguments.spec} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        reason = str(error).partition("\n")[0]
+        raise Misuse(f"{arguments.spec} is not a plan: {reason}") from None

@@ -1,0 +1,64 @@
+"""The rows that a run selected for a mixture, for the commands that go on from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compiler.diff import differences
+from compiler.plan import Plan, plan_from_json
+from runtime.plugin import RunError
+
+if TYPE_CHECKING:
+    from runtime.store.store import Store
+
+
+def open_store(plan: Plan, directory: Path) -> Store:
+    """The store, for reading.
+
+    Raises:
+        RunError: nothing was ever run there.
+    """
+    from runtime.store.store import Store
+
+    if not (directory / "store.duckdb").exists():
+        raise RunError(f"there is no store at {directory}; 'mixwright run {plan.spec}' makes one")
+    return Store.open(directory, read_only=True)
+
+
+def last_selection(store: Store, plan: Plan, mixture: str) -> tuple[int, Plan]:
+    """The newest run that selected rows for a mixture, and the plan it followed.
+
+    Raises:
+        RunError: no run has, or another version's plan cannot be read.
+    """
+    last = store.last_run(mixture=mixture)
+    if last is None:
+        raise RunError(f"no run has selected rows for mixture '{mixture}'; 'mixwright run {plan.spec}' does")
+    try:
+        return last.run_id, plan_from_json(last.plan)
+    except ValueError as error:
+        reason = str(error).partition("\n")[0]
+        raise RunError(f"the plan of run {last.run_id} cannot be read: {reason}; run again") from None
+
+
+def changes_since(plan: Plan, old: Plan, mixture: str) -> list[str]:
+    """What is not as it was in `old` and may change a mixture's rows, as `pipeline.math`, `source.web` …"""
+    from runtime.mixture.demand import mixtures_in_order
+    from runtime.mixture.record import leaves_of, pipelines_of, root_source
+
+    concerned: set[str] = set()
+    for one in (plan, old):
+        if mixture in one.mixtures:
+            found = one.mixtures[mixture]
+            concerned |= {f"mixture.{m.name}" for m in mixtures_in_order(one, mixture)}
+            concerned |= {f"pipeline.{name}" for name in pipelines_of(one, found)}
+            concerned |= {f"source.{root_source(one, leaf)}" for leaf in leaves_of(one, found)}
+    changed = {
+        node
+        for difference in differences(old, plan)
+        if difference.sign != "~" or difference.classes & {"row", "set"}
+        for node in [".".join(difference.node.split(".")[:2])]
+        if node in concerned
+    }
+    return sorted(changed)
