@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write or verify the lock file; returns the exit status."""
-    from mixwright.compiling import compiled
+    from mixwright.compiling import Misuse, compiled
 
     result = compiled(arguments.spec, arguments.params, lock=Lock(), errors_only=True)
     if result is None:
@@ -73,7 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
         print(what)
         return 1 if changes else 0
-    write_lock(path, new)
+    try:
+        write_lock(path, new)
+    except OSError as error:
+        raise Misuse(f"{path} cannot be written: {error.strerror}; the old one is untouched") from None
     print(summary_text(new))
     print(f"wrote {path}" if changes else f"wrote {path}, as it was")
     return 0

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print and write the plan; returns the exit status."""
-    from mixwright.compiling import compiled
+    from mixwright.compiling import Misuse, compiled
 
     result = compiled(arguments.spec, arguments.params, variant=arguments.variant)
     if result is None:
@@ -54,7 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
     found = recorded(plan, store, result.characters)
     plan = plan.model_copy(update={"estimates": found.estimates or plan.estimates})
     out = arguments.out or Path(plan.root) / ".mixwright" / "plan.json"
-    write_plan(plan, out)
+    try:
+        write_plan(plan, out)
+    except OSError as error:
+        raise Misuse(f"{out} cannot be written: {error.strerror}; '--out FILE' puts it elsewhere") from None
     if arguments.json:
         print(json.dumps(plan_report(plan, found), indent=1, ensure_ascii=False))
     else:

@@ -131,6 +131,12 @@ def test_misuse(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert errors[1].endswith("nothing.mix cannot be read: No such file or directory")
 
 
+def test_a_place_that_cannot_be_written_is_named(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (spec.parent / "file").write_text("")
+    assert main(["plan", str(spec), "--out", str(spec.parent / "file/plan.json")]) == 2
+    assert "cannot be written: File exists; '--out FILE' puts it elsewhere" in capsys.readouterr().err
+
+
 def answer_key(plan: Plan, word: str, sample: int) -> bytes:
     sampling = {"temperature": 1.0, "top_p": 1.0, "max_tokens": 100, "stop": None, "schema": None}
     return call_key(
