@@ -213,12 +213,12 @@ def test_threads_may_put_at_the_same_time(tmp_path: Path, call: Make) -> None:
 def test_a_full_queue_holds_producers_back_and_loses_nothing(
     tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.store.writer.QUEUE_RECORDS", 50)
+    monkeypatch.setattr("runtime.store.writer.QUEUE_RECORDS", 500)
     with Store.open(tmp_path) as store:
-        for number in range(1_000):
+        for number in range(4_000):
             store.put_call(call(number))
         asyncio.run(store.flush())
-        assert store.sql("SELECT count(*) FROM call") == [(1_000,)]
+        assert store.sql("SELECT count(*) FROM call") == [(4_000,)]
 
 
 def test_a_cancelled_lookup_leaves_the_others_their_answers(tmp_path: Path, call: Make) -> None:
