@@ -13,20 +13,20 @@ TEXTS = [
 ]
 
 
-def build(directory: Path, *, context: int = 256, hidden: int = 64, layers: int = 2, seed: int = 0) -> Path:
-    """Write model and tokenizer to `directory`."""
+def build(directory: Path, *, context: int = 256, init_std: float = 0.2) -> Path:
+    """Write model and tokenizer to `directory`. Wide weights let sampled text vary and end now and then."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from runtime.training.tokenizer import train_tokenizer
 
     size = train_tokenizer(TEXTS, directory, vocabulary=300, context=context)
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=size,
-        hidden_size=hidden,
-        intermediate_size=2 * hidden,
-        num_hidden_layers=layers,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=2,
         max_position_embeddings=context,
@@ -34,8 +34,7 @@ def build(directory: Path, *, context: int = 256, hidden: int = 64, layers: int 
         pad_token_id=0,
         bos_token_id=None,
         eos_token_id=4,
-        # Wide enough that sampled text varies and ends now and then.
-        initializer_range=0.2,
+        initializer_range=init_std,
     )
     LlamaForCausalLM(config).save_pretrained(directory)
     return directory

@@ -1,0 +1,108 @@
+"""Labels: on the assistant's tokens, the end token included, and nowhere else."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from runtime.plugin import RunError
+from runtime.training.encode import IGNORED, Encoded, EncodingCounts, encode
+
+pytestmark = pytest.mark.train
+
+UNMARKED = (
+    "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content + '<|end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+REWRITING = (
+    "{% for m in messages %}{{ '<|' + m.role + '|>' }}"
+    "{% if loop.last or m.role == 'user' %}{{ m.content }}{% endif %}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+
+
+def row_of(*contents: str, name: str = "r") -> dict[str, Any]:
+    """A conversation that the user begins."""
+    roles = ("user", "assistant")
+    return {
+        "id": name,
+        "component": "c",
+        "messages": [{"role": roles[i % 2], "content": text} for i, text in enumerate(contents)],
+    }
+
+
+def encoded(
+    tokenizer: Any, *rows: dict[str, Any], context: int = 200, overlong: Any = "truncate"
+) -> tuple[list[Encoded], EncodingCounts]:
+    counts = EncodingCounts()
+    return list(encode(rows, tokenizer, context=context, overlong=overlong, counts=counts)), counts
+
+
+def trained_text(tokenizer: Any, sequence: Encoded) -> str:
+    return str(tokenizer.decode([token for token in sequence.labels if token != IGNORED]))
+
+
+def test_every_assistant_turn_is_trained_with_its_end(tokenizer: Any) -> None:
+    [sequence], _ = encoded(tokenizer, row_of("Ada has 3", "#### 3", "Bo has 4", "#### 4"))
+    assert trained_text(tokenizer, sequence) == "#### 3<|end|>#### 4<|end|>"
+    assert tokenizer.decode(sequence.tokens) == (
+        "<|user|>Ada has 3<|assistant|>#### 3<|end|><|user|>Bo has 4<|assistant|>#### 4<|end|>"
+    )
+
+
+def test_a_template_without_marks_is_located_by_rendering(tokenizer: Any) -> None:
+    plain = copy.deepcopy(tokenizer)
+    plain.chat_template = UNMARKED
+    [sequence], _ = encoded(plain, row_of("Ada has 3", "#### 3", "Bo", "#### 4"))
+    # The line break after the end token belongs to the template: no model has to write it.
+    assert trained_text(plain, sequence) == "#### 3<|end|>#### 4<|end|>"
+
+
+def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> None:
+    rewriting = copy.deepcopy(tokenizer)
+    rewriting.chat_template = REWRITING
+    with pytest.raises(RunError, match="generation"):
+        encoded(rewriting, row_of("Ada", "#### 3", "Bo", "#### 4"))
+
+
+def test_words_that_the_user_repeats_are_not_trained(tokenizer: Any) -> None:
+    [sequence], _ = encoded(tokenizer, row_of("#### 3", "#### 3"))
+    assert trained_text(tokenizer, sequence) == "#### 3<|end|>"
+    assert sequence.labels[0] == IGNORED
+
+
+def test_a_row_that_trains_nothing_is_refused_and_named(tokenizer: Any) -> None:
+    sequences, counts = encoded(tokenizer, row_of("only a question", name="bad"), row_of("Ada", "1"))
+    assert [s.id for s in sequences] == ["r"]
+    assert (counts.rows, counts.sequences, counts.unlabelled) == (2, 1, ["bad"])
+
+
+def test_truncation_cuts_the_end_and_names_the_row(tokenizer: Any) -> None:
+    [sequence], counts = encoded(tokenizer, row_of("Ada", "nuts " * 40), context=16)
+    assert len(sequence.tokens) == 16
+    assert counts.truncated == ["r"]
+
+
+def test_a_row_whose_answer_lies_after_the_cut_is_refused(tokenizer: Any) -> None:
+    sequences, counts = encoded(tokenizer, row_of("nuts " * 60, "#### 1"), context=16)
+    assert (sequences, counts.unlabelled, counts.truncated) == ([], ["r"], [])
+
+
+def test_dropping_leaves_overlong_rows_out(tokenizer: Any) -> None:
+    sequences, counts = encoded(
+        tokenizer, row_of("Ada", "nuts " * 40, name="long"), row_of("Bo", "2"), context=16, overlong="drop"
+    )
+    assert ([s.id for s in sequences], counts.dropped) == (["r"], ["long"])
+
+
+def test_splitting_trains_every_token_once_but_each_pieces_first(tokenizer: Any) -> None:
+    row = row_of("Ada", "nuts " * 40)
+    [whole], _ = encoded(tokenizer, row, context=400)
+    pieces, counts = encoded(tokenizer, row, context=16, overlong="split")
+    assert counts.split == ["r"]
+    assert [token for piece in pieces for token in piece.tokens] == whole.tokens.tolist()
+    assert (
+        sum((p.labels != IGNORED).sum() for p in pieces) == (whole.labels != IGNORED).sum() - len(pieces) + 1
+    )

@@ -1,0 +1,111 @@
+"""Muon, the fresh model, the check of a saved one, and the check that packing does not leak."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.plugin import RunError
+
+pytestmark = pytest.mark.train
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+
+def test_an_orthogonalised_matrix_has_singular_values_about_one() -> None:
+    import torch
+
+    from runtime.training.muon import orthogonalised
+
+    for shape in ((8, 20), (20, 8)):
+        values = torch.linalg.svdvals(orthogonalised(torch.randn(shape, generator=torch.manual_seed(1))))
+        assert values.min() > 0.6 and values.max() < 1.3
+
+
+def test_muon_takes_hidden_matrices_and_adamw_the_rest(random_model: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    from runtime.training.muon import MuonWithAdamW
+
+    model = AutoModelForCausalLM.from_pretrained(random_model)
+    optimizer = MuonWithAdamW(model.named_parameters(), muon_learning_rate=0.01, learning_rate=0.001)
+    by_id = {id(parameter): name for name, parameter in model.named_parameters()}
+    names = [{by_id[id(p)] for p in group["params"]} for group in optimizer.param_groups]
+    assert names[0] == {n for n in by_id.values() if n.endswith("_proj.weight")}
+    assert "model.embed_tokens.weight" in names[1] and "model.norm.weight" in names[1]
+
+
+def test_adamw_of_muon_is_torchs(random_model: Path) -> None:
+    import torch
+
+    from runtime.training.muon import MuonWithAdamW
+
+    own, reference = torch.ones(5, requires_grad=True), torch.ones(5, requires_grad=True)
+    mine = MuonWithAdamW([("norm.weight", own)], muon_learning_rate=0.1, learning_rate=0.01)
+    theirs = torch.optim.AdamW([reference], lr=0.01, betas=(0.9, 0.98), weight_decay=0.0)
+    for step in range(5):
+        for value, optimizer in ((own, mine), (reference, theirs)):
+            value.grad = torch.arange(5.0) - step
+            optimizer.step()
+    assert torch.allclose(own, reference, atol=1e-6)
+
+
+def test_a_llama_keeps_packed_sequences_apart_and_an_opt_does_not() -> None:
+    from transformers import LlamaConfig, OPTConfig
+
+    from runtime.training.preflight import LEAK_LIMIT, leak_of
+
+    assert leak_of(LlamaConfig()) < LEAK_LIMIT < leak_of(OPTConfig())
+
+
+def test_a_leaking_architecture_is_refused_before_any_rank_starts(
+    train_block: Any, plan: Any, rows: Any, random_model: Path, tmp_path: Path
+) -> None:
+    from transformers import OPTConfig, OPTForCausalLM
+
+    from runtime.training.settings import settings_of
+    from runtime.training.train import prepare
+
+    shutil.copytree(random_model, tmp_path / "opt")
+    small = OPTConfig(hidden_size=32, ffn_dim=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=300)
+    OPTForCausalLM(small).save_pretrained(tmp_path / "opt")
+    settings = settings_of(train_block(base="opt"), tmp_path)
+    with pytest.raises(RunError, match="packing = none"):
+        prepare(settings, rows, tmp_path / "out")
+    settings = settings_of(train_block(base="opt", packing="none"), tmp_path)
+    assert prepare(settings, rows, tmp_path / "out").manifest.bins == len(rows)
+
+
+def test_a_saved_model_with_other_weights_is_found_out(
+    train_block: Any, rows: Any, random_model: Path, tmp_path: Path
+) -> None:
+    from runtime.training.fresh import check_saved
+    from runtime.training.settings import settings_of
+    from runtime.training.train import prepare
+
+    prepared = prepare(settings_of(train_block(), tmp_path), rows, tmp_path / "out")
+    packed = prepared.directory / "packed"
+    with pytest.raises(RunError, match="differs from the trained one"):
+        check_saved(random_model, packed, expected_loss=0.1)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"base": None}, "needs one of `base`, `repo` and `architecture`"),
+        ({"base": "nowhere"}, "`base` has no config"),
+        ({"optimizer": "muon"}, "write `zero = 0` and `ranks = 1`"),
+        ({"base": None, "architecture": {"hidden": 8, "layers": 1, "heads": 3, "ffn": 8}}, "multiple"),
+        ({"base": None, "architecture": {"hidden": 8, "depth": 1}}, "has no `depth`"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    train_block: Any, tmp_path: Path, attributes: dict[str, Any], message: str
+) -> None:
+    from runtime.training.settings import settings_of
+
+    with pytest.raises(RunError, match=message):
+        settings_of(train_block(**attributes), tmp_path)

@@ -1,0 +1,46 @@
+"""The bins of each step: independent of ranks and micro-batches, each once an epoch, resumable by offset."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from runtime.training.schedule import EMPTY, Layout, bins_by_slot, layout_of, steps_of
+
+
+def bins_of_steps(layout: Layout, steps: int, last: int | None = None) -> list[list[int]]:
+    slots = bins_by_slot(layout, bins=23, steps=steps, seed=5, last=last)
+    return [[b for b in step if b != EMPTY] for step in slots.reshape(steps, layout.slots).tolist()]
+
+
+@pytest.mark.parametrize(("ranks", "micro_batch"), [(1, 1), (1, 8), (2, 2), (2, 3), (4, 8)])
+def test_a_step_has_the_same_bins_for_any_ranks_and_micro_batches(ranks: int, micro_batch: int) -> None:
+    layout = layout_of(batch=28, examples=92, bins=23, ranks=ranks, micro_batch=micro_batch)
+    reference = layout_of(batch=28, examples=92, bins=23, ranks=1, micro_batch=7)
+    assert layout.bins_per_step == 7
+    assert layout.micro <= micro_batch
+    assert bins_of_steps(layout, 5) == bins_of_steps(reference, 5)
+
+
+def test_an_epoch_has_every_bin_once_and_repeats_none() -> None:
+    layout = layout_of(batch=28, examples=92, bins=23, ranks=2, micro_batch=2)
+    steps = steps_of(layout, bins=23, epochs=2, steps=None)
+    seen = [b for step in bins_of_steps(layout, steps, last=46) for b in step]
+    assert sorted(seen[:23]) == sorted(seen[23:]) == list(range(23))
+    assert seen[:23] != seen[23:]
+
+
+def test_more_steps_begin_with_the_same_ones() -> None:
+    layout = layout_of(batch=28, examples=92, bins=23, ranks=1, micro_batch=4)
+    assert bins_of_steps(layout, 9)[:4] == bins_of_steps(layout, 4)
+
+
+def test_a_batch_is_counted_in_examples() -> None:
+    # 1000 examples in 50 bins: 20 a bin, so 128 examples are about 6 bins.
+    assert layout_of(batch=128, examples=1000, bins=50, ranks=1, micro_batch=8).bins_per_step == 6
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it() -> None:
+    layout = layout_of(batch=128, examples=10, bins=3, ranks=2, micro_batch=8)
+    assert layout.bins_per_step == 3
+    assert np.isin(np.arange(3), bins_by_slot(layout, bins=3, steps=1, seed=0)).all()
