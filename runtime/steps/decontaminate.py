@@ -108,7 +108,8 @@ class NgramDecontamination:
 
     def report(self) -> dict[str, Any]:
         """For each evaluation set: its rows, how many and which share of them were matched, rows removed, examples."""
-        sizes = self._indexed().rows
+        # A set without rows is in no index.
+        sizes = dict.fromkeys(self._against, 0) | self._indexed().rows
         return {
             name: {
                 "rows": sizes[name],

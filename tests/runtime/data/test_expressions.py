@@ -128,7 +128,7 @@ def expressions() -> st.SearchStrategy[str]:
                 calls("concat({}, {})", text, text),
                 calls("text({})", st.one_of(whole, real, truth)),
                 calls("item(words, {})", whole),
-                calls("item(split({}, {}), 0)", text, text),
+                calls("item(split({}, {}), 0)", text, separator),
                 calls("join(words, {})", separator),
                 calls("extract({}, {})", text, regex),
                 calls("join(extract_all({}, {}), {})", text, regex, separator),

@@ -1,0 +1,299 @@
+"""Verifiers: what they measure, and what they decide from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from made import built, candidates, row
+
+from runtime.plugin import MissingExtra, RunError
+from runtime.rows import Dropped, Row
+from runtime.steps.protocol import Measurement
+from runtime.verifiers import verify_math
+from runtime.verifiers.answers import answer_in, boxed, gold_in
+from runtime.verifiers.equivalence import number_of, quickly
+from runtime.workers import WorkerError, WorkerPool, WorkerTimeout
+
+# Finding the answer.
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        (r"so \boxed{1} then \boxed{\frac{1}{2}} ok", r"\frac{1}{2}"),
+        (r"\boxed{a\}b} and \boxed{}", r"a\}b"),
+        (r"\boxed 7", "7"),
+        ("Final Answer: The final answer is $4$. I hope it is correct.", "4"),
+        ("The answer is 3, no.\n#### 1,234", "1,234"),
+        ("The answer is 18 dollars per day.", "18 dollars per day"),
+        ("**Answer:** 42", "42"),
+        (r"The final answer is: \( x=3 \).", "x=3"),
+        ("answer: (B)", "(B)"),
+        ("He had 5, then 7.5.", "7.5"),
+        ("I do not know", None),
+        (r"\boxed{1", "1"),
+    ],
+)
+def test_the_answer_is_found(response: str, answer: str | None) -> None:
+    assert answer_in(response) == answer
+
+
+def test_extract_takes_one_form_alone() -> None:
+    response = "The answer is 3.\n#### 4\n\\boxed{5} 6"
+    found = [answer_in(response, how) for how in ("boxed", "hashes", "final", "last")]
+    assert found == ["5", "4", "3", "6"]
+    assert answer_in("42", "boxed") is None
+
+
+def test_the_right_answer_may_stand_at_the_end_of_a_solution() -> None:
+    assert gold_in("48 / 2 = 24\n48 + 24 = 72\n#### 72") == "72"
+    assert gold_in(" 2 apples ") == "2 apples"
+    assert boxed("no box") is None
+
+
+# Comparing answers.
+
+
+@pytest.mark.parametrize(
+    ("gold", "found", "outcome"),
+    [
+        ("72", "72.0", "equal"),
+        ("1,234", "$1234", "equal"),
+        (r"\frac{1}{2}", "0.5", "equal"),
+        ("18", "18 dollars", "equal"),
+        ("10{,}000", "10000", "equal"),
+        (r"\text{blue}", "Blue", "equal"),
+        ("1000000", "1000001", "different"),
+        ("Monday", "Dynamo", "different"),
+        ("72", "seventy", "different"),
+        ("5", "5 and 3", None),
+        ("1/3", "0.3333", None),
+        (r"\sqrt{8}", r"2\sqrt{2}", None),
+        ("50", r"50\%", None),
+    ],
+)
+def test_texts_and_numbers_are_compared_without_mathematics(
+    gold: str, found: str, outcome: str | None
+) -> None:
+    comparison = quickly(gold=gold, found=found)
+    assert (comparison.outcome if comparison else None) == outcome
+
+
+def test_numbers_are_exact() -> None:
+    assert number_of("0.1") * 3 == number_of("3/10")
+    assert number_of("1/0") is None
+    assert number_of("1,23") is None
+
+
+class Workers:
+    """A pool that answers as told, for tests without processes."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.asked: list[list[str]] = []
+
+    async def run(self, function: str, args: list[str], timeout_s: float) -> Any:
+        self.asked.append(args)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return {"outcome": self.answer, "parsed": {}}
+
+
+def measured(step: Any, rows: Sequence[Row]) -> list[Measurement]:
+    async def main() -> list[Measurement]:
+        if hasattr(step, "measure_group"):
+            return list(await step.measure_group(rows))
+        return [await step.measure(one) for one in rows]
+
+    return asyncio.run(main())
+
+
+def shown(verdicts: Sequence[Row | Dropped]) -> list[str]:
+    return ["passes" if isinstance(v, Row) else v.reason for v in verdicts]
+
+
+def test_math_tells_right_from_wrong_from_no_answer() -> None:
+    step = built("verify.math", response="solution", answer="answer")
+    rows = candidates("solution", ["#### 72", "#### 71", "no idea", None], answer="so it is\n#### 72")
+    found = measured(step, rows)
+    assert [(m.outcome, m.score) for m in found] == [
+        ("measured", 1.0),
+        ("measured", 0.0),
+        ("unmeasurable", None),
+        ("unmeasurable", None),
+    ]
+    assert found[1].evidence == {"gold": "72", "found": "71", "by": "number"}
+    assert shown(step.decide(rows, found)) == ["passes", "math: wrong", "math: no answer", "math: no answer"]
+
+
+def test_math_takes_numbers_as_right_answers() -> None:
+    step = built("verify.math", response="solution", answer="answer")
+    assert measured(step, [row(solution=r"\boxed{4}", answer=4)])[0].score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ("equal", "measured"),
+        ("unparsable", "unmeasurable"),
+        (WorkerTimeout("late"), "timeout"),
+        (WorkerError("bug"), "error"),
+    ],
+)
+def test_a_fault_of_the_verifier_is_no_verdict(answer: Any, outcome: str) -> None:
+    workers = Workers(answer)
+    step = built("verify.math", response="solution", answer="answer", workers=workers)
+    assert measured(step, [row(solution=r"\boxed{x+1}", answer="1+x")])[0].outcome == outcome
+    assert workers.asked == [["1+x", "x+1"]]
+
+
+def test_the_right_answer_is_always_given_first_and_asked_once() -> None:
+    workers = Workers("different")
+    step = built("verify.math", response="solution", answer="answer", workers=workers)
+    measured(step, [row(n, solution=r"\boxed{x=3}", answer="3") for n in range(3)])
+    assert workers.asked == [["3", "x=3"]]
+
+
+def test_pick_first_closes_the_group() -> None:
+    step = built("verify.math", response="solution", answer="answer", pick="first")
+    rows = candidates("solution", ["1", "2", "2"], answer="2")
+    assert step.closes_group
+    verdicts = step.decide(rows, measured(step, rows))
+    assert shown(verdicts) == ["math: wrong", "passes", "math: not picked"]
+
+
+@pytest.mark.parametrize(
+    ("agree", "expected"),
+    [
+        (None, ["passes", "math: minority", "passes", "math: no answer", "passes"]),
+        (3, ["passes", "math: minority", "passes", "math: no answer", "passes"]),
+        (4, ["math: no agreement"] * 3 + ["math: no answer", "math: no agreement"]),
+    ],
+)
+def test_without_an_answer_the_majority_passes(agree: int | None, expected: list[str]) -> None:
+    step = built("verify.math", response="solution", agree=agree)
+    rows = candidates("solution", ["The answer is 7.", "8", r"\boxed{7.0}", "none", "#### 7"])
+    found = measured(step, rows)
+    assert [m.score for m in found] == [3.0, 1.0, 3.0, None, 3.0]
+    assert found[0].evidence == {"found": "7", "of": 5, "class": 0}
+    assert shown(step.decide(rows, found)) == expected
+
+
+def test_a_tie_goes_to_the_first_candidate() -> None:
+    step = built("verify.math", response="solution", agree=2)
+    rows = candidates("solution", ["1", "2", "2", "1"])
+    verdicts = shown(step.decide(rows, measured(step, rows)))
+    assert verdicts == ["passes", "math: minority", "math: minority", "passes"]
+
+
+def test_a_missing_extra_is_told_before_the_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify_math.importlib.util, "find_spec", lambda name: None)
+    step = built("verify.math", response="solution", answer="answer")
+    with pytest.raises(MissingExtra, match=r"pip install 'mixwright\[math\]'"):
+        asyncio.run(step.prepare())
+
+
+@pytest.mark.slow
+def test_mathematics_in_a_worker() -> None:
+    """Slow: starts a process that imports SymPy."""
+    pairs = [
+        (r"\sqrt{8}", r"2\sqrt{2}", 1.0),
+        ("x^2+2x+1", "(x+1)^2", 1.0),
+        (r"\{1,2,3\}", r"\{3,2,1\}", 1.0),
+        ("(1,2)", "[1,2]", 0.0),
+        ("3.14", r"\pi", 0.0),
+        ("1/3", "0.3333333333", 1.0),
+    ]
+
+    async def main() -> list[float | None]:
+        pool = WorkerPool(1)
+        try:
+            step = built("verify.math", response="solution", answer="answer", workers=pool)
+            rows = [row(solution=rf"\boxed{{{found}}}", answer=gold) for gold, found, _ in pairs]
+            return [(await step.measure(one)).score for one in rows]
+        finally:
+            await pool.close()
+
+    assert asyncio.run(main()) == [score for _, _, score in pairs]
+
+
+# Agreement.
+
+
+def test_agreement_overlooks_case_width_and_space() -> None:
+    step = built("verify.agreement", response="label", agree=2)
+    rows = candidates("label", ["Yes", "no", " ＹＥＳ\n", None])
+    verdicts = step.decide(rows, measured(step, rows))
+    assert shown(verdicts) == [
+        "passes",
+        "agreement: minority",
+        "agreement: not picked",
+        "agreement: no answer",
+    ]
+
+
+def test_agreement_as_mathematics_and_all() -> None:
+    step = built("verify.agreement", response="label", agree=2, equal="math", pick="all")
+    rows = candidates("label", ["The answer is 1/2", "0.5", "3"])
+    verdicts = step.decide(rows, measured(step, rows))
+    assert shown(verdicts) == ["passes", "passes", "agreement: minority"]
+
+
+# JSON schemas.
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}},
+    "required": ["name"],
+}
+
+
+def schema_step(**attributes: Any) -> Any:
+    return built("verify.schema", response="out", **{"schema": SCHEMA, **attributes})
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ('{"name": "A"}', 1.0),
+        ('Thinking {"name": 1} ... so:\n```json\n{"name": "A", "age": 3}\n```\nDone.', 1.0),
+        ('I first thought {"name": 1}, but it is {"name": "A"} [1]', 1.0),
+        ('{"name": "A", "age": -1}', 0.0),
+        ({"name": "A"}, 1.0),
+        ("[" * 5_000, None),
+        ("{" * 5_000, None),
+        ("no JSON here", None),
+        (None, None),
+    ],
+)
+def test_json_is_found_and_checked(text: Any, score: float | None) -> None:
+    found = measured(schema_step(), [row(out=text)])[0]
+    assert (found.score, found.outcome) == (score, "unmeasurable" if score is None else "measured")
+
+
+def test_violations_say_where() -> None:
+    found = measured(schema_step(), [row(out='{"age": "x"}')])[0]
+    paths = sorted(violation["path"] for violation in found.evidence["violations"])
+    assert paths == ["/", "/age"]
+
+
+def test_without_parse_json_the_text_must_be_json() -> None:
+    step = schema_step(parse_json=False)
+    rows = [row(out='so: {"name": "A"}'), row(out='{"name": "A"}')]
+    assert shown(step.decide(rows, measured(step, rows))) == ["schema: no JSON", "passes"]
+
+
+@pytest.mark.parametrize(
+    "schema", [{"$ref": "http://127.0.0.1:9/x.json"}, {"$ref": "file:///etc/passwd"}, {"type": "objct"}]
+)
+def test_a_schema_that_cannot_be_used_stops_the_run(schema: dict[str, Any]) -> None:
+    with pytest.raises(RunError, match="step 'step': schema: "):
+        asyncio.run(schema_step(schema=schema).prepare())
+
+
+def test_a_hostile_pattern_does_not_hang() -> None:
+    step = schema_step(schema={"type": "string", "pattern": "^(a+)+$"}, parse_json=False)
+    assert measured(step, [row(out='"' + "a" * 40 + '!"')])[0].score == 0.0
