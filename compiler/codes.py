@@ -7,8 +7,9 @@ in `# error[MIX101]`, and under `## Right` the same without the mistake.
 from __future__ import annotations
 
 import re
-from importlib import resources
+from pathlib import Path
 
+PAGES = Path(__file__).with_name("codes")
 HEADING = re.compile(r"# (MIX\d{3}): (.+) \((error|warning|lint)\)")
 
 
@@ -16,16 +17,15 @@ def page(code: str) -> str | None:
     """The page of a code as Markdown; None when there is no such code."""
     if not re.fullmatch(r"MIX\d{3}", code):
         return None
-    file = resources.files("compiler").joinpath("codes", f"{code}.md")
+    file = PAGES / f"{code}.md"
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def titles() -> dict[str, tuple[str, str]]:
     """Title and severity of every code, in order."""
     found = {}
-    directory = resources.files("compiler").joinpath("codes")
-    for file in sorted(directory.iterdir(), key=lambda f: f.name):
+    for file in sorted(PAGES.glob("MIX*.md")):
         match = HEADING.match(file.read_text(encoding="utf-8"))
-        if file.name.endswith(".md") and match is not None:
+        if match is not None:
             found[match[1]] = (match[2], match[3])
     return found

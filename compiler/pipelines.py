@@ -316,8 +316,7 @@ class Flow:
                 check_use(self.resolver.world, parsed, self.columns, bound.span, self.rows_words, later)
 
     def _declaration(self, qualified: str, span: Span) -> tuple[Declaration, Span]:
-        found = next(d for d in self.resolver.world.all_declarations() if d.qualified == qualified)
-        return found, span
+        return self.resolver.world.by_name[qualified], span
 
     def _template_inputs(self, attributes: dict[str, Bound]) -> list[str]:
         names: list[str] = []

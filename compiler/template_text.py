@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from compiler.findings import Findings, Reported
@@ -43,7 +43,11 @@ class TemplateText:
     lines: tuple[int, ...] | None = None
     characters: tuple[int, ...] | None = None
     tree: Any = None
-    tokens: list[Token] = field(default_factory=list)
+
+    @cached_property
+    def tokens(self) -> list[Token]:
+        """Read when a finding needs a place; most templates have none."""
+        return _tokens(self.text)
 
     def span_of(self, index: int, length: int) -> Span:
         """The place of `length` characters at `index` of the text."""
@@ -133,7 +137,7 @@ def environment() -> Environment:
 
 
 def parse_template(template: TemplateText, findings: Findings) -> None:
-    """Fill in tree and tokens.
+    """Fill in the tree.
 
     Raises:
         Reported: the text is no Jinja (MIX301).
@@ -147,7 +151,6 @@ def parse_template(template: TemplateText, findings: Findings) -> None:
         return
     try:
         template.tree = environment().parse(template.text)
-        template.tokens = _tokens(template.text)
     except TemplateSyntaxError as broken:
         raise _syntax(template, str(broken.message or ""), broken.lineno, findings) from None
     except RecursionError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Declaration:
     name_span: Span
     is_used: bool = False
 
-    @property
+    @cached_property
     def qualified(self) -> str:
         return self.module.prefix + self.name
 
@@ -177,6 +178,11 @@ class World:
             if target is not None:
                 names += [f"{alias}.{d.name}" for d in target.declarations.values() if d.kind in kinds]
         return names
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Declaration]:
+        """Every declaration by its qualified name. Ask only after all files are loaded."""
+        return {d.qualified: d for d in self.all_declarations()}
 
     def all_declarations(self) -> Iterator[Declaration]:
         for module in self.modules:

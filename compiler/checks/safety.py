@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.util import find_spec
 
 from compiler.catalog import Entry
 from compiler.checks.checked import Checked
 from dsl.diagnostic import Label
 from dsl.source import Span
 
-SECRETS = re.compile(
+SECRETS = (
     r"\b(?P<key>sk-(?:proj-|ant-)?[A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{24,}|gh[pousr]_[A-Za-z0-9]{30,}"
     r"|github_pat_[A-Za-z0-9_]{30,}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30,}|xox[abprs]-[A-Za-z0-9-]{10,})"
     r"|(?P<private>-----BEGIN [A-Z ]*PRIVATE KEY-----)"
@@ -29,7 +28,7 @@ def check_secrets(checked: Checked) -> None:
         text = module.source.text
         if not any(hint in text for hint in HINTS):
             continue
-        for match in SECRETS.finditer(text):
+        for match in re.finditer(SECRETS, text):
             group = match.lastgroup or "key"
             checked.findings.error(
                 "MIX901",
@@ -67,6 +66,8 @@ def check_outputs(checked: Checked) -> None:
 
 @cache
 def _missing(modules: tuple[str, ...]) -> tuple[str, ...]:
+    from importlib.util import find_spec
+
     return tuple(m for m in modules if find_spec(m) is None)
 
 

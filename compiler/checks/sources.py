@@ -136,8 +136,7 @@ def check_sql(checked: Checked) -> None:
 
 
 def _sql_text(checked: Checked, source: SourceDecl) -> TemplateText | None:
-    declaration = next(d for d in checked.world.all_declarations() if d.qualified == source.name)
-    for statement in declaration.node.body:
+    for statement in checked.world.by_name[source.name].node.body:
         if isinstance(statement, Attribute) and statement.name.name == "sql":
             return text_of(statement.value)
     return None
