@@ -47,6 +47,25 @@ class Drop:
 
 
 @dataclass(frozen=True)
+class EvaluationSet:
+    """What a check found of one evaluation set. rows, matched: of the set, None when not counted."""
+
+    name: str
+    removed: int
+    rows: int | None = None
+    matched: int | None = None
+
+
+@dataclass(frozen=True)
+class ContaminationCheck:
+    """A `decontaminate` step of the mixture, a nested one (`mixture.step`) or a pipeline (`pipeline.step`)."""
+
+    node: str
+    operation: str
+    sets: Sequence[EvaluationSet]
+
+
+@dataclass(frozen=True)
 class CardFacts:
     """Everything a card says. spec_files: (name, sha256). language, license: as the export states them."""
 
@@ -57,8 +76,7 @@ class CardFacts:
     sources: Sequence[SourceFacts]
     models: Sequence[ModelFacts]
     drops: Sequence[Drop]
-    operations: Mapping[str, str]
-    """Mixture-wide steps: id -> operation."""
+    checks: Sequence[ContaminationCheck]
     spec: str
     spec_files: Sequence[tuple[str, str]]
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -187,22 +205,23 @@ def _models(facts: CardFacts) -> str:
 
 
 def _contamination(facts: CardFacts) -> str:
-    reports = {
-        step: facts.record.steps.get(step)
-        for step, operation in facts.operations.items()
-        if operation.startswith("decontaminate.")
-    }
-    if not reports:
+    """Counts only: examples would publish the evaluation sets' text once more."""
+    if not facts.checks:
         return "## Decontamination\n\nNo evaluation set was checked."
-    text = "## Decontamination"
-    for step, report in reports.items():
-        text += f"\n\n`{step}` ({facts.operations[step]})"
-        text += (
-            ":\n\n```json\n" + json.dumps(report, indent=1, ensure_ascii=False) + "\n```"
-            if report
-            else ": no report."
+    rows = [
+        (
+            f"`{check.node}` ({check.operation})",
+            found.name,
+            _count(found.rows, "–"),
+            _count(found.matched, "–"),
+            f"{found.matched / found.rows:.2%}" if found.rows and found.matched is not None else "–",
+            f"{found.removed:,}",
         )
-    return text
+        for check in facts.checks
+        for found in check.sets
+    ]
+    header = ("check", "evaluation set", "its rows", "matched", "share", "rows removed here")
+    return "## Decontamination\n\n" + _table(header, rows)
 
 
 def _drops(facts: CardFacts) -> str:
@@ -242,6 +261,7 @@ def _count(number: int | None, otherwise: str) -> str:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     numeric = {"wanted", "got", "of all", "rows", "available", "taken", "rows started from it"}
+    numeric |= {"its rows", "matched", "share", "rows removed here"}
     rule = ["---:" if name in numeric else "---" for name in header]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in (header, rule, *rows))
 

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.plan import Export, Mixture, Plan
-from runtime.exporters.card import CardFacts, Drop, ModelFacts, SourceFacts, dataset_card
+from runtime.exporters.card import (
+    CardFacts,
+    ContaminationCheck,
+    Drop,
+    EvaluationSet,
+    ModelFacts,
+    SourceFacts,
+    dataset_card,
+)
 from runtime.exporters.directory import check_target, replaced_directory, write_manifest
 from runtime.exporters.files import SHARD, write_jsonl, write_parquet
 from runtime.plugin import RunError, implementation
@@ -114,7 +122,7 @@ def card_facts(plan: Plan, store: Store, run_id: int, export: Export, record: Mi
         sources=source_facts(plan, store, run_id, export.mixture),
         models=model_facts(plan, mixture),
         drops=drops(plan, store, run_id, mixture),
-        operations={step.id: step.operation for step in mixture.steps},
+        checks=contamination_checks(plan, store, run_id, mixture),
         spec=Path(plan.spec).name,
         spec_files=[(file.name, file.sha256) for file in plan.files],
         params=plan.params,
@@ -162,6 +170,36 @@ def model_facts(plan: Plan, mixture: Mixture) -> list[ModelFacts]:
                 model.identity,
             )
         )
+    return found
+
+
+def contamination_checks(plan: Plan, store: Store, run_id: int, mixture: Mixture) -> list[ContaminationCheck]:
+    """The decontamination of a mixture's rows, by mixtures and pipelines, and what each evaluation set met.
+
+    A mixture's own steps report the sets themselves; of a pipeline's the rows removed are counted by set.
+    """
+    from runtime.mixture.demand import mixtures_in_order
+    from runtime.mixture.record import pipelines_of, read_record
+
+    found = []
+    for one in reversed(mixtures_in_order(plan, mixture.name)):
+        for step in (step for step in one.steps if step.operation.startswith("decontaminate.")):
+            report = read_record(store, run_id, one.name).steps.get(step.id) or {}
+            sets = [
+                EvaluationSet(name, int(of.get("removed", 0)), of.get("rows"), of.get("matched"))
+                for name, of in report.items()
+            ]
+            node = step.id if one.name == mixture.name else f"{one.name}.{step.id}"
+            found.append(ContaminationCheck(node, step.operation, sets))
+    query = """SELECT detail->>'$.set', count(*) FROM outcome
+        WHERE run_id = ? AND pipeline = ? AND step = ? AND status = 'dropped' GROUP BY ALL"""
+    for name in pipelines_of(plan, mixture):
+        for step in (s for s in plan.pipelines[name].steps if s.operation.startswith("decontaminate.")):
+            removed = dict(store.sql(query, [run_id, name, step.id]))
+            sets = [
+                EvaluationSet(str(one), removed.get(one, 0)) for one in step.attributes.get("against") or ()
+            ]
+            found.append(ContaminationCheck(f"{name}.{step.id}", step.operation, sets))
     return found
 
 

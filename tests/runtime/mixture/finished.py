@@ -14,6 +14,16 @@ from runtime.store.store import Store
 from tests.runtime.mixture.mixtures import ORIGIN, count, everything, ids, mixture
 
 CHAT = {"messages": "chat"}
+REPORT = {
+    "gsm8k_test": {
+        "rows": 1319,
+        "matched": 2,
+        "share": 0.0015,
+        "removed": 3,
+        "examples": [{"evaluation_text": "Janet’s ducks"}],
+    }
+}
+"""What the mixture's decontamination says it found."""
 
 
 def step(id: str, operation: str, **attributes: Any) -> Step:
@@ -28,6 +38,9 @@ def step(id: str, operation: str, **attributes: Any) -> Step:
             "origin": ORIGIN,
         }
     )
+
+
+DECONTAMINATE = step("clean", "decontaminate.ngram", against=["mbpp", "gsm8k_test"])
 
 
 def plan(directory: Path, *, format: str = "messages", **attributes: Any) -> Plan:
@@ -69,7 +82,11 @@ def plan(directory: Path, *, format: str = "messages", **attributes: Any) -> Pla
             "math": Pipeline(
                 name="math",
                 start=From(rows="seeds", kind="source", origin=ORIGIN),
-                steps=(step("generate_problem", "step.generate", model="teacher"), step("chat", "step.chat")),
+                steps=(
+                    step("generate_problem", "step.generate", model="teacher"),
+                    DECONTAMINATE,
+                    step("chat", "step.chat"),
+                ),
                 columns=CHAT,
                 origin=ORIGIN,
             )
@@ -119,6 +136,9 @@ def finish_run(plan: Plan, store: Store) -> int:
         wrong = outcome("math", i, chat(f"What is {i} + 1?", "7"), run_id=run_id)
         fields = {"status": "dropped", "step": "verify_math", "reason": "math: wrong"}
         store.put_outcome(OutcomeRecord(**{name: getattr(wrong, name) for name in wrong.__slots__} | fields))
+    found = json.dumps({"set": "mbpp", "overlap": 0.9})
+    fields = {"status": "dropped", "step": "clean", "reason": "contaminated", "detail": found}
+    store.put_outcome(outcome("math", 6, chat("Add.", "?"), run_id=run_id, **fields))
     for i in range(2):
         hello = chat(f"Hello <b>{i}</b>", "Grüß dich 🙂\u2028| done")
         store.put_outcome(outcome("chats", i, hello, run_id=run_id, source="chats"))
@@ -126,7 +146,7 @@ def finish_run(plan: Plan, store: Store) -> int:
         plan.mixtures["tutor"],
         {"math": Candidates(ids("math", 4), range(4), complete=False), "chats": Candidates(ids("chats", 2))},
     )
-    record_selection(store, run_id, selection, steps={"decontaminate_ngram": {"gsm8k_test": {"matched": 0}}})
+    record_selection(store, run_id, selection, steps={"decontaminate_ngram": REPORT})
     asyncio.run(store.flush())
     store.end_run(run_id, "done", {})
     return run_id

@@ -135,12 +135,12 @@ def test_a_report_shows_what_the_store_has(tmp_path):
             run_facts(store, made, 7)
     (math,) = [p for p in found.pipelines if p.name == "math"]
     assert math.stages == [Stage("verify_math", 9, 4, 5)]
-    assert [(d.reason, d.rows) for d in math.drops] == [("wrong", 3), ("math: wrong", 2)]
+    assert [(d.reason, d.rows) for d in math.drops] == [("wrong", 3), ("math: wrong", 2), ("contaminated", 1)]
     assert [(h.step, h.low, h.high, sum(h.counts), h.counts[0], h.counts[-1]) for h in math.histograms] == [
         ("verify_math", 0.0, 1.0, 3, 1, 1)
     ]
     assert {s.pipeline for s in found.accepted} == {"math", "chats"}
-    assert {s.reason for s in found.rejected} == {"wrong", "math: wrong"}
+    assert {s.reason for s in found.rejected} == {"wrong", "math: wrong", "contaminated"}
     write_report(tmp_path / "report" / "index.html", found)
     text = Page((tmp_path / "report" / "index.html").read_text(encoding="utf-8")).text
     for expected in ("tutor.mix", "decontaminate_ngram", "Grüß dich 🙂", "What is 4 + 1?", "math: wrong"):
