@@ -1,0 +1,144 @@
+"""SIGKILL a run at random moments until it is through, and count what was lost, sent twice or doubled.
+
+    python benchmarks/kill_loop.py [--kills 30] [--rows 6000] [--in-flight 64] [--latency-ms 20] [--seed 1]
+
+Starts the fake server and `mixwright run` as processes of their own, kills the run (its whole process group) after a
+random time, reads what the store holds, and starts it again. Prints one JSON line a kill and one at the end:
+
+    lost       answers that were committed when the run was killed and are not in the store any more      must be 0
+    resent     requests that were sent more than once, over all kills                  at most in flight x kills
+    doubled    rows or answers that the store holds twice                                                 must be 0
+
+Exit status 0 when all three hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+HERE = Path(__file__).resolve().parent
+SPEC = """edition 2026
+
+param rows {{ type = count, default = 1000 }}
+
+model teacher openai {{ base_url = "http://127.0.0.1:{port}/v1", model = "fake", max_in_flight = {in_flight} }}
+
+source numbers duckdb {{ sql = "SELECT range AS n FROM range({rows}) ORDER BY n" }}
+
+template ask {{ user = "Write about number {{{{ n }}}}." }}
+
+pipeline essays {{
+  from numbers
+  generate answer {{ prompt = ask, model = teacher }}
+}}
+"""
+
+
+def _get(port: int, path: str) -> Any:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return json.load(answer)
+
+
+def _start(directory: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mixwright", "run", str(directory / "loop.mix"), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=directory,
+        start_new_session=True,
+    )
+
+
+def _stored(directory: Path) -> tuple[set[bytes], int]:
+    """Keys of the good answers, and how many keys or rows are there twice."""
+    file = directory / ".mixwright" / "store.duckdb"
+    if not file.exists():
+        return set(), 0
+    with duckdb.connect(str(file), read_only=True) as store:
+        keys = [key for (key,) in store.execute("SELECT key FROM call WHERE status = 'ok'").fetchall()]
+        rows = store.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM outcome GROUP BY run_id, pipeline, row_id HAVING count(*) > 1)"
+        ).fetchall()
+    return set(keys), len(keys) - len(set(keys)) + int(rows[0][0])
+
+
+def main(arguments: argparse.Namespace) -> int:
+    chance = random.Random(arguments.seed)
+    directory = Path(tempfile.mkdtemp(prefix="mixwright-kill-"))
+    (directory / ".mixwright").mkdir()
+    server = subprocess.Popen(
+        [sys.executable, str(HERE / "fake_server.py"), "--latency-ms", str(arguments.latency_ms)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    port = int(server.stdout.readline().split()[1])
+    (directory / "loop.mix").write_text(
+        SPEC.format(port=port, rows=arguments.rows, in_flight=arguments.in_flight)
+    )
+    kills = lost = doubled = 0
+    committed: set[bytes] = set()
+    try:
+        while True:
+            run = _start(directory)
+            # Runs need about half a second to start; some kills come before, some during, some after requests.
+            limit_s = 0.2 + chance.random() * 1.5 if kills < arguments.kills else 600.0
+            try:
+                out, err = run.communicate(timeout=limit_s)
+                if run.returncode != 0:
+                    print(err.decode(), file=sys.stderr)
+                    return 2
+                break
+            except subprocess.TimeoutExpired:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.communicate()
+            kills += 1
+            time.sleep(0.05)
+            found, twice = _stored(directory)
+            lost += len(committed - found)
+            doubled += twice
+            committed |= found
+            print(
+                json.dumps({"kill": kills, "after_s": round(limit_s, 2), "committed": len(found)}), flush=True
+            )
+        stats = _get(port, "/stats")
+        found, twice = _stored(directory)
+        summary = {
+            "kills": kills,
+            "rows": json.loads(out)["rows"]["kept"],
+            "lost": lost + len(committed - found),
+            "resent": stats["chat"] - stats["distinct"],
+            "resent_at_most": kills * arguments.in_flight,
+            "doubled": doubled + twice,
+        }
+        print(json.dumps(summary))
+        is_right = not summary["lost"] and not summary["doubled"] and summary["rows"] == arguments.rows
+        return 0 if is_right and summary["resent"] <= summary["resent_at_most"] else 1
+    finally:
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--rows", type=int, default=6000)
+    parser.add_argument("--in-flight", type=int, default=64)
+    parser.add_argument("--latency-ms", type=float, default=20.0)
+    parser.add_argument("--seed", type=int, default=1)
+    sys.exit(main(parser.parse_args()))
