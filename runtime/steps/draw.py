@@ -27,8 +27,8 @@ from runtime.steps.protocol import StepContext
             default=1,
             minimum=1,
         ),
-        attribute("balance", "column", "draw each value of this column of the drawn rows equally often"),
-        attribute("column", "text", "take this column of the drawn row instead of the whole row"),
+        attribute("balance", "name", "draw each value of this column of the drawn rows equally often"),
+        attribute("column", "name", "take this column of the drawn row instead of the whole row"),
         *COMMON,
     ),
 )
