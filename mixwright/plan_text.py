@@ -81,9 +81,9 @@ def _answers(recorded: Recorded, node: str, step: Step, requests: int | None) ->
         return ""
     answered = recorded.answered.get(node)
     if answered is not None and (answered.is_all or answered.hits):
-        return (
-            f"{answered.hits:,} of {answered.asked:,}" if answered.is_all else f"at least {answered.hits:,}"
-        )
+        if answered.is_all:
+            return f"{answered.hits:,} of {answered.asked:,}"
+        return f"at least {answered.hits:,} of {_count(requests)}"
     answers = min(recorded.answers.get(node, 0), requests or sys.maxsize)
     return f"at most {answers:,}" if answers else "none"
 
