@@ -1,0 +1,32 @@
+"""Every example of the code pages that compiles also becomes a plan that can be drawn, printed and compared."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from compiler.diff import differences
+from compiler.graph import dot, mermaid
+from compiler.lower import lower
+from compiler.plan import plan_from_json
+from compiler.stages import compile_source
+from dsl.source import SourceFile
+from mixwright.plan_text import plan_text
+from mixwright.recorded import Recorded
+
+PAGES = Path(__file__).resolve().parents[3] / "compiler" / "codes"
+
+
+def test_examples(tmp_path: Path) -> None:
+    planned = 0
+    for page in sorted(PAGES.glob("*.md")):
+        for example in re.findall(r"```mix[^\n]*\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S):
+            program = compile_source(SourceFile("a.mix", example, tmp_path / "a.mix")).program
+            if program is None:
+                continue
+            plan = lower(program, root=tmp_path, directory=tmp_path)
+            assert plan_from_json(plan.model_dump_json()) == plan, page.name
+            assert differences(plan, plan) == (), page.name
+            assert mermaid(plan) and dot(plan) and plan_text(plan, Recorded()), page.name
+            planned += 1
+    assert planned > 50
