@@ -120,6 +120,7 @@ def main() -> int:
     parser.add_argument("what", choices=("throughput", "behave", "defects", "small"))
     parser.add_argument("--peers", default="aiohttp,curator,datadesigner,distilabel")
     parser.add_argument("--who", default="mixwright", help="peers of behave and defects, space-separated")
+    parser.add_argument("--tests", default="kill,stale,fault,outage", help="which of behave")
     parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--rows", type=int, default=1000)
     arguments = parser.parse_args()
@@ -132,7 +133,7 @@ def main() -> int:
             case "small":
                 throughput(work, [], arguments.reps, 10, [10])
             case "behave":
-                for test in ("kill", "stale", "fault", "outage"):
+                for test in arguments.tests.split(","):
                     command = [sys.executable, "behave.py", test, *arguments.who.split()]
                     subprocess.run(command, cwd=work, env=environment(work), check=True)
             case "defects":
