@@ -36,7 +36,10 @@ source personas inline {
   rows = [{ persona = "a beekeeper", age = 3, tags = ["x"] }, { persona = "a pilot", age = 4, tags = [] }]
   where = len(persona) < 400 and age in [3, 4]
 }
-source problems jsonl { license = "mit", path = data + "/problems.jsonl", columns = { problem = question, answer = answer } }
+source problems jsonl {
+  license = "mit", path = data + "/problems.jsonl"
+  columns = { problem = question, answer = answer }
+}
 source numbers duckdb {
   sql = <<~SQL
     SELECT range AS n FROM range(100)
@@ -160,15 +163,11 @@ def test_any_text_ends_in_findings(text: str) -> None:
     assert_sound(compile_text("edition 2026\n" + text))
 
 
-@given(
-    jinja=st.lists(
-        st.sampled_from(
-            "{{ }} {% %} {# #} if endif for in x y endfor set = | upper default ( ) . [ ] 'a' 1 is defined not "
-            "else elif include \n block macro raw endraw - + ~ , loop with".split(" ")
-        ),
-        max_size=14,
-    ).map(" ".join)
-)
+JINJA = """{{ }} {% %} {# #} if endif for in x y endfor set = | upper default ( ) . [ ] 'a' 1 is defined not else
+elif include block macro raw endraw - + ~ , loop with"""
+
+
+@given(jinja=st.lists(st.sampled_from([*JINJA.split(), "\n"]), max_size=14).map(" ".join))
 @settings(max_examples=200, deadline=None)
 def test_any_template_ends_in_findings(jinja: str) -> None:
     body = jinja.replace("\n", "\n    ")

@@ -1,0 +1,266 @@
+"""Imports, parameters, constants with units, variants: what they mean, and what is said when they are wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from front_specs import compiled, expected, found
+
+PEOPLE = 'source people inline { rows = [{ name = "Ada", age = 36 }, { name = "Alan", age = 41 }] }\n'
+MAIN = "mixture main {\n  seed = 1\n  people = all\n}\n"
+
+
+def test_import_qualifies_names_and_keeps_only_what_is_reached(tmp_path: Path) -> None:
+    lib = "edition 2026\n" + PEOPLE + "source other inline { rows = [{ x = 1 }] }\nlet { few = 1 }\n"
+    text = (
+        'edition 2026\nimport "lib/lib.mix" as lib\nmixture main {\n  seed = 1\n  lib.people = lib.few\n}\n'
+    )
+    program = compiled(tmp_path, text, files={"lib/lib.mix": lib}).program
+    assert program is not None
+    assert list(program.sources) == ["lib.people"]
+    assert [(c.rows, c.quota) for c in program.mixtures["main"].components] == [("lib.people", 1)]
+
+
+def test_path_in_an_import_starts_at_its_own_directory(tmp_path: Path) -> None:
+    lib = 'edition 2026\nsource s jsonl { path = "rows.jsonl" }\n'
+    text = 'edition 2026\nimport "lib/lib.mix" as lib\npipeline p { from lib.s }\n'
+    program = compiled(tmp_path, text, files={"lib/lib.mix": lib, "lib/rows.jsonl": ""}).program
+    assert program is not None
+    assert program.sources["lib.s"].attributes["path"].value == "lib/rows.jsonl"
+
+
+def test_import_circle_is_printed(tmp_path: Path) -> None:
+    result = compiled(
+        tmp_path,
+        'edition 2026\nimport "a.mix" as a\n',
+        files={"a.mix": 'edition 2026\nimport "spec.mix" as back\n'},
+    )
+    assert [(d.code, d.message) for d in result.errors] == [
+        ("MIX108", "imports go in a circle: spec.mix → a.mix → spec.mix")
+    ]
+
+
+def test_import_from_outside_the_project_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "outside.mix").write_text("edition 2026\n")
+    result = compiled(tmp_path / "project", 'edition 2026\nimport "../outside.mix" as lib\n')
+    assert [d.code for d in result.errors] == ["MIX108"]
+    assert "outside the project" in result.errors[0].message
+
+
+def test_names_of_a_broken_import_are_not_reported_again(tmp_path: Path) -> None:
+    text = 'edition 2026\nimport "gone.mix" as lib\npipeline p {\n  from lib.rows\n  filter { where = x > lib.y }\n}\n'
+    assert [d.code for d in compiled(tmp_path, text).errors] == ["MIX108"]
+
+
+@pytest.mark.parametrize(
+    ("type", "given", "value"),
+    [
+        ("float", "0.01", 0.01),
+        ("count", "2k", 2000),
+        ("share", "30%", 0.3),
+        ("duration", "2h", 7200.0),
+        ("bytes", "1KiB", 1024),
+        ("int", "-3", -3),
+        ("bool", "true", True),
+        ("text", "30%", "30%"),
+    ],
+)
+def test_given_parameter_takes_the_type_of_its_declaration(
+    type: str, given: str, value: object, tmp_path: Path
+) -> None:
+    program = compiled(tmp_path, f"edition 2026\nparam x {{ type = {type} }}\n", params={"x": given}).program
+    assert program is not None and program.params["x"].value == value
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n": "many"}, "parameter `n` takes a count, here `many`"),
+        ({"n": "0"}, "parameter `n` is at least 1, here 0"),
+        ({"m": "3", "n": "1"}, "no parameter `m`"),
+        ({"n": "10s"}, "`n` takes a count, here a duration"),
+    ],
+)
+def test_wrong_parameter_is_shown_on_the_command_line(
+    params: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    result = compiled(tmp_path, "edition 2026\nparam n { type = count, min = 1 }\n", params=params)
+    assert [d.message for d in result.errors] == [message]
+    assert result.errors[0].primary.span.source.name == "command line"
+
+
+def test_path_given_by_the_user_may_leave_the_project(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("")
+    text = 'edition 2026\nparam data { type = path }\nsource s jsonl { path = data + "/rows.jsonl" }\n'
+    result = compiled(tmp_path / "project", text, params={"data": str(tmp_path)})
+    assert result.program is not None
+    assert result.program.sources["s"].attributes["path"].value == f"{tmp_path}/rows.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("149_960 * 0.01", 1500),
+        ("50% * 10k", 5000),
+        ("10GB / 2GB", 5),
+        ("1k + 24", 1024),
+        ("total - 10", 90),
+        ("if_all.small", 3),
+    ],
+)
+def test_constants_fold_with_their_units(expression: str, value: int, tmp_path: Path) -> None:
+    text = (
+        "edition 2026\nlet { total = 100, if_all = { small = 3 } }\n"
+        + PEOPLE
+        + f"pipeline p {{ from people {{ limit = {expression} }} }}\n"
+    )
+    program = compiled(tmp_path, text).program
+    assert program is not None
+    assert program.pipelines["p"].start.attributes["limit"].value == value
+
+
+@pytest.mark.parametrize(
+    ("expression", "code"),
+    [
+        ("10GB", "MIX125"),
+        ("30%", "MIX125"),
+        ("1k + 10s", "MIX125"),
+        ("10s * 10s", "MIX125"),
+        ("1 / 0", "MIX119"),
+        ("2.5", "MIX107"),
+        ("-1", "MIX117"),
+        ('"10"', "MIX107"),
+        ("nothing", "MIX119"),
+        ("totl", "MIX101"),
+        ("round(3)", "MIX119"),
+        ("true and 3", "MIX123"),
+    ],
+)
+def test_wrong_constant_is_one_finding(expression: str, code: str, tmp_path: Path) -> None:
+    text = (
+        "edition 2026\nlet { total = 100 }\n"
+        + PEOPLE
+        + f"pipeline p {{ from people {{ limit = {expression} }} }}\n"
+    )
+    assert [d.code for d in compiled(tmp_path, text).diagnostics] == [code]
+
+
+def test_constant_circle_is_reported_once(tmp_path: Path) -> None:
+    text = "edition 2026\nlet {\n  a = b + 1\n  b = a  # error[MIX103]\n  c = a\n}\n"
+    assert found(compiled(tmp_path, text)) == expected(text)
+
+
+def test_variant_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    text = (
+        "edition 2026\n"
+        + PEOPLE
+        + 'source extra inline { rows = [{ name = "Kurt", age = 5 }] }\n'
+        + "mixture main {\n  seed = 1\n  group a { people = 2 }\n  group b { extra = all }\n}\n"
+        + "variant less of main { without = [b] }\n"
+        + "variant other of less { set { seed = 7, a.people = 1, budget.requests = 5 } }\n"
+    )
+    program = compiled(tmp_path, text).program
+    assert program is not None
+    mixtures = program.mixtures
+    assert [c.rows for c in mixtures["less"].components] == ["people"]
+    assert mixtures["less"].attributes["seed"].value == 1
+    assert [(c.group, c.quota) for c in mixtures["other"].components] == [("a", 1)]
+    assert mixtures["other"].attributes["seed"].value == 7
+    assert mixtures["other"].attributes["budget"].value == {"requests": 5}
+    assert {m.variant_of for m in mixtures.values()} == {"", "main"}
+    assert [(c.rows, c.quota) for c in mixtures["main"].components] == [("people", 2), ("extra", "all")]
+
+
+def test_mistake_in_a_base_is_not_repeated_for_its_variants(tmp_path: Path) -> None:
+    text = (
+        "edition 2026\n"
+        + PEOPLE
+        + "mixture main {\n  seed = 1\n  peple = 2  # error[MIX101]\n  people = 1\n}\n"
+        + "variant a of main { set { seed = 2 } }\nvariant b of main { set { seed = 3 } }\n"
+    )
+    assert found(compiled(tmp_path, text)) == expected(text)
+
+
+def test_chosen_variant_takes_the_place_of_its_mixture(tmp_path: Path) -> None:
+    text = (
+        "edition 2026\n"
+        + PEOPLE
+        + MAIN
+        + 'variant one of main { set { people = 1 } }\nexport out of main { format = parquet, path = "out" }\n'
+    )
+    program = compiled(tmp_path, text, variant="one").program
+    assert program is not None
+    assert list(program.mixtures) == ["one"]
+    assert program.exports["out"].mixture == "one"
+    wrong = compiled(tmp_path, text, variant="ones")
+    assert [(d.code, d.hint) for d in wrong.errors] == [("MIX110", "did you mean `one`?")]
+
+
+@pytest.mark.parametrize(
+    ("quota", "code"),
+    [
+        ("0.5", "MIX125"),
+        ("150%", "MIX117"),
+        ("-5", "MIX117"),
+        ('"ten"', "MIX107"),
+        ("al", "MIX118"),
+        ("take(1, balnce = name)", "MIX122"),
+        ("take(1, balance = nmae)", "MIX401"),
+        ("take(1, cap = { by = name })", "MIX122"),
+        ("take(balance = name)", "MIX122"),
+        ("most(5)", "MIX122"),
+        ("weight(0)", "MIX117"),
+        ("weight(1)", "MIX603"),
+        ("rate(cap = 3)", "MIX603"),
+        ("3", "MIX604"),
+        ("take(5, repeat = 2)", "MIX604"),
+    ],
+)
+def test_wrong_quota_is_one_finding(quota: str, code: str, tmp_path: Path) -> None:
+    text = f"edition 2026\n{PEOPLE}mixture main {{\n  seed = 1\n  people = {quota}\n}}\n"
+    assert [d.code for d in compiled(tmp_path, text).diagnostics] == [code]
+
+
+def test_quota_calls_are_bound(tmp_path: Path) -> None:
+    text = (
+        f"edition 2026\n{PEOPLE}mixture main {{\n  seed = 1\n"
+        "  people = take(2, balance = age, repeat = 2, cap = { by = name, max = 1 })\n}\n"
+    )
+    program = compiled(tmp_path, text).program
+    assert program is not None
+    quota = program.mixtures["main"].components[0].quota
+    assert (quota.function, quota.args, quota.keywords) == (  # type: ignore[union-attr]
+        "take",
+        (2,),
+        {"balance": "age", "repeat": 2, "cap": {"by": "name", "max": 1}},
+    )
+
+
+def test_comment_allows_a_warning_but_no_error(tmp_path: Path) -> None:
+    text = (
+        "edition 2026\n# mix: allow MIX104 -- kept for later\n"
+        + PEOPLE
+        + "source rows inline { rows = [{ a = 1 }] }\nmixture main {\n  seed = 1\n  rows = all\n}\n"
+    )
+    assert found(compiled(tmp_path, text)) == []
+    wrong = "edition 2026\n# mix: allow MIX101 -- please\npipeline p { from nowhere }\n"
+    assert [d.code for d in compiled(tmp_path, wrong).diagnostics] == ["MIX101"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["sk-proj-abcdefghijklmnopqrstuvwx", "hf_abcdefghijklmnopqrstuvwxyz", "AKIAABCDEFGHIJKLMNOP"],
+)
+def test_key_in_a_comment_is_found(key: str, tmp_path: Path) -> None:
+    result = compiled(tmp_path, f"edition 2026\n# {key}\n")
+    assert [(d.code, d.primary.span.text) for d in result.errors] == [("MIX901", key)]
+
+
+def test_link_out_of_the_project_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret.jsonl").write_text("")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "rows.jsonl").symlink_to(tmp_path / "secret.jsonl")
+    result = compiled(project, 'edition 2026\nsource s jsonl { path = "rows.jsonl" }\n')
+    assert [d.code for d in result.errors] == ["MIX902"]
