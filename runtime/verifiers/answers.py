@@ -1,7 +1,7 @@
 """Finds the final answer in a solution.
 
 The forms are those that models and data sets use: `\\boxed{}` (MATH), `Final Answer: The final answer is $x$.`
-(Minerva), `#### x` (GSM8K), `the answer is x`, and, when there is none of these, the last number.
+(Minerva), `#### x` (GSM8K), `the answer is x`, a line `A: x`, and, when there is none of these, the last number.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ Extract = Literal["auto", "boxed", "hashes", "last", "final"]
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)|\\boxed\s+(?=[^\s{])")
 _HASHES = re.compile(r"^\s*####[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _FINAL = re.compile(r"final\s+answer(?:\s+is|\s*:)\s*", re.IGNORECASE)
+_LABELLED = re.compile(r"^[ \t]*A:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _ANSWER_IS = re.compile(r"\banswer(?:\s+is|\s*:)\s*:?\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+)?%?")
 _SENTENCE_END = re.compile(r"\.(?=\s|$)|\n|(?:,?\s+(?:I hope it is correct|because|since|so)\b)")
@@ -44,11 +45,10 @@ def answer_in(response: str, extract: Extract = "auto") -> str | None:
 
 def gold_in(answer: str) -> str | None:
     """The right answer in a column that holds it alone or at the end of a solution; None for an empty text."""
-    for find in (boxed, _final, lambda text: _last_group(_HASHES, text)):
-        found = find(answer[-TAIL_CHARACTERS:])
-        if found is not None:
-            return found
-    return answer.strip() or None
+    tail = answer[-TAIL_CHARACTERS:]
+    # An answer of several lines is a solution, of which the last number may be all that can be told.
+    found = answer_in(answer) if "\n" in answer.strip() else None
+    return found or boxed(tail) or _final(tail) or _last_group(_HASHES, tail) or answer.strip() or None
 
 
 def boxed(text: str) -> str | None:
@@ -75,7 +75,7 @@ def _final(text: str) -> str | None:
 
 
 def _stated(text: str) -> str | None:
-    return _final(text) or _statement(_ANSWER_IS, text)
+    return _final(text) or _statement(_ANSWER_IS, text) or _last_group(_LABELLED, text)
 
 
 def _statement(opening: re.Pattern[str], text: str) -> str | None:

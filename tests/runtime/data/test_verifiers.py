@@ -32,6 +32,7 @@ from runtime.workers import WorkerError, WorkerPool, WorkerTimeout
         ("**Answer:** 42", "42"),
         (r"The final answer is: \( x=3 \).", "x=3"),
         ("answer: (B)", "(B)"),
+        ("16 - 3 = 13\nA: 13 eggs", "13 eggs"),
         ("He had 5, then 7.5.", "7.5"),
         ("I do not know", None),
         (r"\boxed{1", "1"),
@@ -50,6 +51,7 @@ def test_extract_takes_one_form_alone() -> None:
 
 def test_the_right_answer_may_stand_at_the_end_of_a_solution() -> None:
     assert gold_in("48 / 2 = 24\n48 + 24 = 72\n#### 72") == "72"
+    assert gold_in("48 / 2 = 24\nThat makes 24.") == "24"
     assert gold_in(" 2 apples ") == "2 apples"
     assert boxed("no box") is None
 
