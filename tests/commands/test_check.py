@@ -1,0 +1,165 @@
+"""The command `check`: formats, exit status, colours, and how little it loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mixwright.cli import main
+
+RIGHT = "edition 2026\nsource s inline { rows = [{ a = 1 }] }\npipeline p { from s }\n"
+WRONG = RIGHT.replace("from s", "from t")
+WARNED = "edition 2026\nsource s inline { rows = [{ a = 1 }] }\nsource S inline { rows = [{ a = 1 }] }\n"
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    (tmp_path / ".mixwright").mkdir()
+    return tmp_path / "spec.mix"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "status"),
+    [
+        (RIGHT, [], 0),
+        (WRONG, [], 1),
+        (WARNED, [], 0),
+        (WARNED, ["--deny-warnings"], 1),
+        (RIGHT, ["-p", "x=1"], 1),
+        (RIGHT, ["-p", "x"], 2),
+    ],
+)
+def test_exit_status(text: str, options: list[str], status: int, spec: Path) -> None:
+    spec.write_text(text)
+    assert main(["check", str(spec), *options]) == status
+
+
+def test_unreadable_files_are_misuse(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(spec)]) == 2
+    spec.write_bytes(b"\xff\xfe")
+    assert main(["check", str(spec)]) == 2
+    spec.write_text(RIGHT)
+    spec.with_suffix(".lock").write_text("{")
+    assert main(["check", str(spec)]) == 2
+    assert capsys.readouterr().err.count("error:") == 3
+
+
+def test_all_files_are_checked(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text(WRONG)
+    other = spec.with_name("other.mix")
+    other.write_text(WRONG)
+    assert main(["check", str(spec), str(other), "--format", "concise"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"{spec}:3:19: error[MIX101]: no source or pipeline `t`",
+        f"{other}:3:19: error[MIX101]: no source or pipeline `t`",
+    ]
+
+
+def test_text_shows_the_line_and_a_hint(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text(WRONG)
+    main(["check", str(spec)])
+    out = capsys.readouterr().out
+    assert "3 | pipeline p { from t }" in out
+    assert "hint: did you mean `s`?" in out
+    assert "\x1b" not in out
+
+
+def test_colours_follow_the_terminal_and_no_color(
+    spec: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec.write_text(WRONG)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    main(["check", str(spec)])
+    assert "\x1b" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(["check", str(spec)])
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_machine_formats(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text(WRONG)
+    main(["check", str(spec), "--format", "json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [d["code"] for d in found["diagnostics"]] == ["MIX101"]
+    main(["check", str(spec), "--format", "sarif"])
+    sarif = json.loads(capsys.readouterr().out)
+    assert sarif["runs"][0]["results"][0]["ruleId"] == "MIX101"
+    main(["check", str(spec), "--format", "github"])
+    assert capsys.readouterr().out.startswith(f"::error file={spec},line=3")
+
+
+CHAIN = """
+template ask{0} {{
+  user = <<~JINJA
+    {{% if age is defined and age > 2 %}}For {{{{ name }}}}, aged {{{{ age }}}}{{% else %}}For all{{% endif %}}
+    Write problem number {0}.
+    JINJA
+}}
+pipeline p{0} {{
+  from people {{ where = not is_null(name) and len(name) < 400, repeat = 20 }}
+  derive {{ words = word_count(name), short = if(len(name) < 5, "yes", "no") }}
+  filter {{ where = words >= 1 or short == "yes" }}
+  generate problem {{
+    prompt = ask{0}
+    model = teacher
+    parse = after("Problem:")
+    on_fail = retry(2)
+  }}
+  chat {{ user = name, assistant = problem }}
+}}
+"""
+
+
+def long_spec(lines: int) -> str:
+    head = """edition 2026
+model teacher openai { base_url = "http://localhost/v1", model = "tiny" }
+source people inline { rows = [{ name = "Ada", age = 3 }] }
+"""
+    parts = [CHAIN.format(i) for i in range(lines // CHAIN.count("\n") + 1)]
+    quotas = "".join(f"  p{i} = 5\n" for i in range(len(parts)))
+    return f"{head}{''.join(parts)}mixture main {{\n  seed = 1\n{quotas}}}\n"
+
+
+def cpu_seconds(spec: Path) -> float:
+    """User and system time of a whole `mixwright check` process, the best of three."""
+    times = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run(
+            [sys.executable, "-m", "mixwright", "check", str(spec)], check=True, stdout=subprocess.DEVNULL
+        )
+        after = os.times()
+        times.append(
+            after.children_user + after.children_system - before.children_user - before.children_system
+        )
+    return min(times)
+
+
+def test_check_loads_nothing_heavy(spec: Path) -> None:
+    spec.write_text(long_spec(100))
+    code = (
+        "import sys; from mixwright.cli import main; main(['check', sys.argv[1]]); "
+        "heavy = {'pydantic', 'duckdb', 'torch', 'numpy', 'rich', 'transformers', 'runtime', 'compiler.plan'}; "
+        "sys.exit(str(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(spec)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_of_a_hundred_lines_is_quick(spec: Path) -> None:
+    # 0.13 s where it was written; the bound leaves room for a busy machine and for modules without bytecode.
+    spec.write_text(long_spec(100))
+    assert cpu_seconds(spec) < 0.35
+
+
+@pytest.mark.slow  # three processes of a second each
+def test_check_of_ten_thousand_lines_is_quick(spec: Path) -> None:
+    # 0.9 s where it was written.
+    spec.write_text(long_spec(10_000))
+    assert cpu_seconds(spec) < 1.8
