@@ -18,16 +18,18 @@ def fixed_rows(component: ComponentDecl) -> int:
     return 0
 
 
-def _is_part(component: ComponentDecl) -> bool:
-    """Is the quota a part of what the total leaves: `weight` or `rate`?"""
-    return isinstance(component.quota, CallValue) and component.quota.function in ("weight", "rate")
+def _is_weight(component: ComponentDecl) -> bool:
+    """Is the quota a part of what the total leaves? (`rate` without a total takes its capped number of rows.)"""
+    return isinstance(component.quota, CallValue) and component.quota.function == "weight"
 
 
 def check_totals(checked: Checked) -> None:
     """MIX603: quotas that cannot add up. MIX606: a quota of no rows."""
+    # A mixture inside another is as large as the outer quota asks.
+    nested = {c.rows for m in checked.program.mixtures.values() for c in m.components}
     for mixture in checked.of_mixtures():
         shares = [c for c in mixture.components if isinstance(c.quota, float)]
-        parts = [c for c in mixture.components if _is_part(c)]
+        parts = [c for c in mixture.components if _is_weight(c)]
         total = value_of(mixture.attributes, "total")
         share = sum(c.quota for c in shares if isinstance(c.quota, float))
         fixed = [c for c in mixture.components if fixed_rows(c) > 0]
@@ -42,7 +44,7 @@ def check_totals(checked: Checked) -> None:
                 f"{written} = {share * 100:g}%",
                 "lower one of them, so that they add up to 100% at most",
             )
-        elif total is None and parts:
+        elif total is None and parts and mixture.name not in nested:
             _cannot(
                 checked,
                 mixture,
@@ -51,7 +53,12 @@ def check_totals(checked: Checked) -> None:
                 "a part of what?",
                 f"add `total = {_round_total(taken)}` to the mixture",
             )
-        elif total is None and shares and (share > 1 - 1e-9 or not _has_rows(mixture)):
+        elif (
+            total is None
+            and shares
+            and mixture.name not in nested
+            and (share > 1 - 1e-9 or not _has_rows(mixture))
+        ):
             _cannot(
                 checked,
                 mixture,
@@ -89,7 +96,9 @@ def check_totals(checked: Checked) -> None:
 
 def _has_rows(mixture: MixtureDecl) -> bool:
     return any(
-        fixed_rows(c) or c.quota == "all" or (isinstance(c.quota, CallValue) and c.quota.function == "max")
+        fixed_rows(c)
+        or c.quota == "all"
+        or (isinstance(c.quota, CallValue) and c.quota.function in ("max", "rate"))
         for c in mixture.components
     )
 

@@ -270,13 +270,15 @@ def _proportional(
             [f"the quotas make {int(whole) - left:,} rows of {how}; nothing takes the rest"] if left else []
         )
         return found, 0, rest if total is not None else []
-    wanted, _ = divide(left, weights, {})
     given, full = divide(left, weights, {name: supplies[name].limit for name in weights})
     sum_of_weights = sum(weights.values(), Fraction(0)) or Fraction(1)
     for name, weight in weights.items():
         part = f"{decimal(weight)}/{decimal(sum_of_weights)} of {left:,} left = {decimal(left * weight / sum_of_weights)}"
         found[name] = Allocation(given[name], given[name], part)
-    notes = [f"`{name}` has {given[name]:,} rows of the {wanted[name]:,} its part is" for name in full]
+    notes = [
+        f"`{name}` gives all its {given[name]:,} rows, fewer than its part; the others give the rest"
+        for name in full
+    ]
     return found, left - sum(given.values()), notes
 
 

@@ -90,7 +90,7 @@ def test_a_component_with_too_few_rows_leaves_its_part_to_the_other_weights():
     mix = mixture({"c": weight(2), "d": weight(1), "e": weight(1)}, total=400)
     found = allocate(mix, {"c": Supply(50, True), "d": Supply(999, True), "e": Supply(999, True)})
     assert {n: a.count for n, a in found.by_name.items()} == {"c": 50, "d": 175, "e": 175}
-    assert found.notes == ("`c` has 50 rows of the 200 its part is",)
+    assert found.notes == ("`c` gives all its 50 rows, fewer than its part; the others give the rest",)
 
 
 def test_rates_follow_the_number_of_rows_up_to_the_cap():
