@@ -212,7 +212,6 @@ def test_chosen_variant_takes_the_place_of_its_mixture(tmp_path: Path) -> None:
         ("most(5)", "MIX122"),
         ("weight(0)", "MIX117"),
         ("weight(1)", "MIX603"),
-        ("weight(3)", "MIX603"),
         ("3", "MIX604"),
         ("take(5, repeat = 2)", "MIX604"),
     ],
