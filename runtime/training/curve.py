@@ -14,6 +14,8 @@ from runtime.training.schedule import EMPTY, Layout
 
 COMPLETE = "COMPLETE"
 """File in a checkpoint that every rank finished writing; holds the number of ranks as JSON."""
+FAILED = "failed."
+"""Start of the name of the file in which a failing rank leaves its traceback; the rank follows."""
 LAUNCHER_PID = "MIXWRIGHT_LAUNCHER_PID"
 """Environment variable by which ranks know who started them."""
 

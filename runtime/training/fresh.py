@@ -14,7 +14,7 @@ _PROBE_LIMIT_BYTES = 4 * 1024**3
 
 
 def write_initial(settings: TrainSettings, tokenizer: Any, directory: Path) -> None:
-    """Write a Llama of the settings' architecture with its tokenizer, the weights drawn under the seed with deviation `init_std`.
+    """Write a Llama of the settings' architecture, drawn under the seed with deviation `init_std`, and its tokenizer.
 
     It is written rather than built by each rank so that ZeRO-3 loads fresh and given weights the same way.
     """

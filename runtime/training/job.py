@@ -20,12 +20,13 @@ import os
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from runtime.training.curve import LAUNCHER_PID, curve_callback, pause_callback
+from runtime.training.curve import FAILED, LAUNCHER_PID, curve_callback, pause_callback
 from runtime.training.encode import IGNORED
 from runtime.training.packed import Packed, open_packed
 from runtime.training.schedule import EMPTY, Layout
@@ -40,9 +41,14 @@ def main() -> None:
     parser.add_argument("--pause-after", type=int, default=0)
     arguments = parser.parse_args()
     _end_with_the_launcher()
-    settings = settings_from_json((arguments.directory / "settings.json").read_text(encoding="utf-8"))
-    _start_processes(settings)
-    train(arguments.directory, settings, resume=arguments.resume, pause_after=arguments.pause_after)
+    try:
+        settings = settings_from_json((arguments.directory / "settings.json").read_text(encoding="utf-8"))
+        _start_processes(settings)
+        train(arguments.directory, settings, resume=arguments.resume, pause_after=arguments.pause_after)
+    except Exception:
+        # torchrun tells which rank failed and not why.
+        (arguments.directory / f"{FAILED}{_rank()}").write_text(traceback.format_exc(), encoding="utf-8")
+        raise
     _leave()
 
 
@@ -73,6 +79,8 @@ def train(directory: Path, settings: TrainSettings, *, resume: str, pause_after:
     is_done = trainer.state.global_step >= arguments.max_steps
     if is_done:
         loss = _probe_loss(trainer, packed)
+        # Off while training; saved so, every reader would generate without a cache.
+        trainer.model.config.use_cache = True
         trainer.save_model(str(directory / "final"))
         if _rank() == 0:
             tokenizer.save_pretrained(directory / "final")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.plugin import RunError
-from runtime.training.curve import COMPLETE, LAUNCHER_PID, read_curve
+from runtime.training.curve import COMPLETE, FAILED, LAUNCHER_PID, read_curve
 
 _POLL_S = 0.2
 _PAUSE_LIMIT_S = 300.0
@@ -50,11 +50,13 @@ def run_ranks(
 
     Raises:
         Interrupted: after either.
-        RunError: a rank failed; the message ends with the last lines of `ranks.log`.
+        RunError: a rank failed; the message says how and where the log is.
     """
     stop, ended_file, log = directory / "STOP", directory / "ended.json", directory / "ranks.log"
     stop.unlink(missing_ok=True)
     ended_file.unlink(missing_ok=True)
+    for told in directory.glob(f"{FAILED}*"):
+        told.unlink()
     resume = last_checkpoint(directory / "checkpoints", ranks)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
     command += ["-m", "runtime.training.job", str(directory)]
@@ -83,11 +85,19 @@ def run_ranks(
             stop.unlink()
             raise Interrupted(f"stopped at step {ended.step}; the same command continues from there")
         return ended
-    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
     raise RunError(
-        f"training failed (exit status {child.returncode}); checkpoints are kept and the same command continues; "
-        f"the log is {log} and ends:\n{tail}"
+        f"training failed (exit status {child.returncode}): {_reason(directory)}; checkpoints are kept and the same "
+        f"command continues; the whole story is in {log}"
     )
+
+
+def _reason(directory: Path) -> str:
+    """What the first failing rank said, or that one ended without a word (killed for memory, most often)."""
+    told = sorted(directory.glob(f"{FAILED}*"), key=lambda file: file.stat().st_mtime)
+    if not told:
+        return "a rank was ended from outside, by a kill or for want of memory"
+    rank = told[0].name.removeprefix(FAILED)
+    return f"rank {rank}: {told[0].read_text(encoding='utf-8').strip().splitlines()[-1]}"
 
 
 def _follow(
@@ -106,8 +116,9 @@ def _follow(
             # A run that resumes first drops the lines after its checkpoint.
             seen = min(seen, len(lines))
             for line in lines[seen:]:
+                # Before the call: an interrupt in it must not tell the line again.
+                seen += 1
                 on_line(line)
-            seen = len(lines)
             if asked_at is not None and time.monotonic() - asked_at > _PAUSE_LIMIT_S:
                 break
         except KeyboardInterrupt:

@@ -266,7 +266,8 @@ def _publish(prepared: Prepared, output: Path, probe_loss: float | None) -> floa
         reloaded = check_saved(final, prepared.directory / "packed", probe_loss)
     for file in [*final.iterdir(), prepared.directory / "curve.jsonl"]:
         if file.name != "training_args.bin":
-            shutil.copy2(file, output / file.name)
+            # Not its mode: safetensors writes files that only their owner can read.
+            shutil.copyfile(file, output / file.name)
     shutil.rmtree(prepared.directory / "checkpoints", ignore_errors=True)
     return reloaded
 

@@ -70,7 +70,7 @@ def train_block(random_model: Path) -> Callable[..., Train]:
         "batch": 8,
         "micro_batch": 2,
         "steps": 4,
-        "learning_rate": 1e-3,
+        "learning_rate": 3e-3,
         "output": "out",
         "ranks": 2,
         "checkpoints": 4,

@@ -1,0 +1,224 @@
+"""Whole training jobs: DeepSpeed ZeRO-3 in bf16 on two CPU ranks, killed, stopped and continued.
+
+Slow: each job starts two Python processes that import torch and deepspeed, about 10 CPU-seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compiler.plan import Plan, Train
+from runtime.plugin import RunError
+from runtime.training.curve import COMPLETE, read_curve
+
+pytestmark = [pytest.mark.train, pytest.mark.slow]
+pytest.importorskip("deepspeed")
+
+from runtime.training.train import Listener, TrainReport, train_mixture  # noqa: E402
+
+Rows = list[dict[str, Any]]
+
+
+def losses(output: Path) -> list[float]:
+    return [line["loss"] for line in read_curve(output / "curve.jsonl")]
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Path, TrainReport]]:
+    """A ZeRO-3 job of eight steps on two ranks, run once for the module."""
+    done: list[tuple[Path, TrainReport]] = []
+
+    def run(plan: Plan, train: Train, rows: Rows) -> tuple[Path, TrainReport]:
+        if not done:
+            output = tmp_path_factory.mktemp("straight") / "out"
+            done.append((output, train_mixture(plan, train, rows, output)))
+        return done[0]
+
+    return run
+
+
+def test_zero3_on_two_ranks_learns_and_writes_a_model_that_loads(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, straight: Any
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    output, report = straight(plan, train_block(steps=8), rows)
+    assert (report.how, report.steps, report.ranks, report.rows) == ("done", 8, 2, 40)
+    assert report.first_loss - report.last_loss > 1.0
+    weights = load_file(output / "model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.bfloat16}
+    AutoModelForCausalLM.from_pretrained(output)
+    assert AutoTokenizer.from_pretrained(output).chat_template
+    settings = json.loads(next(output.glob("state/*/settings.json")).read_text())
+    assert (settings["zero"], settings["precision"], settings["recompute"]) == (3, "bf16", True)
+
+
+def test_a_job_that_has_ended_is_not_run_again(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, straight: Any
+) -> None:
+    output, report = straight(plan, train_block(steps=8), rows)
+    lines: list[Any] = []
+    again = train_mixture(
+        plan, train_block(steps=8), rows, output, listener=replace(Listener(), line=lines.append)
+    )
+    assert (again, lines) == (report, [])
+
+
+def test_a_stopped_run_continues_to_the_same_bytes(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, straight: Any, tmp_path: Path
+) -> None:
+    expected, _ = straight(plan, train_block(steps=8), rows)
+    train = train_block(steps=8)
+    paused = train_mixture(plan, train, rows, tmp_path / "out", pause_after=3)
+    assert (paused.how, paused.steps) == ("paused", 3)
+    ended = train_mixture(plan, train, rows, tmp_path / "out")
+    assert ended.how == "done"
+    assert losses(tmp_path / "out") == losses(expected)
+    name = "model.safetensors"
+    assert (tmp_path / "out" / name).read_bytes() == (expected / name).read_bytes()
+
+
+def test_a_killed_run_continues_from_its_checkpoint_and_leaves_no_process(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, straight: Any, tmp_path: Path
+) -> None:
+    expected, _ = straight(plan, train_block(steps=8), rows)
+    train = train_block(steps=8)
+    script = tmp_path / "job.py"
+    script.write_text(
+        "import json, sys\n"
+        "from pathlib import Path\n"
+        "from compiler.plan import Plan, Train\n"
+        "from runtime.training.train import train_mixture\n"
+        "plan, train, rows, output = (json.loads(text) for text in Path(sys.argv[1]).read_text().splitlines())\n"
+        "train_mixture(Plan(**plan), Train(**train), rows, Path(output))\n"
+    )
+    given = tmp_path / "given"
+    given.write_text(
+        "\n".join(
+            [
+                plan.model_dump_json(),
+                train.model_dump_json(),
+                json.dumps(rows),
+                json.dumps(str(tmp_path / "out")),
+            ]
+        )
+    )
+    launcher = subprocess.Popen([sys.executable, str(script), str(given)])
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob(f"out/state/*/checkpoints/*/{COMPLETE}")):
+        assert launcher.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    ranks = _descendants(launcher.pid)
+    assert len(ranks) >= 3  # torchrun and two ranks
+    launcher.send_signal(signal.SIGKILL)
+    launcher.wait()
+    while any(map(_is_running, ranks)):
+        assert time.monotonic() < deadline, "ranks outlive their launcher"
+        time.sleep(0.1)
+    resumed: list[Any] = []
+    listener = replace(Listener(), prepared=lambda prepared: resumed.append(prepared.resumed_at))
+    report = train_mixture(plan, train, rows, tmp_path / "out", listener=listener)
+    assert report.how == "done" and resumed[0] >= 2
+    assert losses(tmp_path / "out") == losses(expected)
+
+
+def test_an_interrupt_saves_a_checkpoint(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
+) -> None:
+    from runtime.training.train import Interrupted
+
+    def interrupt(line: dict[str, Any]) -> None:
+        if line["step"] == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    train = train_block(steps=200, checkpoints=1)
+    with pytest.raises(Interrupted, match="the same command continues from there"):
+        train_mixture(plan, train, rows, tmp_path / "out", listener=replace(Listener(), line=interrupt))
+    [complete] = tmp_path.glob(f"out/state/*/checkpoints/*/{COMPLETE}")
+    assert json.loads(complete.read_text()) == {"ranks": 2}
+    with pytest.raises(RunError, match="was written by 2 ranks"):
+        train_mixture(plan, train, rows, tmp_path / "out", ranks=1)
+
+
+def test_the_loss_depends_on_neither_ranks_nor_sharding(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
+) -> None:
+    curves = []
+    for number, shape in enumerate(
+        [{"zero": 3, "ranks": 2, "micro_batch": 1}, {"zero": 0, "ranks": 1, "micro_batch": 4}]
+    ):
+        train_mixture(plan, train_block(precision="fp32", **shape), rows, tmp_path / str(number))
+        curves.append(losses(tmp_path / str(number)))
+    assert curves[0] == pytest.approx(curves[1], abs=2e-5)
+
+
+def test_a_fresh_model_under_muon_makes_its_own_tokenizer(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
+) -> None:
+    train = train_block(
+        base=None,
+        architecture={"hidden": 32, "layers": 1, "heads": 2, "ffn": 64},
+        vocabulary=300,
+        zero=0,
+        ranks=1,
+        optimizer="muon",
+        precision="fp32",
+        save_as="fp32",
+        init_std=0.06,
+        learning_rate=3e-3,
+        steps=20,
+        warmup=0.1,
+    )
+    report = train_mixture(plan, train, rows, tmp_path / "out")
+    assert report.last_loss is not None and report.first_loss is not None
+    assert report.last_loss < report.first_loss - 1.0
+    assert report.reloaded_loss is not None
+
+
+def test_a_failing_rank_is_an_error_that_ends_with_its_log(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
+) -> None:
+    from runtime.training.launch import run_ranks
+    from runtime.training.settings import settings_of
+    from runtime.training.train import prepare
+
+    prepared = prepare(settings_of(train_block(), tmp_path), rows, tmp_path / "out")
+    (prepared.directory / "slots.npy").unlink()
+    with pytest.raises(RunError, match=r"(?s)training failed.*slots\.npy"):
+        run_ranks(prepared.directory, ranks=2, on_line=lambda line: None)
+
+
+def _descendants(pid: int) -> list[int]:
+    """Processes below `pid`, from /proc."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    found, frontier = [], [pid]
+    while frontier:
+        frontier = [child for child, parent in parents.items() if parent in frontier]
+        found += frontier
+    return found
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
