@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from compiler.binding import Place, bind_attributes
+from compiler.binding import bind_attributes
 from compiler.blocks import MIXTURE_STEPS, language_blocks
 from compiler.findings import Reported
-from compiler.pipelines import Flow
+from compiler.flow import Flow
+from compiler.place import Place
 from compiler.program import Bound, CallValue, ComponentDecl, MixtureDecl
 from compiler.quotas import bind_quota
 from compiler.schema import Columns, common_type

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.binding import Place
 from compiler.blocks import QUOTA_CALLS
 from compiler.findings import Findings
 from compiler.params import constant_expression
+from compiler.place import Place, missing_column
 from compiler.program import CallValue
 from compiler.suggest import listing, nearest, replace_fix
 from compiler.values import as_type
@@ -145,8 +145,6 @@ def _keyword(
 def _argument(place: Place, name: str, key: str, type: str, node: Expression) -> Any:
     findings = place.findings
     if type == "column":
-        from compiler.binding import missing_column
-
         if not isinstance(node, Ref):
             raise findings.error(
                 "MIX107", f"`{key}` takes the name of a column", node.span, hint=f"write `{key} = topic`"

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from compiler.binding import Place, bind_attributes, place_path
-from compiler.blocks import COMMON_SOURCE, language_blocks
+from compiler.binding import bind_attributes
+from compiler.blocks import language_blocks
 from compiler.catalog import Entry
 from compiler.findings import Reported
 from compiler.mixtures import bind_mixture
+from compiler.outputs import bind_output
 from compiler.params import constant_of, param_type
 from compiler.pipelines import bind_pipeline
+from compiler.place import Place
 from compiler.program import (
-    Bound,
     ExportDecl,
     MixtureDecl,
     ModelDecl,
@@ -30,12 +31,13 @@ from compiler.program import (
     TestDecl,
     TrainDecl,
 )
-from compiler.schema import Columns, columns_of_rows
+from compiler.schema import Columns
+from compiler.source_columns import bind_source
 from compiler.suggest import listing, nearest, replace_fix
 from compiler.templates import ParsedTemplate, parse_messages
-from compiler.world import CHAIN_LIMIT, Declaration, Module, World
+from compiler.world import CHAIN_LIMIT, Declaration, World
 from dsl.diagnostic import Label
-from dsl.nodes import Attribute, Block, Ref, Text
+from dsl.nodes import Block, Ref
 from dsl.source import Span
 
 
@@ -68,7 +70,7 @@ class Resolver:
             else:
                 self.ask(declaration, declaration.name_span)
         for block in spec.unnamed:
-            self._unnamed(spec, block)
+            bind_output(self, spec, block)
         params = {
             d.qualified: self._done[d.qualified]
             for d in self.world.all_declarations()
@@ -132,7 +134,7 @@ class Resolver:
             case "model":
                 return self._model(declaration)
             case "source":
-                return self._source(declaration)
+                return bind_source(self, declaration)
             case "template":
                 return self._template(declaration)
             case "pipeline":
@@ -185,8 +187,6 @@ class Resolver:
                 hint=f"{what}s are: {listing(entries, 20)}".removeprefix("a "),
             )
         name = labels[0].name
-        if family == "source" and name == "sql":
-            name = "duckdb"
         if name not in entries:
             near = nearest(name, entries)
             raise self.world.findings.error(
@@ -229,115 +229,6 @@ class Resolver:
         self.models[decl.name] = decl
         return decl
 
-    def _source(self, declaration: Declaration) -> SourceDecl:
-        block = declaration.node
-        entry = self.kind_entry("source", block, block.labels[1:], "a kind")
-        self.extra_labels(block, block.labels[2:], f"source {declaration.name} {entry.name} {{ … }}")
-        title = f"source `{declaration.name}`"
-        place = Place(self.world, declaration.module, rows_words=title)
-        first = bind_attributes(
-            place,
-            entry,
-            [s for s in block.body if not _is(s, "where")],
-            declaration.name_span,
-            title,
-            common=tuple(a for a in COMMON_SOURCE if entry.attribute(a.name) is None),
-        )
-        columns, locked_rows = self._source_columns(declaration, entry, first)
-        place.columns = columns
-        where = [s for s in block.body if _is(s, "where")]
-        attributes = dict(first)
-        if where:
-            schema = entry.attribute("where") or COMMON_SOURCE[2]
-            only = Entry(entry.family, entry.name, entry.doc, attributes=(schema,))
-            attributes.update(bind_attributes(place, only, where, declaration.name_span, title))
-        decl = SourceDecl(
-            name=declaration.qualified,
-            entry=entry,
-            attributes=attributes,
-            span=block.span,
-            name_span=declaration.name_span,
-            kind=entry.name,
-            columns=None if columns.is_open else columns.types,
-            mapping=attributes["columns"].value if "columns" in attributes else {},
-            where=attributes["where"].value if "where" in attributes else None,
-            locked_rows=locked_rows,
-        )
-        self.sources[decl.name] = decl
-        self.columns[decl.name] = columns
-        return decl
-
-    def _source_columns(
-        self, declaration: Declaration, entry: Entry, attributes: dict[str, Bound]
-    ) -> tuple[Columns, int | None]:
-        """Columns after `columns`, and the number of rows where it is known."""
-        mapping = attributes["columns"].value if "columns" in attributes else None
-        in_file: dict[str, str] | None = None
-        rows: int | None = None
-        if entry.name == "inline":
-            written = attributes["rows"].value if "rows" in attributes else None
-            if written is None or not all(isinstance(row, dict) for row in written):
-                if written is not None:
-                    self._not_rows(declaration, attributes["rows"], written)
-                return Columns(is_open=True), None
-            in_file, rows = columns_of_rows(written), len(written)
-        elif (locked := self._locked(declaration.qualified, entry, attributes)) is not None:
-            in_file, rows = dict(locked.columns), int(locked.rows)
-        if "columns" not in attributes and any(_is(s, "columns") for s in declaration.node.body):
-            return Columns(is_open=True), rows  # the mapping itself was reported
-        if mapping is None:
-            return Columns(in_file or {}, is_open=in_file is None), rows
-        if in_file is None:
-            return Columns(dict.fromkeys(mapping, "any")), rows
-        types = {}
-        for new, old in mapping.items():
-            types[new] = self._mapped_type(declaration, attributes["columns"].span, new, old, in_file)
-        return Columns(types), rows
-
-    def _mapped_type(
-        self, declaration: Declaration, at: Span, new: str, old: str, in_file: dict[str, str]
-    ) -> str:
-        if old in in_file:
-            return in_file[old]
-        first, _, rest = old.partition(".")
-        if rest and first in in_file:
-            return "any"
-        near = nearest(old, in_file)
-        span = at
-        for statement in declaration.node.body:
-            if _is(statement, "columns") and hasattr(getattr(statement, "value", None), "body"):
-                for item in statement.value.body:
-                    if isinstance(item, Attribute) and item.name.name == new:
-                        span = item.value.span
-        self.world.findings.error(
-            "MIX203",
-            f"source `{declaration.name}` has no column `{old}`",
-            span,
-            f"its columns are: {listing(in_file)}",
-            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(in_file)}",
-            fix=replace_fix(span, near) if near else None,
-        )
-        return "any"
-
-    def _not_rows(self, declaration: Declaration, bound: Bound, written: list[Any]) -> None:
-        place = next(i for i, row in enumerate(written) if not isinstance(row, dict))
-        self.world.findings.error(
-            "MIX212",
-            f"row {place + 1} of source `{declaration.name}` is no object",
-            bound.span,
-            hint='rows are objects: `rows = [{ text = "…" }]`',
-        )
-
-    def _locked(self, name: str, entry: Entry, attributes: dict[str, Bound]) -> Any:
-        """What the lock knows of a source; None when it is not locked, or locked under another definition."""
-        lock = self.world.lock
-        locked = lock.sources.get(name) if lock is not None else None
-        if locked is None:
-            return None
-        from compiler.lock import is_stale
-
-        return None if is_stale(locked, entry, attributes) else locked
-
     def _template(self, declaration: Declaration) -> TemplateDecl:
         block = declaration.node
         entry = language_blocks()["template"]
@@ -358,126 +249,3 @@ class Resolver:
         self.templates[decl.name] = decl
         self.parsed[decl.name] = parsed
         return decl
-
-    def _unnamed(self, module: Module, block: Block) -> None:
-        try:
-            match block.kind:
-                case "train":
-                    self._train(module, block)
-                case "export":
-                    self._export(module, block)
-                case "policy":
-                    self._policy(module, block)
-                case "test":
-                    self._test(block)
-        except Reported:
-            pass
-
-    def _name_and_mixture(self, module: Module, block: Block, word: str) -> tuple[Ref, Ref, str]:
-        """The labels of `train NAME on MIXTURE` and `export NAME of MIXTURE`; raises Reported."""
-        match block.labels:
-            case (Ref(parts=(_,)) as name, Ref(parts=(found,)), Ref() as mixture) if found == word:
-                found_mixture = self.world.need(module, mixture, "mixture")
-                self.ask(found_mixture, mixture.span)
-                return name, mixture, found_mixture.qualified
-        raise self.world.findings.error(
-            "MIX120",
-            f"`{block.kind}` needs a name and a mixture",
-            block.labels[0].span if block.labels else block.kind_span,
-            hint=f"write `{block.kind} my_{block.kind} {word} my_mixture {{ … }}`",
-        )
-
-    def _fresh(self, table: dict[str, Any], name: str, span: Span) -> None:
-        if name in table:
-            raise self.world.findings.error(
-                "MIX114",
-                f"`{name}` is declared twice",
-                span,
-                "declared again here",
-                secondary=(Label(table[name].name_span, "first declared here"),),
-                hint=f"rename one: `{name}_2`",
-            )
-
-    def _train(self, module: Module, block: Block) -> None:
-        name, mixture, qualified = self._name_and_mixture(module, block, "on")
-        entry = self.world.catalog.entries["train.sft"]
-        self._fresh(self.trains, name.name, name.span)
-        attributes = bind_attributes(
-            Place(self.world, module), entry, block.body, name.span, f"train `{name.name}`"
-        )
-        self.trains[name.name] = TrainDecl(
-            name=name.name,
-            entry=entry,
-            attributes=attributes,
-            span=block.span,
-            name_span=name.span,
-            mixture=qualified,
-            mixture_span=mixture.span,
-        )
-
-    def _export(self, module: Module, block: Block) -> None:
-        name, mixture, qualified = self._name_and_mixture(module, block, "of")
-        entries = self.world.catalog.family("export")
-        self._fresh(self.exports, name.name, name.span)
-        written = next((s.value for s in block.body if isinstance(s, Attribute) and _is(s, "format")), None)
-        chosen = written.name if isinstance(written, Ref) else getattr(written, "value", "messages")
-        entry = entries.get(str(chosen)) or entries.get("messages") or next(iter(entries.values()))
-        attributes = bind_attributes(
-            Place(self.world, module), entry, block.body, name.span, f"export `{name.name}`"
-        )
-        self.exports[name.name] = ExportDecl(
-            name=name.name,
-            entry=entry,
-            attributes=attributes,
-            span=block.span,
-            name_span=name.span,
-            mixture=qualified,
-            mixture_span=mixture.span,
-        )
-
-    def _policy(self, module: Module, block: Block) -> None:
-        match block.labels:
-            case (Ref(parts=(_,)) as name,):
-                pass
-            case _:
-                raise self.world.findings.error(
-                    "MIX120", "`policy` needs a name", block.kind_span, hint="write `policy release { … }`"
-                )
-        self._fresh(self.policies, name.name, name.span)
-        entry, blocks = language_blocks()["policy"], language_blocks()
-        place = Place(self.world, module)
-        attributes = bind_attributes(
-            place,
-            entry,
-            block.body,
-            name.span,
-            f"policy `{name.name}`",
-            taken=lambda s: isinstance(s, Block) and s.kind == "budget",
-        )
-        for item in block.body:
-            if isinstance(item, Block) and item.kind == "budget":
-                budget = bind_attributes(place, blocks["budget"], item.body, item.kind_span, "`budget`")
-                attributes["budget"] = Bound(value={k: b.value for k, b in budget.items()}, span=item.span)
-        self.policies[name.name] = PolicyDecl(
-            name=name.name, entry=entry, attributes=attributes, span=block.span, name_span=name.span
-        )
-
-    def _test(self, block: Block) -> None:
-        match block.labels:
-            case (Text(value=name, span=span),):
-                pass
-            case _:
-                raise self.world.findings.error(
-                    "MIX120", "`test` needs a quoted name", block.kind_span, hint='write `test "…" { … }`'
-                )
-        self._fresh(self.tests, name, span)
-        self.tests[name] = TestDecl(
-            name=name, entry=language_blocks()["test"], attributes={}, span=block.span, name_span=span
-        )
-
-
-def _is(statement: Any, name: str) -> bool:
-    return (statement.name.name if isinstance(statement, Attribute) else statement.kind) == name
-
-
-__all__ = ["Resolver", "place_path"]

@@ -258,3 +258,11 @@ template t {{ user = "{{{{ name }}}}" }}
     assert program.pipelines["p"].steps[0].attributes["schema"].value == {"type": "object", "$defs": {}}
     broken = compiled(tmp_path, f"{HEAD}pipeline p {{\n  from people\n" + steps.format('{"type": }'))
     assert [(d.code, d.primary.span.text) for d in broken.errors] == [("MIX107", "}")]
+
+
+def test_balance_of_a_draw_is_a_column_of_the_drawn_rows(tmp_path: Path) -> None:
+    drawn = 'source topics inline { rows = [{ topic = "bees", kind = "animal" }] }\n'
+    text = HEAD + drawn + "pipeline p {\n  from people\n  draw t { from = topics, balance = {0} }\n}\n"
+    assert compiled(tmp_path, text.replace("{0}", "kind")).program is not None
+    wrong = compiled(tmp_path, text.replace("{0}", "age"))
+    assert [(d.code, d.primary.span.text) for d in wrong.errors] == [("MIX401", "age")]

@@ -1,0 +1,375 @@
+"""Columns on their way through the steps of a pipeline or mixture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from compiler.binding import bind_attributes
+from compiler.blocks import COMMON_STEP, STEP_FAMILIES, language_blocks
+from compiler.catalog import Entry
+from compiler.findings import Reported
+from compiler.place import Place
+from compiler.program import Bound, CallValue, FromDecl, StepDecl, TypedExpression
+from compiler.schema import Columns, common_type_of, type_of_value
+from compiler.suggest import listing, nearest, replace_fix
+from compiler.templates import check_use
+from compiler.world import Declaration, Module
+from dsl.diagnostic import Label
+from dsl.nodes import Attribute, Block, Ref
+from dsl.source import Span
+
+if TYPE_CHECKING:
+    from compiler.resolve import Resolver
+
+TEXT_COLUMNS = {
+    "step.chat": ("user", "assistant"),
+    "verify.math": ("response",),
+    "verify.agreement": ("response",),
+}
+"""Attributes whose column must hold text."""
+
+
+def step_entry(resolver: Resolver, block: Block) -> tuple[Entry, list[Any]]:
+    """The catalog entry of a step, and the labels after its kind; raises Reported (MIX116)."""
+    catalog, labels = resolver.world.catalog, list(block.labels)
+    if block.kind in STEP_FAMILIES and catalog.family(block.kind):
+        return resolver.kind_entry(block.kind, block, labels, "a kind"), labels[1:]
+    entries = catalog.family("step")
+    if block.kind in entries:
+        return entries[block.kind], labels
+    names = [*entries, "from", *(f for f in STEP_FAMILIES if catalog.family(f))]
+    near = nearest(block.kind, names)
+    raise resolver.world.findings.error(
+        "MIX116",
+        f"no step `{block.kind}`",
+        block.kind_span,
+        hint=f"did you mean `{near}`?" if near else f"steps are: {listing(names, 20)}",
+        fix=replace_fix(block.kind_span, near) if near else None,
+    )
+
+
+class Flow:
+    """Columns on their way through the steps of one pipeline or mixture."""
+
+    def __init__(self, resolver: Resolver, module: Module, name: str, blocks: list[Block]) -> None:
+        self.resolver = resolver
+        self.module = module
+        self.rows_words = f"rows of `{name}`"
+        self.columns = Columns()
+        self.ids: dict[str, Span] = {}
+        self.made_at: dict[str, tuple[Span, bool]] = {}
+        """Columns made so far: where, and whether under a `when`."""
+        self._blocks = blocks
+        self._text = blocks[0].span.source.text[blocks[0].span.start : blocks[-1].span.end] if blocks else ""
+
+    @property
+    def findings(self) -> Any:
+        return self.resolver.world.findings
+
+    def place(self, later: dict[str, Span] | None = None) -> Place:
+        return Place(self.resolver.world, self.module, self.columns, self.rows_words, later or {})
+
+    def start(self, block: Block) -> FromDecl | None:
+        """Bind `from`; on a mistake the columns stay open, so that nothing follows from it."""
+        self.columns = Columns(is_open=True)
+        match block.labels:
+            case (Ref() as rows,):
+                pass
+            case _:
+                self.findings.error(
+                    "MIX120",
+                    "`from` needs the name of a source or pipeline",
+                    block.labels[1].span if len(block.labels) > 1 else block.kind_span,
+                    hint="write `from rows { … }`",
+                )
+                return None
+        try:
+            found = self.resolver.world.need(self.module, rows, "start")
+            is_bound = self.resolver.ask(found, rows.span) is not None
+        except Reported:
+            return None
+        if is_bound or found.qualified in self.resolver.columns:
+            self.columns = self.resolver.columns[found.qualified]
+        self.columns = Columns(self.columns.types, self.columns.is_open)
+        attributes = bind_attributes(
+            Place(self.resolver.world, self.module, self.columns, f"`{rows.name}`"),
+            language_blocks()["from"],
+            block.body,
+            block.kind_span,
+            "`from`",
+        )
+        if (kept := attributes.get("columns")) is not None and kept.value:
+            types = {name: self.columns.type_of(name) or "any" for name in kept.value}
+            gone = {name: "`from` keeps other columns" for name in self.columns.types if name not in types}
+            self.columns = Columns(types, False, gone)
+        if not is_bound:
+            return None
+        return FromDecl(
+            rows=found.qualified,
+            kind=found.kind,
+            attributes=attributes,
+            span=block.span,
+            rows_span=rows.span,
+        )
+
+    def steps(self, blocks: list[Block]) -> list[StepDecl]:
+        later = [self._labels_of(block) for block in blocks]
+        steps = []
+        for position, block in enumerate(blocks):
+            following: dict[str, Span] = {}
+            for made in reversed(later[position:]):
+                following.update(made)
+            try:
+                step = self.step(block, following)
+            except Reported:
+                # What it would have made is known, what it reads is not: later steps may rely on its columns.
+                self.columns = self.columns.with_columns(dict.fromkeys(later[position], "any"))
+                continue
+            steps.append(step)
+        return steps
+
+    def _labels_of(self, block: Block) -> dict[str, Span]:
+        """Columns a step will make, as far as its text shows."""
+        if block.kind == "derive":
+            return {
+                s.name.name: s.name.span
+                for s in block.body
+                if isinstance(s, Attribute) and s.name.name not in ("when", "id")
+            }
+        entry = self.resolver.world.catalog.entries.get(f"step.{block.kind}")
+        made = {name: block.kind_span for name in (entry.makes if entry else ()) if "{" not in name}
+        if (
+            block.labels
+            and isinstance(block.labels[0], Ref)
+            and (entry is None or entry.label == "new_column")
+        ) and block.kind not in STEP_FAMILIES:
+            label = block.labels[0].name
+            made[label] = block.labels[0].span
+            for name in entry.makes if entry else ():
+                made[name.replace("{label}", label)] = block.labels[0].span
+        return made
+
+    def step(self, block: Block, later: dict[str, Span]) -> StepDecl:
+        """Bind one step and advance the columns; raises Reported when its kind or name is wrong."""
+        if block.kind == "from":
+            raise self.findings.error(
+                "MIX417",
+                "`from` stands in the middle of a pipeline",
+                block.kind_span,
+                "it can only be the first step",
+                hint="use `draw` to bring in rows of another source",
+            )
+        entry, labels = step_entry(self.resolver, block)
+        label = self._label(block, entry, labels)
+        title = f"`{block.kind} {entry.name}`" if block.kind != entry.name else f"`{block.kind}`"
+        place = self.place(later)
+        attributes = bind_attributes(
+            place,
+            entry,
+            block.body,
+            label.span if label else block.kind_span,
+            title,
+            common=tuple(a for a in COMMON_STEP if entry.attribute(a.name) is None),
+        )
+        self._check_text_columns(entry, attributes)
+        self._check_templates(entry, attributes, later)
+        when = attributes.get("when")
+        makes = self.made_by(entry, label.name if label else "", attributes)
+        for name in entry.reads:
+            if self.columns.type_of(name) is not None:
+                place.reads.setdefault(name, block.kind_span)
+        self._check_made_twice(entry, makes, label, block, attributes)
+        reads = tuple(dict.fromkeys([*place.reads, *self._template_inputs(attributes)]))
+        self.columns = self.columns.with_columns(makes)
+        return StepDecl(
+            id=self._id(block, entry, label, attributes),
+            entry=entry,
+            label=label.name if label else "",
+            label_span=label.span if label else None,
+            attributes={k: v for k, v in attributes.items() if k not in ("when", "id")},
+            when=when.value if when is not None and isinstance(when.value, TypedExpression) else None,
+            reads=reads,
+            makes=makes,
+            columns=self.columns.types,
+            span=block.span,
+            kind_span=block.kind_span,
+        )
+
+    def _label(self, block: Block, entry: Entry, labels: list[Any]) -> Ref | None:
+        if entry.label == "none":
+            shape = (
+                f"{block.kind} {entry.name} {{ … }}" if block.kind != entry.name else f"{block.kind} {{ … }}"
+            )
+            self.resolver.extra_labels(block, labels, shape)
+            return None
+        match labels:
+            case [Ref(parts=(_,)) as label, *rest]:
+                self.resolver.extra_labels(block, rest, f"{block.kind} {label.name} {{ … }}")
+                return label
+        raise self.findings.error(
+            "MIX120",
+            f"`{block.kind}` needs the name of the column it makes",
+            labels[0].span if labels else block.kind_span,
+            hint=f"write `{block.kind} answer {{ … }}`",
+        )
+
+    def _id(self, block: Block, entry: Entry, label: Ref | None, attributes: dict[str, Bound]) -> str:
+        """`id = name` as written, else made from kind and label, with a number when taken."""
+        written = attributes.get("id")
+        if written is not None and not written.is_default:
+            name = str(written.value)
+            if name in self.ids:
+                self.findings.error(
+                    "MIX114",
+                    f"step `{name}` is declared twice",
+                    written.span,
+                    "declared again here",
+                    secondary=(Label(self.ids[name], "first declared here"),),
+                    hint=f"rename one: `{name}_2`",
+                )
+            self.ids[name] = written.span
+            return name
+        stem = block.kind if block.kind == entry.name else f"{block.kind}_{entry.name}"
+        stem = f"{stem}_{label.name}" if label else stem
+        name, number = stem, 1
+        while name in self.ids:
+            number += 1
+            name = f"{stem}_{number}"
+        self.ids[name] = block.kind_span
+        return name
+
+    def _check_text_columns(self, entry: Entry, attributes: dict[str, Bound]) -> None:
+        for name in TEXT_COLUMNS.get(entry.key, ()):
+            bound = attributes.get(name)
+            if bound is None or bound.is_default:
+                continue
+            found = self.columns.type_of(str(bound.value))
+            if found not in (None, "text", "any", "json"):
+                self.findings.error(
+                    "MIX503",
+                    f"`{name}` takes a text column, and `{bound.value}` is {found}",
+                    bound.span,
+                    f"a column of {found}",
+                    hint=f"convert it first: `derive {{ {bound.value}_text = text({bound.value}) }}`",
+                )
+
+    def _check_templates(self, entry: Entry, attributes: dict[str, Bound], later: dict[str, Span]) -> None:
+        for bound, name in _template_names(entry, attributes):
+            self.resolver.ask(*self._declaration(name, bound.span))
+            parsed = self.resolver.parsed.get(name)
+            if parsed is not None:
+                check_use(self.resolver.world, parsed, self.columns, bound.span, self.rows_words, later)
+
+    def _declaration(self, qualified: str, span: Span) -> tuple[Declaration, Span]:
+        return self.resolver.world.by_name[qualified], span
+
+    def _template_inputs(self, attributes: dict[str, Bound]) -> list[str]:
+        names: list[str] = []
+        for bound in attributes.values():
+            values = bound.value if isinstance(bound.value, list) else [bound.value]
+            for value in values:
+                if isinstance(value, str) and value in self.resolver.parsed:
+                    known = self.resolver.parsed[value].inputs
+                    names += [n for n in known if self.columns.type_of(n) is not None]
+        return names
+
+    def _check_made_twice(
+        self,
+        entry: Entry,
+        makes: dict[str, str],
+        label: Ref | None,
+        block: Block,
+        attributes: dict[str, Bound],
+    ) -> None:
+        """A column may be made again by `derive`, and by steps that apply to different rows."""
+        is_conditional = "when" in attributes
+        span = label.span if label else block.kind_span
+        for name in makes:
+            before = self.made_at.get(name)
+            if (
+                entry.key != "step.derive"
+                and name in self.columns.types
+                and not (is_conditional and before is not None and before[1])
+            ):
+                self.findings.error(
+                    "MIX416",
+                    f"column `{name}` is already there in {self.rows_words}",
+                    span,
+                    "made again",
+                    secondary=(Label(before[0], "first made here"),) if before else (),
+                    hint=f"choose another name: `{block.kind} {name}_2 {{ … }}`"
+                    if label
+                    else "leave one of the two out",
+                )
+            self.made_at[name] = (span, is_conditional)
+
+    def made_by(self, entry: Entry, label: str, attributes: dict[str, Bound]) -> dict[str, str]:
+        """Columns a step makes, with their types."""
+        match entry.key:
+            case "step.generate":
+                parse = attributes.get("parse")
+                is_json = (
+                    parse is not None
+                    and isinstance(parse.value, CallValue)
+                    and parse.value.function == "json"
+                )
+                made = {label: "json" if is_json else "text"}
+                if f"{label}.reasoning" in self._text:
+                    made[f"{label}.reasoning"] = "text"
+                return made
+            case "step.derive":
+                return {
+                    name: bound.value.type
+                    for name, bound in attributes.items()
+                    if isinstance(bound.value, TypedExpression) and name not in ("when", "id")
+                }
+            case "step.draw":
+                return {label: self._drawn_type(attributes)}
+        return {name.replace("{label}", label): type for name, type in entry.makes.items()}
+
+    def _drawn_type(self, attributes: dict[str, Bound]) -> str:
+        item = "any"
+        if "from" in attributes:
+            drawn = self.resolver.columns.get(str(attributes["from"].value))
+            if drawn is None:
+                declaration, span = self._declaration(str(attributes["from"].value), attributes["from"].span)
+                self.resolver.ask(declaration, span)
+                drawn = self.resolver.columns.get(declaration.qualified, Columns(is_open=True))
+            column, balance = attributes.get("column"), attributes.get("balance")
+            if balance is not None and drawn.type_of(str(balance.value)) is None:
+                self._no_drawn(attributes, drawn, balance)
+            if column is not None:
+                item = drawn.type_of(str(column.value)) or self._no_drawn(attributes, drawn, column)
+            elif not drawn.is_open:
+                from compiler.schema import struct_of
+
+                item = struct_of(drawn.types)
+        elif "values" in attributes:
+            item = common_type_of(map(type_of_value, attributes["values"].value))
+        count = attributes.get("count")
+        is_list = count is not None and isinstance(count.value, int) and count.value > 1
+        return f"list[{item}]" if is_list else item
+
+    def _no_drawn(self, attributes: dict[str, Bound], drawn: Columns, column: Bound) -> str:
+        near = nearest(str(column.value), drawn.types)
+        self.findings.error(
+            "MIX401",
+            f"no column `{column.value}` in rows of `{attributes['from'].value}`",
+            column.span,
+            f"columns there: {listing(drawn.types)}",
+            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(drawn.types)}",
+        )
+        return "any"
+
+
+def _template_names(entry: Entry, attributes: dict[str, Bound]) -> list[tuple[Bound, str]]:
+    found = []
+    for schema in entry.attributes:
+        bound = attributes.get(schema.name)
+        if bound is None or bound.is_default:
+            continue
+        if schema.type == "ref:template":
+            found.append((bound, str(bound.value)))
+        elif schema.type == "list[ref:template]":
+            found += [(bound, str(name)) for name in bound.value]
+    return found

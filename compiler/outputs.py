@@ -1,0 +1,151 @@
+"""Blocks that nothing refers to: train, export, policy, test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from compiler.binding import bind_attributes
+from compiler.blocks import language_blocks
+from compiler.findings import Reported
+from compiler.place import Place
+from compiler.program import (
+    Bound,
+    ExportDecl,
+    PolicyDecl,
+    TestDecl,
+    TrainDecl,
+)
+from compiler.world import Module
+from dsl.diagnostic import Label
+from dsl.nodes import Attribute, Block, Ref, Text
+from dsl.source import Span
+
+if TYPE_CHECKING:
+    from compiler.resolve import Resolver
+
+
+def bind_output(resolver: Resolver, module: Module, block: Block) -> None:
+    try:
+        match block.kind:
+            case "train":
+                _train(resolver, module, block)
+            case "export":
+                _export(resolver, module, block)
+            case "policy":
+                _policy(resolver, module, block)
+            case "test":
+                _test(resolver, block)
+    except Reported:
+        pass
+
+
+def _name_and_mixture(resolver: Resolver, module: Module, block: Block, word: str) -> tuple[Ref, Ref, str]:
+    """The labels of `train NAME on MIXTURE` and `export NAME of MIXTURE`; raises Reported."""
+    match block.labels:
+        case (Ref(parts=(_,)) as name, Ref(parts=(found,)), Ref() as mixture) if found == word:
+            found_mixture = resolver.world.need(module, mixture, "mixture")
+            resolver.ask(found_mixture, mixture.span)
+            return name, mixture, found_mixture.qualified
+    raise resolver.world.findings.error(
+        "MIX120",
+        f"`{block.kind}` needs a name and a mixture",
+        block.labels[0].span if block.labels else block.kind_span,
+        hint=f"write `{block.kind} my_{block.kind} {word} my_mixture {{ … }}`",
+    )
+
+
+def _fresh(resolver: Resolver, table: dict[str, Any], name: str, span: Span) -> None:
+    if name in table:
+        raise resolver.world.findings.error(
+            "MIX114",
+            f"`{name}` is declared twice",
+            span,
+            "declared again here",
+            secondary=(Label(table[name].name_span, "first declared here"),),
+            hint=f"rename one: `{name}_2`",
+        )
+
+
+def _train(resolver: Resolver, module: Module, block: Block) -> None:
+    name, mixture, qualified = _name_and_mixture(resolver, module, block, "on")
+    entry = resolver.world.catalog.entries["train.sft"]
+    _fresh(resolver, resolver.trains, name.name, name.span)
+    attributes = bind_attributes(
+        Place(resolver.world, module), entry, block.body, name.span, f"train `{name.name}`"
+    )
+    resolver.trains[name.name] = TrainDecl(
+        name=name.name,
+        entry=entry,
+        attributes=attributes,
+        span=block.span,
+        name_span=name.span,
+        mixture=qualified,
+        mixture_span=mixture.span,
+    )
+
+
+def _export(resolver: Resolver, module: Module, block: Block) -> None:
+    name, mixture, qualified = _name_and_mixture(resolver, module, block, "of")
+    entries = resolver.world.catalog.family("export")
+    _fresh(resolver, resolver.exports, name.name, name.span)
+    written = next((s.value for s in block.body if isinstance(s, Attribute) and _is(s, "format")), None)
+    chosen = written.name if isinstance(written, Ref) else getattr(written, "value", "messages")
+    entry = entries.get(str(chosen)) or entries.get("messages") or next(iter(entries.values()))
+    attributes = bind_attributes(
+        Place(resolver.world, module), entry, block.body, name.span, f"export `{name.name}`"
+    )
+    resolver.exports[name.name] = ExportDecl(
+        name=name.name,
+        entry=entry,
+        attributes=attributes,
+        span=block.span,
+        name_span=name.span,
+        mixture=qualified,
+        mixture_span=mixture.span,
+    )
+
+
+def _policy(resolver: Resolver, module: Module, block: Block) -> None:
+    match block.labels:
+        case (Ref(parts=(_,)) as name,):
+            pass
+        case _:
+            raise resolver.world.findings.error(
+                "MIX120", "`policy` needs a name", block.kind_span, hint="write `policy release { … }`"
+            )
+    _fresh(resolver, resolver.policies, name.name, name.span)
+    entry, blocks = language_blocks()["policy"], language_blocks()
+    place = Place(resolver.world, module)
+    attributes = bind_attributes(
+        place,
+        entry,
+        block.body,
+        name.span,
+        f"policy `{name.name}`",
+        taken=lambda s: isinstance(s, Block) and s.kind == "budget",
+    )
+    for item in block.body:
+        if isinstance(item, Block) and item.kind == "budget":
+            budget = bind_attributes(place, blocks["budget"], item.body, item.kind_span, "`budget`")
+            attributes["budget"] = Bound(value={k: b.value for k, b in budget.items()}, span=item.span)
+    resolver.policies[name.name] = PolicyDecl(
+        name=name.name, entry=entry, attributes=attributes, span=block.span, name_span=name.span
+    )
+
+
+def _test(resolver: Resolver, block: Block) -> None:
+    match block.labels:
+        case (Text(value=name, span=span),):
+            pass
+        case _:
+            raise resolver.world.findings.error(
+                "MIX120", "`test` needs a quoted name", block.kind_span, hint='write `test "…" { … }`'
+            )
+    _fresh(resolver, resolver.tests, name, span)
+    resolver.tests[name] = TestDecl(
+        name=name, entry=language_blocks()["test"], attributes={}, span=block.span, name_span=span
+    )
+
+
+def _is(statement: Any, name: str) -> bool:
+    return (statement.name.name if isinstance(statement, Attribute) else statement.kind) == name

@@ -1,0 +1,104 @@
+"""Where attributes are bound: the file they stand in, and the rows at hand; and what cannot be had there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compiler.findings import Findings
+from compiler.schema import Columns
+from compiler.suggest import listing, nearest, replace_fix
+from compiler.world import Module, World
+from dsl.diagnostic import Label
+from dsl.source import Span
+
+
+@dataclass
+class Place:
+    """Where attributes are bound: the file, and the rows at hand when there are any.
+
+    `later`: columns that following steps make, to tell a wrong order from an unknown name.
+    `reads`: columns that the bound attributes turn out to read.
+    """
+
+    world: World
+    module: Module
+    columns: Columns | None = None
+    rows_words: str = ""
+    later: dict[str, Span] = field(default_factory=dict)
+    reads: dict[str, Span] = field(default_factory=dict)
+
+    @property
+    def findings(self) -> Findings:
+        return self.world.findings
+
+
+def missing_column(place: Place, name: str, span: Span) -> Exception:
+    """Report a column that the rows here do not have: it comes later, was left out, or does not exist."""
+    assert place.columns is not None
+    first = name.partition(".")[0]
+    rows = place.rows_words or "the rows here"
+    if first in place.later:
+        return place.findings.error(
+            "MIX402",
+            f"column `{first}` is not there yet in {rows}",
+            span,
+            "read before it is made",
+            secondary=(Label(place.later[first], f"`{first}` is made here"),),
+            hint=f"move this step below the one that makes `{first}`",
+        )
+    if first in place.columns.left_out:
+        return place.findings.error(
+            "MIX414",
+            f"column `{first}` was left out of {rows}",
+            span,
+            f"{place.columns.left_out[first]}",
+            hint=f"add `{first}` to `columns` there",
+        )
+    known = list(place.columns.types)
+    constants = place.world.visible(place.module, ("let", "param"))
+    near = nearest(name, known, constants, place.columns.left_out)
+    return place.findings.error(
+        "MIX401",
+        f"no column `{name}` in {rows}",
+        span,
+        f"columns here: {listing(known)}" if known else "there are no columns here",
+        hint=f"did you mean `{near}`?"
+        if near
+        else (f"write one of: {listing(known)}" if known else "make it first: `derive { name = … }`"),
+        fix=replace_fix(span, near) if near else None,
+    )
+
+
+def place_path(place: Place, text: str, span: Span, *, is_vouched: bool = False) -> str:
+    """The path as the plan has it, relative to the spec's directory; raises Reported when it leaves the root.
+
+    A path that was given with `-p` is taken as it is.
+    """
+    world = place.world
+    if is_vouched:
+        return text
+    if not text or "\0" in text:
+        raise place.findings.error(
+            "MIX107", "the path is empty", span, hint='for example `"data/rows.jsonl"`'
+        )
+    hint = "put the file into the project, or give it: `param data { type = path }` and `-p data=…`"
+    if os.path.isabs(text) or text.startswith("~"):
+        raise place.findings.error(
+            "MIX902", f"`{text}` is a path of this machine alone", span, "an absolute path", hint=hint
+        )
+    joined = os.path.normpath(place.module.directory / text)
+    if not Path(joined).is_relative_to(world.root):
+        raise place.findings.error(
+            "MIX902",
+            f"`{text}` is outside the project",
+            span,
+            f"the project is {world.root.name}/",
+            hint=hint,
+        )
+    if not Path(os.path.realpath(joined)).is_relative_to(os.path.realpath(world.root)):
+        raise place.findings.error(
+            "MIX902", f"`{text}` leads outside the project through a link", span, hint=hint
+        )
+    return text if place.module.directory == world.directory else os.path.relpath(joined, world.directory)
