@@ -21,13 +21,18 @@ _COLUMNS = {
     "source": "VARCHAR",
 }
 
-_LARGEST_EXAMPLE_BYTES = 256 << 20
-"""DuckDB reads JSON objects of at most 16 MiB unless told; a document of a million words is 6 MB."""
+_READ_BYTES = 16 << 20
+"""DuckDB's JSON reader holds some buffers of this size; a longer example raises it for its own export."""
 
 
 def write_jsonl(path: Path, rows: Iterable[MixtureRow]) -> int:
     """Write one example a line; returns how many. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD."""
-    count = 0
+    return _write_lines(path, rows)[0]
+
+
+def _write_lines(path: Path, rows: Iterable[MixtureRow]) -> tuple[int, int]:
+    """Write JSON lines; returns how many, and the bytes of the longest."""
+    count = longest = 0
     with path.open("wb") as file:
         for row in rows:
             example = {
@@ -43,7 +48,8 @@ def write_jsonl(path: Path, rows: Iterable[MixtureRow]) -> int:
                 line = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
             file.write(line + b"\n")
             count += 1
-    return count
+            longest = max(longest, len(line) + 1)
+    return count, longest
 
 
 def write_parquet(path: Path, rows: Iterable[MixtureRow]) -> int:
@@ -52,7 +58,7 @@ def write_parquet(path: Path, rows: Iterable[MixtureRow]) -> int:
 
     lines, spill = path.with_suffix(".jsonl.tmp"), path.with_suffix(".spill")
     try:
-        count = write_jsonl(lines, rows)
+        count, longest = _write_lines(lines, rows)
         columns = ", ".join(f"{name}: '{type}'" for name, type in _COLUMNS.items())
         connection = duckdb.connect()
         try:
@@ -61,7 +67,7 @@ def write_parquet(path: Path, rows: Iterable[MixtureRow]) -> int:
             connection.execute(f"SET temp_directory = {_quoted(spill)}")
             connection.execute(
                 f"COPY (SELECT * FROM read_json({_quoted(lines)}, format = 'newline_delimited', "
-                f"columns = {{{columns}}}, maximum_object_size = {_LARGEST_EXAMPLE_BYTES})) "
+                f"columns = {{{columns}}}, maximum_object_size = {max(_READ_BYTES, longest + 1)})) "
                 f"TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)"
             )
         finally:

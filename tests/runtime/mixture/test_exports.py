@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from runtime.exporters.directory import replaced_directory, write_manifest
+from runtime.exporters.directory import check_target, replaced_directory, write_manifest
 from runtime.exporters.files import write_jsonl, write_parquet
 from runtime.exporters.write import write_exports
 from runtime.mixture import MixtureRow, mixture_row, mixture_rows
@@ -137,6 +140,39 @@ def test_a_failure_half_way_leaves_the_old_export(tmp_path):
     assert os.listdir(tmp_path) == ["out"]
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import runtime.exporters.directory as directory
+moment, target = sys.argv[1], Path(sys.argv[2])
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+if moment == "moved":
+    directory.shutil.rmtree = lambda path, **_: die() if (target / "a").read_text() == "new" else None
+with directory.replaced_directory(target) as new:
+    (new / "a").write_text("new")
+    directory.write_manifest(new, {})
+    if moment == "writing":
+        die()
+"""
+
+
+@pytest.mark.parametrize(("moment", "kept"), [("writing", "old"), ("moved", "new")])
+def test_a_kill_leaves_the_old_export_or_the_new_one(tmp_path, moment, kept):
+    target = tmp_path / "out"
+    with replaced_directory(target) as new:
+        (new / "a").write_text("old")
+        write_manifest(new, {})
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, moment, str(target)], cwd=Path(__file__).parents[3]
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert (target / "a").read_text() == kept
+    check_target(target)
+    with replaced_directory(target) as new:
+        (new / "a").write_text("next")
+    assert os.listdir(tmp_path) == ["out"]
+
+
 def test_what_a_killed_export_left_is_removed_and_a_running_ones_is_not(tmp_path):
     dead, alive = tmp_path / ".out.mixwright-999999999", tmp_path / f".out.mixwright-{os.getppid()}"
     for path in (dead, alive):
@@ -188,3 +224,13 @@ def test_a_row_that_is_no_chat_names_the_fix(columns, message):
         mixture_row(bytes(16), columns, component="web")
     assert str(error.value).startswith(f"mixture component 'web', row {'00' * 16}: ")
     assert message in str(error.value)
+
+
+def test_an_example_larger_than_duckdb_reads_by_itself_is_exported(tmp_path):
+    row = MixtureRow(bytes(16), [{"role": "user", "content": "x" * (17 << 20)}], "c")
+    assert write_parquet(tmp_path / "long.parquet", [row]) == 1
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"SELECT len(messages[1].content) FROM '{tmp_path / 'long.parquet'}'"
+        ).fetchall()
+    assert found == [(17 << 20,)]
