@@ -79,6 +79,8 @@ class OpenAIEngine:
     ```
     """
 
+    is_metered = True
+
     def __init__(self, model: ModelSpec, environment: EngineEnvironment) -> None:
         attributes = model.attributes
         self.name = model.name

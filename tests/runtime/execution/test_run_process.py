@@ -84,6 +84,8 @@ def test_kill_9_loses_no_more_than_what_was_in_flight(project: Project, seed: in
     process.kill()
     process.communicate()
     committed = project.stored("call WHERE status = 'ok'")
+    sent = project.server.fake.stats["chat"]
+    assert sent - committed <= IN_FLIGHT
     project.server.fake.reset()
     summary = project.finish()
     assert summary["rows"] == {"kept": 400, "dropped": 0, "quarantined": 0, "unfinished": 0}
