@@ -123,7 +123,7 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
         pipelines=_pipelines(store, run_id),
         mixtures=[read_record(store, run_id, name) for name in sorted(selected & plan.mixtures.keys())],
         models=_models(store, plan, run_id),
-        accepted=_samples(store, run_id, "status = 'kept'"),
+        accepted=_samples(store, run_id, "status = 'kept' AND content IS NOT NULL"),
         rejected=_samples(store, run_id, "status <> 'kept'"),
     )
 
