@@ -270,10 +270,13 @@ def _reference(place: Place, subject: str, kind: str, node: Expression) -> str:
     world, findings = place.world, place.findings
     match node:
         case Ref():
-            return world.need(place.module, node, kind).qualified
+            found = world.need(place.module, node, kind)
+            world.ask(found, node.span)
+            return found.qualified
         case Text(value=name):
             ref = Ref(tuple(name.split(".")), node.span, (node.span,) * len(name.split(".")))
             found = world.need(place.module, ref, kind)
+            world.ask(found, node.span)
             findings.lint(
                 "MIX112",
                 f"`{name}` needs no quotes",

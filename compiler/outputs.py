@@ -15,6 +15,7 @@ from compiler.program import (
     TestDecl,
     TrainDecl,
 )
+from compiler.templates import check_use
 from compiler.world import Module
 from dsl.diagnostic import Label
 from dsl.nodes import Attribute, Block, Ref, Text
@@ -73,6 +74,7 @@ def _train(resolver: Resolver, module: Module, block: Block) -> None:
     attributes = bind_attributes(
         Place(resolver.world, module), entry, block.body, name.span, f"train `{name.name}`"
     )
+    _check_evaluation(resolver, attributes)
     resolver.trains[name.name] = TrainDecl(
         name=name.name,
         entry=entry,
@@ -82,6 +84,17 @@ def _train(resolver: Resolver, module: Module, block: Block) -> None:
         mixture=qualified,
         mixture_span=mixture.span,
     )
+
+
+def _check_evaluation(resolver: Resolver, attributes: dict[str, Bound]) -> None:
+    """Check the template of `evaluate` against the rows it is measured on."""
+    evaluate = attributes.get("evaluate")
+    if evaluate is None or not isinstance(evaluate.value, dict):
+        return
+    rows, prompt = str(evaluate.value.get("on")), str(evaluate.value.get("prompt"))
+    columns, parsed = resolver.columns.get(rows), resolver.parsed.get(prompt)
+    if columns is not None and parsed is not None:
+        check_use(resolver.world, parsed, columns, evaluate.span, f"rows of `{rows}`", {})
 
 
 def _export(resolver: Resolver, module: Module, block: Block) -> None:

@@ -46,6 +46,7 @@ class Resolver:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        world.ask = self.ask
         self.models: dict[str, ModelDecl] = {}
         self.sources: dict[str, SourceDecl] = {}
         self.templates: dict[str, TemplateDecl] = {}

@@ -6,7 +6,7 @@ and raises `Reported`, so that nothing is said twice about it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +90,8 @@ class World:
     modules: list[Module] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)
     """Values of lets and params by identity of their declaration."""
+    ask: Callable[[Declaration, Span], Any] = lambda declaration, use: None
+    """Binds a declaration that is referred to; set by the resolver."""
     depth: int = 0
     """Constants that are being worked out, one for the next."""
 

@@ -266,3 +266,36 @@ def test_balance_of_a_draw_is_a_column_of_the_drawn_rows(tmp_path: Path) -> None
     assert compiled(tmp_path, text.replace("{0}", "kind")).program is not None
     wrong = compiled(tmp_path, text.replace("{0}", "age"))
     assert [(d.code, d.primary.span.text) for d in wrong.errors] == [("MIX401", "age")]
+
+
+def test_template_of_an_evaluation_is_checked_against_its_rows(tmp_path: Path) -> None:
+    text = (
+        HEAD
+        + """source exam inline { rows = [{ problem = "1 + 1", answer = "2" }] }
+template solve { user = "{{ problm }}" }  # error[MIX303]
+pipeline p { from people, derive { reply = name }, chat { user = name, assistant = reply } }
+mixture main {
+  seed = 1
+  p = all
+  decontaminate ngram { against = [exam] }
+}
+train student on main {
+  base = "base"
+  output = "out"
+  evaluate { on = exam, prompt = solve, answer = answer }
+}
+"""
+    )
+    found_errors = [f for f in found(compiled(tmp_path, text)) if f[1] == "error"]
+    assert found_errors == expected(text)
+
+
+def test_filters_and_tests_are_those_of_the_runtime() -> None:
+    from compiler.template_walk import FILTERS, TESTS
+    from runtime.templates import FILTERS as RUNTIME_FILTERS
+    from runtime.templates import _environment
+
+    assert set(FILTERS) <= set(RUNTIME_FILTERS)
+    # `format` exists there only to be refused, and attributes are read with a dot.
+    assert set(RUNTIME_FILTERS) - set(FILTERS) <= {"format", "attr"}
+    assert set(_environment().tests) >= TESTS

@@ -263,3 +263,25 @@ def test_link_out_of_the_project_is_refused(tmp_path: Path) -> None:
     (project / "rows.jsonl").symlink_to(tmp_path / "secret.jsonl")
     result = compiled(project, 'edition 2026\nsource s jsonl { path = "rows.jsonl" }\n')
     assert [d.code for d in result.errors] == ["MIX902"]
+
+
+def test_everything_an_import_is_asked_for_is_bound(tmp_path: Path) -> None:
+    lib = """edition 2026
+model m openai { base_url = "http://localhost/v1", model = "tiny" }
+source exam inline { rows = [{ q = "1" }] }
+source shots inline { rows = [{ q = "2" }] }
+template t { user = "{{ name }} {{ shot }}" }
+"""
+    text = f"""edition 2026
+import "lib.mix" as lib
+{PEOPLE}pipeline p {{
+  from people
+  draw shot {{ from = lib.shots, column = q }}
+  generate a {{ prompt = lib.t, model = lib.m }}
+  decontaminate ngram {{ against = [lib.exam] }}
+}}
+"""
+    program = compiled(tmp_path, text, files={"lib.mix": lib}).program
+    assert program is not None
+    assert set(program.sources) == {"people", "lib.exam", "lib.shots"}
+    assert (set(program.models), set(program.templates)) == ({"lib.m"}, {"lib.t"})
