@@ -39,6 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 1 if report.faults else 0
     held = ", ".join(f"{rows:,} {table}s" for table, rows in report.rows.items() if rows) or "nothing yet"
     print(f"{report.path}: {held}; {report.size_bytes / 1e6:,.1f} MB")
+    if report.journaled:
+        print(f"{report.journaled:,} calls of a killed run wait in the journal; the next run takes them in")
+    for note in report.notes:
+        print(f"note: {printable(note)}")
     for fault in report.faults:
         print(f"fault: {printable(fault)}")
     if report.faults:
@@ -68,7 +72,9 @@ def _repair(directory: Path, faults: list[str], *, as_json: bool) -> int:
     for lost in done.lost:
         print(f"lost: {printable(lost)}")
     kept = ", ".join(f"{rows:,} {table}s" for table, rows in done.rows.items() if rows) or "nothing"
-    print(f"kept: {kept}; {done.from_segments:,} calls from sealed copies")
+    print(
+        f"kept: {kept}; {done.from_segments:,} calls from sealed copies, {done.from_journal:,} from the journal"
+    )
     print(f"the damaged files are in {done.kept_aside}; delete them when the store is as you want it")
     for fault in report.faults:
         print(f"fault: {printable(fault)}")

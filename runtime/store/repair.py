@@ -1,4 +1,4 @@
-"""A new store from what is left of a damaged one: its readable rows, and the sealed segments of its calls."""
+"""A new store from what is left of a damaged one: its readable rows, the sealed segments and the journal of its calls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from runtime.store.database import (
     quoted,
     refuse_low_space,
 )
+from runtime.store.journal import journal_files, read_journal
+from runtime.store.records import CallRecord
 from runtime.store.segments import segments_of
-from runtime.store.writer import TABLES
+from runtime.store.writer import TABLES, storable
 
 RANGE_ROWS = 2_048
 """Rows tried together where a table cannot be read whole: DuckDB's vector, so its smallest readable piece."""
@@ -36,6 +38,7 @@ class Repair:
     kept_aside: Path
     rows: dict[str, int] = field(default_factory=dict)
     from_segments: int = 0
+    from_journal: int = 0
     lost: list[str] = field(default_factory=list)
 
 
@@ -54,7 +57,8 @@ def repair(directory: Path) -> Repair:
     if not path.exists() and not segments_of(directory):
         raise StoreBroken(f"no store at {path}")
     _refuse_while_locked(path)
-    old = [file for file in (path, log, directory / ACKED_NAME) if file.exists()]
+    journals = journal_files(directory)
+    old = [file for file in (path, log, directory / ACKED_NAME, *journals) if file.exists()]
     refuse_low_space(directory, 3 * sum(file.stat().st_size for file in old) + (16 << 20))
     aside = directory / time.strftime("damaged-%Y%m%d-%H%M%S")
     aside.mkdir()
@@ -71,6 +75,7 @@ def repair(directory: Path) -> Repair:
             if source is not None:
                 _copy_tables(connection, source, result)
             _add_segments(connection, directory, result)
+            _add_journals(connection, journals, result)
             _leave_out_dangling(connection, result)
             _renumber(connection)
             result.rows = {
@@ -84,6 +89,8 @@ def repair(directory: Path) -> Repair:
         log.unlink(missing_ok=True)
         (directory / ACKED_NAME).unlink(missing_ok=True)
         os.replace(fresh, path)
+        for journal in journals:  # of a store that is no more; what it held is in the new one
+            journal.unlink(missing_ok=True)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return result
@@ -185,6 +192,22 @@ def _add_segments(connection: Any, directory: Path, result: Repair) -> None:
             result.lost.append(f"sealed copy {segment.path.name}: {first_line(error)}")
         else:
             result.from_segments += added
+
+
+def _add_journals(connection: Any, journals: list[Path], result: Repair) -> None:
+    """Add the calls that no transaction had yet, as one more batch."""
+    newest = " UNION ALL ".join(f"SELECT max(batch) AS batch FROM {table}" for table in TABLES)
+    (batch,) = connection.execute(f"SELECT coalesce(max(batch), 0) + 1 FROM ({newest})").fetchone()
+    for journal in journals:
+        content = read_journal(journal, None)
+        if content.damage:
+            result.lost.append(content.damage)
+        for record in content.records:
+            had = "SELECT 1 FROM call WHERE key = ? AND status = ? AND (status = 'ok' OR started = ?)"
+            if not connection.execute(had, [record.key, record.status, record.started]).fetchall():
+                values = [*(storable(getattr(record, column.name)) for column in fields(CallRecord)), batch]
+                connection.execute(f"INSERT INTO call VALUES ({', '.join('?' * len(values))})", values)
+                result.from_journal += 1
 
 
 def _leave_out_dangling(connection: Any, result: Repair) -> None:

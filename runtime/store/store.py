@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import json
+import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +19,7 @@ from compiler.plan import Plan
 from runtime.plugin import StoreBroken
 from runtime.store.accounting import check_accounting
 from runtime.store.database import LOW_SPACE_BYTES, Database, refuse_low_space
+from runtime.store.journal import DAMAGED_SUFFIX, Journal, uncommitted
 from runtime.store.lookup import Lookup, StoredRecords
 from runtime.store.records import (
     CallRecord,
@@ -52,6 +55,8 @@ class Store:
         """Use `Store.open`."""
         self._database = database
         self._writer: Writer | None = None
+        self._journal: Journal | None = None
+        self._journal_damage = ""
         self._low_space_bytes = low_space_bytes
         self._reader = ThreadPoolExecutor(1, "mixwright-store-reader")
         self._calls = Lookup(
@@ -96,6 +101,12 @@ class Store:
             store._writer = Writer(
                 database, on_commit=store._settle, at_point=at_point, low_space_bytes=low_space_bytes
             )
+            try:
+                store._start_journal()
+            except BaseException:
+                with contextlib.suppress(StoreBroken):
+                    store.close()
+                raise
         return store
 
     def begin_run(self, plan: Plan, command: str) -> int:
@@ -126,12 +137,13 @@ class Store:
         writer.flush()
 
     def put_call(self, record: CallRecord) -> None:
-        """Queue a finished call; found by `find_calls` at once, durable within about 250 ms.
+        """Queue a finished call: found by `find_calls` at once, committed within about 250 ms.
 
-        A second good answer for a key of this session is not stored: the first counts.
+        When this returns the call is in the journal, so a kill of the process does not lose it; only a power failure
+        can until it is committed. A second good answer for a key of this session is not stored: the first counts.
         """
         if record.status != "ok" or self._calls.add(record.key, record):
-            self._open_writer().put(record)
+            self._open_writer().put(record, self._journal.entry(record) if self._journal else b"")
 
     def put_score(self, record: ScoreRecord) -> None:
         """Queue a measurement; found by `find_scores` at once. The first of a key counts."""
@@ -195,6 +207,11 @@ class Store:
     def seal_warning(self) -> str:
         """Why answers have no second copy (`segments/`) at the moment; empty while they have."""
         return self._writer.seal_failure if self._writer else ""
+
+    @property
+    def journal_warning(self) -> str:
+        """Why a kill may cost answers, or which of an earlier run it did cost; empty when none."""
+        return self._journal_damage or (self._journal.failure if self._journal else "")
 
     async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
         """Answers known for `keys`, only those with status `ok`, put earlier in this session or by any run before.
@@ -266,6 +283,8 @@ class Store:
             if self._writer is not None:
                 self._writer.close()
         finally:
+            if self._journal is not None:
+                self._journal.close()
             self._reader.shutdown()
             self._database.close()
 
@@ -279,6 +298,21 @@ class Store:
         if self._writer is None:
             raise StoreBroken(f"{self._database.path} is open for reading only")
         return self._writer
+
+    def _start_journal(self) -> None:
+        """Commit what a killed run left in the journal, and begin a new one."""
+        writer = self._open_writer()
+        records, damages = uncommitted(self._database)
+        for record in records:
+            if record.status != "ok" or self._calls.add(record.key, record):
+                writer.put(record)
+        writer.flush()
+        for path, damage in damages:
+            aside = path.with_name(path.name + DAMAGED_SUFFIX)
+            with contextlib.suppress(OSError):
+                os.replace(path, aside)
+            self._journal_damage = f"{damage}; the calls before it were kept, the file is now {aside.name}"
+        self._journal = writer.journal = Journal(self._database.directory, self._database.store_id)
 
     def _settle(self, batch: Sequence[Any]) -> None:
         for record in batch:

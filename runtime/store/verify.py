@@ -9,18 +9,25 @@ from pathlib import Path
 from runtime.plugin import StoreBroken
 from runtime.store.accounting import differences_of, doubled_outcomes
 from runtime.store.database import Database, quoted
+from runtime.store.journal import uncommitted
 from runtime.store.segments import segments_of
 from runtime.store.writer import TABLES
 
 
 @dataclass(frozen=True)
 class StoreReport:
-    """What a full scan found. `rows` by table; `faults` are sentences, empty for a good store."""
+    """What a full scan found. `rows` by table; `faults` are sentences, empty for a good store.
+
+    `journaled`: calls of a killed run that the next opening for writing will commit. `notes`: what a reader should
+    know and nobody need repair.
+    """
 
     path: Path
     rows: dict[str, int] = field(default_factory=dict)
     size_bytes: int = 0
     faults: list[str] = field(default_factory=list)
+    journaled: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 def verify(directory: Path) -> StoreReport:
@@ -33,7 +40,15 @@ def verify(directory: Path) -> StoreReport:
     database = Database(directory, read_only=True)
     try:
         rows = {table: int(database.read(f"SELECT count(*) FROM {table}")[0][0]) for table in TABLES}
-        return StoreReport(database.path, rows, database.path.stat().st_size, list(_faults(database)))
+        waiting, damages = uncommitted(database)
+        return StoreReport(
+            database.path,
+            rows,
+            database.path.stat().st_size,
+            list(_faults(database)),
+            len(waiting),
+            [f"{damage}; the calls before it are taken in, the file is kept" for _, damage in damages],
+        )
     finally:
         database.close()
 

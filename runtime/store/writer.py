@@ -13,6 +13,7 @@ from typing import Any
 
 from runtime.plugin import RunError, StoreBroken
 from runtime.store.database import LOW_SPACE_BYTES, Database, explained, first_line, free_bytes
+from runtime.store.journal import Journal
 from runtime.store.records import (
     CallRecord,
     EventRecord,
@@ -87,6 +88,8 @@ class Writer:
         self._is_closing = False
         self._failure: RunError | None = None
         self._next_space_check = 0.0
+        self.journal: Journal | None = None
+        """Told of what is put, taken and committed, once there is one."""
         self.space_warning = ""
         """Why the run should end soon, when the disk is nearly full; else empty."""
         self.seal_failure = ""
@@ -99,8 +102,10 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="mixwright-store", daemon=True)
         self._thread.start()
 
-    def put(self, record: Any) -> None:
+    def put(self, record: Any, entry: bytes = b"") -> None:
         """Queue a record; waits only while the queue is full.
+
+        `entry`: the record as the journal holds it (`Journal.entry`), written there before this returns.
 
         Raises:
             StoreBroken: an earlier batch could not be written.
@@ -108,8 +113,11 @@ class Writer:
         with self._lock:
             if self._failure is not None or self._is_closing:
                 raise self._refusal()
-            self._queue.append(record)
             self._put_count += 1
+            if entry and self.journal is not None:
+                # Under the lock that orders the queue: then a count of committed records says what a file still needs.
+                self.journal.append(entry, self._put_count)
+            self._queue.append(record)
             queued = len(self._queue)
             if queued >= QUEUE_RECORDS:
                 self._wake.set()
@@ -195,12 +203,16 @@ class Writer:
             self._queue = self._queue[LARGEST_BATCH:]
             if self._queue or self._is_closing:
                 self._wake.set()
+            if batch and self.journal is not None:
+                self.journal.turn()
             self._room.notify_all()
             return batch
 
     def _settle(self, count: int) -> None:
         with self._lock:
             self._durable_count += count
+            if self.journal is not None:
+                self.journal.committed(self._durable_count)
             due = [done for needed, done in self._waiters if needed <= self._durable_count]
             self._waiters = [waiter for waiter in self._waiters if waiter[0] > self._durable_count]
             self._is_urgent = bool(self._waiters)
@@ -330,7 +342,7 @@ class Writer:
             appender.append_row(*values)
         except (duckdb.InvalidInputException, duckdb.ConversionException, TypeError, OverflowError):
             # Refused before anything of the row was kept: one bad value must not cost the batch.
-            appender.append_row(*(_storable(value) for value in values))
+            appender.append_row(*(storable(value) for value in values))
 
     def _watch_space(self) -> None:
         now = time.monotonic()
@@ -345,7 +357,7 @@ class Writer:
             raise StoreBroken(f"stopped before the disk is full: {self.space_warning}")
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """`value` in a form every column takes: text without lone surrogates, integers held to their column's range."""
     match value:
         case str():
@@ -356,6 +368,6 @@ def _storable(value: Any) -> Any:
             # 32 bits fit every integer column; a count beyond them is nonsense that a server reported.
             return max(-(2**31), min(value, 2**31 - 1))
         case list():
-            return [_storable(item) for item in value]
+            return [storable(item) for item in value]
         case _:
             return clean_text(str(value))
