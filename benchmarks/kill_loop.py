@@ -3,7 +3,8 @@
     python benchmarks/kill_loop.py [--kills 30] [--rows 8000] [--in-flight 64] [--latency-ms 20] [--seed 1]
 
 Starts the fake server and `mixwright run` as processes of their own, kills the run (its whole process group) after a
-random number of requests and a moment more, reads what the store holds, and starts it again. Prints one JSON line a kill and one at the end:
+random number of requests and a moment more, reads what the store holds, and starts it again. Prints one JSON line
+a kill and one at the end:
 
     lost       answers that were committed when the run was killed and are not in the store any more   must be 0
     open       requests sent whose answer the kill lost, which the next run sends again                at most --in-flight

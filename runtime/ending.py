@@ -43,7 +43,7 @@ async def finish(run: Run) -> RunReport:
             raise
     short = {name: found["shortfall"] for name, found in mixtures.items() if found["shortfall"]}
     if stop.reason:
-        messages.append(f"{stop.reason}; raise it and run again to go on from there")
+        messages.append(stop.reason)
     messages += [f"mixture '{name}': {text}" for name, text in short.items()]
     exit_code = 0
     if any(run.plan.mixtures[name].shortfall == "error" for name in short) or (stop.reason and not mixtures):
@@ -106,6 +106,7 @@ def _record_mixtures(run: Run) -> dict[str, Any]:
                 result.component: {"wanted": result.wanted, "got": result.got, "available": result.available}
                 for result in selection.results
             },
+            "dropped": mixture.dropped(),
             "steps": reports,
         }
     return found

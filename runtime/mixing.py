@@ -159,6 +159,15 @@ class MixtureRun:
             for name, feed in self._feeds.items()
         ]
 
+    def dropped(self) -> dict[str, dict[str, int]]:
+        """Rows that each mixture-wide step dropped, over all components: step id -> reason -> rows."""
+        found: dict[str, dict[str, int]] = {node.id: {} for node in self.nodes}
+        for feed in self._feeds.values():
+            for tally in feed.tallies:
+                for reason, count in (*tally.drop_reasons.items(), *tally.quarantine_reasons.items()):
+                    found[tally.step][reason] = found[tally.step].get(reason, 0) + count
+        return found
+
     def reports(self) -> dict[str, Any]:
         """What the mixture-wide steps report, by step id."""
         return {node.id: node.step.report() for node in self.nodes if hasattr(node.step, "report")}

@@ -220,7 +220,7 @@ class Service:
         """Count one more request, or stop the run because the budget has none left."""
         spent = self._spending.spent()
         if spent:
-            self._stop.stop(f"the budget of {spent} is spent")
+            self._stop.stop(f"the budget of {spent} is spent; raise it and run again to go on from there")
         self._stop.check()
         self._spending.requests += 1
 

@@ -105,6 +105,9 @@ def report_text(report: RunReport) -> str:
             wanted = "all" if found["wanted"] is None else f"{found['wanted']:,}"
             parts.append([component, wanted, f"{found['got']:,}", f"{found['available']:,}"])
         lines.append(table(parts, right=(1, 2, 3)))
+        lines += [
+            f"  {step} dropped {_reasons(counts)}" for step, counts in mixture["dropped"].items() if counts
+        ]
         lines += [f"  {note}" for note in mixture["notes"]]
     lines.append("")
     if summary["requests"] or summary["reused"]:
