@@ -269,7 +269,7 @@ def test_a_log_torn_by_the_kill_itself_is_replayed_to_the_last_whole_batch(kille
     with (killed / "store.duckdb.wal").open("ab") as log:
         log.write(b"\x10\x27\0\0\0\0\0\0half an entry")
     with Store.open(killed) as store:
-        assert store.sql("SELECT count(*) >= 240, count(*) % 40 FROM call") == [(True, 0)]
+        assert store.sql("SELECT count(*) >= 240, count(*) % 40 FROM outcome") == [(True, 0)]
 
 
 def test_a_damaged_file_is_refused_with_the_position(tmp_path: Path, call: Make) -> None:
