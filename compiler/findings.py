@@ -14,18 +14,18 @@ class Reported(Exception):
 
 
 class Findings:
-    """Diagnostics in the order found; the same finding at the same place is kept once.
+    """Diagnostics in the order found; one code at one place is kept once.
 
     Variants re-read the lines of their base, so the same mistake may be met several times.
     """
 
     def __init__(self) -> None:
         self.items: list[Diagnostic] = []
-        self._seen: set[tuple[str, int, int, int, str]] = set()
+        self._seen: set[tuple[str, int, int, int]] = set()
 
     def add(self, diagnostic: Diagnostic) -> None:
         span = diagnostic.primary.span
-        key = (diagnostic.code, id(span.source), span.start, span.end, diagnostic.message)
+        key = (diagnostic.code, id(span.source), span.start, span.end)
         if key not in self._seen:
             self._seen.add(key)
             self.items.append(self._one_line(diagnostic))

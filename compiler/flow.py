@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.binding import bind_attributes
@@ -122,8 +123,9 @@ class Flow:
             try:
                 step = self.step(block, following)
             except Reported:
-                # What it would have made is known, what it reads is not: later steps may rely on its columns.
-                self.columns = self.columns.with_columns(dict.fromkeys(later[position], "any"))
+                # What it would have made is not known for sure: later steps may rely on any column.
+                guessed = dict.fromkeys(later[position], "any")
+                self.columns = replace(self.columns.with_columns(guessed), is_open=True)
                 continue
             steps.append(step)
         return steps
@@ -172,15 +174,19 @@ class Flow:
             common=tuple(a for a in COMMON_STEP if entry.attribute(a.name) is None),
         )
         self._check_text_columns(entry, attributes)
-        self._check_templates(entry, attributes, later)
+        missing = place.missing | self._check_templates(entry, attributes, later)
         when = attributes.get("when")
         makes = self.made_by(entry, label.name if label else "", attributes)
+        if entry.key == "step.derive":
+            # A column whose expression was reported is there all the same.
+            makes = {name: makes.get(name, "any") for name in self._labels_of(block)}
         for name in entry.reads:
             if self.columns.type_of(name) is not None:
                 place.reads.setdefault(name, block.kind_span)
         self._check_made_twice(entry, makes, label, block, attributes)
         reads = tuple(dict.fromkeys([*place.reads, *self._template_inputs(attributes)]))
-        self.columns = self.columns.with_columns(makes)
+        trusted = dict.fromkeys((n for n in missing if n not in later), "any")
+        self.columns = self.columns.with_columns({**trusted, **makes})
         return StepDecl(
             id=self._id(block, entry, label, attributes),
             entry=entry,
@@ -253,12 +259,18 @@ class Flow:
                     hint=f"convert it first: `derive {{ {bound.value}_text = text({bound.value}) }}`",
                 )
 
-    def _check_templates(self, entry: Entry, attributes: dict[str, Bound], later: dict[str, Span]) -> None:
+    def _check_templates(
+        self, entry: Entry, attributes: dict[str, Bound], later: dict[str, Span]
+    ) -> set[str]:
+        missing: set[str] = set()
         for bound, name in _template_names(entry, attributes):
             self.resolver.ask(*self._declaration(name, bound.span))
             parsed = self.resolver.parsed.get(name)
             if parsed is not None:
-                check_use(self.resolver.world, parsed, self.columns, bound.span, self.rows_words, later)
+                missing |= check_use(
+                    self.resolver.world, parsed, self.columns, bound.span, self.rows_words, later
+                )
+        return missing
 
     def _declaration(self, qualified: str, span: Span) -> tuple[Declaration, Span]:
         return self.resolver.world.by_name[qualified], span

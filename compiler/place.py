@@ -19,7 +19,8 @@ class Place:
     """Where attributes are bound: the file, and the rows at hand when there are any.
 
     `later`: columns that following steps make, to tell a wrong order from an unknown name.
-    `reads`: columns that the bound attributes turn out to read.
+    `reads`: columns that the bound attributes turn out to read. `missing`: those reported as not there; the steps
+    that follow take them on trust, so that one mistake is one finding.
     """
 
     world: World
@@ -28,6 +29,7 @@ class Place:
     rows_words: str = ""
     later: dict[str, Span] = field(default_factory=dict)
     reads: dict[str, Span] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
 
     @property
     def findings(self) -> Findings:
@@ -39,6 +41,8 @@ def missing_column(place: Place, name: str, span: Span) -> Exception:
     assert place.columns is not None
     first = name.partition(".")[0]
     rows = place.rows_words or "the rows here"
+    if first not in place.later:
+        place.missing.add(first)
     if first in place.later:
         return place.findings.error(
             "MIX402",

@@ -114,9 +114,12 @@ def check_use(
     use: Span,
     rows_words: str,
     later: dict[str, Span],
-) -> None:
-    """Check a template against the columns at a place where it is used."""
+) -> set[str]:
+    """Check a template against the columns at a place where it is used; returns those reported as missing."""
+    missing: set[str] = set()
     for text in parsed.texts:
         walk = Walk(text, columns, world.findings, {})
         walk.use, walk.rows_words, walk.later = use, rows_words, later
         walk.walk()
+        missing |= walk.reported
+    return missing

@@ -20,6 +20,8 @@ def check_unused(checked: Checked) -> None:
     world, spec = checked.world, checked.world.spec
     if not any(d.kind == "mixture" for d in spec.declarations.values()):
         return
+    if world.findings.has_errors:
+        return  # what a broken line would have used looks unused
     for declaration in spec.declarations.values():
         hint = _UNUSED_HINTS.get(declaration.kind)
         if declaration.is_used or hint is None:

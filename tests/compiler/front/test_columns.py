@@ -98,7 +98,6 @@ def test_a_broken_step_does_not_hide_or_echo(tmp_path: Path) -> None:
   generate question { prompt = nowhere, model = m }  # error[MIX101]
   genrate answer { prompt = ask, model = m }  # error[MIX116]
   chat { user = question, assistant = answer }
-  dedup exact { on = quetsion }  # error[MIX401]
 }
 pipeline q { from p, filter { where = len(answer) > 3 } }
 template ask { user = "{{ question }}" }
@@ -299,3 +298,30 @@ def test_filters_and_tests_are_those_of_the_runtime() -> None:
     # `format` exists there only to be refused, and attributes are read with a dot.
     assert set(RUNTIME_FILTERS) - set(FILTERS) <= {"format", "attr"}
     assert set(_environment().tests) >= TESTS
+
+
+def test_one_mistake_is_one_finding_however_often_it_is_met(tmp_path: Path) -> None:
+    text = (
+        HEAD
+        + """pipeline p {
+  from people
+  derive { line = name + age }  # error[MIX123]
+  filter { where = len(lin) > 3 }  # error[MIX401]
+  dedup exact { on = lin }
+  chat { user = line, assistant = lin }
+}
+pipeline q {
+  from people
+  gnerate more { prompt = t, model = m }  # error[MIX116]
+  chat { user = name, assistant = what_it_would_make }
+}
+template t { user = "{{ name }}" }
+mixture main {
+  seed = 1
+  p = all
+  dedup exact { on = nmae }  # error[MIX401]
+}
+variant other of main { set { seed = 2 } }
+"""
+    )
+    assert found(compiled(tmp_path, text)) == expected(text)
