@@ -6,7 +6,7 @@ Starts the fake server and `mixwright run` as processes of their own, kills the 
 random number of requests and a moment more, reads what the store holds, and starts it again. Prints one JSON line
 a kill and one at the end:
 
-    lost       answers that were committed when the run was killed and are not in the store any more   must be 0
+    lost       answers that the store or its journal had after a kill and that are not there any more  must be 0
     open       requests sent whose answer the kill lost, which the next run sends again                at most --in-flight
     doubled    rows or answers that the store holds twice                                              must be 0
 
@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from runtime.store.journal import journal_files, read_journal
 
 HERE = Path(__file__).resolve().parent
 SPEC = """edition 2026
@@ -62,7 +64,10 @@ def _start(directory: Path) -> subprocess.Popen[bytes]:
 
 
 def _stored(directory: Path) -> tuple[set[bytes], int]:
-    """Keys of the good answers, and how many keys or rows are there twice."""
+    """Keys of the good answers, committed or in the journal, and how many keys or rows are committed twice.
+
+    Reads only: what the kill left in the journal is for the next run to recover, and for its kill to disturb.
+    """
     file = directory / ".mixwright" / "store.duckdb"
     if not file.exists():
         return set(), 0
@@ -71,7 +76,13 @@ def _stored(directory: Path) -> tuple[set[bytes], int]:
         rows = store.execute(
             "SELECT count(*) FROM (SELECT 1 FROM outcome GROUP BY run_id, pipeline, row_id HAVING count(*) > 1)"
         ).fetchall()
-    return set(keys), len(keys) - len(set(keys)) + int(rows[0][0])
+    journaled = {
+        record.key
+        for path in journal_files(file.parent)
+        for record in read_journal(path, None).records
+        if record.status == "ok"
+    }
+    return set(keys) | journaled, len(keys) - len(set(keys)) + int(rows[0][0])
 
 
 def _killed(run: subprocess.Popen[bytes], port: int, answers: int, delay_s: float) -> bool:
@@ -123,7 +134,7 @@ def main(arguments: argparse.Namespace) -> int:
                 max(most_open, open_requests),
             )
             committed |= found
-            print(json.dumps({"kill": kills, "committed": len(found), "open": open_requests}), flush=True)
+            print(json.dumps({"kill": kills, "kept": len(found), "open": open_requests}), flush=True)
         run = _start(directory)
         out, err = run.communicate()
         if run.returncode != 0:

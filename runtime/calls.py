@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,11 +22,6 @@ from runtime.service import Service, StopSignal
 from runtime.steps.protocol import CallResult
 from runtime.store.records import CallRecord, clean_text
 
-COMMIT_SHARE = 1 / 4
-COMMIT_SECONDS = 0.25
-"""Answers of a metered engine are made durable when they occupy this share of its slots, or after this time: often
-enough that slots do not stand idle, seldom enough that a slow model does not cost a commit an answer."""
-
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -36,8 +31,6 @@ class CallStore(Protocol):
     def put_call(self, record: CallRecord) -> None: ...
 
     async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]: ...
-
-    def when_durable(self, done: Callable[[BaseException | None], Any]) -> None: ...
 
 
 @dataclass
@@ -100,9 +93,6 @@ class Calls:
         self._clock = clock
         self._pending: dict[bytes, asyncio.Future[CallResult]] = {}
         self._sampling: dict[int, tuple[Mapping[str, Any], str]] = {}
-        self._held: dict[Service, int] = {}
-        """Answers put in the store that still occupy a slot, as nobody knows yet whether they are durable."""
-        self._commit_timer: asyncio.TimerHandle | None = None
         self.services = {
             name: Service(
                 models[name],
@@ -196,33 +186,8 @@ class Calls:
 
     async def close(self) -> None:
         """Close every engine that was started."""
-        if self._commit_timer is not None:
-            self._commit_timer.cancel()
         for service in self.services.values():
             await service.close()
-
-    def _hold(self, service: Service) -> None:
-        """Keep an answer's slot until it is durable."""
-        held = self._held[service] = self._held.get(service, 0) + 1
-        if held >= COMMIT_SHARE * service.gate.limit:
-            self._commit()
-        elif self._commit_timer is None:
-            self._commit_timer = asyncio.get_running_loop().call_later(COMMIT_SECONDS, self._commit)
-
-    def _commit(self) -> None:
-        """Have the answers so far made durable, and their slots freed when they are."""
-        if self._commit_timer is not None:
-            self._commit_timer.cancel()
-            self._commit_timer = None
-        durable, self._held = self._held, {}
-        loop = asyncio.get_running_loop()
-
-        def release() -> None:
-            for service, count in durable.items():
-                service.gate.release(count)
-
-        # From the writer's thread. A failure of the store surfaces at the next record put.
-        self._store.when_durable(lambda _: loop.is_closed() or loop.call_soon_threadsafe(release))
 
     def _sampling_json(self, sampling: Mapping[str, Any]) -> str:
         held = self._sampling.get(id(sampling))
@@ -281,8 +246,6 @@ class Calls:
                 ended=self._clock.wall(),
             )
         )
-        if answer is not None and service.is_metered:
-            self._hold(service)
         if reason:
             return CallResult(request.key, "", "", False, reason, detail)
         return CallResult(request.key, output, reasoning, True)

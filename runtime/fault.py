@@ -152,7 +152,6 @@ class Breaker:
 class Gate:
     """Limits the requests open at once: fewer after a rate limit, slowly more again (AIMD).
 
-    A place is taken by a request that is open, and by an answer that is `held` until it is durable.
     `shrink` takes a quarter, at most once a second, so that one burst of refusals counts once; every answer adds
     1/limit, which is one more slot a round. Waiters pass in order of arrival.
     """
@@ -161,14 +160,13 @@ class Gate:
         self.most = most
         self.limit = float(most)
         self.in_use = 0
-        self.held = 0
         self._now = now
         self._shrunk_at = float("-inf")
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     async def enter(self) -> None:
         """Return when one more request may be open."""
-        if self.in_use + self.held < self.limit and not self._waiters:
+        if self.in_use < self.limit and not self._waiters:
             self.in_use += 1
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -185,16 +183,6 @@ class Gate:
     def leave(self) -> None:
         """One request has ended."""
         self.in_use -= 1
-        self._admit()
-
-    def hold(self) -> None:
-        """One request has ended with an answer that keeps its place until `release`."""
-        self.in_use -= 1
-        self.held += 1
-
-    def release(self, count: int) -> None:
-        """So many held answers are durable."""
-        self.held -= count
         self._admit()
 
     def shrink(self) -> None:
@@ -218,7 +206,7 @@ class Gate:
                 waiter.set_exception(error)
 
     def _admit(self) -> None:
-        while self._waiters and self.in_use + self.held < self.limit:
+        while self._waiters and self.in_use < self.limit:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 self.in_use += 1

@@ -88,8 +88,8 @@ class Service:
         self.spec = spec
         self.engine = engine
         self.window = ceil(WINDOW * engine.slots)
-        self.is_metered = bool(getattr(engine, "is_metered", False))
-        self.gate = Gate(engine.slots if self.is_metered else self.window, clock.monotonic)
+        is_limit = bool(getattr(engine, "is_limit", False))
+        self.gate = Gate(engine.slots if is_limit else self.window, clock.monotonic)
         self.breaker = Breaker(breaker, self.window, clock.monotonic)
         self.price_in = float(spec.attributes.get("price_in") or 0) / 1e6
         self.price_out = float(spec.attributes.get("price_out") or 0) / 1e6
@@ -107,8 +107,6 @@ class Service:
 
     async def answer(self, request: Request, reasons: dict[str, int]) -> Answer:
         """The engine's answer, good or not; `reasons` counts the tries that failed, by fault.
-
-        The answer of a metered engine keeps its place in the gate: `gate.release` it when it is durable.
 
         Raises:
             EngineFault: the row has failed, by the retry table.
@@ -180,14 +178,9 @@ class Service:
                 await self._start()
             self._reserve()
             answer = await self.engine.complete(request)
-        except BaseException as error:
-            self.gate.leave()
-            if isinstance(error, EngineFault):
-                return error
-            raise
-        if self.is_metered:
-            self.gate.hold()
-        else:
+        except EngineFault as fault:
+            return fault
+        finally:
             self.gate.leave()
         self.gate.grow()
         self.breaker.succeeded()

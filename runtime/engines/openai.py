@@ -79,7 +79,7 @@ class OpenAIEngine:
     ```
     """
 
-    is_metered = True
+    is_limit = True
 
     def __init__(self, model: ModelSpec, environment: EngineEnvironment) -> None:
         attributes = model.attributes

@@ -79,8 +79,7 @@ class EngineEnvironment:
 class Engine(Protocol):
     """Answers requests. `slots` is how many it works on at once; the runtime keeps 1.1 times as many in flight.
 
-    An engine whose requests cost somebody money or time sets `is_metered = True`: then an answer occupies its slot
-    until it is durable, so that a killed run has to send at most `slots` requests again.
+    An engine whose `slots` are a limit that somebody set, not to be exceeded, says `is_limit = True`.
     """
 
     slots: int

@@ -191,13 +191,6 @@ class Store:
         self._open_writer().when_durable(done)
         await durable
 
-    def when_durable(self, done: Callable[[BaseException | None], None]) -> None:
-        """Call `done(None)` as soon as everything put so far is durable, or `done(error)` if it never will be.
-
-        The call may come from the writer's thread.
-        """
-        self._open_writer().when_durable(done)
-
     @property
     def space_warning(self) -> str:
         """Why a run should stop asking for more and end: the disk is nearly full. Empty while there is room."""

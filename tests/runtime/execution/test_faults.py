@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 
 import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
@@ -197,33 +196,6 @@ def test_one_request_refused_while_others_pass_fails_alone() -> None:
         results = await bench.ask_all(["poison", *map(str, range(2000))])
         assert results[0].reason == "rate_limited"
         assert all(result.ok for result in results[1:])
-
-    run_virtually(job())
-
-
-def test_an_answer_of_a_metered_engine_occupies_its_slot_until_it_is_durable() -> None:
-    class Slow(MemoryStore):
-        def __init__(self) -> None:
-            super().__init__()
-            self.waiting: list[Callable[[BaseException | None], object]] = []
-
-        def when_durable(self, done: Callable[[BaseException | None], object]) -> None:
-            self.waiting.append(done)
-
-    async def job() -> None:
-        engine, store = ScriptedEngine(slots=8), Slow()
-        engine.is_metered = True  # type: ignore[attr-defined]
-        bench = Bench(engine, store=store)
-        asking = asyncio.ensure_future(bench.ask_all([str(n) for n in range(20)]))
-        await asyncio.sleep(100)
-        assert (len(engine.requests), len(store.calls)) == (8, 8)
-        while not asking.done():
-            for done in store.waiting:
-                done(None)
-            store.waiting.clear()
-            await asyncio.sleep(2)
-            assert engine.most_in_flight <= 8
-        assert all(result.ok for result in await asking)
 
     run_virtually(job())
 

@@ -68,9 +68,6 @@ class MemoryStore:
     def put_call(self, record: CallRecord) -> None:
         self.calls.append(record)
 
-    def when_durable(self, done: Callable[[BaseException | None], Any]) -> None:
-        done(None)
-
     async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
         return {r.key: r for r in self.calls if r.status == "ok" and r.key in keys}
 
