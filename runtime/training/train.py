@@ -109,7 +109,7 @@ def train_mixture(
     settings = settings_of(train, directory, ranks=ranks, steps=steps)
     if settings.zero:
         require("deepspeed", "train", f"`zero = {settings.zero}`")
-    output = output or directory / train.attributes["output"]
+    output = Path(os.path.normpath(output or directory / train.attributes["output"]))
     output.mkdir(parents=True, exist_ok=True)
     with _only_run(output):
         began = time.monotonic()
