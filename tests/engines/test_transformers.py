@@ -90,6 +90,21 @@ def test_greedy_equals_generate_of_the_library(random_model: Path) -> None:
     assert texts(engine_of(random_model), [request_of(prompt) for prompt in prompts]) == expected
 
 
+def test_the_small_model_writes_a_problem_and_solves_one() -> None:
+    place = Path(__file__).parents[2] / "specs" / "tiny" / "model"
+    [problem, solution] = texts(
+        engine_of(place),
+        [
+            request_of("Write a problem about boxes for a pilot.", max_tokens=60),
+            request_of(
+                "A pilot has 55 boxes. The pilot sells 32. How many boxes are there now?", max_tokens=60
+            ),
+        ],
+    )
+    assert problem.startswith("A pilot has ") and problem.endswith(" How many boxes are there now?")
+    assert solution == "55-32: 5-2=3, 5-3-0=2\n#### 23"
+
+
 def test_a_small_nucleus_is_greedy(random_model: Path) -> None:
     greedy, nucleus = texts(
         engine_of(random_model),
