@@ -166,11 +166,11 @@ def sft(*arguments: Any, **keywords: Any) -> Any:
     attributes=(
         attribute("gpus", "count", "GPUs of each node, one rank each", cls="run", minimum=1),
         attribute("gpu", "name", "kind of GPU, for the estimate: `h100_80gb`", cls="run"),
-        attribute("nodes", "count", "machines", default=1, cls="run", minimum=1),
+        attribute("nodes", "count", "machines; this version trains on one", default=1, cls="run", minimum=1),
     ),
 )
 def cluster() -> None:
-    """The machines of a training run. With more than one node, `mixwright train` prints the command for each."""
+    """The machines of a training run: one with `gpus` GPUs, a rank on each."""
 
 
 @declare(

@@ -90,6 +90,9 @@ def settings_of(
     given = train.attributes
     name = f"train '{train.name}'"
     architecture = _architecture(name, given.get("architecture"))
+    nodes = int((given.get("cluster") or {}).get("nodes") or 1)
+    if nodes > 1:
+        raise RunError(f"{name}: `cluster.nodes = {nodes}`, and this version trains on one machine")
     starts = [word for word in ("base", "repo", "architecture") if given.get(word)]
     if len(starts) != 1:
         raise RunError(
