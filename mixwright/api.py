@@ -1,13 +1,13 @@
 """The Python API: the same stages as the commands, as functions of values.
 
-    import mixwright
+import mixwright
 
-    for finding in mixwright.check("specs/chat.mix"):
-        print(finding.code, finding.message, finding.primary.span)
-    plan = mixwright.plan("specs/chat.mix", params={"scale": "0.01"})
-    report = mixwright.run(plan)
-    for row in mixwright.rows(".mixwright", "persona_math"):
-        print(row["problem"])
+for finding in mixwright.check("specs/chat.mix"):
+    print(finding.code, finding.message, finding.primary.span)
+plan = mixwright.plan("specs/chat.mix", params={"scale": "0.01"})
+report = mixwright.run(plan)
+for row in mixwright.rows(".mixwright", "persona_math"):
+    print(row["problem"])
 """
 
 from __future__ import annotations
