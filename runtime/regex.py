@@ -11,6 +11,7 @@ import atexit
 import re
 import threading
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 _SPACE = r"\t\n\f\r "
@@ -159,7 +160,7 @@ def _translated(pattern: str) -> str | None:
     translated = "".join(out)
     try:
         # The engines differ in how they go on after an empty match.
-        width: int = re._parser.parse(translated).getwidth()[0]  # type: ignore[attr-defined]
+        width: int = import_module("re._parser").parse(translated).getwidth()[0]
     except (re.error, RecursionError, OverflowError):
         return None
     return translated if width > 0 else None
