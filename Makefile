@@ -15,7 +15,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 quickstart: install
 	$(BIN)/mixwright run specs/quickstart.mix
 	$(BIN)/mixwright train specs/quickstart.mix
-	$(BIN)/mixwright status specs/quickstart.mix
+	$(BIN)/mixwright export specs/quickstart.mix --report .mixwright/report.html
+	@echo 'What happened, on one page: .mixwright/report.html'
 
 test: install check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadscope
