@@ -67,7 +67,7 @@ def status_of(run: Run) -> dict[str, Any]:
         },
         "tokens": {"prompt": spending.prompt_tokens, "output": spending.output_tokens},
         "cost": spending.cost,
-        "warnings": [run.store.space_warning] if run.store.space_warning else [],
+        "warnings": [text for text in (run.store.space_warning, run.store.journal_warning) if text],
         "message": run.stop.reason,
     }
 
