@@ -44,10 +44,13 @@ class Histogram:
 
 @dataclass(frozen=True)
 class PipelineFacts:
+    """What became of the rows of a pipeline, or of a component in the steps of `mixture`."""
+
     name: str
     stages: Sequence[Stage] = ()
     drops: Sequence[Drop] = ()
     histograms: Sequence[Histogram] = ()
+    mixture: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
         ended=ended,
         versions=json.loads(versions),
         spec_files=[(file.name, file.sha256) for file in plan.files],
-        pipelines=_pipelines(store, run_id),
+        pipelines=_pipelines(store, plan, run_id),
         mixtures=[read_record(store, run_id, name) for name in sorted(selected & plan.mixtures.keys())],
         models=_models(store, plan, run_id),
         accepted=_samples(store, run_id, "status = 'kept' AND content IS NOT NULL"),
@@ -128,7 +131,7 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
     )
 
 
-def _pipelines(store: Store, run_id: int) -> list[PipelineFacts]:
+def _pipelines(store: Store, plan: Plan, run_id: int) -> list[PipelineFacts]:
     stages: dict[str, list[Stage]] = {}
     query = """SELECT pipeline, step, rows_in, rows_out, dropped, quarantined, forked FROM current_tally
         WHERE run_id = ? ORDER BY pipeline, ordinal"""
@@ -140,11 +143,23 @@ def _pipelines(store: Store, run_id: int) -> list[PipelineFacts]:
     for pipeline, *rest in store.sql(query, [run_id]):
         drops.setdefault(pipeline, []).append(Drop(pipeline, *rest))
     histograms = _histograms(store, run_id)
-    names = sorted({*stages, *drops, *histograms})
+    found = {*stages, *drops, *histograms}
+    # The spec's own pipelines first, as they are written; then what it imports; then the steps of mixtures.
+    names = [name for name in plan.pipelines if name in found]
+    names.sort(key=lambda name: "." in name)
     return [
-        PipelineFacts(name, stages.get(name, []), drops.get(name, []), histograms.get(name, []))
-        for name in names
+        PipelineFacts(
+            name, stages.get(name, []), drops.get(name, []), histograms.get(name, []), _mixture_of(plan, name)
+        )
+        for name in names + sorted(found - set(names))
     ]
+
+
+def _mixture_of(plan: Plan, name: str) -> str:
+    """The mixture in `mixture.component`, the name under which a mixture's own steps are counted; else empty."""
+    if name in plan.pipelines:
+        return ""
+    return max((m for m in plan.mixtures if name.startswith(f"{m}.")), key=len, default="")
 
 
 def _histograms(store: Store, run_id: int) -> dict[str, list[Histogram]]:

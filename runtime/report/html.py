@@ -145,9 +145,9 @@ def _mixture(record: MixtureRecord) -> str:
 
 
 def _pipeline(pipeline: PipelineFacts) -> str:
-    # Rows of a component in a mixture's own steps go by `mixture.component`; names have no dots.
-    mixture, dot, component = pipeline.name.partition(".")
-    title = f"Steps of mixture {mixture} on {component}" if dot else f"Pipeline {pipeline.name}"
+    title = f"Pipeline {pipeline.name}"
+    if pipeline.mixture:
+        title = f"Steps of mixture {pipeline.mixture} on {pipeline.name.removeprefix(pipeline.mixture + '.')}"
     text = f"<section><h2>{brief(title)}</h2>"
     if pipeline.stages:
         text += funnel(pipeline.stages[:TABLE_ROWS])

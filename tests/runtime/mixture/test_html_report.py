@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -112,6 +113,13 @@ def test_a_cut_text_says_how_much_is_missing():
 def test_a_loss_that_is_not_a_number_is_left_out_of_the_curve():
     assert line([(1, 2.0), (2, float("nan")), (3, 1.0)], "loss") == line([(1, 2.0), (3, 1.0)], "loss")
     assert line([(1, float("inf"))], "loss") == ""
+
+
+def test_an_imported_pipeline_is_told_from_a_component_in_a_mixtures_steps():
+    steps = PipelineFacts("student.lessons.solve", mixture="student")
+    page = report_html(replace(facts(), pipelines=[PipelineFacts("lessons.solve"), steps]))
+    assert "Pipeline lessons.solve" in page
+    assert "Steps of mixture student on lessons.solve" in page
 
 
 def test_a_report_shows_what_the_store_has(tmp_path):
