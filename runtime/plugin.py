@@ -170,9 +170,9 @@ def _candidate_modules(family: str, name: str) -> tuple[str, ...]:
 
 
 def declared_catalog() -> Catalog:
-    """The catalog of everything declared, sorted by key: what `catalog.json` must equal."""
-    found = plugins()
-    return Catalog({key: found[key].entry for key in sorted(found)})
+    """The catalog of what ships with Mixwright, sorted by key: what `catalog.json` must equal."""
+    ours = {key: p for key, p in plugins().items() if p.implementation.__module__.startswith("runtime.")}
+    return Catalog({key: ours[key].entry for key in sorted(ours)})
 
 
 def require(module: str, extra: str, what: str) -> ModuleType:
