@@ -27,15 +27,14 @@ def bind_attributes(
     at: Span,
     title: str,
     *,
-    common: tuple[AttributeSchema, ...] = (),
     taken: Callable[[Statement], bool] = lambda _: False,
 ) -> dict[str, Bound]:
     """Bind every attribute of a block's body; `title` names the block in messages.
 
-    `common`: attributes that the entry has besides its own. `taken`: statements that the caller handles.
-    An attribute that was reported is left out, as is an optional one without a default.
+    `taken`: statements that the caller handles. An attribute that was reported is left out, as is an optional one
+    without a default.
     """
-    schemas = {schema.name: schema for schema in (*common, *entry.attributes)}
+    schemas = {schema.name: schema for schema in entry.attributes}
     free = schemas.pop("*", None)
     bound: dict[str, Bound] = {}
     seen: dict[str, Span] = {}

@@ -20,24 +20,6 @@ STEP_FAMILIES = ("verify", "dedup", "decontaminate", "select")
 MIXTURE_STEPS = ("dedup", "decontaminate")
 """Steps that may stand in a mixture: they work on all of its rows."""
 
-COMMON_STEP = (
-    AttributeSchema("when", "expr:bool", "Rows the step applies to; the others pass unchanged."),
-    AttributeSchema("id", "name", "Name of the step, for reports and variants.", cls="meta"),
-)
-"""Attributes that every step takes."""
-
-COMMON_SOURCE = (
-    AttributeSchema("license", "text", "License of the rows, as an SPDX identifier.", cls="meta"),
-    AttributeSchema(
-        "columns",
-        "map[new_column=text]",
-        "Columns to read, `new_name = name_in_the_file`. Without it every column is read under its own name.",
-    ),
-    AttributeSchema("where", "expr:bool", "Rows to keep, over the columns after renaming."),
-    AttributeSchema("limit", "count", "Read at most this many rows.", cls="set", minimum=1),
-)
-"""Attributes that every source takes."""
-
 QUOTA_CALLS = ("max", "weight", "take", "rate")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.binding import bind_attributes
-from compiler.blocks import COMMON_STEP, STEP_FAMILIES, language_blocks
+from compiler.blocks import STEP_FAMILIES, language_blocks
 from compiler.catalog import Entry
 from compiler.findings import Reported
 from compiler.place import Place
@@ -171,7 +171,6 @@ class Flow:
             block.body,
             label.span if label else block.kind_span,
             title,
-            common=tuple(a for a in COMMON_STEP if entry.attribute(a.name) is None),
         )
         self._check_text_columns(entry, attributes)
         missing = place.missing | self._check_templates(entry, attributes, later)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compiler.binding import bind_attributes
-from compiler.blocks import COMMON_SOURCE
 from compiler.catalog import Entry
 from compiler.place import Place
 from compiler.program import (
@@ -34,15 +34,13 @@ def bind_source(resolver: Resolver, declaration: Declaration) -> SourceDecl:
         [s for s in block.body if not _is(s, "where")],
         declaration.name_span,
         title,
-        common=tuple(a for a in COMMON_SOURCE if entry.attribute(a.name) is None),
     )
     columns, locked_rows = _source_columns(resolver, declaration, entry, first)
     place.columns = columns
     where = [s for s in block.body if _is(s, "where")]
     attributes = dict(first)
     if where:
-        schema = entry.attribute("where") or COMMON_SOURCE[2]
-        only = Entry(entry.family, entry.name, entry.doc, attributes=(schema,))
+        only = replace(entry, attributes=tuple(a for a in entry.attributes if a.name == "where"))
         attributes.update(bind_attributes(place, only, where, declaration.name_span, title))
     decl = SourceDecl(
         name=declaration.qualified,

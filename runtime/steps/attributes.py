@@ -5,7 +5,7 @@ from __future__ import annotations
 from runtime.plugin import attribute
 
 COMMON = (
-    attribute("when", "expr:bool", "the rows this step applies to; the others pass unchanged", cls="set"),
+    attribute("when", "expr:bool", "the rows this step applies to; the others pass unchanged"),
     attribute(
         "id", "name", "the step's name in reports and in `set { path = value }` of a variant", cls="meta"
     ),
