@@ -236,13 +236,7 @@ def _column(place: Place, attribute: str, node: Expression) -> str:
         case Ref():
             name = node.name
         case Text(value=name):
-            findings.lint(
-                "MIX112",
-                f"column `{name}` needs no quotes",
-                node.span,
-                hint=f"write `{name}`",
-                fix=Fix("remove the quotes", (Edit(node.span, name),)) if name.isidentifier() else None,
-            )
+            pass
         case _:
             raise findings.error(
                 "MIX107",
@@ -253,8 +247,25 @@ def _column(place: Place, attribute: str, node: Expression) -> str:
             )
     if place.columns is not None and place.columns.type_of(name) is None:
         raise missing_column(place, name, node.span)
+    if isinstance(node, Text) and _can_be_bare(name):
+        findings.lint(
+            "MIX112",
+            f"column `{name}` needs no quotes",
+            node.span,
+            hint=f"write `{name}`",
+            fix=Fix("remove the quotes", (Edit(node.span, name),)),
+        )
     place.reads.setdefault(name, node.span)
     return name
+
+
+def _can_be_bare(name: str) -> bool:
+    """Could a quoted text stand without quotes? Columns of files are called anything, `input persona` or `in`."""
+    return (
+        name.isascii()
+        and all(part.isidentifier() for part in name.split("."))
+        and name not in ("true", "false", "null", "not", "and", "or", "in")
+    )
 
 
 def _plain_name(place: Place, subject: str, node: Expression) -> str:

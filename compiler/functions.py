@@ -69,8 +69,8 @@ FUNCTIONS: dict[str, Function] = {
             "group:group",
             required=2,
         ),
-        _f("split(text, separator)", "list[text]", "x:text", "separator:text"),
-        _f("join(list, separator)", "text", "x:list[text]", "separator:text"),
+        _f('split(text, "separator")', "list[text]", "x:text", "separator:text"),
+        _f('join(list, "separator")', "text", "x:list[text]", "separator:text"),
         _f("word_count(text)", "int", "x:text"),
         _f("int(x)", "int", "x:scalar"),
         _f("float(x)", "float", "x:scalar"),
@@ -133,6 +133,8 @@ def check_call(
             return arguments, _field_type(arguments, spans, findings)
         case "contains":
             _check_contains(arguments, spans, findings)
+        case "split" | "join":
+            _check_separator(function, arguments[1], spans[1], findings)
         case "round" if count == 1:
             return [*arguments, Typed("CAST(0 AS BIGINT)", ["lit", 0], "int")], "float"
     return arguments, common if function.result == "T" else function.result
@@ -210,6 +212,18 @@ def _check_contains(arguments: list[Typed], spans: list[Span], findings: Finding
     if wanted is not None and part != "null" and common_type(wanted, part) is None:
         raise findings.error(
             "MIX123", f"`contains` looks for {wanted} here, not {part}", spans[1], f"of type {part}"
+        )
+
+
+def _check_separator(function: Function, separator: Typed, span: Span, findings: Findings) -> None:
+    """DuckDB takes one separator for all rows, so it cannot come out of a column."""
+    if separator.tree[0] != "lit" or not isinstance(separator.tree[1], str):
+        raise findings.error(
+            "MIX123",
+            f"the separator of `{function.name}` must be a quoted text",
+            span,
+            "not the same for every row",
+            hint=f'for example `{function.name}({function.parameters[0][0]}, ", ")`',
         )
 
 

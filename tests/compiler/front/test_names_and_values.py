@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from front_specs import compiled, expected, found
 
+from compiler.catalog import builtin_catalog
+
 PEOPLE = 'source people inline { rows = [{ name = "Ada", age = 36 }, { name = "Alan", age = 41 }] }\n'
 MAIN = "mixture main {\n  seed = 1\n  people = all\n}\n"
 
@@ -285,3 +287,64 @@ import "lib.mix" as lib
     assert program is not None
     assert set(program.sources) == {"people", "lib.exam", "lib.shots"}
     assert (set(program.models), set(program.templates)) == ({"lib.m"}, {"lib.t"})
+
+
+@pytest.mark.parametrize(
+    ("written", "codes"),
+    [
+        ("name", []),
+        ('"name"', ["MIX112"]),
+        ('"full name"', []),
+        ('"in"', []),
+        ('"nmae"', ["MIX401"]),
+        ('"Write the answer"', ["MIX401"]),
+    ],
+)
+def test_quotes_are_needless_only_around_what_can_stand_bare(
+    written: str, codes: list[str], tmp_path: Path
+) -> None:
+    people = 'source people inline { rows = [<<~JSON\n  {"name": "Ada", "full name": "Ada L.", "in": "a"}\n  JSON\n] }\n'
+    text = f"edition 2026\n{people}pipeline p {{\n  from people\n  chat {{ user = {written}, assistant = name }}\n}}\n"
+    text += "mixture main {\n  seed = 1\n  p = all\n}\n"
+    assert [d.code for d in compiled(tmp_path, text).diagnostics] == codes
+
+
+@pytest.mark.parametrize("call", ['join(split("a b", {}), "-")', 'join(["a", "b"], {})'])
+@pytest.mark.parametrize(
+    ("separator", "is_right"), [('", "', True), ("comma", True), ("name", False), ("null", False)]
+)
+def test_separators_are_the_same_for_every_row(
+    call: str, separator: str, is_right: bool, tmp_path: Path
+) -> None:
+    text = f'edition 2026\nlet {{ comma = "," }}\n{PEOPLE}pipeline p {{\n  from people\n'
+    text += f"  derive {{ line = {call.format(separator)} }}\n}}\n"
+    errors = compiled(tmp_path, text).errors
+    assert [(d.code, d.primary.span.text) for d in errors] == ([] if is_right else [("MIX123", separator)])
+
+
+@pytest.mark.parametrize("body", ["", 'system = "Be kind."', "user = name", "assistant = name"])
+def test_chat_needs_both_sides_or_turns(body: str, tmp_path: Path) -> None:
+    text = f"edition 2026\n{PEOPLE}pipeline p {{\n  from people\n  chat {{ {body} }}\n}}\n"
+    errors = compiled(tmp_path, text).errors
+    assert [d.message for d in errors] == ["`chat` needs `user` and `assistant` or `turns`"]
+
+
+def test_drawn_column_and_balance_are_bare_words(tmp_path: Path) -> None:
+    text = f"edition 2026\n{PEOPLE}pipeline p {{\n  from people\n"
+    text += "  draw other { from = people, column = COLUMN, balance = age }\n}\n"
+    program = compiled(tmp_path, text.replace("COLUMN", "name")).program
+    assert program is not None
+    assert program.pipelines["p"].columns["other"] == "text"
+    wrong = compiled(tmp_path, text.replace("COLUMN", "nmae")).errors
+    assert [(d.code, d.hint) for d in wrong] == [("MIX401", "did you mean `name`?")]
+
+
+def test_common_attributes_are_the_catalogs() -> None:
+    """`when` decides what a row contains, and every step and source brings the attributes that all have."""
+    catalog = builtin_catalog()
+    for family in ("step", "verify", "dedup", "decontaminate"):
+        for entry in catalog.family(family).values():
+            classes = {a.name: a.cls for a in entry.attributes}
+            assert (classes["when"], classes["id"]) == ("row", "meta"), entry.key
+    for entry in catalog.family("source").values():
+        assert {"license", "columns", "where", "limit"} <= {a.name for a in entry.attributes}, entry.key
