@@ -37,13 +37,22 @@ def run(arguments: argparse.Namespace) -> int:
         return _explain_code(what.upper(), as_json=arguments.json)
     if not re.fullmatch(r"[0-9a-fA-F]{4,32}", what):
         print(
-            f"error: '{printable(what)}' is neither a row id (4 to 32 hex digits) nor a code", file=sys.stderr
+            f"error: '{printable(what)}' is neither a row id (4 to 32 hex digits) nor a code such as MIX401; "
+            "exported rows carry their id, and docs/diagnostics.md lists the codes",
+            file=sys.stderr,
         )
         return 2
     from runtime.store.history import history_of
     from runtime.store.store import Store
 
     directory = arguments.store or store_directory(project_root(Path.cwd()))
+    if not directory.is_dir():
+        print(
+            f"error: no store at {printable(str(directory))}; 'mixwright run' makes one. Rows are looked up in the "
+            "project of the current directory, or where --store says",
+            file=sys.stderr,
+        )
+        return 2
     try:
         with Store.open(directory, read_only=True) as store:
             history = history_of(store, what, run_id=arguments.run)

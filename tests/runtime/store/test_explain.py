@@ -160,6 +160,14 @@ def test_unknown_rows_and_words_are_answered_plainly(
     assert "run 9 has no row" in capsys.readouterr().err
 
 
+def test_without_a_store_it_tells_where_it_looked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "ffff0000ffff", "--store", str(tmp_path / "none")]) == 2
+    error = capsys.readouterr().err
+    assert f"no store at {tmp_path / 'none'}; 'mixwright run' makes one" in error and "--store" in error
+    assert main(["explain", "hello", "--store", str(tmp_path / "none")]) == 2
+    assert "a code such as MIX401" in capsys.readouterr().err
+
+
 def test_long_answers_are_cut_unless_asked_for(
     tmp_path: Path, plan: Plan, call: Callable[..., CallRecord], outcome: Callable[..., OutcomeRecord],
     capsys: pytest.CaptureFixture[str],
