@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import re
 import threading
+from abc import ABC, abstractmethod
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -37,23 +38,23 @@ def compile_regex(pattern: str) -> Regex:
     return _DuckdbRegex(pattern)
 
 
-class Regex:
+class Regex(ABC):
     """A pattern that is searched for anywhere in a text. `groups` is how many groups it has."""
 
     groups: int
 
+    @abstractmethod
     def matches(self, text: str) -> bool:
         """Is there a match anywhere?"""
-        raise NotImplementedError
 
     def extract(self, text: str, group: int) -> str | None:
         """A group of the first match (0: all of it); None without a match, or when the group took no part."""
         found = self.extract_all(text, group)
         return found[0] if found else None
 
+    @abstractmethod
     def extract_all(self, text: str, group: int) -> list[str | None]:
         """A group of every match that does not overlap the one before."""
-        raise NotImplementedError
 
 
 class _PythonRegex(Regex):
