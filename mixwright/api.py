@@ -43,11 +43,10 @@ def check(
     Raises:
         OSError: the spec cannot be read.
     """
-    from compiler.lock import lock_path, read_lock
-    from compiler.stages import compile_file
+    from mixwright.compiling import compilation_of, lock_of
 
     path = Path(spec)
-    return compile_file(path, params=params, lock=read_lock(lock_path(path)), variant=variant).diagnostics
+    return compilation_of(path, params, lock_of(path), variant).diagnostics
 
 
 def plan(spec: Path | str, *, params: Mapping[str, str] | None = None, variant: str | None = None) -> Plan:
@@ -57,25 +56,14 @@ def plan(spec: Path | str, *, params: Mapping[str, str] | None = None, variant: 
         SpecError: the spec has errors.
         OSError: the spec cannot be read.
     """
-    from compiler.loader import project_root
-    from compiler.lock import lock_path, read_lock
-    from compiler.lower import lower
-    from compiler.stages import compile_file
-    from mixwright import __version__
+    from mixwright.compiling import compilation_of, lock_of, plan_of
 
     path = Path(spec)
-    lock = read_lock(lock_path(path))
-    result = compile_file(path, params=params, lock=lock, variant=variant)
+    lock = lock_of(path)
+    result = compilation_of(path, params, lock, variant)
     if result.program is None:
         raise SpecError(result.diagnostics)
-    return lower(
-        result.program,
-        root=project_root(path),
-        directory=path.resolve().parent,
-        lock=lock,
-        version=__version__,
-        variant=variant,
-    )
+    return plan_of(result.program, path, lock, variant)
 
 
 def run(

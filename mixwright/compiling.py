@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from compiler.lock import Lock
     from compiler.plan import Plan
     from compiler.program import Program
+    from compiler.stages import Compilation
 
 
 @dataclass(frozen=True)
@@ -48,37 +49,61 @@ def compiled(
     Raises:
         Misuse: the file cannot be read, or a param has no `=`.
     """
-    from compiler.loader import project_root
-    from compiler.lock import LockUnreadable, lock_path, read_lock
-    from compiler.lower import column_characters, lower
-    from compiler.stages import compile_file
+    from compiler.lock import LockUnreadable
+    from compiler.lower import column_characters
     from dsl.render import render, wants_color
-    from mixwright import __version__
 
     given = given_params(params)
     try:
-        if lock is None:
-            lock = read_lock(lock_path(spec))
-        result = compile_file(spec, params=given, lock=lock, variant=variant)
+        lock = lock_of(spec) if lock is None else lock
+        result = compilation_of(spec, given, lock, variant)
     except (OSError, UnicodeDecodeError) as error:
         raise Misuse(
             f"{spec} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}"
         ) from None
     except LockUnreadable as error:
         raise Misuse(str(error)) from None
-    shown = result.errors if errors_only else result.diagnostics
-    sys.stderr.write(render(shown, color=wants_color(sys.stderr)))
+    sys.stderr.write(render(result.diagnostics, color=wants_color(sys.stderr)))
     if result.program is None:
         return None
-    plan = lower(
-        result.program,
+    plan = plan_of(result.program, spec, lock, variant)
+    return Compiled(result.program, plan, column_characters(result.program, lock))
+
+
+def lock_of(spec: Path) -> Lock:
+    """The lock beside a spec; an empty one where there is none.
+
+    Raises:
+        LockUnreadable: it is there and is not a lock file.
+    """
+    from compiler.lock import lock_path, read_lock
+
+    return read_lock(lock_path(spec))
+
+
+def compilation_of(
+    spec: Path, params: Mapping[str, str] | None, lock: Lock, variant: str | None
+) -> Compilation:
+    """A spec compiled with a lock: `compile_file`, with what it may raise."""
+    from compiler.stages import compile_file
+
+    return compile_file(spec, params=params, lock=lock, variant=variant)
+
+
+def plan_of(program: Program, spec: Path, lock: Lock, variant: str | None) -> Plan:
+    """A program lowered in the place of its spec."""
+    from compiler.loader import project_root
+    from compiler.lower import lower
+    from mixwright import __version__
+
+    return lower(
+        program,
         root=project_root(spec),
         directory=spec.resolve().parent,
         lock=lock,
         version=__version__,
         variant=variant,
     )
-    return Compiled(result.program, plan, column_characters(result.program, lock))
 
 
 def given_params(params: Sequence[str]) -> dict[str, str]:
