@@ -1,6 +1,7 @@
-"""Write, or check, the committed documents that are derived from code: the catalog and the JSON Schemas.
+"""Write, or check, the committed documents that are derived from code: catalog, JSON Schemas, reference.
 
-    python -m mixwright.catalog           write compiler/catalog.json and docs/schemas/*.schema.json
+    python -m mixwright.catalog           write compiler/catalog.json, docs/schemas/*.schema.json,
+                                          docs/language/reference.md and docs/diagnostics.md
     python -m mixwright.catalog --check   exit 1 and name what is stale
 
 `compiler/catalog.json` comes from the runtime's declarations (`runtime.plugin.declare`). The schemas describe
@@ -17,6 +18,7 @@ from typing import Any
 
 from compiler.catalog import FORMAT_VERSION as CATALOG_FORMAT
 from compiler.catalog import Entry
+from mixwright.reference import diagnostics_page, reference_page
 from runtime.plugin import declared_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,12 +29,14 @@ def derived_files() -> dict[Path, str]:
     from compiler.lock import Lock
     from compiler.plan import Plan
 
-    schemas = Path("docs/schemas")
+    schemas, catalog = Path("docs/schemas"), declared_catalog()
     return {
-        Path("compiler/catalog.json"): declared_catalog().to_json(),
+        Path("compiler/catalog.json"): catalog.to_json(),
         schemas / "plan.schema.json": _text(Plan.model_json_schema(), "plan.json"),
         schemas / "lock.schema.json": _text(_schema_of(Lock), "NAME.lock"),
         schemas / "catalog.schema.json": _text(_catalog_schema(), "catalog.json"),
+        Path("docs/language/reference.md"): reference_page(catalog),
+        Path("docs/diagnostics.md"): diagnostics_page(),
     }
 
 
