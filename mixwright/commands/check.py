@@ -29,24 +29,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong; returns the exit status."""
-    import gc
-
     from dsl.bare_lark import import_lark
-
-    # The modules, trees and tables of one check all live until it ends: a collection finds nothing.
-    was_collecting = gc.isenabled()
-    gc.disable()
-    try:
-        import_lark()
-        return _run(arguments)
-    finally:
-        if was_collecting:
-            gc.enable()
-
-
-def _run(arguments: argparse.Namespace) -> int:
     from dsl.diagnostic import Severity
+    from dsl.render import render, wants_color
+    from mixwright import __version__
 
+    import_lark()
     given: dict[str, str] = {}
     for text in arguments.params:
         name, equals, value = text.partition("=")
@@ -63,9 +51,8 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             diagnostics += found
     style = "full" if arguments.format == "text" else arguments.format
-    # The renderers take 7 ms to load, and a clean spec prints no finding; JSON and SARIF are whole documents.
-    if diagnostics or style in ("json", "sarif"):
-        _print(diagnostics, style)
+    color = wants_color(sys.stdout) if style == "full" else False
+    sys.stdout.write(render(diagnostics, style, color=color, version=__version__))
     if is_unreadable:
         return 2
     refused = (Severity.ERROR, Severity.WARNING) if arguments.deny_warnings else (Severity.ERROR,)
@@ -74,14 +61,6 @@ def _run(arguments: argparse.Namespace) -> int:
     if style == "full" and not diagnostics:
         print(f"{len(arguments.specs)} file{'s' if len(arguments.specs) > 1 else ''} checked, nothing found")
     return 0
-
-
-def _print(diagnostics: list[Diagnostic], style: str) -> None:
-    from dsl.render import render, wants_color
-    from mixwright import __version__
-
-    color = wants_color(sys.stdout) if style == "full" else False
-    sys.stdout.write(render(diagnostics, style, color=color, version=__version__))
 
 
 def _check(spec: Path, given: dict[str, str]) -> tuple[Diagnostic, ...] | None:
