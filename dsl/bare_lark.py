@@ -12,8 +12,8 @@ UNUSED = ("regex", "interegular")
 def import_lark() -> None:
     """Import lark as if the packages of UNUSED were not there; does nothing when lark is loaded already.
 
-    They cost 11 ms of the 135 ms of CPU of a check of the quickstart (medians of 20). For commands that end with the parsing and what follows
-    from it: for the rest of the process lark refuses its strict mode and `regex=True`.
+    They cost 11 ms of the 135 ms of CPU of a check of the quickstart (medians of 20). For commands that end with
+    the parsing and what follows from it: for the rest of the process lark refuses its strict mode and `regex=True`.
     """
     if "lark" in sys.modules:
         return
