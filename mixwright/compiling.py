@@ -63,7 +63,8 @@ def compiled(
         ) from None
     except LockUnreadable as error:
         raise Misuse(str(error)) from None
-    sys.stderr.write(render(result.diagnostics, color=wants_color(sys.stderr)))
+    shown = result.errors if errors_only else result.diagnostics
+    sys.stderr.write(render(shown, color=wants_color(sys.stderr)))
     if result.program is None:
         return None
     plan = plan_of(result.program, spec, lock, variant)

@@ -35,8 +35,9 @@ def test_a_lock_holds_the_file_and_not_its_selection(spec: Path, capsys: pytest.
     web = lock.sources["web"]
     assert (web.rows, web.columns, web.license) == (2, {"text": "text", "id": "int"}, "mit")
     assert web.characters == {"text": 2.0}
-    out = capsys.readouterr().out
-    assert "source  web  2 rows  2 columns  mit" in out
+    printed = capsys.readouterr()
+    assert "source  web  2 rows  2 columns  mit" in printed.out
+    assert printed.err == "", "warnings are for check and plan: a spec that is being locked is told to lock"
 
 
 def test_check_says_what_changed_and_writes_nothing(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
