@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ def check_targets(plan: Plan, mixtures: Iterable[str], *, force: bool = False) -
 
 def export_path(plan: Plan, export: Export) -> Path:
     """The directory an export writes: its `path`, from the spec's directory."""
-    return Path(plan.directory) / str(export.attributes["path"])
+    return Path(os.path.normpath(Path(plan.directory) / str(export.attributes["path"])))
 
 
 def write_export(
