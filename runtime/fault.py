@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from runtime.engines.protocol import Fault
@@ -152,37 +153,43 @@ class Breaker:
 class Gate:
     """Limits the requests open at once: fewer after a rate limit, slowly more again (AIMD).
 
+    `most_tokens` bounds the tokens that open requests are expected to hold in the server's cache as well, so that it
+    need not evict one to finish another; a request that is larger than all of it still goes, alone.
     `shrink` takes a quarter, at most once a second, so that one burst of refusals counts once; every answer adds
     1/limit, which is one more slot a round. Waiters pass in order of arrival.
     """
 
-    def __init__(self, most: int, now: Callable[[], float]) -> None:
+    def __init__(self, most: int, now: Callable[[], float], most_tokens: float = inf) -> None:
         self.most = most
+        self.most_tokens = most_tokens
+        self.tokens = 0
         self.limit = float(most)
         self.in_use = 0
         self._now = now
         self._shrunk_at = float("-inf")
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
 
-    async def enter(self) -> None:
-        """Return when one more request may be open."""
-        if self.in_use < self.limit and not self._waiters:
-            self.in_use += 1
+    async def enter(self, tokens: int = 0) -> None:
+        """Return when one more request, expected to hold `tokens`, may be open."""
+        if not self._waiters and self._has_room(tokens):
+            self._take(tokens)
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self._waiters.append((waiter, tokens))
         try:
             await waiter
         except BaseException:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.leave()  # the place was given to a task that is gone
+                self.leave(tokens)  # the place was given to a task that is gone
             else:
-                self._waiters = deque(w for w in self._waiters if w is not waiter)
+                self._waiters = deque(w for w in self._waiters if w[0] is not waiter)
+                self._admit()
             raise
 
-    def leave(self) -> None:
-        """One request has ended."""
+    def leave(self, tokens: int = 0) -> None:
+        """One request has ended; `tokens` as it entered."""
         self.in_use -= 1
+        self.tokens -= tokens
         self._admit()
 
     def shrink(self) -> None:
@@ -201,13 +208,20 @@ class Gate:
     def refuse_waiters(self, error: Exception) -> None:
         """Let nobody else in: everyone who waits gets `error`."""
         waiters, self._waiters = self._waiters, deque()
-        for waiter in waiters:
+        for waiter, _ in waiters:
             if not waiter.done():
                 waiter.set_exception(error)
 
+    def _has_room(self, tokens: int) -> bool:
+        return self.in_use < self.limit and (not self.in_use or self.tokens + tokens <= self.most_tokens)
+
+    def _take(self, tokens: int) -> None:
+        self.in_use += 1
+        self.tokens += tokens
+
     def _admit(self) -> None:
-        while self._waiters and self.in_use < self.limit:
-            waiter = self._waiters.popleft()
+        while self._waiters and self._has_room(self._waiters[0][1]):
+            waiter, tokens = self._waiters.popleft()
             if not waiter.done():
-                self.in_use += 1
+                self._take(tokens)
                 waiter.set_result(None)

@@ -15,8 +15,9 @@ was answered. While it looks like that, no row fails: a dead server must not qua
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
-from math import ceil
+from math import ceil, inf
 from typing import NoReturn
 
 from compiler.plan import ModelSpec
@@ -27,6 +28,12 @@ from runtime.plugin import EngineUnavailable, RunError
 
 WINDOW = 1.1
 """Requests kept at an engine, as a multiple of its slots: enough to refill a slot at once, too few to queue."""
+
+KV_SHARE = 0.9
+"""Part of a server's key-value cache that open requests may fill: the rest takes the answers that run longer."""
+
+CHARACTERS_PER_TOKEN = 4
+"""Of English text, roughly; the exact count is the server's."""
 
 PROBE = Request(b"", ({"role": "user", "content": "Say ok."},), {"temperature": 0.0, "max_tokens": 8}, 0)
 """Asks whether a model answers at all; what it says is not looked at."""
@@ -71,6 +78,27 @@ class StopSignal:
         await self._event.wait()
 
 
+class AnswerLengths:
+    """How long answers get: the 90th percentile of the last ones, once there are enough to tell."""
+
+    def __init__(self) -> None:
+        self._last: deque[int] = deque(maxlen=512)
+        self._new = 0
+        self._bound: int | None = None
+
+    def add(self, output_tokens: int) -> None:
+        """One more answer."""
+        self._last.append(output_tokens)
+        self._new += 1
+        if self._new >= 32:
+            self._new = 0
+            self._bound = sorted(self._last)[len(self._last) * 9 // 10]
+
+    def bound(self, max_tokens: int) -> int:
+        """Tokens that nine of ten answers stay under; `max_tokens` while that is unknown, and never more than it."""
+        return max_tokens if self._bound is None else min(self._bound, max_tokens)
+
+
 class Service:
     """Answers requests through one engine, as its faults allow. Knows nothing of rows or the store."""
 
@@ -89,7 +117,13 @@ class Service:
         self.engine = engine
         self.window = ceil(WINDOW * engine.slots)
         is_limit = bool(getattr(engine, "is_limit", False))
-        self.gate = Gate(engine.slots if is_limit else self.window, clock.monotonic)
+        kv_tokens = spec.attributes.get("kv_tokens")
+        self.gate = Gate(
+            engine.slots if is_limit else self.window,
+            clock.monotonic,
+            inf if kv_tokens is None else KV_SHARE * int(kv_tokens),
+        )
+        self._lengths = AnswerLengths()
         self.breaker = Breaker(breaker, self.window, clock.monotonic)
         self.price_in = float(spec.attributes.get("price_in") or 0) / 1e6
         self.price_out = float(spec.attributes.get("price_out") or 0) / 1e6
@@ -160,18 +194,24 @@ class Service:
             await asyncio.gather(self._starting, return_exceptions=True)
             await self.engine.close()
 
+    def _expected_tokens(self, request: Request) -> int:
+        """Tokens that a request will hold in the server's cache: its prompt, and the answer most requests stay under."""
+        prompt = sum(len(message["content"]) for message in request.messages) // CHARACTERS_PER_TOKEN
+        return prompt + self._lengths.bound(int(request.sampling["max_tokens"]))
+
     async def _try(self, request: Request) -> Answer | EngineFault:
         """One request, sent when there is a place for it."""
+        tokens = self._expected_tokens(request) if self.gate.most_tokens < inf else 0
         while True:
             pause_s = self._paused_until - self._clock.monotonic()
             if pause_s > 0:
                 # Come back spread over a little time instead of all at once.
                 await self._wait(pause_s + self._retry.base_s * self._clock.random())
                 continue
-            await self.gate.enter()
+            await self.gate.enter(tokens)
             if self._paused_until <= self._clock.monotonic():
                 break
-            self.gate.leave()
+            self.gate.leave(tokens)
         try:
             self._stop.check()
             if not self._is_started:
@@ -181,7 +221,8 @@ class Service:
         except EngineFault as fault:
             return fault
         finally:
-            self.gate.leave()
+            self.gate.leave(tokens)
+        self._lengths.add(answer.output_tokens)
         self.gate.grow()
         self.breaker.succeeded()
         self._limited_since = None

@@ -42,6 +42,15 @@ _DENIED_STATUS = frozenset({401, 402, 403, 404, 405, 407})
         attribute("context", "count", "Tokens that prompt and answer share.", default=8192, minimum=1),
         attribute("max_in_flight", "count", "Requests open at once.", default=64, cls="run", minimum=1),
         attribute(
+            "kv_tokens",
+            "count",
+            "Tokens that the server's key-value cache holds. Open requests are then kept under 90% of it, by their "
+            "prompts and the 90th percentile of the answers seen, so that the server need not preempt. No limit "
+            "without it.",
+            cls="run",
+            minimum=1,
+        ),
+        attribute(
             "timeout",
             "duration",
             "Total time for one request, from sending it to its last byte; a hanging or dripping answer ends here.",

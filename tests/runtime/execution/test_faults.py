@@ -11,7 +11,7 @@ from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish
 from runtime.fault import Gate, RetryPolicy
 from runtime.plugin import EngineUnavailable
-from runtime.service import RunStopped
+from runtime.service import AnswerLengths, RunStopped
 
 RETRIED = [Fault.SERVER, Fault.CONNECTION, Fault.MALFORMED]
 
@@ -228,6 +228,59 @@ def test_a_cancelled_waiter_gives_its_place_on() -> None:
         assert gate.in_use == 1
 
     run_virtually(job())
+
+
+def test_open_requests_stay_under_the_servers_token_cache() -> None:
+    async def job() -> None:
+        gate = Gate(100, lambda: 0.0, most_tokens=1_000)
+        most = 0
+
+        async def request(tokens: int) -> None:
+            nonlocal most
+            await gate.enter(tokens)
+            most = max(most, gate.tokens)
+            assert gate.tokens <= 1_000 or gate.in_use == 1, "larger than the cache: alone"
+            await asyncio.sleep(1)
+            gate.leave(tokens)
+
+        await asyncio.gather(*(request(tokens) for tokens in [400, 500, 300, 5_000, 100] * 20))
+        assert (gate.in_use, gate.tokens) == (0, 0)
+        assert most == 5_000
+
+    run_virtually(job())
+
+
+def test_a_models_kv_tokens_bound_what_is_in_flight() -> None:
+    async def job() -> None:
+        bench = Bench(ScriptedEngine(slots=100), attributes={"kv_tokens": 650})
+        await bench.ask_all([str(n) for n in range(50)])
+        # 90% of 650 tokens; a prompt of some characters and at most 64 tokens of answer each.
+        assert bench.engine.most_in_flight == 9
+
+    run_virtually(job())
+
+
+def test_a_cancelled_request_lets_smaller_ones_behind_it_pass() -> None:
+    async def job() -> None:
+        gate = Gate(10, lambda: 0.0, most_tokens=1_000)
+        await gate.enter(600)
+        large, small = asyncio.ensure_future(gate.enter(500)), asyncio.ensure_future(gate.enter(300))
+        await asyncio.sleep(0)
+        assert not small.done(), "requests pass in order of arrival"
+        large.cancel()
+        await asyncio.wait_for(small, 1)
+        assert gate.tokens == 900
+
+    run_virtually(job())
+
+
+def test_an_answers_expected_length_is_what_nine_of_ten_stay_under() -> None:
+    lengths = AnswerLengths()
+    assert lengths.bound(1_024) == 1_024, "nothing is known yet"
+    for length in [*range(1, 91), *[900] * 10]:
+        lengths.add(length)
+    assert lengths.bound(1_024) == 87, "of the first 96 answers"
+    assert lengths.bound(50) == 50
 
 
 @pytest.mark.parametrize("seed", range(60))
