@@ -71,6 +71,31 @@ def compiled(
     return Compiled(result.program, plan, column_characters(result.program, lock))
 
 
+def plan_of_file(
+    path: Path, params: Sequence[str] = (), *, variant: str | None = None, errors_only: bool = False
+) -> Plan | None:
+    """The plan of a spec, or the one in a plan.json; None when the spec has errors, which are then printed.
+
+    Raises:
+        Misuse: the file cannot be read or is no plan, or params or a variant are given for a plan.json.
+    """
+    if path.suffix != ".json":
+        result = compiled(path, params, variant=variant, errors_only=errors_only)
+        return None if result is None else result.plan
+    if params or variant:
+        raise Misuse(
+            "a plan.json has its params and variant applied; give -p and --variant with the .mix file"
+        )
+    from compiler.plan import plan_from_json
+
+    try:
+        return plan_from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misuse(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Misuse(f"{path} is not a plan: {str(error).partition(chr(10))[0]}") from None
+
+
 def lock_of(spec: Path) -> Lock:
     """The lock beside a spec; an empty one where there is none.
 

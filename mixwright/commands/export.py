@@ -34,7 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the exports; returns the exit status."""
-    plan = _plan(arguments)
+    from mixwright.compiling import plan_of_file
+
+    plan = plan_of_file(arguments.spec, arguments.params, variant=arguments.variant, errors_only=True)
     if plan is None:
         return 1
     from mixwright.recorded import store_directory
@@ -87,25 +89,3 @@ def _mixtures(plan: Plan, arguments: argparse.Namespace) -> list[str]:
             f"mixture '{arguments.mixture}' has no export; {', '.join(exported) or 'no mixture'} has"
         )
     return [arguments.mixture]
-
-
-def _plan(arguments: argparse.Namespace) -> Plan | None:
-    """The plan of a spec, or the one in a file; None when the spec has errors, which are then printed."""
-    from mixwright.compiling import Misuse, compiled
-
-    if arguments.spec.suffix != ".json":
-        result = compiled(arguments.spec, arguments.params, variant=arguments.variant, errors_only=True)
-        return None if result is None else result.plan
-    from compiler.plan import plan_from_json
-
-    if arguments.params or arguments.variant:
-        raise Misuse(
-            "a plan.json has its params and variant applied; give -p and --variant with the .mix file"
-        )
-    try:
-        return plan_from_json(arguments.spec.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Misuse(f"{arguments.spec} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        reason = str(error).partition("\n")[0]
-        raise Misuse(f"{arguments.spec} is not a plan: {reason}") from None

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan
     from runtime.run import RunReport
 
 
@@ -37,7 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the spec; returns the exit status."""
-    plan = _plan(arguments)
+    from mixwright.compiling import plan_of_file
+
+    plan = plan_of_file(arguments.spec, arguments.params, variant=arguments.variant)
     if plan is None:
         return 1
     from mixwright.extras import require_extras
@@ -128,31 +129,6 @@ def _reasons(counts: dict[str, int]) -> str:
     parts = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{count:,} {reason}" for reason, count in parts)
     return f"{sum(counts.values()):,} ({shown})" if len(parts) > 1 else shown
-
-
-def _plan(arguments: argparse.Namespace) -> Plan | None:
-    """The plan of a spec, or the one in a file; None when the spec has errors, which are then printed."""
-    from mixwright.compiling import Misuse, compiled
-
-    if arguments.spec.suffix != ".json":
-        result = compiled(arguments.spec, arguments.params, variant=arguments.variant)
-        return None if result is None else result.plan
-    if arguments.params or arguments.variant:
-        raise Misuse(
-            "a plan.json has its params and variant applied; give -p and --variant with the .mix file"
-        )
-    from compiler.plan import plan_from_json
-
-    try:
-        return plan_from_json(arguments.spec.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Misuse(f"{arguments.spec} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise Misuse(f"{arguments.spec} is not a plan: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _command(arguments: argparse.Namespace) -> str:

@@ -39,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit status."""
-    plan = _plan(arguments)
+    from mixwright.compiling import plan_of_file
+
+    plan = plan_of_file(arguments.spec, arguments.params)
     if plan is None:
         return 1
     train = _chosen(plan, arguments.train)
@@ -65,24 +67,6 @@ def _positive(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
-
-
-def _plan(arguments: argparse.Namespace) -> Plan | None:
-    from mixwright.compiling import Misuse, compiled
-
-    if arguments.spec.suffix != ".json":
-        result = compiled(arguments.spec, arguments.params)
-        return result.plan if result else None
-    from compiler.plan import plan_from_json
-
-    if arguments.params:
-        raise Misuse("-p belongs to a spec; a plan has its params folded in")
-    try:
-        return plan_from_json(arguments.spec.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Misuse(f"{arguments.spec} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise Misuse(f"{arguments.spec} is no plan: {str(error).splitlines()[0]}") from None
 
 
 def _chosen(plan: Plan, name: str | None) -> Train:
