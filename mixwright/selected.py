@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,3 +63,14 @@ def changes_since(plan: Plan, old: Plan, mixture: str) -> list[str]:
         if node in concerned
     }
     return sorted(changed)
+
+
+def warn_of_changes(plan: Plan, old: Plan, mixture: str, run_id: int) -> None:
+    """Tell on stderr when a run's rows are not those that the spec describes now."""
+    changed = changes_since(plan, old, mixture)
+    if changed:
+        print(
+            f"note: {', '.join(changed[:3])} changed since run {run_id} selected these rows; "
+            f"'mixwright run {plan.spec}' makes them anew",
+            file=sys.stderr,
+        )

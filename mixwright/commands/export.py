@@ -9,7 +9,6 @@ Exit status: 0 done; 1 errors in the spec; 2 nothing selected yet, or a director
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     if plan is None:
         return 1
     from mixwright.recorded import store_directory
-    from mixwright.selected import changes_since, last_selection, open_store
+    from mixwright.selected import last_selection, open_store, warn_of_changes
     from runtime.exporters.write import check_targets, write_exports
     from runtime.report.facts import run_facts
     from runtime.report.html import write_report
@@ -51,13 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_store(plan, store_directory(plan, arguments.store)) as store:
         for mixture in mixtures:
             run_id, old = last_selection(store, plan, mixture)
-            changed = changes_since(plan, old, mixture)
-            if changed:
-                print(
-                    f"note: {', '.join(changed[:3])} changed since run {run_id} selected these rows; "
-                    f"'mixwright run {plan.spec}' makes them anew",
-                    file=sys.stderr,
-                )
+            warn_of_changes(plan, old, mixture, run_id)
             # Rows, quotas and licenses are those of that run; where and how they are written is as the spec says now.
             then = old.model_copy(update={"exports": plan.exports, "directory": plan.directory})
             for export in write_exports(then, store, run_id, mixture, force=arguments.force):

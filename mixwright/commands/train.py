@@ -86,22 +86,13 @@ def _rows(plan: Plan, train: Train, arguments: argparse.Namespace) -> Iterator[d
         yield from _rows_of_file(arguments.data)
         return
     from mixwright.recorded import store_directory
+    from mixwright.selected import last_selection, open_store, warn_of_changes
     from runtime.mixture.record import mixture_rows
-    from runtime.plugin import RunError
-    from runtime.store.store import Store
 
-    directory = store_directory(plan, arguments.store)
-    advice = f"'mixwright run {plan.spec}' selects them"
-    if not (directory / "store.duckdb").exists():
-        raise RunError(
-            f"there is no store at {directory} and so no rows of mixture '{train.mixture}'; {advice}"
-        )
-    with Store.open(directory, read_only=True) as store:
-        last = store.last_run(mixture=train.mixture)
-        if last is None:
-            raise RunError(f"no run has selected rows for mixture '{train.mixture}'; {advice}")
-        _warn_of_changes(plan, train.mixture, last.plan, last.run_id)
-        for row in mixture_rows(store, plan, last.run_id, train.mixture):
+    with open_store(plan, store_directory(plan, arguments.store)) as store:
+        run_id, old = last_selection(store, plan, train.mixture)
+        warn_of_changes(plan, old, train.mixture, run_id)
+        for row in mixture_rows(store, plan, run_id, train.mixture):
             name = row.row_id.hex() + (f"+{row.repeat}" if row.repeat else "")
             yield {"id": name, "component": row.component, "messages": row.messages}
 
@@ -130,29 +121,6 @@ def _rows_of_file(path: Path) -> Iterator[dict[str, Any]]:
                 }
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
-
-
-def _warn_of_changes(plan: Plan, mixture: str, stored: str, run_id: int) -> None:
-    """Tell when the rows are not those that this spec describes."""
-    from compiler.diff import differences
-    from compiler.plan import plan_from_json
-    from runtime.mixture.record import leaves_of, pipelines_of, root_source
-
-    pipelines = pipelines_of(plan, plan.mixtures[mixture])
-    sources = {root_source(plan, leaf) for leaf in leaves_of(plan, plan.mixtures[mixture])}
-    nodes = ("mixture." + mixture, *(f"pipeline.{p}" for p in pipelines), *(f"source.{s}" for s in sources))
-    changed = [
-        difference.node
-        for difference in differences(plan_from_json(stored), plan)
-        if any(change.cls in ("row", "set") for change in difference.changes)
-        and any(difference.node == node or difference.node.startswith(node + ".") for node in nodes)
-    ]
-    if changed:
-        print(
-            f"note: the spec has changed since run {run_id} selected these rows ({', '.join(changed[:3])}); "
-            f"'mixwright run {plan.spec}' makes them anew",
-            file=sys.stderr,
-        )
 
 
 class Progress:
