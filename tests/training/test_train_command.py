@@ -112,7 +112,7 @@ def test_json_is_the_whole_report(
     [
         (["t.mix"], "name one of the `train` blocks with --train: first, second"),
         (["t.mix", "--train", "third"], "has no train 'third'; it has first, second"),
-        (["t.mix", "--train", "first"], "selects them"),
+        (["t.mix", "--train", "first"], "'mixwright run t.mix' makes one"),
         (["t.mix", "--train", "first", "--data", "none.jsonl"], "none.jsonl cannot be read"),
         (["t.mix", "--train", "first", "--data", "t.mix"], "t.mix:1: needs an object with `messages`"),
         (["t.mix", "--steps", "0"], "invalid"),
