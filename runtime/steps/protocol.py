@@ -45,6 +45,11 @@ class Measurement:
     score: float | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, passes: bool, **evidence: Any) -> Measurement:
+        """What a verifier that only tells right from wrong measured: score 1 or 0."""
+        return cls("measured", float(passes), evidence)
+
 
 @dataclass(frozen=True)
 class Rendered:

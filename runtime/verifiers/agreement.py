@@ -10,10 +10,9 @@ from typing import Any
 from compiler.plan import Step
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
 from runtime.rows import Dropped, Row, canonical_json
-from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.answers import answer_in
-from runtime.verifiers.attributes import ON_FAIL, pick
+from runtime.verifiers.attributes import VERIFIER, pick
 from runtime.verifiers.equivalence import Equivalence
 from runtime.verifiers.verdicts import decide_by_agreement, group_measurements, text_of_response
 
@@ -37,9 +36,8 @@ from runtime.verifiers.verdicts import decide_by_agreement, group_measurements, 
             "`exact`: the same text after folding case and white space; `math`: equal answers as in `verify math`",
             default="exact",
         ),
-        ON_FAIL,
-        pick("first|all", "first"),
-        *COMMON,
+        pick("first|best|majority|all", "first"),
+        *VERIFIER,
     ),
 )
 class Agreement:

@@ -13,9 +13,8 @@ from compiler.plan import Step
 from runtime.parse import DEPTH_LIMIT, ParseFailed, is_shallow, json_of
 from runtime.plugin import REQUIRED, RunError, attribute, declare, require
 from runtime.rows import Dropped, Row
-from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import Measurement, StepContext
-from runtime.verifiers.attributes import ON_FAIL, pick
+from runtime.verifiers.attributes import PICK, VERIFIER
 from runtime.verifiers.verdicts import decide_by_score
 
 VIOLATIONS_SHOWN = 5
@@ -48,9 +47,8 @@ _OPENING = re.compile(r"[{\[]")
             "find the JSON in the text: in a code fence, or after reasoning",
             default=True,
         ),
-        ON_FAIL,
-        pick("all|first|best", "all"),
-        *COMMON,
+        PICK,
+        *VERIFIER,
     ),
 )
 class SchemaVerifier:

@@ -7,12 +7,154 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from runtime.rows import Dropped, Row
+from compiler.plan import Step
+from runtime.rows import Dropped, Row, canonical_json
 from runtime.steps.protocol import Measurement
 
 Same = Callable[[str, str], Awaitable[str]]
 """How two answers compare: `equal`, `error`, `timeout`, or another word for not equal."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a verifier lets pass: thresholds on its scores, and `pick` among a row's passing candidates.
+
+    Verifiers that measure a score need no `decide` of their own:
+
+        @declare("verify", "polite", attributes=(
+            attribute("response", "column", "the text to rate", default=REQUIRED),
+            threshold("min", "the least politeness that passes", default=0.5, minimum=0, maximum=1),
+            PICK,
+            *VERIFIER,
+        ))
+        class Polite:
+            def __init__(self, step, context):
+                self.selection = Selection.of(step, kind="polite", wrong="rude", missing="no text")
+                self.closes_group = self.selection.closes_group
+                self.decide = self.selection.decide
+
+            async def measure(self, row):
+                ...
+                return Measurement("measured", 0.83, {"class": "formal", "marker": "would you mind"})
+
+    A score passes from `low` to `high`, both inclusive; a text that cannot be measured never does. Of the passing
+    candidates of a row go on, by `pick`:
+
+        all        every one
+        first      the lowest candidate
+        best       that with the highest score; of equals the lowest candidate
+        majority   of the largest class the best one; of classes of one size that with the lowest candidate
+
+    A verifier that sorts texts into classes writes a candidate's class into its evidence, as `class`: any JSON value,
+    equal for candidates of one class. Without classes all passing candidates are one.
+    """
+
+    step_id: str
+    kind: str
+    low: float | None = None
+    high: float | None = None
+    pick: str = "all"
+    wrong: str = ""
+    """Word for a measured row that does not pass; empty says `below min` or `above max`."""
+    missing: str = "unmeasurable"
+    """Word for a row that holds nothing to measure."""
+
+    @classmethod
+    def of(cls, step: Step, *, kind: str, wrong: str = "", missing: str = "unmeasurable") -> Selection:
+        """The selection that a step's attributes `min`, `max` and `pick` state; with neither threshold 1 is needed."""
+        low, high = thresholds_of(step.attributes)
+        pick = str(step.attributes.get("pick") or "all")
+        return cls(step.id, kind, low, high, pick, wrong, missing)
+
+    @property
+    def closes_group(self) -> bool:
+        """Whether one of a row's candidates goes on, so that all must be there."""
+        return self.pick != "all"
+
+    def passes(self, measurement: Measurement) -> bool:
+        """Whether a measurement reaches the thresholds."""
+        score = measurement.score
+        if measurement.outcome != "measured" or score is None:
+            return False
+        return (self.low is None or score >= self.low) and (self.high is None or score <= self.high)
+
+    def decide(
+        self,
+        rows: Sequence[Row],
+        measurements: Sequence[Measurement],
+        weight: Callable[[Measurement], float] = lambda _: 1.0,
+    ) -> list[Row | Dropped]:
+        """A verdict for each row, in order; see the protocol.
+
+        Args:
+            weight: how much a candidate's vote counts for its class in a majority; by default every one the same.
+        """
+        passing = [i for i, measurement in enumerate(measurements) if self.passes(measurement)]
+        chosen = self._chosen(passing, measurements, weight)
+        verdicts: list[Row | Dropped] = []
+        for i, (row, measurement) in enumerate(zip(rows, measurements, strict=True)):
+            if i in chosen:
+                verdicts.append(row)
+            else:
+                reason = "not picked" if i in passing else self._failing(measurement)
+                verdicts.append(
+                    Dropped(row, self.step_id, f"{self.kind}: {reason}", dict(measurement.evidence))
+                )
+        return verdicts
+
+    def _chosen(
+        self,
+        passing: Sequence[int],
+        measurements: Sequence[Measurement],
+        weight: Callable[[Measurement], float],
+    ) -> set[int]:
+        match self.pick:
+            case "first":
+                return set(passing[:1])
+            case "best":
+                return _best(passing, measurements)
+            case "majority":
+                votes: dict[str, float] = {}
+                for i in passing:
+                    name = class_of(measurements[i])
+                    votes[name] = votes.get(name, 0.0) + weight(measurements[i])
+                # `max` takes the first of equals, and classes are in the order of their lowest candidates.
+                largest = max(votes, key=lambda name: votes[name], default=None)
+                return _best([i for i in passing if class_of(measurements[i]) == largest], measurements)
+            case _:
+                return set(passing)
+
+    def _failing(self, measurement: Measurement) -> str:
+        if measurement.outcome != "measured":
+            return self.missing
+        if self.wrong:
+            return self.wrong
+        is_low = self.low is not None and (measurement.score is None or measurement.score < self.low)
+        return "below min" if is_low else "above max"
+
+
+def thresholds_of(attributes: Any) -> tuple[float | None, float | None]:
+    """(low, high) of a verifier's attributes `min` and `max`; a verifier without either passes with score 1.
+
+    The store's view `verdict` says the same in SQL.
+    """
+    low, high = attributes.get("min"), attributes.get("max")
+    if low is None and high is None and "min" not in attributes and "max" not in attributes:
+        return 1.0, None
+    return (None if low is None else float(low)), (None if high is None else float(high))
+
+
+def class_of(measurement: Measurement) -> str:
+    """The class that a verifier sorted a text into, as text; the same for all of a verifier without classes."""
+    return canonical_json(measurement.evidence.get("class"))
+
+
+def _best(candidates: Sequence[int], measurements: Sequence[Measurement]) -> set[int]:
+    best = max(candidates, key=lambda i: (measurements[i].score or 0.0, -i), default=None)
+    return set() if best is None else {best}
 
 
 def decide_by_score(
@@ -25,22 +167,8 @@ def decide_by_score(
     missing: str,
     pick: str,
 ) -> list[Row | Dropped]:
-    """Rows with score 1 pass, and `pick` (all, first, best) says which of them go on.
-
-    Args:
-        wrong, missing: the word for a measured row that fails, and for an unmeasurable one.
-    """
-    passing = [i for i, m in enumerate(measurements) if m.outcome == "measured" and (m.score or 0.0) >= 1.0]
-    chosen = set(passing if pick == "all" else passing[:1])
-    verdicts: list[Row | Dropped] = []
-    for i, (row, measurement) in enumerate(zip(rows, measurements, strict=True)):
-        if i in chosen:
-            verdicts.append(row)
-        else:
-            word = missing if measurement.outcome == "unmeasurable" else wrong
-            reason = "not picked" if i in passing else word
-            verdicts.append(Dropped(row, step_id, f"{kind}: {reason}", dict(measurement.evidence)))
-    return verdicts
+    """`Selection.decide` of a verifier whose score is 1 or 0."""
+    return Selection(step_id, kind, 1.0, None, pick, wrong, missing).decide(rows, measurements)
 
 
 async def group_measurements(
@@ -102,7 +230,7 @@ def decide_by_agreement(
         size, of = int(best[1].score or 0), int(best[1].evidence["of"])
         if size >= (of // 2 + 1 if agree is None else agree):
             members = [i for i, m in measured if m.evidence["class"] == best[1].evidence["class"]]
-    chosen = set(members[:1] if pick in ("first", "best") else members)
+    chosen = set(members if pick == "all" else members[:1])
     verdicts: list[Row | Dropped] = []
     for i, (row, measurement) in enumerate(zip(rows, measurements, strict=True)):
         if i in chosen:

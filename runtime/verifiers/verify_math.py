@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from compiler.plan import Step
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
 from runtime.rows import Dropped, Row
-from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.answers import Extract, answer_in, gold_in
-from runtime.verifiers.attributes import ON_FAIL, pick
+from runtime.verifiers.attributes import PICK, VERIFIER
 from runtime.verifiers.equivalence import Equivalence
 from runtime.verifiers.verdicts import (
     decide_by_agreement,
@@ -42,9 +41,8 @@ from runtime.verifiers.verdicts import (
             "where the answer stands in the response",
             default="auto",
         ),
-        ON_FAIL,
-        pick("all|first|best", "all"),
-        *COMMON,
+        PICK,
+        *VERIFIER,
     ),
 )
 class MathVerifier:
