@@ -42,6 +42,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     training.check_starts,
     training.check_lengths,
     training.check_evaluations,
+    training.check_memory,
     safety.check_extras,
 )
 """In order of their findings' codes, more or less; none depends on another."""

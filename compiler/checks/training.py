@@ -62,6 +62,47 @@ def check_batches(checked: Checked) -> None:
             )
 
 
+def check_memory(checked: Checked) -> None:
+    """MIX720: a model that the GPUs of `cluster` cannot hold, whatever the data."""
+    from compiler.hardware.fit import Load, remedies
+    from compiler.hardware.machines import MACHINES
+    from compiler.hardware.model import shape_of
+
+    for train in checked.program.trains.values():
+        cluster = value_of(train.attributes, "cluster")
+        if not isinstance(cluster, dict) or not checked.clean(train.span):
+            continue
+        machine = MACHINES.get(str(cluster.get("gpu") or ""))
+        gpus = int(cluster.get("gpus") or 0) * int(cluster.get("nodes") or 1)
+        attributes = {name: bound.value for name, bound in train.attributes.items()}
+        model = shape_of(attributes, checked.world.directory) if machine and gpus else None
+        if machine is None or model is None:
+            continue
+        shape, name = model
+        load = Load(
+            shape,
+            # A step's sequences may be spread with micro-batches of half the size; padded ones may all be short.
+            micro_batch=max(1, int(attributes["micro_batch"]) // 2),
+            width=int(attributes["context"]) if _is_packed(train.attributes) else 1,
+            zero=int(attributes["zero"]),
+            recompute=bool(attributes["recompute"]),
+            precision_bytes=2 if attributes["precision"] == "bf16" else 4,
+            lora_rank=int((attributes.get("lora") or {}).get("rank") or 0),
+            offload=attributes.get("offload") not in (None, "none"),
+        )
+        if load.fits(machine, gpus):
+            continue
+        ways = remedies(load, machine, gpus)
+        needed = load.memory(gpus).total / 1e9
+        checked.findings.error(
+            "MIX720",
+            f"`{train.name}` needs {needed:,.0f} GB on each GPU, {machine.name} has {machine.memory_bytes / 1e9:.0f}",
+            train.attributes["cluster"].span,
+            f"{name}, {shape.parameters / 1e9:.1f} B parameters, on {gpus} GPU{'s' if gpus > 1 else ''}",
+            hint=f"write {' or '.join(f'`{way.change}`' for way in ways[:3])}" if ways else "a smaller model",
+        )
+
+
 def _is_packed(attributes: Any) -> bool:
     return bool(value_of(attributes, "packing") == "best_fit")
 

@@ -2,7 +2,8 @@
 
 The plan is printed step by step with expected rows, requests and tokens, then what the store already has of it, what
 differs from the last run of the spec, and which packages are missing. Figures without a run behind them take every
-row to survive; see 'compiler/estimate.py' for the formulas.
+row to survive; see 'compiler/estimate.py' for the formulas. A `train` block whose `cluster` names its GPUs is forecast
+as well: memory by part, the fewest GPUs, steps, hours, dollars. Exit status 1 when a job cannot fit.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from compiler.plan import Plan
     from mixwright.recorded import Recorded
+    from runtime.training.planning.job_of import TrainForecast
 
 JSON_FORMAT_VERSION = "1.0"
 
@@ -53,16 +56,19 @@ def run(arguments: argparse.Namespace) -> int:
     store = store_directory(plan, arguments.store)
     found = recorded(plan, store, result.characters)
     plan = plan.model_copy(update={"estimates": found.estimates or plan.estimates})
+    from mixwright.training_forecast import training_forecasts
+
+    forecasts = training_forecasts(plan, store)
     out = arguments.out or Path(plan.root) / ".mixwright" / "plan.json"
     try:
         write_plan(plan, out)
     except OSError as error:
         raise Misuse(f"{out} cannot be written: {error.strerror}; '--out FILE' puts it elsewhere") from None
     if arguments.json:
-        print(json.dumps(plan_report(plan, found), indent=1, ensure_ascii=False))
+        print(json.dumps(plan_report(plan, found, forecasts), indent=1, ensure_ascii=False))
     else:
-        print(report_text(plan, found, store, out), end="")
-    return 0
+        print(report_text(plan, found, store, out, forecasts), end="")
+    return 0 if all(forecast.found.fits for forecast in forecasts) else 1
 
 
 def write_plan(plan: Plan, path: Path) -> None:
@@ -80,17 +86,19 @@ def write_plan(plan: Plan, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def plan_report(plan: Plan, found: Recorded) -> dict[str, Any]:
+def plan_report(plan: Plan, found: Recorded, forecasts: Sequence[TrainForecast] = ()) -> dict[str, Any]:
     """What `--json` prints."""
     from compiler.diff import differences
     from mixwright.extras import missing_extras
     from mixwright.plan_text import estimated_cost
+    from mixwright.training_forecast import forecast_report
 
     changes = differences(found.last_plan, plan) if found.last_plan else ()
     return {
         "format_version": JSON_FORMAT_VERSION,
         "plan": plan.model_dump(mode="json"),
         "estimated_cost": estimated_cost(plan),
+        "training": [forecast_report(forecast) for forecast in forecasts],
         "store": {
             "runs": found.runs,
             "note": found.note,
@@ -113,12 +121,15 @@ def plan_report(plan: Plan, found: Recorded) -> dict[str, Any]:
     }
 
 
-def report_text(plan: Plan, found: Recorded, store: Path, out: Path) -> str:
-    """What the command prints: the plan, the store, the changes, what is missing."""
+def report_text(
+    plan: Plan, found: Recorded, store: Path, out: Path, forecasts: Sequence[TrainForecast] = ()
+) -> str:
+    """What the command prints: the plan, its training jobs, the store, the changes, what is missing."""
     from mixwright.extras import missing_extras
     from mixwright.plan_text import plan_text
+    from mixwright.training_forecast import forecast_text
 
-    lines = [plan_text(plan, found)]
+    lines = [plan_text(plan, found), *(forecast_text(forecast) + "\n" for forecast in forecasts)]
     if found.note:
         lines.append(found.note)
     elif not found.runs:

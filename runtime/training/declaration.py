@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compiler.hardware.machines import MACHINES
 from runtime.plugin import REQUIRED, attribute, declare
 
 
@@ -165,12 +166,19 @@ def sft(*arguments: Any, **keywords: Any) -> Any:
     "cluster",
     attributes=(
         attribute("gpus", "count", "GPUs of each node, one rank each", cls="run", minimum=1),
-        attribute("gpu", "name", "kind of GPU, for the estimate: `h100_80gb`", cls="run"),
+        attribute(
+            "gpu", f"enum:{'|'.join(MACHINES)}", "kind of GPU, for the forecast of memory and time", cls="run"
+        ),
+        attribute("price", "money", "dollars for an hour of one GPU", cls="meta"),
         attribute("nodes", "count", "machines; this version trains on one", default=1, cls="run", minimum=1),
     ),
 )
 def cluster() -> None:
-    """The machines of a training run: one with `gpus` GPUs, a rank on each."""
+    """The machines of a training run: one with `gpus` GPUs, a rank on each.
+
+    With `gpu`, `mixwright plan` proves the job before it is launched: memory on each GPU by part, the fewest GPUs that
+    hold it, steps, hours, GPU-hours, dollars (with `price`) and MFU; what cannot fit is refused with what would.
+    """
 
 
 @declare(

@@ -218,5 +218,5 @@ def test_blocks_in_attributes_get_their_defaults() -> None:
 
     given = bound(output="out", cluster={"gpus": 8}, evaluate={"on": "test", "prompt": "ask", "answer": "a"})
     values = resolved(entry("train.sft"), given)
-    assert values["cluster"] == {"gpus": 8, "gpu": None, "nodes": 1}
+    assert values["cluster"] == {"gpus": 8, "gpu": None, "nodes": 1, "price": None}
     assert values["evaluate"]["limit"] == 200

@@ -1,0 +1,1 @@
+"""What a training job's model needs of its GPUs, from sizes alone: no data, nothing heavy."""

@@ -1,0 +1,90 @@
+"""Does a training job fit on its GPUs, and if not, what would?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from compiler.hardware.machines import Machine
+from compiler.hardware.memory import Memory, memory_of
+from compiler.hardware.shape import Shape
+
+MOST_GPUS = 4096
+LORA_RANK = 16
+
+
+@dataclass(frozen=True)
+class Load:
+    """What decides the memory of a job. `width`: token places of its widest sequence, at most `context`."""
+
+    shape: Shape
+    micro_batch: int
+    width: int
+    zero: int = 3
+    recompute: bool = True
+    precision_bytes: int = 2
+    lora_rank: int = 0
+    offload: bool = False
+
+    def memory(self, gpus: int) -> Memory:
+        """Bytes on each of `gpus` GPUs."""
+        return memory_of(
+            self.shape,
+            gpus=gpus,
+            tokens=self.micro_batch * self.width,
+            zero=self.zero,
+            recompute=self.recompute,
+            precision_bytes=self.precision_bytes,
+            lora_rank=self.lora_rank,
+            offload=self.offload,
+        )
+
+    def fits(self, machine: Machine, gpus: int) -> bool:
+        return self.memory(gpus).total <= machine.memory_bytes
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A change that makes a job fit, as the user types it, and the bytes it then takes on each GPU."""
+
+    change: str
+    total: float
+
+
+def fewest_gpus(load: Load, machine: Machine) -> int | None:
+    """The smallest power of two of GPUs that hold a job; None when 4,096 do not."""
+    gpus = 1
+    while gpus <= MOST_GPUS:
+        if load.fits(machine, gpus):
+            return gpus
+        gpus *= 2
+    return None
+
+
+def remedies(load: Load, machine: Machine, gpus: int) -> list[Remedy]:
+    """Changes of one attribute each with which a job fits: first those that leave the result as it is."""
+    found: list[Remedy] = []
+
+    def consider(change: str, changed: Load, count: int = gpus) -> bool:
+        total = changed.memory(count).total
+        if total <= machine.memory_bytes:
+            found.append(Remedy(change, total))
+        return total <= machine.memory_bytes
+
+    if not load.recompute:
+        consider("recompute = true", replace(load, recompute=True))
+    micro = load.micro_batch // 2
+    while micro >= 1 and not consider(f"micro_batch = {micro}", replace(load, micro_batch=micro)):
+        micro //= 2
+    if load.zero < 3 and gpus > 1:
+        consider("zero = 3", replace(load, zero=3))
+    enough = fewest_gpus(load, machine)
+    if enough is not None and enough > gpus:
+        found.append(Remedy(f"gpus = {enough}", load.memory(enough).total))
+    if not load.offload and load.zero == 3:
+        consider("offload = optimizer", replace(load, offload=True))
+    if not load.lora_rank:
+        consider(f"lora {{ rank = {LORA_RANK} }}", replace(load, lora_rank=LORA_RANK))
+    width = load.width // 2
+    while width >= 256 and not consider(f"context = {width}", replace(load, width=width)):
+        width //= 2
+    return found

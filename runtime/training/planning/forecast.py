@@ -1,0 +1,185 @@
+"""Will a training job fit, and how long will it take? Memory and duration put together, and what to change.
+
+The answer rests on the real lengths of the examples: packed, their number of sequences is what the packer makes of
+them; padded, a micro-batch is as wide as the longest of its examples on average, and the memory as the longest of all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.hardware.fit import MOST_GPUS, Load
+from compiler.hardware.machines import Machine
+from compiler.hardware.memory import Memory
+from compiler.hardware.shape import Shape
+from runtime.training.packing import pack
+from runtime.training.planning.duration import micro_step_seconds
+from runtime.training.planning.lengths import Lengths
+from runtime.training.schedule import layout_of, steps_of
+
+PACKED_EXACTLY = 200_000
+"""Examples that are packed to count the sequences; of more, a sample of this size is, and scaled up."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training job as far as it decides memory and time.
+
+    batch: examples of an optimizer step; None takes one micro-batch of every GPU. micro_batch: sequences a GPU takes at
+    once. lora_rank 0 trains every parameter.
+    """
+
+    shape: Shape
+    lengths: Lengths
+    context: int
+    packing: bool = True
+    micro_batch: int = 8
+    batch: int | None = None
+    epochs: float = 1.0
+    steps: int | None = None
+    zero: int = 3
+    recompute: bool = True
+    precision_bytes: int = 2
+    lora_rank: int = 0
+    offload: bool = False
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """What the GPUs see. width: mean token places of a sequence, padding included; widest: the most of any."""
+
+    count: int
+    width: float
+    widest: int
+    attended: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a job takes on some GPUs of a machine. Seconds are of one step, the last two of its arithmetic and traffic.
+
+    mfu: 6 P times the examples' own tokens a second, over the GPUs' peak. padded_mfu counts padding as tokens.
+    """
+
+    job: Job
+    machine: Machine
+    gpus: int
+    load: Load
+    memory: Memory
+    sequences: Sequences
+    micro_batch: int
+    accumulation: int
+    steps: int
+    seconds: float
+    arithmetic_s: float
+    traffic_s: float
+    mfu: float
+    padded_mfu: float
+
+    @property
+    def fits(self) -> bool:
+        return self.memory.total <= self.machine.memory_bytes
+
+    @property
+    def hours(self) -> float:
+        return self.steps * self.seconds / 3600
+
+    @property
+    def gpu_hours(self) -> float:
+        return self.hours * self.gpus
+
+
+def sequences_of(job: Job) -> Sequences:
+    """The sequences that a job's examples become."""
+    lengths = job.lengths.limited(job.context)
+    if job.packing:
+        examples = np.repeat(lengths.tokens, lengths.counts)
+        scale = 1.0
+        if len(examples) > PACKED_EXACTLY:
+            scale = len(examples) / PACKED_EXACTLY
+            examples = np.random.Generator(np.random.Philox(key=0)).permutation(examples)[:PACKED_EXACTLY]
+        bins = max(1, round(len(pack(examples, job.context, seed=0)) * scale))
+        # Attention over a packed row costs what the row's width does: its kernel masks, and does not skip.
+        return Sequences(bins, float(job.context), job.context, float(job.context))
+    width = lengths.expected_longest(job.micro_batch)
+    return Sequences(lengths.examples, width, lengths.longest, width)
+
+
+def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | None = None) -> Forecast:
+    """What a job takes on `gpus` GPUs; `sequences` saves counting them again."""
+    seen = sequences or sequences_of(job)
+    batch = job.batch or gpus * job.micro_batch
+    if job.packing or job.batch is not None:
+        layout = layout_of(
+            batch=batch,
+            examples=job.lengths.examples,
+            bins=seen.count,
+            ranks=gpus,
+            micro_batch=job.micro_batch,
+        )
+        micro, accumulation = layout.micro, layout.accumulation
+        steps = steps_of(layout, bins=seen.count, epochs=job.epochs, steps=job.steps)
+    else:
+        micro, accumulation = job.micro_batch, 1
+        steps = job.steps or max(1, -(-round(seen.count * job.epochs) // batch))
+    arithmetic, traffic = micro_step_seconds(
+        job.shape,
+        machine,
+        gpus=gpus,
+        tokens=micro * seen.width,
+        attended=seen.attended,
+        zero=job.zero,
+        accumulation=accumulation,
+        recompute=job.recompute,
+        lora_rank=job.lora_rank,
+    )
+    arithmetic, traffic = arithmetic * accumulation, traffic * accumulation
+    seconds = arithmetic + traffic
+    # Whole epochs: the mean example of the mixture is that of a step.
+    trained_examples = (
+        seen.count * job.epochs
+        if job.steps is None
+        else steps * batch * seen.count / max(1, job.lengths.examples)
+    )
+    real = job.lengths.limited(job.context).total * trained_examples / seen.count
+    load = Load(
+        job.shape,
+        micro,
+        seen.widest,
+        zero=job.zero,
+        recompute=job.recompute,
+        precision_bytes=job.precision_bytes,
+        lora_rank=job.lora_rank,
+        offload=job.offload,
+    )
+    per_token = 6 * job.shape.parameters / (gpus * machine.peak * steps * seconds)
+    return Forecast(
+        job=job,
+        machine=machine,
+        gpus=gpus,
+        load=load,
+        memory=load.memory(gpus),
+        sequences=seen,
+        micro_batch=micro,
+        accumulation=accumulation,
+        steps=steps,
+        seconds=seconds,
+        arithmetic_s=arithmetic,
+        traffic_s=traffic,
+        mfu=real * per_token,
+        padded_mfu=seen.width * trained_examples * per_token,
+    )
+
+
+def smallest(job: Job, machine: Machine) -> Forecast | None:
+    """The forecast on the fewest GPUs, a power of two, that hold the job; None when 4,096 do not."""
+    seen = sequences_of(job)
+    gpus = 1
+    while gpus <= MOST_GPUS:
+        found = forecast(job, machine, gpus, sequences=seen)
+        if found.fits:
+            return found
+        gpus *= 2
+    return None

@@ -1,0 +1,93 @@
+"""A `train` block as the planner sees it: which model, which machine, how many GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compiler.hardware.fit import Remedy, remedies
+from compiler.hardware.machines import MACHINES, Machine, calibrated
+from compiler.hardware.model import shape_of
+from compiler.hardware.shape import Shape
+from compiler.plan import Train
+from runtime.training.planning.forecast import Forecast, Job, forecast, smallest
+from runtime.training.planning.lengths import Lengths
+from runtime.training.planning.probe import Calibration
+
+
+@dataclass(frozen=True)
+class TrainForecast:
+    """The forecast of a `train` block on the machines that it names.
+
+    smallest: on the fewest GPUs that would hold it; None when none do. remedies: what makes it fit when it does not.
+    price: dollars for a GPU-hour, where the block says it.
+    """
+
+    train: str
+    model: str
+    found: Forecast
+    smallest: Forecast | None
+    remedies: tuple[Remedy, ...]
+    price: float | None
+
+    @property
+    def dollars(self) -> float | None:
+        return None if self.price is None else self.found.gpu_hours * self.price
+
+
+def job_of(train: Train, shape: Shape, lengths: Lengths) -> Job:
+    """The job of a `train` block on these examples."""
+    given = train.attributes
+    adapters = given.get("lora") or {}
+    return Job(
+        shape=shape,
+        lengths=lengths,
+        context=int(given["context"]),
+        packing=given["packing"] == "best_fit",
+        micro_batch=int(given["micro_batch"]),
+        batch=int(given["batch"]),
+        epochs=float(given["epochs"]),
+        steps=int(given["steps"]) if given.get("steps") else None,
+        zero=int(given["zero"]),
+        recompute=bool(given["recompute"]),
+        precision_bytes=2 if given["precision"] == "bf16" else 4,
+        lora_rank=int(adapters.get("rank") or 0),
+        offload=given.get("offload") not in (None, "none"),
+    )
+
+
+def train_forecast(
+    train: Train, directory: Path, lengths: Lengths, calibration: Calibration | None = None
+) -> TrainForecast | None:
+    """The forecast of a `train` block; None when it names no GPU or its model's sizes are not known.
+
+    calibration: of a probe on the same kind of GPU, instead of the machine's assumed constants.
+    """
+    cluster: Mapping[str, Any] = train.attributes.get("cluster") or {}
+    machine = MACHINES.get(str(cluster.get("gpu") or ""))
+    model = shape_of(train.attributes, directory)
+    if machine is None or model is None:
+        return None
+    if calibration is not None and calibration.device == machine.name:
+        machine = calibrated(machine, utilisation=calibration.utilisation, bandwidth=calibration.bandwidth)
+    shape, name = model
+    job = job_of(train, shape, lengths)
+    fewest = smallest(job, machine)
+    gpus = int(cluster.get("gpus") or 0) * int(cluster.get("nodes") or 1)
+    found = forecast(job, machine, gpus or (fewest.gpus if fewest else 1))
+    price = cluster.get("price")
+    return TrainForecast(
+        train=train.name,
+        model=name,
+        found=found,
+        smallest=fewest,
+        remedies=() if found.fits else tuple(remedies(found.load, machine, found.gpus)),
+        price=float(price) if price is not None else None,
+    )
+
+
+def machine_of(train: Train) -> Machine | None:
+    """The kind of GPU that a block's `cluster` names."""
+    return MACHINES.get(str((train.attributes.get("cluster") or {}).get("gpu") or ""))
