@@ -8,6 +8,7 @@ from compiler.calls import bind_call
 from compiler.catalog import AttributeSchema
 from compiler.expressions import ExpressionScope, typed_expression
 from compiler.findings import Findings, Reported
+from compiler.json_values import json_value
 from compiler.params import constant_expression, constant_of
 from compiler.place import Place, missing_column, place_path
 from compiler.program import TypedExpression
@@ -59,7 +60,7 @@ def bind_value(
         return _map(place, schema, type[4:-1], node)
     match head:
         case "json":
-            return _json(place, node, bare)
+            return json_value(place, node, bare)
         case "enum":
             return _word(place, subject, rest.split("|"), node)
         case "expr":
@@ -160,25 +161,6 @@ def _map(place: Place, schema: AttributeSchema, inner: str, node: Expression) ->
     if failed:
         raise Reported
     return result
-
-
-def _json(place: Place, node: Expression, bare: bool) -> Any:
-    if isinstance(node, Heredoc) and node.tag == "JSON":
-        import json
-
-        try:
-            return json.loads(node.value)
-        except json.JSONDecodeError as broken:
-            at = node.offset_of(broken.pos)
-            raise place.findings.error(
-                "MIX107",
-                f"this is not JSON: {broken.msg[:1].lower()}{broken.msg[1:]}",
-                Span(node.span.source, at, at + 1),
-                hint="the heredoc's tag says JSON; `<<~TEXT` holds any text",
-            ) from None
-        except RecursionError:
-            raise place.findings.error("MIX107", "this JSON is nested too deeply", node.span) from None
-    return constant_expression(place.world, place.module, node, bare_words=bare).value
 
 
 def _word(place: Place, subject: str, words: list[str], node: Expression) -> str:

@@ -12,6 +12,7 @@ from compiler.findings import Reported
 from compiler.place import Place
 from compiler.program import Bound, CallValue, FromDecl, StepDecl, TypedExpression
 from compiler.schema import Columns, common_type_of, type_of_value
+from compiler.schema_of_response import inherit_schema
 from compiler.suggest import listing, nearest, replace_fix
 from compiler.templates import check_use
 from compiler.world import Declaration, Module
@@ -26,6 +27,9 @@ TEXT_COLUMNS = {
     "step.chat": ("user", "assistant"),
     "verify.math": ("response",),
     "verify.agreement": ("response",),
+    "verify.refusal": ("response",),
+    "verify.repetition": ("response",),
+    "verify.truncation": ("response",),
 }
 """Attributes whose column must hold text."""
 
@@ -58,6 +62,7 @@ class Flow:
         self.rows_words = f"rows of `{name}`"
         self.columns = Columns()
         self.ids: dict[str, Span] = {}
+        self.earlier: list[StepDecl] = []
         self.made_at: dict[str, tuple[Span, bool]] = {}
         """Columns made so far: where, and whether under a `when`."""
         self._blocks = blocks
@@ -128,6 +133,7 @@ class Flow:
                 self.columns = replace(self.columns.with_columns(guessed), is_open=True)
                 continue
             steps.append(step)
+            self.earlier.append(step)
         return steps
 
     def _labels_of(self, block: Block) -> dict[str, Span]:
@@ -173,6 +179,8 @@ class Flow:
             title,
         )
         self._check_text_columns(entry, attributes)
+        if entry.key == "verify.schema" and not _is_written(block, "schema"):
+            inherit_schema(self.findings, self.earlier, attributes, block.kind_span)
         missing = place.missing | self._check_templates(entry, attributes, later)
         when = attributes.get("when")
         makes = self.made_by(entry, label.name if label else "", attributes)
@@ -371,6 +379,10 @@ class Flow:
             hint=f"did you mean `{near}`?" if near else f"write one of: {listing(drawn.types)}",
         )
         return "any"
+
+
+def _is_written(block: Block, name: str) -> bool:
+    return any((s.name.name if isinstance(s, Attribute) else s.kind) == name for s in block.body)
 
 
 def _template_names(entry: Entry, attributes: dict[str, Bound]) -> list[tuple[Bound, str]]:

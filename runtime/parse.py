@@ -14,6 +14,7 @@ Texts are stripped of white space at both ends. An answer that does not match, o
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -91,7 +92,9 @@ def json_of(text: str) -> Any:
     """
     fenced = _FENCE.match(text)
     try:
-        value = json.loads(fenced.group(1) if fenced else text, parse_constant=_refuse_constant)
+        value = json.loads(
+            fenced.group(1) if fenced else text, parse_constant=refuse_constant, parse_float=finite_float
+        )
     except ValueError as error:
         raise ParseFailed(f"not JSON: {error}") from None
     except RecursionError:
@@ -116,8 +119,15 @@ def is_shallow(value: Any, depth: int) -> bool:
     return False
 
 
-def _refuse_constant(name: str) -> Any:
+def refuse_constant(name: str) -> Any:
+    """For a JSON decoder: `NaN` and `Infinity` are no JSON."""
     raise ValueError(f"{name} is not a JSON number")
+
+
+def finite_float(text: str) -> float:
+    """For a JSON decoder: a number that a float can hold, which `1e999` is not."""
+    number = float(text)
+    return number if math.isfinite(number) else refuse_constant(text[:40])
 
 
 def _split(text: str, marker: str) -> tuple[str, str]:

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from compiler.checks import generation, mixtures, names, quotas, safety, sources, training, verification
+from compiler.checks import (
+    generation,
+    json_schemas,
+    mixtures,
+    names,
+    quotas,
+    safety,
+    sources,
+    training,
+    verification,
+)
 from compiler.checks.checked import Checked
 from compiler.program import Program
 from compiler.schema import Columns
@@ -31,7 +41,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     generation.check_retries,
     generation.check_conditions,
     verification.check_agreement,
-    verification.check_schemas,
+    json_schemas.check_schemas,
     mixtures.check_seeds,
     mixtures.check_evaluation_sets,
     mixtures.check_licenses,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from compiler.plan import Step
+from runtime.json_schema import compiled_schema
 from runtime.parse import ParseFailed, compile_parse, json_of
-from runtime.plugin import REQUIRED, RunError, attribute, declare, require
+from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import StepContext
@@ -138,11 +139,7 @@ class Generate:
             RunError: it is not a JSON Schema.
         """
         if self._schema is not None:
-            jsonschema = require("jsonschema_rs", "schema", "generate with a schema")
-            try:
-                self._is_valid = jsonschema.validator_for(self._schema).is_valid
-            except (ValueError, TypeError) as error:
-                raise RunError(f"step '{self.node}': schema: {error}") from None
+            self._is_valid = compiled_schema(self._schema, f"step '{self.node}'").is_valid
 
     async def expand(self, row: Row) -> list[Row | Dropped]:
         """The row with its answer, or `samples` candidates of it; an answer that failed is a `Dropped`.

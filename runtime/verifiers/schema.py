@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Sequence
-from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 from compiler.plan import Step
-from runtime.parse import DEPTH_LIMIT, ParseFailed, is_shallow, json_of
-from runtime.plugin import REQUIRED, RunError, attribute, declare, require
-from runtime.rows import Dropped, Row
+from runtime.json_schema import CANNOT_TELL, compiled_schema
+from runtime.parse import ParseFailed, json_of
+from runtime.plugin import REQUIRED, attribute, declare
+from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.attributes import PICK, VERIFIER
-from runtime.verifiers.verdicts import decide_by_score
+from runtime.verifiers.json_in_text import last_json
+from runtime.verifiers.verdicts import Selection
 
 VIOLATIONS_SHOWN = 5
-TAIL_CHARACTERS = 200_000
-ATTEMPTS = 1_000
-"""Most places in a text where JSON is looked for; each may cost a scan of what follows."""
-
-_FENCE = re.compile(r"```[A-Za-z0-9_-]*[ \t]*\n(.*?)```", re.DOTALL)
-_OPENING = re.compile(r"[{\[]")
+MESSAGE_CHARACTERS = 300
 
 
 @declare(
     "verify",
     "schema",
+    version=2,
     extra="schema",
     modules=("jsonschema_rs",),
     attributes=(
@@ -38,14 +32,20 @@ _OPENING = re.compile(r"[{\[]")
         attribute(
             "schema",
             "json",
-            "a JSON Schema (draft 2020-12 unless `$schema` says otherwise)",
-            default=REQUIRED,
+            "a JSON Schema (draft 2020-12 unless `$schema` says otherwise): as an object, a JSON heredoc or "
+            '`file("person.schema.json")`; by default the `schema` of the `generate` that makes `response`',
         ),
         attribute(
             "parse_json",
             "bool",
             "find the JSON in the text: in a code fence, or after reasoning",
             default=True,
+        ),
+        attribute(
+            "formats",
+            "bool",
+            "check `format` too (`date`, `email`, `uri`); the standard takes it as a remark",
+            default=False,
         ),
         PICK,
         *VERIFIER,
@@ -54,20 +54,35 @@ _OPENING = re.compile(r"[{\[]")
 class SchemaVerifier:
     """Checks that a response is JSON and follows a JSON Schema: score 1 or 0.
 
-    With `parse_json` the JSON may stand in a code fence, after reasoning, or between sentences; the last complete
-    object or array counts. Without, the whole text must be JSON. A text without JSON is `unmeasurable`. The evidence
-    lists up to five violations with their paths. References to other documents (`$ref` to a URL or file) are refused.
+    With `parse_json` the JSON may stand in a code fence, after reasoning (`<think>…</think>`, or just sentences), or
+    between sentences; the last complete object or array counts. Without, the whole text must be JSON. A text without
+    JSON is `unmeasurable`; so is JSON with `NaN`, a number that no float holds, or more than 64 levels. The evidence
+    lists up to five violations with their paths.
+
+    Nothing is fetched: a reference (`$ref`) to a URL or a file is refused, by `mixwright check` where it can be seen.
+    Patterns do not backtrack without end: one that reaches the limit is an error of the verifier, not a verdict.
+
+    ```mix
+    generate person {
+      prompt = extract_person
+      model = teacher
+      schema = file("person.schema.json")
+    }
+    verify schema { response = person, on_fail = retry(2) }
+    ```
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
         attributes = step.attributes
-        self._step_id = step.id
+        self._what = f"step '{step.id}'"
         self._response = str(attributes["response"])
         self._schema = attributes["schema"]
         self._finds_json = bool(attributes.get("parse_json", True))
-        self._pick = str(attributes.get("pick") or "all")
-        self.closes_group = self._pick != "all"
+        self._checks_formats = bool(attributes.get("formats"))
         self._validator: Any = None
+        selection = Selection.of(step, kind="schema", wrong="violated", missing="no JSON")
+        self.closes_group = selection.closes_group
+        self.decide = selection.decide
 
     async def prepare(self) -> None:
         """Compile the schema.
@@ -76,11 +91,7 @@ class SchemaVerifier:
             MissingExtra: the extra `schema` is not installed.
             RunError: it is not a JSON Schema, or refers to another document.
         """
-        jsonschema_rs = require("jsonschema_rs", "schema", "verify schema")
-        try:
-            self._validator = jsonschema_rs.validator_for(self._schema, retriever=_refuse)
-        except ValueError as error:
-            raise RunError(f"step '{self._step_id}': schema: {str(error).splitlines()[0]}") from None
+        self._validator = compiled_schema(self._schema, self._what, checks_formats=self._checks_formats)
 
     async def measure(self, row: Row) -> Measurement:
         """Score 1 when the response follows the schema, 0 when it does not."""
@@ -94,59 +105,16 @@ class SchemaVerifier:
                 return Measurement("unmeasurable", None, {"reason": str(error)})
         elif value is None:
             return Measurement("unmeasurable", None, {"reason": "null"})
+        if self._validator.is_valid(value):
+            return Measurement.of(True, violations=[])
         violations = [
-            {"path": "/" + "/".join(map(str, error.instance_path)), "message": str(error.message)[:300]}
+            {
+                "path": "/" + "/".join(map(str, error.instance_path)),
+                "message": str(error.message)[:MESSAGE_CHARACTERS],
+            }
             for error in islice(self._validator.iter_errors(value), VIOLATIONS_SHOWN)
         ]
-        return Measurement("measured", 0.0 if violations else 1.0, {"violations": violations})
-
-    def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
-        """Which rows pass; see the protocol."""
-        return decide_by_score(
-            rows,
-            measurements,
-            step_id=self._step_id,
-            kind="schema",
-            wrong="violated",
-            missing="no JSON",
-            pick=self._pick,
-        )
-
-
-def last_json(text: str, schema: Any = None) -> Any:
-    """The JSON in a model's answer: all of it, else the last code fence, else the last object or array between words.
-
-    Where `schema` asks for an object, arrays are passed over, and the other way round.
-
-    Raises:
-        ParseFailed: there is none.
-    """
-    with suppress(ParseFailed):
-        return json_of(text)
-    wanted = {"object": dict, "array": list}.get(str(schema.get("type")) if isinstance(schema, dict) else "")
-    kinds: tuple[type, ...] = (wanted,) if wanted else (dict, list)
-    for fenced in reversed(_FENCE.findall(text)):
-        with suppress(ParseFailed):
-            value = json_of(fenced)
-            if isinstance(value, kinds):
-                return value
-    found: list[Any] = []
-    decode = json.JSONDecoder(parse_constant=_refuse).raw_decode
-    at, attempts = 0, 0
-    tail = text[-TAIL_CHARACTERS:]
-    while attempts < ATTEMPTS and (opening := _OPENING.search(tail, at)) is not None:
-        attempts += 1
-        try:
-            value, at = decode(tail, opening.start())
-        except (ValueError, RecursionError):
-            at = opening.end()
-            continue
-        if isinstance(value, kinds) and is_shallow(value, DEPTH_LIMIT):
-            found.append(value)
-    if not found:
-        raise ParseFailed("no JSON in the answer")
-    return found[-1]
-
-
-def _refuse(reference: str) -> Any:
-    raise ValueError(f"{reference} is refused")
+        unclear = [violation for violation in violations if violation["message"].startswith(CANNOT_TELL)]
+        if unclear:
+            return Measurement("error", None, {"violations": unclear})
+        return Measurement.of(False, violations=violations)
