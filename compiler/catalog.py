@@ -14,7 +14,8 @@ Attribute types, a small closed language:
     column                         the name of a column in scope
     new_column                     a column this step makes
     expr:bool|text|int|float|any   a row expression over the columns in scope
-    ref:model|template|source|mixture|rows   a declaration (`rows`: a source, pipeline or mixture)
+    ref:model|template|source|mixture|rows   a declaration (`rows`: a source, pipeline or mixture); of a model its
+                                   `task` must be one of the attribute's `tasks`
     call:NAME                      one of a closed set of calls; see `calls` in the catalog (parse, on_fail, quota)
     list[T] map[T]                 lists and `{ key = T }`; `map[new_column=expr:any]` names its keys' type
     json                           any literal value
@@ -43,6 +44,7 @@ class AttributeSchema:
 
     `cls` says what a change of it changes: `row` what a row contains, `set` which rows are wanted,
     `meta` nothing in the data, `run` how it is executed. The default is `row`, the safe one.
+    `tasks`: of a reference to a model, what the model must be for; None for writing text.
     """
 
     name: str
@@ -53,6 +55,7 @@ class AttributeSchema:
     cls: AttributeClass = "row"
     minimum: float | None = None
     maximum: float | None = None
+    tasks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,10 @@ def catalog_from_json(text: str) -> Catalog:
         raise ValueError(f"catalog format {document['format_version']}, this compiler reads {FORMAT_VERSION}")
     entries = {}
     for raw in document["entries"]:
-        attributes = tuple(AttributeSchema(**a) for a in raw["attributes"])
+        attributes = tuple(
+            AttributeSchema(**{**a, "tasks": tuple(a["tasks"])} if "tasks" in a else a)
+            for a in raw["attributes"]
+        )
         entry = Entry(
             **{
                 **raw,

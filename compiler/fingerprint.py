@@ -125,6 +125,9 @@ def node_hashes(
 NO_PART_OF_A_TEXT = ("context",)
 """Row-class attributes of models that bound a request without changing an answer that is kept."""
 
+GENERATES = "generate"
+"""The `task` of models that write text, and the default."""
+
 PATH_TYPES = ("path", "map[path]", "list[path]")
 
 WHERE_WEIGHTS_ARE = ("path", "repo", "revision")
@@ -143,6 +146,8 @@ def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = ""
     from compiler.attributes import by_class
 
     row = {k: v for k, v in by_class(entry, values)["row"].items() if k not in NO_PART_OF_A_TEXT}
+    if row.get("task") == GENERATES:
+        del row["task"]  # as it was before there were others, so that every stored answer is found
     if not {"path", "repo"} & {a.name for a in entry.attributes}:
         return content_hash(MODEL_DOMAIN, {"engine": entry.name, **row})
     found: dict[str, Any]

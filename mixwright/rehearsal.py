@@ -18,7 +18,7 @@ from compiler.plan import Pipeline, Plan
 if TYPE_CHECKING:
     from runtime.nodes import Node
     from runtime.rows import Row
-    from runtime.steps.protocol import CallResult
+    from runtime.steps.protocol import CallResult, ScoreResult, VectorResult
     from runtime.store.store import Store
 
 MOST_ROWS = 20_000
@@ -177,3 +177,11 @@ class _Rehearsal:
             raise _Missing
         self.hits[node] = self.hits.get(node, 0) + 1
         return CallResult(keys[0], record.text, record.reasoning, True)
+
+    async def score(self, model: str, **request: Any) -> ScoreResult:
+        """Scores are asked by verifiers, at which rows stop anyway."""
+        raise _Missing
+
+    async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]:
+        """As `score`."""
+        raise _Missing

@@ -3,24 +3,44 @@
 The one way from a step to an engine. A call is named by its rendered request (`call_key`); the same call awaited
 twice is sent once; one that the store has is not sent at all. What is sent, and how often, is `service.py`'s.
 An answer that is cut off, empty or refused is stored as failed and handed on as failed: its text goes no further.
+
+Scores and vectors go the same way. They have no sampling, so replica, sample and attempt are no part of their names
+(`score_key`, `vector_key`); a failed one is asked again by the next run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from compiler.plan import ModelSpec
 from runtime.budget import Spending
-from runtime.engines.protocol import Engine, EngineFault, Finish, Request
+from runtime.engines.measured import scores_in, scores_text, vector_in, vector_text
+from runtime.engines.protocol import (
+    EmbedRequest,
+    Engine,
+    EngineFault,
+    Fault,
+    Finish,
+    Request,
+    ScoreRequest,
+    Scores,
+    ScoreTask,
+    Vectors,
+)
 from runtime.fault import BreakerPolicy, Clock, RetryPolicy
 from runtime.rows import digest
 from runtime.service import Service, StopSignal
-from runtime.steps.protocol import CallResult
+from runtime.steps.protocol import CallResult, ScoreResult, VectorResult
 from runtime.store.records import CallRecord, clean_text
+
+T = TypeVar("T")
+
+EMBED_BATCH = 64
+"""Texts in one request for vectors: enough to share its cost, few enough that a failing one holds up little."""
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -60,6 +80,22 @@ def call_key(
     )
 
 
+def score_key(
+    identity: str, task: ScoreTask, messages_json: str, texts: Sequence[str], step_tag: str
+) -> bytes:
+    """Name of a scoring call."""
+    return digest(
+        "mixwright.score-call.v1",
+        f'{{"messages":{messages_json},"model":{_encode(identity)},"step_tag":{_encode(step_tag)},'
+        f'"task":"{task}","texts":{_encode(list(texts))}}}',
+    )
+
+
+def vector_key(identity: str, text: str) -> bytes:
+    """Name of the call for one text's vector."""
+    return digest("mixwright.vector-call.v1", f'{{"model":{_encode(identity)},"text":{_encode(text)}}}')
+
+
 def sampling_json(sampling: Mapping[str, Any]) -> str:
     """The canonical JSON of sampling parameters that goes into a call's key: those that are stated."""
     return _encode({name: value for name, value in sampling.items() if value is not None})
@@ -91,7 +127,7 @@ class Calls:
         self._store = store
         self._run_id = run_id
         self._clock = clock
-        self._pending: dict[bytes, asyncio.Future[CallResult]] = {}
+        self._pending: dict[bytes, asyncio.Future[Any]] = {}
         self._sampling: dict[int, tuple[Mapping[str, Any], str]] = {}
         self.services = {
             name: Service(
@@ -142,47 +178,101 @@ class Calls:
             )
             for n in range(attempt, attempt + later + 1)
         ]
-        key = keys[0]
-        counts = self.counts.get(node)
-        if counts is None:
-            counts = self.counts[node] = CallCounts()
-        counts.asked += 1
-        while (pending := self._pending.get(key)) is not None:
-            try:
-                result = await asyncio.shield(pending)
-            except asyncio.CancelledError:
-                if pending.cancelled():
-                    continue  # the task that asked was cancelled, not this one
-                raise
-            counts.reused += 1
-            return result
-        future: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
-        self._pending[key] = future
-        try:
+        counts = self._counts_of(node)
+
+        async def found_or_asked() -> CallResult:
             known = await self._store.find_calls(keys)
-            record = known.get(key)
+            record = known.get(keys[0])
             if record is not None:
                 counts.reused += 1
-                result = CallResult(key, record.text, record.reasoning, True)
-            elif known:
+                return CallResult(keys[0], record.text, record.reasoning, True)
+            if known:
                 counts.reused += 1
-                result = CallResult(key, "", "", False, "failed before")
-            else:
-                request = Request(key, tuple(messages), sampling, call_seed(key))
-                text = f'{{"messages":{messages_json},"sampling":{sampling_json}}}'
-                result = await self._ask_engine(service, request, text, attempt, node, counts)
-        except BaseException as error:
-            if isinstance(error, Exception):
-                future.set_exception(error)
-                future.exception()  # marks it as seen: without waiters nobody else will
-            else:
-                future.cancel()
-            raise
-        else:
-            future.set_result(result)
-            return result
-        finally:
-            del self._pending[key]
+                return CallResult(keys[0], "", "", False, "failed before")
+            request = Request(keys[0], tuple(messages), sampling, call_seed(keys[0]))
+            text = f'{{"messages":{messages_json},"sampling":{sampling_json}}}'
+            return await self._ask_engine(service, request, text, attempt, node, counts)
+
+        return await self._once(keys[0], counts, found_or_asked)
+
+    async def score(
+        self,
+        model: str,
+        *,
+        node: str,
+        messages: Sequence[Mapping[str, str]] = (),
+        texts: Sequence[str] = (),
+        step_tag: str = "",
+    ) -> ScoreResult:
+        """A scoring model's numbers for a chat, or for one or two texts; from the store if they are there.
+
+        How many and on which scale is the model's `task` (table in `engines/protocol.py`). `step_tag`: of a process
+        reward model, the token that stands behind each step in the messages.
+
+        Raises:
+            RunStopped: the run is stopping and the call is not in the store.
+        """
+        service = self.services[model]
+        task: Any = service.spec.attributes.get("task")
+        messages_json = _encode(messages)
+        key = score_key(service.spec.identity, task, messages_json, texts, step_tag)
+        counts = self._counts_of(node)
+
+        async def found_or_asked() -> ScoreResult:
+            record = (await self._store.find_calls([key])).get(key)
+            if record is not None:
+                counts.reused += 1
+                return ScoreResult(key, scores_in(record.text), True)
+            steps = sum(m["content"].count(step_tag) for m in messages) if step_tag else 0
+            request = ScoreRequest(key, task, tuple(messages), tuple(texts), step_tag, steps)
+            text = f'{{"messages":{messages_json},"step_tag":{_encode(step_tag)},"texts":{_encode(list(texts))}}}'
+            asked = _Asked(service, key, text, node, counts, self._clock.wall())
+            try:
+                scores = await service.scores(request, counts.faults)
+            except EngineFault as fault:
+                return ScoreResult(key, (), False, fault.fault.value, self._put_fault(asked, fault))
+            self._spent(asked, scores)
+            self._put(
+                asked,
+                finish="stop",
+                text=scores_text(scores.values),
+                prompt_tokens=scores.prompt_tokens,
+                engine=_encode(scores.engine),
+            )
+            return ScoreResult(key, scores.values, True)
+
+        return await self._once(key, counts, found_or_asked)
+
+    async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]:
+        """An embedding model's vector of each text, in order; from the store where they are there.
+
+        Equal texts are asked once, and up to `EMBED_BATCH` go in one request. When a server refuses a request, its
+        texts are asked in halves, so that one that is too long fails alone.
+
+        Raises:
+            RunStopped: the run is stopping and a vector is not in the store.
+        """
+        service = self.services[model]
+        keys = [vector_key(service.spec.identity, text) for text in texts]
+        text_of = dict(zip(keys, texts, strict=True))
+        counts = self._counts_of(node)
+        counts.asked += len(keys)
+        counts.reused += len(keys) - len(text_of)
+        found: dict[bytes, VectorResult] = {}
+        while missing := [key for key in text_of if key not in found]:
+            theirs = {key: self._pending[key] for key in missing if key in self._pending}
+            mine = {key: text_of[key] for key in missing if key not in theirs}
+            if mine:
+                found.update(await self._vectors(service, mine, node, counts))
+            for key, pending in theirs.items():
+                try:
+                    found[key] = await asyncio.shield(pending)
+                except asyncio.CancelledError:
+                    if not pending.cancelled():
+                        raise
+                else:
+                    counts.reused += 1
+        return [found[key] for key in keys]
 
     async def close(self) -> None:
         """Close every engine that was started."""
@@ -195,6 +285,106 @@ class Calls:
             held = (sampling, sampling_json(sampling))
             self._sampling[id(sampling)] = held
         return held[1]
+
+    def _counts_of(self, node: str) -> CallCounts:
+        counts = self.counts.get(node)
+        if counts is None:
+            counts = self.counts[node] = CallCounts()
+        return counts
+
+    async def _once(self, key: bytes, counts: CallCounts, job: Callable[[], Awaitable[T]]) -> T:
+        """The result of `job`, which runs once for all who want `key` at the same time."""
+        counts.asked += 1
+        while (pending := self._pending.get(key)) is not None:
+            try:
+                shared: T = await asyncio.shield(pending)
+            except asyncio.CancelledError:
+                if pending.cancelled():
+                    continue  # the task that asked was cancelled, not this one
+                raise
+            counts.reused += 1
+            return shared
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._pending[key] = future
+        try:
+            result = await job()
+        except BaseException as error:
+            _end([future], error)
+            raise
+        else:
+            future.set_result(result)
+            return result
+        finally:
+            del self._pending[key]
+
+    async def _vectors(
+        self, service: Service, text_of: Mapping[bytes, str], node: str, counts: CallCounts
+    ) -> dict[bytes, VectorResult]:
+        """Vectors of texts that nobody else is asking for: those stored, then requests side by side."""
+        loop = asyncio.get_running_loop()
+        futures: dict[bytes, asyncio.Future[VectorResult]] = {key: loop.create_future() for key in text_of}
+        self._pending.update(futures)
+        try:
+            stored = await self._store.find_calls(list(text_of))
+            counts.reused += len(stored)
+            found = {key: VectorResult(key, vector_in(record.text)) for key, record in stored.items()}
+            wanted = [key for key in text_of if key not in found]
+            batches = [wanted[at : at + EMBED_BATCH] for at in range(0, len(wanted), EMBED_BATCH)]
+            jobs = [
+                self._embed_batch(service, {k: text_of[k] for k in batch}, node, counts) for batch in batches
+            ]
+            # All are awaited, so that none runs on unobserved when another stops.
+            for results in await asyncio.gather(*jobs, return_exceptions=True):
+                if isinstance(results, BaseException):
+                    raise results
+                found.update({result.key: result for result in results})
+        except BaseException as error:
+            _end(futures.values(), error)
+            raise
+        else:
+            for key, future in futures.items():
+                future.set_result(found[key])
+            return found
+        finally:
+            for key in futures:
+                del self._pending[key]
+
+    async def _embed_batch(
+        self, service: Service, text_of: Mapping[bytes, str], node: str, counts: CallCounts
+    ) -> list[VectorResult]:
+        keys = list(text_of)
+        started = self._clock.wall()
+        asked = [
+            _Asked(service, key, f'{{"text":{_encode(text)}}}', node, counts, started)
+            for key, text in text_of.items()
+        ]
+        try:
+            found = await service.vectors(EmbedRequest(keys[0], tuple(text_of.values())), counts.faults)
+        except EngineFault as fault:
+            if fault.fault is Fault.BAD_REQUEST and len(keys) > 1:
+                results = []
+                for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
+                    texts = {key: text_of[key] for key in half}
+                    results += await self._embed_batch(service, texts, node, counts)
+                return results
+            return [
+                VectorResult(one.key, None, fault.fault.value, self._put_fault(one, fault)) for one in asked
+            ]
+        self._spent(asked[0], found)
+        for at, (one, vector) in enumerate(zip(asked, found.vectors, strict=True)):
+            self._put(
+                one,
+                finish="stop",
+                text=vector_text(vector),
+                # Counted for the request as a whole: its first text carries them all.
+                prompt_tokens=0 if at else found.prompt_tokens,
+                engine=_encode(found.engine),
+            )
+        return [VectorResult(key, vector) for key, vector in zip(keys, found.vectors, strict=True)]
+
+    def _spent(self, asked: _Asked, found: Scores | Vectors) -> None:
+        asked.counts.prompt_tokens += found.prompt_tokens
+        self.spending.answered(found.prompt_tokens, 0, found.prompt_tokens * asked.service.price_in)
 
     async def _ask_engine(
         self, service: Service, request: Request, text: str, attempt: int, node: str, counts: CallCounts
@@ -220,32 +410,70 @@ class Calls:
             self.spending.answered(answer.prompt_tokens, answer.output_tokens, dollars)
             if reason:
                 counts.faults[reason] = counts.faults.get(reason, 0) + 1
-        if reason:
-            counts.failed += 1
-        else:
-            counts.answered += 1
-        self._store.put_call(
-            CallRecord(
-                key=request.key,
-                run_id=self._run_id,
-                node=node,
-                model=service.spec.name,
-                identity=service.spec.identity,
-                request=clean_text(text),
-                text=output,
-                reasoning=reasoning,
-                finish=finish,
-                status="failed" if reason else "ok",
-                reason=reason,
-                prompt_tokens=answer.prompt_tokens if answer else 0,
-                output_tokens=answer.output_tokens if answer else 0,
-                attempt=attempt,
-                seed=request.seed,
-                engine=provenance,
-                started=started,
-                ended=self._clock.wall(),
-            )
+        self._put(
+            _Asked(service, request.key, text, node, counts, started),
+            finish=finish,
+            text=output,
+            reasoning=reasoning,
+            reason=reason,
+            prompt_tokens=answer.prompt_tokens if answer else 0,
+            output_tokens=answer.output_tokens if answer else 0,
+            attempt=attempt,
+            seed=request.seed,
+            engine=provenance,
         )
         if reason:
             return CallResult(request.key, "", "", False, reason, detail)
         return CallResult(request.key, output, reasoning, True)
+
+    def _put_fault(self, asked: _Asked, fault: EngineFault) -> str:
+        """Record a call without an answer; returns the fault in words."""
+        detail = clean_text(str(fault))
+        reason = fault.fault.value
+        self._put(asked, finish=reason, reason=reason, engine=_encode({"fault": detail}))
+        return detail
+
+    def _put(self, asked: _Asked, *, finish: str, reason: str = "", **fields: Any) -> None:
+        if reason:
+            asked.counts.failed += 1
+        else:
+            asked.counts.answered += 1
+        stated = {"text": "", "reasoning": "", **fields}
+        self._store.put_call(
+            CallRecord(
+                key=asked.key,
+                run_id=self._run_id,
+                node=asked.node,
+                model=asked.service.spec.name,
+                identity=asked.service.spec.identity,
+                request=clean_text(asked.request),
+                finish=finish,
+                status="failed" if reason else "ok",
+                reason=reason,
+                started=asked.started,
+                ended=self._clock.wall(),
+                **stated,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is known of a call when it is sent; `request` is its JSON."""
+
+    service: Service
+    key: bytes
+    request: str
+    node: str
+    counts: CallCounts
+    started: float
+
+
+def _end(futures: Iterable[asyncio.Future[Any]], error: BaseException) -> None:
+    """Hand an error on to those who wait for the same calls."""
+    for future in futures:
+        if isinstance(error, Exception):
+            future.set_exception(error)
+            future.exception()  # marks it as seen: without waiters nobody else will
+        else:
+            future.cancel()

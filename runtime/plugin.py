@@ -73,10 +73,15 @@ def attribute(
     cls: AttributeClass = "row",
     minimum: float | None = None,
     maximum: float | None = None,
+    tasks: tuple[str, ...] | None = None,
 ) -> AttributeSchema:
-    """An attribute of a declaration; `default=REQUIRED` makes it mandatory."""
+    """An attribute of a declaration; `default=REQUIRED` makes it mandatory.
+
+    `tasks`: of type `ref:model`, which tasks the model may have; without it, `generate`.
+    """
     required = default is REQUIRED
-    return AttributeSchema(name, type, doc, required, None if required else default, cls, minimum, maximum)
+    default = None if required else default
+    return AttributeSchema(name, type, doc, required, default, cls, minimum, maximum, tasks)
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,12 @@ def _candidate_modules(family: str, name: str) -> tuple[str, ...]:
         "export": "runtime.exporters",
     }.get(family, "runtime.steps")
     return (f"{package}.{name}", f"{package}.{family}_{name}", f"{package}.{family}")
+
+
+def entry_of(key: str) -> Entry:
+    """The declaration of a catalog key; raises as `implementation` does."""
+    implementation(key)
+    return _plugins[key].entry
 
 
 def declared_catalog() -> Catalog:

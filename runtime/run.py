@@ -22,17 +22,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan import Budget, Mixture, ModelSpec, Pipeline, Plan, Step
+from compiler.plan import Budget, Mixture, Pipeline, Plan, Step
 from runtime.budget import Spending, tightest
 from runtime.calls import Calls
 from runtime.demand import PipelineRun, Sources, supply_of
-from runtime.engines.protocol import Engine, EngineEnvironment
+from runtime.engines.protocol import Engine
 from runtime.executor import Executor
 from runtime.fault import BreakerPolicy, Clock, RetryPolicy, SystemClock
 from runtime.mixing import MixtureRun, SourceBook
+from runtime.models import engines_of, models_of
 from runtime.nodes import Kind, Node, fanout_of, nodes_of
 from runtime.outcomes import Outcomes
-from runtime.plugin import RunError, implementation
+from runtime.plugin import RunError
 from runtime.service import StopSignal
 from runtime.steps.protocol import StepContext
 
@@ -140,7 +141,9 @@ class Run:
         self.pipelines = needed_pipelines(plan, self.mixtures, named=bool(options.mixtures))
         self.spending = Spending(_budget(plan, self.mixtures), clock)
         if engines is None:
-            engines = engines_of(plan, self.pipelines)
+            steps = [step for pipeline in self.pipelines for step in pipeline.steps]
+            steps += [step for mixture in _with_nested(plan, self.mixtures) for step in mixture.steps]
+            engines = engines_of(plan, steps)
         self.run_id = store.begin_run(plan, options.command)
         self.started_at = clock.wall()
         self.calls = Calls(
@@ -266,7 +269,7 @@ class Run:
 
     def _window(self, nodes: list[Node]) -> int:
         """Rows under way at once: enough for the model with the most slots; a few where only verifiers wait."""
-        models = [node.plan.attributes["model"] for node in nodes if node.kind is Kind.EXPAND]
+        models = {model for node in nodes for model in models_of(node.plan)}
         slots = [self.calls.services[model].window for model in models]
         waits = any(node.kind is Kind.MEASURE for node in nodes)
         return max([*slots, 16 if waits else 1])
@@ -308,47 +311,6 @@ def needed_pipelines(plan: Plan, mixtures: Mapping[str, Mixture], *, named: bool
                 wanted.add(name)
                 name = plan.pipelines[name].start.rows
     return [pipeline for pipeline in plan.pipelines_in_order() if pipeline.name in wanted]
-
-
-def engines_of(plan: Plan, pipelines: list[Pipeline]) -> dict[str, Engine]:
-    """An engine for each model that the pipelines ask, built and not started.
-
-    Raises:
-        RunError: a secret is not set in the environment.
-    """
-    names = sorted(
-        {
-            str(step.attributes["model"])
-            for pipeline in pipelines
-            for step in pipeline.steps
-            if step.attributes.get("model") in plan.models
-        }
-    )
-    engines = {}
-    for name in names:
-        model = plan.models[name]
-        environment = EngineEnvironment(Path(plan.directory), secrets_of(model))
-        engines[name] = implementation(f"model.{model.engine}")(model, environment)
-    return engines
-
-
-def secrets_of(model: ModelSpec) -> dict[str, str]:
-    """The values of a model's `env("NAME")` attributes, by NAME.
-
-    Raises:
-        RunError: one is not set.
-    """
-    found = {}
-    for attribute, value in model.attributes.items():
-        if isinstance(value, Mapping) and set(value) == {"env"}:
-            name = str(value["env"])
-            if not os.environ.get(name):
-                raise RunError(
-                    f"model '{model.name}': {attribute} = env(\"{name}\") and {name} is not set; "
-                    f"export {name}=... and run again"
-                )
-            found[name] = os.environ[name]
-    return found
 
 
 def _with_nested(plan: Plan, mixtures: Mapping[str, Mixture]) -> list[Mixture]:

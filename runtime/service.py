@@ -16,15 +16,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from math import ceil, inf
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from compiler.plan import ModelSpec
 from runtime.budget import Spending
-from runtime.engines.protocol import Answer, Engine, EngineFault, Fault, Request
+from runtime.engines.measured import checked_scores, checked_vectors
+from runtime.engines.protocol import (
+    Answer,
+    EmbedRequest,
+    Engine,
+    EngineFault,
+    Fault,
+    Request,
+    ScoreRequest,
+    Scores,
+    Vectors,
+)
 from runtime.fault import Breaker, BreakerPolicy, Clock, Gate, RetryPolicy
 from runtime.plugin import EngineUnavailable, RunError
+
+T = TypeVar("T")
 
 WINDOW = 1.1
 """Requests kept at an engine, as a multiple of its slots: enough to refill a slot at once, too few to queue."""
@@ -146,11 +160,59 @@ class Service:
             EngineFault: the row has failed, by the retry table.
             RunStopped: the run is stopping, perhaps because of this request.
         """
+        answer = await self._answered(
+            request.key,
+            lambda: self.engine.complete(request),
+            lambda: self.engine.complete(PROBE),
+            self._expected_tokens(request) if self.gate.most_tokens < inf else 0,
+            reasons,
+        )
+        self._lengths.add(answer.output_tokens)
+        return answer
+
+    async def scores(self, request: ScoreRequest, reasons: dict[str, int]) -> Scores:
+        """The engine's scores, checked; like `answer` otherwise."""
+        score = self._offered("score")
+
+        async def send() -> Scores:
+            return checked_scores(request, await score(request))
+
+        texts = [*request.texts, *(message["content"] for message in request.messages)]
+        return await self._answered(
+            request.key, send, lambda: score(_probe_like(request)), _tokens_of(texts), reasons
+        )
+
+    async def vectors(self, request: EmbedRequest, reasons: dict[str, int]) -> Vectors:
+        """The engine's vectors, checked; like `answer` otherwise."""
+        embed = self._offered("embed")
+
+        async def send() -> Vectors:
+            return checked_vectors(request, await embed(request))
+
+        return await self._answered(
+            request.key, send, lambda: embed(EmbedRequest(b"", ("ok",))), _tokens_of(request.texts), reasons
+        )
+
+    def _offered(self, method: str) -> Callable[[Any], Awaitable[Any]]:
+        found: Callable[[Any], Awaitable[Any]] | None = getattr(self.engine, method, None)
+        if found is None:
+            self._give_up(f"engine '{self.spec.engine}' cannot {method}")
+        return found
+
+    async def _answered(
+        self,
+        key: bytes,
+        send: Callable[[], Awaitable[T]],
+        probe: Callable[[], Awaitable[Any]],
+        tokens: int,
+        reasons: dict[str, int],
+    ) -> T:
+        """What `send` gives, by the retry table; `probe` asks whether the engine answers at all."""
         failures = tries = timeouts = limited = 0
         others = self.breaker.successes
         while True:
-            fault = await self._try(request)
-            if isinstance(fault, Answer):
+            fault = await self._try(send, tokens)
+            if not isinstance(fault, EngineFault):
                 return fault
             kind = fault.fault
             reasons[kind.value] = reasons.get(kind.value, 0) + 1
@@ -168,15 +230,15 @@ class Service:
                         raise fault
                     wait_s = self._rate_limit_wait(fault, limited)
                 case Fault.UNREACHABLE | Fault.SERVER | Fault.CONNECTION | Fault.TIMEOUT | Fault.MALFORMED:
-                    self.breaker.failed(request.key, kind)
+                    self.breaker.failed(key, kind)
                     failures += 1
                     tries += kind is not Fault.UNREACHABLE
                     timeouts += kind is Fault.TIMEOUT
                     spent = tries >= self._retry.tries or timeouts >= self._retry.timeouts
-                    if spent and (not self.breaker.is_suspicious or await self._is_alive()):
+                    if spent and (not self.breaker.is_suspicious or await self._is_alive(probe)):
                         raise fault
                     is_suspect = self.breaker.is_silent or self.breaker.is_mostly_failing
-                    if is_suspect and not await self._is_alive():
+                    if is_suspect and not await self._is_alive(probe):
                         self._give_up(str(fault))
                     wait_s = max(self._retry.wait_s(failures, self._clock.random()), fault.retry_after_s or 0)
                     if self.breaker.is_suspicious:
@@ -199,9 +261,8 @@ class Service:
         prompt = sum(len(message["content"]) for message in request.messages) // CHARACTERS_PER_TOKEN
         return prompt + self._lengths.bound(int(request.sampling["max_tokens"]))
 
-    async def _try(self, request: Request) -> Answer | EngineFault:
+    async def _try(self, send: Callable[[], Awaitable[T]], tokens: int) -> T | EngineFault:
         """One request, sent when there is a place for it."""
-        tokens = self._expected_tokens(request) if self.gate.most_tokens < inf else 0
         while True:
             pause_s = self._paused_until - self._clock.monotonic()
             if pause_s > 0:
@@ -217,34 +278,33 @@ class Service:
             if not self._is_started:
                 await self._start()
             self._reserve()
-            answer = await self.engine.complete(request)
+            answer = await send()
         except EngineFault as fault:
             return fault
         finally:
             self.gate.leave(tokens)
-        self._lengths.add(answer.output_tokens)
         self.gate.grow()
         self.breaker.succeeded()
         self._limited_since = None
         return answer
 
-    async def _is_alive(self) -> bool:
+    async def _is_alive(self, probe: Callable[[], Awaitable[Any]]) -> bool:
         """True when the engine answers a request of ours, so that those that fail fail by their own doing.
 
         Without it a run whose last rows are all poisoned would look like an outage, and never come to an end.
         """
         now = self._clock.monotonic()
         if self._probe is None or (self._probe.done() and now - self._probed_at >= PROBE_EVERY_S):
-            self._probe = asyncio.ensure_future(self._ask_probe())
+            self._probe = asyncio.ensure_future(self._ask_probe(probe))
             self._probed_at = now
         return await asyncio.shield(self._probe)
 
-    async def _ask_probe(self) -> bool:
+    async def _ask_probe(self, probe: Callable[[], Awaitable[Any]]) -> bool:
         if self._stop.reason:
             return False
         self._spending.requests += 1
         try:
-            await self.engine.complete(PROBE)
+            await probe()
         except EngineFault:
             return False
         self.breaker.acquitted()
@@ -304,3 +364,16 @@ class Service:
                 sleep.cancel()
                 stopped.cancel()
         self._stop.check()
+
+
+def _tokens_of(texts: Iterable[str]) -> int:
+    return sum(map(len, texts)) // CHARACTERS_PER_TOKEN
+
+
+def _probe_like(request: ScoreRequest) -> ScoreRequest:
+    """A request of the same form that any model can score."""
+    if request.texts:
+        return replace(request, key=b"", texts=("ok",) * len(request.texts))
+    said = f"ok{request.step_tag}"
+    messages = ({"role": "user", "content": "Say ok."}, {"role": "assistant", "content": said})
+    return replace(request, key=b"", messages=messages, steps=int(bool(request.step_tag)))

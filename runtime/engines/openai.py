@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from compiler.plan import ModelSpec
+from runtime.engines.attributes import TASK
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
 from runtime.plugin import REQUIRED, EngineUnavailable, attribute, declare, require
 
@@ -39,6 +40,7 @@ _DENIED_STATUS = frozenset({401, 402, 403, 404, 405, 407})
         attribute(
             "revision", "text", "Revision of the weights, where you know it; a new one asks everything again."
         ),
+        TASK,
         attribute("context", "count", "Tokens that prompt and answer share.", default=8192, minimum=1),
         attribute("max_in_flight", "count", "Requests open at once.", default=64, cls="run", minimum=1),
         attribute(

@@ -3,6 +3,14 @@
 An engine is declared under family `model` with a class `Engine(model: ModelSpec, environment: EngineEnvironment)`.
 It answers requests concurrently; ordering, caching, retries and the circuit breaker are the caller's
 (`runtime/calls.py`). It must not change a request, and must honour `seed` if it can.
+
+What a model does is its `task`, and so what its engine is asked:
+
+    generate         complete(Request)      -> Answer     text
+    reward           score(ScoreRequest)    -> Scores     one number, unbounded: no activation after the head
+    process_reward   score(ScoreRequest)    -> Scores     for each step tag in the text, the probability of class 1
+    classify         score(ScoreRequest)    -> Scores     a share for each label (softmax; sigmoid of a single one)
+    embed            embed(EmbedRequest)    -> Vectors    a vector of length 1 for each text
 """
 
 from __future__ import annotations
@@ -11,7 +19,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Task = Literal["generate", "reward", "process_reward", "classify", "embed"]
+ScoreTask = Literal["reward", "process_reward", "classify"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,50 @@ class Answer:
     reasoning: str = ""
     engine: Mapping[str, Any] = field(default_factory=dict)
     """Provenance: engine version, device, dtype, system fingerprint."""
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """A chat to be scored, or one or two texts; the other is empty.
+
+    A chat is rendered with the scoring model's own chat template, whole and without a generation prompt. Two texts
+    are what a cross-encoder reads together (source and translation, question and passage).
+    """
+
+    key: bytes
+    task: ScoreTask
+    messages: tuple[Mapping[str, str], ...] = ()
+    texts: tuple[str, ...] = ()
+    step_tag: str = ""
+    """Of `process_reward`: the token behind each step, for whose occurrences there are scores."""
+    steps: int = 0
+    """How often `step_tag` is in the request, and so how many scores are due; 0 where it has no steps."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model says of a `ScoreRequest`; see the table above for how many numbers and on which scale."""
+
+    values: tuple[float, ...]
+    prompt_tokens: int = 0
+    engine: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EmbedRequest:
+    """Texts to be embedded, each on its own; `key` is that of the first."""
+
+    key: bytes
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """A row for each text of an `EmbedRequest`, in order. vectors: (texts, size), float32, each of length 1."""
+
+    vectors: NDArray[np.float32]
+    prompt_tokens: int = 0
+    engine: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Fault(Enum):
@@ -101,3 +160,25 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Release everything; safe to call twice."""
+
+
+class Scorer(Protocol):
+    """What an engine also offers for models of the tasks `reward`, `process_reward` and `classify`."""
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        """The scores of one request.
+
+        Raises:
+            EngineFault: there are none; numbers that are missing or not finite are `Fault.MALFORMED`.
+        """
+
+
+class Embedder(Protocol):
+    """What an engine also offers for models of the task `embed`."""
+
+    async def embed(self, request: EmbedRequest) -> Vectors:
+        """The vectors of one request's texts.
+
+        Raises:
+            EngineFault: there are none; `Fault.BAD_REQUEST` may be the doing of any one of the texts.
+        """

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from compiler.plan import ModelSpec
+from runtime.engines.attributes import TASK
 from runtime.engines.decoding import completions, end_tokens_of
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
@@ -23,6 +24,7 @@ from runtime.plugin import EngineUnavailable, attribute, declare, require
         attribute("path", "path", "directory of the model: safetensors, config, tokenizer, chat template"),
         attribute("repo", "text", "Hugging Face repository, instead of `path`"),
         attribute("revision", "text", "commit of the repository; pin it, a branch moves"),
+        TASK,
         attribute(
             "dtype", "enum:float32|bfloat16", "type of the weights while they answer", default="float32"
         ),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.plan import ModelSpec
+from runtime.engines.attributes import TASK
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
 from runtime.engines.protocol import EngineEnvironment, Fault, Finish
 from runtime.plugin import EngineUnavailable, attribute, declare, require
@@ -23,6 +24,7 @@ from runtime.plugin import EngineUnavailable, attribute, declare, require
         attribute("path", "path", "directory of the model: safetensors, config, tokenizer, chat template"),
         attribute("repo", "text", "Hugging Face repository, instead of `path`"),
         attribute("revision", "text", "commit of the repository; pin it, a branch moves"),
+        TASK,
         attribute(
             "dtype",
             "enum:auto|float32|bfloat16",

@@ -26,9 +26,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from compiler.plan import Expression, Plan, Step
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,18 @@ class Calls(Protocol):
         later: int = 0,
     ) -> CallResult: ...
 
+    async def score(
+        self,
+        model: str,
+        *,
+        node: str,
+        messages: Sequence[Mapping[str, str]] = (),
+        texts: Sequence[str] = (),
+        step_tag: str = "",
+    ) -> ScoreResult: ...
+
+    async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]: ...
+
 
 @dataclass(frozen=True)
 class CallResult:
@@ -83,6 +99,32 @@ class CallResult:
     text: str
     reasoning: str
     ok: bool
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """What a scoring model says; `values` as the table in `engines/protocol.py` states, empty when not `ok`."""
+
+    key: bytes
+    values: tuple[float, ...]
+    ok: bool
+    reason: str = ""
+    detail: str = ""
+
+    @property
+    def measured_outcome(self) -> Literal["error", "timeout"]:
+        """Of a failed call: the outcome of the measurement that needed it."""
+        return "timeout" if self.reason == "timeout" else "error"
+
+
+@dataclass(frozen=True)
+class VectorResult:
+    """A text's vector: (size,), float32, of length 1, so that a dot product is a cosine. None when the call failed."""
+
+    key: bytes
+    vector: NDArray[np.float32] | None
     reason: str = ""
     detail: str = ""
 

@@ -69,6 +69,13 @@ def test_a_new_model_version_changes_the_identity_and_an_address_does_not() -> N
     assert model_identity(openai, {**values, "model": "n"}) != identity
 
 
+def test_the_task_is_part_of_an_identity_unless_it_is_to_write() -> None:
+    openai = entry("model.openai")
+    identity = model_identity(openai, {"model": "m"})
+    assert model_identity(openai, {"model": "m", "task": "generate"}) == identity
+    assert model_identity(openai, {"model": "m", "task": "reward"}) != identity
+
+
 def test_an_optional_attribute_that_nobody_gives_changes_no_hash() -> None:
     openai = entry("model.openai")
     assert model_identity(openai, {"model": "m"}) == model_identity(openai, {"model": "m", "revision": None})

@@ -12,7 +12,18 @@ from plans import model
 
 from runtime.budget import Budget, Spending
 from runtime.calls import Calls
-from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
+from runtime.engines.measured import unit_vectors
+from runtime.engines.protocol import (
+    Answer,
+    EmbedRequest,
+    EngineFault,
+    Fault,
+    Finish,
+    Request,
+    ScoreRequest,
+    Scores,
+    Vectors,
+)
 from runtime.service import StopSignal
 from runtime.steps.protocol import CallResult
 from runtime.store.records import CallRecord
@@ -114,10 +125,55 @@ class ScriptedEngine:
         return
 
 
+class ScriptedScorer:
+    """Scores a chat by its length and embeds a text by its letters, or does what `faults` says first."""
+
+    slots = 8
+
+    def __init__(self, *faults: Fault | Scores | Vectors, refused: str = "") -> None:
+        self.faults = list(faults)
+        self.refused = refused
+        self.scored: list[ScoreRequest] = []
+        self.embedded: list[tuple[str, ...]] = []
+
+    async def start(self) -> None:
+        return
+
+    async def complete(self, request: Request) -> Answer:
+        raise AssertionError("a scorer is asked for text")
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        self.scored.append(request)
+        await asyncio.sleep(1)
+        if isinstance(found := self._fault(), Scores):
+            return found
+        texts = [*request.texts, *(m["content"] for m in request.messages)]
+        return Scores((float(sum(map(len, texts))),), 7)
+
+    async def embed(self, request: EmbedRequest) -> Vectors:
+        self.embedded.append(request.texts)
+        await asyncio.sleep(1)
+        if isinstance(found := self._fault(), Vectors):
+            return found
+        if self.refused in request.texts:
+            raise EngineFault(Fault.BAD_REQUEST, "a text is too long")
+        rows = [[float(text.count(letter)) + 1 for letter in "abc"] for text in request.texts]
+        return Vectors(unit_vectors(rows, "scripted"), len(request.texts))
+
+    def _fault(self) -> Scores | Vectors | None:
+        found = self.faults.pop(0) if self.faults else None
+        if isinstance(found, Fault):
+            raise EngineFault(found, f"scripted {found.value}")
+        return found
+
+    async def close(self) -> None:
+        return
+
+
 class Bench:
     """Calls on a scripted engine, ready to ask."""
 
-    def __init__(self, engine: ScriptedEngine, *, store: MemoryStore | None = None, **options: Any) -> None:
+    def __init__(self, engine: Any, *, store: MemoryStore | None = None, **options: Any) -> None:
         self.engine = engine
         self.store = store or MemoryStore()
         self.stop = StopSignal()

@@ -1,0 +1,13 @@
+"""Attributes that models of several engines share."""
+
+from __future__ import annotations
+
+from runtime.plugin import attribute
+
+TASK = attribute(
+    "task",
+    "enum:generate|reward|process_reward|classify|embed",
+    "What the model does: `generate` writes text; `reward` gives a chat one number; `process_reward` gives each step "
+    "of an answer a probability; `classify` gives each label a share; `embed` gives a text a vector.",
+    default="generate",
+)

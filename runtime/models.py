@@ -1,0 +1,68 @@
+"""Which models steps ask, and the engines that answer for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from compiler.catalog import builtin_catalog
+from compiler.plan import ModelSpec, Plan, Step
+from runtime.engines.protocol import Engine, EngineEnvironment
+from runtime.plugin import RunError, entry_of, implementation
+
+
+def models_of(step: Step) -> list[str]:
+    """Names of the models that a step's attributes refer to, nested blocks included; each once."""
+    found = [
+        name
+        for schema in entry_of(step.operation).attributes
+        for name in _models_in(schema.type, step.attributes.get(schema.name))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _models_in(type: str, value: Any) -> Iterator[str]:
+    if type == "ref:model" and isinstance(value, str):
+        yield value
+    elif type.startswith("list[") and isinstance(value, list | tuple):
+        for item in value:
+            yield from _models_in(type[5:-1], item)
+    elif type.startswith("block:") and isinstance(value, Mapping):
+        entry = builtin_catalog().entries.get(type.removeprefix("block:"))
+        for schema in entry.attributes if entry else ():
+            yield from _models_in(schema.type, value.get(schema.name))
+
+
+def engines_of(plan: Plan, steps: Iterable[Step]) -> dict[str, Engine]:
+    """An engine for each model that the steps ask, built and not started.
+
+    Raises:
+        RunError: a secret is not set in the environment.
+    """
+    engines = {}
+    for name in sorted({name for step in steps for name in models_of(step)}):
+        model = plan.models[name]
+        environment = EngineEnvironment(Path(plan.directory), secrets_of(model))
+        engines[name] = implementation(f"model.{model.engine}")(model, environment)
+    return engines
+
+
+def secrets_of(model: ModelSpec) -> dict[str, str]:
+    """The values of a model's `env("NAME")` attributes, by NAME.
+
+    Raises:
+        RunError: one is not set.
+    """
+    found = {}
+    for attribute, value in model.attributes.items():
+        if isinstance(value, Mapping) and set(value) == {"env"}:
+            name = str(value["env"])
+            if not os.environ.get(name):
+                raise RunError(
+                    f"model '{model.name}': {attribute} = env(\"{name}\") and {name} is not set; "
+                    f"export {name}=... and run again"
+                )
+            found[name] = os.environ[name]
+    return found
