@@ -15,35 +15,40 @@ import signal
 import sys
 from typing import Any, BinaryIO
 
+from runtime.no_network import forbid_sockets
+
 MEMORY_LIMIT_BYTES = 4 * 1024**3
 """Address space of a worker; SymPy needs 0.4 GiB, a runaway expression any amount."""
 FRAME_LIMIT_BYTES = 64 * 1024 * 1024
 
 
 def serve() -> None:
-    """Answer jobs on standard input until it ends; results go to what was standard output."""
+    """Answer jobs on standard input until it ends; results go to what was standard output.
+
+    A frame in is a list of jobs, `[function, arguments]`; a frame out is one job's result, `[1, value]` or
+    `[0, error type, message]`, written as soon as it is there.
+    """
     results = os.fdopen(os.dup(1), "wb")
     # A library that prints must not write into the frames.
     os.dup2(2, 1)
     _limit_resources()
+    forbid_sockets()
     loaded: dict[str, Any] = {}
-    while (job := read_frame(sys.stdin.buffer)) is not None:
-        write_frame(results, _answer(job, loaded))
+    while (jobs := read_frame(sys.stdin.buffer)) is not None:
+        for name, args in jobs:
+            write_frame(results, _answer(name, args, loaded))
 
 
-def _answer(job: dict[str, Any], loaded: dict[str, Any]) -> dict[str, Any]:
-    name = job["function"]
+def _answer(name: str, args: list[Any] | None, loaded: dict[str, Any]) -> list[Any]:
     try:
         if name not in loaded:
             module, _, function = name.partition(":")
             loaded[name] = getattr(importlib.import_module(module), function)
-        if job["args"] is None:
-            return {"ok": True, "value": None}
-        return {"ok": True, "value": loaded[name](*job["args"])}
+        return [1, None if args is None else loaded[name](*args)]
     except MemoryError:
-        return {"ok": False, "error": "MemoryError", "message": "out of memory"}
+        return [0, "MemoryError", "out of memory"]
     except Exception as error:
-        return {"ok": False, "error": type(error).__name__, "message": str(error)[:2000]}
+        return [0, type(error).__name__, str(error)[:2000]]
 
 
 def read_frame(stream: BinaryIO) -> Any:
@@ -59,9 +64,9 @@ def write_frame(stream: BinaryIO, value: Any) -> None:
     try:
         body = json.dumps(value).encode()
     except (TypeError, ValueError) as error:
-        body = json.dumps({"ok": False, "error": type(error).__name__, "message": str(error)[:2000]}).encode()
+        body = json.dumps([0, type(error).__name__, str(error)[:2000]]).encode()
     if len(body) > FRAME_LIMIT_BYTES:
-        body = json.dumps({"ok": False, "error": "ValueError", "message": "the result is too large"}).encode()
+        body = json.dumps([0, "ValueError", "the result is too large"]).encode()
     stream.write(len(body).to_bytes(4, "little") + body)
     stream.flush()
 

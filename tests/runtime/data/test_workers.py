@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,3 +112,92 @@ def test_a_cancelled_job_leaves_a_usable_pool() -> None:
             await asyncio.sleep(0)
 
     assert run(job) == 1
+
+
+def test_jobs_of_one_chunk_fail_one_by_one() -> None:
+    # 40 quick jobs teach the pool to send many at once; of the next 30, one hangs, one kills its worker, one raises.
+    jobs: list[tuple[str, list[Any]]] = [("json:loads", [str(n)]) for n in range(30)]
+    jobs[7], jobs[15], jobs[20] = ("time:sleep", [60]), ("os:abort", []), ("json:loads", ["{"])
+
+    async def job(workers: WorkerPool) -> list[Any]:
+        await workers.run_many("json:loads", [["0"]] * 40, 5)
+        return await asyncio.gather(*(workers.run(*one, 0.3) for one in jobs), return_exceptions=True)
+
+    found = run(job)
+    assert [i for i, value in enumerate(found) if value != i] == [7, 15, 20]
+    assert [type(found[i]) for i in (7, 15, 20)] == [WorkerTimeout, WorkerDied, WorkerError]
+
+
+def test_many_jobs_give_values_and_errors_in_order() -> None:
+    async def job(workers: WorkerPool) -> list[Any]:
+        return await workers.run_many("json:loads", [["1"], ["{"], ["3"]], 5)
+
+    first, error, third = run(job)
+    assert (first, type(error), third) == (1, WorkerError, 3)
+
+
+def test_a_function_that_cannot_be_imported_is_an_error_each_time() -> None:
+    async def job(workers: WorkerPool) -> list[Any]:
+        return await workers.run_many("json:no_such_function", [[], []], 5)
+
+    assert [str(error) for error in run(job)] == [
+        "AttributeError: module 'json' has no attribute 'no_such_function'"
+    ] * 2
+
+
+def test_a_closed_pool_refuses_and_forgets_nobody() -> None:
+    async def job(workers: WorkerPool) -> list[Any]:
+        waiting = [asyncio.create_task(workers.run("time:sleep", [60], 90)) for _ in range(3)]
+        while not workers._busy:
+            await asyncio.sleep(0)
+        await workers.close()
+        late = await asyncio.gather(*waiting, workers.run("os:getpid", [], 5), return_exceptions=True)
+        return [type(error) for error in late]
+
+    assert run(job) == [WorkerDied, WorkerError, WorkerError, WorkerError]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="seccomp is Linux")
+def test_a_worker_opens_no_socket() -> None:
+    async def job(workers: WorkerPool) -> Any:
+        return await workers.run("socket:create_connection", [["127.0.0.1", 9]], 5)
+
+    with pytest.raises(WorkerError, match="PermissionError"):
+        run(job)
+
+
+PARENT = """
+import asyncio
+from runtime.workers import WorkerPool
+
+async def main():
+    pool = WorkerPool(2)
+    print(*await asyncio.gather(*(pool.run("os:getpid", [], 5) for _ in range(2))), flush=True)
+    await asyncio.gather(*(pool.run("time:sleep", [600], 900) for _ in range(2)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent's death reaches workers through prctl")
+def test_workers_do_not_outlive_a_killed_parent() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+    )
+    assert parent.stdout is not None
+    pids = {int(pid) for pid in parent.stdout.readline().split()}
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.communicate()
+    assert pids
+    deadline = time.monotonic() + 20
+    while any(_is_running(pid) for pid in pids):
+        assert time.monotonic() < deadline, f"still there: {pids}"
+        time.sleep(0.01)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in ("Z", "X")
