@@ -30,6 +30,8 @@ TEXT_COLUMNS = {
     "verify.refusal": ("response",),
     "verify.repetition": ("response",),
     "verify.truncation": ("response",),
+    "verify.language": ("response",),
+    "verify.translation": ("source", "response"),
 }
 """Attributes whose column must hold text."""
 

