@@ -45,7 +45,8 @@ class Selection:
 
         all        every one
         first      the lowest candidate
-        best       that with the highest score; of equals the lowest candidate
+        best       that with the highest score, or with the lowest where `max` alone is stated; of equals the lowest
+                   candidate
         majority   of the largest class the best one; of classes of one size that with the lowest candidate
 
     A verifier that sorts texts into classes writes a candidate's class into its evidence, as `class`: any JSON value,
@@ -115,7 +116,7 @@ class Selection:
             case "first":
                 return set(passing[:1])
             case "best":
-                return _best(passing, measurements)
+                return self._best(passing, measurements)
             case "majority":
                 votes: dict[str, float] = {}
                 for i in passing:
@@ -123,9 +124,14 @@ class Selection:
                     votes[name] = votes.get(name, 0.0) + weight(measurements[i])
                 # `max` takes the first of equals, and classes are in the order of their lowest candidates.
                 largest = max(votes, key=lambda name: votes[name], default=None)
-                return _best([i for i in passing if class_of(measurements[i]) == largest], measurements)
+                return self._best([i for i in passing if class_of(measurements[i]) == largest], measurements)
             case _:
                 return set(passing)
+
+    def _best(self, candidates: Sequence[int], measurements: Sequence[Measurement]) -> set[int]:
+        sign = -1.0 if self.low is None and self.high is not None else 1.0
+        best = max(candidates, key=lambda i: (sign * (measurements[i].score or 0.0), -i), default=None)
+        return set() if best is None else {best}
 
     def _failing(self, measurement: Measurement) -> str:
         if measurement.outcome != "measured":
@@ -150,11 +156,6 @@ def thresholds_of(attributes: Any) -> tuple[float | None, float | None]:
 def class_of(measurement: Measurement) -> str:
     """The class that a verifier sorted a text into, as text; the same for all of a verifier without classes."""
     return canonical_json(measurement.evidence.get("class"))
-
-
-def _best(candidates: Sequence[int], measurements: Sequence[Measurement]) -> set[int]:
-    best = max(candidates, key=lambda i: (measurements[i].score or 0.0, -i), default=None)
-    return set() if best is None else {best}
 
 
 def decide_by_score(

@@ -1,0 +1,61 @@
+"""Verifier `truncation`: does the response end, or was it cut off?"""
+
+from __future__ import annotations
+
+from compiler.plan import Step
+from runtime.plugin import REQUIRED, attribute, declare
+from runtime.rows import Row
+from runtime.steps.protocol import Measurement, StepContext
+from runtime.verifiers.attributes import PICK, VERIFIER, threshold
+from runtime.verifiers.endings import signs_of_cutting
+from runtime.verifiers.verdicts import Selection, text_of_response
+
+
+@declare(
+    "verify",
+    "truncation",
+    attributes=(
+        attribute("response", "column", "the text to check", default=REQUIRED),
+        threshold("max", "the surest sign of cutting that passes", default=0.5, minimum=0, maximum=1),
+        PICK,
+        *VERIFIER,
+    ),
+)
+class Truncation:
+    """Finds responses that stop in the middle: score 0 (ends as texts end) to 1 (something is open for certain).
+
+    An answer that reached `max_tokens` never gets this far (`generate` fails it); this finds those that a data set
+    brings along, that an endpoint cut without saying so, or that a model broke off.
+
+    - 1: an open code fence, JSON that ends too early, an open LaTeX environment, `\\[`, `$$` or `\\boxed{`.
+    - 0.9: the end is a comma, a colon, an opening bracket, a word that goes on (`the`, `und`), an empty list item, a
+      heading with nothing below it, or open `**`.
+    - 0.7: a last sentence without a full stop, a list item without one where the others have it, an open quotation.
+    - 0.2: no full stop, where the text uses few.
+
+    Latin, Chinese, Japanese, Arabic, Devanagari and other full stops count. Verses, titles, tables, code and hashtags
+    may end without. The evidence lists the signs with what they were seen in. Linear in the text's length.
+
+    Measured with the default `max = 0.5` on answers of 200 characters and more, whole and cut at a random place
+    (`benchmarks/text_verifiers.py`): of Alpaca's 0.4 % whole and 89 % cut ones fail, of Chinese Alpaca's (80 characters
+    and more) 0.8 % and 83 %. Half of the whole ones that fail were cut off by those who made the data.
+
+    ```mix
+    verify truncation { response = answer, on_fail = retry(1) }
+    ```
+    """
+
+    def __init__(self, step: Step, context: StepContext) -> None:
+        self._response = str(step.attributes["response"])
+        selection = Selection.of(step, kind="truncation", wrong="cut off", missing="no text")
+        self.closes_group = selection.closes_group
+        self.decide = selection.decide
+
+    async def measure(self, row: Row) -> Measurement:
+        """How surely the response was cut off."""
+        text = text_of_response(row.columns.get(self._response))
+        if not text:
+            return Measurement("unmeasurable", None, {"reason": "no text"})
+        signs = signs_of_cutting(text)
+        evidence = {"signs": [{"sign": s.name, "score": s.score, "at": s.at} for s in signs]}
+        return Measurement("measured", signs[0].score if signs else 0.0, evidence)
