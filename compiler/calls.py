@@ -1,4 +1,4 @@
-"""The closed sets of calls that attributes take: `parse`, `on_fail` and `shortfall`."""
+"""The closed sets of calls that attributes take: `parse`, `on_fail`, `on_verdict` and `shortfall`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], int]]] = {
         "last_line": ((), 0),
     },
     "on_fail": {"retry": (("count",), 1)},
+    "on_verdict": {"retry": (("count",), 1), "repair": (("template", "count"), 1)},
     "shortfall": {"fill": (("name",), 1)},
 }
 """Set -> function -> types of its arguments, and how many of them must be given."""
@@ -31,6 +32,7 @@ CALLS: dict[str, dict[str, tuple[tuple[str, ...], int]]] = {
 WORDS: dict[str, tuple[str, ...]] = {
     "parse": (),
     "on_fail": ("drop", "keep"),
+    "on_verdict": ("drop", "keep"),
     "shortfall": ("error", "warn"),
 }
 """Bare words that may stand for a call."""
@@ -38,7 +40,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 
 def _shapes(kind: str) -> list[str]:
     shapes = list(WORDS[kind])
-    examples = {"text": '"…"', "regex": '"…"', "count": "2", "name": "component"}
+    examples = {"text": '"…"', "regex": '"…"', "count": "2", "name": "component", "template": "my_template"}
     for name, (types, _) in CALLS[kind].items():
         shapes.append(f"{name}({', '.join(examples[t] for t in types)})")
     return shapes
@@ -118,6 +120,8 @@ def _argument(name: str, type: str, node: Expression, world: World, module: Modu
     findings = world.findings
     if type == "name" and isinstance(node, Ref):
         return node.name
+    if type == "template":
+        return _template(name, node, world, module)
     value = as_type(
         constant_expression(world, module, node),
         "text" if type in ("regex", "name") else type,
@@ -132,6 +136,20 @@ def _argument(name: str, type: str, node: Expression, world: World, module: Modu
     if type == "text" and value == "" and name != "json":
         raise findings.error("MIX122", f"`{name}` needs some text to look for", node.span, "empty text")
     return value
+
+
+def _template(name: str, node: Expression, world: World, module: Module) -> str:
+    if not isinstance(node, Ref):
+        raise world.findings.error(
+            "MIX107",
+            f"`{name}` takes the name of a template",
+            node.span,
+            "not a template's name",
+            hint="declare a template and write its name",
+        )
+    found = world.need(module, node, "template")
+    world.ask(found, node.span)
+    return found.qualified
 
 
 def _below_zero(name: str, value: int, span: Span, findings: Findings) -> Exception:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from compiler.catalog import Catalog, Entry
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan, SourceSpec
+    from compiler.plan import Pipeline, Plan, SourceSpec
 
 NODE_DOMAIN = "mixwright.node.v1"
 MODEL_DOMAIN = "mixwright.model.v1"
@@ -81,6 +81,9 @@ class Meanings:
                 return {"model": self.models.get(value, value)}
             case "ref:template":
                 return {"template": self.templates.get(value, value)}
+            case "call:on_verdict" if isinstance(value, Mapping) and value.get("call") == "repair":
+                template, *rest = value["args"]
+                return {**value, "args": [{"template": self.templates.get(template, template)}, *rest]}
             case "ref:source" | "ref:rows":
                 return {"rows": self.sources.get(value, value)}
             case _:
@@ -182,6 +185,18 @@ def source_hashes(source: SourceSpec, entry: Entry) -> Hashes:
     )
 
 
+def _repairs(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
+    """Step -> the messages that ask for a better answer where its verdict is against a row. `on_fail` is of class
+    `set`, so that no change of it measures anything again; the text of repaired rows hangs on it all the same."""
+    found = {}
+    for step in pipeline.steps:
+        on_fail = step.attributes.get("on_fail")
+        if isinstance(on_fail, Mapping) and on_fail.get("call") == "repair":
+            messages = plan.templates[on_fail["args"][0]].messages
+            found[step.id] = [[m.role, m.text] for m in messages]
+    return found
+
+
 def pipeline_row_hashes(plan: Plan, catalog: Catalog) -> dict[str, str]:
     """Pipeline -> hash of everything that decides what its rows contain, from the source on.
 
@@ -195,14 +210,15 @@ def pipeline_row_hashes(plan: Plan, catalog: Catalog) -> dict[str, str]:
         else:
             source = plan.sources[start.rows]
             parent = source_hashes(source, catalog.entries[f"source.{source.kind}"]).row
+        whole = {
+            "start": parent,
+            "where": start.where.tree if start.where else None,
+            "columns": list(start.columns),
+            "seed": pipeline.seed,
+            "steps": [step.fingerprint.row for step in pipeline.steps],
+        }
+        repairs = _repairs(plan, pipeline)
         hashes[pipeline.name] = content_hash(
-            PIPELINE_DOMAIN,
-            {
-                "start": parent,
-                "where": start.where.tree if start.where else None,
-                "columns": list(start.columns),
-                "seed": pipeline.seed,
-                "steps": [step.fingerprint.row for step in pipeline.steps],
-            },
+            PIPELINE_DOMAIN, {**whole, "repairs": repairs} if repairs else whole
         )
     return hashes

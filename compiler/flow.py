@@ -11,6 +11,7 @@ from compiler.catalog import Entry
 from compiler.findings import Reported
 from compiler.place import Place
 from compiler.program import Bound, CallValue, FromDecl, StepDecl, TypedExpression
+from compiler.repair import check_repair_reads, repair_columns, repair_template
 from compiler.schema import Columns, common_type_of, type_of_value
 from compiler.schema_of_response import inherit_schema
 from compiler.suggest import listing, nearest, replace_fix
@@ -279,7 +280,30 @@ class Flow:
                 missing |= check_use(
                     self.resolver.world, parsed, self.columns, bound.span, self.rows_words, later
                 )
-        return missing
+        return missing | self._check_repair(attributes, later)
+
+    def _check_repair(self, attributes: dict[str, Bound], later: dict[str, Span]) -> set[str]:
+        """Check the template of `on_fail = repair(…)`: it sees the rows here, and what the verifier found."""
+        on_fail = attributes.get("on_fail")
+        name = repair_template(on_fail.value) if on_fail is not None else None
+        if on_fail is None or name is None:
+            return set()
+        declaration, span = self._declaration(name, on_fail.span)
+        self.resolver.ask(declaration, span)
+        parsed = self.resolver.parsed.get(name)
+        if parsed is None:
+            return set()
+        response = attributes.get("response")
+        check_repair_reads(
+            name,
+            parsed.inputs,
+            "" if response is None else str(response.value),
+            on_fail,
+            Label(declaration.name_span, "this template"),
+            self.findings,
+        )
+        columns = repair_columns(self.columns, on_fail, self.findings)
+        return check_use(self.resolver.world, parsed, columns, span, self.rows_words, later)
 
     def _declaration(self, qualified: str, span: Span) -> tuple[Declaration, Span]:
         return self.resolver.world.by_name[qualified], span

@@ -107,6 +107,8 @@ def references(type: str, value: Any, catalog: Catalog) -> Iterator[tuple[str, s
         entry = catalog.entries.get(type.removeprefix("block:"))
         for schema in entry.attributes if entry else ():
             yield from references(schema.type, value.get(schema.name), catalog)
+    elif type == "call:on_verdict" and isinstance(value, Mapping) and value.get("call") == "repair":
+        yield "template", str(value["args"][0])
     elif type.startswith("ref:") and isinstance(value, str):
         kind = type.removeprefix("ref:")
         kinds = ("source", "pipeline", "mixture") if kind in ("rows", "source") else (kind,)

@@ -51,6 +51,16 @@ CALLS: dict[str, dict[str, str]] = {
         "keep": "the row goes on; a verifier's verdict is recorded with it",
         "retry(n)": "the model is asked again, up to `n` times, each time with another seed; then the row is dropped",
     },
+    "on_verdict": {
+        "drop": "the row is dropped, its reason recorded",
+        "keep": "the row goes on, its verdict recorded with it",
+        "retry(n)": "the model is asked the same again, up to `n` times, each time with another seed",
+        "repair(template, n)": "the model is asked with another template, up to `n` times (once without `n`). The "
+        "template sees the row's columns and `verdict`: `verdict.reason` (`math: wrong`), `verdict.outcome` (`measured` "
+        "or `unmeasurable`), `verdict.score` (null when unmeasurable), `verdict.evidence` (see the verifier), "
+        "`verdict.response` (the text that failed) and `verdict.round` (1, 2 …). Its answer is parsed as the first one "
+        "was, takes its place, and is verified again",
+    },
     "shortfall": {
         "error": "the run ends with status 1",
         "warn": "the run goes on, and card and report say what is missing",
@@ -62,7 +72,9 @@ CALLS: dict[str, dict[str, str]] = {
 CALL_NOTES: dict[str, str] = {
     "parse": "What `generate` takes of an answer. Texts are stripped of white space at both ends. An answer that does "
     "not match, or of which nothing is left, is a failed attempt with the reason `parse`.",
-    "on_fail": "What happens to a row whose answer cannot be used or that does not pass a verifier.",
+    "on_fail": "What happens to a row whose answer cannot be used.",
+    "on_verdict": "What happens to a row that does not pass a verifier. With `pick` or `agree`, when no candidate of the "
+    "row passes: then all that fail are asked again.",
     "shortfall": "What happens when a quota of a mixture cannot be met.",
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runtime.demand import PipelineRun
+from runtime.nodes import Node
 from runtime.plugin import RunError
 from runtime.run import Run, RunReport
 
@@ -172,6 +173,7 @@ def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
                 "out": node.tally.rows_out,
                 "dropped": node.tally.drop_reasons,
                 "quarantined": node.tally.quarantine_reasons,
+                **_asked_again(node),
             }
             for node in pipeline.executor.nodes
         },
@@ -179,6 +181,13 @@ def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
             node.id: node.step.report() for node in pipeline.executor.nodes if hasattr(node.step, "report")
         },
     }
+
+
+def _asked_again(node: Node) -> dict[str, Any]:
+    """Rows for which a verifier asked the model again, and how many passed then."""
+    if not node.rows_again:
+        return {}
+    return {"asked_again": {"rows": node.rows_again, "passed": node.passed_again}}
 
 
 def _kept(run: Run) -> str:

@@ -11,13 +11,14 @@ started row ends in the outcomes, or stays unfinished because the run stopped.
 from __future__ import annotations
 
 import asyncio
+import json
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtime.nodes import Kind, Node
-from runtime.outcomes import Outcomes, Start
+from runtime.outcomes import Outcomes, Start, json_of
 from runtime.plugin import RowError, RunError
 from runtime.rows import Dropped, Row
 from runtime.service import RunStopped, StopSignal
@@ -277,22 +278,40 @@ class Executor:
         return flows
 
     async def _verify(self, at: int, flows: list[Flow], counts: bool) -> list[Flow]:
-        """The flows that pass the verifier, after as many further answers as `on_fail = retry(n)` allows."""
+        """The flows that pass the verifier, after as many further answers as `on_fail` allows.
+
+        Further answers are asked for only while no candidate passes, and only of those that failed: a fault of the
+        verifier is no verdict. What was found of the answers before is kept with the row, oldest first.
+        """
         node = self.nodes[at]
         verdicts = await self._verdicts(node, flows)
-        for _ in range(node.retries):
-            if not any(
-                isinstance(verdict, Dropped) and not verdict.quarantined for verdict in verdicts
-            ) or any(isinstance(verdict, Row) for verdict in verdicts):
+        earlier: list[list[dict[str, Any]]] = [[] for _ in flows]
+        for turn in range(1, node.retries + 1):
+            failed = [i for i, verdict in enumerate(verdicts) if _is_against(verdict)]
+            if not failed or any(isinstance(verdict, Row) for verdict in verdicts):
                 break
-            asked = await gather_all(self._again(node, at, flow) for flow in flows)
-            flows = [flow for flow, _ in asked]
+            try:
+                asked = await gather_all(self._again(node, at, flows[i], verdicts[i], turn) for i in failed)
+            except RowError as error:  # the template of `repair` cannot be rendered
+                verdicts = [_quarantined(node, flow.row, error) for flow in flows]
+                break
+            for i, (flow, is_new) in zip(failed, asked, strict=True):
+                if is_new:
+                    earlier[i].append(_failed_before(node, flows[i], verdicts[i]))
+                flows[i] = flow
+                verdicts[i] = _with_calls(verdicts[i], flow.row.calls)
             if any(is_new for _, is_new in asked):
-                verdicts = await self._verdicts(node, flows)
+                verdicts = [
+                    _with_earlier(node, verdict, trail)
+                    for verdict, trail in zip(await self._verdicts(node, flows), earlier, strict=True)
+                ]
         verdicts = node.after_on_fail(flows, verdicts)
         passed = []
-        for flow, verdict in zip(flows, verdicts, strict=True):
+        for flow, verdict, trail in zip(flows, verdicts, earlier, strict=True):
             self._count(node, verdict, counts)
+            if counts and trail:
+                node.rows_again += 1
+                node.passed_again += isinstance(verdict, Row)
             if isinstance(verdict, Row):
                 passed.append(Flow(verdict, flow.asked))
         return passed
@@ -319,10 +338,15 @@ class Executor:
                 verdicts[i] = verdict
         return verdicts
 
-    async def _again(self, node: Node, at: int, flow: Flow) -> tuple[Flow, bool]:
+    async def _again(
+        self, node: Node, at: int, flow: Flow, verdict: Row | Dropped, turn: int
+    ) -> tuple[Flow, bool]:
         """The flow with another answer in the column that the verifier looks at, and whether there is one.
 
         What happens to the answer on its way is not counted again: the row fails, if it does, at the verifier.
+
+        Raises:
+            RowError: the template of `repair` cannot be rendered.
         """
         made_at = node.asks_again
         asked = (flow.asked or {}).get(self.nodes[made_at].id) if made_at is not None else None
@@ -330,7 +354,17 @@ class Executor:
             return flow, False
         generate = self.nodes[made_at]
         before = replace(asked.before, calls=flow.row.calls)
-        made, next_attempt = await generate.step.again(before, asked.sample, asked.next_attempt)
+        messages = None
+        if node.repair is not None:
+            assert isinstance(verdict, Dropped)
+            messages = node.repair({**flow.row.columns, "verdict": _told(node, verdict, turn)}).messages
+        made, next_attempt = await generate.step.again(
+            before,
+            asked.sample,
+            asked.next_attempt,
+            messages=messages,
+            node="" if messages is None or node.measuring is None else node.measuring.node,
+        )
         trail = {**(flow.asked or {}), generate.id: Asked(asked.before, asked.sample, next_attempt)}
         if isinstance(made, Row):
             flows = await self._walk(Flow(made, trail), made_at + 1, at, counts=False)
@@ -371,6 +405,46 @@ def _quarantined(node: Node, row: Row, error: Exception) -> Dropped:
     # A bug in a step must not cost the other rows; what it takes to find it is kept with the row.
     trace = "".join(traceback.format_exception(error)[-3:])
     return Dropped(row, node.id, f"internal error: {type(error).__name__}", trace, quarantined=True)
+
+
+def _is_against(verdict: Row | Dropped) -> bool:
+    return isinstance(verdict, Dropped) and not verdict.quarantined
+
+
+def _told(node: Node, verdict: Dropped, turn: int) -> dict[str, Any]:
+    """What the template of `repair` sees as `verdict`; see `compiler.repair.VERDICT_FIELDS`."""
+    found = verdict.row.scores[node.id]
+    response = verdict.row.columns.get(str(node.plan.attributes.get("response")))
+    return {
+        "reason": verdict.reason,
+        "outcome": found["outcome"],
+        "score": found["score"],
+        # As it comes out of the store, so that a resumed run renders the same prompt.
+        "evidence": json.loads(json_of(found["evidence"])),
+        "response": response if isinstance(response, str) else json_of(response),
+        "round": turn,
+    }
+
+
+def _failed_before(node: Node, flow: Flow, verdict: Row | Dropped) -> dict[str, Any]:
+    """What is kept of an answer that another one replaces: its verdict, and how many calls it took so far."""
+    assert isinstance(verdict, Dropped)
+    found = {name: value for name, value in verdict.row.scores[node.id].items() if name != "earlier"}
+    return {"reason": verdict.reason, "calls": len(flow.row.calls), **found}
+
+
+def _with_calls(verdict: Row | Dropped, calls: tuple[bytes, ...]) -> Row | Dropped:
+    """A verdict whose row also names the calls that brought no other answer."""
+    assert isinstance(verdict, Dropped)
+    return replace(verdict, row=replace(verdict.row, calls=calls))
+
+
+def _with_earlier(node: Node, verdict: Row | Dropped, earlier: list[dict[str, Any]]) -> Row | Dropped:
+    if not earlier:
+        return verdict
+    row = verdict.row if isinstance(verdict, Dropped) else verdict
+    row = replace(row, scores={**row.scores, node.id: {**row.scores[node.id], "earlier": list(earlier)}})
+    return replace(verdict, row=row) if isinstance(verdict, Dropped) else row
 
 
 def _shown(measurement: Any) -> dict[str, Any]:

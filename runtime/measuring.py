@@ -42,7 +42,7 @@ class Measuring:
         self._verifier = verifier
         self._store = store
         self._run_id = run_id
-        self._node = node
+        self.node = node
         self._in_groups = in_groups
 
     async def of(self, rows: Sequence[Row]) -> list[Measurement]:
@@ -103,7 +103,7 @@ class Measuring:
             detail = {"error": f"{type(error).__name__}: {error}"}
             found = [Measurement("error", None, detail) for _ in rows]
         if len(found) != len(rows):
-            raise RunError(f"verifier '{self._node}' answered {len(found)} measurements for {len(rows)} rows")
+            raise RunError(f"verifier '{self.node}' answered {len(found)} measurements for {len(rows)} rows")
         return found
 
     def _record(self, key: bytes, row: Row, measurement: Measurement) -> None:
@@ -113,7 +113,7 @@ class Measuring:
             ScoreRecord(
                 key,
                 self._run_id,
-                self._node,
+                self.node,
                 row.row_id,
                 measurement.outcome,
                 measurement.score,
@@ -124,7 +124,7 @@ class Measuring:
             self.errors += 1
             if self.measured >= ERROR_MINIMUM and self.errors > ERROR_SHARE * self.measured:
                 raise RunError(
-                    f"verifier '{self._node}' failed in {self.errors} of {self.measured} measurements, the last "
+                    f"verifier '{self.node}' failed in {self.errors} of {self.measured} measurements, the last "
                     f"with {evidence[:200]}; rows checked so far are kept, 'mixwright run' goes on from there"
                 )
 

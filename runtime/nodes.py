@@ -13,7 +13,7 @@ from runtime.outcomes import Tally
 from runtime.plugin import RunError, implementation
 from runtime.rows import Dropped, Row
 from runtime.steps.generate import on_fail_of
-from runtime.steps.protocol import StepContext
+from runtime.steps.protocol import Rendered, StepContext
 
 
 class Kind(Enum):
@@ -31,8 +31,10 @@ class Node:
 
     closed_at: of a sampling step: the verifier that brings its candidates together; None when none does before the
         next breaker.
-    asks_again: of a verifier with `on_fail = retry(n)`: the step that made what it looks at.
-    is_asked_again: of that step.
+    asks_again: of a verifier with `on_fail = retry(n)` or `repair(template)`: the step that made what it looks at.
+    repair: of `repair(template)`: renders the template.
+    is_asked_again: of the step that made it.
+    rows_again: rows of which the verifier asked for another answer; passed_again: those of them that passed then.
     """
 
     plan: Step
@@ -43,6 +45,9 @@ class Node:
     measuring: Measuring | None = None
     on_fail: str = "drop"
     retries: int = 0
+    repair: Callable[[Mapping[str, Any]], Rendered] | None = None
+    rows_again: int = 0
+    passed_again: int = 0
     closed_at: int | None = None
     asks_again: int | None = None
     is_asked_again: bool = False
@@ -116,7 +121,10 @@ def _node(step: Step, context: StepContext, store: ScoreStore, run_id: int) -> N
     if step.when is not None:
         node.when = context.expression(step.when)
     if node.kind is Kind.MEASURE:
-        node.on_fail, node.retries = on_fail_of(step.attributes.get("on_fail"))
+        on_fail: Any = step.attributes.get("on_fail")
+        node.on_fail, node.retries = on_fail_of(on_fail)
+        if node.on_fail == "repair":
+            node.repair = context.template(on_fail["args"][0])
         in_groups = hasattr(built, "measure_group") and bool(getattr(built, "closes_group", False))
         node.measuring = Measuring(
             step,

@@ -8,7 +8,6 @@ from compiler.checks.checked import Checked, closes_group, is_written, maker_of,
 from compiler.program import CallValue, PipelineDecl, StepDecl, TypedExpression
 from compiler.template_text import TemplateText
 from dsl.diagnostic import Label
-from dsl.source import Span
 
 GENERATE = "step.generate"
 
@@ -120,10 +119,11 @@ def check_candidates(checked: Checked) -> None:
 
 
 def check_retries(checked: Checked) -> None:
-    """MIX412: asking again at temperature 0. MIX419: asking again for a column that no model wrote."""
+    """MIX412: asking again at temperature 0. MIX419: asking again for a column that no model wrote. MIX841: asking
+    again for what a breaker has let pass."""
     for pipeline, position, step in checked.clean_steps():
         on_fail = value_of(step.attributes, "on_fail")
-        if not isinstance(on_fail, CallValue) or on_fail.function != "retry":
+        if not isinstance(on_fail, CallValue) or on_fail.function not in ("retry", "repair"):
             continue
         span = step.attributes["on_fail"].span
         asked = step
@@ -131,10 +131,11 @@ def check_retries(checked: Checked) -> None:
             column = str(value_of(step.attributes, "response", ""))
             maker = maker_of(pipeline.steps[:position], column)
             if maker is None or maker.entry.key != GENERATE:
-                _check_maker(checked, column, maker, span)
+                _check_maker(checked, column, maker, on_fail)
                 continue
+            _check_reach(checked, pipeline.steps[:position], maker, on_fail)
             asked = maker
-        if value_of(asked.attributes, "temperature", 1.0) == 0:
+        if on_fail.function == "retry" and value_of(asked.attributes, "temperature", 1.0) == 0:
             checked.findings.warning(
                 "MIX412",
                 "asking again at temperature 0 gives the same answer",
@@ -144,13 +145,26 @@ def check_retries(checked: Checked) -> None:
             )
 
 
-def _check_maker(checked: Checked, column: str, maker: StepDecl | None, span: Span) -> None:
+def _check_reach(checked: Checked, before: tuple[StepDecl, ...], maker: StepDecl, on_fail: CallValue) -> None:
+    breaker = next((s for s in before[before.index(maker) :] if s.entry.breaker), None)
+    if breaker is not None:
+        checked.findings.error(
+            "MIX841",
+            f"`{on_fail.function}` cannot take back what `{breaker.id}` has let pass",
+            on_fail.span,
+            f"it asks `{maker.id}` again, which stands before",
+            secondary=(Label(breaker.kind_span, "decides on all rows before this verifier"),),
+            hint=f"move the verifier above `{breaker.id}`, or write `on_fail = drop`",
+        )
+
+
+def _check_maker(checked: Checked, column: str, maker: StepDecl | None, on_fail: CallValue) -> None:
     if not column:
         return
     checked.findings.error(
         "MIX419",
-        f"`retry` asks a model again, and no `generate` makes `{column}`",
-        span,
+        f"`{on_fail.function}` asks a model again, and no `generate` makes `{column}`",
+        on_fail.span,
         secondary=(Label(maker.kind_span, "it is made here"),) if maker else (),
         hint="write `on_fail = drop`, or check the column that the model wrote",
     )

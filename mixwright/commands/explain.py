@@ -93,12 +93,11 @@ def rendered(history: dict[str, Any], *, limit: int | None) -> str:
         )
     for outcome in history["outcomes"]:
         lines += ["", *_outcome(outcome, history, limit)]
+    numbers = {call["key"]: number for number, call in enumerate(history["calls"], start=1)}
     for number, call in enumerate(history["calls"], start=1):
-        lines += ["", *_call(number, call, limit)]
+        lines += ["", *_call(number, call, numbers, limit)]
     for score in history["scores"]:
-        measured = score["outcome"] if score["score"] is None else f"{score['outcome']} {score['score']:g}"
-        lines += ["", f"score of {score['node']}: {measured}"]
-        lines += _block(_pretty(score["evidence"]), limit) if score["evidence"] else []
+        lines += ["", *_score(score, numbers, limit)]
     if history["parents"]:
         lines += ["", f"made of: {', '.join(history['parents'])}"]
     for other in history["candidates"]:
@@ -122,7 +121,7 @@ def _outcome(outcome: dict[str, Any], history: dict[str, Any], limit: int | None
         head += f" by step {outcome['step']}: {outcome['reason']}"
     lines = [head]
     if outcome["detail"] is not None:
-        lines += _block(_pretty(outcome["detail"]), limit)
+        lines += _evidence(outcome["detail"], limit)
     for step in history["steps"]:
         if step["pipeline"] == outcome["pipeline"]:
             mark = ">" if step["id"] == outcome["step"] else " "
@@ -136,12 +135,54 @@ def _outcome(outcome: dict[str, Any], history: dict[str, Any], limit: int | None
     return lines
 
 
-def _call(number: int, call: dict[str, Any], limit: int | None) -> list[str]:
+def _score(score: dict[str, Any], numbers: dict[str, int], limit: int | None) -> list[str]:
+    """What a verifier found, and before that of the answers that this one replaced."""
+    lines = [f"score of {score['node']}: {_measured(score)}", *_evidence(score["evidence"], limit)]
+    for before in reversed(score["earlier"]):
+        which = f"call {numbers[before['call']]}" if before["call"] in numbers else "an answer"
+        lines.append(f"  {which} before it: {before['reason']}, {_measured(before)}")
+        lines += _evidence(before["evidence"], limit)
+    return lines
+
+
+def _measured(score: dict[str, Any]) -> str:
+    return score["outcome"] if score["score"] is None else f"{score['outcome']} {score['score']:g}"
+
+
+def _evidence(value: Any, limit: int | None) -> list[str]:
+    """Evidence behind a bar, one line for each part: `gold: 4`; what is inside a part is indented below it."""
+    if not value and not isinstance(value, bool | int | float):
+        return []
+    return _block("\n".join(_parts(value)), limit)
+
+
+def _parts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        named = [(f"{name}:", part) for name, part in value.items()]
+    elif isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
+        named = [("-", part) for part in value]
+    else:
+        return (value if isinstance(value, str) else _pretty(value)).split("\n")
+    lines = []
+    for head, part in named:
+        inner = _parts(part) if part not in ({}, []) else [_pretty(part)]
+        if len(inner) == 1 and not isinstance(part, dict):
+            lines.append(f"{head} {inner[0]}")
+        elif head == "-":
+            lines += [f"{'-' if i == 0 else ' '} {line}" for i, line in enumerate(inner)]
+        else:
+            lines += [head, *(f"  {line}" for line in inner)]
+    return lines
+
+
+def _call(number: int, call: dict[str, Any], numbers: dict[str, int], limit: int | None) -> list[str]:
     if call["status"] == "missing":
         return [f"call {number}: {call['key']} is not in the store; 'mixwright verify-store' tells more"]
     head = f"call {number}: {call['node']}, model {call['model']}, attempt {call['attempt'] + 1}, {call['status']}"
     if call["reason"]:
         head += f" ({call['reason']})"
+    if call["instead_of"] in numbers:
+        head += f"; its answer replaces that of call {numbers[call['instead_of']]}"
     lines = [
         head,
         f"  key {call['key']}, made by run {call['run_id']}, {duration(call['seconds'])}, finish {call['finish']}, "

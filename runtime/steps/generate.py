@@ -160,16 +160,27 @@ class Generate:
             for sample in range(self.samples)
         )
 
-    async def again(self, row: Row, sample: int, attempt: int) -> tuple[Row | Dropped, int]:
+    async def again(
+        self,
+        row: Row,
+        sample: int,
+        attempt: int,
+        *,
+        messages: tuple[Mapping[str, str], ...] | None = None,
+        node: str = "",
+    ) -> tuple[Row | Dropped, int]:
         """Another answer for a row as it was before this step (a candidate: after its fork).
 
         Args:
-            attempt: the first attempt that has not been used; a verifier's `on_fail = retry(n)` counts on.
+            attempt: the first attempt that has not been used; a verifier's `on_fail` counts on.
+            messages: what is asked instead of this step's own prompt (`on_fail = repair(template)`).
+            node: the verifier that asks, under which the calls are counted; by default this step.
         """
-        return await self._answer(row, self._render(row.columns).messages, sample, attempt)
+        asked = self._render(row.columns).messages if messages is None else messages
+        return await self._answer(row, asked, sample, attempt, node or self.node)
 
     async def _answer(
-        self, row: Row, messages: tuple[Mapping[str, str], ...], sample: int, first: int
+        self, row: Row, messages: tuple[Mapping[str, str], ...], sample: int, first: int, node: str = ""
     ) -> tuple[Row | Dropped, int]:
         keys: list[bytes] = []
         reason, detail = "", ""
@@ -181,7 +192,7 @@ class Generate:
                 replica=row.replica,
                 sample=sample,
                 attempt=attempt,
-                node=self.node,
+                node=node or self.node,
                 later=first + self.retries - attempt,
             )
             keys.append(result.key)
@@ -226,11 +237,13 @@ async def gather_all(jobs: Iterable[Coroutine[Any, Any, Made]]) -> list[Made]:
 
 
 def on_fail_of(value: Any) -> tuple[str, int]:
-    """`("drop", 0)`, `("keep", 0)` or `("retry", n)` of a lowered `on_fail`."""
+    """A lowered `on_fail` and how often it asks again: `("drop", 0)`, `("keep", 0)`, `("retry", n)`, `("repair", n)`."""
     if value is None:
         return "drop", 0
     if isinstance(value, str):
         return value, 0
-    name = str(value["call"])
-    args = list(value.get("args") or ())
-    return (name, int(args[0])) if name == "retry" and args else (name, 1 if name == "retry" else 0)
+    name, args = str(value["call"]), list(value.get("args") or ())
+    if name not in ("retry", "repair"):
+        return name, 0
+    counts = args[1:] if name == "repair" else args
+    return name, int(counts[0]) if counts else 1

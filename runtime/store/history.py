@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from compiler.plan import Origin, Plan
@@ -25,8 +26,10 @@ def history_of(store: Store, prefix: str, *, run_id: int | None = None) -> dict[
 
     Keys: `row_id`, `run` (id, spec, command, status, started), `runs` (ids), `outcomes` (status, step, reason,
     detail, columns, source, source_ref ...; newest pipeline last), `mixtures` (positions), `calls` (messages,
-    answer, tokens, engine ... in the order they were made), `scores`, `parents`, `candidates` (rows made of the same
-    parent), `steps` (id, operation, file, line, text), `source` (file, line, text of its block).
+    answer, tokens, engine ... in the order they were made; `instead_of`: key of the call whose answer failed),
+    `scores` (node, outcome, score, evidence; `earlier`: of answers that `retry` or `repair` replaced, with `reason`
+    and `call`), `parents`, `candidates` (rows made of the same parent), `steps` (id, operation, file, line, text),
+    `source` (file, line, text of its block).
 
     Raises:
         UnknownRow: no row or several match; the message lists what is near.
@@ -44,6 +47,7 @@ def history_of(store: Store, prefix: str, *, run_id: int | None = None) -> dict[
     )[0]
     plan = Plan.model_validate_json(plan_text)
     outcomes = _outcomes(store, chosen, row_id)
+    scores = _scores(store, row_id, outcomes)
     calls = list(dict.fromkeys(key for outcome in outcomes for key in outcome.pop("call_keys")))
     parents = list(dict.fromkeys(parent for outcome in outcomes for parent in outcome["parents"]))
     return {
@@ -59,8 +63,8 @@ def history_of(store: Store, prefix: str, *, run_id: int | None = None) -> dict[
                 [chosen, row_id],
             )
         ],
-        "calls": _calls(store, calls),
-        "scores": _scores(store, row_id),
+        "calls": _calls(store, calls, {e["next_call"]: e["call"] for s in scores for e in s["earlier"]}),
+        "scores": scores,
         "parents": parents,
         "candidates": _candidates(store, chosen, row_id, parents),
         "steps": [
@@ -133,7 +137,7 @@ def _outcomes(store: Store, run_id: int, row_id: bytes) -> list[dict[str, Any]]:
     return outcomes
 
 
-def _calls(store: Store, keys: list[bytes]) -> list[dict[str, Any]]:
+def _calls(store: Store, keys: list[bytes], instead_of: Mapping[str, str]) -> list[dict[str, Any]]:
     names = (
         "key", "run_id", "node", "model", "attempt", "status", "finish", "reason", "request", "text", "reasoning",
         "prompt_tokens", "output_tokens", "seed", "engine", "started", "ended",
@@ -158,6 +162,7 @@ def _calls(store: Store, keys: list[bytes]) -> list[dict[str, Any]]:
             {
                 **call,
                 "key": key.hex(),
+                "instead_of": instead_of.get(key.hex(), ""),
                 "messages": request.get("messages", []),
                 "sampling": request.get("sampling", {}),
                 "engine": json.loads(call["engine"] or "{}"),
@@ -167,15 +172,31 @@ def _calls(store: Store, keys: list[bytes]) -> list[dict[str, Any]]:
     return calls
 
 
-def _scores(store: Store, row_id: bytes) -> list[dict[str, Any]]:
-    return [
-        {"node": node, "outcome": outcome, "score": score, "evidence": json.loads(evidence or "{}")}
-        for node, outcome, score, evidence in store.sql(
-            """SELECT node, outcome, score, evidence FROM score WHERE row_id = ?
-            QUALIFY row_number() OVER (PARTITION BY key ORDER BY batch) = 1 ORDER BY batch, node""",
-            [row_id],
-        )
-    ]
+def _scores(store: Store, row_id: bytes, outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The measurements kept with the row's outcomes, then those stored for it under other nodes."""
+    scores = []
+    for outcome in outcomes:
+        for step, found in (outcome["scores"] or {}).items():
+            keys = [key.hex() for key in outcome["call_keys"]]
+            earlier = [_earlier(before, keys) for before in found.get("earlier", ())]
+            scores.append({"node": f"{outcome['pipeline']}.{step}", **found, "earlier": earlier})
+    known = {score["node"] for score in scores}
+    for node, outcome, score, evidence in store.sql(
+        """SELECT node, outcome, score, evidence FROM score WHERE row_id = ?
+        QUALIFY row_number() OVER (PARTITION BY key ORDER BY batch) = 1 ORDER BY batch, node""",
+        [row_id],
+    ):
+        if node not in known:
+            found = {"outcome": outcome, "score": score, "evidence": json.loads(evidence or "{}")}
+            scores.append({"node": node, **found, "earlier": []})
+    return scores
+
+
+def _earlier(before: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    """What was found of an answer that another replaced, with the keys of the call that gave it and of the next."""
+    calls = before["calls"]
+    found = {name: value for name, value in before.items() if name != "calls"}
+    return {**found, "call": "".join(keys[calls - 1 : calls]), "next_call": "".join(keys[calls : calls + 1])}
 
 
 def _candidates(store: Store, run_id: int, row_id: bytes, parents: list[str]) -> list[dict[str, Any]]:

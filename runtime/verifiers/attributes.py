@@ -8,8 +8,9 @@ from runtime.steps.attributes import COMMON
 
 ON_FAIL = attribute(
     "on_fail",
-    "call:on_fail",
-    "what happens to a row that fails: `drop`, `keep`, or `retry(n)`, which asks the model again up to n times",
+    "call:on_verdict",
+    "what happens to a row that fails: `drop`, `keep`, `retry(n)`, which asks the model the same again up to n times, "
+    "or `repair(template, n)`, which shows it what was wrong",
     default="drop",
     cls="set",
 )

@@ -111,7 +111,7 @@ call 1: math.solve, model teacher, attempt 1, ok
     | two
 
 score of math.check: measured 1
-    | {{"gold": "2"}}
+    | gold: 2
 
 made of: {key_of(1).hex()}
   candidate 1: {WRONG.hex()} dropped by check (wrong)
@@ -127,7 +127,7 @@ def test_a_dropped_row_tells_which_step_and_why_and_cannot_forge_the_screen(
 ) -> None:
     assert main(["explain", WRONG.hex().upper(), "--store", str(run_store)]) == 0
     shown = capsys.readouterr().out
-    assert 'math: dropped by step check: wrong\n    | {"parsed": "3"}\n' in shown
+    assert "math: dropped by step check: wrong\n    | parsed: 3\n" in shown
     assert " > check (verify.math)  tiny.mix:5" in shown
     assert "  reasoning:\n    | hmm\n" in shown
     assert "    | three\\x1b[2J\\x0d| forged\n" in shown
