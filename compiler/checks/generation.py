@@ -174,7 +174,11 @@ def check_conditions(checked: Checked) -> None:
     """MIX418: a condition that is the same for every row. MIX602: decontamination before text is written."""
     for pipeline in checked.program.pipelines.values():
         for step in pipeline.steps:
-            for name, value in (("when", step.when), ("where", value_of(step.attributes, "where"))):
+            for name, value in (
+                ("when", step.when),
+                ("where", value_of(step.attributes, "where")),
+                ("expr", value_of(step.attributes, "expr")),
+            ):
                 if isinstance(value, TypedExpression) and not value.columns:
                     checked.findings.warning(
                         "MIX418",
