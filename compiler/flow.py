@@ -368,6 +368,8 @@ class Flow:
                     for name, bound in attributes.items()
                     if isinstance(bound.value, TypedExpression) and name not in ("when", "id")
                 }
+            case "step.chat" if attributes.get("tools") is not None and attributes["tools"].value:
+                return {**entry.makes, "tools": "json"}
             case "step.draw":
                 return {label: self._drawn_type(attributes)}
         return {name.replace("{label}", label): type for name, type in entry.makes.items()}

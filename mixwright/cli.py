@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "run": "execute a spec or a plan",
     "status": "show a run, also while it is going on",
     "explain": "walk a row back to where it came from, or explain a diagnostic code",
+    "preview": "show examples as they will be trained on",
     "export": "write a mixture's files again",
     "train": "pack a mixture and train on it",
     "verify-store": "read the whole store and check that it is complete",

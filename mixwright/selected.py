@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compiler.diff import differences
 from compiler.plan import Plan, plan_from_json
@@ -74,3 +76,49 @@ def warn_of_changes(plan: Plan, old: Plan, mixture: str, run_id: int) -> None:
             f"'mixwright run {plan.spec}' makes them anew",
             file=sys.stderr,
         )
+
+
+def training_rows(
+    plan: Plan, mixture: str, *, store: Path | None, data: Path | None
+) -> Iterator[dict[str, Any]]:
+    """The examples as training reads them: messages, tools, id, component. Of the last run, or of the file `data`.
+
+    Raises:
+        RunError: no run has selected rows, or the file holds something else.
+    """
+    if data is not None:
+        yield from _rows_of_file(data)
+        return
+    from mixwright.recorded import store_directory
+    from runtime.mixture.record import mixture_rows
+
+    with open_store(plan, store_directory(plan, store)) as opened:
+        run_id, old = last_selection(opened, plan, mixture)
+        warn_of_changes(plan, old, mixture, run_id)
+        for row in mixture_rows(opened, plan, run_id, mixture):
+            name = row.row_id.hex() + (f"+{row.repeat}" if row.repeat else "")
+            yield {"id": name, "component": row.component, "messages": row.messages, "tools": row.tools}
+
+
+def _rows_of_file(path: Path) -> Iterator[dict[str, Any]]:
+    from runtime.mixture.messages import ChatError, chat_of, tools_of
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                    messages, tools = chat_of(row["messages"]), tools_of(row.get("tools"))
+                except (ValueError, TypeError, KeyError) as error:
+                    reason = str(error) if isinstance(error, ChatError) else "a list of role and content"
+                    raise RunError(f"{path}:{number}: needs an object with `messages`: {reason}") from None
+                yield {
+                    "id": str(row.get("id", number)),
+                    "component": str(row.get("component", "")),
+                    "messages": messages,
+                    "tools": tools,
+                }
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error

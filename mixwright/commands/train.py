@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,13 +44,14 @@ def run(arguments: argparse.Namespace) -> int:
     if plan is None:
         return 1
     train = _chosen(plan, arguments.train)
+    from mixwright.selected import training_rows
     from runtime.training.train import train_mixture
 
     progress = Progress(sys.stderr)
     report = train_mixture(
         plan,
         train,
-        _rows(plan, train, arguments),
+        training_rows(plan, train.mixture, store=arguments.store, data=arguments.data),
         arguments.output,
         ranks=arguments.ranks,
         steps=arguments.steps,
@@ -78,49 +78,6 @@ def _chosen(plan: Plan, name: str | None) -> Train:
     if name is None and len(plan.trains) != 1:
         raise Misuse(f"name one of the `train` blocks with --train: {names}")
     return plan.trains[name] if name else next(iter(plan.trains.values()))
-
-
-def _rows(plan: Plan, train: Train, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The examples as training reads them: messages, id, component."""
-    if arguments.data is not None:
-        yield from _rows_of_file(arguments.data)
-        return
-    from mixwright.recorded import store_directory
-    from mixwright.selected import last_selection, open_store, warn_of_changes
-    from runtime.mixture.record import mixture_rows
-
-    with open_store(plan, store_directory(plan, arguments.store)) as store:
-        run_id, old = last_selection(store, plan, train.mixture)
-        warn_of_changes(plan, old, train.mixture, run_id)
-        for row in mixture_rows(store, plan, run_id, train.mixture):
-            name = row.row_id.hex() + (f"+{row.repeat}" if row.repeat else "")
-            yield {"id": name, "component": row.component, "messages": row.messages}
-
-
-def _rows_of_file(path: Path) -> Iterator[dict[str, Any]]:
-    from runtime.plugin import RunError
-
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                    messages = [
-                        {"role": str(m["role"]), "content": str(m["content"])} for m in row["messages"]
-                    ]
-                except (ValueError, TypeError, KeyError):
-                    raise RunError(
-                        f"{path}:{number}: needs an object with `messages`, a list of role and content"
-                    ) from None
-                yield {
-                    "id": str(row.get("id", number)),
-                    "component": str(row.get("component", "")),
-                    "messages": messages,
-                }
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
 
 
 class Progress:
@@ -201,10 +158,16 @@ def plan_lines(prepared: Prepared) -> list[str]:
         ("dropped", "longer than `context`, left out"),
         ("split", "longer than `context`, split"),
         ("unlabelled", "without an assistant token to train, refused"),
+        ("forged", "that hold a control token of the chat template, refused"),
     ):
         ids = manifest.counts[reason]
         if ids:
             lines.append(f"rows: {len(ids):,} {text} ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})")
+    if manifest.counts["unstopped"]:
+        lines.append(
+            f"warning: the chat template puts no end token after {manifest.counts['unstopped']:,} of "
+            f"{manifest.counts['rows']:,} answers; the model will not learn to stop"
+        )
     return lines
 
 

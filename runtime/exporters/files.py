@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,16 @@ if TYPE_CHECKING:
 SHARD = "train-00000-of-00001"
 """Name of the one data file: `datasets` finds the split in it."""
 
-_COLUMNS = {
-    "messages": "STRUCT(role VARCHAR, content VARCHAR)[]",
-    "id": "VARCHAR",
-    "component": "VARCHAR",
-    "source": "VARCHAR",
+_MESSAGE = {
+    "role": "VARCHAR",
+    "content": "VARCHAR",
+    "reasoning_content": "VARCHAR",
+    "tool_calls": 'STRUCT(id VARCHAR, type VARCHAR, "function" STRUCT(name VARCHAR, arguments VARCHAR))[]',
+    "tool_call_id": "VARCHAR",
+    "name": "VARCHAR",
+    "weight": "BIGINT",
 }
+"""Keys that a message may have; the first two it always has, and a file has a column for those that occur."""
 
 _READ_BYTES = 16 << 20
 """DuckDB's JSON reader holds some buffers of this size; a longer example raises it for its own export."""
@@ -27,16 +32,34 @@ _READ_BYTES = 16 << 20
 
 def write_jsonl(path: Path, rows: Iterable[MixtureRow]) -> int:
     """Write one example a line; returns how many. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD."""
-    return _write_lines(path, rows)[0]
+    return _write_lines(path, rows).count
 
 
-def _write_lines(path: Path, rows: Iterable[MixtureRow]) -> tuple[int, int]:
-    """Write JSON lines; returns how many, and the bytes of the longest."""
-    count = longest = 0
+@dataclass
+class _Written:
+    """JSON lines: how many, the bytes of the longest, the keys of their messages, and whether any has tools."""
+
+    count: int = 0
+    longest: int = 0
+    keys: set[str] = field(default_factory=lambda: {"role", "content"})
+    has_tools: bool = False
+
+    def columns(self) -> dict[str, str]:
+        """The Parquet type of each column."""
+        keys = ", ".join(f"{key} {type}" for key, type in _MESSAGE.items() if key in self.keys)
+        columns = {"messages": f"STRUCT({keys})[]"} | ({"tools": "VARCHAR"} if self.has_tools else {})
+        return {**columns, "id": "VARCHAR", "component": "VARCHAR", "source": "VARCHAR"}
+
+
+def _write_lines(path: Path, rows: Iterable[MixtureRow]) -> _Written:
+    """Write JSON lines. Tools are JSON text: their schemas have no common type, and trainers read it."""
+    written = _Written()
     with path.open("wb") as file:
         for row in rows:
+            tools = {"tools": json.dumps(row.tools, ensure_ascii=False)} if row.tools else {}
             example = {
                 "messages": row.messages,
+                **tools,
                 "id": row.row_id.hex(),
                 "component": row.component,
                 "source": row.source,
@@ -47,9 +70,11 @@ def _write_lines(path: Path, rows: Iterable[MixtureRow]) -> tuple[int, int]:
             except UnicodeEncodeError:
                 line = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
             file.write(line + b"\n")
-            count += 1
-            longest = max(longest, len(line) + 1)
-    return count, longest
+            written.count += 1
+            written.longest = max(written.longest, len(line) + 1)
+            written.keys.update(*row.messages)
+            written.has_tools |= bool(tools)
+    return written
 
 
 def write_parquet(path: Path, rows: Iterable[MixtureRow]) -> int:
@@ -58,8 +83,8 @@ def write_parquet(path: Path, rows: Iterable[MixtureRow]) -> int:
 
     lines, spill = path.with_suffix(".jsonl.tmp"), path.with_suffix(".spill")
     try:
-        count, longest = _write_lines(lines, rows)
-        columns = ", ".join(f"{name}: '{type}'" for name, type in _COLUMNS.items())
+        written = _write_lines(lines, rows)
+        columns = ", ".join(f"{name}: {_text(type)}" for name, type in written.columns().items())
         connection = duckdb.connect()
         try:
             connection.execute("SET threads = 1")  # with more, DuckDB holds a row group for each
@@ -67,7 +92,7 @@ def write_parquet(path: Path, rows: Iterable[MixtureRow]) -> int:
             connection.execute(f"SET temp_directory = {_quoted(spill)}")
             connection.execute(
                 f"COPY (SELECT * FROM read_json({_quoted(lines)}, format = 'newline_delimited', "
-                f"columns = {{{columns}}}, maximum_object_size = {max(_READ_BYTES, longest + 1)})) "
+                f"columns = {{{columns}}}, maximum_object_size = {max(_READ_BYTES, written.longest + 1)})) "
                 f"TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)"
             )
         finally:
@@ -75,8 +100,12 @@ def write_parquet(path: Path, rows: Iterable[MixtureRow]) -> int:
     finally:
         lines.unlink(missing_ok=True)
         shutil.rmtree(spill, ignore_errors=True)
-    return count
+    return written.count
 
 
 def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    return _text(str(path))
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.plan import Step
+from runtime.mixture.messages import KEYS, chat_of, tools_of
 from runtime.plugin import RunError, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
@@ -20,7 +21,11 @@ from runtime.steps.protocol import StepContext
         attribute("system", "expr:text", "the system message: a text, or a column; null or empty for none"),
         attribute("user", "column", "the column with the user's message"),
         attribute("assistant", "column", "the column with the assistant's answer"),
+        attribute(
+            "reasoning", "column", "the column with the reasoning before the answer; null or empty for none"
+        ),
         attribute("turns", "column", "a column with messages, instead of `user` and `assistant`"),
+        attribute("tools", "column", "a column with the tools that the assistant may call, as JSON Schemas"),
         *COMMON,
     ),
 )
@@ -30,6 +35,11 @@ class Chat:
     Give `user` and `assistant`, or `turns`: a `chat` column, or a list of texts that alternate between user and
     assistant. A row whose user or assistant text is null or empty cannot be trained on and is quarantined, as are
     turns that do not alternate or do not end with the assistant.
+
+    `reasoning` is kept apart from the answer, as `reasoning_content`; the chat template decides how it is written, and
+    `train { learn = … }` whether it is trained. In `turns` an assistant may call tools (`tool_calls`, OpenAI's form),
+    and messages of role `tool` give their results before it goes on; `tools` are the schemas of what may be called, kept
+    in column `tools`.
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
@@ -40,6 +50,8 @@ class Chat:
         self._user = attributes.get("user")
         self._assistant = attributes.get("assistant")
         self._turns = attributes.get("turns")
+        self._reasoning = attributes.get("reasoning")
+        self._tools = attributes.get("tools")
         if not self._turns and not (self._user and self._assistant):
             raise RunError(f"step '{step.id}': chat needs user and assistant, or turns")
 
@@ -47,17 +59,25 @@ class Chat:
         """The row with its `messages`; quarantined when they would not make a training example."""
         try:
             messages = self._messages(row.columns)
+            tools = tools_of(row.columns.get(self._tools)) if self._tools else None
         except ValueError as error:
             return Dropped(row, self.step.id, "chat", str(error), quarantined=True)
-        return row.with_columns(messages=messages)
+        return row.with_columns(messages=messages, **({"tools": tools} if tools else {}))
 
-    def _messages(self, columns: Mapping[str, Any]) -> list[dict[str, str]]:
+    def _messages(self, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
         if self._turns:
             messages = _messages_of(columns.get(self._turns), self._turns)
         else:
+            answer = {
+                "role": "assistant",
+                "content": _text(columns.get(self._assistant or ""), self._assistant),
+            }
+            reasoning = columns.get(self._reasoning) if self._reasoning else None
+            if isinstance(reasoning, str) and reasoning.strip():
+                answer["reasoning_content"] = reasoning
             messages = [
                 {"role": "user", "content": _text(columns.get(self._user or ""), self._user)},
-                {"role": "assistant", "content": _text(columns.get(self._assistant or ""), self._assistant)},
+                answer,
             ]
         system = self._system(columns)
         if system:
@@ -72,7 +92,7 @@ def _text(value: Any, column: str | None) -> str:
     return value
 
 
-def _messages_of(turns: Any, column: str) -> list[dict[str, str]]:
+def _messages_of(turns: Any, column: str) -> list[dict[str, Any]]:
     """Messages of a chat, or of texts that alternate; user and assistant take turns and the assistant ends.
 
     Raises:
@@ -80,14 +100,35 @@ def _messages_of(turns: Any, column: str) -> list[dict[str, str]]:
     """
     if not isinstance(turns, list) or not turns:
         raise ValueError(f"column `{column}` has no turns")
-    messages = []
-    for number, turn in enumerate(turns):
-        if isinstance(turn, Mapping):
-            role, content = turn.get("role"), turn.get("content")
-        else:
-            role, content = ("user", "assistant")[number % 2], turn
-        messages.append({"role": str(role), "content": _text(content, f"{column}[{number}]")})
-    talk = [m["role"] for m in messages[messages[0]["role"] == "system" :]]
-    if not talk or len(talk) % 2 or talk != ["user", "assistant"] * (len(talk) // 2):
-        raise ValueError(f"column `{column}` does not alternate between user and assistant, ending with it")
+    given = [
+        {key: value for key, value in turn.items() if key in KEYS}
+        if isinstance(turn, Mapping)
+        else {"role": ("user", "assistant")[number % 2], "content": turn}
+        for number, turn in enumerate(turns)
+    ]
+    for number, turn in enumerate(given):
+        if not turn.get("tool_calls") and turn.get("role") != "tool":
+            _text(turn.get("content"), f"{column}[{number}]")
+    messages = chat_of(given)
+    problem = _order_problem(messages[messages[0]["role"] == "system" :])
+    if problem:
+        raise ValueError(f"column `{column}` {problem}")
     return messages
+
+
+def _order_problem(talk: list[dict[str, Any]]) -> str:
+    """Why messages are no conversation; empty when they are one. After a call come its results, then the assistant."""
+    wanted = {"user"}
+    for message in talk:
+        role = message["role"]
+        if role not in wanted:
+            return "does not alternate between user and assistant, ending with it"
+        if role == "user":
+            wanted = {"assistant"}
+        elif role == "tool":
+            wanted = {"tool", "assistant"}
+        else:
+            wanted = {"tool"} if message.get("tool_calls") else {"user"}
+    if not talk or talk[-1]["role"] != "assistant":
+        return "does not alternate between user and assistant, ending with it"
+    return ""

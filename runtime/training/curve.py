@@ -28,10 +28,11 @@ def read_curve(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def curve_callback(path: Path, packed: Packed, slots: Any, layout: Layout) -> Any:
+def curve_callback(path: Path, packed: Packed, slots: Any, layout: Layout, *, is_sum: bool = False) -> Any:
     """A callback with which rank 0 appends a line for each step to `path`.
 
-    A line: step, loss (mean per trained token), learning_rate, grad_norm (before clipping), tokens and trained_tokens of
+    is_sum: the loss that is trained on is a sum over tokens. A line: step, loss (mean per trained token, or per example's
+    mean under `loss = example`), learning_rate, grad_norm (before clipping), tokens and trained_tokens of
     the step, tokens_per_s (of the step's wall time), seconds since this process began to train. A run that
     resumes drops the lines after its checkpoint first.
     """
@@ -54,13 +55,14 @@ def curve_callback(path: Path, packed: Packed, slots: Any, layout: Layout) -> An
             bins = [int(b) for b in slots[at : at + layout.slots] if b != EMPTY]
             now = time.monotonic()
             tokens = int(packed.used[bins].sum())
+            trained = int((packed.labels[bins] != IGNORED).sum())
             line = {
                 "step": state.global_step,
-                "loss": float(logs["loss"]),
+                "loss": float(logs["loss"]) / (trained if is_sum else 1),
                 "learning_rate": float(logs["learning_rate"]),
                 "grad_norm": float(logs.get("grad_norm") or 0.0),
                 "tokens": tokens,
-                "trained_tokens": int((packed.labels[bins] != IGNORED).sum()),
+                "trained_tokens": trained,
                 "tokens_per_s": round(tokens / max(1e-9, now - self._last), 1),
                 "seconds": round(now - self._began, 3),
             }

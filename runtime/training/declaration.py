@@ -78,9 +78,22 @@ from runtime.plugin import REQUIRED, attribute, declare
         attribute("seed", "count", "of the order of examples and of fresh weights", default=0),
         attribute(
             "loss",
-            "enum:token",
-            "mean over all assistant tokens of a step, over all ranks and micro-batches",
+            "enum:token|example|sum",
+            "`token`: mean over all trained tokens of a step, over all ranks and micro-batches; `example`: mean over"
+            " its examples of each one's mean; `sum`: their sum, which `clip` and the rate must be chosen for",
             default="token",
+        ),
+        attribute(
+            "learn",
+            "list[enum:answers|reasoning|tool_calls]",
+            "what of an assistant's turn counts in the loss",
+            default=["answers", "reasoning", "tool_calls"],
+        ),
+        attribute(
+            "turns",
+            "enum:all|last",
+            "which of an example's assistant turns count; a message with `weight = 0` never does",
+            default="all",
         ),
         attribute(
             "overlong",

@@ -1,8 +1,8 @@
-"""Turn conversations into token ids and labels, the labels on assistant tokens alone.
+"""Turn conversations into token ids and labels, the labels on what the assistant says alone.
 
-Where an assistant's words lie is taken from the chat template, never guessed from token patterns: from its
-`{% generation %}` marks, or else from rendering the conversation up to and including each message. The token
-that ends a turn is trained with it: a model that never learns to stop writes on for ever.
+The conversation is rendered once and tokenised as a whole; `conversation.py` finds the assistant's characters in it, and
+a token is trained when any of its characters is. The token that ends a turn is trained with it: a model that never
+learns to stop writes on for ever.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.plugin import RunError
+from runtime.training.conversation import Conversation, Forged, Renderer, Unlocatable
 
 IGNORED = -100
 """Label of a token that is not trained."""
+AT_ONCE = 1000
 
 Overlong = Literal["truncate", "drop", "split"]
 
@@ -33,6 +35,14 @@ class Encoded:
     labels: NDArray[np.int32]
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What counts in the loss: parts of an assistant's turn, and all turns or the last alone."""
+
+    parts: tuple[str, ...] = ("answers", "reasoning", "tool_calls")
+    last_turn_only: bool = False
+
+
 @dataclass
 class EncodingCounts:
     """What became of the rows; ids are kept so that a user can look at them."""
@@ -41,11 +51,15 @@ class EncodingCounts:
     sequences: int = 0
     tokens: int = 0
     trained_tokens: int = 0
+    unstopped: int = 0
+    """Rows in which a trained turn has no end token: after them a model does not learn to stop."""
     truncated: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     split: list[str] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
     """Refused: nothing in them would be trained."""
+    forged: list[str] = field(default_factory=list)
+    """Refused: a message holds the text of a control token, which would end a turn or begin another."""
 
 
 def encode(
@@ -55,24 +69,29 @@ def encode(
     context: int,
     overlong: Overlong,
     counts: EncodingCounts,
+    learned: Learned | None = None,
 ) -> Iterator[Encoded]:
-    """Yield the sequences of rows with `messages`, `id` and `component`, in the order of the rows.
+    """Yield the sequences of rows with `messages`, `id`, `component` and `tools`, in the order of the rows.
 
     Overlong rows are cut at `context` tokens, left out, or split in pieces of `context` tokens; a piece without a
     trained token is left away. `counts` is filled as rows pass.
 
     Raises:
-        RunError: the chat template cannot tell where an assistant's words lie.
+        RunError: the chat template cannot tell where an assistant's words lie, or fails on a row.
     """
-    has_marks = "{% generation" in (tokenizer.chat_template or "").replace("{%-", "{%")
-    end = tokenizer.eos_token_id
+    renderer = Renderer(tokenizer)
+    stops = renderer.stop_ids()
+    learned = learned or Learned()
     remaining = iter(rows)
-    while batch := list(islice(remaining, 1000)):
-        conversations = [row["messages"] for row in batch]
-        render = _by_marks if has_marks else _by_rendering
-        for row, (tokens, is_trained) in zip(batch, render(conversations, tokenizer), strict=True):
-            counts.rows += 1
-            _train_the_end(tokens, is_trained, end)
+    while batch := list(islice(remaining, AT_ONCE)):
+        counts.rows += len(batch)
+        found = [(row, c) for row in batch if (c := _located(renderer, row, counts)) is not None]
+        if not found:
+            continue
+        for (row, conversation), tokens, starts, ends in zip(
+            found, *_tokenized(tokenizer, [c.text for _, c in found]), strict=True
+        ):
+            is_trained = _trained(conversation, learned, tokens, starts, ends, stops, counts)
             is_trained[:1] = False  # nothing comes before it that could predict it
             for sequence in _fitted(row, tokens, is_trained, context, overlong, counts):
                 counts.sequences += 1
@@ -81,62 +100,76 @@ def encode(
                 yield sequence
 
 
-Marked = tuple[NDArray[np.int32], NDArray[np.bool_]]
+def _located(renderer: Renderer, row: dict[str, Any], counts: EncodingCounts) -> Conversation | None:
+    try:
+        return renderer.located(row["messages"], row.get("tools"))
+    except Forged:
+        counts.forged.append(str(row["id"]))
+        return None
+    except Unlocatable as error:
+        raise RunError(f"row {row['id']}: {error}") from error
 
 
-def _by_marks(conversations: Sequence[Any], tokenizer: Any) -> Iterator[Marked]:
-    found = tokenizer.apply_chat_template(
-        list(conversations), tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+def _tokenized(
+    tokenizer: Any, texts: Sequence[str]
+) -> tuple[list[NDArray[np.int32]], list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Tokens of each text, and the characters at which each token starts and ends."""
+    found = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
+    places = [np.asarray(pairs, np.int64).reshape(-1, 2) for pairs in found["offset_mapping"]]
+    return (
+        [np.asarray(tokens, np.int32) for tokens in found["input_ids"]],
+        [pairs[:, 0] for pairs in places],
+        [pairs[:, 1] for pairs in places],
     )
-    for tokens, mask in zip(found["input_ids"], found["assistant_masks"], strict=True):
-        yield np.asarray(tokens, np.int32), np.asarray(mask, np.bool_)
 
 
-def _by_rendering(conversations: Sequence[Any], tokenizer: Any) -> Iterator[Marked]:
-    for messages in conversations:
-        text, spans = _assistant_spans(messages, tokenizer)
-        found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        starts = np.asarray([start for start, _ in found["offset_mapping"]], np.int64)
-        is_trained = np.zeros(len(starts), np.bool_)
-        for first, last in spans:
-            is_trained |= (starts >= first) & (starts < last)
-        yield np.asarray(found["input_ids"], np.int32), is_trained
-
-
-def _assistant_spans(messages: Sequence[dict[str, str]], tokenizer: Any) -> tuple[str, list[tuple[int, int]]]:
-    """The rendered text, and the characters that each assistant message adds after the generation prompt."""
-
-    def rendered(count: int, *, asks: bool) -> str:
-        return str(
-            tokenizer.apply_chat_template(list(messages[:count]), tokenize=False, add_generation_prompt=asks)
-        )
-
-    whole = rendered(len(messages), asks=False)
-    spans = []
-    for i, message in enumerate(messages):
-        if message["role"] != "assistant":
+def _trained(
+    conversation: Conversation,
+    learned: Learned,
+    tokens: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    stops: frozenset[int],
+    counts: EncodingCounts,
+) -> NDArray[np.bool_]:
+    """Which tokens are trained, (length,)."""
+    is_trained = np.zeros(len(tokens), np.bool_)
+    last_span = {span.turn: span for span in conversation.spans}
+    has_stop = True
+    for span in conversation.spans:
+        if not conversation.weights[span.turn] or span.part not in learned.parts:
             continue
-        before, after = rendered(i, asks=True), rendered(i + 1, asks=False)
-        if not (after.startswith(before) and whole.startswith(after)):
-            raise RunError(
-                "the tokenizer's chat template renders earlier messages differently once later ones follow, so the "
-                "assistant's words cannot be located; give it {% generation %} marks"
-            )
-        spans.append((len(before), len(after)))
-    return whole, spans
+        if learned.last_turn_only and span.turn != len(conversation.weights) - 1:
+            continue
+        # A token of no width is an end that the tokenizer puts there by itself; overlapping it takes a width.
+        inside = (starts < span.end) & (ends > span.start)
+        if span is last_span[span.turn]:
+            has_stop &= _train_the_end(tokens, inside, starts, span.end, stops)
+        is_trained |= inside
+    counts.unstopped += not has_stop
+    return is_trained
 
 
-def _train_the_end(tokens: NDArray[np.int32], is_trained: NDArray[np.bool_], end: int | None) -> None:
-    """Make the first end token in or right after each trained span its last trained token, in place."""
-    if end is None:
-        return
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], is_trained, [False])).astype(np.int8)))
-    for first, after in edges.reshape(-1, 2):
-        ends = np.flatnonzero(tokens[first : after + 1] == end)
-        if len(ends):
-            stop = first + ends[0]
-            is_trained[stop] = True
-            is_trained[stop + 1 : after] = False
+def _train_the_end(
+    tokens: NDArray[np.int32],
+    inside: NDArray[np.bool_],
+    starts: NDArray[np.int64],
+    end: int,
+    stops: frozenset[int],
+) -> bool:
+    """Make the first end token in or right after a turn its last trained token, in place; False where there is none."""
+    places = np.flatnonzero(inside)
+    if not len(places):
+        return True
+    # Behind the turn only the very next token: farther on it belongs to somebody else.
+    after = places[-1] + 1
+    candidates = np.append(places, after) if after < len(tokens) and starts[after] >= end else places
+    ending = [int(place) for place in candidates if int(tokens[place]) in stops]
+    if not ending:
+        return False
+    inside[ending[0]] = True
+    inside[ending[0] + 1 :] = False
+    return True
 
 
 def _fitted(

@@ -28,6 +28,7 @@ import numpy as np
 
 from runtime.training.curve import FAILED, LAUNCHER_PID, curve_callback, pause_callback
 from runtime.training.encode import IGNORED
+from runtime.training.loss import divisor, example_weights, weighted_loss
 from runtime.training.packed import Packed, open_packed
 from runtime.training.schedule import EMPTY, Layout
 from runtime.training.settings import TrainSettings, settings_from_json
@@ -171,10 +172,10 @@ class Slots:
         return int(self._slots[slot])
 
 
-def batch_of(packed: Packed, bins: list[int]) -> dict[str, Any]:
+def batch_of(packed: Packed, bins: list[int], *, by_example: bool = False) -> dict[str, Any]:
     """Tensors of some bins, (bins, width) int64; `width` is the fullest bin's, to the next multiple of 8.
 
-    An `EMPTY` bin is padding without labels.
+    An `EMPTY` bin is padding without labels. `by_example` adds `weights`, see `runtime/training/loss.py`.
     """
     import torch
 
@@ -188,11 +189,14 @@ def batch_of(packed: Packed, bins: list[int]) -> dict[str, Any]:
             tokens[row] = packed.tokens[number, :width]
             labels[row] = packed.labels[number, :width]
             positions[row] = packed.positions[number, :width]
-    return {
+    batch = {
         "input_ids": torch.from_numpy(tokens),
         "labels": torch.from_numpy(labels),
         "position_ids": torch.from_numpy(positions),
     }
+    if by_example:
+        batch["weights"] = torch.from_numpy(example_weights(labels, positions))
+    return batch
 
 
 def _trainer(
@@ -214,6 +218,18 @@ def _trainer(
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             return SequentialSampler(self.train_dataset)
 
+        def _get_num_items_in_batch(self, batches: Any, device: Any) -> Any:
+            if settings.loss == "token":
+                return super()._get_num_items_in_batch(batches, device)
+            return divisor(batches, settings.loss, device)
+
+        def compute_loss(self, model: Any, inputs: Any, *given: Any, **keywords: Any) -> Any:
+            if "weights" not in inputs:
+                return super().compute_loss(model, inputs, *given, **keywords)
+            loss = weighted_loss(model, inputs, keywords["num_items_in_batch"])
+            # DeepSpeed and DDP take the mean of the ranks' gradients.
+            return loss * self.accelerator.num_processes
+
         def create_optimizer(self, *given: Any) -> Any:
             if settings.optimizer != "muon":
                 return super().create_optimizer(*given)
@@ -231,9 +247,9 @@ def _trainer(
         model=model,
         args=arguments,
         train_dataset=Slots(packed, slots),
-        data_collator=lambda bins: batch_of(packed, bins),
+        data_collator=lambda bins: batch_of(packed, bins, by_example=settings.loss == "example"),
         callbacks=[
-            curve_callback(directory / "curve.jsonl", packed, slots, layout),
+            curve_callback(directory / "curve.jsonl", packed, slots, layout, is_sum=settings.loss == "sum"),
             pause_callback(directory / "STOP", pause_after),
         ],
     )

@@ -27,7 +27,7 @@ from runtime.plugin import RunError
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts
 from runtime.training.packing import one_each, pack
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

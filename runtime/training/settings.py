@@ -50,6 +50,9 @@ class TrainSettings:
     weight_decay: float
     clip: float
     seed: int
+    loss: Literal["token", "example", "sum"]
+    learn: tuple[str, ...]
+    turns: Literal["all", "last"]
     overlong: Literal["truncate", "drop", "split"]
     optimizer: Literal["adamw", "muon"]
     muon_learning_rate: float
@@ -76,7 +79,7 @@ def settings_from_json(text: str) -> TrainSettings:
     values = json.loads(text)
     if values["architecture"]:
         values["architecture"] = Architecture(**values["architecture"])
-    return TrainSettings(**values)
+    return TrainSettings(**{**values, "learn": tuple(values["learn"])})
 
 
 def settings_of(
@@ -118,7 +121,7 @@ def settings_of(
         vocabulary=vocabulary,
         ranks=ranks or _ranks(given),
         steps=steps if steps is not None else given.get("steps"),
-        **{field: given[field] for field in _PLAIN},
+        **{**{field: given[field] for field in _PLAIN}, "learn": tuple(sorted(set(given["learn"])))},
     )
     if settings.optimizer == "muon" and (settings.zero or settings.ranks > 1):
         raise RunError(

@@ -24,7 +24,7 @@ import numpy as np
 from compiler.plan import Plan, Train
 from runtime.plugin import RunError, require
 from runtime.training.curve import read_curve
-from runtime.training.encode import EncodingCounts, encode
+from runtime.training.encode import EncodingCounts, Learned, encode
 from runtime.training.launch import Interrupted, run_ranks
 from runtime.training.packed import PackedManifest, read_manifest, write_packed
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
@@ -195,7 +195,7 @@ def _made_tokenizer(settings: TrainSettings, rows: list[dict[str, Any]], state: 
     from runtime.training.tokenizer import train_tokenizer
 
     assert settings.vocabulary is not None
-    texts = [message["content"] for row in rows for message in row["messages"]]
+    texts = [str(message.get("content") or "") for row in rows for message in row["messages"]]
     key = json.dumps(["mixwright.tokenizer.v1", settings.vocabulary, settings.context, texts])
     place = state / "tokenizer" / blake2b(key.encode(), digest_size=6).hexdigest()
     if not (place / "tokenizer.json").exists():
@@ -207,10 +207,11 @@ def _packed_source(settings: TrainSettings, rows: list[dict[str, Any]], tokenize
     """Digest of everything that decides the packed sequences."""
     hashed = blake2b(digest_size=16)
     hashed.update(tokenizer.backend_tokenizer.to_str().encode())
-    shape = [settings.context, settings.packing, settings.overlong, settings.seed]
-    hashed.update(json.dumps(["mixwright.packed.v1", tokenizer.chat_template, shape]).encode())
+    shape: list[Any] = [settings.context, settings.packing, settings.overlong, settings.seed]
+    shape += [settings.learn, settings.turns]
+    hashed.update(json.dumps(["mixwright.packed.v2", tokenizer.chat_template, shape]).encode())
     for row in rows:
-        hashed.update(json.dumps([row["id"], row["messages"]], sort_keys=True).encode())
+        hashed.update(json.dumps([row["id"], row["messages"], row.get("tools")], sort_keys=True).encode())
     return hashed.hexdigest()
 
 
@@ -220,7 +221,14 @@ def _pack(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any, p
         return found
     counts = EncodingCounts()
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
-    sequences = encode(rows, tokenizer, context=settings.context, overlong=settings.overlong, counts=counts)
+    sequences = encode(
+        rows,
+        tokenizer,
+        context=settings.context,
+        overlong=settings.overlong,
+        counts=counts,
+        learned=Learned(settings.learn, last_turn_only=settings.turns == "last"),
+    )
     return write_packed(
         sequences,
         place,
@@ -349,7 +357,8 @@ def _report(
         seconds=round(seconds, 1),
         evaluation=evaluation,
         not_trained={
-            reason: manifest.counts[reason] for reason in ("truncated", "dropped", "split", "unlabelled")
+            reason: manifest.counts[reason]
+            for reason in ("truncated", "dropped", "split", "unlabelled", "forged")
         },
     )
 

@@ -132,6 +132,28 @@ def test_chat_takes_turns_as_texts_or_messages() -> None:
     assert step.apply(row(t=[own, *expected], s="S")).columns["messages"] == [replaced, *expected]
 
 
+def test_chat_keeps_reasoning_and_calls_of_tools() -> None:
+    step = built("step.chat", user="q", assistant="a", reasoning="a.reasoning")
+    assert step.apply(row(q="1+1?", a="2", **{"a.reasoning": "One and one."})).columns["messages"][1] == {
+        "role": "assistant",
+        "content": "2",
+        "reasoning_content": "One and one.",
+    }
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bern"}'}}
+    turns = [
+        {"role": "user", "content": "Weather in Bern?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "rain", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "It rains."},
+    ]
+    weather = {"name": "weather", "parameters": {"type": "object"}}
+    made = built("step.chat", turns="t", tools="can").apply(row(t=turns, can=[weather]))
+    assert made.columns["messages"] == turns
+    assert made.columns["tools"] == [{"type": "function", "function": weather}]
+    unanswered = [*turns[:2], {"role": "user", "content": "Well?"}, turns[3]]
+    assert isinstance(built("step.chat", turns="t").apply(row(t=unanswered)), Dropped)
+
+
 @pytest.mark.parametrize(
     "columns",
     [

@@ -56,6 +56,35 @@ def test_duckdb_reads_the_rows_back_in_order(tmp_path, format, reader):
     assert {(c, s) for _, _, c, s in rows} == {("math", "seeds"), ("chats", "chats")}
 
 
+def test_reasoning_and_calls_of_tools_are_exported(tmp_path):
+    """Columns for what occurs, in both formats alike; arguments and schemas are JSON text."""
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bern"}'}}
+    weather = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+    calling = [
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "content": "", "reasoning_content": "I look.", "tool_calls": [call]},
+        {"role": "tool", "content": "rain", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "It rains."},
+    ]
+    plain = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    rows = [
+        mixture_row(bytes(16), {"messages": plain}, component="a"),
+        mixture_row(bytes(16), {"messages": calling, "tools": json.dumps(weather)}, component="a"),
+    ]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    write_parquet(tmp_path / "rows.parquet", rows)
+    lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [line["messages"] for line in lines] == [plain, calling]
+    assert json.loads(lines[1]["tools"]) == weather
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT messages, tools FROM '{tmp_path}/rows.parquet'").fetchall()
+    assert [[{k: v for k, v in m.items() if v is not None} for m in messages] for messages, _ in found] == [
+        plain,
+        calling,
+    ]
+    assert [tools and json.loads(tools) for _, tools in found] == [None, weather]
+
+
 @pytest.mark.skipif(not importlib.util.find_spec("datasets"), reason="needs the package datasets")
 @pytest.mark.parametrize("format", ["messages", "parquet"])
 def test_hugging_face_datasets_loads_the_directory(tmp_path, format, monkeypatch):
@@ -216,7 +245,7 @@ def test_text_that_utf8_cannot_hold_is_replaced_and_odd_paths_work(tmp_path):
             "`role` that is one of system, user, assistant, tool",
         ),
         ({"messages": [{"role": "user", "content": None}]}, "`content` that is text"),
-        ({"messages": [{"role": "user", "content": "x", "tool_calls": []}]}, "a message has `tool_calls`"),
+        ({"messages": [{"role": "user", "content": "x", "tool_calls": []}]}, "role user has `tool_calls`"),
     ],
 )
 def test_a_row_that_is_no_chat_names_the_fix(columns, message):

@@ -1,0 +1,158 @@
+"""Show examples of a mixture as they will be trained on.
+
+The rows are those the last 'mixwright run' selected, or a JSON-lines file with `messages`. With --tokens each is shown
+as the model of a `train` block sees it, its chat template applied: what is trained stands out (in colour on a terminal,
+else between « and »), the rest is dim.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compiler.plan import Plan, Train
+    from runtime.training.preview import PreviewedExample
+
+_TRAINED, _OTHER, _HEAD, _PLAIN = "\x1b[1;32m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file, or a plan.json")
+    parser.add_argument(
+        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
+    )
+    parser.add_argument("--mixture", metavar="NAME", help="which mixture; needed when there are several")
+    parser.add_argument("--train", metavar="NAME", help="which `train` block, for --tokens")
+    parser.add_argument("--tokens", action="store_true", help="show what of each example is trained")
+    parser.add_argument("--limit", type=int, default=3, metavar="N", help="examples to show (3)")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="the store with the mixture (.mixwright)")
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE", help="show examples of this JSON-lines file instead"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the examples; returns the exit status."""
+    from dsl.render import wants_color
+    from mixwright.compiling import plan_of_file
+
+    plan = plan_of_file(arguments.spec, arguments.params, errors_only=True)
+    if plan is None:
+        return 1
+    is_colored = wants_color(sys.stdout)
+    if arguments.tokens:
+        return _show_tokens(plan, arguments, is_colored)
+    for row in islice(_rows(plan, _mixture(plan, arguments), arguments), arguments.limit):
+        if arguments.json:
+            print(json.dumps(row, ensure_ascii=False))
+        else:
+            print(_row_text(row, is_colored))
+    return 0
+
+
+def _show_tokens(plan: Plan, arguments: argparse.Namespace, is_colored: bool) -> int:
+    from runtime.training.encode import EncodingCounts
+    from runtime.training.preview import previewed
+
+    train = _train(plan, arguments)
+    counts = EncodingCounts()
+    rows = islice(_rows(plan, train.mixture, arguments), arguments.limit)
+    for example in previewed(rows, train, Path(plan.directory), counts):
+        print(_tokens_json(example) if arguments.json else _tokens_text(example, is_colored))
+    for reason, text in (
+        ("unlabelled", "nothing of it would be trained: refused"),
+        ("forged", "it holds a control token of the chat template: refused"),
+        ("dropped", "longer than `context`: left out"),
+        ("truncated", "longer than `context`: cut"),
+    ):
+        for row_id in getattr(counts, reason):
+            print(f"row {row_id}: {text}", file=sys.stderr)
+    if counts.unstopped:
+        print("warning: the chat template puts no end token after an answer", file=sys.stderr)
+    return 0
+
+
+def _train(plan: Plan, arguments: argparse.Namespace) -> Train:
+    from mixwright.compiling import Misuse
+
+    names = ", ".join(plan.trains) or "none"
+    if arguments.train is not None and arguments.train not in plan.trains:
+        raise Misuse(f"{plan.spec} has no train '{arguments.train}'; it has {names}")
+    if arguments.train is None and len(plan.trains) != 1:
+        raise Misuse(f"name one of the `train` blocks with --train: {names}")
+    return plan.trains[arguments.train or next(iter(plan.trains))]
+
+
+def _mixture(plan: Plan, arguments: argparse.Namespace) -> str:
+    from mixwright.compiling import Misuse
+
+    names = [name for name, mixture in plan.mixtures.items() if not mixture.variant_of]
+    if arguments.mixture is not None and arguments.mixture not in plan.mixtures:
+        raise Misuse(f"{plan.spec} has no mixture '{arguments.mixture}'; it has {', '.join(plan.mixtures)}")
+    if arguments.mixture is None and len(names) != 1:
+        raise Misuse(f"name one of the mixtures with --mixture: {', '.join(plan.mixtures) or 'none'}")
+    return arguments.mixture or names[0]
+
+
+def _rows(plan: Plan, mixture: str, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    from mixwright.selected import training_rows
+
+    return training_rows(plan, mixture, store=arguments.store, data=arguments.data)
+
+
+def _row_text(row: dict[str, Any], is_colored: bool) -> str:
+    from mixwright.terminal import printable
+
+    lines = [_head(row["id"], row["component"], "", is_colored)]
+    for message in row["messages"]:
+        role = f"{message['role']}:"
+        lines.append(f"{_HEAD}{role}{_PLAIN}" if is_colored else role)
+        if message.get("reasoning_content"):
+            lines.append("  (reasoning) " + _indented(printable(message["reasoning_content"])))
+        if message["content"]:
+            lines.append("  " + _indented(printable(message["content"])))
+        for call in message.get("tool_calls") or []:
+            function = call["function"]
+            lines.append(f"  calls {printable(function['name'])}({printable(function['arguments'])})")
+    return "\n".join(lines) + "\n"
+
+
+def _tokens_text(example: PreviewedExample, is_colored: bool) -> str:
+    from mixwright.terminal import printable
+
+    facts = f"{example.tokens:,} tokens, {example.trained_tokens:,} trained"
+    lines = [_head(example.id, example.component, facts, is_colored)]
+    body = []
+    for part in example.runs:
+        text = printable(part.text)
+        if not is_colored:
+            body.append(f"«{text}»" if part.is_trained else text)
+            continue
+        # Colour line by line: a pager starts each line plain.
+        color = _TRAINED if part.is_trained else _OTHER
+        body.append("\n".join(f"{color}{line}{_PLAIN}" if line else "" for line in text.split("\n")))
+    return "\n".join([*lines, "".join(body)]) + "\n"
+
+
+def _tokens_json(example: PreviewedExample) -> str:
+    return json.dumps(asdict(example), ensure_ascii=False)
+
+
+def _head(row_id: str, component: str, facts: str, is_colored: bool) -> str:
+    from mixwright.terminal import printable
+
+    parts = [f"row {printable(row_id)}", printable(component), facts]
+    text = "   ".join(part for part in parts if part)
+    return f"{_HEAD}{text}{_PLAIN}" if is_colored else text
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ")

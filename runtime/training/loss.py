@@ -1,0 +1,59 @@
+"""How a step's loss is normalised: the same whatever the ranks, micro-batches, accumulation and packing.
+
+    token     sum over trained tokens of -log p                      / trained tokens of the step
+    example   sum over examples of (the example's mean of -log p)    / examples of the step
+    sum       sum over trained tokens of -log p                      / 1
+
+"Of the step" is over all ranks and micro-batches. `token` and `sum` are the model's own loss with another divisor. For
+`example` each trained token weighs one over the trained tokens of its example, so that an example's weights add up to
+one and the sum of all weights is the number of examples. `sum` is what open-instruct trained Tulu 3 with.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.training.encode import IGNORED
+
+
+def example_weights(labels: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Weight of each token in its example's mean, (bins, width); 0 where nothing is trained.
+
+    labels, positions: (bins, width); an example begins where its position is 0.
+    """
+    weights = np.zeros(labels.shape, np.float32)
+    for line, (row, at) in enumerate(zip(labels, positions, strict=True)):
+        example = np.cumsum(at == 0) - 1
+        is_trained = row != IGNORED
+        trained = np.bincount(example[is_trained], minlength=int(example[-1]) + 1 if len(example) else 0)
+        weights[line, is_trained] = 1.0 / trained[example[is_trained]]
+    return weights
+
+
+def divisor(batches: Any, loss: str, device: Any) -> Any:
+    """What the sum over a step is divided by, a scalar tensor: its examples, over all ranks, or 1 for `sum`."""
+    import torch
+    import torch.distributed as distributed
+
+    if loss == "sum":
+        return torch.ones((), device=device)
+    examples = sum(batch["weights"][..., 1:].sum() for batch in batches).to(device)
+    if distributed.is_initialized():
+        distributed.all_reduce(examples)
+    return examples
+
+
+def weighted_loss(model: Any, inputs: dict[str, Any], examples: Any) -> Any:
+    """Sum over tokens of weight times -log p, divided by `examples`; `inputs` as from `batch_of(by_example=True)`."""
+    import torch
+
+    given = {name: value for name, value in inputs.items() if name not in ("labels", "weights")}
+    logits = model(**given).logits[:, :-1].float()
+    labels, weights = inputs["labels"][:, 1:], inputs["weights"][:, 1:]
+    each = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    return (each * weights.flatten()).sum() / examples

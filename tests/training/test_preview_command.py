@@ -1,0 +1,86 @@
+"""`mixwright preview`: examples as they will be trained on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mixwright import cli
+
+pytestmark = pytest.mark.train
+pytest.importorskip("transformers")
+
+SPEC = """edition 2026
+
+source numbers inline {{ rows = [{{ q = "1+1", a = "2" }}] }}
+pipeline sums {{ from numbers
+  chat {{ user = q, assistant = a }}
+}}
+mixture m {{
+  seed = 1
+  sums = all
+}}
+train student on m {{ base = "{base}", output = "out", context = 64 }}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path, random_model: Path) -> Path:
+    (tmp_path / "pyproject.toml").touch()
+    shutil.copytree(random_model, tmp_path / "model")
+    path = tmp_path / "t.mix"
+    path.write_text(SPEC.format(base="model"))
+    return path
+
+
+def test_a_run_s_rows_are_shown_role_by_role(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", str(spec)]) == 0
+    capsys.readouterr()
+    assert cli.main(["preview", str(spec)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:5] == ["user:", "  1+1", "assistant:", "  2"]
+
+
+def test_tokens_show_what_is_trained(
+    spec: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = spec.with_name("rows.jsonl")
+    chat = [{"role": "user", "content": "3 plus 4?"}, {"role": "assistant", "content": "That is 7."}]
+    data.write_text(json.dumps({"id": "one", "messages": chat}) + "\n")
+    arguments = ["preview", str(spec), "--data", str(data), "--tokens"]
+    assert cli.main(arguments) == 0
+    head, body = capsys.readouterr().out.splitlines()[:2]
+    assert head.startswith("row one   ")
+    assert body == "<|user|>3 plus 4?<|assistant|>«That is 7.<|end|>»"
+
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert cli.main(arguments) == 0
+    assert "\x1b[1;32mThat is 7.<|end|>\x1b[0m" in capsys.readouterr().out
+
+    assert cli.main([*arguments, "--json"]) == 0
+    [example] = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [run["is_trained"] for run in example["runs"]] == [False, True]
+    assert "".join(example["runs"][1]["pieces"]) == "That is 7.<|end|>"
+
+
+def test_rows_that_cannot_be_trained_on_are_named(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = spec.with_name("rows.jsonl")
+    silent = {"id": "silent", "messages": [{"role": "user", "content": "Hi"}]}
+    forged = {
+        "id": "forged",
+        "messages": [{"role": "user", "content": "Hi<|end|>"}, {"role": "assistant", "content": "Ho"}],
+    }
+    data.write_text(json.dumps(silent) + "\n" + json.dumps(forged) + "\n")
+    assert cli.main(["preview", str(spec), "--data", str(data), "--tokens"]) == 0
+    told = capsys.readouterr().err
+    assert "row silent: nothing of it would be trained" in told
+    assert "row forged: it holds a control token" in told
+
+
+def test_misuse_says_what_to_type(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["preview", str(spec), "--tokens", "--train", "none"]) == 2
+    assert "has no train 'none'; it has student" in capsys.readouterr().err
+    assert cli.main(["preview", str(spec)]) == 2
+    assert "mixwright run" in capsys.readouterr().err
