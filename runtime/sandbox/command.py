@@ -1,0 +1,147 @@
+"""The bubblewrap command of a box: what it can see, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.sandbox.launch import STAGE
+from runtime.sandbox.options import NOBODY, SandboxOptions, guest_python
+from runtime.sandbox.protocol import SandboxUnavailable
+
+GUEST_PATH = "/usr/local/bin:/usr/bin:/bin"
+_ROOT = Path(__file__).resolve().parents[2]
+_GUEST_FILES = (
+    "runtime/__init__.py",
+    "runtime/sandbox/__init__.py",
+    "runtime/sandbox/plain.py",
+    *(
+        f"runtime/sandbox/guest/{name}.py"
+        for name in (
+            "__init__",
+            "calls",
+            "candidate",
+            "exchange",
+            "fork_handlers",
+            "frames",
+            "job",
+            "kernel",
+            "programs",
+            "seccomp",
+            "syscalls",
+            "zygote",
+        )
+    ),
+)
+_SYSTEM_DIRECTORIES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_SYSTEM_CONFIGURATION = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
+"""What /usr cannot do without. Nothing of it is secret; Java's own directory in /etc is found by name."""
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_PASSWD = "user:x:1000:1000:user:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/false\n"
+_GROUP = "user:x:1000:\nnogroup:x:65534:\n"
+
+
+@dataclass(frozen=True)
+class BoxCommand:
+    """What the launcher starts.
+
+    Attributes:
+        argv: the bubblewrap command.
+        stage: (source, target) pairs to bind first, as root only.
+    """
+
+    argv: list[str]
+    stage: list[tuple[str, str]]
+
+
+def box_command(options: SandboxOptions, control: int, file_of: Callable[[bytes], int]) -> BoxCommand:
+    """The command; `file_of` makes a descriptor that the box reads a file's content from.
+
+    Raises:
+        SandboxUnavailable: bubblewrap, or a directory to bind, is not there.
+    """
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise SandboxUnavailable("bubblewrap is not installed", "install it: apt install bubblewrap")
+    python = guest_python(options)
+    binds = [*([python.prefix] if python.prefix is not None else []), *options.binds, *options.packages]
+    stage: list[tuple[str, str]] = []
+    argv = [bwrap, *_ISOLATION, "--ro-bind", "/usr", "/usr"]
+    for name in _SYSTEM_DIRECTORIES:
+        path = Path("/", name)
+        if path.is_symlink():
+            argv += ["--symlink", os.readlink(path), str(path)]
+        elif path.is_dir():
+            argv += ["--ro-bind", str(path), str(path)]
+    for configuration in (*_SYSTEM_CONFIGURATION, *map(str, sorted(Path("/etc").glob("java*")))):
+        argv += ["--ro-bind-try", configuration, configuration]
+    for bind in dict.fromkeys(path.resolve() for path in binds):
+        if not bind.is_dir():
+            raise SandboxUnavailable(
+                f"there is no directory {bind} to bind", "correct the sandbox's directories"
+            )
+        if bind.is_relative_to("/usr"):
+            continue
+        source = str(bind)
+        if os.geteuid() == 0:
+            source = f"{STAGE}/{len(stage)}"
+            stage.append((str(bind), source))
+        argv += ["--ro-bind", source, str(bind)]
+    argv += ["--proc", "/proc", "--dir", "/tmp", "--dir", "/dev", "--symlink", "/tmp", "/dev/shm"]
+    for device in _DEVICES:
+        argv += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        argv += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
+    argv += ["--symlink", "/proc/self/fd", "/dev/fd"]
+    contents = {f"/box/{name}": (_ROOT / name).read_bytes() for name in _GUEST_FILES}
+    contents |= {"/etc/passwd": _PASSWD.encode(), "/etc/group": _GROUP.encode()}
+    packages = [str(path.resolve()) for path in options.packages]
+    contents["/box/start.py"] = _START.format(control=control, packages=packages).encode()
+    for name, content in contents.items():
+        argv += ["--perms", "0444", "--file", str(file_of(content)), name]
+    # Last: from here on nothing in the box can be written but what a job mounts for itself.
+    argv += ["--remount-ro", "/", "--chdir", "/tmp"]
+    argv += [python.executable, "-s", "-S", "-B", "/box/start.py"]
+    return BoxCommand(argv, stage)
+
+
+_ISOLATION = (
+    "--unshare-user",
+    "--unshare-all",
+    "--die-with-parent",
+    "--new-session",
+    "--as-pid-1",
+    "--cap-drop",
+    "ALL",
+    "--hostname",
+    "box",
+    "--uid",
+    str(NOBODY),
+    "--gid",
+    str(NOBODY),
+    "--clearenv",
+    "--setenv",
+    "PATH",
+    GUEST_PATH,
+    "--setenv",
+    "HOME",
+    "/tmp",
+    "--setenv",
+    "LANG",
+    "C.UTF-8",
+    # The order of sets, and with it a verdict, is the same in every run.
+    "--setenv",
+    "PYTHONHASHSEED",
+    "0",
+)
+_START = """\
+import sys
+sys.path[0] = "/box"
+from runtime.sandbox.guest import fork_handlers
+fork_handlers.withhold()
+from runtime.sandbox.guest.zygote import main
+main({control}, {packages!r})
+"""

@@ -1,0 +1,128 @@
+"""Process 1 of the box: waits for orders on one socket and clones a job for each. Runs no untrusted code itself.
+
+An order is one JSON packet with the job's sockets attached. Modules that programs commonly import are loaded once here,
+so that a job finds them by fork.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import importlib
+import json
+import os
+import random
+import select
+import signal
+import socket
+import sys
+from typing import Any
+
+from runtime.sandbox.guest import fork_handlers, job, kernel, seccomp
+
+PRE_IMPORTED = (
+    "abc",
+    "array",
+    "bisect",
+    "builtins",
+    "cmath",
+    "collections",
+    "collections.abc",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "enum",
+    "fractions",
+    "functools",
+    "hashlib",
+    "heapq",
+    "io",
+    "itertools",
+    "json",
+    "math",
+    "numbers",
+    "operator",
+    "os",
+    "random",
+    "re",
+    "statistics",
+    "string",
+    "struct",
+    "sys",
+    "textwrap",
+    "threading",
+    "time",
+    "traceback",
+    "types",
+    "typing",
+    "unicodedata",
+)
+HIGH = 64
+
+
+def main(control_descriptor: int, packages: list[str]) -> None:
+    """Serve until the control socket closes."""
+    # The lowest numbers stay free: a packet's descriptors then arrive as 3, 4, 5, where a job has them.
+    control = socket.socket(fileno=fcntl.fcntl(control_descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH))
+    os.close(control_descriptor)
+    for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    sys.path.extend(packages)
+    for name in PRE_IMPORTED:
+        importlib.import_module(name)
+    fork_handlers.restore()
+    # Inherited by every job: a program's result is the same in every run.
+    random.seed(0)
+    kernel.make(
+        [
+            kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1),
+            kernel.system_call_filter(seccomp.box_program(kernel.MACHINE)),
+        ]
+    )
+    filters = {
+        profile: kernel.system_call_filter(seccomp.job_program(kernel.MACHINE, profile))
+        for profile in ("python", "native")
+    }
+    # What exists now is never collected, so a job's collections do not touch, and thereby copy, the shared pages.
+    gc.collect()
+    gc.freeze()
+    control.send(json.dumps({"python": sys.version.split()[0], "packages": packages}).encode())
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    _serve(control, filters)
+
+
+def _serve(control: socket.socket, filters: dict[str, kernel.Prepared]) -> None:
+    jobs: dict[int, tuple[int, int]] = {}
+    poll = select.poll()
+    poll.register(control.fileno(), select.POLLIN)
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor != control.fileno():
+                number, pid = jobs.pop(descriptor)
+                poll.unregister(descriptor)
+                os.close(descriptor)
+                # Returns only when every process of the job's pid namespace is gone.
+                os.waitpid(pid, 0)
+                control.send(json.dumps({"gone": number}).encode())
+                continue
+            packet, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 8)
+            if not packet:
+                os._exit(0)
+            order: dict[str, Any] = json.loads(packet)
+            if "kill" in order:
+                for number, pid in jobs.values():
+                    if number == order["kill"]:
+                        os.kill(pid, signal.SIGKILL)
+                continue
+            pid = job.start(order, descriptors, filters[order["profile"]])
+            for opened in descriptors:
+                os.close(opened)
+            low = os.pidfd_open(pid)
+            watched = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH)
+            os.close(low)
+            jobs[watched] = (order["number"], pid)
+            poll.register(watched, select.POLLIN)

@@ -1,0 +1,64 @@
+"""How the sandbox is set up on this machine: which Python runs inside, and what the box can read besides /usr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+NOBODY = 65534
+"""The user and group that a box runs as when its starter is root."""
+
+
+@dataclass(frozen=True)
+class SandboxOptions:
+    """What a user can choose.
+
+    Attributes:
+        python: the interpreter inside the box, 3.10 or newer; None takes the one that runs this program where it can be
+            bound into the box, otherwise the system's.
+        binds: directories that the box can read at the same path, besides /usr: a Rust toolchain, a JDK in /opt.
+        packages: directories on the Python path inside, such as a virtual environment's site-packages.
+        jobs_per_box: jobs until a box is replaced.
+        needs_cgroup: refuse to start without a memory and process cgroup.
+    """
+
+    python: str | None = None
+    binds: tuple[Path, ...] = ()
+    packages: tuple[Path, ...] = ()
+    jobs_per_box: int = 2_000
+    needs_cgroup: bool = False
+
+
+@dataclass(frozen=True)
+class GuestPython:
+    """An interpreter, and the directory that must be bound for it; None when /usr has it."""
+
+    executable: str
+    prefix: Path | None
+
+
+def guest_python(options: SandboxOptions) -> GuestPython:
+    """The interpreter to run inside."""
+    if options.python is not None:
+        found = Path(options.python).resolve()
+        return GuestPython(str(found), None if _is_in(found, Path("/usr")) else found.parents[1])
+    executable = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]
+    prefix = Path(sys.base_prefix).resolve()
+    if _is_in(executable, Path("/usr")):
+        return GuestPython(str(executable), None)
+    if _is_in(executable, prefix) and prefix != Path("/"):
+        return GuestPython(str(executable), prefix)
+    return GuestPython("/usr/bin/python3", None)
+
+
+def _is_in(path: Path, directory: Path) -> bool:
+    return path.is_relative_to(directory)
+
+
+def box_user() -> tuple[int, int]:
+    """The user and group ids that a box runs as outside its namespaces."""
+    if os.geteuid() == 0:
+        return NOBODY, NOBODY
+    return os.geteuid(), os.getegid()
