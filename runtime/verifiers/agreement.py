@@ -20,6 +20,7 @@ from runtime.verifiers.verdicts import decide_by_agreement, group_measurements, 
 @declare(
     "verify",
     "agreement",
+    version=2,
     attributes=(
         attribute("response", "column", "the column that must agree", default=REQUIRED),
         attribute(

@@ -1,7 +1,8 @@
 """Finds the final answer in a solution.
 
 The forms are those that models and data sets use: `\\boxed{}` (MATH), `Final Answer: The final answer is $x$.`
-(Minerva), `#### x` (GSM8K), `the answer is x`, a line `A: x`, and, when there is none of these, the last number.
+(Minerva), `#### x` (GSM8K), `<answer>x</answer>`, `the answer is x`, `答案是x`, `故选B`, a line `A: x`, and, when there
+is none of these, the last number. What stands before a last `</think>` is thought, not answer.
 """
 
 from __future__ import annotations
@@ -12,12 +13,32 @@ from typing import Literal
 Extract = Literal["auto", "boxed", "hashes", "last", "final"]
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)|\\boxed\s+(?=[^\s{])")
+_BETWEEN_BOXES = re.compile(
+    r"[\s$]*(?:\\[,;)(]|[,，、;；]|\\text\s*\{\s*(?:and|or)\s*\}|and|or|和|或|\s)*[\s$]*(?:[a-zA-Z]\s*=\s*)?",
+    re.IGNORECASE,
+)
 _HASHES = re.compile(r"^\s*####[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
-_FINAL = re.compile(r"final\s+answer(?:\s+is|\s*:)\s*", re.IGNORECASE)
+_TAGGED = re.compile(r"<answer>\s*(.*?)\s*</answer>", re.IGNORECASE | re.DOTALL)
+_FINAL = re.compile(
+    r"final\s+answer(?:\s+is|\s*:|\*\*)\s*|最终答案(?:是|为|[:：])\s*[:：]?\s*", re.IGNORECASE
+)
 _LABELLED = re.compile(r"^[ \t]*A:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
-_ANSWER_IS = re.compile(r"\banswer(?:\s+is|\s*:)\s*:?\s*", re.IGNORECASE)
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+)?%?")
-_SENTENCE_END = re.compile(r"\.(?=\s|$)|\n|(?:,?\s+(?:I hope it is correct|because|since|so)\b)")
+_ANSWER_IS = re.compile(
+    r"\banswer(?:\s+is|\s*:)\s*:?\s*"
+    r"|答案(?:应该|就)?(?:是|为|选)?\s*[:：]?\s*(?=\S)(?<!答案)|答案\s*(?=[\d(（A-J-])"
+    r"|(?:(?:故|因此|所以|应该?)[，,]?\s*(?:选择?|选项)|正确的?选项|选项(?=是|为))(?:是|为)?\s*[:：]?\s*(?=[(（]?[A-J])"
+    r"|答え(?:は|[:：])\s*",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"(?<![A-Za-z0-9_.])[-+−]?[$€£¥]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+(?![\w.]))?(?:\s*/\s*\d+)?"
+    r"(?:\s*(?:\\?%|[万亿]|(?:million|billion|dozen)\b))?"
+)
+_SENTENCE_END = re.compile(
+    r"\.(?=\s|$|\*)|\n|[。；]|,?\s+(?:I hope it is correct|because|since|so)\b|，(?=[\u4e00-\u9fff])|です"
+)
+_FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_THOUGHT_END = "</think>"
 
 TAIL_CHARACTERS = 20_000
 """How much of a response's end is searched: an answer stands at the end, and a text may be of any length."""
@@ -25,7 +46,7 @@ TAIL_CHARACTERS = 20_000
 
 def answer_in(response: str, extract: Extract = "auto") -> str | None:
     """The final answer as it is written in a response; None when it holds none of the form asked for."""
-    tail = response[-TAIL_CHARACTERS:]
+    tail = said_in(response)
     match extract:
         case "boxed":
             return boxed(tail)
@@ -36,7 +57,7 @@ def answer_in(response: str, extract: Extract = "auto") -> str | None:
         case "last":
             return _last_number(tail)
         case "auto":
-            for find in (boxed, _final, lambda text: _last_group(_HASHES, text), _stated, _last_number):
+            for find in (boxed, _tagged, _hashes, _final, _stated, _last_number):
                 found = find(tail)
                 if found is not None:
                     return found
@@ -45,29 +66,69 @@ def answer_in(response: str, extract: Extract = "auto") -> str | None:
 
 def gold_in(answer: str) -> str | None:
     """The right answer in a column that holds it alone or at the end of a solution; None for an empty text."""
-    tail = answer[-TAIL_CHARACTERS:]
+    text = answer.strip()
     # An answer of several lines is a solution, of which the last number may be all that can be told.
-    found = answer_in(answer) if "\n" in answer.strip() else None
-    return found or boxed(tail) or _final(tail) or _last_group(_HASHES, tail) or answer.strip() or None
+    if "\n" in text:
+        found = answer_in(answer)
+        if found:
+            return found
+    elif text.isascii() and "\\" not in text and "####" not in text and len(text) < 20:
+        return text or None
+    tail = said_in(answer)
+    return boxed(tail) or _hashes(tail) or _final(tail) or text or None
+
+
+def said_in(response: str) -> str:
+    """The end of a response, after the thoughts of a reasoning model where it closed them."""
+    tail = response[-TAIL_CHARACTERS:]
+    _, mark, said = tail.rpartition(_THOUGHT_END)
+    return said if mark and said.strip() else tail
 
 
 def boxed(text: str) -> str | None:
-    """What stands in the last `\\boxed{}` with balanced braces; None without one, or when it is empty."""
+    """What stands in the last `\\boxed{}` with balanced braces; None without one, or when it is empty.
+
+    Boxes that only `and`, `or` or a comma part are one answer: `\\boxed{2} and \\boxed{3}` is `2, 3`.
+    """
+    if "\\boxed" not in text and "\\fbox" not in text:
+        return None
+    inside: list[str] = []
+    begin = 0
     for opening in reversed(list(_BOX.finditer(text))):
-        if text[opening.end()] != "{":
-            return text[opening.end()]
-        depth = 0
-        for i in range(opening.end(), len(text)):
-            if text[i] == "{" and text[i - 1] != "\\":
-                depth += 1
-            elif text[i] == "}" and text[i - 1] != "\\":
-                depth -= 1
-                if depth == 0:
-                    inside = text[opening.end() + 1 : i].strip()
-                    if inside:
-                        return inside
-                    break
-    return None
+        content, end = _box_content(text, opening.end())
+        if not content:
+            continue
+        if inside and (not _BETWEEN_BOXES.fullmatch(text, end, begin) or len(inside) > 8):
+            break
+        inside.insert(0, content)
+        begin = opening.start()
+    # The same answer in two boxes is one.
+    return ", ".join(dict.fromkeys(inside)) or None
+
+
+def _box_content(text: str, start: int) -> tuple[str, int]:
+    """Content and end of the box whose brace, or one character, is at `start`; empty when its braces do not close."""
+    if text[start] != "{":
+        return text[start], start + 1
+    depth = 0
+    for i in range(start, len(text)):
+        if text[i] == "{" and text[i - 1] != "\\":
+            depth += 1
+        elif text[i] == "}" and text[i - 1] != "\\":
+            depth -= 1
+            if depth == 0:
+                return text[start + 1 : i].strip(), i + 1
+    return "", start
+
+
+def _tagged(text: str) -> str | None:
+    if "</answer>" not in text.lower():
+        return None
+    return _last_group(_TAGGED, text) or None
+
+
+def _hashes(text: str) -> str | None:
+    return _last_group(_HASHES, text) if "####" in text else None
 
 
 def _final(text: str) -> str | None:
@@ -83,12 +144,12 @@ def _statement(opening: re.Pattern[str], text: str) -> str | None:
     ends = [found.end() for found in opening.finditer(text)]
     if not ends:
         return None
-    rest = text[ends[-1] :].lstrip(" *:\t\n")
+    rest = text[ends[-1] :].lstrip(" *:：\t\n")
     # "Final Answer: The final answer is $4$." states it twice.
     inner = _ANSWER_IS.match(rest.removeprefix("The ").removeprefix("the "))
-    if inner is not None:
+    if inner is not None and "answer" in rest:
         rest = rest[rest.index("answer") :][inner.end() :]
-    formula = re.match(r"\$([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", rest, re.DOTALL)
+    formula = _FORMULA.match(rest)
     if formula is not None:
         return next(group for group in formula.groups() if group is not None).strip()
     end = _SENTENCE_END.search(rest)

@@ -1,47 +1,42 @@
-"""Are two answers equal as mathematics? Quickly for texts and numbers, else in a worker process with math-verify.
+"""Are two answers equal as mathematics? Quickly for texts, numbers and their lists, else in a worker with math-verify.
 
 The slow way parses LaTeX that a model wrote with SymPy, which may take for ever and must not run in this process.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
+from runtime.verifiers.notation import folded
+from runtime.verifiers.quantities import Quantity, are_equal, quantity_of
+from runtime.verifiers.reading import outcome_of
 from runtime.workers import WorkerError, WorkerTimeout
 
-SLOW_FUNCTION = "runtime.verifiers.equivalence:compare_as_mathematics"
-SLOW_LIMIT_S = 6.0
+SLOW_FUNCTION = "runtime.verifiers.mathematics:compare"
+FIRST_TRY_S = 0.3
+PAIR_LIMIT_S = 2.0
+"""CPU seconds for a pair. One that takes longer than the first try is asked again, behind the others and with at most
+half of the workers, so that answers that explode do not hold up the rest."""
+KILL_AFTER_S = 10.0
+"""Seconds until a worker is killed that did not heed its own limit; a busy machine stretches CPU seconds."""
 LENGTH_LIMIT = 1_000
 """Characters in an answer that is parsed; longer ones are compared as text alone."""
+DEPTH_LIMIT = 40
 CACHE_LIMIT = 50_000
+SHOWN_CHARACTERS = 200
 
-_WRAPPERS = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("**", "**"))
-_NUMBER = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?")
-_FRACTION = re.compile(r"([+-]?)(?:\\[dt]?frac\{(\d+)\}\{(\d+)\}|(\d+)\s*/\s*(\d+))")
-_WITH_UNIT = re.compile(r"([+-]?[\d.,/]+)\s+([A-Za-z]{3,}(?:\s+[A-Za-z]+)*)")
-_NOT_UNITS = frozenset(
-    (
-        "mod",
-        "times",
-        "plus",
-        "minus",
-        "over",
-        "sqrt",
-        "percent",
-        "pi",
-        "and",
-        "or",
-        "million",
-        "billion",
-        "thousand",
-    )
-)
-_WORDS = re.compile(r"[^\W\d_]{2,}(?:[\s'-]+[^\W\d_]+)*")
+_INTEGER = re.compile(r"[+-]?\d{1,40}")
 _DIGITS = re.compile(r"\d{300}")
+_EXPLODING = re.compile(
+    r"\^\s*\{?\s*\(?\s*[+-]?\d{6,}"  # 2^{1000000}
+    r"|(?:\d\s*|\d[})]\s*)\^\s*\{?\s*\(?\s*\d+\s*[}]?\s*\^"  # 9^{9^9}
+    r"|\d{5,}\s*!|!\s*!\s*!|\)\s*!\s*\)\s*!"  # 100000!, ((5!)!)!
+    r"|\^\s*\{?\s*\(?\s*\d+\s*!"  # 2^{30!}
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class Comparison:
     """How two answers compare.
 
     outcome: `equal`, `different`, `unparsable` (at least one is no mathematics and the texts differ), `error`, `timeout`.
-    evidence: what each was read as, and by which way: `text`, `number` or `mathematics`.
+    evidence: what each was read as, and by which way: `text`, `number`, `parts` or `mathematics`.
     """
 
     outcome: str
@@ -62,6 +57,7 @@ class Equivalence:
     def __init__(self, workers: Callable[[], Any]) -> None:
         self._workers = workers
         self._known: dict[tuple[str, str], Comparison] = {}
+        self._long_ones: asyncio.Semaphore | None = None
 
     async def compare(self, *, gold: str, found: str) -> Comparison:
         """How the answer `found` compares with the right one, `gold`. The two are not exchangeable: an equation
@@ -69,7 +65,7 @@ class Equivalence:
         quick = quickly(gold=gold, found=found)
         if quick is not None:
             return quick
-        key = (normalised(gold), normalised(found))
+        key = (folded(gold), folded(found))
         if key not in self._known:
             comparison = await self._slowly(*key)
             if comparison.outcome in ("error", "timeout"):
@@ -80,103 +76,75 @@ class Equivalence:
         return self._known[key]
 
     async def _slowly(self, gold: str, found: str) -> Comparison:
-        evidence = {"gold": gold, "found": found, "by": "mathematics"}
-        if max(len(gold), len(found)) > LENGTH_LIMIT or _DIGITS.search(gold) or _DIGITS.search(found):
-            return Comparison("unparsable", {**_shortened(evidence), "reason": "too long"})
+        evidence = {**_shortened(gold, found), "by": "mathematics"}
+        reason = too_much(gold) or too_much(found)
+        if reason is not None:
+            return Comparison("unparsable", {**evidence, "reason": reason})
         try:
-            result = await self._workers().run(SLOW_FUNCTION, [gold, found], SLOW_LIMIT_S)
+            result = await self._asked(gold, found)
         except WorkerTimeout as late:
             return Comparison("timeout", {**evidence, "reason": str(late)})
         except WorkerError as error:
             return Comparison("error", {**evidence, "reason": str(error)})
-        return Comparison(result["outcome"], {**evidence, **result["parsed"]})
+        return Comparison(result.pop("outcome"), {**evidence, **result})
+
+    async def _asked(self, gold: str, found: str) -> dict[str, Any]:
+        pool = self._workers()
+        result: dict[str, Any] = await pool.run(SLOW_FUNCTION, [gold, found, FIRST_TRY_S], KILL_AFTER_S)
+        if result["outcome"] != "timeout":
+            return result
+        if self._long_ones is None:
+            self._long_ones = asyncio.Semaphore(max(1, pool.size // 2))
+        async with self._long_ones:
+            again: dict[str, Any] = await pool.run(SLOW_FUNCTION, [gold, found, PAIR_LIMIT_S], KILL_AFTER_S)
+        return again
 
 
 def quickly(*, gold: str, found: str) -> Comparison | None:
-    """The comparison of two answers that are texts or numbers; None when only mathematics can tell."""
-    a, b = normalised(gold), normalised(found)
-    evidence = _shortened({"gold": a, "found": b})
-    if a == b:
-        return Comparison("equal", {**evidence, "by": "text"})
-    x, y = number_of(a), number_of(b)
-    if x is not None and y is not None:
-        if x == y:
-            return Comparison("equal", {**evidence, "by": "number"})
-        # A rounded decimal may stand for a fraction; that is a question for the slow way.
-        if abs(x - y) > Fraction(1, 1000) * max(Fraction(1), abs(x)) or (x.denominator == y.denominator == 1):
-            return Comparison("different", {**evidence, "by": "number"})
+    """The comparison of two answers that are texts, numbers or lists of them; None when only mathematics can tell."""
+    if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(found):
+        return _numbers(gold, found, int(gold) == int(found))
+    if len(gold) > LENGTH_LIMIT or len(found) > LENGTH_LIMIT:
+        if gold.strip() == found.strip():
+            return Comparison("equal", {**_shortened(gold, found), "by": "text"})
+        return Comparison("unparsable", {**_shortened(gold, found), "by": "text", "reason": "too long"})
+    gold, found = folded(gold), folded(found)
+    if gold == found:
+        return Comparison("equal", {**_shortened(gold, found), "by": "text"})
+    a, b = quantity_of(gold), quantity_of(found)
+    if a is not None and b is not None:
+        return _numbers(gold, found, are_equal(a, b), a, b)
+    outcome = outcome_of(gold, found, lambda first, second: None)
+    if outcome is None:
         return None
-    words_a, words_b = _WORDS.fullmatch(a), _WORDS.fullmatch(b)
-    # As mathematics a word is a product of its letters, and `Dynamo` equals `Monday`.
-    if words_a and words_b:
-        outcome = "equal" if a.casefold() == b.casefold() else "different"
-        return Comparison(outcome, {**evidence, "by": "text"})
-    if (words_a and y is not None) or (words_b and x is not None):
-        return Comparison("different", {**evidence, "by": "text"})
-    return None
+    return Comparison(outcome, {**_shortened(gold, found), "by": "parts"})
 
 
-def normalised(answer: str) -> str:
-    """An answer without what does not change its meaning: dollar signs, spacing, text commands, a full stop, units."""
-    text = answer.strip().rstrip(".").strip()
-    is_changed = True
-    while is_changed and text:
-        is_changed = False
-        for opening, closing in _WRAPPERS:
-            inside = text[len(opening) : len(text) - len(closing)]
-            if text.startswith(opening) and text.endswith(closing) and inside and opening not in inside:
-                text, is_changed = inside.strip(), True
-    text = re.sub(r"\\(?:text|mathrm|textbf|mathbf|mbox)\s*\{([^{}]*)\}", r"\1", text)
-    text = re.sub(r"\\[!,;: ]|\\left(?![a-z])|\\right(?![a-z])|~", "", text)
-    text = re.sub(r"\{,\}", ",", text)
-    text = text.replace("\u2212", "-").replace("\\$", "$")
-    text = re.sub(r"^([+-]?)\$\s*(?=[\d.])", r"\1", text.strip().rstrip(".").strip())
-    with_unit = _WITH_UNIT.fullmatch(text)
-    if with_unit and not _NOT_UNITS & set(with_unit.group(2).lower().split()):
-        text = with_unit.group(1)
-    return " ".join(text.split())
+def too_much(answer: str) -> str | None:
+    """Why an answer is not given to computer algebra, which would take for ever; None when it is."""
+    if len(answer) > LENGTH_LIMIT:
+        return "too long"
+    if _DIGITS.search(answer):
+        return "too many digits"
+    if _EXPLODING.search(answer):
+        return "a number too large to compute"
+    depth = deepest = 0
+    for character in answer:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return "too deeply nested" if deepest > DEPTH_LIMIT else None
 
 
-def number_of(text: str) -> Fraction | None:
-    """The rational number that a normalised answer writes as digits, a decimal or a fraction; None for anything else."""
-    if len(text) > LENGTH_LIMIT:
-        return None
-    plain = _NUMBER.fullmatch(text.replace(" ", ""))
-    if plain and (plain.group(2) or plain.group(3)):
-        whole = (plain.group(2) or "0").replace(",", "")
-        return Fraction(f"{plain.group(1)}{whole}{plain.group(3) or ''}")
-    fraction = _FRACTION.fullmatch(text)
-    if fraction:
-        sign, top, bottom = (
-            fraction.group(1),
-            fraction.group(2) or fraction.group(4),
-            fraction.group(3) or fraction.group(5),
-        )
-        return Fraction(int(f"{sign}{top}"), int(bottom)) if int(bottom) else None
-    return None
+def _numbers(
+    gold: str, found: str, is_equal: bool, a: Quantity | None = None, b: Quantity | None = None
+) -> Comparison:
+    """The evidence has the values as read where the texts do not show them."""
+    evidence = {**_shortened(gold, found), "by": "number"}
+    for name, text, quantity in (("gold_as", gold, a), ("found_as", found, b)):
+        if quantity is not None and str(quantity) != text:
+            evidence[name] = str(quantity)[:SHOWN_CHARACTERS]
+    return Comparison("equal" if is_equal else "different", evidence)
 
 
-def compare_as_mathematics(gold: str, found: str) -> dict[str, Any]:
-    """Compare two answers with math-verify. Runs in a worker, whose deadline is the only time limit.
-
-    math-verify's own limits are switched off: they answer "different" when time runs out.
-    """
-    from math_verify import parse, verify
-
-    readings = [
-        parse(f"${text}$", parsing_timeout=None) or parse(text, parsing_timeout=None)
-        for text in (gold, found)
-    ]
-    parsed = {"gold_as": _shown(readings[0]), "found_as": _shown(readings[1])}
-    if not all(readings):
-        return {"outcome": "unparsable", "parsed": parsed}
-    is_equal = bool(verify(readings[0], readings[1], timeout_seconds=None))
-    return {"outcome": "equal" if is_equal else "different", "parsed": parsed}
-
-
-def _shown(reading: list[Any]) -> str:
-    return str(reading[0])[:200] if reading else ""
-
-
-def _shortened(evidence: dict[str, Any]) -> dict[str, Any]:
-    return {k: v[:200] if isinstance(v, str) else v for k, v in evidence.items()}
+def _shortened(gold: str, found: str) -> dict[str, Any]:
+    return {"gold": gold[:SHOWN_CHARACTERS], "found": found[:SHOWN_CHARACTERS]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import replace
 
 from compiler.plan import Step
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
@@ -19,12 +20,15 @@ from runtime.verifiers.verdicts import (
     text_of_response,
 )
 
+NO_ANSWER, NO_RIGHT_ANSWER = "no answer", "no right answer"
+
 
 @declare(
     "verify",
     "math",
     extra="math",
     modules=("math_verify",),
+    version=2,
     attributes=(
         attribute("response", "column", "the column with the solution", default=REQUIRED),
         attribute("answer", "column", "the column with the right answer, or a solution that ends with it"),
@@ -48,15 +52,27 @@ from runtime.verifiers.verdicts import (
 class MathVerifier:
     """Compares the final answer of a solution with the right one, as mathematics.
 
-    The answer is found in the response: the last `\\boxed{}`, `Final Answer:`, `#### 42`, `the answer is`, else the
-    last number (`extract = auto` takes the first of these that is there). Equal text and equal numbers pass at once;
+    The answer is found in the response: the last `\\boxed{}`, `<answer>`, `#### 42`, `Final Answer:`, `the answer is`,
+    `答案是`, `故选B`, else the last number (`extract = auto` takes the first of these that is there). What stands before
+    `</think>` is not searched. Texts, numbers, units, choices and lists of them are compared exactly and at once;
     anything else is parsed and compared as mathematics (math-verify, in a worker process that is killed when it takes
     too long).
 
+    What counts as equal:
+
+    - numbers by value, however written: `1,234`, `6.02e23`, `1 1/2`, `\\frac12`, `3万`, `三分之二`, `twenty-one`. Whole
+      numbers are exact; a decimal equals what rounds to it when it has at least four places and six digits.
+    - a unit that one side leaves off is not missed (`5 cm` and `5`); two units must agree after conversion (`5 cm` and
+      `50 mm`, not `5 m`, and `$5` is not `€5`). What is counted is not compared (`5 apples`, `5 fruits`). `50%` equals
+      `50` and `0.5`.
+    - brackets count: `(1,2)`, `[1,2]` and `\\{1,2\\}` are three answers; sets and lists without brackets have no order.
+    - `x = 5` equals `5`, and neither `y = 5` nor `x^2 = 5`. `B`, `(B)` and `B. 12 cm` are one choice.
+
     With `answer`, a response passes when its answer equals it: score 1 or 0. Without, a row's candidates are grouped
     by equal answers, and those in the largest group pass when it has `agree` members; the score is the group's size.
-    A response without an answer is `unmeasurable`, not wrong; it does not pass. A worker's failure is an error of the
-    verifier, never a verdict. The evidence holds both answers as found and how they were compared.
+    A response without an answer, or with one that cannot be read (`between 3 and 5`), is `unmeasurable`, not wrong; it
+    does not pass. A worker's failure is an error of the verifier, never a verdict. The evidence holds both answers, as
+    found and as read, and how they were compared.
 
     The extra `math` must be installed even where every answer is a number: the run says so before its first request.
     """
@@ -90,7 +106,7 @@ class MathVerifier:
         right = gold_in(gold) if gold else None
         found = answer_in(response, self._extract) if response else None
         if right is None or found is None:
-            reason = "no right answer" if right is None else "no answer"
+            reason = NO_RIGHT_ANSWER if right is None else NO_ANSWER
             return Measurement("unmeasurable", None, {"gold": right, "found": found, "reason": reason})
         comparison = await self._equivalence.compare(gold=right, found=found)
         match comparison.outcome:
@@ -119,12 +135,19 @@ class MathVerifier:
             return decide_by_agreement(
                 rows, measurements, step_id=self._step_id, kind="math", agree=self._agree, pick=self._pick
             )
-        return decide_by_score(
+        verdicts = decide_by_score(
             rows,
             measurements,
             step_id=self._step_id,
             kind="math",
             wrong="wrong",
-            missing="no answer",
+            missing="unparsable",
             pick=self._pick,
         )
+        return [
+            replace(verdict, reason=f"math: {measurement.evidence['reason']}")
+            if isinstance(verdict, Dropped)
+            and measurement.evidence.get("reason") in (NO_ANSWER, NO_RIGHT_ANSWER)
+            else verdict
+            for verdict, measurement in zip(verdicts, measurements, strict=True)
+        ]

@@ -13,81 +13,7 @@ from runtime.plugin import MissingExtra, RunError
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import Measurement
 from runtime.verifiers import verify_math
-from runtime.verifiers.answers import answer_in, boxed, gold_in
-from runtime.verifiers.equivalence import number_of, quickly
-from runtime.workers import WorkerError, WorkerPool, WorkerTimeout
-
-# Finding the answer.
-
-
-@pytest.mark.parametrize(
-    ("response", "answer"),
-    [
-        (r"so \boxed{1} then \boxed{\frac{1}{2}} ok", r"\frac{1}{2}"),
-        (r"\boxed{a\}b} and \boxed{}", r"a\}b"),
-        (r"\boxed 7", "7"),
-        ("Final Answer: The final answer is $4$. I hope it is correct.", "4"),
-        ("The answer is 3, no.\n#### 1,234", "1,234"),
-        ("The answer is 18 dollars per day.", "18 dollars per day"),
-        ("**Answer:** 42", "42"),
-        (r"The final answer is: \( x=3 \).", "x=3"),
-        ("answer: (B)", "(B)"),
-        ("16 - 3 = 13\nA: 13 eggs", "13 eggs"),
-        ("He had 5, then 7.5.", "7.5"),
-        ("I do not know", None),
-        (r"\boxed{1", "1"),
-    ],
-)
-def test_the_answer_is_found(response: str, answer: str | None) -> None:
-    assert answer_in(response) == answer
-
-
-def test_extract_takes_one_form_alone() -> None:
-    response = "The answer is 3.\n#### 4\n\\boxed{5} 6"
-    found = [answer_in(response, how) for how in ("boxed", "hashes", "final", "last")]
-    assert found == ["5", "4", "3", "6"]
-    assert answer_in("42", "boxed") is None
-
-
-def test_the_right_answer_may_stand_at_the_end_of_a_solution() -> None:
-    assert gold_in("48 / 2 = 24\n48 + 24 = 72\n#### 72") == "72"
-    assert gold_in("48 / 2 = 24\nThat makes 24.") == "24"
-    assert gold_in(" 2 apples ") == "2 apples"
-    assert boxed("no box") is None
-
-
-# Comparing answers.
-
-
-@pytest.mark.parametrize(
-    ("gold", "found", "outcome"),
-    [
-        ("72", "72.0", "equal"),
-        ("1,234", "$1234", "equal"),
-        (r"\frac{1}{2}", "0.5", "equal"),
-        ("18", "18 dollars", "equal"),
-        ("10{,}000", "10000", "equal"),
-        (r"\text{blue}", "Blue", "equal"),
-        ("1000000", "1000001", "different"),
-        ("Monday", "Dynamo", "different"),
-        ("72", "seventy", "different"),
-        ("5", "5 and 3", None),
-        ("1/3", "0.3333", None),
-        (r"\sqrt{8}", r"2\sqrt{2}", None),
-        ("50", r"50\%", None),
-    ],
-)
-def test_texts_and_numbers_are_compared_without_mathematics(
-    gold: str, found: str, outcome: str | None
-) -> None:
-    comparison = quickly(gold=gold, found=found)
-    assert (comparison.outcome if comparison else None) == outcome
-
-
-def test_numbers_are_exact() -> None:
-    assert number_of("0.1") * 3 == number_of("3/10")
-    assert number_of("1/0") is None
-    assert number_of("1,23") is None
+from runtime.workers import WorkerError, WorkerTimeout
 
 
 class Workers:
@@ -97,11 +23,13 @@ class Workers:
         self.answer = answer
         self.asked: list[list[str]] = []
 
+    size = 1
+
     async def run(self, function: str, args: list[str], timeout_s: float) -> Any:
-        self.asked.append(args)
+        self.asked.append(args[:2])
         if isinstance(self.answer, Exception):
             raise self.answer
-        return {"outcome": self.answer, "parsed": {}}
+        return {"outcome": self.answer}
 
 
 def measured(step: Any, rows: Sequence[Row]) -> list[Measurement]:
@@ -155,8 +83,8 @@ def test_a_fault_of_the_verifier_is_no_verdict(answer: Any, outcome: str) -> Non
 def test_the_right_answer_is_always_given_first_and_asked_once() -> None:
     workers = Workers("different")
     step = built("verify.math", response="solution", answer="answer", workers=workers)
-    measured(step, [row(n, solution=r"\boxed{x=3}", answer="3") for n in range(3)])
-    assert workers.asked == [["3", "x=3"]]
+    measured(step, [row(n, solution=r"\boxed{x+3}", answer="3+x") for n in range(3)])
+    assert workers.asked == [["3+x", "x+3"]]
 
 
 def test_pick_first_closes_the_group() -> None:
@@ -198,28 +126,31 @@ def test_a_missing_extra_is_told_before_the_first_request(monkeypatch: pytest.Mo
         asyncio.run(step.prepare())
 
 
-@pytest.mark.slow
-def test_mathematics_in_a_worker() -> None:
-    """Slow: starts a process that imports SymPy."""
-    pairs = [
-        (r"\sqrt{8}", r"2\sqrt{2}", 1.0),
-        ("x^2+2x+1", "(x+1)^2", 1.0),
-        (r"\{1,2,3\}", r"\{3,2,1\}", 1.0),
-        ("(1,2)", "[1,2]", 0.0),
-        ("3.14", r"\pi", 0.0),
-        ("1/3", "0.3333333333", 1.0),
-    ]
+def test_reasons_tell_wrong_from_unreadable_from_missing() -> None:
+    step = built("verify.math", response="solution", answer="answer")
+    rows = candidates(
+        "solution", [r"\boxed{5}", r"\boxed{6}", r"\boxed{between 3 and 5}", "none"], answer="5"
+    )
+    found = measured(step, rows)
+    assert [m.outcome for m in found] == ["measured", "measured", "unmeasurable", "unmeasurable"]
+    assert found[2].evidence == {
+        "reason": "unparsable",
+        "gold": "5",
+        "found": "between 3 and 5",
+        "by": "parts",
+    }
+    assert shown(step.decide(rows, found)) == ["passes", "math: wrong", "math: unparsable", "math: no answer"]
+    nothing = candidates("solution", ["5"], answer=" ")
+    assert shown(step.decide(nothing, measured(step, nothing))) == ["math: no right answer"]
 
-    async def main() -> list[float | None]:
-        pool = WorkerPool(1)
-        try:
-            step = built("verify.math", response="solution", answer="answer", workers=pool)
-            rows = [row(solution=rf"\boxed{{{found}}}", answer=gold) for gold, found, _ in pairs]
-            return [(await step.measure(one)).score for one in rows]
-        finally:
-            await pool.close()
 
-    assert asyncio.run(main()) == [score for _, _, score in pairs]
+def test_agreement_is_by_equal_answers_however_written() -> None:
+    step = built("verify.math", response="solution", agree=3)
+    rows = candidates(
+        "solution", ["#### 1/2", r"\boxed{0.5}", "答案是二分之一。", "#### 2", r"\boxed{\frac{2}{4}}"]
+    )
+    verdicts = shown(step.decide(rows, measured(step, rows)))
+    assert verdicts == ["passes", "passes", "passes", "math: minority", "passes"]
 
 
 # Agreement.
