@@ -46,6 +46,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     verification.check_agreement,
     json_schemas.check_schemas,
     multilingual.check_languages,
+    multilingual.check_translations,
     mixtures.check_seeds,
     mixtures.check_evaluation_sets,
     mixtures.check_licenses,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from compiler.plan import Step
@@ -10,10 +9,13 @@ from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
-from runtime.verifiers.language_id import Identified, identify, known_tag, load_model
+from runtime.verifiers.language_id import known_tag, model_file
 from runtime.verifiers.verdicts import Selection, text_of_response
+from runtime.workers import WorkerError, WorkerTimeout
 
 UNDETERMINED = "undetermined"
+TIMEOUT_S = 10.0
+"""A text of any length takes under a second: what is looked at of it is bounded."""
 
 
 @declare(
@@ -79,17 +81,18 @@ class LanguageVerifier:
         attributes = step.attributes
         self._response = str(attributes["response"])
         self._is = context.expression(attributes["is"])
+        self._workers = context.workers
         self._keeps_undetermined = attributes.get("undetermined") == "keep"
         self.selection = Selection.of(step, kind="language", wrong="another", missing=UNDETERMINED)
         self.closes_group = self.selection.closes_group
 
     async def prepare(self) -> None:
-        """Load the model (16 ms) before the first request.
+        """Fail before the first request, not after hours, when the model is not there.
 
         Raises:
             MissingExtra: the extra `lang` is not installed.
         """
-        await asyncio.to_thread(load_model)
+        model_file()
 
     async def measure(self, row: Row) -> Measurement:
         """Score: the expected share of the text in the language, 0..1."""
@@ -100,11 +103,19 @@ class LanguageVerifier:
         text = text_of_response(row.columns.get(self._response))
         if text is None:
             return Measurement("unmeasurable", None, {"reason": "no text", "asked": code})
-        found = identify(text)
-        evidence = {"asked": code, **evidence_of(found)}
-        if not found.language:
+        try:
+            found = await self._workers().run(
+                "runtime.verifiers.language_id:measured", [text, code], TIMEOUT_S
+            )
+        except WorkerTimeout as late:
+            return Measurement("timeout", None, {"error": str(late)})
+        except WorkerError as error:
+            return Measurement("error", None, {"error": str(error)})
+        score = found.pop("probability")
+        evidence = {"asked": code, **found}
+        if score is None:
             return Measurement("unmeasurable", None, {"reason": UNDETERMINED, **evidence})
-        return Measurement("measured", round(found.probability(tag), 4), evidence)
+        return Measurement("measured", score, evidence)
 
     def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
         """Which rows pass; see the protocol."""
@@ -114,14 +125,3 @@ class LanguageVerifier:
                 if measurement.evidence.get("reason") == UNDETERMINED:
                     verdicts[i] = rows[i]
         return verdicts
-
-
-def evidence_of(found: Identified) -> dict[str, object]:
-    """What was identified, as evidence."""
-    return {
-        "found": found.language,
-        "score": round(found.score, 4),
-        "margin": round(found.margin, 4),
-        "shares": {code: round(share, 3) for code, share in list(found.shares.items())[:5]},
-        "undetermined": round(found.undetermined, 3),
-    }

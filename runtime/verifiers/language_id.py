@@ -83,6 +83,30 @@ class Identified:
             found *= self.written.share(tag.script)
         return found
 
+    def evidence(self) -> dict[str, Any]:
+        """What was identified, as evidence of a measurement."""
+        return {
+            "found": self.language,
+            "score": round(self.score, 4),
+            "margin": round(self.margin, 4),
+            "shares": {code: round(share, 3) for code, share in list(self.shares.items())[:5]},
+            "undetermined": round(self.undetermined, 3),
+        }
+
+
+def measured(text: str, code: str) -> dict[str, Any]:
+    """For a worker: the evidence on a text, with its `probability` to be in a language; None where it tells none.
+
+    Raises:
+        ValueError: the code names no language.
+    """
+    tag = tag_of(code)
+    if tag is None:
+        raise ValueError(f"no language has the code {code}")
+    found = identify(text)
+    probability = round(found.probability(tag), 4) if found.language else None
+    return {"probability": probability, **found.evidence()}
+
 
 def identify(text: str) -> Identified:
     """Which language a text is written in.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import subprocess
 import sys
 from typing import Any
@@ -195,10 +196,20 @@ def test_what_was_meant_by_a_wrong_code(meant: str, code: str | None) -> None:
 # The verifier.
 
 
+class InProcess:
+    """A pool that runs functions here, for tests without processes."""
+
+    async def run(self, function: str, args: list[Any], timeout_s: float) -> Any:
+        module, _, name = function.partition(":")
+        return getattr(importlib.import_module(module), name)(*args)
+
+
 def language_step(**attributes: Any) -> Any:
     asked = attributes.pop("is", ["lit", "zh"])
     expression = {"sql": "", "tree": asked, "type": "text", "columns": []}
-    return built("verify.language", response="reply", min=0.6, **{"is": expression, **attributes})
+    return built(
+        "verify.language", response="reply", min=0.6, workers=InProcess(), **{"is": expression, **attributes}
+    )
 
 
 def measured(step: Any, rows: list[Row]) -> list[Measurement]:
@@ -261,7 +272,6 @@ def test_hostile_text_is_measured_or_undetermined(text: str) -> None:
 
 
 def test_a_missing_extra_is_told_before_the_first_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    language_id.load_model.cache_clear()
     monkeypatch.setattr(language_id.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install 'mixwright\[lang\]'"):
         asyncio.run(language_step().prepare())
