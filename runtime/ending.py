@@ -53,6 +53,10 @@ async def finish(run: Run) -> RunReport:
     if over:
         exit_code = 1
         messages.append(over)
+    broken = [why for why in map(_verifier_faults, _nodes(run)) if why]
+    if broken:
+        exit_code = 1
+        messages += broken
     status = "short" if short or stop.reason else "done"
     summary["exit_code"] = exit_code
     store.end_run(run.run_id, status, summary)
@@ -181,6 +185,15 @@ def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
             node.id: node.step.report() for node in pipeline.executor.nodes if hasattr(node.step, "report")
         },
     }
+
+
+def _nodes(run: Run) -> list[Node]:
+    return [node for pipeline in run.runs.values() for node in pipeline.executor.nodes]
+
+
+def _verifier_faults(node: Node) -> str:
+    """Why a verifier's verdicts cannot be trusted: too many faults of its own for a run that was too short to stop."""
+    return "" if node.measuring is None else node.measuring.over_budget()
 
 
 def _asked_again(node: Node) -> dict[str, Any]:

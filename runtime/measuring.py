@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from compiler.plan import Step
@@ -12,13 +13,17 @@ from runtime.outcomes import json_of
 from runtime.plugin import RunError
 from runtime.rows import Row, canonical_json, digest
 from runtime.service import RunStopped
+from runtime.steps.generate import gather_all
 from runtime.steps.protocol import Measurement
 from runtime.store.records import ScoreRecord
 
 ERROR_SHARE = 0.01
-ERROR_MINIMUM = 100
-"""A verifier that fails in more than 1% of at least 100 measurements is broken: verdicts missing at random are
-worse than none, so the run stops."""
+"""A verifier that fails on more than 1% of its rows is broken: verdicts missing at random are worse than none."""
+ERRORS_AT_LEAST = 10
+"""Errors that stop a run at once where they are more than that share: fewer may be chance, and a run with fewer goes
+on to its end. There the share alone decides (`Measuring.over_budget`)."""
+EVIDENCE_CHARACTERS = 64_000
+"""Longest evidence kept of one measurement, as JSON; of a longer one its beginning."""
 
 
 class ScoreStore(Protocol):
@@ -38,12 +43,19 @@ class Measuring:
         self.measured = 0
         self.reused = 0
         self.errors = 0
+        self._last_error = ""
         self._step = step
         self._verifier = verifier
         self._store = store
         self._run_id = run_id
         self.node = node
-        self._in_groups = in_groups
+        self.in_groups = in_groups
+
+    def beside(self, node: str) -> Measuring:
+        """The same step's measurements, counted on their own under another name."""
+        return Measuring(
+            self._step, self._verifier, self._store, run_id=self._run_id, node=node, in_groups=self.in_groups
+        )
 
     async def of(self, rows: Sequence[Row]) -> list[Measurement]:
         """A measurement of each row, in order.
@@ -56,27 +68,27 @@ class Measuring:
         if len(known) == len(keys):
             self.reused += len(keys)
             return [_measurement(known[key]) for key in keys]
-        if self._in_groups:
+        if self.in_groups:
             wanted = list(range(len(rows)))
             taken = await self._taken(rows)
         else:
             wanted = [i for i, key in enumerate(keys) if key not in known]
-            taken = (
-                [m for i in wanted for m in await self._taken([rows[i]])]
-                if len(wanted) == 1
-                else (
-                    [
-                        m
-                        for one in await asyncio.gather(*(self._taken([rows[i]]) for i in wanted))
-                        for m in one
-                    ]
-                )
-            )
+            taken = [m for one in await gather_all(self._taken([rows[i]]) for i in wanted) for m in one]
         fresh = dict(zip(wanted, taken, strict=True))
+        self.reused += len(keys) - len(wanted)
         for i, measurement in fresh.items():
             self._record(keys[i], rows[i], measurement)
-        self.reused += len(keys) - len(wanted)
         return [fresh[i] if i in fresh else _measurement(known[key]) for i, key in enumerate(keys)]
+
+    def over_budget(self) -> str:
+        """Why the verdicts of a finished run cannot be trusted; empty while errors are within the budget."""
+        total = self.measured + self.reused
+        if self.errors <= ERROR_SHARE * total:
+            return ""
+        return (
+            f"verifier '{self.node}' failed on {self.errors:,} of {total:,} rows, more than {ERROR_SHARE:.0%}; "
+            f"the last time with {self._last_error}"
+        )
 
     def _keys(self, rows: Sequence[Row]) -> list[bytes]:
         step = self._step
@@ -85,14 +97,14 @@ class Measuring:
             for row in rows
         ]
         shared = (step.operation, step.version, step.fingerprint.row)
-        if self._in_groups:
+        if self.in_groups:
             text = canonical_json(inputs)
             return [digest("mixwright.score.v1", *shared, text, i) for i in range(len(rows))]
         return [digest("mixwright.score.v1", *shared, canonical_json(one)) for one in inputs]
 
     async def _taken(self, rows: Sequence[Row]) -> list[Measurement]:
         try:
-            if self._in_groups:
+            if self.in_groups:
                 found = list(await self._verifier.measure_group(rows))
             else:
                 found = [await self._verifier.measure(rows[0])]
@@ -104,29 +116,40 @@ class Measuring:
             found = [Measurement("error", None, detail) for _ in rows]
         if len(found) != len(rows):
             raise RunError(f"verifier '{self.node}' answered {len(found)} measurements for {len(rows)} rows")
-        return found
+        return [_sound(measurement) for measurement in found]
 
     def _record(self, key: bytes, row: Row, measurement: Measurement) -> None:
         self.measured += 1
         evidence = json_of(measurement.evidence)
-        self._store.put_score(
-            ScoreRecord(
-                key,
-                self._run_id,
-                self.node,
-                row.row_id,
-                measurement.outcome,
-                measurement.score,
-                evidence,
-            )
+        record = ScoreRecord(
+            key, self._run_id, self.node, row.row_id, measurement.outcome, measurement.score, evidence
         )
+        self._store.put_score(record)
         if measurement.outcome in ("error", "timeout"):
             self.errors += 1
-            if self.measured >= ERROR_MINIMUM and self.errors > ERROR_SHARE * self.measured:
-                raise RunError(
-                    f"verifier '{self.node}' failed in {self.errors} of {self.measured} measurements, the last "
-                    f"with {evidence[:200]}; rows checked so far are kept, 'mixwright run' goes on from there"
-                )
+            self._last_error = f"{measurement.outcome}: {evidence[:200]}"
+            why = self.over_budget() if self.errors >= ERRORS_AT_LEAST else ""
+            if why:
+                raise RunError(f"{why}; rows checked so far are kept, 'mixwright run' goes on from there")
+
+
+def _sound(measurement: Measurement) -> Measurement:
+    """The measurement in a form that can be stored and trusted: a score that is no number is an error."""
+    text = json_of(measurement.evidence)
+    if len(text) > EVIDENCE_CHARACTERS:
+        measurement = replace(
+            measurement, evidence={"beginning": text[:EVIDENCE_CHARACTERS], "characters": len(text)}
+        )
+    if measurement.outcome not in ("measured", "unmeasurable", "error", "timeout"):
+        return Measurement("error", None, {"error": f"the verifier answered '{measurement.outcome}'"})
+    if measurement.outcome != "measured":
+        return measurement if measurement.score is None else replace(measurement, score=None)
+    score = measurement.score
+    if not isinstance(score, int | float) or not math.isfinite(score):
+        return Measurement(
+            "error", None, {"error": f"the verifier measured {score!r}", **measurement.evidence}
+        )
+    return replace(measurement, score=float(score))
 
 
 def _measurement(record: ScoreRecord) -> Measurement:

@@ -1,0 +1,150 @@
+"""Faults of verifiers are no verdicts, and too many of them end the run: above 1% of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import plans
+import pytest
+import steps_for_tests
+from plans import numbered, step
+from spec_runs import SpecRuns
+
+from runtime.plugin import RunError
+from runtime.run import RunOptions, RunReport, run_plan
+from runtime.store.store import Store
+from runtime.verifiers import equivalence
+
+LENIENT = {"lenient": {"max_quarantined": 0.5}}
+
+
+class Rows:
+    """Numbered rows through one verifier that measures `score(text of n)`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.store = Store.open(directory / "store")
+
+    def run(self, score: Any, rows: int, operation: str = "verify.test_score") -> RunReport:
+        to_text = step(
+            "step.test_call", id="text", function=steps_for_tests.named(lambda c: {"text": f"{c['n']}."})
+        )
+        verifier = step(
+            operation, id="check", reads=("text",), response="text", score=steps_for_tests.named(score)
+        )
+        plan = plans.plan(
+            self.directory,
+            sources=[numbered(rows)],
+            pipelines=[plans.pipeline(to_text, verifier)],
+            policies=LENIENT,
+        )
+        return run_plan(plan, store=self.store, options=RunOptions(exports=False))
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Iterator[Rows]:
+    made = Rows(tmp_path)
+    yield made
+    made.store.close()
+
+
+def broken_on(*numbers: int) -> Any:
+    return lambda text: OSError("no disk") if int(text[:-1]) in numbers else 1
+
+
+def test_2_percent_of_errors_stop_the_run_and_say_why(lines: Rows) -> None:
+    with pytest.raises(
+        RunError, match=r"'essays.check' failed on \d+ of \d+ rows, more than 1%; .*OSError: no disk"
+    ):
+        lines.run(broken_on(*range(0, 1000, 50)), rows=1000)
+    assert lines.store.last_run().status == "failed"
+
+
+def test_half_a_percent_of_errors_is_quarantined(lines: Rows) -> None:
+    report = lines.run(broken_on(7, 400), rows=400)
+    assert (report.exit_code, report.summary["quarantined"]) == (0, {"verifier error": 1})
+
+
+def test_a_short_run_with_too_many_errors_ends_and_fails(lines: Rows) -> None:
+    """Of 20 rows one error is 5%, whatever the policy says of quarantined rows; the other rows are kept."""
+    report = lines.run(broken_on(3), rows=20)
+    assert (report.exit_code, report.summary["rows"]["kept"]) == (1, 19)
+    assert report.messages == (
+        "verifier 'essays.check' failed on 1 of 20 rows, more than 1%; the last time with "
+        'error: {"error":"OSError: no disk"}',
+    )
+
+
+def test_a_short_run_does_not_go_on_with_a_verifier_that_always_fails(lines: Rows) -> None:
+    with pytest.raises(RunError, match=r"failed on 1\d of 1\d rows"):
+        lines.run(broken_on(*range(50)), rows=50)
+
+
+def test_a_resumed_run_counts_the_rows_that_were_sound_before(lines: Rows) -> None:
+    """Only what failed is measured again; that all of it fails again is not a share of 100%."""
+    bad = broken_on(*range(0, 2000, 200))
+    first = lines.run(bad, rows=2000)
+    second = lines.run(bad, rows=2000)
+    assert first.summary["rows"] == second.summary["rows"]
+    assert second.exit_code == 0
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), None, "high"])
+def test_a_score_that_is_no_number_is_an_error(lines: Rows, score: Any) -> None:
+    async def measure(self: Any, row: Any) -> Any:
+        return steps_for_tests.Measurement("measured", score)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps_for_tests.ScoreText, "measure", measure)
+        report = lines.run(broken_on(), rows=1)
+    assert report.summary["quarantined"] == {"verifier error": 1}
+
+
+def test_an_error_of_a_group_counts_for_each_of_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: Any, rows: Any) -> Any:
+        raise OSError("no disk")
+
+    runs = SpecRuns(tmp_path, lambda prompt: "4")
+    monkeypatch.setattr("runtime.verifiers.agreement.Agreement.measure_group", fail)
+    with pytest.raises(RunError, match="failed on 10 of 10 rows"):
+        runs.run("""
+            source sums inline { rows = [{ n = 1 }, { n = 2 }, { n = 3 }] }
+            template ask { user = "{{ n }}" }
+            pipeline p {
+              from sums
+              generate a { prompt = ask, model = teacher, samples = 5 }
+              verify agreement { response = a }
+            }""")
+    runs.store.close()
+
+
+def test_a_worker_killed_in_the_middle_is_an_error_of_its_row_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        equivalence, "SLOW_FUNCTION", "tests.runtime.execution.functions_for_workers:killed_on_y"
+    )
+    runs = SpecRuns(tmp_path, lambda prompt: r"\boxed{y+1}" if "7" in prompt else rf"\boxed{{{prompt}+x}}")
+    report = runs.run("""
+        source sums inline { rows = [{ n = 5 }, { n = 6 }, { n = 7 }, { n = 8 }] }
+        template ask { user = "{{ n }}" }
+        pipeline p {
+          from sums
+          derive { gold = text(n) + "+1+x-1" }
+          generate a { prompt = ask, model = teacher }
+          verify math { response = a, answer = gold }
+        }""")
+    assert sorted((columns["n"], status, reason) for status, reason, columns in runs.rows()) == [
+        (5, "kept", ""),
+        (6, "kept", ""),
+        (7, "quarantined", "verifier error"),
+        (8, "kept", ""),
+    ]
+    assert report.exit_code == 1
+    (shown,) = [s["verify_math"] for s in runs.scores() if s["verify_math"]["outcome"] == "error"]
+    assert shown["evidence"]["reason"] == "the worker ended during the job (signal 9)"
+    runs.store.close()
