@@ -8,9 +8,20 @@ from dsl.diagnostic import Label
 
 
 def check_agreement(checked: Checked) -> None:
-    """MIX501: more answers must agree than there are. MIX502: a majority of one answer."""
+    """MIX501: more answers must agree than there are. MIX502: a majority of one answer. MIX890: both ways at once."""
     for pipeline, position, step in checked.clean_steps():
         if step.entry.key not in ("verify.math", "verify.agreement"):
+            continue
+        has_answer = is_written(step.attributes, "answer")
+        if has_answer and is_written(step.attributes, "agree"):
+            checked.findings.error(
+                "MIX890",
+                "`agree` counts candidates, and with `answer` nothing is counted",
+                step.attributes["agree"].span,
+                "has no effect",
+                secondary=(Label(step.attributes["answer"].span, "each response is compared with this"),),
+                hint="delete `agree`, or delete `answer` to take what most candidates say",
+            )
             continue
         before = pipeline.steps[:position]
         column = str(value_of(step.attributes, "response", ""))
@@ -18,7 +29,6 @@ def check_agreement(checked: Checked) -> None:
         if maker is None or maker.entry.key != "step.generate":
             continue
         candidates = checked.candidates(before)
-        has_answer = is_written(step.attributes, "answer")
         agree = value_of(step.attributes, "agree")
         if isinstance(agree, int) and agree > candidates and not has_answer:
             at = step.attributes["agree"]
