@@ -70,7 +70,7 @@ def bombs() -> dict[str, tuple[str, str]]:
         "decimal of many places": ("x", "0." + "3" * 290 + "^{0." + "7" * 290 + "}"),
         "logarithm": ("1", r"\log_{\log_{\log_{3}{5}}{7}}{10^{10^{7}}}"),
         "modulus": ("1", r"7^{7^{77777}} \mod 1000"),
-        "gcd": ("1", r"\gcd(2^{99999}-1, 3^{99999}-1)"),
+        "gcd": ("7", r"\gcd(2^{99999}-1, 3^{99999}-1)"),
         "derivative": ("1", r"\frac{d^{40}}{dx^{40}} \sin(x^2)\cos(x^3)e^{x}"),
         "inequality": ("x>3", r"x^9-x^7+3x^4-x+1>\sin(x)+e^x"),
         "braces": ("1", "{" * 5_000),

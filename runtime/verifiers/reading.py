@@ -38,6 +38,8 @@ _TRAILING_UNIT = re.compile(
 )
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}|[+-]?\d+,\d{4,}")
 _RATIO = re.compile(r"\d{1,9}(?::\d{1,9}){1,5}")
+_MISGROUPED = re.compile(r"[+-]?\d+(?:,\d+)*,0\d+(?:,\d+)*")
+"""Digits grouped as no number is: a list has no member that begins with 0."""
 _BUILT_SET = re.compile(r"^\\\{\s*[a-z]\s*(?:\\mid|\\vert|\||:)\s*(.+)\\\}$")
 _CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)")
 
@@ -125,6 +127,8 @@ def _as_notation(gold: str, found: str, a: Quantity | None, b: Quantity | None) 
         if is_same and any(first):
             return "unparsable" if _CLOCK.fullmatch(gold) or _CLOCK.fullmatch(found) else "equal"
         return "different"
+    if _MISGROUPED.fullmatch(gold) or _MISGROUPED.fullmatch(found):
+        return "unparsable"
     for text, number in ((gold, b), (found, a)):
         if number is not None and _DECIMAL_COMMA.fullmatch(text):
             as_decimal = quantity_of(text.replace(",", "."))
