@@ -7,7 +7,11 @@ import contextlib
 import json
 import os
 import socket
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class TooMuch(Exception):
@@ -85,6 +89,21 @@ class Frames:
 
     def close(self) -> None:
         self._end.close()
+
+
+@asynccontextmanager
+async def beside(*coroutines: Coroutine[Any, Any, T]) -> AsyncIterator[list[asyncio.Task[T]]]:
+    """Run coroutines beside the block; at its end they are cancelled, and over.
+
+    A descriptor must not be closed while the event loop still watches it: its number may be another's by then.
+    """
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def framed(value: Any) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, assert_never
 
 from runtime.sandbox.box import Box, RunningJob
-from runtime.sandbox.channel import Frames, Malformed, TooMuch, framed, read_pipe
+from runtime.sandbox.channel import Frames, Malformed, TooMuch, beside, framed, read_pipe
 from runtime.sandbox.plain import NotPlain, form_of, value_of
 from runtime.sandbox.protocol import (
     Answer,
@@ -62,12 +62,8 @@ async def _run_calls(box: Box, job: CallsJob) -> Ran:
     answers: list[Answer] = []
     with box.job("calls", "python", job.limits) as running:
         try:
-            async with asyncio.timeout(job.limits.wall_s):
-                sending = asyncio.create_task(running.channel.send(work))
-                try:
-                    ran = await _answers(running.channel, len(calls), answers)
-                finally:
-                    sending.cancel()
+            async with asyncio.timeout(job.limits.wall_s), beside(running.channel.send(work)):
+                ran = await _answers(running.channel, len(calls), answers)
                 if ran is None or len(answers) < len(calls):
                     ran = await _early_end(box, running, job.limits, ran)
         except TimeoutError:
@@ -221,29 +217,23 @@ async def _run_program(box: Box, job: ProgramJob) -> Ran:
     extra_disk = sum((len(content) | 4095) + 1 for content in (*job.files.values(), job.stdin))
     box.limit_memory(limits.memory_bytes + limits.disk_bytes + extra_disk, limits.processes)
     profile = "python" if is_python else job.profile
-    streams: list[asyncio.Task[bytes]] = []
     with box.job("program", profile, limits, extra_disk=extra_disk) as running:
-        sending = asyncio.create_task(running.report.send(work))
-        try:
-            async with asyncio.timeout(limits.wall_s):
-                streams = [
-                    asyncio.create_task(read_pipe(pipe, limits.output_bytes))
-                    for pipe in (running.stdout, running.stderr)
-                ]
-                ran = await _program_ending(box, running, limits, streams)
-        except TimeoutError:
-            ran = Ran("timeout", f"not ended after {limits.wall_s:g} s")
-        sending.cancel()
-        await box.end(running)
-        stdout, stderr = [await _taken(stream, limits.output_bytes) for stream in streams]
-        return replace(ran, stdout=stdout, stderr=stderr)
+        pipes = [read_pipe(pipe, limits.output_bytes) for pipe in (running.stdout, running.stderr)]
+        async with beside(running.report.send(work)), beside(*pipes) as streams:
+            try:
+                async with asyncio.timeout(limits.wall_s):
+                    ran = await _program_ending(box, running, limits, streams)
+            except TimeoutError:
+                ran = Ran("timeout", f"not ended after {limits.wall_s:g} s")
+            await box.end(running)
+            stdout, stderr = [await _taken(stream) for stream in streams]
+    return replace(ran, stdout=stdout, stderr=stderr)
 
 
 async def _program_ending(
     box: Box, running: RunningJob, limits: Limits, streams: list[asyncio.Task[bytes]]
 ) -> Ran:
-    reporting = asyncio.create_task(_program_report(box, running, limits))
-    try:
+    async with beside(_program_report(box, running, limits)) as (reporting,):
         waiting: set[asyncio.Task[Any]] = {reporting, *streams}
         while waiting and not reporting.done():
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -256,8 +246,6 @@ async def _program_ending(
             if isinstance(result, TooMuch):
                 return Ran("limit", f"more than {limits.output_bytes} bytes of output", "output")
         return ran
-    finally:
-        reporting.cancel()
 
 
 async def _program_report(box: Box, running: RunningJob, limits: Limits) -> Ran:
@@ -277,7 +265,7 @@ async def _program_report(box: Box, running: RunningJob, limits: Limits) -> Ran:
     return replace(ran, files=files)
 
 
-async def _taken(stream: asyncio.Task[bytes], limit_bytes: int) -> bytes:
+async def _taken(stream: asyncio.Task[bytes]) -> bytes:
     """What a pipe gave, also when it gave too much or was still open at the deadline."""
     if not stream.done():
         # Every writer is gone by now: the end is a moment away.
@@ -311,17 +299,12 @@ async def _run_exchange(box: Box, job: ExchangeJob) -> Ran:
     limits = job.limits
     box.limit_memory(2 * (limits.memory_bytes + limits.disk_bytes), 2 * limits.processes)
     with box.job("exchange", "python", limits) as test, box.job("calls", "python", limits) as candidate:
-        sending = [
-            asyncio.create_task(end.send(work))
-            for end, work in ((test.channel, test_work), (candidate.channel, candidate_work))
-        ]
+        sending = [test.channel.send(test_work), candidate.channel.send(candidate_work)]
         try:
-            async with asyncio.timeout(limits.wall_s):
+            async with asyncio.timeout(limits.wall_s), beside(*sending):
                 ran = await _exchanged(box, test, candidate, limits)
         except TimeoutError:
             ran = Ran("timeout", f"no result after {limits.wall_s:g} s")
-        for task in sending:
-            task.cancel()
         await box.end(candidate)
         await box.end(test)
     return ran
