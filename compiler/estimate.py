@@ -8,6 +8,7 @@ figures are a *lower* bound of the work where a quota must be met, and an *upper
     rows_started = all rows                                          where everything is wanted
     rows_started = min(rows * repeat, quota / product of yields)     where a mixture wants `quota` rows
     requests     = rows_in * samples                                 retries and cached answers not counted
+    requests     = rows_in * judges * samples * orders               of `verify judge`; of `verify safety` one a row
 
 Tokens. Four characters count as one token, the usual figure for English.
 
@@ -197,17 +198,19 @@ class _Estimation:
     def step(
         self, node: str, step: Step, rows: float | None, out: float | None, lengths: dict[str, float]
     ) -> Estimate:
-        if step.operation != "step.generate":
+        asked, template = questions_of(step)
+        if not asked:
             return _estimate(node, rows, out, 0.0, 0.0, 0.0)
         bound = float(step.attributes.get("max_tokens") or 0)
         written = self.observed.output_tokens.get(node, bound)
-        lengths[step.label] = written * CHARACTERS_PER_TOKEN
+        if step.operation == "step.generate":
+            lengths[step.label] = written * CHARACTERS_PER_TOKEN
         if rows is None:
             return _estimate(node, rows, out, None, None, None)
-        requests = rows * float(step.attributes.get("samples") or 1)
+        requests = rows * asked
         prompt = self.observed.prompt_tokens.get(node)
         if prompt is None:
-            prompt = self.prompt_tokens(str(step.attributes.get("prompt")), lengths)
+            prompt = self.prompt_tokens(template, lengths)
         return _estimate(node, rows, out, requests, requests * prompt, requests * written)
 
     def prompt_tokens(self, template: str, lengths: Mapping[str, float]) -> float:
@@ -227,6 +230,22 @@ class _Estimation:
             found.append(_estimate(f"{mixture.name}.{component.rows}", available, wanted))
         self.kept[mixture.name] = mixture_rows(mixture, self.rows_of)
         return found
+
+
+def questions_of(step: Step) -> tuple[int, str]:
+    """Requests that a step sends for one row, and the template of them; (0, "") for a step that asks no model."""
+    attributes = step.attributes
+    samples = int(attributes.get("samples") or 1)
+    match step.operation:
+        case "step.generate":
+            return samples, str(attributes.get("prompt"))
+        case "verify.judge":
+            orders = 2 if attributes.get("against") and attributes.get("swap", True) else 1
+            return len(attributes["models"]) * samples * orders, str(attributes["rubric"])
+        case "verify.safety":
+            return 1, str(attributes.get("prompt") or "")
+        case _:
+            return 0, ""
 
 
 def component_rows(mixture: Mixture, component: Component, rows_of: _RowsOf) -> float | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from compiler.checks import (
     generation,
     json_schemas,
+    judging,
     mixtures,
     models,
     multilingual,
@@ -45,6 +46,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     models.check_tasks,
     verification.check_agreement,
     json_schemas.check_schemas,
+    judging.check_judging,
     multilingual.check_languages,
     multilingual.check_translations,
     mixtures.check_seeds,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from bound_programs import component, math_program, mixture, pipeline, program, source, step, template
 
-from compiler.estimate import Observed, estimates, mixture_rows
+from compiler.estimate import Observed, estimates, mixture_rows, questions_of
 from compiler.lock import Lock, SourceLock, source_definition
 from compiler.lower import column_characters, lower
-from compiler.plan import Estimate, Plan
+from compiler.plan import Estimate, Fingerprint, Origin, Plan, Step
 from compiler.program import Program
 
 
@@ -50,6 +50,32 @@ def test_a_quota_starts_as_many_rows_as_must_survive() -> None:
         "mix.math": (100, 100, 0),
         "mix.gsm8k": (7473, 7473, 0),
     }
+
+
+@pytest.mark.parametrize(
+    ("operation", "attributes", "questions"),
+    [
+        ("verify.judge", {"models": ["a", "b"], "rubric": "r"}, (2, "r")),
+        ("verify.judge", {"models": ["a"], "rubric": "r", "against": "x", "samples": 3}, (6, "r")),
+        ("verify.judge", {"models": ["a"], "rubric": "r", "against": "x", "swap": False}, (1, "r")),
+        ("verify.safety", {"model": "a", "prompt": "p"}, (1, "p")),
+        ("verify.where", {}, (0, "")),
+    ],
+)
+def test_verifiers_that_ask_models_are_counted(
+    operation: str, attributes: dict[str, Any], questions: tuple[int, str]
+) -> None:
+    step = Step(
+        id="s",
+        operation=operation,
+        version=1,
+        label="",
+        attributes=attributes,
+        columns={},
+        fingerprint=Fingerprint(row="", set="", meta=""),
+        origin=Origin(file="f", line=1, column=1),
+    )
+    assert questions_of(step) == questions
 
 
 def test_tokens() -> None:
