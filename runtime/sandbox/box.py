@@ -45,7 +45,7 @@ class RunningJob:
         report: where the job's own first process, which is trusted, tells how it ended.
         channel: of a calls or exchange job: the untrusted process's frames.
         stdout, stderr: of a program: read ends of pipes, else -1.
-        gone: set when all its processes have ended.
+        gone: set when all its processes have ended: whether they were ended for taking too much memory together.
     """
 
     number: int
@@ -53,7 +53,7 @@ class RunningJob:
     channel: Frames
     stdout: int
     stderr: int
-    gone: asyncio.Future[None]
+    gone: asyncio.Future[bool]
 
 
 @dataclass(eq=False)
@@ -66,7 +66,7 @@ class Box:
     cgroup: Cgroup | None
     python: str
     jobs: int = 0
-    _kills_seen: int = 0
+    _kills_before: int = 0
     _memory_bytes: int = 0
     _running: dict[int, RunningJob] = field(default_factory=dict)
     _listener: asyncio.Task[None] | None = None
@@ -152,9 +152,10 @@ class Box:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(ConnectionError):
             while packet := await loop.sock_recv(self.control, 1 << 16):
-                job = self._running.get(json.loads(packet)["gone"])
+                told = json.loads(packet)
+                job = self._running.get(told["gone"])
                 if job is not None and not job.gone.done():
-                    job.gone.set_result(None)
+                    job.gone.set_result(told["is_over"])
         for job in self._running.values():
             if not job.gone.done():
                 job.gone.set_exception(BoxFailed("the box ended"))
@@ -200,8 +201,12 @@ class Box:
             "disk_bytes": limits.disk_bytes + extra_disk,
             "cpu_s": max(1, math.ceil(limits.cpu_s)),
             "processes": limits.processes,
+            # Without a cgroup, which is exact, the zygote adds up what the job's processes have, every 50 ms.
+            "watch_bytes": limits.memory_bytes if self.cgroup is None else 0,
         }
         self._running[job.number] = job
+        if self.cgroup is not None:
+            self._kills_before = self.cgroup.out_of_memory_kills()
         try:
             socket.send_fds(self.control, [json.dumps(order).encode()], theirs)
         except OSError as error:
@@ -226,13 +231,11 @@ class Box:
             self.cgroup.limit(BASE_MEMORY_BYTES + memory_bytes, 2 * processes + 16)
             self._memory_bytes = memory_bytes
 
-    def ran_out_of_memory(self) -> bool:
-        """Whether the kernel killed a process for the box's memory limit since this was last asked."""
+    def ran_out_of_memory(self, job: RunningJob) -> bool:
+        """Whether a process was killed for the memory limit since the job began."""
         if self.cgroup is None:
-            return False
-        kills = self.cgroup.out_of_memory_kills()
-        has_more, self._kills_seen = kills > self._kills_seen, kills
-        return has_more
+            return job.gone.done() and job.gone.result()
+        return self.cgroup.out_of_memory_kills() > self._kills_before
 
     async def end(self, job: RunningJob) -> None:
         """Kill what is left of a job; returns when all its processes are gone.

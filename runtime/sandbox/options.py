@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 NOBODY = 65534
 """The user and group that a box runs as when its starter is root."""
@@ -21,14 +22,15 @@ class SandboxOptions:
         binds: directories that the box can read at the same path, besides /usr: a Rust toolchain, a JDK in /opt.
         packages: directories on the Python path inside, such as a virtual environment's site-packages.
         jobs_per_box: jobs until a box is replaced.
-        needs_cgroup: refuse to start without a memory and process cgroup.
+        cgroup: `auto` uses a memory and process cgroup where one can be made; `always` refuses to start without; `never`
+            makes none. Without one a job's memory is added up every 50 ms, which a quick job can outrun.
     """
 
     python: str | None = None
     binds: tuple[Path, ...] = ()
     packages: tuple[Path, ...] = ()
     jobs_per_box: int = 2_000
-    needs_cgroup: bool = False
+    cgroup: Literal["auto", "always", "never"] = "auto"
 
 
 @dataclass(frozen=True)

@@ -90,13 +90,13 @@ class Sandbox:
         name = str(next(_names))
         try:
             try:
-                box = await Box.start(self.options, name)
+                box = await Box.start(self.options, name, with_cgroup=self.options.cgroup != "never")
             except BoxFailed:
                 # A cgroup that can be made but not joined must not take the whole sandbox away.
                 box = await Box.start(self.options, name, with_cgroup=False)
         except BoxFailed as error:
             raise unavailable(str(error)) from None
-        if self.options.needs_cgroup and box.cgroup is None:
+        if self.options.cgroup == "always" and box.cgroup is None:
             await box.close()
             raise SandboxUnavailable(
                 "no memory cgroup can be made here",

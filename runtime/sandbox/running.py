@@ -155,11 +155,8 @@ async def _early_end(box: Box, running: RunningJob, limits: Limits, said: Ran | 
         return said
     report = await box.report(running)
     if report is None:
-        if box.ran_out_of_memory():
-            return Ran("limit", "the job's processes ran out of memory", "memory")
-        await box.end(running)
-        return Ran("error", "killed", failure=Failure("calls", "signal", "SIGKILL"))
-    ran = _ending(box, report, limits)
+        return await _killed(box, running)
+    ran = _ending(box, running, report, limits)
     if ran.outcome == "limit":
         return ran
     status = ran.status or 0
@@ -170,14 +167,22 @@ async def _early_end(box: Box, running: RunningJob, limits: Limits, said: Ran | 
     )
 
 
-def _ending(box: Box, report: dict[str, Any], limits: Limits) -> Ran:
+async def _killed(box: Box, running: RunningJob) -> Ran:
+    """The job's first process was killed, and with it all others."""
+    await box.end(running)
+    if box.ran_out_of_memory(running):
+        return Ran("limit", "the job's processes ran out of memory", "memory")
+    return Ran("error", "killed", failure=Failure("calls", "signal", "SIGKILL"))
+
+
+def _ending(box: Box, running: RunningJob, report: dict[str, Any], limits: Limits) -> Ran:
     """A limit, or an exit, from how the untrusted process ended."""
     status, cpu_s = int(report["status"]), float(report["cpu_s"])
     if status == -signal.SIGXCPU or (status == -signal.SIGKILL and cpu_s >= max(1.0, limits.cpu_s)):
         return Ran("limit", f"more than {limits.cpu_s:g} s of CPU time", "cpu", status=status, cpu_s=cpu_s)
     if status == -signal.SIGXFSZ:
         return Ran("limit", "a file is too large", "disk", status=status, cpu_s=cpu_s)
-    if status != 0 and box.ran_out_of_memory():
+    if status != 0 and box.ran_out_of_memory(running):
         return Ran("limit", "the job's processes ran out of memory", "memory", status=status, cpu_s=cpu_s)
     return Ran("done", status=status, cpu_s=cpu_s)
 
@@ -251,11 +256,8 @@ async def _program_ending(
 async def _program_report(box: Box, running: RunningJob, limits: Limits) -> Ran:
     report = await box.report(running)
     if report is None:
-        if box.ran_out_of_memory():
-            return Ran("limit", "the job's processes ran out of memory", "memory")
-        await box.end(running)
-        return Ran("error", "killed", failure=Failure("calls", "signal", "SIGKILL"))
-    ran = _ending(box, report, limits)
+        return await _killed(box, running)
+    ran = _ending(box, running, report, limits)
     files: dict[str, bytes] = {}
     for path, size in report["files"]:
         content = await running.report.blob(size)

@@ -162,7 +162,30 @@ def test_hundreds_of_jobs_leak_nothing() -> None:
     assert [ran.detail for ran in runs if ran.outcome == "sandbox_error"] == []
     assert eventually(lambda: descendants(os.getpid()) <= before)
     assert len(os.listdir("/proc/self/fd")) == files
-    assert cgroups(os.getpid()) == [] or before
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_without_a_cgroup_memory_is_watched_over_all_processes() -> None:
+    source = """
+import os, time
+def bomb(children):
+    for _ in range(children):
+        if os.fork() == 0:
+            block = bytearray(b"x") * (60 << 20)
+            time.sleep(30)
+    time.sleep(0.4)
+    return "survived"
+"""
+    limits = Limits(wall_s=20, memory_bytes=150 << 20)
+
+    async def scenario() -> list[Ran]:
+        async with Sandbox(SandboxOptions(cgroup="never"), size=1) as sandbox:
+            assert not sandbox.has_cgroup
+            return [await sandbox.run(CallsJob(source, [Call("bomb", [n])], limits=limits)) for n in (1, 6)]
+
+    small, large = asyncio.run(scenario())
+    assert (small.outcome, small.answers) == ("done", (Value("survived"),))
+    assert (large.outcome, large.limit) == ("limit", "memory")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

@@ -60,6 +60,10 @@ PRE_IMPORTED = (
     "unicodedata",
 )
 HIGH = 64
+WATCH_EVERY_MS = 50
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+OWN_PAGES = 3_000
+"""Pages of the interpreter that a process shares with the zygote until it writes to them."""
 
 
 def main(control_descriptor: int, packages: list[str]) -> None:
@@ -96,33 +100,56 @@ def main(control_descriptor: int, packages: list[str]) -> None:
 
 
 def _serve(control: socket.socket, filters: dict[str, kernel.Prepared]) -> None:
-    jobs: dict[int, tuple[int, int]] = {}
+    jobs: dict[int, tuple[dict[str, Any], int]] = {}
+    over: set[int] = set()
     poll = select.poll()
     poll.register(control.fileno(), select.POLLIN)
     while True:
-        for descriptor, _ in poll.poll():
+        watched = sum(order["watch_bytes"] for order, _ in jobs.values())
+        ready = poll.poll(WATCH_EVERY_MS if watched else None)
+        if watched and not ready and _memory_bytes() > watched:
+            for order, pid in jobs.values():
+                over.add(order["number"])
+                os.kill(pid, signal.SIGKILL)
+        for descriptor, _ in ready:
             if descriptor != control.fileno():
-                number, pid = jobs.pop(descriptor)
+                order, pid = jobs.pop(descriptor)
                 poll.unregister(descriptor)
                 os.close(descriptor)
                 # Returns only when every process of the job's pid namespace is gone.
                 os.waitpid(pid, 0)
-                control.send(json.dumps({"gone": number}).encode())
+                number = order["number"]
+                control.send(json.dumps({"gone": number, "is_over": number in over}).encode())
+                over.discard(number)
                 continue
             packet, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 8)
             if not packet:
                 os._exit(0)
-            order: dict[str, Any] = json.loads(packet)
+            order = json.loads(packet)
             if "kill" in order:
-                for number, pid in jobs.values():
-                    if number == order["kill"]:
+                for running, pid in jobs.values():
+                    if running["number"] == order["kill"]:
                         os.kill(pid, signal.SIGKILL)
                 continue
             pid = job.start(order, descriptors, filters[order["profile"]])
             for opened in descriptors:
                 os.close(opened)
             low = os.pidfd_open(pid)
-            watched = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH)
+            end = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH)
             os.close(low)
-            jobs[watched] = (order["number"], pid)
-            poll.register(watched, select.POLLIN)
+            jobs[end] = (order, pid)
+            poll.register(end, select.POLLIN)
+
+
+def _memory_bytes() -> int:
+    """Private memory of all processes in the box but this one, beyond what each has of the interpreter's pages."""
+    pages = 0
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and name != "1":
+            try:
+                with open(f"/proc/{name}/statm", "rb") as file:
+                    _, resident, shared, *_ = map(int, file.read().split())
+            except OSError:
+                continue
+            pages += max(0, resident - shared - OWN_PAGES)
+    return pages * PAGE_BYTES
