@@ -40,14 +40,15 @@ def check_agreement(checked: Checked) -> None:
                 secondary=(_made(maker, candidates),),
                 hint=f"write `samples = {agree}` or more in `generate {maker.label}`",
             )
-        elif step.entry.key == "verify.math" and not has_answer and candidates == 1:
+        elif not has_answer and candidates == 1:
+            is_math = step.entry.key == "verify.math"
             checked.findings.error(
                 "MIX502",
-                "there is nothing to compare with: no `answer`, and one sample of each row",
+                f"there is nothing to compare with: {'no `answer`, and ' if is_math else ''}one sample of each row",
                 step.kind_span,
                 "every answer agrees with itself",
                 secondary=(_made(maker, candidates),),
-                hint=f"add `answer = …`, or `samples = 5` in `generate {maker.label}`",
+                hint=f"{'add `answer = …`, or' if is_math else 'write'} `samples = 5` in `generate {maker.label}`",
             )
 
 

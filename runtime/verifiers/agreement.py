@@ -5,16 +5,24 @@ from __future__ import annotations
 import importlib.util
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from compiler.plan import Step
+from runtime.parse import ParseFailed
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
 from runtime.rows import Dropped, Row, canonical_json
 from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.answers import answer_in
 from runtime.verifiers.attributes import VERIFIER, pick
 from runtime.verifiers.equivalence import Equivalence
-from runtime.verifiers.verdicts import decide_by_agreement, group_measurements, text_of_response
+from runtime.verifiers.json_in_text import last_json
+from runtime.verifiers.verdicts import (
+    class_measurements,
+    decide_by_agreement,
+    group_measurements,
+    text_of_response,
+)
 
 
 @declare(
@@ -26,16 +34,22 @@ from runtime.verifiers.verdicts import decide_by_agreement, group_measurements, 
         attribute(
             "agree",
             "count",
-            "at least this many candidates of a row must be equal",
-            default=2,
+            "at least this many candidates of a row must be equal; by default more than half",
             cls="set",
             minimum=1,
         ),
         attribute(
             "equal",
-            "enum:exact|math",
-            "`exact`: the same text after folding case and white space; `math`: equal answers as in `verify math`",
+            "enum:exact|math|json",
+            "`exact`: the same text after folding case and white space; `math`: equal answers as in `verify math`; "
+            "`json`: the same JSON, wherever it stands in the text and in whatever order its fields are",
             default="exact",
+        ),
+        attribute(
+            "key",
+            "expr:any",
+            "candidates are equal when this is: a part of the response, such as the letter of a choice; in place of "
+            "`equal`",
         ),
         pick("first|best|majority|all", "first"),
         *VERIFIER,
@@ -44,9 +58,17 @@ from runtime.verifiers.verdicts import decide_by_agreement, group_measurements, 
 class Agreement:
     """Keeps what several candidates of a row agree on (self-consistency, Wang et al. 2023).
 
-    Candidates are grouped by equal responses; those of the largest group pass when it has at least `agree` members.
-    Of two groups of the same size the one with the lowest candidate number wins. The score is the size of a
-    candidate's group. `pick = first` passes one member on, `all` every one.
+    Candidates are grouped by equal responses, or by equal values of `key`; those of the largest group pass when it has
+    at least `agree` members, by default more than half of the candidates that got here. Of two groups of the same size
+    the one with the lowest candidate number wins. The score is the size of a candidate's group; a response that is
+    null or empty, holds no answer (`math`) or no JSON (`json`), or has a null `key`, is `unmeasurable` and in no group,
+    but counts among the candidates. The evidence has what was compared, the group, and how many candidates there were.
+    `pick = first` passes one member on, `all` every one.
+
+    ```mix
+    generate answer { prompt = quiz, model = teacher, samples = 5, temperature = 0.8 }
+    verify agreement { response = answer, key = upper(extract(answer, "answer is \\(?([A-Da-d])\\b")) }
+    ```
     """
 
     closes_group = True
@@ -55,8 +77,10 @@ class Agreement:
         attributes = step.attributes
         self._step_id = step.id
         self._response = str(attributes["response"])
-        self._agree = int(attributes.get("agree") or 2)
-        self._is_math = attributes.get("equal") == "math"
+        self._agree: int | None = attributes.get("agree")
+        self._key = context.expression(attributes["key"]) if attributes.get("key") else None
+        self._is_math = attributes.get("equal") == "math" and self._key is None
+        self._is_json = attributes.get("equal") == "json"
         self._pick = str(attributes.get("pick") or "first")
         self._equivalence = Equivalence(context.workers)
 
@@ -71,18 +95,26 @@ class Agreement:
 
     async def measure_group(self, rows: Sequence[Row]) -> list[Measurement]:
         """Score of each candidate: how many candidates of the row are equal to it."""
-        values = [row.columns.get(self._response) for row in rows]
         if self._is_math:
-            texts = [text_of_response(value) for value in values]
+            texts = [text_of_response(row.columns.get(self._response)) for row in rows]
             answers = [answer_in(text) if text else None for text in texts]
-        else:
-            answers = [None if value is None else _folded(value) for value in values]
-        return await group_measurements(answers, self._same, lambda answer: {"found": _short(answer)})
+            return await group_measurements(answers, self._same, _found)
+        return class_measurements([self._class_of(row) for row in rows], _found)
+
+    def _class_of(self, row: Row) -> str | None:
+        """What candidates of one group share; None for a candidate in no group."""
+        if self._key is not None:
+            value = self._key(row.columns)
+            return None if value is None else canonical_json(value)
+        value = row.columns.get(self._response)
+        if self._is_json and isinstance(value, str):
+            with suppress(ParseFailed):
+                return canonical_json(last_json(value))
+            return None
+        return None if value is None else _folded(value)
 
     async def _same(self, first: str, other: str) -> str:
-        if self._is_math:
-            return (await self._equivalence.compare(gold=first, found=other)).outcome
-        return "equal" if first == other else "different"
+        return (await self._equivalence.compare(gold=first, found=other)).outcome
 
     def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
         """Which rows pass; see the protocol."""
@@ -98,5 +130,5 @@ def _folded(value: Any) -> str | None:
     return " ".join(unicodedata.normalize("NFKC", value).casefold().split()) or None
 
 
-def _short(answer: str | None) -> str | None:
-    return answer[:200] if answer else answer
+def _found(answer: str | None) -> dict[str, object]:
+    return {"found": answer[:200] if answer else answer}

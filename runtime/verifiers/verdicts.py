@@ -172,6 +172,28 @@ def decide_by_score(
     return Selection(step_id, kind, 1.0, None, pick, wrong, missing).decide(rows, measurements)
 
 
+def class_measurements(
+    classes: Sequence[str | None], evidence: Callable[[str | None], dict[str, object]]
+) -> list[Measurement]:
+    """`group_measurements` of candidates that are equal when their classes are: no comparison of each with each."""
+    first_of: dict[str, int] = {}
+    sizes: dict[str, int] = {}
+    for i, name in enumerate(classes):
+        if name is not None:
+            first_of.setdefault(name, i)
+            sizes[name] = sizes.get(name, 0) + 1
+    measurements: list[Measurement] = []
+    for name in classes:
+        found = {**evidence(name), "of": len(classes)}
+        if name is None:
+            measurements.append(Measurement("unmeasurable", None, found))
+        else:
+            measurements.append(
+                Measurement("measured", float(sizes[name]), {**found, "class": first_of[name]})
+            )
+    return measurements
+
+
 async def group_measurements(
     answers: Sequence[str | None], same: Same, evidence: Callable[[str | None], dict[str, object]]
 ) -> list[Measurement]:
