@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from spec_runs import HEAD, SpecRuns
-from virtual import ScriptedEngine
+from virtual import ScriptedEngine, ScriptedScorer
 
 import mixwright
 from benchmarks.fake_server import ThreadedServer
 from mixwright.commands.explain import rendered
-from runtime.engines.protocol import Answer, Finish
+from runtime.engines.protocol import Answer, Fault, Finish, Scores
 from runtime.run import RunOptions, run_plan
 from runtime.store.history import history_of
 from runtime.store.store import Store
@@ -197,6 +197,54 @@ def test_a_guard_that_refuses_to_say_lets_nothing_pass(runs: SpecRuns) -> None:
     runs.run(verify("safety { response = a, model = teacher, prompt = grade, retries = 1 }"))
     assert [(s, r) for s, r, _ in runs.rows()] == [("quarantined", "verifier error")] * 2
     assert len(runs.prompts) == 4
+
+
+CLASSIFIED = """
+model moderator openai {{ base_url = "http://localhost:1/v1", model = "m", task = classify }}
+source answers inline {{ rows = [{{ q = "2 + 2", a = "four" }}] }}
+pipeline judged {{
+  from answers
+  verify safety {{ response = a, model = moderator{more} }}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("shares", "more", "score", "status"),
+    [
+        ((0.9, 0.1), "", 0.9, "kept"),
+        ((0.2, 0.8), "", 0.2, "dropped"),
+        ((0.1, 0.2, 0.7), ", labels = [0, 1]", 0.7, "kept"),
+        ((0.1, 0.2, 0.7), ", labels = [3]", None, "quarantined"),
+        ((0.8,), ", request = q, expect = unsafe", 0.8, "kept"),
+    ],
+)
+def test_a_guard_that_classifies(
+    runs: SpecRuns, shares: tuple[float, ...], more: str, score: float | None, status: str
+) -> None:
+    path = runs.directory / "spec.mix"
+    path.write_text(HEAD + CLASSIFIED.format(more=more), encoding="utf-8")
+    scorer = ScriptedScorer(Scores(shares, 7))
+    run_plan(
+        mixwright.plan(path),
+        store=runs.store,
+        options=RunOptions(exports=False),
+        engines={"moderator": scorer},
+    )
+    assert [found for found, _, _ in runs.rows()] == [status]
+    measured = runs.scores()[0]["verify_safety"]["score"]
+    assert measured == (score if score is None else pytest.approx(score))
+    asked = scorer.scored[0]
+    assert (len(asked.messages), asked.texts) == ((2, ()) if "request" in more else (0, ("four",)))
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [(Fault.TIMEOUT, "verifier timeout"), (Fault.BAD_REQUEST, "verifier error")]
+)
+def test_a_judge_that_does_not_answer_is_no_verdict(runs: SpecRuns, fault: Fault, reason: str) -> None:
+    runs.engine.script = lambda text, before: fault
+    runs.run(verify(ONE.format(min=8).replace("min", "retries = 0, min")))
+    assert {(status, why) for status, why, _ in runs.rows()} == {("quarantined", reason)}
 
 
 # Over HTTP.
