@@ -1,0 +1,83 @@
+"""What can be said of a Python candidate without running it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from typing import Any
+
+
+def inspect(code: str, names: list[str], prefix: str, entry_point: str) -> dict[str, Any]:
+    """`{"error": …}` when it does not parse, `{"missing": [names]}` that it certainly does not define; of `methods` it
+    defines only in a class `Solution`, as LeetCode has it. `source` is what to run: the code, after the prefix where it
+    goes on from it.
+
+    Runs in a worker: the text is a model's. `version` is that of this interpreter's syntax.
+    """
+    version = list(sys.version_info[:2])
+    source = _with_prefix(code, prefix, entry_point)
+    try:
+        tree = ast.parse(source)
+        compile(tree, "candidate.py", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        message = getattr(error, "msg", None) or str(error) or type(error).__name__
+        return {"source": source, "error": message[:200], "line": line, "version": version}
+    defined, is_certain = _defined(tree)
+    missing = [name for name in names if name not in defined] if is_certain else []
+    methods = [name for name in names if name in _methods_of_solution(tree)]
+    return {"source": source, "missing": missing, "methods": methods, "version": version}
+
+
+def _defined(tree: ast.Module) -> tuple[set[str], bool]:
+    """Names bound at the module's level, and whether there can be no others."""
+    names: set[str] = set()
+    is_certain = True
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                is_certain &= all(alias.name != "*" for alias in aliases)
+                names.update(alias.asname or alias.name.split(".")[0] for alias in aliases)
+            case ast.Name(id="exec" | "globals" | "setattr" | "vars" | "locals" | "__import__" | "eval"):
+                is_certain = False
+    return names, is_certain
+
+
+def _methods_of_solution(tree: ast.Module) -> set[str]:
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    methods = {
+        inner.name
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name == "Solution"
+        for inner in node.body
+        if isinstance(inner, ast.FunctionDef)
+    }
+    return methods - functions
+
+
+def _with_prefix(code: str, prefix: str, entry_point: str) -> str:
+    """A completion after its prefix; a whole program after what of the prefix stands by itself, such as imports."""
+    if not prefix:
+        return code
+    tree = _parsed(code)
+    defines = tree is not None and any(
+        isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == entry_point.split(".")[0]
+        for node in tree.body
+    )
+    if not defines:
+        return prefix + code
+    if _parsed(prefix) is not None:
+        return f"{prefix.rstrip()}\n\n{code}"
+    head = prefix[: prefix.rfind(f"def {entry_point}")]
+    return f"{head.rstrip()}\n\n{code}" if _parsed(head) is not None else code
+
+
+def _parsed(source: str) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
