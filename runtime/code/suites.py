@@ -1,0 +1,195 @@
+"""What the `tests` of a row are, read from whatever a data set has there.
+
+text                                          a test program in the candidate's language
+[text, …]                                     assertions of one test program (MBPP)
+[{input, output}, …]                          programs: standard input, and the standard output it must lead to
+[{args, expected}, …]                         calls of the entry point (also kwargs, function)
+{inputs: […], outputs: […], fn_name?}         the same in the form of APPS and TACO; with `fn_name` calls, else programs
+[{setup?, expected}, …]                       SQL: statements before the query, and the rows that it must give
+[{setup?, reference}, …]                      SQL: the same with a query that gives the right rows
+text that is JSON                             any of these
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+TESTS_LIMIT = 1_000
+TEXT_LIMIT = 2_000_000
+"""Characters of a test program."""
+
+_INPUT = ("input", "stdin")
+_OUTPUT = ("output", "stdout", "expected_output")
+
+
+class BadTests(ValueError):
+    """The tests cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class ProgramTests:
+    """A test program in the candidate's language."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class StdioTest:
+    stdin: str
+    stdout: str
+
+
+@dataclass(frozen=True)
+class StdioTests:
+    tests: tuple[StdioTest, ...]
+
+
+@dataclass(frozen=True)
+class DataCall:
+    """One call, as data. `may_be_wrapped`: APPS puts some expected values into a list of one."""
+
+    args: tuple[Any, ...]
+    expected: Any
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    function: str = ""
+    may_be_wrapped: bool = False
+
+
+@dataclass(frozen=True)
+class DataCalls:
+    tests: tuple[DataCall, ...]
+
+
+@dataclass(frozen=True)
+class SqlTest:
+    """`expected`: rows as lists; None where `reference` gives them. `is_ordered`: the order of rows counts."""
+
+    setup: str
+    expected: tuple[tuple[Any, ...], ...] | None
+    reference: str = ""
+    is_ordered: bool | None = None
+
+
+@dataclass(frozen=True)
+class SqlTests:
+    tests: tuple[SqlTest, ...]
+
+
+Suite: TypeAlias = ProgramTests | StdioTests | DataCalls | SqlTests
+
+
+def suite_of(value: Any, language: str) -> Suite:
+    """The tests that a column holds.
+
+    Raises:
+        BadTests: none, too many, or of no form that is known.
+    """
+    if isinstance(value, str):
+        return _of_text(value, language)
+    if isinstance(value, Mapping):
+        value = _paired(value)
+    if not isinstance(value, Sequence) or isinstance(value, bytes) or not value:
+        raise BadTests("no tests")
+    if len(value) > TESTS_LIMIT:
+        raise BadTests(f"{len(value):,} tests, at most {TESTS_LIMIT:,} are run")
+    if all(isinstance(test, str) for test in value):
+        return _of_text("\n".join(value), language)
+    if not all(isinstance(test, Mapping) for test in value):
+        raise BadTests("tests that are neither texts nor objects")
+    if language == "sql":
+        return SqlTests(tuple(_sql(test) for test in value))
+    if all(_first(test, _OUTPUT) is not None for test in value):
+        return StdioTests(
+            tuple(StdioTest(_text(_first(t, _INPUT)), _text(_first(t, _OUTPUT))) for t in value)
+        )
+    if all("expected" in test for test in value):
+        return DataCalls(tuple(_call(test) for test in value))
+    raise BadTests("a test needs `output`, or `args` and `expected`")
+
+
+def _of_text(text: str, language: str) -> Suite:
+    stripped = text.strip()
+    if not stripped:
+        raise BadTests("no tests")
+    if len(text) > TEXT_LIMIT:
+        raise BadTests(f"{len(text):,} characters of tests, at most {TEXT_LIMIT:,} are read")
+    if stripped[0] in "[{":
+        try:
+            value = json.loads(stripped)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, list | dict) and value:
+            return suite_of(value, language)
+    if language == "sql":
+        raise BadTests("SQL is tested by objects with `expected` or `reference`")
+    return ProgramTests(text)
+
+
+def _paired(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`{inputs, outputs}` as a list of tests; an object that is one test as a list of it."""
+    inputs, outputs = value.get("inputs"), value.get("outputs")
+    if not isinstance(inputs, list) or not isinstance(outputs, list):
+        return [dict(value)]
+    if len(inputs) != len(outputs):
+        raise BadTests(f"{len(inputs)} inputs and {len(outputs)} outputs")
+    name = value.get("fn_name")
+    if not name:
+        return [{"input": i, "output": o} for i, o in zip(inputs, outputs, strict=True)]
+    return [
+        {"args": i, "expected": o, "function": str(name), "may_be_wrapped": True}
+        for i, o in zip(inputs, outputs, strict=True)
+    ]
+
+
+def _call(test: Mapping[str, Any]) -> DataCall:
+    args = test.get("args", test.get("input", ()))
+    if not isinstance(args, list | tuple):
+        args = (args,)
+    kwargs = test.get("kwargs") or {}
+    if not isinstance(kwargs, Mapping):
+        raise BadTests("`kwargs` that is no object")
+    return DataCall(
+        tuple(args),
+        test["expected"],
+        dict(kwargs),
+        str(test.get("function") or ""),
+        test.get("may_be_wrapped") is True,
+    )
+
+
+def _sql(test: Mapping[str, Any]) -> SqlTest:
+    expected, reference = test.get("expected"), str(test.get("reference") or "")
+    ordered = test.get("ordered")
+    if expected is None and not reference:
+        raise BadTests("a SQL test needs `expected` rows or a `reference` query")
+    if expected is not None and not isinstance(expected, list | tuple):
+        raise BadTests("`expected` of a SQL test is a list of rows")
+    rows = None
+    if expected is not None:
+        rows = tuple(
+            tuple(row.values())
+            if isinstance(row, Mapping)
+            else tuple(row)
+            if isinstance(row, list | tuple)
+            else (row,)
+            for row in expected
+        )
+    return SqlTest(
+        str(test.get("setup") or ""), rows, reference, ordered if isinstance(ordered, bool) else None
+    )
+
+
+def _first(test: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((test[name] for name in names if test.get(name) is not None), None)
+
+
+def _text(value: Any) -> str:
+    """Standard input or output as text: lists are lines, as in APPS."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "\n".join(_text(line) for line in value)
+    return value if isinstance(value, str) else json.dumps(value)
