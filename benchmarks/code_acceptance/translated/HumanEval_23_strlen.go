@@ -1,0 +1,7 @@
+    n := 0
+    for range myString {
+        n += 1
+    }
+    return n
+}
+

@@ -1,0 +1,6 @@
+  let n = 0;
+  for (const c of string) {
+    n += 1;
+  }
+  return n;
+}

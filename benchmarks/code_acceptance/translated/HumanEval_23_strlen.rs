@@ -1,0 +1,5 @@
+    let mut n = 0;
+    for _ in string.chars() {
+        n += 1;
+    }
+    return n;

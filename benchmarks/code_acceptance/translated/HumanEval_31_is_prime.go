@@ -1,0 +1,7 @@
+    if n < 2 { return false }
+    for d := 2; d * d <= n; d += 1 {
+        if n % d == 0 { return false }
+    }
+    return true
+}
+

@@ -1,0 +1,5 @@
+        if (n < 2) return false;
+        for (long d = 2; d * d <= n; d += 1) {
+            if (n % d == 0) return false;
+        }
+        return true;

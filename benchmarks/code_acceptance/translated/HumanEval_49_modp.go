@@ -1,0 +1,7 @@
+    value := 1 % p
+    for i := 0; i < n; i += 1 {
+        value = value * 2 % p
+    }
+    return value
+}
+

@@ -1,0 +1,5 @@
+    total := x
+    total += y
+    return total
+}
+

@@ -1,0 +1,3 @@
+        long total = x;
+        total += y;
+        return total;

@@ -1,0 +1,4 @@
+  let total = x;
+  total += y;
+  return total;
+}

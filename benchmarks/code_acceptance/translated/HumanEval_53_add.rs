@@ -1,0 +1,3 @@
+    let mut total = x;
+    total += y;
+    return total;

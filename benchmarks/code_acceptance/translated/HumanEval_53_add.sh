@@ -1,0 +1,3 @@
+    local total=$1;
+    total=$((total + $2));
+    echo $total
