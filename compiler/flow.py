@@ -29,11 +29,11 @@ TEXT_COLUMNS = {
     "verify.math": ("response",),
     "verify.agreement": ("response",),
     "verify.refusal": ("response",),
-    "verify.safety": ("response", "request"),
     "verify.repetition": ("response",),
     "verify.truncation": ("response",),
     "verify.language": ("response",),
     "verify.translation": ("source", "response"),
+    "verify.code": ("response", "prefix"),
 }
 """Attributes whose column must hold text."""
 

@@ -23,7 +23,6 @@ FAMILIES: tuple[tuple[str, str, tuple[AttributeSchema, ...]], ...] = (
     ("source", "Source kinds", COMMON_TO_SOURCES),
     ("step", "Steps", COMMON_TO_STEPS),
     ("verify", "Verifiers", COMMON_TO_STEPS),
-    ("verify_block", "Blocks of a verifier", ()),
     ("dedup", "Deduplication", COMMON_TO_STEPS),
     ("decontaminate", "Decontamination", COMMON_TO_STEPS),
     ("export", "Export formats", ()),
@@ -113,7 +112,7 @@ def _entry(entry: Entry, common: tuple[AttributeSchema, ...]) -> list[str]:
 
 
 def _title(entry: Entry) -> str:
-    if entry.family in ("block", "step", "verify_block", "train_block"):
+    if entry.family in ("block", "step", "train_block"):
         return f"`{entry.name}`"
     return f"`{entry.family}` `{entry.name}`" if entry.family != "train" else "`train`"
 
@@ -128,7 +127,7 @@ def _shape(entry: Entry) -> str:
             return "train NAME on MIXTURE { … }"
         case "step":
             return f"{entry.name} NAME {{ … }}" if entry.label == "new_column" else f"{entry.name} {{ … }}"
-        case "train_block" | "verify_block":
+        case "train_block":
             return f"{entry.name} {{ … }}"
         case family:
             return f"{family} {entry.name} {{ … }}"

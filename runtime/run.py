@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.plan import Budget, Mixture, Pipeline, Plan, Step
 from runtime.budget import Spending, tightest
-from runtime.calibration import calibrate_all
 from runtime.calls import Calls
 from runtime.demand import PipelineRun, Sources, supply_of
 from runtime.engines.protocol import Engine
@@ -35,7 +34,7 @@ from runtime.models import engines_of, models_of
 from runtime.nodes import Kind, Node, fanout_of, nodes_of
 from runtime.outcomes import Outcomes
 from runtime.plugin import RunError
-from runtime.service import RunStopped, StopSignal
+from runtime.service import StopSignal
 from runtime.steps.protocol import StepContext
 
 if TYPE_CHECKING:
@@ -164,9 +163,8 @@ class Run:
         """By pipeline, and by mixture for its own steps."""
         self.runs: dict[str, PipelineRun] = {}
         self.mixture_runs: dict[str, MixtureRun] = {}
-        self.calibrations: dict[str, dict[str, Any]] = {}
-        """By verifier, `pipeline.step`; see `runtime.verifiers.calibrate.Calibration.figures`."""
         self._workers: Any = None
+        self._boxes: Any = None
         self._task: asyncio.Task[None] | None = None
 
     async def work(self) -> None:
@@ -200,8 +198,9 @@ class Run:
             for node in nodes:
                 if hasattr(node.step, "close"):
                     await node.step.close()
-        if self._workers is not None:
-            await self._workers.close()
+        for pool in (self._boxes, self._workers):
+            if pool is not None:
+                await pool.close()
 
     async def _work(self) -> None:
         self._build()
@@ -209,10 +208,6 @@ class Run:
             for node in nodes:
                 if hasattr(node.step, "prepare"):
                     await node.step.prepare()
-        try:
-            await calibrate_all(self)
-        except RunStopped:
-            return
         if self.mixture_runs:
             for mixture in self.mixture_runs.values():
                 if mixture.selection is None and mixture.name in self.mixtures:
@@ -258,6 +253,7 @@ class Run:
             workers=self._pool,
             rows_of=lambda name: (entry.columns for entry in self.sources.entries(name)),
             pipeline=owner,
+            sandbox=self._sandbox,
         )
         self.nodes[owner] = nodes_of(steps, context, self.store, run_id=self.run_id)
         return self.nodes[owner]
@@ -274,12 +270,19 @@ class Run:
             self._workers = WorkerPool()
         return self._workers
 
+    def _sandbox(self) -> Any:
+        if self._boxes is None:
+            from runtime.sandbox.pool import Sandbox
+
+            self._boxes = Sandbox()
+        return self._boxes
+
     def _window(self, nodes: list[Node]) -> int:
         """Rows under way at once: enough for the model with the most slots; a few where only verifiers wait."""
         models = {model for node in nodes for model in models_of(node.plan)}
         slots = [self.calls.services[model].window for model in models]
         waits = any(node.kind is Kind.MEASURE for node in nodes)
-        return max([*slots, 64 if waits else 1])
+        return max([*slots, 16 if waits else 1])
 
     async def _abandon_after_grace(self) -> None:
         """Requests in flight get a grace after a signal or a failure; those of a spent budget are paid for and end."""

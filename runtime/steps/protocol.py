@@ -129,6 +129,11 @@ class VectorResult:
     detail: str = ""
 
 
+def no_sandbox() -> Any:
+    """What a context without a sandbox gives."""
+    raise RuntimeError("there is no sandbox here")
+
+
 @dataclass(frozen=True)
 class StepContext:
     """What a step may use. Nothing here is a global: tests pass their own."""
@@ -149,6 +154,8 @@ class StepContext:
     """Rows of a source or finished pipeline by name, for few-shot draws and evaluation sets: iterable of dicts."""
     pipeline: str = ""
     """The pipeline (or mixture) that the step belongs to; `pipeline.step` names a node."""
+    sandbox: Callable[[], Any] = no_sandbox
+    """The shared pool of boxes for code that is not trusted (runtime/sandbox/protocol.py: Runner), not yet started."""
 
 
 StepFactory = Callable[[Step, StepContext], Any]

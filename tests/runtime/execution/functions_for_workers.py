@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 
-def killed_on_y(text: str) -> int:
-    """How long a text is; its worker is killed from outside while it looks at `y`."""
-    if text == "y":
+def killed_on_y(gold: str, found: str) -> dict[str, Any]:
+    """A comparison whose worker is killed from outside while it looks at `y`; all else is equal."""
+    if "y" in found:
         os.kill(os.getpid(), signal.SIGKILL)
-    return len(text)
+    return {"outcome": "equal", "parsed": {}}

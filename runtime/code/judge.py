@@ -1,0 +1,184 @@
+"""One question to a verdict: finds the code, reads the tests, and gives both to the judge of their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.code.checks import Equality
+from runtime.code.fences import assertions_in, code_in, mentions_definition
+from runtime.code.languages import LANGUAGES
+from runtime.code.program_judge import ProgramJudge
+from runtime.code.python_judge import PythonJudge, Settings
+from runtime.code.sql_judge import SqlJudge
+from runtime.code.streams import Whitespace
+from runtime.code.suites import BadTests, DataCalls, ProgramTests, SqlTests, StdioTests, Suite, suite_of
+from runtime.code.verdict import GRADES, Grade, Verdict, failed, unmeasurable
+from runtime.plugin import RunError
+from runtime.sandbox.protocol import CallsJob, Evaluate, Runner, Value
+
+CODE_LIMIT = 1_000_000
+"""Characters of code that are looked at."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One candidate and its tests; `entry_point`, `prefix` and `setup` are empty where there are none."""
+
+    answer: str
+    tests: Any
+    entry_point: str = ""
+    prefix: str = ""
+    setup: str = ""
+
+
+class CodeJudge:
+    """Judges candidates of one language. The sandbox and the workers are asked for when they are first needed."""
+
+    def __init__(
+        self,
+        sandbox: Callable[[], Runner],
+        workers: Callable[[], Any],
+        *,
+        language: str = "python",
+        time_limit_s: float = 10.0,
+        memory_bytes: int | None = None,
+        equality: Equality = "python",
+        whitespace: Whitespace = "lines",
+        grade: Grade = "second_job",
+    ) -> None:
+        self._sandbox = sandbox
+        self._workers = workers
+        self._language = LANGUAGES[language]
+        self._limits = self._language.run_limits(time_limit_s, memory_bytes)
+        self._time_limit_s = time_limit_s
+        self._equality: Equality = equality
+        self._whitespace: Whitespace = whitespace
+        self._weakest = GRADES.index(grade)
+        self._version: tuple[int, int] = (0, 0)
+        self._python: PythonJudge | None = None
+        self._programs: ProgramJudge | None = None
+
+    async def prepare(self) -> None:
+        """Prove that programs of the language run here.
+
+        Raises:
+            SandboxUnavailable: there is no sandbox.
+            RunError: the language's tools are missing, or do not work in the sandbox.
+        """
+        if self._language.name == "sql":
+            return
+        sandbox = self._sandbox()
+        await sandbox.start()
+        if self._language.name == "python":
+            ran = await sandbox.run(CallsJob("import sys", [Evaluate("tuple(sys.version_info[:2])")]))
+            match ran.answers:
+                case (Value(value=(int(major), int(minor))),):
+                    self._version = (major, minor)
+                case _:
+                    raise RunError(f"Python does not work in the sandbox: {ran.detail or ran.outcome}")
+            return
+        said = await self._program_judge().probe(self._language)
+        if said:
+            raise RunError(
+                f"{self._language.name} does not work in the sandbox: {said}; {self._language.remedy}, and run again"
+            )
+
+    async def verdict(self, question: Question) -> Verdict:
+        """What the tests say of the candidate.
+
+        Raises:
+            WorkerError: a worker failed, or did not end in time.
+        """
+        name = self._language.name
+        try:
+            suite = suite_of(question.tests, name)
+        except BadTests as bad:
+            return unmeasurable(name, "bad tests", str(bad))
+        if isinstance(suite, ProgramTests):
+            suite = ProgramTests(assertions_in(suite.text, name))
+        code = code_in(question.answer, name, question.entry_point)
+        if code is None:
+            return unmeasurable(name, "no code")
+        if len(code) > CODE_LIMIT:
+            return failed(name, "too long", f"{len(code):,} characters")
+        if name == "sql":
+            return await self._by_rows(code, suite, question)
+        if name == "python":
+            return await self._python_verdict(code, suite, question)
+        is_function_needed = (
+            question.entry_point and not question.prefix and not isinstance(suite, StdioTests)
+        )
+        if is_function_needed and not mentions_definition(code, name, question.entry_point):
+            return failed(name, "no entry point", f"defines no `{question.entry_point}`", tests=_count(suite))
+        judge = self._program_judge()
+        match suite:
+            case StdioTests(tests=tests):
+                return await judge.by_streams(
+                    code, self._language, tests, limits=self._limits, whitespace=self._whitespace
+                )
+            case DataCalls(tests=calls):
+                return await judge.by_data(
+                    question.prefix + code,
+                    self._language,
+                    calls,
+                    entry_point=question.entry_point,
+                    limits=self._limits,
+                )
+            case ProgramTests(text=text):
+                return await judge.by_program(
+                    code,
+                    self._language,
+                    f"{question.setup}\n{text}" if question.setup else text,
+                    prefix=question.prefix,
+                    entry_point=question.entry_point,
+                    limits=self._limits,
+                    accepts_same_program=self._weakest >= GRADES.index("same_program"),
+                )
+            case SqlTests():
+                return unmeasurable(name, "bad tests", "rows of a query are expected of a program")
+
+    async def _python_verdict(self, code: str, suite: Suite, question: Question) -> Verdict:
+        settings = Settings(
+            self._limits,
+            self._equality,
+            self._weakest >= GRADES.index("same_program"),
+            self._weakest >= GRADES.index("second_job"),
+            self._version,
+        )
+        if self._python is None:
+            self._python = PythonJudge(self._sandbox(), self._workers())
+        given = {"prefix": question.prefix, "entry_point": question.entry_point, "setup": question.setup}
+        match suite:
+            case ProgramTests(text=text):
+                return await self._python.by_program(code, text, settings=settings, **given)
+            case DataCalls(tests=calls):
+                return await self._python.by_data(code, calls, settings=settings, **given)
+            case StdioTests(tests=tests):
+                return await self._program_judge().by_streams(
+                    code, self._language, tests, limits=self._limits, whitespace=self._whitespace
+                )
+            case SqlTests():
+                return unmeasurable("python", "bad tests", "rows of a query are expected of a program")
+
+    async def _by_rows(self, code: str, suite: Suite, question: Question) -> Verdict:
+        if not isinstance(suite, SqlTests):
+            return unmeasurable("sql", "bad tests", "SQL is tested by objects with `expected` or `reference`")
+        return await SqlJudge(self._workers()).by_rows(
+            question.prefix + code,
+            suite.tests,
+            setup=question.setup,
+            limit_s=self._time_limit_s,
+            memory_bytes=self._limits.memory_bytes,
+        )
+
+    def _program_judge(self) -> ProgramJudge:
+        if self._programs is None:
+            self._programs = ProgramJudge(self._sandbox(), self._workers())
+        return self._programs
+
+
+def _count(suite: Suite) -> int:
+    """Tests of a suite that was not run; 1 for a program, whose tests are not counted before."""
+    return 1 if isinstance(suite, ProgramTests) else len(suite.tests)

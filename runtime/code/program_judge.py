@@ -1,0 +1,348 @@
+"""Judges candidates of any language as programs: by standard input and output, and by test programs in their language."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.code.languages import COMPILE_LIMITS, Language, main_class_of
+from runtime.code.records import equal_records, records_in, shown_record
+from runtime.code.streams import Whitespace, is_same_output
+from runtime.code.suites import DataCall, StdioTest
+from runtime.code.verdict import TestResult, Verdict, cut, failed, unmeasurable
+from runtime.sandbox.protocol import Limits, ProgramJob, Ran, Runner
+
+TAKE_APART = "runtime.code.foreign:apart"
+WORKER_LIMIT_S = 10.0
+PROBE_LIMIT_S = 30.0
+CACHE_LIMIT_BYTES = 256 * 1024**2
+"""Compiled programs kept in memory: a Rust or Go program has one to two MiB."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled program's files, or what the compiler said; `outcome` is the compiler's job's."""
+
+    files: Mapping[str, bytes] | None
+    message: str = ""
+    outcome: str = "done"
+
+
+class ProgramJudge:
+    """Compiles each program once and runs it in the sandbox."""
+
+    def __init__(self, sandbox: Runner, workers: Any) -> None:
+        self._sandbox = sandbox
+        self._workers = workers
+        self._compiled: OrderedDict[bytes, Compiled] = OrderedDict()
+        self._compiled_bytes = 0
+        self._expected: OrderedDict[bytes, Mapping[int, Any] | None] = OrderedDict()
+
+    async def probe(self, language: Language) -> str:
+        """Why programs of a language do not work here; empty when they do."""
+        files, argv = _program(language, language.probe)
+        ready = await self._compile(language, files)
+        if ready.files is None:
+            return cut(ready.message) or ready.outcome
+        ran = await self._run(language, argv, ready.files, language.run_limits(PROBE_LIMIT_S, None))
+        if ran.outcome == "done" and ran.status == 0 and ran.stdout.strip() == b"ok":
+            return ""
+        return cut(ran.stderr.decode("utf-8", "replace").strip() or ran.detail or ran.outcome)
+
+    async def by_streams(
+        self,
+        code: str,
+        language: Language,
+        tests: Sequence[StdioTest],
+        *,
+        limits: Limits,
+        whitespace: Whitespace,
+    ) -> Verdict:
+        """The verdict of inputs and outputs. After a time-out or a broken limit the other tests are not run and fail."""
+        files, argv = _program(language, code)
+        ready = await self._compile(language, files)
+        if ready.files is None:
+            return _not_compiled(language, ready, len(tests))
+        results: list[TestResult] = []
+        for at, test in enumerate(tests):
+            ran = await self._run(language, argv, ready.files, limits, test.stdin.encode())
+            if ran.outcome == "sandbox_error":
+                return Verdict("error", detail=ran.detail, language=language.name)
+            results.append(_stdio_result(at, test, ran, whitespace))
+            if ran.outcome in ("timeout", "limit"):
+                rest = len(tests) - at - 1
+                results += [TestResult(False, reason=f"not run after a {ran.outcome}")] * rest
+                break
+        return Verdict("measured", results, grade="outside", language=language.name)
+
+    async def by_program(
+        self,
+        code: str,
+        language: Language,
+        tests: str,
+        *,
+        prefix: str,
+        entry_point: str,
+        limits: Limits,
+        accepts_same_program: bool,
+    ) -> Verdict:
+        """The verdict of a test program that goes on from the candidate.
+
+        Raises:
+            WorkerError: a worker failed at taking the tests apart.
+        """
+        apart = await self._workers.run(
+            TAKE_APART, [language.name, prefix, code, tests, entry_point], WORKER_LIMIT_S
+        )
+        reason = apart["reason"]
+        if not reason:
+            asked = await self._compile(language, apart["asked"])
+            expected = await self._expected_records(language, apart["expected"], limits)
+            if isinstance(expected, Verdict):
+                return expected
+            if asked.files is not None and expected is not None:
+                return await self._by_records(language, apart, asked.files, expected, limits)
+            if asked.outcome == "sandbox_error":
+                return Verdict("error", detail=asked.message, language=language.name)
+            reason = "the values that are compared cannot be printed"
+        whole = apart["whole"]
+        ready = await self._compile(language, whole)
+        if ready.files is None:
+            return _not_compiled(language, ready, max(1, len(apart["texts"])))
+        if not accepts_same_program:
+            return unmeasurable(language.name, "grade", f"the tests cannot be kept outside: {reason}")
+        return await self._by_exit(language, whole, apart["word"], limits)
+
+    async def by_data(
+        self, code: str, language: Language, calls: Sequence[DataCall], *, entry_point: str, limits: Limits
+    ) -> Verdict:
+        """The verdict of calls given as data, in a language whose values are JSON's: JavaScript, or text: Bash."""
+        functions = [call.function or entry_point for call in calls]
+        if not all(functions):
+            return unmeasurable(language.name, "no entry point", "calls as data need `entry_point`")
+        source = _data_program(language, code, functions, calls)
+        if source is None:
+            return unmeasurable(
+                language.name,
+                "bad tests",
+                f"calls as data cannot be made in {language.name}; give `input` and `output`",
+            )
+        expected = {at: call.expected for at, call in enumerate(calls)}
+        texts = [
+            f"{f}({', '.join(json.dumps(a) for a in c.args)})" for f, c in zip(functions, calls, strict=True)
+        ]
+        files = {language.main_file: source.encode()}
+        return await self._by_records(language, {"texts": texts, "loose": True}, files, expected, limits)
+
+    async def _by_records(
+        self,
+        language: Language,
+        apart: Mapping[str, Any],
+        files: Mapping[str, bytes],
+        expected: Mapping[int, Any],
+        limits: Limits,
+    ) -> Verdict:
+        ran = await self._run(language, _argv(language, files), files, limits)
+        if ran.outcome == "sandbox_error":
+            return Verdict("error", detail=ran.detail, language=language.name)
+        got = records_in(ran.stdout, is_text=language.name == "bash")
+        results = []
+        for at, text in enumerate(apart["texts"]):
+            wanted = shown_record(expected.get(at))
+            if at not in got:
+                reason, detail = _ending(ran)
+                results.append(TestResult(False, cut(text), reason, wanted, detail))
+            elif equal_records(language.name, got[at], expected.get(at), is_data=bool(apart.get("loose"))):
+                results.append(TestResult(True, cut(text)))
+            else:
+                word = "raised" if isinstance(got[at], dict) and "raised" in got[at] else "wrong"
+                results.append(TestResult(False, cut(text), word, wanted, shown_record(got[at])))
+        return Verdict("measured", results, grade="outside", language=language.name)
+
+    async def _by_exit(
+        self, language: Language, files: Mapping[str, str], word: str, limits: Limits
+    ) -> Verdict:
+        """Exit status 0, and the word that the last line of the tests prints, where one could be put there."""
+        if word:
+            fresh = secrets.token_hex(8)
+            files = {name: text.replace(word, fresh) for name, text in files.items()}
+            word = fresh
+        ready = await self._compile(language, files, is_kept=not word)
+        if ready.files is None:
+            return _not_compiled(language, ready, 1)
+        ran = await self._run(language, _argv(language, ready.files), ready.files, limits)
+        if ran.outcome == "sandbox_error":
+            return Verdict("error", detail=ran.detail, language=language.name)
+        is_passed = ran.outcome == "done" and ran.status == 0 and word.encode() in ran.stdout
+        reason, detail = _ending(ran)
+        result = TestResult(True) if is_passed else TestResult(False, reason=reason, got=detail)
+        return Verdict("measured", [result], grade="same_program", language=language.name)
+
+    async def _expected_records(
+        self, language: Language, files: Mapping[str, str], limits: Limits
+    ) -> Mapping[int, Any] | Verdict | None:
+        """What the tests expect, by number; None where it cannot be printed; an error where the sandbox failed."""
+        key = _key(language, files)
+        if key in self._expected:
+            return self._expected[key]
+        ready = await self._compile(language, files, is_kept=False)
+        found: Mapping[int, Any] | None = None
+        if ready.outcome == "sandbox_error":
+            return Verdict("error", detail=ready.message, language=language.name)
+        if ready.files is not None:
+            ran = await self._run(language, _argv(language, ready.files), ready.files, limits)
+            if ran.outcome == "sandbox_error":
+                return Verdict("error", detail=ran.detail, language=language.name)
+            if ran.outcome == "done" and ran.status == 0:
+                found = records_in(ran.stdout, is_text=language.name == "bash")
+        self._expected[key] = found
+        if len(self._expected) > 5_000:
+            self._expected.popitem(last=False)
+        return found
+
+    async def _compile(
+        self, language: Language, files: Mapping[str, str], *, is_kept: bool = True
+    ) -> Compiled:
+        """The files to run; those of a language that is not compiled are the sources."""
+        sources = {name: text.encode("utf-8", "replace") for name, text in files.items()}
+        if not language.compile:
+            return Compiled(sources)
+        key = _key(language, files)
+        if key in self._compiled:
+            self._compiled.move_to_end(key)
+            return self._compiled[key]
+        ran = await self._sandbox.run(
+            ProgramJob(
+                _compiler(language, sources),
+                sources,
+                collect=language.artifacts,
+                environment=language.environment,
+                limits=COMPILE_LIMITS,
+            )
+        )
+        if ran.outcome == "sandbox_error":
+            return Compiled(None, ran.detail, "sandbox_error")
+        if ran.outcome == "done" and ran.status == 0:
+            compiled = Compiled(dict(ran.files))
+        else:
+            said = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip()
+            compiled = Compiled(None, said or ran.detail, ran.outcome)
+        if is_kept:
+            self._keep(key, compiled)
+        return compiled
+
+    def _keep(self, key: bytes, compiled: Compiled) -> None:
+        self._compiled[key] = compiled
+        self._compiled_bytes += _size(compiled)
+        while self._compiled_bytes > CACHE_LIMIT_BYTES and len(self._compiled) > 1:
+            self._compiled_bytes -= _size(self._compiled.popitem(last=False)[1])
+
+    async def _run(
+        self,
+        language: Language,
+        argv: Sequence[str],
+        files: Mapping[str, bytes],
+        limits: Limits,
+        stdin: bytes = b"",
+    ) -> Ran:
+        return await self._sandbox.run(
+            ProgramJob(argv, files, stdin, environment=language.environment, limits=limits)
+        )
+
+
+def _size(compiled: Compiled) -> int:
+    return sum(map(len, (compiled.files or {}).values())) + len(compiled.message)
+
+
+def _key(language: Language, files: Mapping[str, str]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (
+        language.name,
+        *language.compile,
+        *(text for name in sorted(files) for text in (name, files[name])),
+    ):
+        digest.update(len(part).to_bytes(8, "little") + part.encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
+def _program(language: Language, code: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Files and command of a program of one file."""
+    if language.name == "java":
+        name = main_class_of(code)
+        return {f"{name}.java": code}, (*language.run, name)
+    return {language.main_file: code}, language.run
+
+
+def _argv(language: Language, files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """The command of a test program; Java's is the class with `main` that its tests are in."""
+    return (*language.run, "Problem") if language.name == "java" else language.run
+
+
+def _compiler(language: Language, sources: Mapping[str, bytes]) -> tuple[str, ...]:
+    names = tuple(sorted(name for name in sources if name.endswith(language.sources)))
+    if language.name == "go" and any(name.endswith("_test.go") for name in names):
+        return ("go", "test", "-c", "-vet=off", "-o", "main", *names)
+    return tuple(part for word in language.compile for part in (names if word == "{files}" else (word,)))
+
+
+def _not_compiled(language: Language, compiled: Compiled, tests: int) -> Verdict:
+    if compiled.outcome == "sandbox_error":
+        return Verdict("error", detail=compiled.message, language=language.name)
+    reason = {"timeout": "timeout while compiling", "limit": "limit while compiling"}.get(compiled.outcome)
+    return failed(language.name, reason or "does not compile", cut(compiled.message), tests=tests)
+
+
+def _ending(ran: Ran) -> tuple[str, str]:
+    """Why a program gave no record, or ended badly: a word, and what it said last."""
+    said = ran.stderr.decode("utf-8", "replace").strip()
+    last = cut(said.splitlines()[-1] if said else ran.detail)
+    match ran.outcome:
+        case "timeout":
+            return "timeout", last
+        case "limit":
+            return ("timeout" if ran.limit == "cpu" else f"limit: {ran.limit}"), last
+    if ran.status == 0:
+        return "ended", "it exited with status 0 before the test"
+    return "crashed", cut(f"status {ran.status}: {last}")
+
+
+def _stdio_result(at: int, test: StdioTest, ran: Ran, whitespace: Whitespace) -> TestResult:
+    name = f"input {at + 1}: {test.stdin[:100]!r}"
+    got = ran.stdout.decode("utf-8", "replace")
+    if ran.outcome == "done" and ran.status == 0:
+        if is_same_output(got, test.stdout, whitespace):
+            return TestResult(True, name)
+        return TestResult(False, name, "wrong", cut(test.stdout), cut(got))
+    reason, detail = _ending(ran)
+    return TestResult(False, name, reason, cut(test.stdout), detail)
+
+
+def _data_program(
+    language: Language, code: str, functions: Sequence[str], calls: Sequence[DataCall]
+) -> str | None:
+    """The candidate with a call of each test whose value is printed; None for a language whose values are not JSON's."""
+    from runtime.code.foreign import printer
+
+    if language.name == "javascript":
+        lines = [
+            f"mixwright.show({at}, () => {function}({', '.join(json.dumps(arg) for arg in call.args)}));"
+            for at, (function, call) in enumerate(zip(functions, calls, strict=True))
+        ]
+        return "\n".join([printer("show.js"), code, *lines])
+    if language.name == "bash":
+        lines = [
+            f'mixwright_show {at} "$({function} {" ".join(_quoted(arg) for arg in call.args)})"'
+            for at, (function, call) in enumerate(zip(functions, calls, strict=True))
+        ]
+        return "\n".join([code, printer("show.sh"), *lines])
+    return None
+
+
+def _quoted(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return "'" + text.replace("'", "'\\''") + "'"

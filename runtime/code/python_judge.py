@@ -1,0 +1,354 @@
+"""Judges Python candidates by Python test programs, and by calls given as data."""
+
+from __future__ import annotations
+
+import builtins
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.code.checks import Equality, holds, is_equal_as_json
+from runtime.code.suites import DataCall
+from runtime.code.verdict import TestResult, Verdict, cut, failed, shown_value, unmeasurable
+from runtime.sandbox.plain import NotPlain, value_of
+from runtime.sandbox.protocol import (
+    Answer,
+    Call,
+    CallsJob,
+    Evaluate,
+    ExchangeJob,
+    Limits,
+    Opaque,
+    Raised,
+    Ran,
+    Runner,
+    Value,
+)
+
+REWRITE = "runtime.code.asserts:rewrite"
+INSPECT = "runtime.code.inspect_python:inspect"
+WORKER_LIMIT_S = 10.0
+HELPER_LIMITS = Limits()
+CACHED_SUITES = 2_000
+JSON_TOLERANCE = 1e-9
+"""Relative: a sum in another order of the same numbers is the same."""
+
+PYTHON = "python"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a candidate is run. `version` is that of the Python inside the sandbox."""
+
+    limits: Limits
+    equality: Equality = "python"
+    accepts_same_program: bool = False
+    accepts_second_job: bool = True
+    version: tuple[int, int] = (0, 0)
+
+
+class PythonJudge:
+    """Judges through a sandbox and a pool of workers, which parse what is not trusted."""
+
+    def __init__(self, sandbox: Runner, workers: Any) -> None:
+        self._sandbox = sandbox
+        self._workers = workers
+        self._suites: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+
+    async def by_program(
+        self, code: str, tests: str, *, prefix: str, entry_point: str, setup: str, settings: Settings
+    ) -> Verdict:
+        """The verdict of a test program on a candidate.
+
+        Raises:
+            WorkerError: a worker failed at reading the tests or the candidate.
+        """
+        suite = await self._suite(tests, entry_point, setup)
+        if "broken" in suite:
+            return unmeasurable(PYTHON, "bad tests", suite["broken"])
+        rewritten = suite.get("calls")
+        names = (rewritten or suite["exchange"])["names"]
+        wanted = [name for name in names if not hasattr(builtins, name)]
+        inspected = await self._inspected(code, wanted, prefix, entry_point)
+        refused = _refused(inspected, len(rewritten["tests"]) if rewritten else 1, settings)
+        if refused is not None:
+            return refused
+        code = inspected["source"]
+        if rewritten is not None:
+            return await self._by_calls(code, rewritten, setup, settings)
+        exchanged = suite["exchange"]
+        if settings.accepts_second_job:
+            return await self._by_exchange(code, exchanged, setup, settings)
+        return unmeasurable(PYTHON, "grade", f"the tests cannot be kept outside: it {exchanged['reason']}")
+
+    async def by_data(
+        self,
+        code: str,
+        calls: Sequence[DataCall],
+        *,
+        prefix: str,
+        entry_point: str,
+        setup: str,
+        settings: Settings,
+    ) -> Verdict:
+        """The verdict of calls that are given as data, compared as JSON (`is_equal_as_json`)."""
+        functions = [call.function or entry_point for call in calls]
+        if not all(functions):
+            return unmeasurable(PYTHON, "no entry point", "calls as data need `entry_point`")
+        names = list(dict.fromkeys(_root(function) for function in functions))
+        inspected = await self._inspected(code, names, prefix, entry_point)
+        methods = set(inspected.get("methods") or ())
+        refused = _refused(inspected, len(calls), settings)
+        if refused is not None:
+            return refused
+        code = inspected["source"]
+        wanted = [
+            _data_call(f"Solution().{function}" if function in methods else function, call)
+            for function, call in zip(functions, calls, strict=True)
+        ]
+        source = f"{code}\n\n{setup}" if setup else code
+        ran = await self._sandbox.run(CallsJob(source, wanted, limits=settings.limits))
+        fault = _fault(ran, len(calls))
+        if fault is not None:
+            return fault
+        results = []
+        for at, call in enumerate(calls):
+            text = cut(f"{functions[at]}({', '.join(map(shown_value, call.args))})")
+            answer = ran.answers[at] if at < len(ran.answers) else None
+            results.append(_data_result(text, call, answer, ran))
+        return Verdict("measured", results, grade="outside", language=PYTHON)
+
+    async def _suite(self, tests: str, entry_point: str, setup: str) -> Mapping[str, Any]:
+        key = (tests, entry_point, setup)
+        if key not in self._suites:
+            found = await self._workers.run(REWRITE, list(key), WORKER_LIMIT_S)
+            if len(self._suites) >= CACHED_SUITES:
+                self._suites.clear()
+            self._suites[key] = found
+        return self._suites[key]
+
+    async def _inspected(
+        self, code: str, names: Sequence[str], prefix: str, entry_point: str
+    ) -> Mapping[str, Any]:
+        """What can be said without running it; `inspect_python.py`."""
+        found: Mapping[str, Any] = await self._workers.run(
+            INSPECT, [code, list(names), prefix, entry_point], WORKER_LIMIT_S
+        )
+        return found
+
+    async def _by_calls(self, code: str, suite: Mapping[str, Any], setup: str, settings: Settings) -> Verdict:
+        tests = suite["tests"]
+        source = f"{code}\n\n{suite['driver']}" if suite["driver"] else code
+        calls = [Evaluate(expression) for test in tests for expression in test["calls"]]
+        ran = await self._sandbox.run(CallsJob(source, calls, limits=settings.limits))
+        fault = _fault(ran, len(tests))
+        if fault is not None:
+            return fault
+        answers = _by_test(tests, ran.answers)
+        results: list[TestResult | None] = []
+        richer: list[tuple[int, Call]] = []
+        for at, (test, given) in enumerate(zip(tests, answers, strict=True)):
+            result = _unanswered(test, given, ran)
+            if result is None:
+                values = [answer.value for answer in given if isinstance(answer, Value)]
+                if test["check"] is not None:
+                    result = _checked(test, values, settings.equality)
+                else:
+                    richer.append((at, Call(test["function"], values)))
+            results.append(result)
+        if _compares_objects(answers):
+            if settings.accepts_same_program:
+                return await self._by_same_program(code, suite["program"], setup, settings)
+            return unmeasurable(
+                PYTHON,
+                "grade",
+                "a test compares objects of the candidate's own classes, which only its own process can",
+            )
+        if richer:
+            helped = await self._sandbox.run(
+                CallsJob(suite["helper"], [call for _, call in richer], limits=HELPER_LIMITS)
+            )
+            if helped.outcome == "sandbox_error":
+                return Verdict("error", detail=helped.detail, language=PYTHON)
+            if helped.failure is not None and helped.failure.where in ("setup", "source"):
+                return unmeasurable(PYTHON, "bad tests", f"{helped.failure.type}: {helped.failure.message}")
+            for (at, call), answer in zip(richer, [*helped.answers, *[None] * len(richer)], strict=False):
+                results[at] = _helped(tests[at], call.args, answer, helped)
+        return Verdict("measured", [r for r in results if r is not None], grade="outside", language=PYTHON)
+
+    async def _by_exchange(
+        self, code: str, exchanged: Mapping[str, Any], setup: str, settings: Settings
+    ) -> Verdict:
+        job = ExchangeJob(
+            exchanged["program"],
+            f"{code}\n\n{setup}" if setup else code,
+            {name: name for name in exchanged["names"]},
+            limits=settings.limits,
+        )
+        ran = await self._sandbox.run(job)
+        fault = _fault(ran, 1)
+        if fault is not None:
+            return fault
+        if ran.outcome == "done":
+            return Verdict("measured", [TestResult(True)], grade="second_job", language=PYTHON)
+        failure = ran.failure
+        if (
+            failure is not None
+            and failure.where == "test"
+            and failure.type in ("ModuleNotFoundError", "ImportError")
+        ):
+            return unmeasurable(PYTHON, "bad tests", f"{failure.type}: {failure.message}")
+        reason, got = _ending(ran)
+        line = failure.line if failure is not None and failure.where == "test" else None
+        lines = exchanged["program"].split("\n")
+        text = lines[line - 1].strip() if line and line <= len(lines) else ""
+        result = TestResult(False, cut(text), reason, got=got)
+        return Verdict("measured", [result], grade="second_job", language=PYTHON)
+
+    async def _by_same_program(self, code: str, program: str, setup: str, settings: Settings) -> Verdict:
+        """Candidate and tests in one process. The candidate can read the tests; that their end was reached, a number says
+        that it is not told, but could find."""
+        word = secrets.randbits(64)
+        ran = await self._sandbox.run(
+            CallsJob(f"{code}\n\n{setup}\n\n{program}\n", [Evaluate(str(word))], limits=settings.limits)
+        )
+        if ran.outcome == "sandbox_error":
+            return Verdict("error", detail=ran.detail, language=PYTHON)
+        if ran.outcome == "done" and ran.answers == (Value(word),):
+            return Verdict("measured", [TestResult(True)], grade="same_program", language=PYTHON)
+        reason, got = _ending(ran)
+        return Verdict(
+            "measured", [TestResult(False, reason=reason, got=got)], grade="same_program", language=PYTHON
+        )
+
+
+def _refused(inspected: Mapping[str, Any], tests: int, settings: Settings) -> Verdict | None:
+    """The verdict on a candidate that does not parse, or certainly lacks what is called; None for one to be run."""
+    if "error" in inspected:
+        if tuple(inspected["version"]) < settings.version:
+            return None  # the Python inside knows more syntax than the one here
+        where = f"line {inspected['line']}: " if inspected.get("line") else ""
+        return failed(PYTHON, "does not parse", f"{where}{inspected['error']}", tests=tests)
+    missing = inspected.get("missing") or []
+    if missing:
+        return failed(PYTHON, "no entry point", f"defines no `{missing[0]}`", tests=tests)
+    return None
+
+
+def _fault(ran: Ran, tests: int) -> Verdict | None:
+    """A verdict where the candidate could not even be loaded, or the sandbox failed."""
+    if ran.outcome == "sandbox_error":
+        return Verdict("error", detail=ran.detail, language=PYTHON)
+    if ran.outcome == "error" and ran.failure is not None and ran.failure.where in ("setup", "source"):
+        detail = f"{ran.failure.type}: {ran.failure.message}"
+        if ran.failure.line:
+            detail = f"line {ran.failure.line}: {detail}"
+        return failed(PYTHON, "does not load", detail, tests=tests, grade="outside")
+    return None
+
+
+def _ending(ran: Ran) -> tuple[str, str]:
+    """Why a job ended before it was done: a word, and one line."""
+    match ran.outcome:
+        case "timeout":
+            return "timeout", ran.detail
+        case "limit":
+            return ("timeout" if ran.limit == "cpu" else f"limit: {ran.limit}"), ran.detail
+        case "error" if ran.failure is not None:
+            detail = f"{ran.failure.type}: {ran.failure.message}".rstrip(": ")
+            return ("wrong" if ran.failure.type == "AssertionError" else "raised"), cut(detail)
+    return "ended", cut(ran.detail)
+
+
+def _by_test(tests: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> list[list[Answer]]:
+    """The answers of each test's calls; fewer than it has calls where the job ended before."""
+    at, found = 0, []
+    for test in tests:
+        found.append(list(answers[at : at + len(test["calls"])]))
+        at += len(test["calls"])
+    return found
+
+
+def _unanswered(test: Mapping[str, Any], given: Sequence[Answer], ran: Ran) -> TestResult | None:
+    """The result of a test that did not get a value for each of its calls; None when it did."""
+    text = test["text"]
+    for answer in given:
+        if isinstance(answer, Raised):
+            return TestResult(False, text, "raised", got=cut(f"{answer.type}: {answer.message}".rstrip(": ")))
+        if isinstance(answer, Opaque):
+            return TestResult(False, text, "opaque", got=cut(answer.reason))
+    if len(given) < len(test["calls"]):
+        reason, got = _ending(ran)
+        return TestResult(False, text, reason, got=got)
+    return None
+
+
+def _checked(test: Mapping[str, Any], values: Sequence[Any], equality: Equality) -> TestResult:
+    if holds(test["check"], values, equality):
+        return TestResult(True, test["text"])
+    return TestResult(
+        False, test["text"], "wrong", _expected(test["check"]), ", ".join(map(shown_value, values))
+    )
+
+
+def _expected(check: Sequence[Any]) -> str:
+    """The constant that a plain comparison asks for; empty for other checks, whose text says it all."""
+    if len(check) == 3 and check[0] in ("==", "is", "in"):
+        for side in check[1:]:
+            if side[0] == "const":
+                try:
+                    return shown_value(value_of(side[1]))
+                except NotPlain:
+                    return ""
+    return ""
+
+
+def _helped(test: Mapping[str, Any], values: Sequence[Any], answer: Answer | None, ran: Ran) -> TestResult:
+    got = ", ".join(map(shown_value, values))
+    match answer:
+        case Value(value=True):
+            return TestResult(True, test["text"])
+        case Raised(type=kind, message=message):
+            return TestResult(False, test["text"], "wrong", got=cut(f"{got} ({kind}: {message})"))
+        case None:
+            return TestResult(False, test["text"], "check failed", got=cut(f"{got} ({ran.detail})"))
+    return TestResult(False, test["text"], "wrong", got=got)
+
+
+def _compares_objects(answers: Sequence[Sequence[Answer]]) -> bool:
+    """Does a test compare two things that the candidate made, neither of which is plain data?"""
+    return any(sum(isinstance(answer, Opaque) for answer in given) > 1 for given in answers)
+
+
+def _root(function: str) -> str:
+    return function.split(".")[0].split("(")[0]
+
+
+def _data_call(function: str, call: DataCall) -> Call | Evaluate:
+    if "(" not in function:
+        return Call(function, call.args, dict(call.kwargs))
+    given = [repr(arg) for arg in call.args] + [f"{name}={value!r}" for name, value in call.kwargs.items()]
+    return Evaluate(f"{function}({', '.join(given)})")
+
+
+def _data_result(text: str, call: DataCall, answer: Answer | None, ran: Ran) -> TestResult:
+    expected = shown_value(call.expected)
+    match answer:
+        case None:
+            reason, got = _ending(ran)
+            return TestResult(False, text, reason, expected, got)
+        case Raised(type=kind, message=message):
+            return TestResult(False, text, "raised", expected, cut(f"{kind}: {message}".rstrip(": ")))
+        case Opaque(reason=reason):
+            return TestResult(False, text, "opaque", expected, cut(reason))
+        case Value(value=value):
+            is_right = is_equal_as_json(value, call.expected, JSON_TOLERANCE)
+            if (
+                not is_right
+                and call.may_be_wrapped
+                and isinstance(call.expected, list)
+                and len(call.expected) == 1
+            ):
+                is_right = is_equal_as_json(value, call.expected[0], JSON_TOLERANCE)
+            return TestResult(is_right, text, "" if is_right else "wrong", expected, shown_value(value))
