@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "export": "write a mixture's files again",
     "train": "pack a mixture and train on it",
     "verify-store": "read the whole store and check that it is complete",
+    "doctor": "look at this machine: sandbox, compilers, extras, GPUs",
 }
 """Command -> one line of help. The module is `mixwright/commands/<name>.py` (dashes become underscores) and has
 `configure(parser)`, which adds arguments, and `run(arguments) -> int`, which returns the exit status."""

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from runtime.sandbox.cgroup import Cgroup, new_cgroup
 from runtime.sandbox.channel import Frames, Malformed, TooMuch
 from runtime.sandbox.command import box_command
-from runtime.sandbox.options import SandboxOptions, box_user
+from runtime.sandbox.options import NOBODY, SandboxOptions, changes_user
 from runtime.sandbox.protocol import Limits, Profile
 
 START_LIMIT_S = 60.0
@@ -29,6 +29,9 @@ END_LIMIT_S = 10.0
 REPORT_LIMIT_BYTES = 64 * 1024
 BASE_MEMORY_BYTES = 96 * 1024**2
 """What a box takes without a job: the zygote, and each job's pages of the interpreter."""
+
+BASE_PROCESSES = 6
+"""bwrap, the zygote, and the first process of each of two jobs, and some."""
 
 JobKind = Literal["calls", "exchange", "program"]
 
@@ -67,7 +70,7 @@ class Box:
     python: str
     jobs: int = 0
     _kills_before: int = 0
-    _memory_bytes: int = 0
+    _bounds: tuple[int, int] = (0, 0)
     _running: dict[int, RunningJob] = field(default_factory=dict)
     _listener: asyncio.Task[None] | None = None
 
@@ -97,7 +100,7 @@ class Box:
                 "argv": command.argv,
                 "stage": command.stage,
                 "cgroups": cgroup.directories if cgroup is not None else [],
-                "user": box_user() if os.geteuid() == 0 else None,
+                "user": [NOBODY, NOBODY] if changes_user() else None,
                 "lifeline": lifeline_theirs,
                 "descriptors": [d for d in opened if d != lifeline_theirs],
             }
@@ -227,9 +230,9 @@ class Box:
 
     def limit_memory(self, memory_bytes: int, processes: int) -> None:
         """Bound the box to this much for jobs, where there is a cgroup."""
-        if self.cgroup is not None and memory_bytes != self._memory_bytes:
-            self.cgroup.limit(BASE_MEMORY_BYTES + memory_bytes, 2 * processes + 16)
-            self._memory_bytes = memory_bytes
+        if self.cgroup is not None and (memory_bytes, processes) != self._bounds:
+            self.cgroup.limit(BASE_MEMORY_BYTES + memory_bytes, processes + BASE_PROCESSES)
+            self._bounds = (memory_bytes, processes)
 
     def ran_out_of_memory(self, job: RunningJob) -> bool:
         """Whether a process was killed for the memory limit since the job began."""

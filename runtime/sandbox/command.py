@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.sandbox.launch import STAGE
-from runtime.sandbox.options import NOBODY, SandboxOptions, guest_python
+from runtime.sandbox.options import GUEST_PATH, NOBODY, SandboxOptions, changes_user, guest_python
 from runtime.sandbox.protocol import SandboxUnavailable
 
-GUEST_PATH = "/usr/local/bin:/usr/bin:/bin"
 _ROOT = Path(__file__).resolve().parents[2]
 _GUEST_FILES = (
     "runtime/__init__.py",
@@ -65,11 +64,23 @@ def box_command(options: SandboxOptions, control: int, file_of: Callable[[bytes]
     """
     bwrap = shutil.which("bwrap")
     if bwrap is None:
-        raise SandboxUnavailable("bubblewrap is not installed", "install it: apt install bubblewrap")
+        raise SandboxUnavailable(
+            "bubblewrap is not installed",
+            "apt install bubblewrap, or name another back-end: container, or landlock",
+        )
     python = guest_python(options)
     binds = [*([python.prefix] if python.prefix is not None else []), *options.binds, *options.packages]
     stage: list[tuple[str, str]] = []
-    argv = [bwrap, *_ISOLATION, "--ro-bind", "/usr", "/usr"]
+    argv = [
+        bwrap,
+        *_ISOLATION,
+        "--setenv",
+        "PATH",
+        ":".join([GUEST_PATH, *options.path]),
+        "--ro-bind",
+        "/usr",
+        "/usr",
+    ]
     for name in _SYSTEM_DIRECTORIES:
         path = Path("/", name)
         if path.is_symlink():
@@ -86,7 +97,7 @@ def box_command(options: SandboxOptions, control: int, file_of: Callable[[bytes]
         if bind.is_relative_to("/usr"):
             continue
         source = str(bind)
-        if os.geteuid() == 0:
+        if changes_user():
             source = f"{STAGE}/{len(stage)}"
             stage.append((str(bind), source))
         argv += ["--ro-bind", source, str(bind)]
@@ -123,9 +134,6 @@ _ISOLATION = (
     "--gid",
     str(NOBODY),
     "--clearenv",
-    "--setenv",
-    "PATH",
-    GUEST_PATH,
     "--setenv",
     "HOME",
     "/tmp",

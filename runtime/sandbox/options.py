@@ -12,6 +12,9 @@ NOBODY = 65534
 """The user and group that a box runs as when its starter is root."""
 
 
+GUEST_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
 @dataclass(frozen=True)
 class SandboxOptions:
     """What a user can choose.
@@ -20,6 +23,7 @@ class SandboxOptions:
         python: the interpreter inside the box, 3.10 or newer; None takes the one that runs this program where it can be
             bound into the box, otherwise the system's.
         binds: directories that the box can read at the same path, besides /usr: a Rust toolchain, a JDK in /opt.
+        path: directories on the box's PATH besides the usual three.
         packages: directories on the Python path inside, such as a virtual environment's site-packages.
         jobs_per_box: jobs until a box is replaced.
         cgroup: `auto` uses a memory and process cgroup where one can be made; `always` refuses to start without; `never`
@@ -28,6 +32,7 @@ class SandboxOptions:
 
     python: str | None = None
     binds: tuple[Path, ...] = ()
+    path: tuple[str, ...] = ()
     packages: tuple[Path, ...] = ()
     jobs_per_box: int = 2_000
     cgroup: Literal["auto", "always", "never"] = "auto"
@@ -59,8 +64,15 @@ def _is_in(path: Path, directory: Path) -> bool:
     return path.is_relative_to(directory)
 
 
-def box_user() -> tuple[int, int]:
-    """The user and group ids that a box runs as outside its namespaces."""
-    if os.geteuid() == 0:
-        return NOBODY, NOBODY
-    return os.geteuid(), os.getegid()
+def changes_user() -> bool:
+    """Whether a box becomes nobody first: for root, unless it is the root of a user namespace without a nobody, who has
+    no more rights than the user who made it."""
+    return os.geteuid() == 0 and all(_has_nobody(Path(f"/proc/self/{kind}_map")) for kind in ("uid", "gid"))
+
+
+def _has_nobody(id_map: Path) -> bool:
+    for line in id_map.read_text().splitlines():
+        first, _, count = map(int, line.split())
+        if first <= NOBODY < first + count:
+            return True
+    return False

@@ -13,6 +13,7 @@ from runtime.sandbox.diagnosis import unavailable
 from runtime.sandbox.options import SandboxOptions
 from runtime.sandbox.protocol import Job, Ran, SandboxUnavailable
 from runtime.sandbox.running import run_job
+from runtime.sandbox.toolchains import machine_options
 
 _names = itertools.count()
 
@@ -21,11 +22,12 @@ class Sandbox:
     """Runs jobs in bubblewrap boxes, one job a box at a time, at most `size` boxes; more jobs wait.
 
     A box is replaced after `jobs_per_box` jobs and whenever anything about it is not as it should be. Nothing is kept
-    about a job that has ended. Bound to the event loop of its first job.
+    about a job that has ended. Bound to the event loop of its first job. Without options, the box has every compiler and
+    runtime of this machine.
     """
 
     def __init__(self, options: SandboxOptions | None = None, *, size: int | None = None) -> None:
-        self.options = options or SandboxOptions()
+        self.options = options or machine_options()
         self.size = size or len(os.sched_getaffinity(0))
         self.python = ""
         """Version of the Python inside, once a box has started."""

@@ -1,0 +1,124 @@
+"""Look at this machine: the sandbox for untrusted code under attack, compilers, installed extras, store and GPUs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mixwright import __version__
+from mixwright.terminal import printable
+from runtime.store.location import project_root, store_directory
+
+if TYPE_CHECKING:
+    from runtime.sandbox.examination import Finding
+
+_MARKS = {True: "ok", None: "-", False: "FAULT"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.epilog = (
+        "exit status: 0 the sandbox held every attack; 1 it did not, or there is none (what needs no untrusted code "
+        "works all the same)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Examine and print: 0 when untrusted code can be run here, 1 when not."""
+    import asyncio
+
+    from runtime.sandbox.examination import Examination, examine, machine
+    from runtime.sandbox.pool import Sandbox
+
+    async def examined() -> Examination:
+        sandbox = Sandbox()
+        try:
+            return await examine(sandbox)
+        finally:
+            await sandbox.close()
+
+    if not arguments.json and sys.stderr.isatty():
+        print("attacking the sandbox, about 10 s …", end="\r", file=sys.stderr, flush=True)
+    found = asyncio.run(examined())
+    groups = {
+        "sandbox": found.walls,
+        "languages": found.tools,
+        "extras": _extras(),
+        "machine": [*_store(), *_gpus()],
+    }
+    if arguments.json:
+        document: dict[str, Any] = {
+            "version": __version__,
+            "python": sys.version.split()[0],
+            "machine": machine(),
+            "is_sound": found.is_sound,
+            **{name: [asdict(finding) for finding in findings] for name, findings in groups.items()},
+        }
+        print(json.dumps(document, indent=2))
+        return 0 if found.is_sound else 1
+    print(f"mixwright {__version__}, Python {sys.version.split()[0]}, {machine()}")
+    for name, findings in groups.items():
+        if findings:
+            print(f"\n{name}")
+            _show(findings)
+    if found.is_sound:
+        print("\nuntrusted code can be run on this machine")
+        return 0
+    print("\nuntrusted code is not run on this machine: 'verify code' stops a run before its first row")
+    return 1
+
+
+def _show(findings: list[Finding]) -> None:
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        print(f"  {_MARKS[finding.holds]:<5}  {finding.name:<{width}}  {printable(finding.detail)}")
+        if finding.remedy:
+            print(f"  {'':<5}  {'':<{width}}  → {finding.remedy}")
+
+
+def _extras() -> list[Finding]:
+    """Every extra that a plugin names, and whether its modules are installed."""
+    from compiler.catalog import builtin_catalog
+    from runtime.sandbox.examination import Finding
+
+    modules: dict[str, set[str]] = {}
+    for entry in builtin_catalog().entries.values():
+        if entry.extra:
+            modules.setdefault(entry.extra, set()).update(entry.modules)
+    found = []
+    for extra, names in sorted(modules.items()):
+        missing = sorted(name for name in names if find_spec(name) is None)
+        if missing:
+            remedy = f"pip install 'mixwright[{extra}]'"
+            found.append(Finding(extra, None, f"not installed: {', '.join(missing)}", remedy))
+        else:
+            found.append(Finding(extra, True, ", ".join(sorted(names))))
+    return found
+
+
+def _store() -> list[Finding]:
+    from runtime.sandbox.examination import Finding
+
+    directory = store_directory(project_root(Path.cwd()))
+    free = shutil.disk_usage(directory if directory.exists() else Path.cwd()).free
+    state = "" if directory.exists() else ", made by the first run"
+    return [Finding("store", True, f"{directory}{state}; {free / 1e9:,.0f} GB free")]
+
+
+def _gpus() -> list[Finding]:
+    from runtime.sandbox.examination import Finding
+
+    query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return [Finding("GPU", None, "none found")]
+    return [Finding("GPU", True, line.strip()) for line in found.stdout.splitlines() if line.strip()]
