@@ -18,7 +18,9 @@ A script:
      "answer_as": "other-model",   the `model` field of answers
      "answer_as_after": 50,        after so many answers
      "lists": "other-model",       what /models lists; null makes it 404
-     "latency_ms": 50}
+     "latency_ms": 50,
+     "latency_ms_per_character": 0.5,  of the prompt, besides
+     "slots": 32}                  requests worked on at once; more wait their turn
 
 Rules are tried in order; a rule without `match` fits every request; `after` lets so many answers pass first; `times`
 limits how often it applies to each different prompt (absent: always). Faults:
@@ -42,7 +44,8 @@ import os
 import re
 import resource
 import threading
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any
 
 DEFAULT_TEXT = "A plain answer that stands for what a model writes, of about the usual length. " * 9
@@ -57,6 +60,10 @@ class FakeServer:
         self.model = model
         self.text = text
         self.script: dict[str, Any] = {}
+        self.latency_s_per_character = 0.0
+        self.slots = 0
+        self.working = 0
+        self.waiting: deque[Callable[[], None]] = deque()
         self.port = 0
         self.reset()
 
@@ -75,6 +82,22 @@ class FakeServer:
         self._applied.clear()
         if "latency_ms" in script:
             self.latency_s = float(script["latency_ms"]) / 1000
+        self.latency_s_per_character = float(script.get("latency_ms_per_character", 0)) / 1000
+        self.slots = int(script.get("slots", 0))
+
+    def work(self, seconds: float, done: Callable[[], None]) -> None:
+        """Call `done` when a request has been worked on for so long, from when there is a place for it."""
+        if self.slots and self.working >= self.slots:
+            self.waiting.append(lambda: self.work(seconds, done))
+            return
+        self.working += 1
+        asyncio.get_running_loop().call_later(seconds, self._worked, done)
+
+    def _worked(self, done: Callable[[], None]) -> None:
+        self.working -= 1
+        done()
+        if self.waiting:
+            self.waiting.popleft()()
 
     def rule_for(self, prompt: str) -> dict[str, Any] | None:
         """The first rule that fits a request, and counts its use."""
@@ -196,7 +219,8 @@ class _Connection(asyncio.Protocol):
         if rule is not None and rule.get("fault") == "hang":
             stats["faulted"] += 1
             return
-        asyncio.get_running_loop().call_later(server.latency_s, self._answer, request, rule)
+        latency_s = server.latency_s + server.latency_s_per_character * len(prompt)
+        server.work(latency_s, lambda: self._answer(request, rule))
 
     def _answer(self, request: dict[str, Any], rule: dict[str, Any] | None) -> None:
         server, stats = self.server, self.server.stats

@@ -33,6 +33,12 @@ class Spending:
         """Wall time since the run started."""
         return self.clock.monotonic() - self.started
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit."""
+        limit = self.limit
+        return any(most is not None for most in (limit.requests, limit.tokens, limit.seconds, limit.cost))
+
     def spent(self) -> str:
         """Which limit is reached, as a clause such as `1,000 requests`; empty while there is something left."""
         limit = self.limit

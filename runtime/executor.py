@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtime.nodes import Kind, Node
+from runtime.ordering import LongestFirst
 from runtime.outcomes import Outcomes, Start, json_of
 from runtime.plugin import RowError, RunError
 from runtime.rows import Dropped, Row
@@ -61,7 +62,16 @@ class _Buffer:
 class Executor:
     """One pipeline in one run. `wave` may be called again and again; positions go on from 0."""
 
-    def __init__(self, nodes: Sequence[Node], outcomes: Outcomes, stop: StopSignal, *, window: int) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        outcomes: Outcomes,
+        stop: StopSignal,
+        *,
+        window: int,
+        order: LongestFirst | None = None,
+    ) -> None:
+        """`order`: which rows of a wave start first; without it they start in start order."""
         self.nodes = tuple(nodes)
         self.kept: list[Start] = []
         """Rows that survived, in the order they finished; see `kept_in_order`."""
@@ -71,6 +81,7 @@ class Executor:
         self._outcomes = outcomes
         self._stop = stop
         self._window = max(1, window)
+        self._order = order
         self._breakers = [i for i, node in enumerate(self.nodes) if node.kind is Kind.KEEP]
         self._buffers = {i: _Buffer() for i in self._breakers}
         self._starts: dict[int, Start] = {}
@@ -85,7 +96,7 @@ class Executor:
         """The surviving rows in start order, those of one start by their identity; each with where it came from."""
         return sorted(self.kept, key=lambda kept: (kept.row.position, kept.row.row_id))
 
-    async def wave(self, starts: Iterable[Start]) -> None:
+    async def wave(self, starts: Sequence[Start]) -> None:
         """Take rows through the pipeline until each is kept, dropped or quarantined, or the run stops.
 
         Rows must come in start order with positions that go on from the last wave. At most `window` are under way
@@ -94,7 +105,7 @@ class Executor:
         Raises:
             RunError: the machine failed; outcomes so far are recorded.
         """
-        pending = iter(starts)
+        pending = iter(starts if self._order is None else self._order.ordered(starts))
         workers = [asyncio.create_task(self._work(pending)) for _ in range(self._window)]
         try:
             await _all_or_first_error(workers)
@@ -116,12 +127,19 @@ class Executor:
             self.started += 1
             row = start.row
             self._starts[row.position] = start
+            begun = self._now()
             try:
                 await self._segment(0, row.position, [row])
             except RunStopped:
                 continue  # the row stays unfinished; the next run starts it again
+            if self._order is not None:
+                self._order.took(row, self._now() - begun)
             if taken % BREATH == 0:
                 await asyncio.sleep(0)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
 
     async def _segment(self, at: int, position: int, rows: Iterable[Row]) -> None:
         """From step `at` to the next breaker or the end."""

@@ -32,6 +32,7 @@ from runtime.fault import BreakerPolicy, Clock, RetryPolicy, SystemClock
 from runtime.mixing import MixtureRun, SourceBook
 from runtime.models import engines_of, models_of
 from runtime.nodes import Kind, Node, fanout_of, nodes_of
+from runtime.ordering import LongestFirst, size_of_columns
 from runtime.outcomes import Outcomes
 from runtime.plugin import RunError
 from runtime.service import StopSignal
@@ -220,7 +221,10 @@ class Run:
         for pipeline in self.pipelines:
             nodes = self._nodes(pipeline.name, pipeline.steps, pipeline.seed)
             outcomes = Outcomes(self.store, self.run_id, pipeline.name)
-            executor = Executor(nodes, outcomes, self.stop, window=self._window(nodes))
+            window = self._window(nodes)
+            executor = Executor(
+                nodes, outcomes, self.stop, window=window, order=self._order(pipeline, window)
+            )
             where = self._expression(pipeline.start.where) if pipeline.start.where is not None else None
             supply = supply_of(pipeline, self.runs, self.sources, where, self.options.limit)
             self.outcomes[pipeline.name] = outcomes
@@ -283,6 +287,17 @@ class Run:
         slots = [self.calls.services[model].window for model in models]
         waits = any(node.kind is Kind.MEASURE for node in nodes)
         return max([*slots, 16 if waits else 1])
+
+    def _order(self, pipeline: Pipeline, window: int) -> LongestFirst | None:
+        """What puts a pipeline's waves in order. None under a budget: where it is spent in the middle of a wave, the
+        rows that were started would be the large ones."""
+        prompts = [str(s.attributes["prompt"]) for s in pipeline.steps if s.operation == "step.generate"]
+        if not prompts or self.spending.is_limited:
+            return None
+        has_breaker = any(step.breaker for step in pipeline.steps)
+        return LongestFirst(
+            size_of_columns(self.plan.templates[prompts[0]].inputs), window, in_blocks=has_breaker
+        )
 
     async def _abandon_after_grace(self) -> None:
         """Requests in flight get a grace after a signal or a failure; those of a spent budget are paid for and end."""
