@@ -203,7 +203,9 @@ def _expression(place: Place, node: Expression, wanted: str) -> TypedExpression:
     scope = ExpressionScope(
         columns,
         lambda ref: constant_of(place.world, place.module, ref),
-        lambda ref: missing_column(place, ref.name, ref.span),
+        lambda ref: missing_column(
+            place, ref.name, ref.span, may_be_text=wanted == "text" and isinstance(node, Ref)
+        ),
         place.findings,
     )
     typed = typed_expression(node, scope, wanted)

@@ -36,8 +36,11 @@ class Place:
         return self.world.findings
 
 
-def missing_column(place: Place, name: str, span: Span) -> Exception:
-    """Report a column that the rows here do not have: it comes later, was left out, or does not exist."""
+def missing_column(place: Place, name: str, span: Span, *, may_be_text: bool = False) -> Exception:
+    """Report a column that the rows here do not have: it comes later, was left out, or does not exist.
+
+    `may_be_text`: a text could stand there as well, so its quotes may have been forgotten.
+    """
     assert place.columns is not None
     first = name.partition(".")[0]
     rows = place.rows_words or "the rows here"
@@ -63,14 +66,18 @@ def missing_column(place: Place, name: str, span: Span) -> Exception:
     known = list(place.columns.types)
     constants = place.world.visible(place.module, ("let", "param"))
     near = nearest(name, known, constants, place.columns.left_out)
+    if near:
+        hint = f'did you mean `{near}`, or the text `"{name}"`?' if may_be_text else f"did you mean `{near}`?"
+    elif known:
+        hint = f"write one of: {listing(known)}"
+    else:
+        hint = "make it first: `derive { name = … }`"
     return place.findings.error(
         "MIX401",
         f"no column `{name}` in {rows}",
         span,
         f"columns here: {listing(known)}" if known else "there are no columns here",
-        hint=f"did you mean `{near}`?"
-        if near
-        else (f"write one of: {listing(known)}" if known else "make it first: `derive { name = … }`"),
+        hint=f'{hint}; a text is quoted: `"{name}"`' if may_be_text and not near else hint,
         fix=replace_fix(span, near) if near else None,
     )
 

@@ -16,11 +16,13 @@ LANGUAGES_OF = {"verify.language": ("is",), "verify.translation": ("from", "to")
 
 
 def check_languages(checked: Checked) -> None:
-    """MIX870: a quoted code that names no language."""
+    """MIX870: a quoted code that names no language. MIX879: a column of a code's name, without quotes."""
     for _, _, step in checked.clean_steps():
         for name in LANGUAGES_OF.get(step.entry.key, ()):
             bound = step.attributes.get(name)
             code = literal_of(bound)
+            if bound is not None:
+                _check_quotes(checked, step, name, bound)
             if bound is None or code is None or tag_of(code) is not None:
                 continue
             meant = suggestion_for(code)
@@ -31,6 +33,20 @@ def check_languages(checked: Checked) -> None:
                 f"one of {len(languages())} codes, such as en, zh, zh-Hant, pt-BR, deu_Latn",
                 hint=f'did you mean `"{meant}"`?' if meant else 'write a code of ISO 639, for example `"zh"`',
             )
+
+
+def _check_quotes(checked: Checked, step: StepDecl, name: str, bound: Bound) -> None:
+    match bound.value:
+        case TypedExpression(tree=["col", str() as column]) if tag_of(column) is not None:
+            texts = [value_of(step.attributes, which) for which in ("source", "response")]
+            if column in texts:
+                checked.findings.warning(
+                    "MIX879",
+                    f"`{name}` reads the column `{column}`, which holds the text itself",
+                    bound.value.span,
+                    "a code is written in quotes",
+                    hint=f'write `{name} = "{column}"`',
+                )
 
 
 TRANSLATION = "verify.translation"

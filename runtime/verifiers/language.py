@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from compiler.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
@@ -120,8 +121,10 @@ class LanguageVerifier:
     def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
         """Which rows pass; see the protocol."""
         verdicts = self.selection.decide(rows, measurements)
-        if self._keeps_undetermined:
-            for i, measurement in enumerate(measurements):
-                if measurement.evidence.get("reason") == UNDETERMINED:
-                    verdicts[i] = rows[i]
+        for i, measurement in enumerate(measurements):
+            reason, verdict = measurement.evidence.get("reason"), verdicts[i]
+            if reason == UNDETERMINED and self._keeps_undetermined:
+                verdicts[i] = rows[i]
+            elif reason is not None and isinstance(verdict, Dropped):
+                verdicts[i] = replace(verdict, reason=f"language: {reason}")
         return verdicts

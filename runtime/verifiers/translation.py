@@ -68,7 +68,7 @@ class PartSelection(Selection):
     def _failing(self, measurement: Measurement) -> str:
         if measurement.outcome == "measured":
             return self.first_failing(measurement) or "below min"
-        return super()._failing(measurement)
+        return str(measurement.evidence.get("reason") or self.missing)
 
 
 @declare(

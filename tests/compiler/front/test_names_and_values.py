@@ -348,3 +348,16 @@ def test_common_attributes_are_the_catalogs() -> None:
             assert (classes["when"], classes["id"]) == ("row", "meta"), entry.key
     for entry in catalog.family("source").values():
         assert {"license", "columns", "where", "limit"} <= {a.name for a in entry.attributes}, entry.key
+
+
+def test_a_word_where_a_text_may_stand_may_lack_its_quotes(tmp_path: Path) -> None:
+    text = """edition 2026
+source texts inline { rows = [{ reply = "It is raining." }] }
+pipeline checked {
+  from texts
+  verify language { response = reply, is = german }
+  chat { user = reply, assistant = reply }
+}
+"""
+    (finding,) = compiled(tmp_path, text).errors
+    assert (finding.code, finding.hint) == ("MIX401", 'write one of: reply; a text is quoted: `"german"`')

@@ -227,14 +227,14 @@ def verdicts(step: Any, rows: list[Row]) -> list[str]:
 
 def test_rows_in_the_language_pass() -> None:
     rows = [row(n, reply=text) for n, text in enumerate([SENTENCES["zh"], SENTENCES["ja"], "OK", None, ""])]
-    expected = ["passes", "language: another", *["language: undetermined"] * 3]
+    expected = ["passes", "language: another", "language: undetermined", *["language: no text"] * 2]
     assert verdicts(language_step(), rows) == expected
 
 
 def test_undetermined_texts_stay_when_the_spec_says_so() -> None:
     rows = [row(n, reply=text) for n, text in enumerate(["OK", SENTENCES["de"], None])]
     step = language_step(undetermined="keep")
-    assert verdicts(step, rows) == ["passes", "language: another", "language: undetermined"]
+    assert verdicts(step, rows) == ["passes", "language: another", "language: no text"]
 
 
 def test_the_language_may_stand_in_a_column() -> None:
@@ -245,7 +245,7 @@ def test_the_language_may_stand_in_a_column() -> None:
         row(3, reply=SENTENCES["fr"], lang=None),
     ]
     step = language_step(**{"is": ["col", "lang"]})
-    assert verdicts(step, rows) == ["passes", "language: another", *["language: undetermined"] * 2]
+    assert verdicts(step, rows) == ["passes", "language: another", *["language: no language code"] * 2]
     assert measured(step, rows)[2].evidence == {"reason": "no language code", "code": "French"}
 
 

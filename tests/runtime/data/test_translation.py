@@ -408,7 +408,7 @@ def test_languages_may_stand_in_columns() -> None:
     step = verifier(to=["col", "lang"])
     assert judged(step, (SOURCE, CHINESE), lang="zh-CN") == ["passes"]
     assert judged(step, (SOURCE, CHINESE), lang="ja") == ["translation: language"]
-    assert judged(step, (SOURCE, CHINESE), lang="tlh") == ["translation: no text"]
+    assert judged(step, (SOURCE, CHINESE), lang="tlh") == ["translation: no language code"]
 
 
 def test_the_glossary_asks_for_the_terms_of_the_source_alone() -> None:
