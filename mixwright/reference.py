@@ -24,6 +24,8 @@ FAMILIES: tuple[tuple[str, str, tuple[AttributeSchema, ...]], ...] = (
     ("step", "Steps", COMMON_TO_STEPS),
     ("verify", "Verifiers", COMMON_TO_STEPS),
     ("dedup", "Deduplication", COMMON_TO_STEPS),
+    ("select", "Selection", COMMON_TO_STEPS),
+    ("less_block", "Blocks of `select less`", ()),
     ("decontaminate", "Decontamination", COMMON_TO_STEPS),
     ("export", "Export formats", ()),
     ("train", "Training", ()),

@@ -240,7 +240,9 @@ class PipelineRun:
             while not self._stop.reason and not self.is_exhausted:
                 if count is not None and len(self.kept) >= count:
                     return
-                size = None if count is None else self.next_wave(count - len(self.kept))
+                size = None
+                if count is not None and not self.executor.needs_all_rows:
+                    size = self.next_wave(count - len(self.kept))
                 starts = await self.supply.take(size)
                 if not starts:
                     return

@@ -27,6 +27,8 @@ from runtime.steps.generate import Generate, gather_all
 
 CHUNK = 256
 """Rows that a breaker takes at once: enough to work in one go, few enough that those behind it start early."""
+INTERRUPT_POLL_S = 0.2
+"""How soon a breaker that works for long hears that the run is to stop."""
 BREATH = 100
 """Rows without any waiting after which a worker lets the event loop see to signals and progress."""
 
@@ -88,6 +90,11 @@ class Executor:
         self._behind: set[asyncio.Task[None]] = set()
 
     @property
+    def needs_all_rows(self) -> bool:
+        """A step decides on all rows at once, so that all must be started before any can survive."""
+        return any(node.needs_all_rows for node in self.nodes)
+
+    @property
     def in_flight(self) -> int:
         """Rows that are started and not finished."""
         return self.started - self.finished
@@ -110,7 +117,12 @@ class Executor:
         try:
             await _all_or_first_error(workers)
             for at in self._breakers:
-                await self._pass_breaker(at)
+                if self.nodes[at].needs_all_rows and self._stop.reason:
+                    break  # its rows stay unfinished: a part of a table decides nothing
+                try:
+                    await self._pass_breaker(at)
+                except RunStopped:
+                    break
                 while self._behind:
                     behind = list(self._behind)
                     await _all_or_first_error(behind)
@@ -160,7 +172,7 @@ class Executor:
             buffer.ready.append((buffer.next_position, ready))
             buffer.ready_rows += len(ready)
             buffer.next_position += 1
-        if buffer.ready_rows >= CHUNK:
+        if buffer.ready_rows >= CHUNK and not self.nodes[end].needs_all_rows:
             await self._pass_breaker(end)
 
     async def _pass_breaker(self, at: int) -> None:
@@ -170,10 +182,7 @@ class Executor:
             batch, buffer.ready, buffer.ready_rows = buffer.ready, [], 0
             rows = [row for _, group in batch for row in group]
             concerned = [row for row in rows if node.applies(row)]
-            decided = iter(
-                # In a thread, so that requests go on: a breaker may work on its chunk for a while.
-                await asyncio.to_thread(node.step.keep, concerned) if concerned else ()
-            )
+            decided = iter(await self._decided(node, concerned) if concerned else ())
             through = []
             for position, group in batch:
                 results = [next(decided) if node.applies(row) else row for row in group]
@@ -183,6 +192,19 @@ class Executor:
                 self._send_on(self._segment(at + 1, position, survivors))
             else:
                 await self._segment(at + 1, position, survivors)
+
+    async def _decided(self, node: Node, rows: list[Row]) -> Sequence[Row | Dropped]:
+        """What a breaker says of rows. In a thread, so that requests go on: it may work for a while, or for hours."""
+        work = asyncio.ensure_future(asyncio.to_thread(node.step.keep, rows))
+        if hasattr(node.step, "interrupt"):
+            is_told = False
+            while not work.done():
+                await asyncio.wait([work], timeout=INTERRUPT_POLL_S)
+                if self._stop.reason and not is_told:
+                    is_told = True
+                    node.step.interrupt()
+        decided: Sequence[Row | Dropped] = await work
+        return decided
 
     def _send_on(self, job: Any) -> None:
         async def quietly() -> None:

@@ -56,6 +56,11 @@ class Node:
     def id(self) -> str:
         return self.plan.id
 
+    @property
+    def needs_all_rows(self) -> bool:
+        """A breaker that decides once, on all rows that ever reach it."""
+        return self.kind is Kind.KEEP and bool(getattr(self.step, "needs_all_rows", False))
+
     def applies(self, row: Row) -> bool:
         """False for rows that the step's `when` leaves out; null leaves out."""
         return self.when is None or self.when(row.columns) is True

@@ -7,7 +7,10 @@ Four shapes, told apart by the method they have:
     async measure(row)    -> Measurement                     a verifier of rows one by one
     async measure_group(rows) -> list[Measurement]           a verifier that needs all candidates of a row at once
     keep(rows)            -> list[Row | Dropped]             a breaker: rows arrive in start order, wave after
-                                                             wave; earlier decisions are never revised
+                                                             wave; earlier decisions are never revised. With
+                                                             `needs_all_rows = True` it is called once, with all
+                                                             rows that ever reach it: a share of them has no meaning
+                                                             before
 
 A verifier has also
 
@@ -18,7 +21,8 @@ A verifier has also
                                                              a row together, and they go on as what it lets pass
 
 A step class is built as `StepClass(step: plan.Step, context: StepContext)`. Optional: `async prepare()` before the
-first row, `report() -> dict` at the end (shown in the run's report), `async close()`.
+first row, `report() -> dict` at the end (shown in the run's report), `async close()`; for `keep` that works for long,
+`interrupt()`, called from another thread when the run is to stop, after which it raises RunStopped.
 """
 
 from __future__ import annotations

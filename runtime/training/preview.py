@@ -60,14 +60,25 @@ def tokenizer_of(train: Train, directory: Path) -> Any:
         RunError: it cannot be loaded from this machine, or has no chat template.
     """
     given = train.attributes
-    transformers = require("transformers", "train", "reading a tokenizer")
     if given.get("vocabulary"):
         raise RunError(
             f"train '{train.name}' makes its tokenizer of the mixture: there is none before it trains"
         )
     local = given.get("tokenizer") or given.get("base")
-    place = str(directory / str(local)) if local else str(given.get("repo"))
-    options = {} if local or not given.get("revision") else {"revision": given["revision"]}
+    if local:
+        return load_tokenizer(str(directory / str(local)))
+    return load_tokenizer(str(given.get("repo")), str(given.get("revision") or ""))
+
+
+def load_tokenizer(place: str, revision: str = "") -> Any:
+    """A tokenizer with a chat template, from a directory or the hub's cache.
+
+    Raises:
+        MissingExtra: transformers is not installed.
+        RunError: it cannot be loaded, or has no chat template.
+    """
+    transformers = require("transformers", "train", "reading a tokenizer")
+    options = {"revision": revision} if revision else {}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError) as error:

@@ -27,6 +27,7 @@ from runtime.training.curve import read_curve
 from runtime.training.encode import EncodingCounts, Learned, encode
 from runtime.training.launch import Interrupted, run_ranks
 from runtime.training.packed import PackedManifest, read_manifest, write_packed
+from runtime.training.preview import load_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
 from runtime.training.settings import TrainSettings, settings_of
 
@@ -139,7 +140,7 @@ def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Pat
     Raises:
         RunError: nothing to train on, or an architecture that cannot keep packed sequences apart.
     """
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
 
     from runtime.training.fresh import base_digest, parameter_count, write_initial
 
@@ -149,12 +150,7 @@ def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Pat
         options["revision"] = settings.revision
     if settings.vocabulary is not None:
         settings = replace(settings, tokenizer=str(_made_tokenizer(settings, listed, output / "state")))
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(settings.tokenizer, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"no tokenizer can be loaded from {settings.tokenizer}: {error}") from error
-    if not tokenizer.chat_template:
-        raise RunError(f"the tokenizer in {settings.tokenizer} has no chat template")
+    tokenizer = load_tokenizer(settings.tokenizer, settings.revision)
     if settings.packing == "best_fit" and settings.architecture is None:
         _refuse_leaks(AutoConfig.from_pretrained(settings.place, **options))
     packed_place = output / "state" / "packed" / _packed_source(settings, listed, tokenizer)[:12]

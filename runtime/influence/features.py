@@ -1,0 +1,71 @@
+"""Features on disk: one fp16 row of unit length an example, mapped into memory, with a mark for each row written.
+
+A directory holds `features.npy`, (examples, k) float16, and `written.npy`, (examples,) uint8. The mark is set after
+the row, so that a killed run finds out which rows it has. A row that trains nothing stays zero: its cosine is 0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FLUSH_ROWS = 64
+
+
+class FeatureStore:
+    """The features of some examples under one checkpoint. Opening it again finds what was written."""
+
+    def __init__(self, directory: Path, examples: int, k: int) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._features = _mapped(directory / "features.npy", (examples, k), np.float16)
+        self._written = _mapped(directory / "written.npy", (examples,), np.uint8)
+        self._since = 0
+
+    def missing(self) -> NDArray[np.int64]:
+        """The rows that are still to be written, ascending."""
+        return np.flatnonzero(self._written == 0)
+
+    def put(self, row: int, feature: Any) -> None:
+        """Write one example's feature, (k,) floats of any length; stored with length 1.
+
+        Raises:
+            ValueError: it is not finite.
+        """
+        values = np.asarray(feature, np.float64)
+        length = float(np.sqrt((values * values).sum()))
+        if not np.isfinite(length):
+            raise ValueError(f"the gradient of example {row} is not finite")
+        self._features[row] = (values / length if length > 0 else values).astype(np.float16)
+        self._written[row] = 1
+        self._since += 1
+        if self._since >= FLUSH_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Let the operating system write what was put, rows before their marks."""
+        self._features.flush()
+        self._written.flush()
+        self._since = 0
+
+    def read(self) -> NDArray[np.float16]:
+        """All features, (examples, k), mapped."""
+        found: NDArray[np.float16] = self._features
+        return found
+
+
+def _mapped(path: Path, shape: tuple[int, ...], dtype: Any) -> Any:
+    """A writable map of an array, made with zeros where there is none of this shape."""
+    if path.exists():
+        found = np.load(path, mmap_mode="r+")
+        if found.shape == shape and found.dtype == dtype:
+            return found
+        del found
+    partial = path.with_suffix(".partial.npy")
+    made = np.lib.format.open_memmap(partial, "w+", dtype, shape)
+    made.flush()
+    del made
+    partial.replace(path)
+    return np.load(path, mmap_mode="r+")
