@@ -114,7 +114,7 @@ def _entry(entry: Entry, common: tuple[AttributeSchema, ...]) -> list[str]:
 
 
 def _title(entry: Entry) -> str:
-    if entry.family in ("block", "step", "train_block"):
+    if entry.family in ("block", "step") or entry.family.endswith("_block"):
         return f"`{entry.name}`"
     return f"`{entry.family}` `{entry.name}`" if entry.family != "train" else "`train`"
 
@@ -129,7 +129,7 @@ def _shape(entry: Entry) -> str:
             return "train NAME on MIXTURE { … }"
         case "step":
             return f"{entry.name} NAME {{ … }}" if entry.label == "new_column" else f"{entry.name} {{ … }}"
-        case "train_block":
+        case family if family.endswith("_block"):
             return f"{entry.name} {{ … }}"
         case family:
             return f"{family} {entry.name} {{ … }}"
