@@ -11,7 +11,7 @@ from compiler.findings import Findings, Reported
 from compiler.json_values import json_value
 from compiler.params import constant_expression, constant_of
 from compiler.place import Place, missing_column, place_path
-from compiler.program import TypedExpression
+from compiler.program import SubBlock, TypedExpression
 from compiler.schema import Columns
 from compiler.suggest import nearest, replace_fix
 from compiler.values import EXAMPLES, as_type
@@ -331,7 +331,7 @@ def _sub_block(place: Place, schema: AttributeSchema, key: str, node: Expression
         )
     at = Span(node.span.source, node.span.start, node.span.start + 1)
     attributes = bind_attributes(place, entry, node.body, at, f"`{schema.name}`")
-    return {name: bound.value for name, bound in attributes.items()}
+    return SubBlock(attributes)
 
 
 def example_of(schema: AttributeSchema) -> str:

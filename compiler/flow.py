@@ -29,6 +29,7 @@ TEXT_COLUMNS = {
     "verify.math": ("response",),
     "verify.agreement": ("response",),
     "verify.refusal": ("response",),
+    "verify.safety": ("response", "request"),
     "verify.repetition": ("response",),
     "verify.truncation": ("response",),
     "verify.language": ("response",),

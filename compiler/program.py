@@ -52,6 +52,14 @@ class Bound:
     is_default: bool = False
 
 
+class SubBlock(dict[str, Any]):
+    """Values of a nested block's attributes by name, and where each was written; defaults have no span."""
+
+    def __init__(self, attributes: Mapping[str, Bound]) -> None:
+        super().__init__((name, bound.value) for name, bound in attributes.items())
+        self.spans = {name: bound.span for name, bound in attributes.items() if not bound.is_default}
+
+
 Attributes = Mapping[str, Bound]
 
 

@@ -23,6 +23,7 @@ FAMILIES: tuple[tuple[str, str, tuple[AttributeSchema, ...]], ...] = (
     ("source", "Source kinds", COMMON_TO_SOURCES),
     ("step", "Steps", COMMON_TO_STEPS),
     ("verify", "Verifiers", COMMON_TO_STEPS),
+    ("verify_block", "Blocks of a verifier", ()),
     ("dedup", "Deduplication", COMMON_TO_STEPS),
     ("select", "Selection", COMMON_TO_STEPS),
     ("less_block", "Blocks of `select less`", ()),

@@ -158,6 +158,7 @@ def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, A
         "cost": round(spending.cost, 6),
         "pipelines": {name: _pipeline(pipeline) for name, pipeline in run.runs.items()},
         "calls": {node: vars(counts) for node, counts in run.calls.counts.items()},
+        "calibrations": run.calibrations,
         "mixtures": mixtures,
         "exports": {},
         "exit_code": 0,

@@ -33,6 +33,20 @@ class ParseFailed(ValueError):
     """An answer does not have the form that `parse` asks for; the message says what was missing."""
 
 
+def refuse_constant(name: str) -> Any:
+    """For a JSON decoder: `NaN` and `Infinity` are no JSON."""
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def finite_float(text: str) -> float:
+    """For a JSON decoder: a number that a float can hold, which `1e999` is not."""
+    number = float(text)
+    return number if math.isfinite(number) else refuse_constant(text[:40])
+
+
+_decode = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite_float).decode
+
+
 def compile_parse(call: Mapping[str, Any] | None) -> Parser:
     """A function from an answer to what `parse` takes of it; without a call, the stripped answer.
 
@@ -90,11 +104,9 @@ def json_of(text: str) -> Any:
     Raises:
         ParseFailed: it is not JSON, has a number that is not finite, or nests deeper than DEPTH_LIMIT.
     """
-    fenced = _FENCE.match(text)
+    fenced = _FENCE.match(text) if "```" in text else None
     try:
-        value = json.loads(
-            fenced.group(1) if fenced else text, parse_constant=refuse_constant, parse_float=finite_float
-        )
+        value = _decode(fenced.group(1) if fenced else text)
     except ValueError as error:
         raise ParseFailed(f"not JSON: {error}") from None
     except RecursionError:
@@ -117,17 +129,6 @@ def is_shallow(value: Any, depth: int) -> bool:
         if not level:
             return True
     return False
-
-
-def refuse_constant(name: str) -> Any:
-    """For a JSON decoder: `NaN` and `Infinity` are no JSON."""
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def finite_float(text: str) -> float:
-    """For a JSON decoder: a number that a float can hold, which `1e999` is not."""
-    number = float(text)
-    return number if math.isfinite(number) else refuse_constant(text[:40])
 
 
 def _split(text: str, marker: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ Errors of the machine:
     ├── StoreLocked          another run holds the store; carries its pid                     (exit 75)
     ├── StoreBroken          the store cannot be read or written; nothing was deleted
     ├── SourceChanged        a source is not what the lock pinned
+    ├── CalibrationFailed    a verifier is not as good as its `calibrate` demands                (exit 1)
     └── EngineUnavailable    the engine cannot answer at all: breaker open, wrong model, no access
     RowError                 one row cannot be processed: it is quarantined with the reason
 """
@@ -54,6 +55,12 @@ class StoreBroken(RunError):
 
 class SourceChanged(RunError):
     """A source's bytes differ from what the lock file pins."""
+
+
+class CalibrationFailed(RunError):
+    """A verifier's verdicts on labelled rows are not as good as its `calibrate` demands."""
+
+    exit_code = 1
 
 
 class EngineUnavailable(RunError):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.plan import Budget, Mixture, Pipeline, Plan, Step
 from runtime.budget import Spending, tightest
+from runtime.calibration import calibrate_all
 from runtime.calls import Calls
 from runtime.demand import PipelineRun, Sources, supply_of
 from runtime.engines.protocol import Engine
@@ -35,7 +36,7 @@ from runtime.nodes import Kind, Node, fanout_of, nodes_of
 from runtime.ordering import LongestFirst, size_of_columns
 from runtime.outcomes import Outcomes
 from runtime.plugin import RunError
-from runtime.service import StopSignal
+from runtime.service import RunStopped, StopSignal
 from runtime.steps.protocol import StepContext
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class Run:
         """By pipeline, and by mixture for its own steps."""
         self.runs: dict[str, PipelineRun] = {}
         self.mixture_runs: dict[str, MixtureRun] = {}
+        self.calibrations: dict[str, dict[str, Any]] = {}
+        """By verifier, `pipeline.step`; see `runtime.verifiers.calibrate.Calibration.figures`."""
         self._workers: Any = None
         self._boxes: Any = None
         self._task: asyncio.Task[None] | None = None
@@ -209,6 +212,10 @@ class Run:
             for node in nodes:
                 if hasattr(node.step, "prepare"):
                     await node.step.prepare()
+        try:
+            await calibrate_all(self)
+        except RunStopped:
+            return
         if self.mixture_runs:
             for mixture in self.mixture_runs.values():
                 if mixture.selection is None and mixture.name in self.mixtures:
@@ -286,7 +293,7 @@ class Run:
         models = {model for node in nodes for model in models_of(node.plan)}
         slots = [self.calls.services[model].window for model in models]
         waits = any(node.kind is Kind.MEASURE for node in nodes)
-        return max([*slots, 16 if waits else 1])
+        return max([*slots, 64 if waits else 1])
 
     def _order(self, pipeline: Pipeline, window: int) -> LongestFirst | None:
         """What puts a pipeline's waves in order. None under a budget: where it is spent in the middle of a wave, the

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from compiler.checks import (
+    calibration,
     code,
     generation,
     json_schemas,
@@ -46,6 +47,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     generation.check_conditions,
     models.check_tasks,
     verification.check_agreement,
+    calibration.check_calibrations,
     code.check_code,
     json_schemas.check_schemas,
     judging.check_judging,

@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     require_extras(plan)
     from runtime.exporters.write import check_targets
+    from runtime.plugin import CalibrationFailed
     from runtime.progress import watcher
     from runtime.report.facts import run_facts
     from runtime.report.html import write_report
@@ -57,17 +58,24 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.no_export:
         check_targets(plan, (chosen,) if chosen else plan.mixtures)
     with Store.open(directory) as store:
-        report = run_plan(
-            plan,
-            store=store,
-            options=RunOptions(
-                mixtures=(chosen,) if chosen else (),
-                limit=arguments.limit,
-                exports=not arguments.no_export,
-                command=_command(arguments),
-                watch=watcher(status_path(directory), is_quiet=arguments.json),
-            ),
-        )
+        try:
+            report = run_plan(
+                plan,
+                store=store,
+                options=RunOptions(
+                    mixtures=(chosen,) if chosen else (),
+                    limit=arguments.limit,
+                    exports=not arguments.no_export,
+                    command=_command(arguments),
+                    watch=watcher(status_path(directory), is_quiet=arguments.json),
+                ),
+            )
+        except CalibrationFailed:
+            # The figures are what there is to look at: no row was started.
+            last = store.last_run()
+            if last is not None:
+                write_report(directory / "report.html", run_facts(store, plan, last.run_id))
+            raise
         write_report(directory / "report.html", run_facts(store, plan, report.run_id))
     if arguments.json:
         print(json.dumps({"status": report.status, **report.summary}, ensure_ascii=False))
@@ -82,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
 def report_text(report: RunReport) -> str:
     """What the command prints when a run has ended."""
     from mixwright.terminal import duration, printable, table
+    from runtime.verifiers.calibrate import calibration_lines
 
     summary = report.summary
     lines = [f"run {report.run_id}: {report.status} in {duration(summary['seconds'])}"]
@@ -99,6 +108,8 @@ def report_text(report: RunReport) -> str:
             )
     if len(rows) > 1:
         lines += ["", table(rows, right=(1, 2))]
+    for node, figures in summary["calibrations"].items():
+        lines += ["", *calibration_lines(node, figures)]
     for name, mixture in summary["mixtures"].items():
         lines += ["", f"mixture {name}: {mixture['rows']:,} rows"]
         parts = [["component", "wanted", "got", "available"]]

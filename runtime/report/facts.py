@@ -93,6 +93,8 @@ class RunFacts:
     versions: Mapping[str, str] = field(default_factory=dict)
     spec_files: Sequence[tuple[str, str]] = ()
     pipelines: Sequence[PipelineFacts] = ()
+    calibrations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By verifier, `pipeline.step`: `runtime.verifiers.calibrate.Calibration.figures`."""
     mixtures: Sequence[MixtureRecord] = ()
     models: Sequence[ModelUse] = ()
     accepted: Sequence[Sample] = ()
@@ -124,6 +126,7 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
         versions=json.loads(versions),
         spec_files=[(file.name, file.sha256) for file in plan.files],
         pipelines=_pipelines(store, plan, run_id),
+        calibrations=_calibrations(store, run_id),
         mixtures=[read_record(store, run_id, name) for name in sorted(selected & plan.mixtures.keys())],
         models=_models(store, plan, run_id),
         accepted=_samples(store, run_id, "status = 'kept' AND content IS NOT NULL"),
@@ -153,6 +156,14 @@ def _pipelines(store: Store, plan: Plan, run_id: int) -> list[PipelineFacts]:
         )
         for name in names + sorted(found - set(names))
     ]
+
+
+def _calibrations(store: Store, run_id: int) -> dict[str, dict[str, Any]]:
+    from runtime.calibration import EVENT
+
+    query = "SELECT payload FROM event WHERE run_id = ? AND kind = ? ORDER BY batch"
+    figures = [json.loads(payload) for (payload,) in store.sql(query, [run_id, EVENT])]
+    return {found.pop("node"): found for found in figures}
 
 
 def _mixture_of(plan: Plan, name: str) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from runtime.report.facts import PipelineFacts, RunFacts, Sample
 from runtime.report.svg import funnel, histogram, line
 from runtime.report.text import brief, shown
+from runtime.verifiers.calibrate import DEMANDS, better_words
+from runtime.verifiers.calibrate import shown as per_cent
 
 if TYPE_CHECKING:
     from runtime.mixture.record import MixtureRecord
@@ -53,6 +55,7 @@ def report_html(facts: RunFacts, training: TrainingFacts | None = None) -> str:
     body = [
         _head(facts),
         *(_mixture(record) for record in facts.mixtures),
+        _calibrations(facts),
         *(_pipeline(pipeline) for pipeline in facts.pipelines[:TABLE_ROWS]),
         _models(facts),
         _training(training) if training else "",
@@ -141,6 +144,39 @@ def _mixture(record: MixtureRecord) -> str:
     for step, report in list(record.steps.items())[:TABLE_ROWS]:
         pretty = json.dumps(report, indent=1, ensure_ascii=False)
         text += f"<details open><summary>{brief(step)}</summary><pre>{shown(pretty, 20_000)}</pre></details>"
+    return text + "</section>"
+
+
+def _calibrations(facts: RunFacts) -> str:
+    if not facts.calibrations:
+        return ""
+    text = "<section><h2>Calibration</h2>"
+    for node, found in list(facts.calibrations.items())[:TABLE_ROWS]:
+        matrix = found["matrix"]
+        text += f"<h3>{brief(node)} on {sum(matrix.values()):,} rows of {brief(found['rows'])}</h3>"
+        if found["missed"]:
+            text += f'<p class="warn">Below what is demanded: {brief(", ".join(found["missed"]))}.</p>'
+        if found["better"]:
+            text += f"<p>{brief(better_words(found['better']).replace('`', ''))}.</p>"
+        values = [
+            (
+                name,
+                per_cent(found[name]),
+                per_cent(found["demands"][name]) if name in found["demands"] else "",
+            )
+            for name in DEMANDS
+        ]
+        text += _table(("measure", "found", "demanded"), values)
+        rows = [
+            (word, f"{matrix[f'right_{word}']:,}", f"{matrix[f'wrong_{word}']:,}")
+            for word in ("passes", "fails")
+        ]
+        text += _table(("verdict", "right by the labels", "wrong by the labels"), rows)
+        if found["unmeasurable"] or found["faults"]:
+            text += (
+                f"<p>{found['unmeasurable']:,} of these hold nothing to measure; {found['faults']:,} more were left out "
+                "because the verifier failed on them.</p>"
+            )
     return text + "</section>"
 
 

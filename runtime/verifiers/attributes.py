@@ -15,7 +15,14 @@ ON_FAIL = attribute(
     cls="set",
 )
 
-VERIFIER = (ON_FAIL, *COMMON)
+CALIBRATE = attribute(
+    "calibrate",
+    "block:verify_block.calibrate",
+    "labelled rows on which the verifier must be good enough before the pipeline starts",
+    cls="meta",
+)
+
+VERIFIER = (ON_FAIL, CALIBRATE, *COMMON)
 """What every verifier has; goes last in a declaration: `*VERIFIER`."""
 
 

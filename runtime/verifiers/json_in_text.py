@@ -54,7 +54,7 @@ def after_reasoning(text: str) -> str:
     Raises:
         ParseFailed: the reasoning does not end.
     """
-    ends = [found.end() for found in _THOUGHT_END.finditer(text)]
+    ends = [found.end() for found in _THOUGHT_END.finditer(text)] if "</" in text else []
     if ends:
         return text[ends[-1] :]
     if _THOUGHT_START.match(text):

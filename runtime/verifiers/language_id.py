@@ -21,7 +21,7 @@ from typing import Any
 from compiler.languages import SCRIPTS_OF_CHINESE, Tag, languages, tag_of
 from runtime.plugin import MissingExtra, require
 from runtime.verifiers.fragments import prose_of
-from runtime.verifiers.scripts import ALONE, WEIGHT, Written, simplified_share, written_in
+from runtime.verifiers.scripts import ALONE, NOTHING, WEIGHT, Written, simplified_share, written_in
 
 WORDS = 3.0
 SURE = 0.5
@@ -69,12 +69,20 @@ class Identified:
     prose: str
     written: Written
 
-    def probability(self, tag: Tag) -> float:
-        """The expected share of the determined text that is in a language, and in its script where the tag names one.
+    def share(self, tag: Tag) -> float:
+        """The share of the determined text that is in a language, and in its script where the tag names one, 0..1.
 
-        0..1; 0 when nothing is determined.
+        A chunk counts whole when the language is its likeliest, else by its probability. A text that tells no
+        language has 0 of those that are never written in its script.
         """
-        found = _mean(self.chunks, tag.language.labels)
+        labels = tag.language.labels
+        total = sum(chunk.weight for chunk in self.chunks if chunk.languages)
+        found = sum(
+            chunk.weight * (1.0 if chunk.best in labels else sum(chunk.languages.get(c, 0.0) for c in labels))
+            for chunk in self.chunks
+            if chunk.languages
+        )
+        found = min(1.0, found / total) if total else 0.0
         if tag.script in SCRIPTS_OF_CHINESE:
             simplified = simplified_share(self.prose)
             if simplified is not None:
@@ -82,6 +90,10 @@ class Identified:
         elif tag.script:
             found *= self.written.share(tag.script)
         return found
+
+    def rules_out(self, tag: Tag) -> bool:
+        """Is there text enough, and hardly any of it in a script of the language?"""
+        return self.written.words >= WORDS and self.written.share(*tag.language.scripts) < 0.1
 
     def evidence(self) -> dict[str, Any]:
         """What was identified, as evidence of a measurement."""
@@ -95,7 +107,7 @@ class Identified:
 
 
 def measured(text: str, code: str) -> dict[str, Any]:
-    """For a worker: the evidence on a text, with its `probability` to be in a language; None where it tells none.
+    """For a worker: the evidence on a text, with its `share` in a language; None where that cannot be told.
 
     Raises:
         ValueError: the code names no language.
@@ -104,8 +116,8 @@ def measured(text: str, code: str) -> dict[str, Any]:
     if tag is None:
         raise ValueError(f"no language has the code {code}")
     found = identify(text)
-    probability = round(found.probability(tag), 4) if found.language else None
-    return {"probability": probability, **found.evidence()}
+    share = round(found.share(tag), 4) if found.language or found.rules_out(tag) else None
+    return {"share": share, **found.evidence()}
 
 
 def identify(text: str) -> Identified:
@@ -115,30 +127,25 @@ def identify(text: str) -> Identified:
         MissingExtra: the extra `lang` is not installed.
     """
     prose = prose_of(text)
-    written = written_in(prose)
-    chunks = tuple(_looked_at(piece) for piece in _spread(_pieces(prose)))
+    pieces = _pieces(prose)
+    written = sum((of_piece for _, of_piece in pieces), NOTHING)
+    chunks = tuple(_looked_at(*piece) for piece in _spread(pieces))
     whole = sum(chunk.weight for chunk in chunks)
-    determined = [chunk for chunk in chunks if chunk.languages]
-    weight = sum(chunk.weight for chunk in determined)
-    if not determined:
+    weight = sum(chunk.weight for chunk in chunks if chunk.languages)
+    if not weight:
         return Identified("", 0.0, 0.0, {}, 1.0, chunks, prose, written)
     shares: dict[str, float] = {}
-    for chunk in determined:
-        shares[chunk.best] = shares.get(chunk.best, 0.0) + chunk.weight / weight
+    means: dict[str, float] = {}
+    for chunk in chunks:
+        if chunk.languages:
+            shares[chunk.best] = shares.get(chunk.best, 0.0) + chunk.weight / weight
+        for code, probability in chunk.languages.items():
+            means[code] = means.get(code, 0.0) + probability * chunk.weight / weight
     shares = dict(sorted(shares.items(), key=lambda item: -item[1]))
-    means = {code: _mean(chunks, {code}) for code in {c for chunk in determined for c in chunk.languages}}
     language = next(iter(shares))
+    score = min(1.0, means[language])
     second = max((mean for code, mean in means.items() if code != language), default=0.0)
-    return Identified(
-        language,
-        means[language],
-        means[language] - second,
-        shares,
-        1 - weight / whole,
-        chunks,
-        prose,
-        written,
-    )
+    return Identified(language, score, score - second, shares, 1 - weight / whole, chunks, prose, written)
 
 
 def model_file() -> Path:
@@ -174,32 +181,25 @@ def known_tag(value: Any) -> Tag | None:
 def _pieces(prose: str) -> list[tuple[str, Written]]:
     """The text in chunks of whole sentences of one script; a sentence longer than a chunk is one by itself."""
     pieces: list[tuple[str, Written]] = []
-    held: list[str] = []
-    held_script, weight = "", 0.0
+    held, held_written = "", NOTHING
     for sentence in _SENTENCE_END.split(prose):
-        sentence = sentence.strip()
         written = written_in(sentence)
         if not written.weight:
             continue
-        if held and written.main != held_script:
-            pieces.append(_joined(held))
-            held, weight = [], 0.0
-        held.append(sentence)
-        held_script = written.main
-        weight += written.weight
-        if weight >= CHUNK_WEIGHT:
-            pieces.append(_joined(held))
-            held, weight = [], 0.0
-    if held and pieces and weight < CHUNK_WEIGHT / 2 and pieces[-1][1].main == held_script:
-        held = [pieces.pop()[0], *held]
+        if held and written.main != held_written.main:
+            pieces.append((held, held_written))
+            held, held_written = "", NOTHING
+        held = f"{held} {sentence.strip()}" if held else sentence.strip()
+        held_written += written
+        if held_written.weight >= CHUNK_WEIGHT:
+            pieces.append((held, held_written))
+            held, held_written = "", NOTHING
+    if held and pieces and held_written.weight < CHUNK_WEIGHT / 2 and pieces[-1][1].main == held_written.main:
+        last, last_written = pieces.pop()
+        held, held_written = f"{last} {held}", last_written + held_written
     if held:
-        pieces.append(_joined(held))
+        pieces.append((held, held_written))
     return pieces
-
-
-def _joined(sentences: list[str]) -> tuple[str, Written]:
-    text = " ".join(sentences)
-    return text, written_in(text)
 
 
 def _spread(pieces: list[tuple[str, Written]]) -> list[tuple[str, Written]]:
@@ -208,8 +208,7 @@ def _spread(pieces: list[tuple[str, Written]]) -> list[tuple[str, Written]]:
     return [pieces[i * len(pieces) // MOST_CHUNKS] for i in range(MOST_CHUNKS)]
 
 
-def _looked_at(piece: tuple[str, Written]) -> Chunk:
-    text, written = piece
+def _looked_at(text: str, written: Written) -> Chunk:
     alone = _alone(written)
     if alone:
         return Chunk(text, written.weight, {alone: 1.0})
@@ -262,12 +261,3 @@ def _is_chinese(text: str, written: Written) -> bool:
     if written.weights["Hani"] >= 12 * WEIGHT["Hani"]:
         return True
     return any(c >= "\u4e00" and not c.encode("euc_jp", "ignore") for c in text)
-
-
-def _mean(chunks: tuple[Chunk, ...], codes: frozenset[str] | set[str]) -> float:
-    """Mean probability of these languages together over the determined chunks, by their weights."""
-    total = sum(chunk.weight for chunk in chunks if chunk.languages)
-    if not total:
-        return 0.0
-    found = sum(chunk.weight * sum(chunk.languages.get(c, 0.0) for c in codes) for chunk in chunks)
-    return min(1.0, found / total)

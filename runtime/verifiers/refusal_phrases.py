@@ -149,55 +149,14 @@ INSTEADS = (
 """Offers something else than what was asked."""
 
 
-CUES = (
-    *(
-        "not",
-        "n't",
-        "sorry",
-        "apolog",
-        "unable",
-        "declin",
-        "refus",
-        "against",
-        "outside my",
-        "inappropriate",
-        "unfortunately",
-    ),
-    *(
-        "as an ai",
-        "please",
-        "you ",
-        "more ",
-        "there is no ",
-        "there's no ",
-        "i must",
-        "i have to",
-        "i need to",
-        "i want to",
-    ),
-    *(
-        "无",
-        "不",
-        "没",
-        "拒",
-        "恕",
-        "歉",
-        "遗憾",
-        "违",
-        "请",
-        "爱莫",
-        "no ",
-        "não",
-        "nao",
-        "ne ",
-        "non ",
-        "nicht",
-        "kein",
-        "refuse",
-    ),
-    *("не ", "ません", "かね", "ない", "수 없", "어렵", "불가"),
-)
-"""A text in which none of these stands, in lower case, holds no phrase of a refusal: a quick look before a slow one."""
+_APOLOGY_CUES = """sorry apolog unfortunately regrettably 歉 对不起 遗憾 不好意思 谅 siento lamento desculp sinto desol
+désol dispiace scuso leid entschuldig извин прост сожал 申し訳 すみ ごめん 残念 죄송 미안 유감"""
+_CUES = """not n't unable declin refus against within outside inappropriate 无 不 没 拒 恕 违 爱莫 no não nao ne non nicht
+kein не ません かね ない 없 어렵 불가"""
+APOLOGY_CUES = tuple(_APOLOGY_CUES.split())
+SELF_CUES = (" ai", "language model", "assistant", "chatbot", "人工智能", "语言模型", "助手")
+CUES = (*_CUES.split(), *APOLOGY_CUES, *SELF_CUES)
+"""In lower case. A text in which none of these stands is no refusal: a quick look before a slow one."""
 
 
 def compiled(phrases: tuple[str, ...]) -> re.Pattern[str]:

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 
 from runtime.verifiers.refusal_phrases import (
     APOLOGIES,
+    APOLOGY_CUES,
     BARE_DECLINES,
     CUES,
     DECLINES,
     INSTEADS,
     LIMITS,
     OPENING_STANCE,
+    SELF_CUES,
     STANCES,
     TURNS,
     UNKNOWNS,
@@ -79,15 +81,17 @@ def refusal_in(text: str) -> Refusal:
     if start[:1] in "\"'“「『":
         return NONE  # a quotation, whatever it says
     head = _plain(start)[:HEAD_CHARACTERS]
-    folded = head.lower()
-    if not any(cue in folded for cue in CUES):
+    if not _has(CUES, head):
         return NONE
-    apology = _APOLOGIES.search(head[:APOLOGY_CHARACTERS])
+    opening = head[:APOLOGY_CHARACTERS]
+    apology = _APOLOGIES.search(opening) if _has(APOLOGY_CUES, opening) else None
     first = head[: _first_sentence_end(head)]
-    speaks_of_itself = apology is not None or _AI.search(first) is not None
+    speaks_of_itself = apology is not None or (_has(SELF_CUES, first) and _AI.search(first) is not None)
 
     # Who neither apologises nor speaks of itself as an AI refuses in the first sentence, or after one that leads there.
     reach = head if speaks_of_itself or _LEADS.search(first) else first
+    if not speaks_of_itself and not _has(CUES, reach):
+        return NONE
     declined = _DECLINES.search(reach)
     if declined is None:
         bare = _BARE_DECLINES.search(reach)
@@ -98,8 +102,8 @@ def refusal_in(text: str) -> Refusal:
             return Refusal(0.1, "limit", declined[0], True)
         score = 0.4 if after.lists else 0.6 if after.tells else 1.0
         return Refusal(score, "declined", declined[0], after.lists)
-    unknown = _UNKNOWNS.search(head)
-    if unknown is not None and speaks_of_itself:
+    unknown = _UNKNOWNS.search(head) if speaks_of_itself else None
+    if unknown is not None:
         after = _after(text, head, unknown.end())
         answers = after.lists or after.tells or (after.turns and _is_limit(head, unknown))
         return Refusal(0.1 if answers else 0.8, "limit" if answers else "unknown", unknown[0], answers)
@@ -139,6 +143,11 @@ def _after(text: str, head: str, at: int) -> _After:
 def _first_sentence_end(head: str) -> int:
     found = _SENTENCE_END.search(head, 20)
     return found.end() if found else len(head)
+
+
+def _has(cues: tuple[str, ...], text: str) -> bool:
+    folded = text.lower()
+    return any(cue in folded for cue in cues)
 
 
 def _plain(text: str) -> str:

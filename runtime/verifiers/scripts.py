@@ -91,10 +91,19 @@ class Written:
         """The script that most is written in; empty of a text without letters."""
         return max(self.weights, key=lambda script: self.weights[script], default="")
 
+    def __add__(self, other: Written) -> Written:
+        weights = dict(self.weights)
+        for script, weight in other.weights.items():
+            weights[script] = weights.get(script, 0.0) + weight
+        return Written(self.words + other.words, weights)
+
     def share(self, *scripts: str) -> float:
         """Share of the text that is written in these scripts; 0 of a text without letters."""
         whole = self.weight
         return sum(self.weights.get(script, 0.0) for script in scripts) / whole if whole else 0.0
+
+
+NOTHING = Written(0.0, {})
 
 
 @cache

@@ -88,11 +88,11 @@ def checked(
 
 
 def language(pair: Pair) -> Part:
-    """The expected share of the response that is in the target language; nothing when that cannot be told."""
-    found = identify(pair.response.text)
+    """The share of the response that is in the target language; nothing when that cannot be told."""
+    found, tag = identify(pair.response.text), pair.response.tag
     if not found.language:
-        return Part(None)
-    return Part(found.probability(pair.response.tag), {"found": found.evidence()["shares"]})
+        return Part(0.0, {"script": found.written.main}) if found.rules_out(tag) else Part(None)
+    return Part(found.share(tag), {"found": found.evidence()["shares"]})
 
 
 def length(pair: Pair) -> Part:

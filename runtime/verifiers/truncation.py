@@ -37,8 +37,8 @@ class Truncation:
     may end without. The evidence lists the signs with what they were seen in. Linear in the text's length.
 
     Measured with the default `max = 0.5` on answers of 200 characters and more, whole and cut at a random place
-    (`benchmarks/text_verifiers.py`): of Alpaca's 0.4 % whole and 89 % cut ones fail, of Chinese Alpaca's (80 characters
-    and more) 0.8 % and 83 %. Half of the whole ones that fail were cut off by those who made the data.
+    (`benchmarks/text_verifiers.py`): of Alpaca's 0.4 % whole and 88 % cut ones fail, of Chinese Alpaca's (80 characters
+    and more) 0.8 % and 84 %. Half of the whole ones that fail were cut off by those who made the data.
 
     ```mix
     verify truncation { response = answer, on_fail = retry(1) }

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any
 
 
-def killed_on_y(gold: str, found: str, limit_s: float) -> dict[str, Any]:
-    """A comparison whose worker is killed from outside while it looks at `y`; all else is equal."""
-    if "y" in found:
+def killed_on_y(text: str) -> int:
+    """How long a text is; its worker is killed from outside while it looks at `y`."""
+    if text == "y":
         os.kill(os.getpid(), signal.SIGKILL)
-    return {"outcome": "equal"}
+    return len(text)

@@ -12,11 +12,15 @@ import steps_for_tests
 from plans import numbered, step
 from spec_runs import SpecRuns
 
-from runtime.plugin import RunError
+from compiler.plan import Step
+from runtime.plugin import RunError, declare
+from runtime.rows import Row
 from runtime.run import RunOptions, RunReport, run_plan
+from runtime.steps.protocol import Measurement
 from runtime.store.store import Store
-from runtime.verifiers import equivalence
+from runtime.verifiers.verdicts import Selection
 
+FUNCTIONS = "tests.runtime.execution.functions_for_workers"
 LENIENT = {"lenient": {"max_quarantined": 0.5}}
 
 
@@ -27,20 +31,24 @@ class Rows:
         self.directory = directory
         self.store = Store.open(directory / "store")
 
-    def run(self, score: Any, rows: int, operation: str = "verify.test_score") -> RunReport:
-        to_text = step(
-            "step.test_call", id="text", function=steps_for_tests.named(lambda c: {"text": f"{c['n']}."})
-        )
-        verifier = step(
-            operation, id="check", reads=("text",), response="text", score=steps_for_tests.named(score)
-        )
+    def run(self, score: Any, rows: int) -> RunReport:
+        to_text = call(lambda c: {"text": f"{c['n']}."}, id="text")
+        named = steps_for_tests.named(score)
+        check = step("verify.test_score", id="check", reads=("text",), response="text", score=named)
+        return self.of(to_text, check, rows=rows)
+
+    def of(self, *steps: Step, rows: int) -> RunReport:
         plan = plans.plan(
             self.directory,
             sources=[numbered(rows)],
-            pipelines=[plans.pipeline(to_text, verifier)],
+            pipelines=[plans.pipeline(*steps)],
             policies=LENIENT,
         )
         return run_plan(plan, store=self.store, options=RunOptions(exports=False))
+
+
+def call(function: Any, **more: Any) -> Step:
+    return step("step.test_call", function=steps_for_tests.named(function), **more)
 
 
 @pytest.fixture
@@ -122,29 +130,27 @@ def test_an_error_of_a_group_counts_for_each_of_its_rows(
     runs.store.close()
 
 
-def test_a_worker_killed_in_the_middle_is_an_error_of_its_row_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        equivalence, "SLOW_FUNCTION", "tests.runtime.execution.functions_for_workers:killed_on_y"
+@declare("verify", "test_in_worker")
+class InWorker:
+    """Passes every text that a worker process can look at."""
+
+    closes_group = False
+
+    def __init__(self, step: Any, context: Any) -> None:
+        self.workers = context.workers
+        self.decide = Selection(step.id, "in worker", 1.0).decide
+
+    async def measure(self, row: Row) -> Measurement:
+        await self.workers().run(f"{FUNCTIONS}:killed_on_y", [row.columns["answer"]], 20)
+        return Measurement.of(True)
+
+
+def test_a_worker_killed_in_the_middle_is_an_error_of_its_row_alone(lines: Rows) -> None:
+    to_text = call(lambda c: {"answer": "y" if c["n"] == 7 else str(c["n"])}, id="text")
+    report = lines.of(to_text, step("verify.test_in_worker", id="check", reads=("answer",)), rows=40)
+    ended = lines.store.sql(
+        "SELECT columns->>'$.n', status, reason, detail FROM row_outcome WHERE status <> 'kept'"
     )
-    runs = SpecRuns(tmp_path, lambda prompt: r"\boxed{y+1}" if "7" in prompt else rf"\boxed{{{prompt}+x}}")
-    report = runs.run("""
-        source sums inline { rows = [{ n = 5 }, { n = 6 }, { n = 7 }, { n = 8 }] }
-        template ask { user = "{{ n }}" }
-        pipeline p {
-          from sums
-          derive { gold = text(n) + "+1+x-1" }
-          generate a { prompt = ask, model = teacher }
-          verify math { response = a, answer = gold }
-        }""")
-    assert sorted((columns["n"], status, reason) for status, reason, columns in runs.rows()) == [
-        (5, "kept", ""),
-        (6, "kept", ""),
-        (7, "quarantined", "verifier error"),
-        (8, "kept", ""),
-    ]
-    assert report.exit_code == 1
-    (shown,) = [s["verify_math"] for s in runs.scores() if s["verify_math"]["outcome"] == "error"]
-    assert shown["evidence"]["reason"] == "the worker ended during the job (signal 9)"
-    runs.store.close()
+    why = '{"error":"WorkerDied: the worker ended during the job (signal 9)"}'
+    assert ended == [("7", "quarantined", "verifier error", why)]
+    assert report.summary["rows"]["kept"] == 39
