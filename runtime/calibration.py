@@ -13,6 +13,7 @@ from runtime.rows import Dropped, Row, canonical_json
 from runtime.steps.protocol import Measurement
 from runtime.store.records import EventRecord
 from runtime.verifiers.calibrate import DEMANDS, Calibration, area_under_curve, better_words
+from runtime.verifiers.verdicts import is_lower_better, thresholds_of
 
 if TYPE_CHECKING:
     from runtime.run import Run
@@ -72,6 +73,7 @@ async def calibrated(node: Node, rows: Sequence[Row], block: Mapping[str, Any]) 
     groups = _groups(rows, block.get("group"), node, source)
     counts = dict.fromkeys(((right, passes) for right in (True, False) for passes in (True, False)), 0)
     scores: dict[bool, list[float]] = {True: [], False: []}
+    sign = -1.0 if is_lower_better(*thresholds_of(node.plan.attributes)) else 1.0
     unmeasurable = faults = 0
     for members, measurements in await _measured(measuring, groups):
         sound = [i for i, m in enumerate(measurements) if m.outcome not in ("error", "timeout")]
@@ -83,7 +85,7 @@ async def calibrated(node: Node, rows: Sequence[Row], block: Mapping[str, Any]) 
             is_right = _is_good(members[i].columns[label], good)
             counts[is_right, not isinstance(verdict, Dropped)] += 1
             score = measurements[i].score
-            scores[is_right].append(-math.inf if score is None else score)
+            scores[is_right].append(-math.inf if score is None else sign * score)
             unmeasurable += score is None
     why = measuring.over_budget()
     if why:

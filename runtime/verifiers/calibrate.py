@@ -43,8 +43,8 @@ DEMANDS = ("precision", "recall", "f1", "auc")
         attribute(
             "auc",
             "share",
-            "least probability that a row that should pass scores higher than one that should not; half for equal "
-            "scores",
+            "least probability that a row that should pass scores better than one that should not (higher, or lower "
+            "where the verifier has `max` alone); half for equal scores",
             minimum=0,
             maximum=1,
         ),

@@ -129,7 +129,7 @@ class Selection:
                 return set(passing)
 
     def _best(self, candidates: Sequence[int], measurements: Sequence[Measurement]) -> set[int]:
-        sign = -1.0 if self.low is None and self.high is not None else 1.0
+        sign = -1.0 if is_lower_better(self.low, self.high) else 1.0
         best = max(candidates, key=lambda i: (sign * (measurements[i].score or 0.0), -i), default=None)
         return set() if best is None else {best}
 
@@ -151,6 +151,11 @@ def thresholds_of(attributes: Any) -> tuple[float | None, float | None]:
     if low is None and high is None and "min" not in attributes and "max" not in attributes:
         return 1.0, None
     return (None if low is None else float(low)), (None if high is None else float(high))
+
+
+def is_lower_better(low: float | None, high: float | None) -> bool:
+    """Whether a verifier's scores say how bad a text is: it has an upper bound alone."""
+    return low is None and high is not None
 
 
 def class_of(measurement: Measurement) -> str:

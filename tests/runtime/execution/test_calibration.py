@@ -208,3 +208,18 @@ def test_area_under_the_curve_counts_pairs() -> None:
     pairs = [(a > b) + (a == b) / 2 for a in right for b in wrong]
     assert area_under_curve(right, wrong) == pytest.approx(sum(pairs) / len(pairs))
     assert area_under_curve([1.0], []) is None
+
+
+def test_where_max_bounds_the_score_lower_is_better(runs: SpecRuns) -> None:
+    rows = [{"t": f"This is answer number {n}, and it says one thing.", "ok": True} for n in range(3)]
+    rows += [{"t": "I like it. " * (10 * n), "ok": False} for n in range(1, 4)]
+    label(runs, rows)
+    text = """
+source labelled jsonl { path = "labelled.jsonl" }
+source texts inline { rows = [{ t = "A text." }] }
+pipeline checked {
+  from texts
+  verify repetition { response = t, calibrate { rows = labelled, label = ok, auc = 100% } }
+}
+"""
+    assert runs.run(text).summary["calibrations"]["checked.verify_repetition"]["auc"] == 1.0

@@ -15,6 +15,7 @@ import mixwright
 from benchmarks.fake_server import ThreadedServer
 from mixwright.commands.explain import rendered
 from runtime.engines.protocol import Answer, Fault, Finish, Scores
+from runtime.plugin import CalibrationFailed
 from runtime.run import RunOptions, run_plan
 from runtime.store.history import history_of
 from runtime.store.store import Store
@@ -167,6 +168,37 @@ pipeline p {
 }
 """)
     assert [(status, columns["a"]) for status, _, columns in runs.rows()] == [("kept", "better")]
+
+
+LABELLED = """
+source labelled inline {{ rows = [
+  {{ q = "1 + 1", a = "<good>", right = true }}, {{ q = "1 + 2", a = "<good>", right = true }},
+  {{ q = "1 + 3", a = "<bad>", right = false }}, {{ q = "1 + 4", a = "<fair>", right = false }}
+] }}
+source answers inline {{ rows = [{{ q = "2 + 2", a = "<good>" }}] }}
+template grade {{ user = "Grade {{{{ a }}}} for {{{{ q }}}}" }}
+pipeline judged {{
+  from answers
+  verify judge {{
+    response = a
+    rubric = grade
+    models = [teacher]
+    min = {min}
+    calibrate {{ rows = labelled, label = right, precision = 100% }}
+  }}
+}}
+"""
+
+
+def test_a_judge_is_held_against_people(runs: SpecRuns) -> None:
+    runs.answers = lambda prompt: said(score=9 if "<good>" in prompt else 6 if "<fair>" in prompt else 2)
+    report = runs.run(LABELLED.format(min=8))
+    figures = report.summary["calibrations"]["judged.verify_judge"]
+    assert (figures["precision"], figures["recall"], figures["auc"]) == (1.0, 1.0, 1.0)
+    asked = len(runs.prompts)
+    with pytest.raises(CalibrationFailed, match="`min = 9` would meet it"):
+        runs.run(LABELLED.format(min=5))
+    assert len(runs.prompts) == asked, "another threshold asks no judge"
 
 
 # Guards.
