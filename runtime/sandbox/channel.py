@@ -68,6 +68,15 @@ class Frames:
         self._left -= size
         return await self._exactly(size)
 
+    def sent(self, body: bytes) -> bytes:
+        """Send what fits at once; returns the rest."""
+        try:
+            return body[self._end.send(body) :]
+        except BlockingIOError:
+            return body
+        except ConnectionError:
+            return b""
+
     async def send(self, body: bytes) -> None:
         """Send; a receiver that is gone is not an error here: its end is seen by reading."""
         with contextlib.suppress(ConnectionError):

@@ -62,7 +62,9 @@ async def _run_calls(box: Box, job: CallsJob) -> Ran:
     answers: list[Answer] = []
     with box.job("calls", "python", job.limits) as running:
         try:
-            async with asyncio.timeout(job.limits.wall_s), beside(running.channel.send(work)):
+            rest = running.channel.sent(work)
+            sending = [running.channel.send(rest)] if rest else []
+            async with asyncio.timeout(job.limits.wall_s), beside(*sending):
                 ran = await _answers(running.channel, len(calls), answers)
                 if ran is None or len(answers) < len(calls):
                     ran = await _early_end(box, running, job.limits, ran)

@@ -168,20 +168,24 @@ def test_hundreds_of_jobs_leak_nothing() -> None:
 def test_without_a_cgroup_memory_is_watched_over_all_processes() -> None:
     source = """
 import os, time
-def bomb(children):
+def bomb(children, wait_s):
     for _ in range(children):
         if os.fork() == 0:
             block = bytearray(b"x") * (60 << 20)
             time.sleep(30)
-    time.sleep(0.4)
+    time.sleep(wait_s)
     return "survived"
 """
     limits = Limits(wall_s=20, memory_bytes=150 << 20)
 
+    calls = [(1, 0.4), (6, 15)]
+
     async def scenario() -> list[Ran]:
         async with Sandbox(SandboxOptions(cgroup="never"), size=1) as sandbox:
             assert not sandbox.has_cgroup
-            return [await sandbox.run(CallsJob(source, [Call("bomb", [n])], limits=limits)) for n in (1, 6)]
+            return [
+                await sandbox.run(CallsJob(source, [Call("bomb", call)], limits=limits)) for call in calls
+            ]
 
     small, large = asyncio.run(scenario())
     assert (small.outcome, small.answers) == ("done", (Value("survived"),))

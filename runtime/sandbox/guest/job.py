@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import resource
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from runtime.sandbox.guest import calls, exchange, frames, kernel, programs
@@ -29,7 +30,8 @@ def start(order: dict[str, Any], descriptors: list[int], filter_: kernel.Prepare
 
     `descriptors` are the job's, already numbered from 3.
     """
-    steps = [*_entering(order, REPORT + len(descriptors)), *_limits(order), *_giving_up(), filter_]
+    limits = (order["memory_bytes"], order["disk_bytes"], order["cpu_s"], order["processes"])
+    steps = [*_steps(order["profile"], *limits, REPORT + len(descriptors)), filter_]
     kind = KINDS[order["kind"]]
     pid = kernel.clone(_NAMESPACES)
     if pid:
@@ -37,7 +39,7 @@ def start(order: dict[str, Any], descriptors: list[int], filter_: kernel.Prepare
     try:
         kernel.make(steps)
         work = kind.prepare(REPORT)
-        pid = os.fork()
+        pid = kernel.clone(0)
         if pid == 0:
             os.close(REPORT)
             kind.run(work)
@@ -49,19 +51,31 @@ def start(order: dict[str, Any], descriptors: list[int], filter_: kernel.Prepare
     os._exit(0)
 
 
+@lru_cache(maxsize=16)
+def _steps(
+    profile: str, memory_bytes: int, disk_bytes: int, cpu_s: int, processes: int, free: int
+) -> tuple[kernel.Prepared, ...]:
+    """All that comes before the filter. Kept, as most jobs have the limits of the job before."""
+    return (
+        *_entering(profile, disk_bytes, free),
+        *_limits(profile, memory_bytes, disk_bytes, cpu_s, processes),
+        *_giving_up(),
+    )
+
+
 def _fail(error: BaseException) -> NoReturn:
     frames.write(REPORT, {"failed": f"{type(error).__name__}: {error}"[:300]})
     os._exit(1)
 
 
-def _entering(order: dict[str, Any], free: int) -> list[kernel.Prepared]:
+def _entering(profile: str, disk_bytes: int, free: int) -> list[kernel.Prepared]:
     """Into the new namespaces: ids, an empty disk, and the job's own processes in /proc. `free` is the first descriptor
     that is not the job's."""
     uid, gid = os.getuid(), os.getgid()
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
-    disk = order["disk_bytes"]
-    options = f"size={disk},nr_inodes={max(256, disk // 4096)},mode=700,uid={INNER_UID},gid={INNER_UID}"
-    subset = ",subset=pid" if order["profile"] == "python" else ""
+    inodes = max(256, disk_bytes // 4096)
+    options = f"size={disk_bytes},nr_inodes={inodes},mode=700,uid={INNER_UID},gid={INNER_UID}"
+    subset = ",subset=pid" if profile == "python" else ""
     return [
         prepared("setsid"),
         prepared("close_range", free, 0x7FFF_FFFF, 0),
@@ -92,17 +106,18 @@ def _written(path: str, text: str, free: int) -> list[kernel.Prepared]:
     ]
 
 
-def _limits(order: dict[str, Any]) -> list[kernel.Prepared]:
-    is_python = order["profile"] == "python"
+def _limits(
+    profile: str, memory_bytes: int, disk_bytes: int, cpu_s: int, processes: int
+) -> list[kernel.Prepared]:
+    is_python = profile == "python"
     # Node, the JVM and Go reserve far more address space than they use: for them, count what is writable.
     memory = resource.RLIMIT_AS if is_python else resource.RLIMIT_DATA
-    cpu = order["cpu_s"]
     hard = {
-        memory: order["memory_bytes"] + (BASE_BYTES if is_python else 0),
-        resource.RLIMIT_FSIZE: order["disk_bytes"],
+        memory: memory_bytes + (BASE_BYTES if is_python else 0),
+        resource.RLIMIT_FSIZE: disk_bytes,
         resource.RLIMIT_NOFILE: 64 if is_python else 1024,
         # This process counts as well.
-        resource.RLIMIT_NPROC: order["processes"] + 1,
+        resource.RLIMIT_NPROC: processes + 1,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 64 * 1024,
         resource.RLIMIT_MSGQUEUE: 0,
@@ -110,7 +125,7 @@ def _limits(order: dict[str, Any]) -> list[kernel.Prepared]:
     # The soft limit's signal tells a CPU limit from any other kill; a process that ignores it gets one second more.
     return [
         *(kernel.limit(kind, value, value) for kind, value in hard.items()),
-        kernel.limit(resource.RLIMIT_CPU, cpu, cpu + 1),
+        kernel.limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 1),
     ]
 
 

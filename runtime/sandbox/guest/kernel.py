@@ -64,9 +64,10 @@ def make(calls: list[Prepared]) -> None:
 
 
 def clone(flags: int) -> int:
-    """Fork into new namespaces: 0 in the child, the child's pid in the parent.
+    """Fork, into new namespaces where flags say so: 0 in the child, the child's pid in the parent.
 
-    Of a process with one thread alone: what Python and the C library do about others at a fork is left out.
+    Of a process with one thread alone: what Python and the C library do about others at a fork is left out, and with
+    it the copying of a hundred pages.
     """
     pid = int(_syscall(_CLONE, flags | signal.SIGCHLD, 0, 0, 0, 0))
     if pid < 0:

@@ -36,7 +36,6 @@ PRE_IMPORTED = (
     "enum",
     "fractions",
     "functools",
-    "hashlib",
     "heapq",
     "io",
     "itertools",
