@@ -130,6 +130,8 @@ NO_PART_OF_A_TEXT = ("context",)
 
 GENERATES = "generate"
 """The `task` of models that write text, and the default."""
+FOR_OTHER_TASKS = ("task", "pooling")
+"""Row-class attributes that say nothing of a model that writes text."""
 
 PATH_TYPES = ("path", "map[path]", "list[path]")
 
@@ -150,7 +152,8 @@ def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = ""
 
     row = {k: v for k, v in by_class(entry, values)["row"].items() if k not in NO_PART_OF_A_TEXT}
     if row.get("task") == GENERATES:
-        del row["task"]  # as it was before there were others, so that every stored answer is found
+        # As it was before there were other tasks, so that every stored answer is found.
+        row = {k: v for k, v in row.items() if k not in FOR_OTHER_TASKS}
     if not {"path", "repo"} & {a.name for a in entry.attributes}:
         return content_hash(MODEL_DOMAIN, {"engine": entry.name, **row})
     found: dict[str, Any]

@@ -17,13 +17,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from math import ceil, inf
 from typing import Any, NoReturn, TypeVar
 
 from compiler.plan import ModelSpec
 from runtime.budget import Spending
-from runtime.engines.measured import checked_scores, checked_vectors
+from runtime.engines.measured import checked_scores, checked_vectors, probe_like
 from runtime.engines.protocol import (
     Answer,
     EmbedRequest,
@@ -179,7 +178,7 @@ class Service:
 
         texts = [*request.texts, *(message["content"] for message in request.messages)]
         return await self._answered(
-            request.key, send, lambda: score(_probe_like(request)), _tokens_of(texts), reasons
+            request.key, send, lambda: score(probe_like(request)), _tokens_of(texts), reasons
         )
 
     async def vectors(self, request: EmbedRequest, reasons: dict[str, int]) -> Vectors:
@@ -368,12 +367,3 @@ class Service:
 
 def _tokens_of(texts: Iterable[str]) -> int:
     return sum(map(len, texts)) // CHARACTERS_PER_TOKEN
-
-
-def _probe_like(request: ScoreRequest) -> ScoreRequest:
-    """A request of the same form that any model can score."""
-    if request.texts:
-        return replace(request, key=b"", texts=("ok",) * len(request.texts))
-    said = f"ok{request.step_tag}"
-    messages = ({"role": "user", "content": "Say ok."}, {"role": "assistant", "content": said})
-    return replace(request, key=b"", messages=messages, steps=int(bool(request.step_tag)))

@@ -11,3 +11,11 @@ TASK = attribute(
     "of an answer a probability; `classify` gives each label a share; `embed` gives a text a vector.",
     default="generate",
 )
+
+POOLING = attribute(
+    "pooling",
+    "enum:auto|mean|last|first",
+    "Of `task = embed`: which tokens make the vector. `auto` is what the model's sentence-transformers files say, "
+    "else the last token of a decoder and the mean of an encoder.",
+    default="auto",
+)

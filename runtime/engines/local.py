@@ -13,23 +13,45 @@ from typing import Any
 
 from compiler.plan import ModelSpec
 from runtime.engines.decoding import Prompt
-from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
+from runtime.engines.measured import unit_vectors
+from runtime.engines.protocol import (
+    Answer,
+    EmbedRequest,
+    EngineEnvironment,
+    EngineFault,
+    Fault,
+    Finish,
+    Request,
+    ScoreRequest,
+    Scores,
+    Vectors,
+)
+from runtime.engines.sequences import Tokens, tokens_of
 from runtime.plugin import EngineUnavailable
 
 
 @dataclass(eq=False)
 class Asked:
-    """A request on its way, with the future that its caller waits on. `prompt` is set once it is tokenised."""
+    """A request on its way, with the future that its caller waits on; a text of its own is to be embedded.
 
-    request: Request
-    future: asyncio.Future[Answer]
-    prompt: Prompt | None = None
+    `prompt` is set once it is tokenised: a `Prompt` of a request for text, else `Tokens`.
+    """
+
+    request: Request | ScoreRequest | str
+    future: asyncio.Future[Any]
+    prompt: Prompt | Tokens | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens, once it is tokenised."""
+        return len(self.prompt.tokens) if self.prompt else 0
 
     @property
     def is_wanted(self) -> bool:
         return not self.future.cancelled()
 
-    def succeed(self, answer: Answer) -> None:
+    def succeed(self, answer: Any) -> None:
+        """Give the caller its `Answer`, `Scores`, or vector."""
         self.future.get_loop().call_soon_threadsafe(_set_result, self.future, answer)
 
     def fail(self, fault: Fault, message: str) -> None:
@@ -46,6 +68,8 @@ class LocalEngine(ABC):
         self._model = model
         self._environment = environment
         self.slots = slots
+        self.task = str(model.attributes.get("task") or "generate")
+        self.provenance: Mapping[str, str] = {}
         self._changed = threading.Condition()
         self._arrived: list[Asked] = []
         self._is_closed = False
@@ -71,6 +95,32 @@ class LocalEngine(ABC):
 
     async def complete(self, request: Request) -> Answer:
         """The answer to one request; see `Engine.complete`."""
+        self._refuse_unless(self.task == "generate", "write text")
+        answer: Answer = await self._answered(request)
+        return answer
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        """The scores of one request; see `Scorer.score`."""
+        self._refuse_unless(self.task == request.task, f"answer requests of task {request.task}")
+        scores: Scores = await self._answered(request)
+        return scores
+
+    async def embed(self, request: EmbedRequest) -> Vectors:
+        """The vectors of one request's texts; see `Embedder.embed`. Texts are worked on side by side."""
+        self._refuse_unless(self.task == "embed", "embed texts")
+        found: list[tuple[Any, int]] = []
+        for one in await asyncio.gather(*map(self._answered, request.texts), return_exceptions=True):
+            if isinstance(one, BaseException):
+                raise one
+            found.append(one)
+        tokens = sum(count for _, count in found)
+        return Vectors(unit_vectors([vector for vector, _ in found], "the model"), tokens, self.provenance)
+
+    def _refuse_unless(self, is_right: bool, what: str) -> None:
+        if not is_right:
+            raise EngineFault(Fault.DENIED, f"its task is {self.task}, so it cannot {what}")
+
+    async def _answered(self, request: Request | ScoreRequest | str) -> Any:
         asked = Asked(request, asyncio.get_running_loop().create_future())
         with self._changed:
             if self._is_closed or self._worker is None or not self._worker.is_alive():
@@ -126,16 +176,29 @@ _LINGER_LIMIT_S = 0.05
 
 def encoded(asked: Asked, tokenizer: Any, context: int) -> bool:
     """Tokenise a request once; False when it failed, which its caller then knows."""
+    if not isinstance(asked.request, Request):
+        return _encoded_whole(asked, tokenizer, context)
     if asked.prompt is None:
         try:
             asked.prompt = prompt_of(asked.request, tokenizer)
         except Exception as error:  # templates raise whatever their authors chose
             asked.fail(Fault.BAD_REQUEST, f"the chat template refuses the messages: {error}")
             return False
-    length = len(asked.prompt.tokens)
-    if length >= context:
-        asked.fail(Fault.BAD_REQUEST, f"prompt has {length} tokens, `context` is {context}")
+    if asked.length >= context:
+        asked.fail(Fault.BAD_REQUEST, f"prompt has {asked.length} tokens, `context` is {context}")
         return False
+    return True
+
+
+def _encoded_whole(asked: Asked, tokenizer: Any, context: int) -> bool:
+    """`encoded` of what is to be scored or embedded, which leaves no room for an answer."""
+    assert not isinstance(asked.request, Request)
+    if asked.prompt is None:
+        try:
+            asked.prompt = tokens_of(asked.request, tokenizer, context)
+        except EngineFault as fault:
+            asked.fail(fault.fault, str(fault))
+            return False
     return True
 
 
@@ -165,7 +228,7 @@ def answer_of(asked: Asked, text: str, finish: Finish, tokens: int, provenance: 
     """An answer; one that stopped without a word is `EMPTY`."""
     if finish is Finish.STOP and not text.strip():
         finish = Finish.EMPTY
-    return Answer(text, finish, len(asked.prompt.tokens) if asked.prompt else 0, tokens, engine=provenance)
+    return Answer(text, finish, asked.length, tokens, engine=provenance)
 
 
 def model_place(spec: ModelSpec, environment: EngineEnvironment) -> tuple[str, bool]:

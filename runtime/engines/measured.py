@@ -6,6 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.engines.protocol import EmbedRequest, EngineFault, Fault, ScoreRequest, Scores, Vectors
@@ -55,7 +56,8 @@ def unit_vectors(rows: Any, what: str) -> NDArray[np.float32]:
     """
     import numpy as np
 
-    if isinstance(rows, list) and not all({type(v) for v in row} <= {float, int} for row in rows):
+    plain = [row for row in rows if isinstance(row, list | tuple)]
+    if not all({type(value) for value in row} <= {float, int} for row in plain):
         raise EngineFault(Fault.MALFORMED, f"{what}: a vector holds something that is no number")
     try:
         vectors = np.asarray(rows, dtype=np.float64)
@@ -68,6 +70,15 @@ def unit_vectors(rows: Any, what: str) -> NDArray[np.float32]:
         raise EngineFault(Fault.MALFORMED, f"{what}: a vector is zero or not finite")
     scaled: NDArray[np.float32] = (vectors / lengths).astype("<f4")
     return scaled
+
+
+def probe_like(request: ScoreRequest) -> ScoreRequest:
+    """A request of the same form that any model can score."""
+    if request.texts:
+        return replace(request, key=b"", texts=("ok",) * len(request.texts))
+    said = f"ok{request.step_tag}"
+    messages = ({"role": "user", "content": "Say ok."}, {"role": "assistant", "content": said})
+    return replace(request, key=b"", messages=messages, steps=int(bool(request.step_tag)))
 
 
 def checked_scores(request: ScoreRequest, scores: Scores) -> Scores:

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.plan import ModelSpec
 from runtime.engines.attributes import TASK
-from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
+from runtime.engines.openai_pooling import HttpScorer
+from runtime.engines.protocol import (
+    Answer,
+    EmbedRequest,
+    EngineEnvironment,
+    EngineFault,
+    Fault,
+    Finish,
+    Request,
+    ScoreRequest,
+    Scores,
+    Vectors,
+)
 from runtime.plugin import REQUIRED, EngineUnavailable, attribute, declare, require
 
 if TYPE_CHECKING:
@@ -73,6 +85,12 @@ class OpenAIEngine:
     the cache must not mix two models under one identity. `base_url`, `api_key`, `max_in_flight` and `timeout`
     change no row, so moving a server reuses every answer.
 
+    A model whose `task` is to score or embed is asked at the paths of vLLM's server (`/pooling`, `/classify`, `/score`
+    beside `base_url`) or at `base_url/embeddings`; which of them gives the numbers is found out with a probe before
+    the first request. Rewards are asked for without an activation, so that they are the model's own numbers. Process
+    reward models need a server that was told the step tag: vLLM's `--pooler-config` with `tok_pooling_type` `STEP`
+    and the `step_tag_id`.
+
     Reasoning that the server reports apart (`reasoning`, `reasoning_content`) is kept apart. An answer cut off by
     `max_tokens`, an empty one, a refusal and a filtered one are told apart and never used as good.
 
@@ -103,6 +121,7 @@ class OpenAIEngine:
         self._secret = environment.secrets.get(key["env"], "") if isinstance(key, Mapping) else ""
         self._session: aiohttp.ClientSession | None = None
         self._served_as = ""
+        self._scorer = HttpScorer(self.base_url, self.model, self._post, self._check_served)
         self._prefixes: dict[int, tuple[Mapping[str, Any], str]] = {}
 
     async def start(self) -> None:
@@ -147,17 +166,43 @@ class OpenAIEngine:
         Raises:
             EngineFault: there is none; its `fault` says why.
         """
+        return self._answer(await self._exchanged(self._url, self._body(request)))
+
+    async def score(self, request: ScoreRequest) -> Scores:
+        """The scores of one request; before the first of its form, the server's way of giving them is found.
+
+        Raises:
+            EngineFault: there are none; its `fault` says why.
+        """
+        return await self._scorer.score(request)
+
+    async def embed(self, request: EmbedRequest) -> Vectors:
+        """The vectors of one request's texts; one HTTP exchange.
+
+        Raises:
+            EngineFault: there are none; its `fault` says why.
+        """
+        return await self._scorer.embed(request)
+
+    async def _post(self, address: str, body: Mapping[str, Any]) -> bytes:
+        """The body of a server's 200 to a JSON object."""
+        import yarl
+
+        # Escaped: a lone surrogate cannot be sent as UTF-8.
+        return await self._exchanged(yarl.URL(address), json.dumps(body, separators=(",", ":")).encode())
+
+    async def _exchanged(self, url: Any, sent: bytes) -> bytes:
         assert self._session is not None, "start() comes first"
         try:
             async with self._session.post(
-                self._url, data=self._body(request), allow_redirects=False, proxy=self._proxy
+                url, data=sent, allow_redirects=False, proxy=self._proxy
             ) as response:
                 body = await self._read(response)
         except (OSError, TimeoutError, self._aiohttp.ClientError) as error:
             raise self._fault(error) from error
         if response.status != 200:
             raise fault_of_status(response.status, body, response.headers)
-        return self._answer(body)
+        return body
 
     async def close(self) -> None:
         """Close the pool; safe to call twice."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from compiler.plan import ModelSpec
-from runtime.engines.attributes import TASK
-from runtime.engines.decoding import completions, end_tokens_of
+from runtime.engines import pooled
+from runtime.engines.attributes import POOLING, TASK
+from runtime.engines.decoding import Prompt, completions, end_tokens_of
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
-from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
+from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request, Scores
+from runtime.engines.sequences import Tokens
 from runtime.plugin import EngineUnavailable, attribute, declare, require
 
 
@@ -25,6 +27,7 @@ from runtime.plugin import EngineUnavailable, attribute, declare, require
         attribute("repo", "text", "Hugging Face repository, instead of `path`"),
         attribute("revision", "text", "commit of the repository; pin it, a branch moves"),
         TASK,
+        POOLING,
         attribute(
             "dtype", "enum:float32|bfloat16", "type of the weights while they answer", default="float32"
         ),
@@ -67,8 +70,10 @@ class TransformersEngine(LocalEngine):
 
     def __init__(self, model: ModelSpec, environment: EngineEnvironment) -> None:
         self._batch_size = int(model.attributes["batch_size"])
-        # Twice the batch: the next batch is waiting, and can be sorted, when one ends.
-        super().__init__(model, environment, slots=2 * self._batch_size)
+        # The next batches are waiting, and can be sorted by length, when one ends. Scores are one forward pass, so
+        # that what is padded costs more than what waits.
+        ahead = 2 if (model.attributes.get("task") or "generate") == "generate" else 4
+        super().__init__(model, environment, slots=ahead * self._batch_size)
 
     async def complete(self, request: Request) -> Answer:
         """The answer to one request; see `Engine.complete`."""
@@ -79,12 +84,14 @@ class TransformersEngine(LocalEngine):
         return await super().complete(request)
 
     def _load(self) -> None:
-        self._causal, self._tokenizer = load(self._model, self._environment)
-        self._end_tokens = end_tokens_of(self._causal, self._tokenizer)
-        self._context = _context(self._model, self._causal)
-        self._provenance = provenance(self._causal)
+        self._loaded, self._tokenizer = load(self._model, self._environment)
+        self._context = _context(self._model, self._loaded.config, self._tokenizer)
+        self.provenance = provenance(self._model)
+        if self.task == "generate":
+            self._end_tokens = end_tokens_of(self._loaded, self._tokenizer)
 
     def _serve(self) -> list[Asked]:
+        answer = {"generate": self._write, "embed": self._embed}.get(self.task, self._score)
         waiting: list[Asked] = []
         while not self._is_closed:
             waiting += self._take(idle=not waiting, enough=self._batch_size - len(waiting))
@@ -95,23 +102,14 @@ class TransformersEngine(LocalEngine):
             ]
             batch = _batch_of(waiting, self._batch_size)
             if batch:
-                waiting = [asked for asked in waiting if asked not in batch]
-                self._answer(batch)
+                taken = set(map(id, batch))
+                waiting = [asked for asked in waiting if id(asked) not in taken]
+                self._answer(batch, answer)
         return waiting
 
-    def _answer(self, batch: Sequence[Asked]) -> None:
+    def _answer(self, batch: Sequence[Asked], answer: Callable[[Sequence[Asked]], None]) -> None:
         try:
-            for index, completion in completions(
-                self._causal,
-                self._tokenizer,
-                [asked.prompt for asked in batch if asked.prompt is not None],
-                context=self._context,
-                end_tokens=self._end_tokens,
-                is_abandoned=lambda index: self._is_closed or not batch[index].is_wanted,
-            ):
-                finish = Finish.STOP if completion.finish == "stop" else Finish.LENGTH
-                asked = batch[index]
-                asked.succeed(answer_of(asked, completion.text, finish, completion.tokens, self._provenance))
+            answer(batch)
         except (
             Exception
         ) as error:  # out of memory, a broken model: these rows have no answer, the thread lives
@@ -121,12 +119,37 @@ class TransformersEngine(LocalEngine):
             for asked in batch:
                 asked.fail(Fault.CONNECTION, "the engine was closed")
 
+    def _write(self, batch: Sequence[Asked]) -> None:
+        for index, completion in completions(
+            self._loaded,
+            self._tokenizer,
+            [asked.prompt for asked in batch if isinstance(asked.prompt, Prompt)],
+            context=self._context,
+            end_tokens=self._end_tokens,
+            is_abandoned=lambda index: self._is_closed or not batch[index].is_wanted,
+        ):
+            finish = Finish.STOP if completion.finish == "stop" else Finish.LENGTH
+            asked = batch[index]
+            asked.succeed(answer_of(asked, completion.text, finish, completion.tokens, self.provenance))
+
+    def _score(self, batch: Sequence[Asked]) -> None:
+        for asked, values in zip(batch, self._loaded.scores(_sequences(batch)), strict=True):
+            asked.succeed(Scores(values, asked.length, self.provenance))
+
+    def _embed(self, batch: Sequence[Asked]) -> None:
+        for asked, vector in zip(batch, self._loaded.vectors(_sequences(batch)), strict=True):
+            asked.succeed((vector, asked.length))
+
+
+def _sequences(batch: Sequence[Asked]) -> list[Tokens]:
+    return [asked.prompt for asked in batch if isinstance(asked.prompt, Tokens)]
+
 
 def _batch_of(waiting: Sequence[Asked], size: int) -> list[Asked]:
-    """The request that waits longest with its neighbours in prompt length, at most `size`."""
+    """The request that waits longest with its neighbours in length, at most `size`."""
     if not waiting:
         return []
-    by_length = sorted(waiting, key=lambda asked: len(asked.prompt.tokens) if asked.prompt else 0)
+    by_length = sorted(waiting, key=lambda asked: asked.length)
     oldest = by_length.index(waiting[0])
     first = max(0, min(oldest - size // 2, len(by_length) - size))
     return by_length[first : first + size]
@@ -135,9 +158,11 @@ def _batch_of(waiting: Sequence[Asked], size: int) -> list[Asked]:
 def load(spec: ModelSpec, environment: EngineEnvironment) -> tuple[Any, Any]:
     """Load a model and its tokenizer; safetensors alone, no code of the repository.
 
+    The model is a causal one for the task `generate`, a `pooled.Embedder` for `embed`, else a `pooled.Scorer`.
+
     Raises:
         MissingExtra: torch or transformers is not installed.
-        EngineUnavailable: there is no such model, or it has no chat template.
+        EngineUnavailable: there is no such model, it is for something else, or it has no chat template.
     """
     what = f"model '{spec.name}' (engine 'transformers')"
     torch = require("torch", "transformers", what)
@@ -154,14 +179,21 @@ def load(spec: ModelSpec, environment: EngineEnvironment) -> tuple[Any, Any]:
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": is_local}
     if not is_local and attributes.get("revision"):
         options["revision"] = attributes["revision"]
+    task: Any = attributes.get("task") or "generate"
+    dtype = getattr(torch, attributes["dtype"])
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **options)
+        if task != "generate":
+            config = transformers.AutoConfig.from_pretrained(place, **options)
+            if task == "embed":
+                pooling = str(attributes.get("pooling") or "auto")
+                return pooled.load_embedder(place, pooling, config, dtype=dtype, **options), tokenizer
+            return pooled.load_scorer(place, task, config, dtype=dtype, **options), tokenizer
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            place,
-            dtype=getattr(torch, attributes["dtype"]),
-            use_safetensors=True,
-            **options,
+            place, dtype=dtype, use_safetensors=True, **options
         )
+    except EngineUnavailable as error:
+        raise EngineUnavailable(f"{what}: {error}") from error
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise EngineUnavailable(f"{what} cannot be loaded from {place}: {error}") from error
     if not tokenizer.chat_template:
@@ -170,14 +202,14 @@ def load(spec: ModelSpec, environment: EngineEnvironment) -> tuple[Any, Any]:
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
-def _context(spec: ModelSpec, model: Any) -> int:
+def _context(spec: ModelSpec, config: Any, tokenizer: Any) -> int:
     """The spec's context, or the model's own where that is smaller."""
-    own = getattr(model.config, "max_position_embeddings", None)
-    wanted = int(spec.attributes["context"])
-    return min(wanted, own) if own else wanted
+    # A tokenizer without a limit states 10^30; one of an encoder with padded positions states less than its model.
+    own = (getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)
+    return min(int(spec.attributes["context"]), *(int(limit) for limit in own if limit))
 
 
-def provenance(model: Any) -> dict[str, str]:
+def provenance(spec: ModelSpec) -> dict[str, str]:
     """What made an answer, for the store: library versions, device and number format."""
     import torch
     import transformers
@@ -185,6 +217,6 @@ def provenance(model: Any) -> dict[str, str]:
     return {
         "engine": f"transformers {transformers.__version__}",
         "torch": torch.__version__,
-        "device": str(model.device),
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": "cuda:0" if torch.cuda.is_available() else "cpu",
+        "dtype": str(spec.attributes["dtype"]),
     }

