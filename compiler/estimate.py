@@ -8,8 +8,8 @@ figures are a *lower* bound of the work where a quota must be met, and an *upper
     rows_started = all rows                                          where everything is wanted
     rows_started = min(rows * repeat, quota / product of yields)     where a mixture wants `quota` rows
     requests     = rows_in * samples                                 retries and cached answers not counted
-    requests     = rows_in * judges * samples * orders               of `verify judge`; of `verify safety`, and of
-                                                                    `verify translation` with `back`, one a row
+    requests     = rows_in * judges * samples * orders               of `verify judge`; of `verify safety` and `reward`,
+                                                                     and of `translation` with `back`, one a row
 
 Tokens. Four characters count as one token, the usual figure for English.
 
@@ -247,6 +247,8 @@ def questions_of(step: Step) -> tuple[int, str]:
             return int(attributes.get("back") is not None), str(attributes.get("back") or "")
         case "verify.safety":
             return 1, str(attributes.get("prompt") or "")
+        case "verify.reward":
+            return 1, ""
         case _:
             return 0, ""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from compiler.attributes import plain
 from compiler.catalog import AttributeSchema
@@ -38,6 +40,50 @@ def check_tasks(checked: Checked) -> None:
                 if allowed != (GENERATES,)
                 else "name a model that writes text",
             )
+
+
+def check_architectures(checked: Checked) -> None:
+    """MIX881: a model in a directory here whose `config.json` says that it is for another task."""
+    for model in checked.program.models.values():
+        path = value_of(model.attributes, "path")
+        task = value_of(model.attributes, "task")
+        if not isinstance(path, str) or task not in HEADS or not checked.clean(model.span):
+            continue
+        architecture = _architecture(checked.world.directory / path)
+        if architecture is None or architecture.endswith(HEADS[task]):
+            continue
+        right = next((t for t, ends in HEADS.items() if architecture.endswith(ends)), None)
+        at = model.attributes["task"]
+        checked.findings.error(
+            "MIX881",
+            f"`task = {task}` needs a model with another head: `{path}` is a {architecture}",
+            model.attributes["path"].span,
+            secondary=() if at.is_default else (Label(at.span, "asked for here"),),
+            hint=f"write `task = {right}`, or name another model" if right else "name another model",
+        )
+
+
+HEADS = {
+    "generate": ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel"),
+    "reward": ("ForRewardModel", "ForSequenceClassification"),
+    "process_reward": ("ForProcessRewardModel", "ForTokenClassification"),
+    "classify": ("ForSequenceClassification",),
+}
+"""What the names of architectures with the head of a task end with. Any model can embed."""
+
+LARGEST_CONFIG_BYTES = 1_000_000
+
+
+def _architecture(directory: Path) -> str | None:
+    """The architecture that a model's `config.json` names; None when there is none to be read."""
+    try:
+        file = directory / "config.json"
+        if file.stat().st_size > LARGEST_CONFIG_BYTES:
+            return None
+        found = json.loads(file.read_text(encoding="utf-8"))["architectures"][0]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _models_of(step: StepDecl) -> Iterator[tuple[AttributeSchema, Bound, str]]:
