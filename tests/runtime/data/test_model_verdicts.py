@@ -138,6 +138,8 @@ def test_other_guards_are_described_in_the_spec() -> None:
     ]
     assert said == [1.0, 0.5, 0.0]
     assert guard_verdict('{"flagged": true}', guard_format("json", field="flagged")).score == 1.0
+    longer = guard_format("words", unsafe=["not ok"], safe=["not", "ok"])
+    assert [guard_verdict(text, longer).score for text in ("Not OK.", "not bad", "OK")] == [1.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def test_the_passage_said_twice_is_named_and_measured() -> None:
         ("x = " + "01" * 20, (2, 38)),
         ("start " + "the cat sat. " * 5, (13, 52)),
         ("start " + "the cat sat. " * 4 + "the ca", (13, 46)),
+        # What it ends with stands twice in each turn.
+        ("start " + "one, and then some more. two, and then some more. " * 4, (50, 150)),
         ("the cat sat. the cat sat.", (0, 0)),
         ("abc", (0, 0)),
         ("", (0, 0)),
