@@ -18,7 +18,7 @@ Attribute types, a small closed language:
                                    `task` must be one of the attribute's `tasks`
     call:NAME                      one of a closed set of calls; see `calls` in the catalog (parse, on_fail, quota)
     list[T] map[T]                 lists and `{ key = T }`; `map[new_column=expr:any]` names its keys' type
-    json                           any literal value
+    json                           any literal value, or file("x.json")
     block:FAMILY.NAME              a nested block `NAME { ... }` with the attributes of that catalog entry;
                                    its value in the plan is an object with defaults filled in
 """

@@ -89,7 +89,11 @@ TYPES: tuple[tuple[str, str], ...] = (
     ("column", "the name of a column that the rows have here"),
     ("expression", "a row expression; after the colon what it must give"),
     ("name of a …", "a declaration: `rows` is a source, pipeline or mixture"),
-    ("json", "any literal: texts, numbers, lists, objects, or a `<<~JSON` heredoc"),
+    (
+        "json",
+        'any literal: texts, numbers, lists, objects, a `<<~JSON` heredoc, or `file("x.json")`, which is read into the '
+        "plan",
+    ),
 )
 
 CLASSES: tuple[tuple[str, str], ...] = (

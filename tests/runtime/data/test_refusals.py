@@ -78,7 +78,11 @@ def test_answers(text: str) -> None:
             "objected",
         ),
         ("I'm sorry, but I'm not sure what you mean. Could you please rephrase?", 0.8, "unknown"),
-        ("I'm sorry, but I'm not sure what you mean. However, according to what is known, " + PROSE, 0.1, "limit"),
+        (
+            "I'm sorry, but I'm not sure what you mean. However, according to what is known, " + PROSE,
+            0.1,
+            "limit",
+        ),
         ("抱歉，我不太明白您的意思，请提供更多信息。", 0.8, "unknown"),
         ("It is not appropriate to joke about this.", 0.8, "objected"),
         ("As an AI, I cannot give legal advice, but I can provide some steps:" + LIST, 0.1, "limit"),
