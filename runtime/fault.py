@@ -205,6 +205,17 @@ class Gate:
             self.limit = min(float(self.most), self.limit + 1.0 / self.limit)
             self._admit()
 
+    def set_width(self, most: int) -> None:
+        """Let so many requests be open at once from now on, and no more."""
+        self.most = most
+        self.limit = float(most)
+        self._admit()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the last place was taken, so that more places might have been used."""
+        return bool(self._waiters) or self.in_use + 1 >= self.limit
+
     def refuse_waiters(self, error: Exception) -> None:
         """Let nobody else in: everyone who waits gets `error`."""
         waiters, self._waiters = self._waiters, deque()

@@ -36,6 +36,7 @@ from runtime.engines.protocol import (
 )
 from runtime.fault import Breaker, BreakerPolicy, Clock, Gate, RetryPolicy
 from runtime.plugin import EngineUnavailable, RunError
+from runtime.width import WidthSearch
 
 T = TypeVar("T")
 
@@ -136,6 +137,9 @@ class Service:
             clock.monotonic,
             inf if kv_tokens is None else KV_SHARE * int(kv_tokens),
         )
+        # An engine whose user did not say how much it can do: `slots` is then only the most that is tried.
+        is_unknown = bool(getattr(engine, "is_width_unknown", False))
+        self.search = WidthSearch(self.gate, engine.slots, clock.monotonic) if is_unknown else None
         self._lengths = AnswerLengths()
         self.breaker = Breaker(breaker, self.window, clock.monotonic)
         self.price_in = float(spec.attributes.get("price_in") or 0) / 1e6
@@ -212,6 +216,8 @@ class Service:
         while True:
             fault = await self._try(send, tokens)
             if not isinstance(fault, EngineFault):
+                if self.search is not None:
+                    self.search.answered(int(getattr(fault, "output_tokens", 0)))
                 return fault
             kind = fault.fault
             reasons[kind.value] = reasons.get(kind.value, 0) + 1
@@ -332,6 +338,8 @@ class Service:
     def _rate_limit_wait(self, fault: EngineFault, limited: int) -> float:
         """Seconds to wait after a 429; slows the whole model down."""
         now = self._clock.monotonic()
+        if self.search is not None:
+            self.search.refused()
         self.gate.shrink()
         if self._limited_since is None:
             self._limited_since = now

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """A longer body is not read to its end. The longest honest answer (128k tokens with log probabilities off) is ~1 MB."""
 
+MOST_IN_FLIGHT = 256
+"""Tried at an endpoint whose user does not say; also the most that a kill can cost."""
+
 _GOOD_FINISH = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn"})
 _DENIED_STATUS = frozenset({401, 402, 403, 404, 405, 407})
 
@@ -54,7 +57,14 @@ _DENIED_STATUS = frozenset({401, 402, 403, 404, 405, 407})
         ),
         TASK,
         attribute("context", "count", "Tokens that prompt and answer share.", default=8192, minimum=1),
-        attribute("max_in_flight", "count", "Requests open at once.", default=64, cls="run", minimum=1),
+        attribute(
+            "max_in_flight",
+            "count",
+            "Requests open at once, never more. Without it the run starts with 16 and doubles them while the endpoint "
+            "answers more for it, up to 256.",
+            cls="run",
+            minimum=1,
+        ),
         attribute(
             "kv_tokens",
             "count",
@@ -115,7 +125,9 @@ class OpenAIEngine:
         self.name = model.name
         self.model = str(attributes["model"])
         self.base_url = str(attributes["base_url"]).rstrip("/")
-        self.slots = int(attributes.get("max_in_flight") or 64)
+        stated = attributes.get("max_in_flight")
+        self.slots = int(stated or MOST_IN_FLIGHT)
+        self.is_width_unknown = stated is None
         self.timeout_s = float(attributes.get("timeout") or 600)
         key = attributes.get("api_key")
         self._secret = environment.secrets.get(key["env"], "") if isinstance(key, Mapping) else ""

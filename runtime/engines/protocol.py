@@ -138,7 +138,8 @@ class EngineEnvironment:
 class Engine(Protocol):
     """Answers requests. `slots` is how many it works on at once; the runtime keeps 1.1 times as many in flight.
 
-    An engine whose `slots` are a limit that somebody set, not to be exceeded, says `is_limit = True`.
+    An engine whose `slots` are a limit that somebody set, not to be exceeded, says `is_limit = True`. One
+    whose user did not say how much it can do says `is_width_unknown = True`: `slots` is then the most that is tried.
     """
 
     slots: int
