@@ -24,7 +24,7 @@ from runtime.store.store import Store
 
 SPEC = """\
 edition 2026
-source texts jsonl {{ path = "rows.jsonl", columns = {{ n = int, text = text }} }}
+source texts jsonl {{ path = "rows.jsonl", columns = {{ text = text }} }}
 model teacher openai {{ base_url = "{url}", model = "fake", max_in_flight = {in_flight} }}
 template ask {{ user = "Rewrite: {{{{ text }}}}" }}
 pipeline rewritten {{
