@@ -7,7 +7,7 @@ there is such a code, else ISO 639-3. Script codes are ISO 15924.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 _LATIN = """
 af Afrikaans|als Alemannic|an Aragonese|ast Asturian|az Azerbaijani|bar Bavarian|bcl Central Bikol|br Breton
@@ -153,6 +153,7 @@ def _pairs(text: str) -> dict[str, str]:
     return dict(item.split("=") for item in text.split())
 
 
+@lru_cache(maxsize=1024)
 def tag_of(text: str) -> Tag | None:
     """The language that a tag names: `zh`, `zh-Hant`, `zh_TW`, `pt-BR`, `eng_Latn`; None when there is none.
 

@@ -14,7 +14,6 @@ from runtime.rows import Row
 from runtime.steps.generate import gather_all
 from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
-from runtime.verifiers.chrf import chrf
 from runtime.verifiers.language_id import known_tag, model_file
 from runtime.verifiers.separation import (
     FEWEST_PAIRS,
@@ -261,24 +260,22 @@ class TranslationVerifier:
         source, response = texts
         if source is None or response is None:
             return Measurement("unmeasurable", None, {"reason": "no text"})
+        jobs = [self._checked(source, response, *codes)]
+        if self._back is not None:
+            jobs.append(self._translated_back(self._back(row.columns).messages, row.replica, source))
+        if self._similarity is not None:
+            jobs.append(self._similar(self._similarity, source, response))
+        if self._quality is not None:
+            jobs.append(self._rated(self._quality, source, response))
         try:
-            parts, *asked = await gather_all(
-                [
-                    self._checked(source, response, *codes),
-                    self._translated_back(row, source),
-                    self._similar(source, response),
-                    self._rated(source, response),
-                ]
-            )
+            found = await gather_all(jobs) if len(jobs) > 1 else [await jobs[0]]
         except WorkerTimeout as late:
             return Measurement("timeout", None, {"error": str(late)})
         except WorkerError as error:
             return Measurement("error", None, {"error": str(error)})
         except _NoAnswer as failed:
             return Measurement(failed.outcome, None, failed.evidence)
-        parts |= {
-            name: part for name, part in zip(("back", "similarity", "quality"), asked, strict=True) if part
-        }
+        parts = {name: part for some in found for name, part in some.items()}
         if not parts:
             return Measurement("unmeasurable", None, {"reason": "nothing to measure"})
         mean = sum(part.pop("counts", part["score"]) for part in parts.values()) / len(parts)
@@ -326,45 +323,36 @@ class TranslationVerifier:
                 found.setdefault(term.source, []).extend(term.targets)
         return list(found.items())
 
-    async def _translated_back(self, row: Row, source: str) -> _Parts:
-        if self._back is None:
-            return {}
+    async def _translated_back(
+        self, messages: Sequence[Mapping[str, str]], replica: int, source: str
+    ) -> _Parts:
         result = await self._context.calls.ask(
-            self._back_model,
-            self._back(row.columns).messages,
-            self._sampling,
-            replica=row.replica,
-            sample=0,
-            attempt=0,
-            node=self._node,
+            self._back_model, messages, self._sampling, replica=replica, sample=0, attempt=0, node=self._node
         )
         if not result.ok:
             raise _NoAnswer("back", result.reason, result.detail)
-        score = round(chrf(result.text, source), 4)
-        return {"score": score, "text": result.text[:300], "call": result.key.hex()}
+        workers = self._context.workers()
+        score = await workers.run("runtime.verifiers.chrf:chrf", [result.text, source], TIMEOUT_S)
+        return {"back": {"score": round(score, 4), "text": result.text[:300], "call": result.key.hex()}}
 
-    async def _similar(self, source: str, response: str) -> _Parts:
-        if self._similarity is None:
-            return {}
-        found = await self._context.calls.embed(self._similarity, [source, response], node=self._node)
+    async def _similar(self, model: str, source: str, response: str) -> _Parts:
+        found = await self._context.calls.embed(model, [source, response], node=self._node)
         first, second = (result.vector for result in found)
         if first is None or second is None:
             failed = found[0] if first is None else found[1]
             raise _NoAnswer("similarity", failed.reason, failed.detail)
         cosine = round(float(first @ second), 4)
-        return {"score": cosine, "counts": max(0.0, min(1.0, cosine))}
+        return {"similarity": {"score": cosine, "counts": max(0.0, min(1.0, cosine))}}
 
-    async def _rated(self, source: str, response: str) -> _Parts:
-        if self._quality is None:
-            return {}
-        found = await self._context.calls.score(self._quality, texts=[source, response], node=self._node)
+    async def _rated(self, model: str, source: str, response: str) -> _Parts:
+        found = await self._context.calls.score(model, texts=[source, response], node=self._node)
         if not found.ok:
             raise _NoAnswer("quality", found.reason, found.detail)
         if len(found.values) != 1:
             raise _NoAnswer("quality", "labels", f"{len(found.values)} numbers where one is due")
         value = found.values[0]
-        is_share = self._context.plan.models[self._quality].attributes.get("task") == "classify"
-        return {"score": round(value, 4), "counts": value if is_share else _logistic(value)}
+        is_share = self._context.plan.models[model].attributes.get("task") == "classify"
+        return {"quality": {"score": round(value, 4), "counts": value if is_share else _logistic(value)}}
 
     async def _calibrated(self, model: str) -> Separation:
         """Whether a model tells the true pairs from shuffled ones.
