@@ -382,6 +382,8 @@ class _Lifted(ast.NodeTransformer):
                 return name in self._tainted and isinstance(node.ctx, ast.Load)
             case ast.Call(func=ast.Name(id=name), args=[argument]) if name in _MATERIALISERS:
                 return name in self._tainted or self._is_candidates(argument)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="asyncio"), attr="run"), args=[argument]):
+                return self._is_candidates(argument)
             case ast.Call(func=func):
                 return self._is_candidates(func)
             case ast.Attribute(value=value) | ast.Subscript(value=value):

@@ -59,11 +59,14 @@ def joined(language: str, prefix: str, code: str, tests: str, entry_point: str) 
     the prefix only what stands before it. The brace that MultiPL-E puts in front of the tests is dropped where the
     candidate has closed its own.
     """
+    code = without_main(language, code)
     head = (
         f"{prefix}{code}"
         if not prefix or _is_completion(language, code, entry_point)
         else _before(prefix, code)
     )
+    if language == "java":
+        head = _open_problem(head)
     if language == "bash":
         opened = _bash_is_open(head)
     else:
@@ -75,6 +78,38 @@ def joined(language: str, prefix: str, code: str, tests: str, entry_point: str) 
     if not opened and rest.lstrip().startswith("}"):
         rest = rest.lstrip()[1:]
     return f"{head.rstrip()}\n{rest}"
+
+
+_MAINS: Mapping[str, str] = {
+    "cpp": r"^[ \t]*(?:signed|int|auto)\s+main\s*\([^)]*\)\s*(?:->\s*int\s*)?\{",
+    "rust": r"^[ \t]*(?:pub\s+)?fn\s+main\s*\(\s*\)[^{]*\{",
+    "go": r"^func\s+main\s*\(\s*\)\s*\{",
+    "java": r"^[ \t]*public\s+static\s+void\s+main\s*\([^)]*\)[^{]*\{",
+}
+
+
+def without_main(language: str, code: str) -> str:
+    """A candidate without its `main`: the tests have one."""
+    found = re.search(_MAINS[language], code, re.M) if language in _MAINS else None
+    try:
+        if found is not None:
+            code = code[: found.start()] + code[closing_of(code, found.end() - 1) + 1 :]
+    except Unreadable:
+        pass
+    return code
+
+
+_JAVA_CLASS = r"^(?:public\s+)?(?:final\s+)?class\s+\w+"
+
+
+def _open_problem(head: str) -> str:
+    """A Java program as the class `Problem`, open at its end: tests go on in it, and call its methods by name."""
+    head = re.sub(_JAVA_CLASS, "class Problem", head, count=1, flags=re.M)
+    try:
+        is_closed = balance_of(head) == 0
+    except Unreadable:
+        return head
+    return head[: head.rindex("}")] if is_closed and "}" in head else head
 
 
 def _bash_is_open(head: str) -> bool:
@@ -113,6 +148,8 @@ def _before(prefix: str, code: str) -> str:
         kept = [line for line in kept if not line.strip().startswith("class Problem")]
     if re.search(r"^package\s", code, re.M):
         kept = []
+    elif re.search(r"^import[ (]", code, re.M):
+        kept = [line for line in kept if not re.match(r'\s*(import|"|\))', line)]
     return "\n".join([*kept, code])
 
 

@@ -68,7 +68,7 @@ LANGUAGES: Mapping[str, Language] = {
     "javascript": Language(
         "javascript",
         "main.js",
-        ("node", "--stack-size=900", "main.js"),
+        ("node", "main.js"),
         'console.log("ok")',
         "apt install nodejs",
         # V8 reserves its code and heap spaces when it starts.

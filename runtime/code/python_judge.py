@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runtime.code.asserts import ASIDE
 from runtime.code.checks import Equality, holds, is_equal_as_json
 from runtime.code.suites import DataCall
 from runtime.code.verdict import TestResult, Verdict, cut, failed, shown_value, unmeasurable
@@ -35,6 +36,26 @@ JSON_TOLERANCE = 1e-9
 """Relative: a sum in another order of the same numbers is the same."""
 
 PYTHON = "python"
+
+TO_PLAIN = """
+def _mixwright_plain(value):
+    for kind in (bool, int, float, complex, str, bytes):
+        if isinstance(value, kind):
+            return kind(value)
+    if isinstance(value, dict):
+        return {_mixwright_plain(key): _mixwright_plain(item) for key, item in value.items()}
+    for kind in (list, tuple, set, frozenset):
+        if isinstance(value, kind):
+            return kind([_mixwright_plain(item) for item in value])
+    if isinstance(value, (type({}.keys()), type({}.items()))):
+        return {_mixwright_plain(item) for item in value}
+    return value
+
+def _mixwright_apply(path, args, kwargs):
+    return _mixwright_plain(eval(path)(*args, **kwargs))
+"""
+"""Makes plain data of what is one of its types with something added (a named tuple, an IntEnum) in the candidate's own
+job, where it can do no harm: what comes out is data again."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +99,13 @@ class PythonJudge:
         if rewritten is not None:
             return await self._by_calls(code, rewritten, setup, settings)
         exchanged = suite["exchange"]
-        if settings.accepts_second_job:
-            return await self._by_exchange(code, exchanged, setup, settings)
-        return unmeasurable(PYTHON, "grade", f"the tests cannot be kept outside: it {exchanged['reason']}")
+        if not settings.accepts_second_job:
+            return unmeasurable(
+                PYTHON, "grade", f"the tests cannot be kept outside: it {exchanged['reason']}"
+            )
+        return await self._by_exchange(
+            code, exchanged, setup, settings, has_classes=bool(inspected["classes"])
+        )
 
     async def by_data(
         self,
@@ -103,12 +128,18 @@ class PythonJudge:
         if refused is not None:
             return refused
         code = inspected["source"]
-        wanted = [
-            _data_call(f"Solution().{function}" if function in methods else function, call)
-            for function, call in zip(functions, calls, strict=True)
-        ]
+        functions = [f"Solution().{name}" if name in methods else name for name in functions]
+        wanted = [_data_call(function, call) for function, call in zip(functions, calls, strict=True)]
         source = f"{code}\n\n{setup}" if setup else code
-        ran = await self._sandbox.run(CallsJob(source, wanted, limits=settings.limits))
+        try:
+            ran = await self._sandbox.run(CallsJob(source, wanted, limits=settings.limits))
+            if any(isinstance(answer, Opaque) for answer in ran.answers):
+                plain = [_plain_call(function, call) for function, call in zip(functions, calls, strict=True)]
+                ran = await self._sandbox.run(
+                    CallsJob(f"{source}\n\n{TO_PLAIN}", plain, limits=settings.limits)
+                )
+        except ValueError as error:
+            return unmeasurable(PYTHON, "bad tests", f"an argument {error}")
         fault = _fault(ran, len(calls))
         if fault is not None:
             return fault
@@ -142,6 +173,9 @@ class PythonJudge:
         source = f"{code}\n\n{suite['driver']}" if suite["driver"] else code
         calls = [Evaluate(expression) for test in tests for expression in test["calls"]]
         ran = await self._sandbox.run(CallsJob(source, calls, limits=settings.limits))
+        if any(isinstance(answer, Opaque) for answer in ran.answers):
+            plain = [Evaluate(f"{ASIDE}plain({call.expression})") for call in calls]
+            ran = await self._sandbox.run(CallsJob(f"{source}\n\n{TO_PLAIN}", plain, limits=settings.limits))
         fault = _fault(ran, len(tests))
         if fault is not None:
             return fault
@@ -178,7 +212,7 @@ class PythonJudge:
         return Verdict("measured", [r for r in results if r is not None], grade="outside", language=PYTHON)
 
     async def _by_exchange(
-        self, code: str, exchanged: Mapping[str, Any], setup: str, settings: Settings
+        self, code: str, exchanged: Mapping[str, Any], setup: str, settings: Settings, *, has_classes: bool
     ) -> Verdict:
         job = ExchangeJob(
             exchanged["program"],
@@ -199,6 +233,10 @@ class PythonJudge:
             and failure.type in ("ModuleNotFoundError", "ImportError")
         ):
             return unmeasurable(PYTHON, "bad tests", f"{failure.type}: {failure.message}")
+        if failure is not None and failure.type == "NotPlain" and (has_classes or failure.where == "test"):
+            if settings.accepts_same_program:
+                return await self._by_same_program(code, exchanged["program"], setup, settings)
+            return unmeasurable(PYTHON, "grade", f"the tests need more than plain data: {failure.message}")
         reason, got = _ending(ran)
         line = failure.line if failure is not None and failure.where == "test" else None
         lines = exchanged["program"].split("\n")
@@ -330,6 +368,10 @@ def _data_call(function: str, call: DataCall) -> Call | Evaluate:
         return Call(function, call.args, dict(call.kwargs))
     given = [repr(arg) for arg in call.args] + [f"{name}={value!r}" for name, value in call.kwargs.items()]
     return Evaluate(f"{function}({', '.join(given)})")
+
+
+def _plain_call(function: str, call: DataCall) -> Call:
+    return Call(f"{ASIDE}apply", (function, list(call.args), dict(call.kwargs)))
 
 
 def _data_result(text: str, call: DataCall, answer: Answer | None, ran: Ran) -> TestResult:

@@ -196,3 +196,57 @@ def test_strict_equality_is_a_choice(judged: Any) -> None:
 def test_tests_run_in_order_in_one_process_and_share_state(judged: Any) -> None:
     code = "seen = []\ndef push(x):\n    seen.append(x)\n    return len(seen)\n"
     assert judged(code, "assert push(1) == 1\nassert push(2) == 2\nassert seen == [1, 2]").score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("code", "test"),
+    [
+        (
+            "from collections import namedtuple\nP = namedtuple('P', 'x y')\ndef f(): return [P(1, 2)]",
+            "assert f() == [(1, 2)]",
+        ),
+        (
+            "from enum import IntEnum\nclass C(IntEnum):\n    RED = 1\ndef f(): return C.RED",
+            "assert f() == 1",
+        ),
+        ("class S(str): pass\ndef f(): return {S('a'): S('b')}", "assert f() == {'a': 'b'}"),
+        ("def f(): return {'a': 1}.keys()", "assert f() == {'a'}"),
+        ("async def f(): return 3", "assert asyncio.run(f()) == 3"),
+        ("def f():\n    yield 1\n    yield 2", "assert list(f()) == [1, 2]"),
+    ],
+)
+def test_values_that_are_nearly_plain_count_as_what_they_are(judged: Any, code: str, test: str) -> None:
+    assert judged(code, test).score == 1.0
+    assert (
+        judged(
+            code, test.replace("1", "7").replace("3", "7").replace("'b'", "'x'").replace("{'a'}", "{'x'}")
+        ).score
+        == 0.0
+    )
+
+
+def test_a_generator_is_no_list(judged: Any) -> None:
+    code = "def f():\n    yield 1\n"
+    assert judged(code, "assert f() == [1]").evidence()["failed"][0]["reason"] == "opaque"
+    tests = [{"args": [], "expected": [1]}]
+    assert judged(code, tests, entry_point="f").score == 0.0
+    assert judged("class L(list): pass\ndef f(): return L([1])", tests, entry_point="f").score == 1.0
+
+
+def test_a_loop_over_objects_is_no_failed_test(judged: Any) -> None:
+    code = (
+        "class Stack:\n    def __init__(self): self.items = []\n    def push(self, x): self.items.append(x)\n"
+    )
+    tests = "i = 0\ns = Stack()\nwhile i < 3:\n    s.push(i)\n    i += 1\nassert s.items == [0, 1, 2]\n"
+    assert summary(judged(code, tests)) == ("unmeasurable", None, "grade", None)
+    assert summary(judged(code, tests, grade="same_program")) == ("measured", 1.0, None, "same_program")
+
+
+def test_arguments_that_are_not_plain_data_are_bad_tests(judged: Any) -> None:
+    tests = [{"args": [object()], "expected": 1}]
+    assert summary(judged("def f(x): return 1", tests, entry_point="f")) == (
+        "unmeasurable",
+        None,
+        "bad tests",
+        None,
+    )

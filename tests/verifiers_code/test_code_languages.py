@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runtime.code import languages
-from runtime.code.foreign import apart
+from runtime.code.foreign import apart, joined
 from runtime.code.judge import CodeJudge
 from runtime.code.languages import main_class_of
 from runtime.plugin import RunError
@@ -165,3 +165,36 @@ def test_a_missing_compiler_is_an_error_of_the_run_with_the_remedy(
 
 def test_printers_are_shipped() -> None:
     assert (Path(languages.__file__).parent / "printers" / "org" / "javatuples" / "Pair.java").is_file()
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "tests", "program"),
+    [
+        # a candidate's own main gives way to that of the tests
+        (
+            "cpp",
+            "int f(int x) { return x; }\nint main() {\n    f(1);\n}\n",
+            "}\nint main() {\n    assert(f(1) == (1));\n}\n",
+            "int f(int x) { return x; }\n\nint main() {\n    assert(f(1) == (1));\n}\n",
+        ),
+        # a Java class of any name becomes the one that the tests go on in
+        (
+            "java",
+            "public class Solution {\n    static long f(long x) { return x; }\n"
+            "    public static void main(String[] a) { f(1); }\n}\n",
+            "    }\n    public static void main(String[] args) {\n    assert(f(1l) == (1l));\n    }\n\n}\n",
+            "class Problem {\n    static long f(long x) { return x; }\n"
+            "\n    public static void main(String[] args) {\n    assert(f(1l) == (1l));\n    }\n\n}\n",
+        ),
+        # a completion that closes what the prefix opened, and more
+        (
+            "rust",
+            "fn f(x: isize) -> isize { x }\nfn main() { f(1); }\n",
+            "}\n\nfn main() {\n    assert_eq!(f(1), 1);\n}\n",
+            "fn f(x: isize) -> isize { x }\n\n\nfn main() {\n    assert_eq!(f(1), 1);\n}\n",
+        ),
+        ("javascript", "function f() {}\n", "f();", "function f() {}\nf();"),
+    ],
+)
+def test_candidate_and_tests_become_one_program(language: str, code: str, tests: str, program: str) -> None:
+    assert joined(language, "", code, tests, "f") == program
