@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from compiler.plan import Step
+from runtime.choices import Choices
+from runtime.constraints.drawing import ConstraintPool
 from runtime.plugin import RunError, attribute, declare
-from runtime.rows import Dropped, Row, canonical_json, digest, order_key
+from runtime.rows import Dropped, Row, canonical_json, digest
 from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import StepContext
 
@@ -18,12 +19,16 @@ from runtime.steps.protocol import StepContext
     label="new_column",
     makes={"{label}": "any"},
     attributes=(
-        attribute("from", "ref:source", "the source to draw rows from"),
+        attribute(
+            "from",
+            "drawn",
+            "the source to draw rows from; or `constraints(…)`, verifiable constraints that can stand together",
+        ),
         attribute("values", "list[json]", "what to draw from, written out, instead of `from`"),
         attribute(
             "count",
             "count",
-            "how many to draw, without repetition; above 1 the column is a list",
+            "how many to draw, without repetition; above 1 the column is a list, of constraints always",
             default=1,
             minimum=1,
         ),
@@ -38,6 +43,11 @@ class Draw:
     The choice depends on the pipeline's seed, the row's identity and the step's id, so it is the same in every run and
     whatever the batching. With `balance` a value of that column is chosen first, each equally likely, then a row
     that has it. With `count` above 1 the choices differ from each other.
+
+    From `constraints(ifeval)` each row gets kinds that do not conflict, their arguments made up, as a list of
+    `{ id, kwargs, sentence }`: a prompt asks for the sentences, `verify constraints` checks the rest. `constraints()` takes
+    families (`ifeval`, `ifbench`, `training`) and ids; `without` leaves ids out, `language` is that of the sentences and rules,
+    `words` are the words that keywords come from, and with `least` a row gets from `least` to `count` constraints.
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
@@ -45,7 +55,8 @@ class Draw:
         self.step = step
         self._seed = context.seed
         self._rows_of = context.rows_of
-        self._from: str | None = attributes.get("from")
+        self._from: Any = attributes.get("from")
+        self._constraints: ConstraintPool | None = None
         self._values: list[Any] | None = attributes.get("values")
         self._count = int(attributes.get("count") or 1)
         self._balance: str | None = attributes.get("balance")
@@ -53,11 +64,15 @@ class Draw:
         self._strata: list[list[Any]] | None = None
         if (self._from is None) == (self._values is None):
             raise RunError(f"step '{step.id}': draw needs either from or values")
+        if isinstance(self._from, dict):
+            self._constraints = ConstraintPool.of(self._from)
 
     def apply(self, row: Row) -> Row | Dropped:
         """The row with what was drawn for it."""
+        choices = Choices(digest("mixwright.draw.v1", self._seed, self.step.id, row.row_id))
+        if self._constraints is not None:
+            return row.with_columns(**{self.step.label: self._constraints.draw(choices, self._count)})
         strata = self._drawn_from()
-        choices = _Choices(digest("mixwright.draw.v1", self._seed, self.step.id, row.row_id))
         if len(strata) == 1:
             drawn = choices.sample(strata[0], self._count)
         else:
@@ -79,30 +94,7 @@ class Draw:
         return self._strata
 
 
-class _Choices:
-    """Random choices that follow from a digest, the same on every version of Python."""
-
-    def __init__(self, seed: bytes) -> None:
-        self._seed = seed
-        self._taken = 0
-
-    def below(self, limit: int) -> int:
-        """A number from 0 to `limit` - 1."""
-        self._taken += 1
-        return order_key(self._taken, self._seed) % limit
-
-    def sample(self, items: Sequence[Any], count: int) -> list[Any]:
-        """`count` different items in random order, in time that does not depend on how many items there are."""
-        moved: dict[int, int] = {}
-        drawn = []
-        for i in range(count):
-            j = i + self.below(len(items) - i)
-            drawn.append(items[moved.get(j, j)])
-            moved[j] = moved.get(i, i)
-        return drawn
-
-
-def _balanced(choices: _Choices, strata: list[list[Any]], count: int) -> list[Any]:
+def _balanced(choices: Choices, strata: list[list[Any]], count: int) -> list[Any]:
     """`count` different rows. Strata take turns in random order, so that while none is used up the numbers of rows
     drawn from each differ by one at most."""
     wanted = [0] * len(strata)

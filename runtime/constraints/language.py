@@ -1,0 +1,45 @@
+"""The language of a text by langdetect (extra `if`), always with the same seed: unseeded it answers by chance."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from runtime.constraints.scripts import script_language
+from runtime.plugin import require
+
+LANGUAGE_NAMES = {
+    "en": "English", "es": "Spanish", "pt": "Portuguese", "ar": "Arabic", "hi": "Hindi", "fr": "French",
+    "ru": "Russian", "de": "German", "ja": "Japanese", "it": "Italian", "bn": "Bengali", "uk": "Ukrainian",
+    "th": "Thai", "ur": "Urdu", "ta": "Tamil", "te": "Telugu", "bg": "Bulgarian", "ko": "Korean", "pl": "Polish",
+    "he": "Hebrew", "fa": "Persian", "vi": "Vietnamese", "ne": "Nepali", "sw": "Swahili", "kn": "Kannada",
+    "mr": "Marathi", "gu": "Gujarati", "pa": "Punjabi", "ml": "Malayalam", "fi": "Finnish", "zh": "Chinese",
+    "el": "Greek", "tr": "Turkish", "nl": "Dutch", "ro": "Romanian",
+}  # fmt: skip
+"""ISO 639-1 code -> English name: the 30 languages of IFEval, and five more."""
+
+
+def detected(text: str) -> str | None:
+    """langdetect's code (`en`, `zh-cn`); None when the text has nothing to tell by."""
+    langdetect = _langdetect()
+    try:
+        return str(langdetect.detect(text))
+    except langdetect.LangDetectException:
+        return None
+
+
+def language_of(text: str) -> str | None:
+    """The two-letter code of a text's language. A script that one language alone uses decides without statistics, and
+    text in capitals is judged in small letters, which the profiles are made of."""
+    by_script = script_language(text)
+    if by_script:
+        return by_script
+    found = detected(text.lower())
+    return None if found is None else found.partition("-")[0]
+
+
+@cache
+def _langdetect() -> Any:
+    langdetect = require("langdetect", "if", "a constraint on the language")
+    langdetect.DetectorFactory.seed = 0
+    return langdetect
