@@ -6,6 +6,7 @@ from typing import Any
 
 from compiler.calls import bind_call
 from compiler.catalog import AttributeSchema
+from compiler.drawn import bind_drawn
 from compiler.expressions import ExpressionScope, typed_expression
 from compiler.findings import Findings, Reported
 from compiler.json_values import json_value
@@ -61,6 +62,10 @@ def bind_value(
     match head:
         case "json":
             return json_value(place, node, bare)
+        case "column_or_json":
+            return _column_or_json(place, schema.name, node)
+        case "drawn":
+            return bind_drawn(place, node) or _reference(place, subject, "source", node)
         case "enum":
             return _word(place, subject, rest.split("|"), node)
         case "expr":
@@ -241,6 +246,19 @@ def _column(place: Place, attribute: str, node: Expression) -> str:
         )
     place.reads.setdefault(name, node.span)
     return name
+
+
+def _column_or_json(place: Place, attribute: str, node: Expression) -> Any:
+    """A column's name (str), or a literal. A name that is no column may be a constant."""
+    if isinstance(node, Ref | Text):
+        is_column = place.columns is None or place.columns.type_of(_name_of(node)) is not None
+        if is_column or isinstance(node, Text) or constant_of(place.world, place.module, node) is None:
+            return _column(place, attribute, node)
+    return json_value(place, node, False)
+
+
+def _name_of(node: Ref | Text) -> str:
+    return node.name if isinstance(node, Ref) else node.value
 
 
 def _can_be_bare(name: str) -> bool:

@@ -19,6 +19,8 @@ Attribute types, a small closed language:
     call:NAME                      one of a closed set of calls; see `calls` in the catalog (parse, on_fail, quota)
     list[T] map[T]                 lists and `{ key = T }`; `map[new_column=expr:any]` names its keys' type
     json                           any literal value, or file("x.json")
+    column_or_json                 the name of a column in scope, or a literal list or object
+    drawn                          the name of a source, or `constraints(…)`
     block:FAMILY.NAME              a nested block `NAME { ... }` with the attributes of that catalog entry;
                                    its value in the plan is an object with defaults filled in
 """

@@ -243,7 +243,9 @@ class _Comparison:
             schema = schema_of(entry, name)
             type = schema.type if schema else "json"
             cls = class_of(entry, name)
-            if type.removeprefix("list[").removesuffix("]").startswith("ref:"):
+            if type == "drawn" and isinstance(before, str) and isinstance(after, str):
+                yield from self.references("ref:source", name, cls, before, after)
+            elif type.removeprefix("list[").removesuffix("]").startswith("ref:"):
                 yield from self.references(type, name, cls, before, after)
             elif type.startswith("expr:"):
                 if _tree(before) != _tree(after):

@@ -84,7 +84,7 @@ class Meanings:
             case "call:on_verdict" if isinstance(value, Mapping) and value.get("call") == "repair":
                 template, *rest = value["args"]
                 return {**value, "args": [{"template": self.templates.get(template, template)}, *rest]}
-            case "ref:source" | "ref:rows":
+            case "ref:source" | "ref:rows" | "drawn" if isinstance(value, str):
                 return {"rows": self.sources.get(value, value)}
             case _:
                 return value

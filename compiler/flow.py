@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.binding import bind_attributes
 from compiler.blocks import STEP_FAMILIES, language_blocks
 from compiler.catalog import Entry
+from compiler.drawn import CONSTRAINTS
 from compiler.findings import Reported
 from compiler.place import Place
 from compiler.program import Bound, CallValue, FromDecl, StepDecl, TypedExpression
@@ -378,6 +379,8 @@ class Flow:
 
     def _drawn_type(self, attributes: dict[str, Bound]) -> str:
         item = "any"
+        if "from" in attributes and isinstance(attributes["from"].value, CallValue):
+            return CONSTRAINTS
         if "from" in attributes:
             drawn = self.resolver.columns.get(str(attributes["from"].value))
             if drawn is None:

@@ -109,7 +109,7 @@ def references(type: str, value: Any, catalog: Catalog) -> Iterator[tuple[str, s
             yield from references(schema.type, value.get(schema.name), catalog)
     elif type == "call:on_verdict" and isinstance(value, Mapping) and value.get("call") == "repair":
         yield "template", str(value["args"][0])
-    elif type.startswith("ref:") and isinstance(value, str):
-        kind = type.removeprefix("ref:")
+    elif (type.startswith("ref:") or type == "drawn") and isinstance(value, str):
+        kind = "source" if type == "drawn" else type.removeprefix("ref:")
         kinds = ("source", "pipeline", "mixture") if kind in ("rows", "source") else (kind,)
         yield from ((k, value) for k in kinds)

@@ -1,7 +1,7 @@
 """Write, or check, the committed documents that are derived from code: catalog, JSON Schemas, reference.
 
-    python -m mixwright.catalog           write compiler/catalog.json, docs/schemas/*.schema.json,
-                                          docs/language/reference.md and docs/diagnostics.md
+    python -m mixwright.catalog           write compiler/{catalog,constraint_kinds}.json, docs/schemas/*.schema.json,
+                                          docs/language/{reference,constraints}.md and docs/diagnostics.md
     python -m mixwright.catalog --check   exit 1 and name what is stale
 
 `compiler/catalog.json` comes from the runtime's declarations (`runtime.plugin.declare`). The schemas describe
@@ -18,7 +18,10 @@ from typing import Any
 
 from compiler.catalog import FORMAT_VERSION as CATALOG_FORMAT
 from compiler.catalog import Entry
+from compiler.constraints import kinds_to_json
+from mixwright.constraint_reference import constraints_page
 from mixwright.reference import diagnostics_page, reference_page
+from runtime.constraints.registry import schemas as schemas_of_kinds
 from runtime.plugin import declared_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,10 +35,12 @@ def derived_files() -> dict[Path, str]:
     schemas, catalog = Path("docs/schemas"), declared_catalog()
     return {
         Path("compiler/catalog.json"): catalog.to_json(),
+        Path("compiler/constraint_kinds.json"): kinds_to_json(schemas_of_kinds().values()),
         schemas / "plan.schema.json": _text(Plan.model_json_schema(), "plan.json"),
         schemas / "lock.schema.json": _text(_schema_of(Lock), "NAME.lock"),
         schemas / "catalog.schema.json": _text(_catalog_schema(), "catalog.json"),
         Path("docs/language/reference.md"): reference_page(catalog),
+        Path("docs/language/constraints.md"): constraints_page(),
         Path("docs/diagnostics.md"): diagnostics_page(),
     }
 

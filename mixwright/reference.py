@@ -170,7 +170,12 @@ def _type(type: str) -> str:
             return f"[{rest} call](#{rest})"
         case "block":
             return f"[block](#{rest.rpartition('.')[2]})"
-    return {"new_column": "new column's name"}.get(type, type)
+    special = {
+        "new_column": "new column's name",
+        "column_or_json": "column, or json",
+        "drawn": "name of a source, or [constraints](#constraints) call",
+    }
+    return special.get(type, type)
 
 
 def _default(schema: AttributeSchema) -> str:
@@ -216,7 +221,7 @@ def _functions() -> list[str]:
 
 def _calls() -> list[str]:
     parts = ["## Calls in attributes"]
-    for name, shapes in texts.CALLS.items():
+    for name, shapes in {**texts.CALLS, **texts.DRAWN}.items():
         rows = [(f"`{shape}`", doc) for shape, doc in shapes.items()]
         parts += [f"### `{name}`", texts.CALL_NOTES[name], _table(("call", ""), rows)]
     return parts

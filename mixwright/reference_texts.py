@@ -69,12 +69,22 @@ CALLS: dict[str, dict[str, str]] = {
 }
 """Set of calls -> call -> what it does. Their arguments are checked by compiler/calls.py."""
 
+DRAWN: dict[str, dict[str, str]] = {
+    "constraints": {
+        "constraints(ifeval, …)": "verifiable constraints out of families (`ifeval`, `ifbench`, `training`) and ids in "
+        'quotes, `"punctuation:no_comma"`; named arguments: `without = ["id"]`, `language = zh`, `words = ["…"]` for '
+        "keywords, `least = 1` for from 1 to `count` a row",
+    },
+}
+"""As `CALLS`, for the call that `draw` takes; its arguments are checked by compiler/drawn.py."""
+
 CALL_NOTES: dict[str, str] = {
     "parse": "What `generate` takes of an answer. Texts are stripped of white space at both ends. An answer that does "
     "not match, or of which nothing is left, is a failed attempt with the reason `parse`.",
     "on_fail": "What happens to a row whose answer cannot be used.",
     "on_verdict": "What happens to a row that does not pass a verifier. With `pick` or `agree`, when no candidate of the "
     "row passes: then all that fail are asked again.",
+    "constraints": "What `draw` takes in place of a source: the kinds that `verify constraints` checks.",
     "shortfall": "What happens when a quota of a mixture cannot be met.",
 }
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from compiler.checks import (
     calibration,
     code,
+    constraints,
     generation,
     json_schemas,
     judging,
@@ -52,6 +53,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     verification.check_agreement,
     calibration.check_calibrations,
     code.check_code,
+    constraints.check_constraints,
     json_schemas.check_schemas,
     judging.check_judging,
     multilingual.check_languages,

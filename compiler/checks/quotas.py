@@ -159,6 +159,8 @@ def check_supply(checked: Checked) -> None:
             continue
         count, values = value_of(step.attributes, "count", 1), value_of(step.attributes, "values")
         there = len(values) if isinstance(values, list) else None
+        if isinstance(value_of(step.attributes, "from"), CallValue):
+            continue
         if there is None:
             drawn = rows_of(checked, str(value_of(step.attributes, "from", "")))
             there = drawn[0] if drawn else None

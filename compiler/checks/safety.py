@@ -65,7 +65,8 @@ def check_outputs(checked: Checked) -> None:
 
 
 @cache
-def _missing(modules: tuple[str, ...]) -> tuple[str, ...]:
+def missing_modules(modules: tuple[str, ...]) -> tuple[str, ...]:
+    """Import names that are not installed."""
     from importlib.util import find_spec
 
     return tuple(m for m in modules if find_spec(m) is None)
@@ -77,7 +78,7 @@ def check_extras(checked: Checked) -> None:
     needed: dict[str, tuple[Entry, Span, str]] = {}
 
     def need(entry: Entry, span: Span, what: str) -> None:
-        if entry.extra and _missing(entry.modules):
+        if entry.extra and missing_modules(entry.modules):
             needed.setdefault(entry.extra, (entry, span, what))
 
     for model in program.models.values():
@@ -92,7 +93,7 @@ def check_extras(checked: Checked) -> None:
     for extra, (entry, span, what) in needed.items():
         checked.findings.warning(
             "MIX908",
-            f"{what} needs a package that is not installed: {', '.join(_missing(entry.modules))}",
+            f"{what} needs a package that is not installed: {', '.join(missing_modules(entry.modules))}",
             span,
             "a run would stop here",
             hint=f"pip install 'mixwright[{extra}]'",

@@ -87,22 +87,30 @@ class ConstraintPool:
 
     def _drawn(self, choices: Choices, count: int, kinds: Sequence[Kind]) -> list[Constraint]:
         drawn: list[Constraint] = []
+        # Every word is used once a row, so that no two constraints are about the same one.
+        words = choices.sample(self.words, len(self.words))
         for kind in choices.sample(kinds, len(kinds)):
             if len(drawn) == count:
                 break
-            fitting = self._fitting(choices, kind, drawn)
+            fitting = self._fitting(choices, kind, drawn, words)
             if fitting is not None:
                 drawn.append(fitting)
         return drawn
 
-    def _fitting(self, choices: Choices, kind: Kind, drawn: Sequence[Constraint]) -> Constraint | None:
+    def _fitting(
+        self, choices: Choices, kind: Kind, drawn: Sequence[Constraint], words: list[str]
+    ) -> Constraint | None:
         for _ in range(ARGUMENT_ATTEMPTS if kind.arguments else 1):
-            constraint = Constraint(kind.id, {a.name: self._value(choices, a) for a in kind.arguments})
-            if not any(conflict(constraint, other, schemas()) for other in drawn):
+            left = list(words)
+            arguments = {a.name: self._value(choices, a, left) for a in kind.arguments}
+            constraint = Constraint(kind.id, arguments)
+            if None not in arguments.values() and not any(conflict(constraint, c, schemas()) for c in drawn):
+                words[:] = left
                 return constraint
         return None
 
-    def _value(self, choices: Choices, argument: Argument) -> Any:
+    def _value(self, choices: Choices, argument: Argument, words: list[str]) -> Any:
+        """A value; None when `words` has too few left."""
         match argument.type:
             case "count":
                 return argument.low + choices.below(argument.high - argument.low + 1)
@@ -110,14 +118,14 @@ class ConstraintPool:
                 return argument.words[choices.below(len(argument.words))]
             case "texts":
                 number = argument.low + choices.below(argument.high - argument.low + 1)
-                return choices.sample(self.words, min(number, len(self.words)))
+                return [words.pop() for _ in range(number)] if len(words) >= number else None
+        if argument.pool == "words":
+            return words.pop() if words else None
         pool = self._pool(argument)
         return pool[choices.below(len(pool))]
 
     def _pool(self, argument: Argument) -> Sequence[str]:
         match argument.pool:
-            case "words":
-                return self.words
             case "letters":
                 return "的一是不了" if self.language == "zh" else "abcdefghijklmnopqrstuvwxyz"
             case "languages":

@@ -22,10 +22,10 @@ articulate ask assemble assess assign assist assume assure attach attempt attend
 become beg begin behave believe bend blend blow boil boost borrow bounce bow break breathe brew bring build burn buy
 calculate call calm cancel capture care carry cast catch celebrate challenge change charge chase chat check choose
 chop circle clarify classify clean clear click climb close collaborate collect combine come comfort commit
-communicate compare compile complete compose compute concentrate conclude conceive conduct confirm connect consider consist
-construct consult contact contain continue contribute control convert cook copy correct count cover craft create
-cross cry cultivate customize cut dance dare deal debate decide declare decrease dedicate deepen define delete
-deliver demand demonstrate deny depend describe design determine develop devise dig discover discuss display
+communicate compare compile complete compose compute concentrate conclude conceive conduct confirm connect consider
+consist construct consult contact contain continue contribute control convert cook copy correct count cover craft
+create cross cry cultivate customize cut dance dare deal debate decide declare decrease dedicate deepen define
+delete deliver demand demonstrate deny depend describe design determine develop devise dig discover discuss display
 dissolve distribute dive divide do donate download draft drag draw dream dress drink drive drop earn eat edit
 educate elevate eliminate embark embrace emphasize employ empower enable encourage end engage enhance enjoy ensure
 enter envision establish estimate evaluate examine exceed exchange execute exercise exist expand expect experiment

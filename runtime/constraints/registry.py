@@ -20,7 +20,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -89,7 +89,6 @@ class Kind:
     patterns: tuple[str, ...] = ()
     """Arguments that the original takes for regular expressions."""
     doc: str = ""
-    order: tuple[str, ...] = field(default=())
 
     @property
     def id(self) -> str:
@@ -116,14 +115,12 @@ def kind(
     forbids: Sequence[str] = (),
     measures: Sequence[str] = (),
     patterns: Sequence[str] = (),
-    increasing: Sequence[str] = (),
 ) -> Callable[[Check], Check]:
     """Declare the kind that a function checks.
 
     Args:
         en, zh: the sentence that asks for it, with the arguments in braces; without `zh` it is asked for in English.
         patterns: arguments that the original takes for regular expressions.
-        increasing: counts of which each is drawn above the one before.
         The rest: see `compiler.constraints.KindSchema`.
     """
 
@@ -152,7 +149,6 @@ def kind(
             check,
             tuple(patterns),
             (check.__doc__ or "").strip(),
-            tuple(increasing),
         )
         return check
 

@@ -45,9 +45,9 @@ class Draw:
     that has it. With `count` above 1 the choices differ from each other.
 
     From `constraints(ifeval)` each row gets kinds that do not conflict, their arguments made up, as a list of
-    `{ id, kwargs, sentence }`: a prompt asks for the sentences, `verify constraints` checks the rest. `constraints()` takes
-    families (`ifeval`, `ifbench`, `training`) and ids; `without` leaves ids out, `language` is that of the sentences and rules,
-    `words` are the words that keywords come from, and with `least` a row gets from `least` to `count` constraints.
+    `{ id, kwargs, sentence }`: a prompt asks for the sentences, `verify constraints` checks the rest. The call takes
+    families (`ifeval`, `ifbench`, `training`) and ids; `without` leaves ids out, `language` is that of sentences and
+    rules, `words` is where keywords come from, and with `least` a row gets from `least` to `count` constraints.
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
