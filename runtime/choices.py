@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
 from runtime.rows import order_key
+
+T = TypeVar("T")
 
 
 class Choices:
@@ -20,12 +23,14 @@ class Choices:
         self._taken += 1
         return order_key(self._taken, self._seed) % limit
 
+    def shuffled(self, items: Sequence[T]) -> Iterator[T]:
+        """The items in random order; those not asked for cost nothing."""
+        moved: dict[int, int] = {}
+        for i in range(len(items)):
+            j = i + self.below(len(items) - i)
+            yield items[moved.get(j, j)]
+            moved[j] = moved.get(i, i)
+
     def sample(self, items: Sequence[Any], count: int) -> list[Any]:
         """`count` different items in random order, in time that does not depend on how many items there are."""
-        moved: dict[int, int] = {}
-        drawn = []
-        for i in range(count):
-            j = i + self.below(len(items) - i)
-            drawn.append(items[moved.get(j, j)])
-            moved[j] = moved.get(i, i)
-        return drawn
+        return list(islice(self.shuffled(items), count))

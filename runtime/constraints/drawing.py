@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from compiler.constraints import FAMILIES, Constraint, conflict
@@ -88,8 +89,8 @@ class ConstraintPool:
     def _drawn(self, choices: Choices, count: int, kinds: Sequence[Kind]) -> list[Constraint]:
         drawn: list[Constraint] = []
         # Every word is used once a row, so that no two constraints are about the same one.
-        words = choices.sample(self.words, len(self.words))
-        for kind in choices.sample(kinds, len(kinds)):
+        words = choices.shuffled(self.words)
+        for kind in choices.shuffled(kinds):
             if len(drawn) == count:
                 break
             fitting = self._fitting(choices, kind, drawn, words)
@@ -98,18 +99,16 @@ class ConstraintPool:
         return drawn
 
     def _fitting(
-        self, choices: Choices, kind: Kind, drawn: Sequence[Constraint], words: list[str]
+        self, choices: Choices, kind: Kind, drawn: Sequence[Constraint], words: Iterator[str]
     ) -> Constraint | None:
         for _ in range(ARGUMENT_ATTEMPTS if kind.arguments else 1):
-            left = list(words)
-            arguments = {a.name: self._value(choices, a, left) for a in kind.arguments}
+            arguments = {a.name: self._value(choices, a, words) for a in kind.arguments}
             constraint = Constraint(kind.id, arguments)
             if None not in arguments.values() and not any(conflict(constraint, c, schemas()) for c in drawn):
-                words[:] = left
                 return constraint
         return None
 
-    def _value(self, choices: Choices, argument: Argument, words: list[str]) -> Any:
+    def _value(self, choices: Choices, argument: Argument, words: Iterator[str]) -> Any:
         """A value; None when `words` has too few left."""
         match argument.type:
             case "count":
@@ -118,9 +117,10 @@ class ConstraintPool:
                 return argument.words[choices.below(len(argument.words))]
             case "texts":
                 number = argument.low + choices.below(argument.high - argument.low + 1)
-                return [words.pop() for _ in range(number)] if len(words) >= number else None
+                taken = list(islice(words, number))
+                return taken if len(taken) == number else None
         if argument.pool == "words":
-            return words.pop() if words else None
+            return next(words, None)
         pool = self._pool(argument)
         return pool[choices.below(len(pool))]
 

@@ -18,8 +18,8 @@ from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.verdicts import Selection
 from runtime.workers import WorkerError, WorkerTimeout
 
-DEADLINE_S = 10.0
-"""Seconds for one response in a worker. A response of a million characters takes 1 to 3 s, a bad pattern for ever."""
+DEADLINE_S = 60.0
+"""Seconds for one response in a worker. A million characters take 1 to 10 s of CPU, a bad pattern takes for ever."""
 EVIDENCE_CHARACTERS = 500
 
 

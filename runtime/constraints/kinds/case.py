@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime.constraints.language import detected, language_of
 from runtime.constraints.registry import Found, compared, count, kind, relation, text
+from runtime.constraints.stop_words import STOP_WORDS
 from runtime.constraints.text import Text
 from runtime.constraints.word_lists import word_list
 
@@ -15,6 +16,9 @@ _MINOR = frozenset(
     )
 )
 _CASED = ("en", "unicode")
+
+LEAST_WORDS = 6
+"""Fewer words tell langdetect little (`I am not here` is Norwegian to it): then one English stop word is enough."""
 
 
 @kind(
@@ -73,8 +77,13 @@ def _one_case(text: Text, is_in_case: bool) -> Found:
         return Found(False, "other letter case")
     if text.rules.language == "unicode":
         return Found(True)
-    found = detected(text.raw) if text.is_original else language_of(text.raw)
-    return Found(found == "en" or (found is None and text.is_original), found)
+    if text.is_original:
+        found = detected(text.raw)
+        return Found(found is None or found == "en", found)
+    if len(text.words) < LEAST_WORDS and any(word in STOP_WORDS for word in text.lower_words):
+        return Found(True)
+    found = language_of(text.raw)
+    return Found(found == "en", found)
 
 
 @kind(
