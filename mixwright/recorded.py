@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.catalog import builtin_catalog
 from compiler.estimate import Observed, estimates
 from compiler.fingerprint import pipeline_row_hashes
-from compiler.plan import Estimate, Plan, plan_from_json
+from compiler.plan import Estimate, Plan, Step, plan_from_json
 from mixwright.rehearsal import Answered, rehearsed
 
 if TYPE_CHECKING:
@@ -35,6 +35,20 @@ class KeptRows:
 
 
 @dataclass(frozen=True)
+class MovedThreshold:
+    """A verifier whose `min` or `max` is another than in the last run, and what that does to the scores it stored.
+
+    was, now: (min, max), None for no bound. scores: stored for the run's rows; passed: of these then; passes: now.
+    """
+
+    was: tuple[float | None, float | None]
+    now: tuple[float | None, float | None]
+    scores: int
+    passed: int
+    passes: int
+
+
+@dataclass(frozen=True)
 class Recorded:
     """What the store has. `answers` and `kept` are by node `pipeline.step` and by pipeline."""
 
@@ -46,6 +60,8 @@ class Recorded:
     kept: Mapping[str, KeptRows] = field(default_factory=dict)
     last_run_id: int = 0
     last_plan: Plan | None = None
+    thresholds: Mapping[str, MovedThreshold] = field(default_factory=dict)
+    """By node `pipeline.step`."""
     estimates: tuple[Estimate, ...] = ()
     """Of the plan, from what its earlier runs measured; empty when nothing was measured."""
     note: str = ""
@@ -112,6 +128,7 @@ def _read(plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]
         kept=kept,
         last_run_id=last_id,
         last_plan=last_plan,
+        thresholds=_moved_thresholds(plan, last_plan, last_id, store) if last_plan else {},
         estimates=estimated.estimates,
         answered=rehearsed(estimated, store, answers) if answers else {},
     )
@@ -144,6 +161,35 @@ def _generating(plan: Plan) -> dict[str, str]:
             if model is not None:
                 nodes[f"{pipeline.name}.{step.id}"] = model.identity
     return nodes
+
+
+def _moved_thresholds(plan: Plan, last: Plan, run_id: int, store: Store) -> dict[str, MovedThreshold]:
+    """Verifiers that differ from the last run in `min` or `max`, and not in what they measure."""
+    found: dict[str, MovedThreshold] = {}
+    if not store.sql("SELECT 1 FROM duckdb_views() WHERE view_name = 'verdict'"):
+        return found  # made by an earlier version, and not run since
+    before = {f"{p.name}.{s.id}": s for p in last.pipelines.values() for s in p.steps}
+    for pipeline in plan.pipelines.values():
+        for step in pipeline.steps:
+            old = before.get(f"{pipeline.name}.{step.id}")
+            if old is None or old.operation != step.operation or old.fingerprint.row != step.fingerprint.row:
+                continue
+            was, now = _bounds(old), _bounds(step)
+            if was == now:
+                continue
+            ((scores, passed, passes),) = store.sql(
+                """SELECT count(passes), count(*) FILTER (passes), count(*) FILTER (passes IS NOT NULL
+                    AND outcome = 'measured' AND score >= coalesce(?, score) AND score <= coalesce(?, score))
+                FROM verdict WHERE run_id = ? AND pipeline = ? AND step = ?""",
+                [*now, run_id, pipeline.name, step.id],
+            )
+            if scores:
+                found[f"{pipeline.name}.{step.id}"] = MovedThreshold(was, now, scores, passed, passes)
+    return found
+
+
+def _bounds(step: Step) -> tuple[float | None, float | None]:
+    return step.attributes.get("min"), step.attributes.get("max")
 
 
 def _yields(plan: Plan, last: Plan, run_id: int, store: Store) -> dict[str, float]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +39,8 @@ from runtime.outcomes import Outcomes
 from runtime.plugin import RunError
 from runtime.service import RunStopped, StopSignal
 from runtime.steps.protocol import StepContext
+from runtime.store.records import EventRecord
+from runtime.verifiers.verdicts import selection_of
 
 if TYPE_CHECKING:
     from runtime.store.store import Store
@@ -212,6 +215,7 @@ class Run:
             for node in nodes:
                 if hasattr(node.step, "prepare"):
                     await node.step.prepare()
+        self._note_thresholds()
         try:
             await calibrate_all(self)
         except RunStopped:
@@ -250,6 +254,18 @@ class Run:
                 store=self.store,
                 run_id=self.run_id,
             )
+
+    def _note_thresholds(self) -> None:
+        """Keep the verifiers' thresholds beside the plan: the store's view `verdict` applies them in SQL."""
+        stated = []
+        for name, pipeline in self.runs.items():
+            for node in pipeline.executor.nodes:
+                found = selection_of(node.step) if node.kind is Kind.MEASURE else None
+                if found is not None:
+                    bounds = {"low": found.low, "high": found.high, "pick": found.pick}
+                    stated.append({"pipeline": name, "step": node.id, **bounds})
+        if stated:
+            self.store.put_event(EventRecord(self.run_id, "thresholds", json.dumps(stated)))
 
     def _nodes(self, owner: str, steps: tuple[Step, ...], seed: int) -> list[Node]:
         from runtime.templates import compile_template

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compiler.plan import Plan
-    from mixwright.recorded import Recorded
+    from mixwright.recorded import MovedThreshold, Recorded
     from runtime.training.planning.job_of import TrainForecast
 
 JSON_FORMAT_VERSION = "1.0"
@@ -104,6 +104,7 @@ def plan_report(plan: Plan, found: Recorded, forecasts: Sequence[TrainForecast] 
             "note": found.note,
             "answers_at_most": dict(found.answers),
             "answers_looked_up": {node: asdict(answered) for node, answered in found.answered.items()},
+            "thresholds": {node: asdict(moved) for node, moved in found.thresholds.items()},
             "rows_kept": {n: {"run": k.run_id, "rows": k.rows} for n, k in found.kept.items()},
         },
         "compared_with_run": found.last_run_id or None,
@@ -137,9 +138,27 @@ def report_text(
     else:
         lines.append(f"store: {found.runs} runs in {store}")
     lines += _changes(plan, found)
+    lines += [_moved(node, moved) for node, moved in found.thresholds.items()]
     lines += [f"missing: {missing}" for missing in missing_extras(plan)]
     lines.append(f"wrote {out}")
     return "\n".join(lines) + "\n"
+
+
+def _moved(node: str, moved: MovedThreshold) -> str:
+    """`threshold essays.fresh: max 0.4 -> 0.7, 24 of 30 stored scores pass, 15 before; none is measured again`."""
+    bounds = [
+        f"{name} {_bound(was)} -> {_bound(now)}"
+        for name, was, now in zip(("min", "max"), moved.was, moved.now, strict=True)
+        if was != now
+    ]
+    return (
+        f"threshold {node}: {', '.join(bounds)}; {moved.passes:,} of {moved.scores:,} stored scores pass, "
+        f"{moved.passed:,} before; none is measured again"
+    )
+
+
+def _bound(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
 
 
 def _changes(plan: Plan, found: Recorded) -> list[str]:

@@ -58,6 +58,8 @@ class Database:
                 self._disconnect()
             self._connect(read_only=read_only)
             self._check_acknowledged()
+            if not read_only:
+                self._add_views()
         except BaseException:
             self.close()
             raise
@@ -114,6 +116,15 @@ class Database:
                 f"{self.path} was made by a newer mixwright (store schema {version}, this version reads up to "
                 f"{SCHEMA_VERSION}); upgrade mixwright, or use --store for another directory"
             )
+
+    def _add_views(self) -> None:
+        """The views that a store of an earlier version lacks; they hold nothing, so its schema stays the same."""
+        import duckdb
+
+        try:
+            self._connection.execute(_sql("verdicts.sql"))
+        except duckdb.Error as error:
+            raise explained(error, self.path) from error
 
     def _disconnect(self) -> None:
         for connection in (self._reader, self._connection):
@@ -196,8 +207,12 @@ class Database:
 
 
 def schema_sql() -> str:
-    """Text of `schema.sql`."""
-    return (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8")
+    """Text of `schema.sql` and of the views on verdicts."""
+    return "\n".join(_sql(name) for name in ("schema.sql", "verdicts.sql"))
+
+
+def _sql(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def make_empty(path: Path) -> Path:

@@ -158,23 +158,16 @@ def is_lower_better(low: float | None, high: float | None) -> bool:
     return low is None and high is not None
 
 
+def selection_of(verifier: Any) -> Selection | None:
+    """The thresholds on its score by which a verifier decides; None for one that decides by more than its score."""
+    found = getattr(verifier, "selection", None) or getattr(verifier.decide, "__self__", None)
+    # A subclass has a rule of its own.
+    return found if type(found) is Selection else None
+
+
 def class_of(measurement: Measurement) -> str:
     """The class that a verifier sorted a text into, as text; the same for all of a verifier without classes."""
     return canonical_json(measurement.evidence.get("class"))
-
-
-def decide_by_score(
-    rows: Sequence[Row],
-    measurements: Sequence[Measurement],
-    *,
-    step_id: str,
-    kind: str,
-    wrong: str,
-    missing: str,
-    pick: str,
-) -> list[Row | Dropped]:
-    """`Selection.decide` of a verifier whose score is 1 or 0."""
-    return Selection(step_id, kind, 1.0, None, pick, wrong, missing).decide(rows, measurements)
 
 
 def class_measurements(

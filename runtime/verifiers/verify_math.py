@@ -14,8 +14,8 @@ from runtime.verifiers.answers import Extract, answer_in, gold_in
 from runtime.verifiers.attributes import PICK, VERIFIER
 from runtime.verifiers.equivalence import Equivalence
 from runtime.verifiers.verdicts import (
+    Selection,
     decide_by_agreement,
-    decide_by_score,
     group_measurements,
     text_of_response,
 )
@@ -86,6 +86,9 @@ class MathVerifier:
         self._extract: Extract = attributes.get("extract") or "auto"
         self._pick = str(attributes.get("pick") or "all")
         self._equivalence = Equivalence(context.workers)
+        self.selection = None
+        if self._answer is not None:
+            self.selection = Selection(step.id, "math", 1.0, None, self._pick, "wrong", "unparsable")
         self.closes_group = self._answer is None or self._pick != "all"
         if self._answer is None:
             self.measure_group = self._measure_group
@@ -131,19 +134,11 @@ class MathVerifier:
 
     def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
         """Which rows pass; see the protocol."""
-        if self._answer is None:
+        if self.selection is None:
             return decide_by_agreement(
                 rows, measurements, step_id=self._step_id, kind="math", agree=self._agree, pick=self._pick
             )
-        verdicts = decide_by_score(
-            rows,
-            measurements,
-            step_id=self._step_id,
-            kind="math",
-            wrong="wrong",
-            missing="unparsable",
-            pick=self._pick,
-        )
+        verdicts = self.selection.decide(rows, measurements)
         return [
             replace(verdict, reason=f"math: {measurement.evidence['reason']}")
             if isinstance(verdict, Dropped)
