@@ -30,6 +30,15 @@ def test_the_tours_examples_are_one_spec(count: int, tmp_path: Path) -> None:
         assert [d.message for d in result.diagnostics if d.code != "MIX908"] == []
 
 
+def test_examples_of_verification_are_specs_of_their_own(tmp_path: Path) -> None:
+    text = (LANGUAGE / "verification.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```mix\n(.*?)```", text, flags=re.S)
+    assert len(examples) == 2
+    for example in examples:
+        result = compile_source(SourceFile("a.mix", example, tmp_path / "a.mix"))
+        assert [d.message for d in result.diagnostics if d.code != "MIX908"] == []
+
+
 def test_the_reference_has_every_entry_attribute_and_extra() -> None:
     page = reference_page(builtin_catalog())
     for entry in builtin_catalog().entries.values():
@@ -66,7 +75,7 @@ def test_the_index_links_every_code_to_its_page() -> None:
     assert linked == list(titles())
 
 
-@pytest.mark.parametrize("page", ["language.md", "reference.md", "../diagnostics.md"])
+@pytest.mark.parametrize("page", ["language.md", "verification.md", "reference.md", "../diagnostics.md"])
 def test_links_between_the_pages_lead_somewhere(page: str) -> None:
     text = (LANGUAGE / page).read_text(encoding="utf-8")
     anchors = {
