@@ -12,6 +12,8 @@ JUDGE, GUARD = "verify.judge", "verify.safety"
 TEMPLATES = {JUDGE: "rubric", GUARD: "prompt"}
 NEED_FIELD = ("labelled", "json")
 """Guard formats of which only the spec knows the field."""
+REASON = "reason"
+"""Field of every verdict."""
 CONVERSES = "openai"
 """The engine that passes on a conversation as it is; the others go on writing its last message."""
 
@@ -26,6 +28,7 @@ def check_judging(checked: Checked) -> None:
             _check_verdict(checked, step)
             _check_scale(checked, step)
             _check_panel(checked, step)
+            _check_samples(checked, step)
             _check_threshold(checked, step)
             _check_author(checked, step, pipeline.steps[:position])
         else:
@@ -82,6 +85,16 @@ def _check_verdict(checked: Checked, step: StepDecl) -> None:
             against.span,
             secondary=(Label(attributes["response"].span, "the same column"),),
             hint="name the other column",
+        )
+    aspects = value_of(attributes, "aspects") or []
+    wrong = next((name for name in aspects if name == REASON or aspects.count(name) > 1), None)
+    if wrong is not None:
+        why = "every verdict has a reason" if wrong == REASON else "it stands there twice"
+        checked.findings.error(
+            "MIX855",
+            f"`{wrong}` cannot be an aspect: {why}",
+            attributes["aspects"].span,
+            hint="name each aspect once, for example `[accuracy, clarity]`",
         )
     if value_of(attributes, "verdict") == "pass":
         for name in ("scale", "aspects"):
@@ -152,6 +165,20 @@ def _check_panel(checked: Checked, step: StepDecl) -> None:
             secondary=(Label(models.span, "the judges"),),
             hint=f"write `quorum = {len(models.value)}`",
         )
+
+
+def _check_samples(checked: Checked, step: StepDecl) -> None:
+    """MIX404: several opinions of a judge that always says the same."""
+    samples, temperature = step.attributes.get("samples"), step.attributes.get("temperature")
+    if samples is None or temperature is None or samples.value == 1 or temperature.value != 0:
+        return
+    checked.findings.error(
+        "MIX404",
+        f"{samples.value} opinions at temperature 0 are {samples.value} times the same",
+        samples.span if temperature.is_default else temperature.span,
+        "always the likeliest token",
+        hint="write `temperature = 0.7`, or `samples = 1`",
+    )
 
 
 def _check_threshold(checked: Checked, step: StepDecl) -> None:
