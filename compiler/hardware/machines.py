@@ -67,3 +67,12 @@ def calibrated(machine: Machine, *, utilisation: float, bandwidth: float | None)
         machine.bandwidth if bandwidth is None else bandwidth,
         "measured by a probe on this machine",
     )
+
+
+def machine_of_device(device: str, memory_bytes: float) -> Machine | None:
+    """The machine that a driver calls `device`, such as "NVIDIA H100 80GB HBM3"; None for one that is not listed."""
+    name = device.lower().replace(" ", "").replace("-", "")
+    kinds = [m for m in MACHINES.values() if m.name.partition("_")[0] in name]
+    # Longest name first: an A100 is no A10. Of the same kind, the size that is nearest.
+    kinds.sort(key=lambda m: (-len(m.name.partition("_")[0]), abs(m.memory_bytes - memory_bytes)))
+    return kinds[0] if kinds else None

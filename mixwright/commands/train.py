@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compiler.plan import Plan, Train
+    from runtime.training.launch import Nodes
     from runtime.training.train import Listener, Prepared, TrainReport
 
 
@@ -33,6 +34,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--steps", type=_positive, metavar="N", help="optimizer steps, instead of the block's"
     )
     parser.add_argument("--ranks", type=_positive, metavar="N", help="processes, instead of the block's")
+    parser.add_argument("--nodes", type=_positive, metavar="N", help="machines, instead of the block's")
+    parser.add_argument("--node-rank", type=int, metavar="K", help="this machine's number, 0 being the first")
+    parser.add_argument("--master", metavar="HOST[:PORT]", help="address of the first machine (port 29500)")
+    parser.add_argument(
+        "--write-launcher",
+        type=Path,
+        metavar="DIR",
+        help="write a shell script, a Slurm and a Ray job that start it",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON, progress to stderr")
 
 
@@ -44,6 +54,15 @@ def run(arguments: argparse.Namespace) -> int:
     if plan is None:
         return 1
     train = _chosen(plan, arguments.train)
+    if arguments.write_launcher is not None:
+        from mixwright.launchers import write_launchers
+
+        for path in write_launchers(plan, train, arguments.spec, arguments.write_launcher):
+            print(f"wrote {path}")
+        return 0
+    nodes = _nodes(train, arguments)
+    if nodes is not None and nodes.rank > 0:
+        return _work(nodes)
     from mixwright.selected import training_rows
     from runtime.training.train import train_mixture
 
@@ -55,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output,
         ranks=arguments.ranks,
         steps=arguments.steps,
+        nodes=nodes,
         listener=progress.listener(),
     )
     progress.end()
@@ -78,6 +98,41 @@ def _chosen(plan: Plan, name: str | None) -> Train:
     if name is None and len(plan.trains) != 1:
         raise Misuse(f"name one of the `train` blocks with --train: {names}")
     return plan.trains[name] if name else next(iter(plan.trains.values()))
+
+
+def _nodes(train: Train, arguments: argparse.Namespace) -> Nodes | None:
+    """The machines of the job and this one's place among them; None for one machine.
+
+    Raises:
+        Misuse: there are several, and this one's number or the first one's address is not given.
+    """
+    from mixwright.compiling import Misuse
+    from runtime.training.launch import Nodes
+
+    count = arguments.nodes or int((train.attributes.get("cluster") or {}).get("nodes") or 1)
+    if count == 1:
+        return None
+    if arguments.node_rank is None or not arguments.master:
+        raise Misuse(
+            f"train '{train.name}' runs on {count} machines: start it on each with --node-rank 0, 1, … and --master "
+            "with the first one's address; '--write-launcher DIR' writes scripts that do, '--nodes 1' trains here alone"
+        )
+    if not 0 <= arguments.node_rank < count:
+        raise Misuse(f"--node-rank is 0 to {count - 1}, here {arguments.node_rank}")
+    host, _, port = arguments.master.partition(":")
+    if port and not port.isdigit():
+        raise Misuse(f"--master takes HOST or HOST:PORT, here {arguments.master!r}")
+    return Nodes(count, arguments.node_rank, host, int(port or 29500))
+
+
+def _work(nodes: Nodes) -> int:
+    """This machine's part when it is not the first."""
+    from runtime.training.nodes import work
+
+    print(f"node {nodes.rank} of {nodes.count}: waiting for {nodes.master}", file=sys.stderr, flush=True)
+    ended = work(nodes)
+    print("nothing to do" if ended is None else f"{ended.how} at step {ended.step}", file=sys.stderr)
+    return 0
 
 
 class Progress:
@@ -179,6 +234,8 @@ def _report_text(report: TrainReport) -> str:
         lines.append(f"loss {report.first_loss:.4f} -> {report.last_loss:.4f} per trained token")
     if report.reloaded_loss is not None:
         lines.append(f"the saved model was loaded again and gives the same loss ({report.reloaded_loss:.4f})")
+    for component, (before, after) in report.held_out.items():
+        lines.append(f"held-out loss of {component}: {before:.4f} before, {after:.4f} after")
     if report.evaluation:
         before, after = report.evaluation["before"], report.evaluation["after"]
         lines.append(

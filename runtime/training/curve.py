@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from compiler.hardware.machines import machine_of_device
 from runtime.training.encode import IGNORED
 from runtime.training.packed import Packed
 from runtime.training.schedule import EMPTY, Layout
+from runtime.training.tensorboard import EventFile
 
 COMPLETE = "COMPLETE"
 """File in a checkpoint that every rank finished writing; holds the number of ranks as JSON."""
@@ -33,20 +35,28 @@ def curve_callback(path: Path, packed: Packed, slots: Any, layout: Layout, *, is
 
     is_sum: the loss that is trained on is a sum over tokens. A line: step, loss (mean per trained token, or per example's
     mean under `loss = example`), learning_rate, grad_norm (before clipping), tokens and trained_tokens of
-    the step, tokens_per_s (of the step's wall time), seconds since this process began to train. A run that
-    resumes drops the lines after its checkpoint first.
+    the step, tokens_per_s (of the step's wall time), seconds since this process began to train, memory_bytes (the most
+    that this rank's GPU, or on a CPU its process, has held), and mfu where the GPU's peak is known: 6 times the
+    parameters times the examples' own tokens a second, over the peak of all ranks. A run that resumes drops the lines
+    after its checkpoint first. The same goes to `tensorboard/` beside `path`.
     """
     from transformers import TrainerCallback
 
     class Curve(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
         def __init__(self) -> None:
             self._began = self._last = time.monotonic()
+            self._operations = 0.0
+            self._peak: float | None = None
+            self._events: EventFile | None = None
 
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
             self._began = self._last = time.monotonic()
             if state.is_world_process_zero:
                 kept = [line for line in read_curve(path) if line["step"] <= state.global_step]
                 path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+                self._events = EventFile(path.parent / "tensorboard", started_at=time.time())
+                self._operations = 6.0 * _parameters(given["model"])
+                self._peak = _peak_of(args.device, args.world_size)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if not state.is_world_process_zero or "loss" not in (logs or {}):
@@ -65,12 +75,44 @@ def curve_callback(path: Path, packed: Packed, slots: Any, layout: Layout, *, is
                 "trained_tokens": trained,
                 "tokens_per_s": round(tokens / max(1e-9, now - self._last), 1),
                 "seconds": round(now - self._began, 3),
+                "memory_bytes": _memory_bytes(args.device),
             }
+            if self._peak is not None:
+                line["mfu"] = round(self._operations * line["tokens_per_s"] / self._peak, 4)
             self._last = now
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
+            if self._events is not None:
+                values = {f"train/{name}": float(value) for name, value in line.items() if name != "step"}
+                self._events.scalars(line["step"], time.time(), values)
 
     return Curve()
+
+
+def _parameters(model: Any) -> int:
+    """All parameters of a model, also where ZeRO-3 has taken them apart."""
+    return sum(int(getattr(parameter, "ds_numel", parameter.numel())) for parameter in model.parameters())
+
+
+def _peak_of(device: Any, ranks: int) -> float | None:
+    """Floating-point operations a second of all ranks' GPUs; None on a CPU or an unknown GPU."""
+    if device.type != "cuda":
+        return None
+    import torch
+
+    properties = torch.cuda.get_device_properties(device)
+    machine = machine_of_device(properties.name, properties.total_memory)
+    return None if machine is None else machine.peak * ranks
+
+
+def _memory_bytes(device: Any) -> int:
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(device))
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def pause_callback(stop: Path, pause_after: int) -> Any:

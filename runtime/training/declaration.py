@@ -45,6 +45,18 @@ from runtime.plugin import REQUIRED, attribute, declare
             "arithmetic of the model; optimizer state is fp32 in both",
             default="bf16",
         ),
+        attribute(
+            "offload",
+            "enum:none|optimizer|all",
+            "keep the optimizer's state, or the weights as well, in the host's memory: slower, and fits more",
+            default="none",
+            cls="run",
+        ),
+        attribute(
+            "lora",
+            "block:train_block.lora",
+            "train low-rank adapters instead of all weights; merged into the model at the end",
+        ),
         attribute("recompute", "bool", "recompute activations instead of keeping them", default=True),
         attribute("epochs", "float", "passes over the mixture", default=1.0, minimum=0.0),
         attribute("steps", "count", "optimizer steps, instead of `epochs`", minimum=1),
@@ -144,6 +156,13 @@ from runtime.plugin import REQUIRED, attribute, declare
             minimum=1,
         ),
         attribute("evaluate", "block:train_block.evaluate", "answers measured before and after"),
+        attribute(
+            "holdout",
+            "share",
+            "part of each component's examples that is not trained on; its loss is told, component by component",
+            default=0.0,
+            maximum=0.5,
+        ),
     ),
 )
 def sft(*arguments: Any, **keywords: Any) -> Any:
@@ -183,14 +202,43 @@ def sft(*arguments: Any, **keywords: Any) -> Any:
             "gpu", f"enum:{'|'.join(MACHINES)}", "kind of GPU, for the forecast of memory and time", cls="run"
         ),
         attribute("price", "money", "dollars for an hour of one GPU", cls="meta"),
-        attribute("nodes", "count", "machines; this version trains on one", default=1, cls="run", minimum=1),
+        attribute("nodes", "count", "machines, each with `gpus` GPUs", default=1, cls="run", minimum=1),
     ),
 )
 def cluster() -> None:
-    """The machines of a training run: one with `gpus` GPUs, a rank on each.
+    """The machines of a training run: `nodes` with `gpus` GPUs each, a rank on every GPU.
+
+    With several nodes the same `mixwright train` runs on each, with its number: `--node-rank`, and `--master`, the first
+    node's address. `--write-launcher DIR` writes that as a shell script, a Slurm job and a Ray job. The output directory
+    must be on storage that all nodes see.
 
     With `gpu`, `mixwright plan` proves the job before it is launched: memory on each GPU by part, the fewest GPUs that
     hold it, steps, hours, GPU-hours, dollars (with `price`) and MFU; what cannot fit is refused with what would.
+    """
+
+
+@declare(
+    "train_block",
+    "lora",
+    extra="train",
+    modules=("peft",),
+    attributes=(
+        attribute("rank", "count", "rank of the adapters", default=16, minimum=1),
+        attribute("alpha", "count", "their output is scaled by alpha / rank", default=32, minimum=1),
+        attribute("dropout", "share", "of the adapters' input", default=0.0),
+        attribute(
+            "layers",
+            "list[text]",
+            "linear layers that get an adapter, by the end of their names; all of them by default",
+            default=[],
+        ),
+    ),
+)
+def lora() -> None:
+    """Low-rank adaptation (Hu et al. 2021) with `peft`: only the adapters are trained.
+
+    The output is a whole model with the adapters merged in, which loads like any other; the adapters alone are kept in
+    `adapter/`.
     """
 
 

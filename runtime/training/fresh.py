@@ -77,6 +77,20 @@ def _tensors(directory: Path) -> list[tuple[str, int]]:
     return found
 
 
+def merge_adapter(directory: Path, base: str, revision: str) -> None:
+    """Turn a directory with a saved adapter into one with the whole model; the adapter goes to `adapter/`."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    adapter = directory / "adapter"
+    adapter.mkdir(exist_ok=True)
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        (directory / name).replace(adapter / name)
+    options = {"revision": revision} if revision else {}
+    model = AutoModelForCausalLM.from_pretrained(base, dtype="auto", use_safetensors=True, **options)
+    PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().save_pretrained(directory)
+
+
 def finish_weights(directory: Path, save_as: str) -> None:
     """Rewrite a saved model's weights in the number format `save_as`."""
     import torch

@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 import traceback
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,15 @@ import numpy as np
 
 from runtime.training.curve import FAILED, LAUNCHER_PID, curve_callback, pause_callback
 from runtime.training.encode import IGNORED
+from runtime.training.held_out import FILE as HELD_OUT
+from runtime.training.held_out import held_out_callback, open_held_out
 from runtime.training.loss import divisor, example_weights, weighted_loss
 from runtime.training.packed import Packed, open_packed
 from runtime.training.schedule import EMPTY, Layout
 from runtime.training.settings import TrainSettings, settings_from_json
+
+MEETING = timedelta(seconds=120)
+"""How long ranks may take to answer each other at the start."""
 
 
 def main() -> None:
@@ -39,13 +45,20 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=Path)
     parser.add_argument("--resume", default="")
+    parser.add_argument("--universal", action="store_true", help="other ranks wrote the checkpoint")
     parser.add_argument("--pause-after", type=int, default=0)
     arguments = parser.parse_args()
     _end_with_the_launcher()
     try:
         settings = settings_from_json((arguments.directory / "settings.json").read_text(encoding="utf-8"))
         _start_processes(settings)
-        train(arguments.directory, settings, resume=arguments.resume, pause_after=arguments.pause_after)
+        train(
+            arguments.directory,
+            settings,
+            resume=arguments.resume,
+            is_universal=arguments.universal,
+            pause_after=arguments.pause_after,
+        )
     except Exception:
         # torchrun tells which rank failed and not why.
         (arguments.directory / f"{FAILED}{_rank()}").write_text(traceback.format_exc(), encoding="utf-8")
@@ -53,8 +66,10 @@ def main() -> None:
     _leave()
 
 
-def train(directory: Path, settings: TrainSettings, *, resume: str, pause_after: int) -> None:
-    """Run this rank's part of the job."""
+def train(
+    directory: Path, settings: TrainSettings, *, resume: str, is_universal: bool, pause_after: int
+) -> None:
+    """Run this rank's part of the job. is_universal: `resume` was written by another number of ranks."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -63,7 +78,10 @@ def train(directory: Path, settings: TrainSettings, *, resume: str, pause_after:
     slots = np.load(directory / "slots.npy", mmap_mode="r")
     layout = Layout(**json.loads((directory / "layout.json").read_text(encoding="utf-8")))
     # Before the model: with ZeRO-3 these arguments make `from_pretrained` shard while it loads.
-    arguments = _arguments(directory, settings, layout, steps=len(slots) // layout.slots)
+    arguments = _arguments(
+        directory, settings, layout, steps=len(slots) // layout.slots, is_universal=is_universal
+    )
+    _meet()
     options: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}
     place = str(directory / "initial") if settings.architecture else settings.place
     if settings.revision and not settings.architecture:
@@ -73,8 +91,15 @@ def train(directory: Path, settings: TrainSettings, *, resume: str, pause_after:
     model = AutoModelForCausalLM.from_pretrained(
         place, dtype=torch.bfloat16 if is_bf16 else torch.float32, **options
     )
+    if settings.lora is not None:
+        model = _adapted(model, settings)
     tokenizer = AutoTokenizer.from_pretrained(settings.tokenizer, trust_remote_code=False)
     trainer = _trainer(model, arguments, settings, packed, slots, layout, directory, pause_after)
+    held = open_held_out(directory)
+    if not held.is_empty:
+        measured = held_out_callback(directory / HELD_OUT, held, layout.micro)
+        measured.trainer = trainer
+        trainer.add_callback(measured)
     trainer.train(resume_from_checkpoint=resume or None)
 
     is_done = trainer.state.global_step >= arguments.max_steps
@@ -93,7 +118,24 @@ def train(directory: Path, settings: TrainSettings, *, resume: str, pause_after:
         _write_json(directory / "ended.json", ended)
 
 
-def _arguments(directory: Path, settings: TrainSettings, layout: Layout, *, steps: int) -> Any:
+def _adapted(model: Any, settings: TrainSettings) -> Any:
+    """The model with fresh adapters, the same on every rank; only they are trained."""
+    from peft import LoraConfig, get_peft_model
+
+    assert settings.lora is not None
+    config = LoraConfig(
+        r=settings.lora.rank,
+        lora_alpha=settings.lora.alpha,
+        lora_dropout=settings.lora.dropout,
+        target_modules=list(settings.lora.layers) or "all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def _arguments(
+    directory: Path, settings: TrainSettings, layout: Layout, *, steps: int, is_universal: bool
+) -> Any:
     import torch
     from transformers import TrainingArguments
 
@@ -102,7 +144,7 @@ def _arguments(directory: Path, settings: TrainSettings, layout: Layout, *, step
         output_dir=str(directory / "checkpoints"),
         use_cpu=is_cpu,
         bf16=settings.precision == "bf16",
-        deepspeed=_deepspeed_config(settings) if settings.zero else None,
+        deepspeed=_deepspeed_config(settings, is_universal=is_universal) if settings.zero else None,
         optim="adamw_torch" if is_cpu else "adamw_torch_fused",
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
@@ -130,7 +172,7 @@ def _arguments(directory: Path, settings: TrainSettings, layout: Layout, *, step
     )
 
 
-def _deepspeed_config(settings: TrainSettings) -> dict[str, Any]:
+def _deepspeed_config(settings: TrainSettings, *, is_universal: bool = False) -> dict[str, Any]:
     stage: dict[str, Any] = {
         "stage": settings.zero,
         "overlap_comm": False,
@@ -145,7 +187,16 @@ def _deepspeed_config(settings: TrainSettings) -> dict[str, Any]:
             "stage3_max_reuse_distance": 1e9,
             "stage3_gather_16bit_weights_on_model_save": True,
         }
-    return {
+    config: dict[str, Any] = {}
+    if settings.offload != "none":
+        stage["offload_optimizer"] = {"device": "cpu", "pin_memory": _has_gpu()}
+        # Else it wants its own CPU AdamW, which is compiled at start; torch's works on the host's tensors as well.
+        config["zero_force_ds_cpu_optimizer"] = False
+    if settings.offload == "all":
+        stage["offload_param"] = {"device": "cpu", "pin_memory": _has_gpu()}
+    if is_universal:
+        config["checkpoint"] = {"load_universal": True}
+    return config | {
         "train_batch_size": "auto",
         "train_micro_batch_size_per_gpu": "auto",
         "gradient_accumulation_steps": "auto",
@@ -289,6 +340,27 @@ def _start_processes(settings: TrainSettings) -> None:
             deepspeed.init_distributed(dist_backend="gloo", verbose=False)
         else:
             deepspeed.init_distributed(verbose=False)
+
+
+def _meet() -> None:
+    """Let every rank answer once before anything is loaded: one that cannot is named, where NCCL would hang.
+
+    Raises:
+        RuntimeError: some ranks did not answer in time; it says which.
+    """
+    import torch.distributed as distributed
+
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return
+    group = distributed.new_group(backend="gloo", timeout=MEETING)
+    distributed.monitored_barrier(group, timeout=MEETING, wait_all_ranks=True)
+    distributed.destroy_process_group(group)
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 def _rank() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,28 @@ class Ended:
     probe_loss: float | None = None
 
 
+@dataclass(frozen=True)
+class Nodes:
+    """The machines of a job: this one's number `rank` of `count`, and the first one's address."""
+
+    count: int = 1
+    rank: int = 0
+    master: str = ""
+    port: int = 29500
+
+    def arguments(self, ranks: int) -> list[str]:
+        """What `torchrun` is told on this node."""
+        if self.count == 1:
+            return ["--standalone", f"--nproc_per_node={ranks}"]
+        return [
+            f"--nnodes={self.count}",
+            f"--node_rank={self.rank}",
+            f"--nproc_per_node={ranks // self.count}",
+            f"--master_addr={self.master}",
+            f"--master_port={self.port}",
+        ]
+
+
 class Interrupted(RunError):
     """The user stopped the run; a checkpoint holds what was trained."""
 
@@ -42,11 +65,15 @@ def run_ranks(
     ranks: int,
     on_line: Callable[[dict[str, Any]], None],
     pause_after: int = 0,
+    is_sharded: bool = True,
+    nodes: Nodes | None = None,
+    told: Callable[[list[str]], None] | None = None,
 ) -> Ended:
     """Run the job of a prepared directory to its end; resumes from its last complete checkpoint.
 
-    on_line: called with each new line of the curve. The first interrupt (Ctrl-C) lets the ranks save a checkpoint and
-    end; a second one ends them at once.
+    ranks: over all nodes. on_line: called with each new line of the curve. is_sharded: ZeRO is on, so that another number
+    of ranks needs the checkpoint converted first. told: hears the job's arguments before the ranks start. The first
+    interrupt (Ctrl-C) lets the ranks save a checkpoint and end; a second one ends them at once.
 
     Raises:
         Interrupted: after either.
@@ -55,12 +82,16 @@ def run_ranks(
     stop, ended_file, log = directory / "STOP", directory / "ended.json", directory / "ranks.log"
     stop.unlink(missing_ok=True)
     ended_file.unlink(missing_ok=True)
-    for told in directory.glob(f"{FAILED}*"):
-        told.unlink()
-    resume = last_checkpoint(directory / "checkpoints", ranks)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
-    command += ["-m", "runtime.training.job", str(directory)]
-    command += ["--resume", str(resume or ""), "--pause-after", str(pause_after)]
+    for failure in directory.glob(f"{FAILED}*"):
+        failure.unlink()
+    resume = last_checkpoint(directory / "checkpoints")
+    job = ["--resume", str(resume.place) if resume else "", "--pause-after", str(pause_after)]
+    if resume is not None and resume.ranks != ranks and is_sharded:
+        made_universal(resume)
+        job.append("--universal")
+    if told is not None:
+        told(job)
+    command = ranks_command(directory, nodes or Nodes(), ranks, job)
     seen = _line_count_at(directory / "curve.jsonl", resume)
     with log.open("ab") as output:
         child = subprocess.Popen(
@@ -68,7 +99,7 @@ def run_ranks(
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=_environment(ranks),
+            env=ranks_environment(ranks // (nodes.count if nodes else 1), is_alone=nodes is None),
             # Its own session: Ctrl-C of a terminal reaches this process alone, which then asks the ranks to end.
             start_new_session=True,
         )
@@ -131,27 +162,58 @@ def _follow(
     return seen
 
 
-def last_checkpoint(checkpoints: Path, ranks: int) -> Path | None:
-    """The newest checkpoint that every rank finished writing.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that every rank finished writing. `ranks` wrote it."""
 
-    Raises:
-        RunError: another number of ranks wrote it; their shards do not fit.
-    """
+    place: Path
+    step: int
+    ranks: int
+
+
+def last_checkpoint(checkpoints: Path) -> Checkpoint | None:
+    """The newest complete checkpoint; None without one."""
     complete = [place for place in checkpoints.glob("checkpoint-*") if (place / COMPLETE).exists()]
     if not complete:
         return None
     newest = max(complete, key=lambda place: int(place.name.rpartition("-")[2]))
     wrote = int(json.loads((newest / COMPLETE).read_text(encoding="utf-8"))["ranks"])
-    if wrote != ranks:
+    return Checkpoint(newest, int(newest.name.rpartition("-")[2]), wrote)
+
+
+def made_universal(checkpoint: Checkpoint) -> None:
+    """Convert a ZeRO checkpoint, in place, to one that any number of ranks continues; done once.
+
+    DeepSpeed's shards are laid out for the ranks that wrote them; its own converter takes them apart by parameter.
+
+    Raises:
+        RunError: the conversion failed; the checkpoint is as it was.
+    """
+    [shards] = checkpoint.place.glob("global_step*[0-9]")
+    target = shards.with_name(f"{shards.name}_universal")
+    done = checkpoint.place / "latest_universal"
+    if target.is_dir() and done.exists():
+        return
+    partial = shards.with_name(f"{shards.name}_partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal"]
+    command += ["--input_folder", str(shards), "--output_folder", str(partial)]
+    command += ["--num_extract_workers", "1", "--num_merge_workers", "1"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, env=ranks_environment(1), stdin=subprocess.DEVNULL
+    )
+    if result.returncode != 0:
         raise RunError(
-            f"{newest} was written by {wrote} ranks and cannot be continued by {ranks}: add --ranks {wrote}, "
-            f"or delete {checkpoints} to start over"
+            f"{checkpoint.place}, written by {checkpoint.ranks} ranks, cannot be converted for another number: "
+            f"{(result.stderr.strip().splitlines() or ['no message'])[-1]}; continue with --ranks {checkpoint.ranks}"
         )
-    return newest
+    shutil.rmtree(target, ignore_errors=True)
+    partial.replace(target)
+    done.write_text(target.name, encoding="utf-8")
 
 
-def _line_count_at(curve: Path, resume: Path | None) -> int:
-    step = int(resume.name.rpartition("-")[2]) if resume else 0
+def _line_count_at(curve: Path, resume: Checkpoint | None) -> int:
+    step = resume.step if resume else 0
     return sum(line["step"] <= step for line in _lines(curve))
 
 
@@ -175,7 +237,14 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _environment(ranks: int) -> dict[str, str]:
+def ranks_command(directory: Path, nodes: Nodes, ranks: int, arguments: list[str]) -> list[str]:
+    """What starts a node's ranks of a prepared job."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", *nodes.arguments(ranks)]
+    return [*torchrun, "-m", "runtime.training.job", str(directory), *arguments]
+
+
+def ranks_environment(ranks: int, *, is_alone: bool = True) -> dict[str, str]:
+    """The environment of this node's `ranks` ranks. is_alone: there is no other node."""
     environment = dict(os.environ)
     # Ranks share the cores; more threads than cores is several times slower on a busy machine.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -186,7 +255,7 @@ def _environment(ranks: int) -> dict[str, str]:
     environment.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")
     if not _has_gpu():
         environment.setdefault("DS_ACCELERATOR", "cpu")
-        if sys.platform == "linux":
+        if sys.platform == "linux" and is_alone:
             # The host's name need not resolve in a container; one machine's ranks talk over loopback.
             environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
     environment["PYTHONSAFEPATH"] = "1"

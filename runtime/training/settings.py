@@ -25,6 +25,16 @@ class Architecture:
 
 
 @dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters; `layers` empty means every linear layer but the head."""
+
+    rank: int
+    alpha: int
+    dropout: float
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """What decides a training run. Shares are 0..1; `place` is a directory or a repository."""
 
@@ -59,33 +69,47 @@ class TrainSettings:
     init_std: float
     save_as: Literal["bf16", "fp32"]
     checkpoints: int
+    holdout: float
+    offload: Literal["none", "optimizer", "all"]
+    lora: Lora | None
     ranks: int
+    """Processes of the job, over all nodes."""
+    nodes: int
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
     def fingerprint(self, packed_digest: str, base_digest: str) -> str:
         """Hex digest of what decides the weights: not how many ranks there are or how they share the work."""
-        values = {
-            name: value
-            for name, value in asdict(self).items()
-            if name not in ("place", "tokenizer", "micro_batch", "checkpoints", "ranks", "recompute")
-        }
+        values = {name: value for name, value in asdict(self).items() if name not in _UNDECISIVE}
         parts = json.dumps(["mixwright.train.v1", values, packed_digest, base_digest], sort_keys=True)
         return blake2b(parts.encode(), digest_size=16).hexdigest()
+
+
+_UNDECISIVE = frozenset(
+    ("place", "tokenizer", "micro_batch", "checkpoints", "ranks", "nodes", "recompute", "offload")
+)
+"""Settings that change how a job is run and not the weights it ends with."""
 
 
 def settings_from_json(text: str) -> TrainSettings:
     values = json.loads(text)
     if values["architecture"]:
         values["architecture"] = Architecture(**values["architecture"])
+    if values["lora"]:
+        values["lora"] = Lora(**{**values["lora"], "layers": tuple(values["lora"]["layers"])})
     return TrainSettings(**{**values, "learn": tuple(values["learn"])})
 
 
 def settings_of(
-    train: Train, directory: Path, *, ranks: int | None = None, steps: int | None = None
+    train: Train,
+    directory: Path,
+    *,
+    ranks: int | None = None,
+    steps: int | None = None,
+    nodes: int | None = None,
 ) -> TrainSettings:
-    """The settings of a `train` block; `ranks` and `steps` override it.
+    """The settings of a `train` block; `ranks` (of each node), `steps` and `nodes` override it.
 
     Raises:
         RunError: attributes that contradict each other, or files that are missing.
@@ -93,9 +117,7 @@ def settings_of(
     given = train.attributes
     name = f"train '{train.name}'"
     architecture = _architecture(name, given.get("architecture"))
-    nodes = int((given.get("cluster") or {}).get("nodes") or 1)
-    if nodes > 1:
-        raise RunError(f"{name}: `cluster.nodes = {nodes}`, and this version trains on one machine")
+    nodes = nodes or int((given.get("cluster") or {}).get("nodes") or 1)
     starts = [word for word in ("base", "repo", "architecture") if given.get(word)]
     if len(starts) != 1:
         raise RunError(
@@ -119,10 +141,18 @@ def settings_of(
         architecture=architecture,
         tokenizer=tokenizer,
         vocabulary=vocabulary,
-        ranks=ranks or _ranks(given),
+        ranks=(ranks or _ranks(given)) * nodes,
+        nodes=nodes,
+        lora=_lora(given.get("lora")),
         steps=steps if steps is not None else given.get("steps"),
         **{**{field: given[field] for field in _PLAIN}, "learn": tuple(sorted(set(given["learn"])))},
     )
+    if settings.offload != "none" and settings.zero != 3:
+        raise RunError(
+            f"{name}: `offload = {settings.offload}` needs `zero = 3` (has zero = {settings.zero})"
+        )
+    if settings.optimizer == "muon" and settings.lora is not None:
+        raise RunError(f"{name}: `lora` needs `optimizer = adamw`")
     if settings.optimizer == "muon" and (settings.zero or settings.ranks > 1):
         raise RunError(
             f"{name}: `optimizer = muon` needs whole matrices: write `zero = 0` and `ranks = 1`, "
@@ -135,8 +165,27 @@ _PLAIN = tuple(
     f.name
     for f in fields(TrainSettings)
     if f.name
-    not in ("place", "is_local", "revision", "architecture", "tokenizer", "vocabulary", "ranks", "steps")
+    not in (
+        "place",
+        "is_local",
+        "revision",
+        "architecture",
+        "tokenizer",
+        "vocabulary",
+        "ranks",
+        "nodes",
+        "steps",
+        "lora",
+    )
 )
+
+
+def _lora(given: Any) -> Lora | None:
+    if not given:
+        return None
+    return Lora(
+        int(given["rank"]), int(given["alpha"]), float(given["dropout"]), tuple(given["layers"] or ())
+    )
 
 
 def _architecture(name: str, given: Any) -> Architecture | None:
@@ -165,7 +214,7 @@ def _directory(name: str, attribute: str, path: Path, needed: str) -> Path:
 
 
 def _ranks(given: dict[str, Any]) -> int:
-    """As many as the spec says, else one for each GPU, else two CPU processes."""
+    """Processes of a node: as many as the spec says, else one for each GPU, else two on the CPU."""
     if given.get("ranks"):
         return int(given["ranks"])
     cluster = cast(dict[str, Any], given.get("cluster") or {})

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,10 @@ from compiler.plan import Plan, Train
 from runtime.plugin import RunError, require
 from runtime.training.curve import read_curve
 from runtime.training.encode import EncodingCounts, Learned, encode
-from runtime.training.launch import Interrupted, run_ranks
+from runtime.training.held_out import FILE as HELD_OUT
+from runtime.training.held_out import divided, read_held_out
+from runtime.training.launch import Interrupted, Nodes, run_ranks
+from runtime.training.nodes import give_up, meeting, tell
 from runtime.training.packed import PackedManifest, read_manifest, write_packed
 from runtime.training.preview import load_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
@@ -66,6 +70,8 @@ class TrainReport:
     reloaded_loss: float | None
     tokens_per_s: float | None
     seconds: float
+    held_out: dict[str, list[float]]
+    """Of each component its held-out loss per trained token before and after; empty without `holdout`."""
     evaluation: dict[str, Any] | None
     """`before` and `after`, each with asked, right, unanswered and accuracy; None without `evaluate`."""
     not_trained: dict[str, list[str]]
@@ -91,6 +97,7 @@ def train_mixture(
     ranks: int | None = None,
     steps: int | None = None,
     pause_after: int = 0,
+    nodes: Nodes | None = None,
     listener: Listener | None = None,
 ) -> TrainReport:
     """Train as `train` says on rows with `messages`, `id` and `component`; continues a run that was stopped.
@@ -107,23 +114,39 @@ def train_mixture(
     _quieten()
     listener = listener or Listener()
     directory = Path(plan.directory)
-    settings = settings_of(train, directory, ranks=ranks, steps=steps)
+    settings = settings_of(train, directory, ranks=ranks, steps=steps, nodes=nodes.count if nodes else 1)
+    if settings.lora is not None:
+        require("peft", "train", "`lora`")
     if settings.zero:
         require("deepspeed", "train", f"`zero = {settings.zero}`")
     output = Path(os.path.normpath(output or directory / train.attributes["output"]))
     output.mkdir(parents=True, exist_ok=True)
     with _only_run(output):
         began = time.monotonic()
-        prepared = prepare(settings, rows, output)
-        listener.prepared(prepared)
-        evaluation = _evaluate(plan, train, prepared, listener, "before")
+        others = meeting(nodes) if nodes is not None and nodes.count > 1 else None
+        try:
+            prepared = prepare(settings, rows, output)
+            listener.prepared(prepared)
+            evaluation = _evaluate(plan, train, prepared, listener, "before")
+        except BaseException:
+            if others is not None:
+                give_up(others, "the first node failed")
+            raise
         report = _finished_report(prepared, output)
         if report is not None:
+            if others is not None:
+                give_up(others, "the job has ended before")
             after = _evaluate(plan, train, prepared, listener, "after", output)
             evaluation = {**evaluation, **after} if evaluation and after else None
             return _written(replace(report, evaluation=evaluation), prepared, output)
         ended = run_ranks(
-            prepared.directory, ranks=settings.ranks, on_line=listener.line, pause_after=pause_after
+            prepared.directory,
+            ranks=settings.ranks,
+            on_line=listener.line,
+            pause_after=pause_after,
+            is_sharded=settings.zero > 0,
+            nodes=nodes,
+            told=None if others is None else partial(tell, others, prepared.directory, ranks=settings.ranks),
         )
         reloaded = None
         if ended.how == "done":
@@ -153,6 +176,7 @@ def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Pat
     tokenizer = load_tokenizer(settings.tokenizer, settings.revision)
     if settings.packing == "best_fit" and settings.architecture is None:
         _refuse_leaks(AutoConfig.from_pretrained(settings.place, **options))
+    listed, held = divided(listed, settings.holdout)
     packed_place = output / "state" / "packed" / _packed_source(settings, listed, tokenizer)[:12]
     manifest = _pack(settings, listed, tokenizer, packed_place)
     layout = layout_of(
@@ -168,6 +192,7 @@ def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Pat
     directory = output / "state" / fingerprint[:12]
     directory.mkdir(parents=True, exist_ok=True)
     _link(directory / "packed", packed_place)
+    _hold_out(settings, held, tokenizer, directory / "held")
     np.save(
         directory / "slots.npy",
         bins_by_slot(layout, bins=manifest.bins, steps=steps, seed=settings.seed, last=last),
@@ -181,8 +206,8 @@ def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Pat
     parameters = parameter_count(place) if place.is_dir() else 0
     from runtime.training.launch import last_checkpoint
 
-    resume = last_checkpoint(directory / "checkpoints", settings.ranks)
-    resumed_at = int(resume.name.rpartition("-")[2]) if resume else 0
+    resume = last_checkpoint(directory / "checkpoints")
+    resumed_at = resume.step if resume else 0
     return Prepared(directory, fingerprint, settings, manifest, layout, steps, parameters, resumed_at)
 
 
@@ -237,6 +262,26 @@ def _pack(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any, p
     )
 
 
+def _hold_out(
+    settings: TrainSettings, held: dict[str, list[dict[str, Any]]], tokenizer: Any, place: Path
+) -> None:
+    """Pack each component's held-out examples; one in which nothing is trained has none."""
+    names = {}
+    for number, (component, rows) in enumerate(sorted(held.items())):
+        try:
+            _pack(
+                settings,
+                rows,
+                tokenizer,
+                place / str(number) / _packed_source(settings, rows, tokenizer)[:12],
+            )
+        except RunError:
+            continue
+        names[component] = f"{number}/{_packed_source(settings, rows, tokenizer)[:12]}"
+    if names:
+        (place / "names.json").write_text(json.dumps(names) + "\n", encoding="utf-8")
+
+
 def _refuse_leaks(config: Any) -> None:
     from runtime.training.preflight import LEAK_LIMIT, leak_of
 
@@ -261,15 +306,22 @@ def _link(link: Path, target: Path) -> None:
 
 def _publish(prepared: Prepared, output: Path, probe_loss: float | None) -> float | None:
     """Check the saved model and put its files in the output directory; returns its loss after reloading."""
-    from runtime.training.fresh import check_saved, finish_weights
+    from runtime.training.fresh import check_saved, finish_weights, merge_adapter
 
     final = prepared.directory / "final"
+    settings = prepared.settings
+    if settings.lora is not None and (final / "adapter_model.safetensors").exists():
+        base = str(prepared.directory / "initial") if settings.architecture else settings.place
+        merge_adapter(final, base, settings.revision)
     finish_weights(final, prepared.settings.save_as)
     reloaded = None
     if probe_loss is not None:
         reloaded = check_saved(final, prepared.directory / "packed", probe_loss)
-    for file in [*final.iterdir(), prepared.directory / "curve.jsonl"]:
-        if file.name != "training_args.bin":
+    told = [prepared.directory / name for name in ("curve.jsonl", HELD_OUT, "tensorboard")]
+    for file in [*final.iterdir(), *(place for place in told if place.exists())]:
+        if file.is_dir():
+            shutil.copytree(file, output / file.name, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        elif file.name != "training_args.bin":
             # Not its mode: safetensors writes files that only their owner can read.
             shutil.copyfile(file, output / file.name)
     shutil.rmtree(prepared.directory / "checkpoints", ignore_errors=True)
@@ -351,12 +403,21 @@ def _report(
         reloaded_loss=reloaded,
         tokens_per_s=speeds[len(speeds) // 2] if speeds else None,
         seconds=round(seconds, 1),
+        held_out=_held_out_losses(prepared.directory / HELD_OUT),
         evaluation=evaluation,
         not_trained={
             reason: manifest.counts[reason]
             for reason in ("truncated", "dropped", "split", "unlabelled", "forged")
         },
     )
+
+
+def _held_out_losses(path: Path) -> dict[str, list[float]]:
+    lines = read_held_out(path)
+    if not lines:
+        return {}
+    first, last = lines[0]["losses"], lines[-1]["losses"]
+    return {component: [first[component], last[component]] for component in first}
 
 
 def _written(report: TrainReport, prepared: Prepared, output: Path) -> TrainReport:

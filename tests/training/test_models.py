@@ -97,7 +97,7 @@ def test_a_saved_model_with_other_weights_is_found_out(
     [
         ({"base": None}, "needs one of `base`, `repo` and `architecture`"),
         ({"base": "nowhere"}, "`base` has no config"),
-        ({"cluster": {"gpus": 8, "nodes": 2}}, "this version trains on one machine"),
+        ({"offload": "all", "zero": 2}, "`offload = all` needs `zero = 3`"),
         ({"optimizer": "muon"}, "write `zero = 0` and `ranks = 1`"),
         ({"base": None, "architecture": {"hidden": 8, "layers": 1, "heads": 3, "ffn": 8}}, "multiple"),
         ({"base": None, "architecture": {"hidden": 8, "depth": 1}}, "has no `depth`"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -149,8 +150,72 @@ def test_an_interrupt_saves_a_checkpoint(
         train_mixture(plan, train, rows, tmp_path / "out", listener=replace(Listener(), line=interrupt))
     [complete] = tmp_path.glob(f"out/state/*/checkpoints/*/{COMPLETE}")
     assert json.loads(complete.read_text()) == {"ranks": 2}
-    with pytest.raises(RunError, match="was written by 2 ranks"):
-        train_mixture(plan, train, rows, tmp_path / "out", ranks=1)
+
+
+def test_another_number_of_ranks_continues_without_being_asked(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, straight: Any, tmp_path: Path
+) -> None:
+    """Two ranks stop after three steps, one goes on: the same losses as without a stop, to rounding."""
+    expected, _ = straight(plan, train_block(steps=8), rows)
+    train = train_block(steps=8)
+    train_mixture(plan, train, rows, tmp_path / "out", pause_after=3)
+    ended = train_mixture(plan, train, rows, tmp_path / "out", ranks=1)
+    assert (ended.how, ended.ranks) == ("done", 1)
+    assert losses(tmp_path / "out") == pytest.approx(losses(expected), rel=5e-3)
+
+
+def test_two_nodes_train_as_one(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, straight: Any, tmp_path: Path
+) -> None:
+    """Two machines with a rank each, played by two processes here, against one machine with two: the same bytes."""
+    from runtime.training.launch import Nodes
+
+    expected, _ = straight(plan, train_block(steps=8), rows)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = (
+        "from runtime.training.nodes import work; from runtime.training.launch import Nodes; "
+        f"print(work(Nodes(2, 1, '127.0.0.1', {port})))"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    first = Nodes(2, 0, "127.0.0.1", port)
+    report = train_mixture(plan, train_block(steps=8), rows, tmp_path / "out", ranks=1, nodes=first)
+    told, _ = other.communicate(timeout=120)
+    assert (report.how, report.ranks, other.returncode) == ("done", 2, 0)
+    assert "how='done', step=8" in told
+    assert losses(tmp_path / "out") == losses(expected)
+    name = "model.safetensors"
+    assert (tmp_path / "out" / name).read_bytes() == (expected / name).read_bytes()
+
+
+def test_adapters_are_trained_and_merged_with_a_loss_held_out_for_each_component(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    mixed = [{**row, "component": "sums" if i % 4 else "other"} for i, row in enumerate(rows)]
+    lora = {"rank": 8, "alpha": 16, "dropout": 0.0, "layers": []}
+    train = train_block(steps=6, lora=lora, holdout=0.2, learning_rate=1e-2)
+    report = train_mixture(plan, train, mixed, tmp_path / "out")
+    assert report.rows == 40 - 2 - 6  # a fifth of ten and of thirty
+    assert sorted(report.held_out) == ["other", "sums"]
+    assert all(after < before for before, after in report.held_out.values())
+    assert report.reloaded_loss is not None
+    adapter = load_file(tmp_path / "out" / "adapter" / "adapter_model.safetensors")
+    assert adapter and all("lora" in name for name in adapter)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert not any("lora" in name for name, _ in model.named_parameters())
+
+
+def test_a_job_runs_with_its_optimizer_in_the_host_s_memory(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, straight: Any, tmp_path: Path
+) -> None:
+    expected, _ = straight(plan, train_block(steps=8), rows)
+    report = train_mixture(plan, train_block(steps=8, offload="all"), rows, tmp_path / "out")
+    assert report.how == "done"
+    assert losses(tmp_path / "out") == pytest.approx(losses(expected), rel=5e-3)
 
 
 @pytest.mark.parametrize("loss", ["token", "example", "sum"])

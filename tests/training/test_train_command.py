@@ -72,6 +72,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
             reloaded_loss=1.0,
             tokens_per_s=10.0,
             seconds=2.0,
+            held_out={"sums": [2.0, 1.0]},
             evaluation={"before": accuracy, "after": {**accuracy, "accuracy": 0.7}},
             not_trained={},
         )

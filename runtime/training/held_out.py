@@ -1,0 +1,147 @@
+"""Examples that are not trained on: which they are, and their loss, component by component."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from runtime.training.encode import IGNORED
+from runtime.training.packed import Packed, open_packed
+
+FILE = "held_out.jsonl"
+
+
+def divided(
+    rows: Iterable[dict[str, Any]], share: float
+) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    """Rows to train on, in their order, and the held-out ones of each component.
+
+    Of each component `share` of its rows are held out, at least one of two or more: those whose ids hash lowest, so that
+    another mixture of the same rows holds out the same. All appearances of a repeated row go the same way.
+    """
+    listed = list(rows)
+    if not share:
+        return listed, {}
+    by_component: dict[str, dict[str, None]] = {}
+    for row in listed:
+        by_component.setdefault(str(row["component"]), {})[_original(row)] = None
+    chosen: dict[str, set[str]] = {}
+    for component, names in by_component.items():
+        ordered = sorted(names, key=lambda name: blake2b(name.encode(), digest_size=8).digest())
+        count = max(1, round(share * len(ordered))) if len(ordered) > 1 else 0
+        chosen[component] = set(ordered[:count])
+    trained: list[dict[str, Any]] = []
+    held: dict[str, list[dict[str, Any]]] = {component: [] for component, names in chosen.items() if names}
+    seen: set[tuple[str, str]] = set()
+    for row in listed:
+        component, name = str(row["component"]), _original(row)
+        if name not in chosen[component]:
+            trained.append(row)
+        elif (component, name) not in seen:
+            seen.add((component, name))
+            held[component].append(row)
+    return trained, held
+
+
+def _original(row: dict[str, Any]) -> str:
+    return str(row["id"]).partition("+")[0]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The packed held-out examples of each component."""
+
+    components: dict[str, Packed]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.components
+
+
+def open_held_out(directory: Path) -> HeldOut:
+    """What a job's directory holds out; nothing where it has no `held/names.json`."""
+    listing = directory / "held" / "names.json"
+    if not listing.exists():
+        return HeldOut({})
+    names = json.loads(listing.read_text(encoding="utf-8"))
+    return HeldOut({name: open_packed(directory / "held" / place) for name, place in names.items()})
+
+
+def losses(model: Any, held: HeldOut, *, micro: int, device: Any) -> dict[str, float]:
+    """Mean loss per trained token of each component. Every rank takes part, with the same number of forward passes."""
+    import torch
+    import torch.distributed as distributed
+
+    from runtime.training.job import batch_of
+    from runtime.training.schedule import EMPTY
+
+    ranks, rank = 1, 0
+    if distributed.is_initialized():
+        ranks, rank = distributed.get_world_size(), distributed.get_rank()
+    was_training = model.training
+    model.eval()
+    found = {}
+    for name, packed in held.components.items():
+        total = torch.zeros(2, dtype=torch.float64, device=device)
+        bins = len(packed.used)
+        for start in range(0, bins, ranks * micro):
+            mine = [start + rank * micro + i for i in range(micro)]
+            batch = batch_of(packed, [b if b < bins else EMPTY for b in mine])
+            labels = batch.pop("labels")[:, 1:].to(device)
+            with torch.no_grad():
+                logits = model(**{k: v.to(device) for k, v in batch.items()}, use_cache=False).logits[:, :-1]
+                summed = torch.nn.functional.cross_entropy(
+                    logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+                )
+            total += torch.stack([summed.double(), (labels != IGNORED).sum().double()])
+        if distributed.is_initialized():
+            distributed.all_reduce(total)
+        found[name] = float(total[0] / total[1]) if total[1] else float("nan")
+    model.train(was_training)
+    return found
+
+
+def held_out_callback(path: Path, held: HeldOut, micro: int) -> Any:
+    """A callback that appends `{"step", "losses"}` at the start, at each checkpoint and at the end.
+
+    Its attribute `trainer` must be set: the losses are those of the wrapped model, whose weights are sharded.
+    """
+    from transformers import TrainerCallback
+
+    class Measured(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
+        trainer: Any = None
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                kept = [line for line in read_held_out(path) if line["step"] <= state.global_step]
+                path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            if state.global_step == 0:
+                self._measure(args, state)
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self._measure(args, state)
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self._measure(args, state)
+
+        def _measure(self, args: Any, state: Any) -> None:
+            found = losses(self.trainer.model_wrapped, held, micro=micro, device=args.device)
+            if not state.is_world_process_zero:
+                return
+            lines = read_held_out(path)
+            if not lines or lines[-1]["step"] < state.global_step:
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"step": state.global_step, "losses": found}) + "\n")
+
+    return Measured()
+
+
+def read_held_out(path: Path) -> list[dict[str, Any]]:
+    """The lines of a held-out file, in order of steps; empty when there is none."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
