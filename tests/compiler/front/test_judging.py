@@ -88,4 +88,4 @@ def test_what_cannot_work(tmp_path: Path, verify: str, code: str) -> None:
 
 def test_an_expression_that_reads_nothing_is_reported(tmp_path: Path) -> None:
     result = compiled(tmp_path, f"{HEAD}where {{ expr = 1 > 0 }}\n}}\n")
-    assert (13, "warning", "MIX418") in found(result)
+    assert (12, "warning", "MIX418") in found(result)
