@@ -37,6 +37,7 @@ from runtime.code.judge import CodeJudge, Question
 from runtime.code.scanning import Unreadable
 from runtime.code.verdict import Verdict
 from runtime.sandbox.pool import Sandbox
+from runtime.sandbox.toolchains import machine_options
 from runtime.workers import WorkerPool
 
 ENDINGS = {"javascript": "js", "cpp": "cpp", "java": "java", "rust": "rs", "go": "go", "bash": "sh"}
@@ -186,7 +187,7 @@ async def main() -> int:
     parser.add_argument("--only", nargs="*", default=["humaneval", "mbpp", *ENDINGS])
     parser.add_argument("--at-once", type=int, default=2)
     arguments = parser.parse_args()
-    sandbox, workers = Sandbox(), WorkerPool(1)
+    sandbox, workers = Sandbox(machine_options()), WorkerPool(1)
     is_right = True
     print("| tests | candidates | judged | pass in truth | as in truth | otherwise | unmeasurable | grades |")
     print("|---|---|---:|---:|---:|---:|---:|---|")

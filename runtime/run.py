@@ -300,8 +300,9 @@ class Run:
     def _sandbox(self) -> Any:
         if self._boxes is None:
             from runtime.sandbox.pool import Sandbox
+            from runtime.sandbox.toolchains import machine_options
 
-            self._boxes = Sandbox()
+            self._boxes = Sandbox(machine_options())
         return self._boxes
 
     def _window(self, nodes: list[Node]) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runtime.code.checks import Equality
@@ -34,7 +36,10 @@ class Question:
 
 
 class CodeJudge:
-    """Judges candidates of one language. The sandbox and the workers are asked for when they are first needed."""
+    """Judges candidates of one language. The sandbox and the workers are asked for when they are first needed.
+
+    `cache` is where compiled programs are kept, by default below the user's cache directory.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class CodeJudge:
         equality: Equality = "python",
         whitespace: Whitespace = "lines",
         grade: Grade = "second_job",
+        cache: Path | None = None,
     ) -> None:
         self._sandbox = sandbox
         self._workers = workers
@@ -56,6 +62,7 @@ class CodeJudge:
         self._equality: Equality = equality
         self._whitespace: Whitespace = whitespace
         self._weakest = GRADES.index(grade)
+        self._cache = cache or compiled_directory()
         self._version: tuple[int, int] = (0, 0)
         self._python: PythonJudge | None = None
         self._programs: ProgramJudge | None = None
@@ -175,8 +182,14 @@ class CodeJudge:
 
     def _program_judge(self) -> ProgramJudge:
         if self._programs is None:
-            self._programs = ProgramJudge(self._sandbox(), self._workers())
+            self._programs = ProgramJudge(self._sandbox(), self._workers(), self._cache)
         return self._programs
+
+
+def compiled_directory() -> Path:
+    """Where this user's compiled programs are kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser() / "mixwright" / "compiled"
 
 
 def _count(suite: Suite) -> int:

@@ -37,6 +37,7 @@ class Language:
     probe: str
     remedy: str
     compile: tuple[str, ...] = ()
+    version: tuple[str, ...] = ()
     sources: str = ""
     artifacts: tuple[str, ...] = ()
     memory_bytes: int = 512 * MiB
@@ -81,6 +82,7 @@ LANGUAGES: Mapping[str, Language] = {
         ("./main",),
         '#include <iostream>\nint main() { std::cout << "ok" << std::endl; }\n',
         "apt install g++",
+        version=("g++", "--version"),
         compile=("g++", "-std=c++17", "-O1", _NO_WARNINGS, "-o", "main", "{files}"),
         sources=".cpp",
         artifacts=("main",),
@@ -101,6 +103,7 @@ LANGUAGES: Mapping[str, Language] = {
         ),
         'class Problem { public static void main(String[] a) { System.out.println("ok"); } }\n',
         "apt install default-jdk-headless",
+        version=("javac", "-version"),
         compile=(
             "javac",
             "-nowarn",
@@ -124,6 +127,7 @@ LANGUAGES: Mapping[str, Language] = {
         ("./main",),
         'fn main() { println!("ok"); }\n',
         "apt install rustc",
+        version=("rustc", "--version"),
         compile=(
             "rustc",
             "--edition",
@@ -146,6 +150,7 @@ LANGUAGES: Mapping[str, Language] = {
         ("./main",),
         'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("ok") }\n',
         "apt install golang-go",
+        version=("go", "version"),
         compile=("go", "build", "-ldflags=-s -w", "-o", "main", "{files}"),
         sources=".go",
         artifacts=("main",),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runtime.code.languages import COMPILE_LIMITS, Language, main_class_of
@@ -15,13 +17,14 @@ from runtime.code.records import equal_records, records_in, shown_record
 from runtime.code.streams import Whitespace, is_same_output
 from runtime.code.suites import DataCall, StdioTest
 from runtime.code.verdict import TestResult, Verdict, cut, failed, unmeasurable
+from runtime.sandbox.compile_cache import CompileCache
 from runtime.sandbox.protocol import Limits, ProgramJob, Ran, Runner
 
 TAKE_APART = "runtime.code.foreign:apart"
 WORKER_LIMIT_S = 10.0
 PROBE_LIMIT_S = 30.0
-CACHE_LIMIT_BYTES = 256 * 1024**2
-"""Compiled programs kept in memory: a Rust or Go program has one to two MiB."""
+KNOWN_LIMIT = 5_000
+"""Test programs whose expected values are remembered."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,17 @@ class Compiled:
 
 
 class ProgramJudge:
-    """Compiles each program once and runs it in the sandbox."""
+    """Compiles each program once and runs it in the sandbox.
 
-    def __init__(self, sandbox: Runner, workers: Any) -> None:
+    `cache` is the directory where compiled programs are kept; see `sandbox/compile_cache.py`.
+    """
+
+    def __init__(self, sandbox: Runner, workers: Any, cache: Path) -> None:
         self._sandbox = sandbox
         self._workers = workers
-        self._compiled: OrderedDict[bytes, Compiled] = OrderedDict()
-        self._compiled_bytes = 0
-        self._expected: OrderedDict[bytes, Mapping[int, Any] | None] = OrderedDict()
+        self._cache = CompileCache(cache)
+        self._toolchains: dict[str, str] = {}
+        self._expected: OrderedDict[bytes, asyncio.Task[Mapping[int, Any] | Verdict | None]] = OrderedDict()
 
     async def probe(self, language: Language) -> str:
         """Why programs of a language do not work here; empty when they do."""
@@ -186,24 +192,34 @@ class ProgramJudge:
     async def _expected_records(
         self, language: Language, files: Mapping[str, str], limits: Limits
     ) -> Mapping[int, Any] | Verdict | None:
-        """What the tests expect, by number; None where it cannot be printed; an error where the sandbox failed."""
+        """What the tests expect, by number; None where it cannot be printed; an error where the sandbox failed.
+
+        Worked out once for all candidates of a row, also for those that are judged at the same time.
+        """
         key = _key(language, files)
-        if key in self._expected:
-            return self._expected[key]
-        ready = await self._compile(language, files, is_kept=False)
-        found: Mapping[int, Any] | None = None
+        if key not in self._expected:
+            self._expected[key] = asyncio.create_task(self._printed(language, files, limits))
+            if len(self._expected) > KNOWN_LIMIT:
+                self._expected.popitem(last=False)
+        found = await asyncio.shield(self._expected[key])
+        if isinstance(found, Verdict):
+            self._expected.pop(key, None)
+        return found
+
+    async def _printed(
+        self, language: Language, files: Mapping[str, str], limits: Limits
+    ) -> Mapping[int, Any] | Verdict | None:
+        ready = await self._compile(language, files)
         if ready.outcome == "sandbox_error":
             return Verdict("error", detail=ready.message, language=language.name)
-        if ready.files is not None:
-            ran = await self._run(language, _argv(language, ready.files), ready.files, limits)
-            if ran.outcome == "sandbox_error":
-                return Verdict("error", detail=ran.detail, language=language.name)
-            if ran.outcome == "done" and ran.status == 0:
-                found = records_in(ran.stdout, is_text=language.name == "bash")
-        self._expected[key] = found
-        if len(self._expected) > 5_000:
-            self._expected.popitem(last=False)
-        return found
+        if ready.files is None:
+            return None
+        ran = await self._run(language, _argv(language, ready.files), ready.files, limits)
+        if ran.outcome == "sandbox_error":
+            return Verdict("error", detail=ran.detail, language=language.name)
+        if ran.outcome == "done" and ran.status == 0:
+            return records_in(ran.stdout, is_text=language.name == "bash")
+        return None
 
     async def _compile(
         self, language: Language, files: Mapping[str, str], *, is_kept: bool = True
@@ -212,35 +228,32 @@ class ProgramJudge:
         sources = {name: text.encode("utf-8", "replace") for name, text in files.items()}
         if not language.compile:
             return Compiled(sources)
-        key = _key(language, files)
-        if key in self._compiled:
-            self._compiled.move_to_end(key)
-            return self._compiled[key]
-        ran = await self._sandbox.run(
-            ProgramJob(
-                _compiler(language, sources),
-                sources,
-                collect=language.artifacts,
-                environment=language.environment,
-                limits=COMPILE_LIMITS,
-            )
+        job = ProgramJob(
+            _compiler(language, sources),
+            sources,
+            collect=language.artifacts,
+            environment=language.environment,
+            limits=COMPILE_LIMITS,
         )
+        if is_kept:
+            ran = await self._cache.run(self._sandbox, job, await self._toolchain(language))
+        else:
+            ran = await self._sandbox.run(job)
         if ran.outcome == "sandbox_error":
             return Compiled(None, ran.detail, "sandbox_error")
         if ran.outcome == "done" and ran.status == 0:
-            compiled = Compiled(dict(ran.files))
-        else:
-            said = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip()
-            compiled = Compiled(None, said or ran.detail, ran.outcome)
-        if is_kept:
-            self._keep(key, compiled)
-        return compiled
+            return Compiled(dict(ran.files))
+        said = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip()
+        return Compiled(None, said or ran.detail, ran.outcome)
 
-    def _keep(self, key: bytes, compiled: Compiled) -> None:
-        self._compiled[key] = compiled
-        self._compiled_bytes += _size(compiled)
-        while self._compiled_bytes > CACHE_LIMIT_BYTES and len(self._compiled) > 1:
-            self._compiled_bytes -= _size(self._compiled.popitem(last=False)[1])
+    async def _toolchain(self, language: Language) -> str:
+        """The compiler's own words about its version."""
+        if language.name not in self._toolchains:
+            ran = await self._sandbox.run(
+                ProgramJob(language.version, environment=language.environment, limits=COMPILE_LIMITS)
+            )
+            self._toolchains[language.name] = (ran.stdout or ran.stderr).decode("utf-8", "replace").strip()
+        return self._toolchains[language.name]
 
     async def _run(
         self,
@@ -253,10 +266,6 @@ class ProgramJudge:
         return await self._sandbox.run(
             ProgramJob(argv, files, stdin, environment=language.environment, limits=limits)
         )
-
-
-def _size(compiled: Compiled) -> int:
-    return sum(map(len, (compiled.files or {}).values())) + len(compiled.message)
 
 
 def _key(language: Language, files: Mapping[str, str]) -> bytes:

@@ -14,6 +14,7 @@ from runtime.code.judge import CodeJudge, Question
 from runtime.code.verdict import Verdict
 from runtime.sandbox.pool import Sandbox
 from runtime.sandbox.protocol import SandboxUnavailable
+from runtime.sandbox.toolchains import machine_options
 from runtime.workers import WorkerPool
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -31,7 +32,7 @@ def code_loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 @pytest.fixture(scope="session")
 def code_sandbox(code_loop: asyncio.AbstractEventLoop) -> Iterator[Sandbox]:
-    made = Sandbox(size=2)
+    made = Sandbox(machine_options(), size=2)
     try:
         code_loop.run_until_complete(made.start())
     except SandboxUnavailable as error:
@@ -53,12 +54,19 @@ def judges() -> dict[Any, CodeJudge]:
     return {}
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled programs are kept."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture
 def judged(
     code_loop: asyncio.AbstractEventLoop,
     code_sandbox: Sandbox,
     code_workers: WorkerPool,
     judges: dict[Any, CodeJudge],
+    compiled: Path,
 ) -> Judged:
     """The verdict on an answer: `judged(answer, tests, language="cpp", entry_point=…, prefix=…, setup=…, …)`."""
 
@@ -67,7 +75,7 @@ def judged(
     ) -> Verdict:
         key = tuple(sorted(settings.items()))
         if key not in judges:
-            judges[key] = CodeJudge(lambda: code_sandbox, lambda: code_workers, **settings)
+            judges[key] = CodeJudge(lambda: code_sandbox, lambda: code_workers, cache=compiled, **settings)
         question = Question(answer, tests, entry_point, prefix, setup)
         return code_loop.run_until_complete(judges[key].verdict(question))
 
