@@ -12,8 +12,8 @@ from runtime.sandbox.launch import STAGE
 from runtime.sandbox.options import GUEST_PATH, NOBODY, SandboxOptions, changes_user, guest_python
 from runtime.sandbox.protocol import SandboxUnavailable
 
-_ROOT = Path(__file__).resolve().parents[2]
-_GUEST_FILES = (
+ROOT = Path(__file__).resolve().parents[2]
+GUEST_FILES = (
     "runtime/__init__.py",
     "runtime/sandbox/__init__.py",
     "runtime/sandbox/plain.py",
@@ -30,6 +30,7 @@ _GUEST_FILES = (
             "kernel",
             "programs",
             "seccomp",
+            "single",
             "syscalls",
             "zygote",
         )
@@ -107,7 +108,7 @@ def box_command(options: SandboxOptions, control: int, file_of: Callable[[bytes]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         argv += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
     argv += ["--symlink", "/proc/self/fd", "/dev/fd"]
-    contents = {f"/box/{name}": (_ROOT / name).read_bytes() for name in _GUEST_FILES}
+    contents = {f"/box/{name}": (ROOT / name).read_bytes() for name in GUEST_FILES}
     contents |= {"/etc/passwd": _PASSWD.encode(), "/etc/group": _GROUP.encode()}
     packages = [str(path.resolve()) for path in options.packages]
     contents["/box/start.py"] = _START.format(control=control, packages=packages).encode()

@@ -56,7 +56,7 @@ class Examination:
         return bool(self.walls) and all(finding.holds is not False for finding in self.walls)
 
 
-async def examine(sandbox: Sandbox, *, with_attacks: bool = True) -> Examination:
+async def examine(sandbox: Runner) -> Examination:
     """Start, attack and question a sandbox; about 10 s. Leaves it started."""
     found = Examination()
     started = time.monotonic()
@@ -69,17 +69,21 @@ async def examine(sandbox: Sandbox, *, with_attacks: bool = True) -> Examination
         return found
     finally:
         del os.environ["MIXWRIGHT_CANARY"]
-    took = f"Python {sandbox.python} inside; started in {time.monotonic() - started:.2f} s"
+    took = f"started in {time.monotonic() - started:.2f} s"
+    has_cgroup = True
+    if isinstance(sandbox, Sandbox):
+        took = f"Python {sandbox.python} inside; {took}"
+        has_cgroup = sandbox.has_cgroup
     found.walls.append(Finding("box", True, took))
-    found.walls.append(_cgroup(sandbox))
-    if with_attacks:
-        found.walls += [await _escapes(sandbox), await _fakes(sandbox)]
+    if isinstance(sandbox, Sandbox):
+        found.walls.append(_cgroup(has_cgroup))
+    found.walls += [await _escapes(sandbox, has_cgroup), await _fakes(sandbox)]
     found.tools = list(await asyncio.gather(*(_tool(sandbox, name) for name in TOOLS)))
     return found
 
 
-def _cgroup(sandbox: Sandbox) -> Finding:
-    if sandbox.has_cgroup:
+def _cgroup(has_cgroup: bool) -> Finding:
+    if has_cgroup:
         return Finding("cgroup", True, "memory and processes of a job are bounded together")
     return Finding(
         "cgroup",
@@ -89,10 +93,10 @@ def _cgroup(sandbox: Sandbox) -> Finding:
     )
 
 
-async def _escapes(sandbox: Sandbox) -> Finding:
+async def _escapes(sandbox: Runner, has_cgroup: bool) -> Finding:
     """Run the 32 attacks on the walls."""
     with traps() as made:
-        attacks = [attack for attack in escapes(made) if sandbox.has_cgroup or not attack.needs_cgroup]
+        attacks = [attack for attack in escapes(made) if has_cgroup or not attack.needs_cgroup]
         achieved = await asyncio.gather(*(_attempt(sandbox, attack) for attack in attacks))
     worked = [f"{attack.name}: {what}" for attack, what in zip(attacks, achieved, strict=True) if what]
     name = "attacks on the walls"

@@ -6,11 +6,12 @@ import asyncio
 import json
 import signal
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
-from runtime.sandbox.box import Box, RunningJob
+from runtime.sandbox.box import JobKind, RunningJob
 from runtime.sandbox.channel import Frames, Malformed, TooMuch, beside, framed, read_pipe
 from runtime.sandbox.plain import NotPlain, form_of, value_of
 from runtime.sandbox.protocol import (
@@ -23,6 +24,7 @@ from runtime.sandbox.protocol import (
     Job,
     Limits,
     Opaque,
+    Profile,
     ProgramJob,
     Raised,
     Ran,
@@ -31,11 +33,28 @@ from runtime.sandbox.protocol import (
 
 ARGUMENT_LIMIT_BYTES = 16 * 1024**2
 """All arguments of one call."""
+OUTPUT_ENDED = Ran("limit", "more output than it may write", "output")
 END_GRACE_S = 1.0
 """Seconds for a process that has given its last answer to end by itself."""
 
 
-async def run_job(box: Box, job: Job) -> Ran:
+class Boxed(Protocol):
+    """What running a job needs of a box."""
+
+    def job(
+        self, kind: JobKind, profile: Profile, limits: Limits, *, extra_disk: int = 0
+    ) -> AbstractContextManager[RunningJob]: ...
+
+    def limit_memory(self, memory_bytes: int, processes: int) -> None: ...
+
+    def ran_out_of_memory(self, job: RunningJob) -> bool: ...
+
+    async def end(self, job: RunningJob) -> None: ...
+
+    async def report(self, job: RunningJob) -> dict[str, Any] | None: ...
+
+
+async def run_job(box: Boxed, job: Job) -> Ran:
     """The job's result, after all its processes are gone.
 
     Raises:
@@ -55,7 +74,7 @@ async def run_job(box: Box, job: Job) -> Ran:
     return replace(ran, wall_s=time.monotonic() - started)
 
 
-async def _run_calls(box: Box, job: CallsJob) -> Ran:
+async def _run_calls(box: Boxed, job: CallsJob) -> Ran:
     calls = [_call_form(call) for call in job.calls]
     work = framed(_work(job.setup, job.limits, source=job.source, calls=calls, is_open=False))
     box.limit_memory(job.limits.memory_bytes + job.limits.disk_bytes, job.limits.processes)
@@ -151,7 +170,7 @@ def _not_an_answer() -> Ran:
     return Ran("error", "sent something that is no answer", failure=Failure("protocol", "malformed"))
 
 
-async def _early_end(box: Box, running: RunningJob, limits: Limits, said: Ran | None) -> Ran:
+async def _early_end(box: Boxed, running: RunningJob, limits: Limits, said: Ran | None) -> Ran:
     """What became of a process that ended, or was to be ended, before its last answer."""
     if said is not None:
         return said
@@ -169,7 +188,7 @@ async def _early_end(box: Box, running: RunningJob, limits: Limits, said: Ran | 
     )
 
 
-async def _killed(box: Box, running: RunningJob) -> Ran:
+async def _killed(box: Boxed, running: RunningJob) -> Ran:
     """The job's first process was killed, and with it all others."""
     await box.end(running)
     if box.ran_out_of_memory(running):
@@ -177,15 +196,21 @@ async def _killed(box: Box, running: RunningJob) -> Ran:
     return Ran("error", "killed", failure=Failure("calls", "signal", "SIGKILL"))
 
 
-def _ending(box: Box, running: RunningJob, report: dict[str, Any], limits: Limits) -> Ran:
+def _ending(box: Boxed, running: RunningJob, report: dict[str, Any], limits: Limits) -> Ran:
     """A limit, or an exit, from how the untrusted process ended."""
+    ran = with_limits(report, limits)
+    if ran.outcome == "done" and ran.status != 0 and box.ran_out_of_memory(running):
+        return replace(ran, outcome="limit", detail="the job's processes ran out of memory", limit="memory")
+    return ran
+
+
+def with_limits(report: dict[str, Any], limits: Limits) -> Ran:
+    """A limit where the ending itself tells of one, else an exit."""
     status, cpu_s = int(report["status"]), float(report["cpu_s"])
     if status == -signal.SIGXCPU or (status == -signal.SIGKILL and cpu_s >= max(1.0, limits.cpu_s)):
         return Ran("limit", f"more than {limits.cpu_s:g} s of CPU time", "cpu", status=status, cpu_s=cpu_s)
     if status == -signal.SIGXFSZ:
         return Ran("limit", "a file is too large", "disk", status=status, cpu_s=cpu_s)
-    if status != 0 and box.ran_out_of_memory(running):
-        return Ran("limit", "the job's processes ran out of memory", "memory", status=status, cpu_s=cpu_s)
     return Ran("done", status=status, cpu_s=cpu_s)
 
 
@@ -196,7 +221,7 @@ def _signal_name(number: int) -> str:
         return str(number)
 
 
-async def _with_cpu(box: Box, running: RunningJob, ran: Ran) -> Ran:
+async def _with_cpu(box: Boxed, running: RunningJob, ran: Ran) -> Ran:
     """Add the CPU time, when the process ends by itself soon; what it does after its last answer changes nothing."""
     try:
         async with asyncio.timeout(END_GRACE_S):
@@ -206,7 +231,12 @@ async def _with_cpu(box: Box, running: RunningJob, ran: Ran) -> Ran:
     return ran if report is None else replace(ran, cpu_s=float(report["cpu_s"]))
 
 
-async def _run_program(box: Box, job: ProgramJob) -> Ran:
+def program_work(job: ProgramJob) -> tuple[bytes, Profile, int]:
+    """What a program's first process reads, its profile, and the bytes of disk that its inputs take.
+
+    Raises:
+        ValueError: a path leaves the working directory, or Python has no file to run.
+    """
     is_python = job.argv[0] == "python"
     if is_python and len(job.argv) < 2:
         raise ValueError("a Python program needs its file: argv = ('python', 'main.py')")
@@ -219,11 +249,15 @@ async def _run_program(box: Box, job: ProgramJob) -> Ran:
         "limit_bytes": job.limits.disk_bytes,
     }
     work = b"".join([framed(header), *job.files.values(), job.stdin])
-    limits = job.limits
     # What the caller brings in is on the same disk, and does not count.
     extra_disk = sum((len(content) | 4095) + 1 for content in (*job.files.values(), job.stdin))
+    return work, "python" if is_python else job.profile, extra_disk
+
+
+async def _run_program(box: Boxed, job: ProgramJob) -> Ran:
+    work, profile, extra_disk = program_work(job)
+    limits = job.limits
     box.limit_memory(limits.memory_bytes + limits.disk_bytes + extra_disk, limits.processes)
-    profile = "python" if is_python else job.profile
     with box.job("program", profile, limits, extra_disk=extra_disk) as running:
         pipes = [read_pipe(pipe, limits.output_bytes) for pipe in (running.stdout, running.stderr)]
         async with beside(running.report.send(work)), beside(*pipes) as streams:
@@ -238,7 +272,7 @@ async def _run_program(box: Box, job: ProgramJob) -> Ran:
 
 
 async def _program_ending(
-    box: Box, running: RunningJob, limits: Limits, streams: list[asyncio.Task[bytes]]
+    box: Boxed, running: RunningJob, limits: Limits, streams: list[asyncio.Task[bytes]]
 ) -> Ran:
     async with beside(_program_report(box, running, limits)) as (reporting,):
         waiting: set[asyncio.Task[Any]] = {reporting, *streams}
@@ -246,16 +280,16 @@ async def _program_ending(
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 if isinstance(task.exception(), TooMuch):
-                    return Ran("limit", f"more than {limits.output_bytes} bytes of output", "output")
+                    return OUTPUT_ENDED
         ran = reporting.result()
         # The job is over, so the pipes have ended or end now.
         for result in await asyncio.gather(*streams, return_exceptions=True):
             if isinstance(result, TooMuch):
-                return Ran("limit", f"more than {limits.output_bytes} bytes of output", "output")
+                return OUTPUT_ENDED
         return ran
 
 
-async def _program_report(box: Box, running: RunningJob, limits: Limits) -> Ran:
+async def _program_report(box: Boxed, running: RunningJob, limits: Limits) -> Ran:
     report = await box.report(running)
     if report is None:
         return await _killed(box, running)
@@ -297,7 +331,7 @@ def _inside(path: str) -> str:
     return str(PurePosixPath(path))
 
 
-async def _run_exchange(box: Box, job: ExchangeJob) -> Ran:
+async def _run_exchange(box: Boxed, job: ExchangeJob) -> Ran:
     test_work = framed(_work(job.setup, job.limits, test=job.test, functions=dict(job.functions)))
     candidate_work = framed(_work(job.setup, job.limits, source=job.source, calls=[], is_open=True))
     limits = job.limits
@@ -314,7 +348,7 @@ async def _run_exchange(box: Box, job: ExchangeJob) -> Ran:
     return ran
 
 
-async def _exchanged(box: Box, test: RunningJob, candidate: RunningJob, limits: Limits) -> Ran:
+async def _exchanged(box: Boxed, test: RunningJob, candidate: RunningJob, limits: Limits) -> Ran:
     """Carry calls and answers between the two until the test program has ended."""
     loaded = await _answers(candidate.channel, 0, [])
     if loaded is None or loaded.outcome != "done":

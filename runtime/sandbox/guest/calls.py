@@ -30,8 +30,11 @@ def report(descriptor: int, work: None, status: int, cpu_s: float) -> None:
     os.write(descriptor, len(body).to_bytes(4, "little") + body)
 
 
-def run(nothing: None) -> NoReturn:
-    """Answer everything, then end at once: exit handlers and threads of the candidate are of no interest."""
+def run(nothing: None, answers: int = CHANNEL) -> NoReturn:
+    """Answer everything, then end at once: exit handlers and threads of the candidate are of no interest.
+
+    `answers` is the descriptor to write to, where it is not the one that is read.
+    """
     work = frames.read(CHANNEL)
     names = candidate.module("candidate")
     for where in ("setup", "source"):
@@ -42,15 +45,15 @@ def run(nothing: None) -> NoReturn:
                 CHANNEL, ["failed", where, *candidate.described(error), candidate.line_of(error, where)]
             )
             os._exit(0)
-    frames.write(CHANNEL, ["loaded"])
+    frames.write(answers, ["loaded"])
     for call in work["calls"]:
-        frames.write(CHANNEL, _answer(call, names, work["limit_bytes"]))
+        frames.write(answers, _answer(call, names, work["limit_bytes"]))
     while work["is_open"]:
         try:
             call = frames.read(CHANNEL)
         except EOFError:
             break
-        frames.write(CHANNEL, _answer(call, names, work["limit_bytes"]))
+        frames.write(answers, _answer(call, names, work["limit_bytes"]))
     os._exit(0)
 
 

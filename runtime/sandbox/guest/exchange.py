@@ -25,7 +25,7 @@ class Unanswered(BaseException):
     """The candidate's value or the test's argument is not plain data; a BaseException, so that no test swallows it."""
 
 
-def run(nothing: None) -> NoReturn:
+def run(nothing: None, answers: int = CHANNEL) -> NoReturn:
     """Run the test program, say how it went, and end at once."""
     work = frames.read(CHANNEL)
     names = candidate.module("test")
@@ -33,26 +33,26 @@ def run(nothing: None) -> NoReturn:
     try:
         candidate.load(work["setup"], "setup", names)
         for name, path in work["functions"].items():
-            names[name] = _stand_in(name, path, work["limit_bytes"])
+            names[name] = _stand_in(name, path, work["limit_bytes"], answers)
         where = "test"
         candidate.load(work["test"], "test", names)
     except Unanswered as error:
         line = candidate.line_of(error, "test")
-        frames.write(CHANNEL, ["failed", error.args[0], "NotPlain", error.args[1], line])
+        frames.write(answers, ["failed", error.args[0], "NotPlain", error.args[1], line])
     except BaseException as error:
-        frames.write(CHANNEL, ["failed", where, *candidate.described(error), candidate.line_of(error, where)])
+        frames.write(answers, ["failed", where, *candidate.described(error), candidate.line_of(error, where)])
     else:
-        frames.write(CHANNEL, ["passed"])
+        frames.write(answers, ["passed"])
     os._exit(0)
 
 
-def _stand_in(name: str, path: str, limit_bytes: int) -> Callable[..., Any]:
+def _stand_in(name: str, path: str, limit_bytes: int, answers: int) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             forms = form_of(args, limit_bytes), form_of(kwargs, limit_bytes)
         except NotPlain as error:
             raise Unanswered("test", f"an argument of {name}: {error}") from None
-        frames.write(CHANNEL, ["call", path, *forms])
+        frames.write(answers, ["call", path, *forms])
         kind, *rest = frames.read(CHANNEL)
         if kind == "raised":
             raise _exception(rest[0], rest[1])

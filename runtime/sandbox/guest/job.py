@@ -44,7 +44,7 @@ def start(order: dict[str, Any], descriptors: list[int], filter_: kernel.Prepare
             os.close(REPORT)
             kind.run(work)
         os.closerange(REPORT + 1, REPORT + 4)
-        status, cpu_s = _ending_of(pid)
+        status, cpu_s = ending_of(pid)
         kind.report(REPORT, work, status, cpu_s)
     except BaseException as error:
         _fail(error)
@@ -58,7 +58,9 @@ def _steps(
     """All that comes before the filter. Kept, as most jobs have the limits of the job before."""
     return (
         *_entering(profile, disk_bytes, free),
-        *_limits(profile, memory_bytes, disk_bytes, cpu_s, processes),
+        *process_limits(profile, memory_bytes, disk_bytes, cpu_s),
+        # This process counts as well.
+        kernel.limit(resource.RLIMIT_NPROC, processes + 1, processes + 1),
         *_giving_up(),
     )
 
@@ -106,9 +108,8 @@ def _written(path: str, text: str, free: int) -> list[kernel.Prepared]:
     ]
 
 
-def _limits(
-    profile: str, memory_bytes: int, disk_bytes: int, cpu_s: int, processes: int
-) -> list[kernel.Prepared]:
+def process_limits(profile: str, memory_bytes: int, disk_bytes: int, cpu_s: int) -> list[kernel.Prepared]:
+    """What one process may take."""
     is_python = profile == "python"
     # Node, the JVM and Go reserve far more address space than they use: for them, count what is writable.
     memory = resource.RLIMIT_AS if is_python else resource.RLIMIT_DATA
@@ -116,8 +117,6 @@ def _limits(
         memory: memory_bytes + (BASE_BYTES if is_python else 0),
         resource.RLIMIT_FSIZE: disk_bytes,
         resource.RLIMIT_NOFILE: 64 if is_python else 1024,
-        # This process counts as well.
-        resource.RLIMIT_NPROC: processes + 1,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 64 * 1024,
         resource.RLIMIT_MSGQUEUE: 0,
@@ -139,7 +138,7 @@ def _giving_up() -> list[kernel.Prepared]:
     ]
 
 
-def _ending_of(pid: int) -> tuple[int, float]:
+def ending_of(pid: int) -> tuple[int, float]:
     """The exit status of the untrusted process (minus the signal) and the CPU seconds of it and all it waited for."""
     while True:
         ended, status, usage = os.wait4(-1, 0)

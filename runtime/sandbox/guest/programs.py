@@ -33,7 +33,7 @@ def prepare(report: int) -> dict[str, Any]:
         frames.write_bytes(descriptor, frames.read_bytes(report, size))
         os.close(descriptor)
     # A file without a name: readable and seekable by the program, found by nothing else.
-    stdin = os.open("/tmp", os.O_RDWR | os.O_TMPFILE, 0o600)
+    stdin = os.open(".", os.O_RDWR | os.O_TMPFILE, 0o600)
     frames.write_bytes(stdin, frames.read_bytes(report, work["stdin_bytes"]))
     os.lseek(stdin, 0, os.SEEK_SET)
     os.dup2(stdin, 0)
@@ -47,7 +47,8 @@ def run(work: dict[str, Any]) -> NoReturn:
     os.dup2(STDOUT, 1)
     os.dup2(STDERR, 2)
     os.closerange(3, 16)
-    environment = {"PATH": os.environ["PATH"], "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8"}
+    home = os.getcwd()
+    environment = {"PATH": os.environ["PATH"], "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"}
     environment.update(work["environment"])
     if work["argv"][0] == "python":
         os.environ.update(environment)
@@ -96,14 +97,20 @@ def _exit_status(error: SystemExit) -> int:
 
 def report(descriptor: int, work: dict[str, Any], status: int, cpu_s: float) -> None:
     """Say how the program ended and, after exit status 0, send what is to be collected."""
-    files: list[tuple[str, bytes]] = []
-    if status == 0 and work["collect"]:
-        _end_all_others()
-        files = _collected(work["collect"], work["limit_bytes"])
+    files = collected(work) if status == 0 else []
     sizes = [[path, len(content)] for path, content in files]
     frames.write(descriptor, {"status": status, "cpu_s": cpu_s, "files": sizes})
     for _, content in files:
         frames.write_bytes(descriptor, content)
+
+
+def collected(work: dict[str, Any]) -> list[tuple[str, bytes]]:
+    """The files that the job's caller wants, after everything else in the job has ended."""
+    if not work["collect"]:
+        return []
+    if os.getpid() == 1:
+        _end_all_others()
+    return _collected(work["collect"], work["limit_bytes"])
 
 
 def _end_all_others() -> None:
