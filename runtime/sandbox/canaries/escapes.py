@@ -137,12 +137,13 @@ except OSError:
     pass
 """,
         "kill its parent": """
-for pid in (1, os.getppid()):
+parent = os.getppid()
+for pid in (1, parent):
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP):
         try: os.kill(pid, number)
         except OSError: pass
 time.sleep(0.05)
-if os.getppid() != 1: return "killed it"
+if os.getppid() != parent: return "killed it"
 """,
         "trace its parent": """
 for pid in (1, os.getppid()):
