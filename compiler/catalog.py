@@ -16,7 +16,7 @@ Attribute types, a small closed language:
     expr:bool|text|int|float|any   a row expression over the columns in scope
     ref:model|template|source|mixture|rows   a declaration (`rows`: a source, pipeline or mixture); of a model its
                                    `task` must be one of the attribute's `tasks`
-    call:NAME                      one of a closed set of calls; see `calls` in the catalog (parse, on_fail, quota)
+    call:NAME                      one of a closed set of calls; see `compiler/calls.py` (parse, on_fail, on_verdict)
     list[T] map[T]                 lists and `{ key = T }`; `map[new_column=expr:any]` names its keys' type
     json                           any literal value, or file("x.json")
     column_or_json                 the name of a column in scope, or a literal list or object

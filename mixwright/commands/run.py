@@ -108,6 +108,11 @@ def report_text(report: RunReport) -> str:
             )
     if len(rows) > 1:
         lines += ["", table(rows, right=(1, 2))]
+    for name, pipeline in summary["pipelines"].items():
+        for step, counts in pipeline["steps"].items():
+            if again := counts.get("asked_again"):
+                counted = f"rows: {again['rows']:,}, passed then: {again['passed']:,}"
+                lines.append(f"  {name}.{step} asked the model again, {counted}")
     for node, figures in summary["calibrations"].items():
         lines += ["", *calibration_lines(node, figures)]
     for name, mixture in summary["mixtures"].items():

@@ -262,7 +262,7 @@ class TestVerifiers:
         ]
 
     def test_a_verifier_that_often_fails_stops_the_run(self, lab: Lab) -> None:
-        with pytest.raises(RunError, match=r"'essays.check' failed on \d\d of \d\d rows.*no disk"):
+        with pytest.raises(RunError, match=r"'essays.check' failed on (\d+) of \1 rows.*no disk"):
             lab.run(plans.pipeline(generate(), score(lambda text: OSError("no disk"), id="check")), rows=300)
         assert lab.store.last_run().status == "failed"
 

@@ -13,6 +13,7 @@ import pytest
 from spec_runs import SpecRuns
 
 from mixwright.commands.explain import rendered
+from mixwright.commands.run import report_text
 from runtime.store.history import history_of
 
 SPEC = """
@@ -99,6 +100,7 @@ def test_calls_of_a_repair_are_counted_at_the_verifier(runs: SpecRuns) -> None:
     }
     steps = report.summary["pipelines"]["solved"]["steps"]
     assert steps["verify_math"]["asked_again"] == {"rows": 1, "passed": 1}
+    assert "  solved.verify_math asked the model again, rows: 1, passed then: 1\n" in report_text(report)
 
 
 def test_a_second_run_asks_nothing(runs: SpecRuns) -> None:
