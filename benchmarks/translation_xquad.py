@@ -164,7 +164,8 @@ def chrf_beside_sacrebleu(texts: dict[str, dict[str, list[str]]]) -> None:
 
 
 SPEC = """edition 2026
-model embedder transformers {{ path = "{model}", task = embed, license = "apache-2.0", context = 256 }}
+param model {{ type = path }}
+model embedder transformers {{ path = model, task = embed, license = "apache-2.0", context = 256 }}
 source parallel jsonl {{ path = "parallel.jsonl", license = "cc-by-sa-4.0" }}
 pipeline checked {{
   from parallel {{ where = target != "" }}
@@ -193,12 +194,12 @@ def embedder_tried(model: Path, texts: dict[str, dict[str, list[str]]]) -> None:
             Path(directory, "parallel.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
             Path(directory, ".mixwright").mkdir()
             spec = Path(directory, "spec.mix")
-            spec.write_text(SPEC.format(model=model, code=code), encoding="utf-8")
+            spec.write_text(SPEC.format(code=code), encoding="utf-8")
             try:
-                report = mixwright.run(spec)
-                print(f"{code:6}accepted: {report.status}")
+                report = mixwright.run(spec, params={"model": str(model)})
+                print(f"{code:6}accepted: {json.dumps(report.summary['pipelines']['checked']['reports'])}")
             except RunError as refused:
-                print(f"{code:6}refused: {str(refused).partition('similarity: ')[2]}")
+                print(f"{code:6}refused: {str(refused).partition('similarity: ')[2].partition(';')[0]}")
 
 
 def main() -> None:

@@ -9,7 +9,9 @@ import pytest
 
 import mixwright
 from benchmarks.fake_server import ThreadedServer
+from runtime.plugin import RunError
 from runtime.store.store import Store
+from tests.reward_models import encoder
 
 pytest.importorskip("fasttext")
 
@@ -124,3 +126,67 @@ def test_the_evidence_is_stored_with_the_row(tmp_path: Path, server: ThreadedSer
 def test_the_spec_of_the_method_is_free_of_findings() -> None:
     spec = Path(__file__).resolve().parents[3] / "specs" / "methods" / "translation.mix"
     assert [finding.message for finding in mixwright.check(spec)] == []
+
+
+SIMILAR = """edition 2026
+
+model embedder transformers { path = "model", task = embed, context = 64, license = "mit" }
+
+model rater transformers { path = "rater", task = classify, context = 64, license = "mit" }
+
+source sentences inline { rows = [{ en = "The ferry leaves at 7.", de = "Die Fähre fährt um 7 ab." }] }
+source parallel jsonl { path = "parallel.jsonl" }
+
+pipeline translated {
+  from sentences
+  verify translation {
+    source = en, response = de, from = "en", to = "de"
+    similarity = embedder, pairs = parallel
+    quality = rater
+    least = { similarity = 0, quality = 0 }
+  }
+  chat { user = en, assistant = de }
+}
+
+mixture main { seed = 1, translated = all }
+"""
+
+
+def with_embedder(directory: Path, shift: int) -> Path:
+    """A spec with a small random embedder and a rater; the target of each pair is its source, `shift` pairs on."""
+    encoder(directory / "model")
+    encoder(directory / "rater", architecture="ForSequenceClassification")
+    words = ["tea", "rain", "salt", "boat", "moss"]
+    sources = [f"{first} and {second}" for first in words for second in words]
+    rows = [
+        json.dumps({"source": text, "target": sources[(n + shift) % len(sources)]})
+        for n, text in enumerate(sources)
+    ]
+    (directory / "parallel.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (directory / ".mixwright").mkdir()
+    spec = directory / "similar.mix"
+    spec.write_text(SIMILAR, encoding="utf-8")
+    return spec
+
+
+@pytest.mark.train
+def test_an_embedding_model_that_knows_the_pairs_is_accepted(tmp_path: Path) -> None:
+    report = mixwright.run(with_embedder(tmp_path, shift=0))
+    found = report.summary["pipelines"]["translated"]["reports"]["verify_translation"]["similarity"]
+    assert (found["auc"], found["true_pairs"], found["shuffled_pairs"]) == (1.0, 25, 600)
+    assert found["least"] == 0  # as the spec states it
+    with Store.open(tmp_path / ".mixwright", read_only=True) as store:
+        evidence = json.loads(store.sql("SELECT evidence FROM score")[0][0])
+    assert "parts" in evidence, evidence
+    assert -1 <= evidence["parts"]["similarity"]["score"] <= 1
+    assert 0 < evidence["parts"]["quality"]["score"] < 1
+
+
+@pytest.mark.train
+def test_one_that_does_not_is_refused_before_the_first_row(tmp_path: Path) -> None:
+    with pytest.raises(
+        RunError, match=r"similarity: model 'embedder' tells the 25 true pairs .* AUC of 0\.\d+, and 0\.95"
+    ):
+        mixwright.run(with_embedder(tmp_path, shift=7))
+    with Store.open(tmp_path / ".mixwright", read_only=True) as store:
+        assert store.sql("SELECT count(*) FROM outcome") == [(0,)]
