@@ -23,7 +23,7 @@ from runtime.sandbox.protocol import Limits, ProgramJob, Ran, Runner
 TAKE_APART = "runtime.code.foreign:apart"
 WORKER_LIMIT_S = 10.0
 PROBE_LIMIT_S = 30.0
-KNOWN_LIMIT = 5_000
+KNOWN_LIMIT = 500
 """Test programs whose expected values are remembered."""
 
 

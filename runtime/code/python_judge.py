@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import secrets
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,8 @@ REWRITE = "runtime.code.asserts:rewrite"
 INSPECT = "runtime.code.inspect_python:inspect"
 WORKER_LIMIT_S = 10.0
 HELPER_LIMITS = Limits()
-CACHED_SUITES = 2_000
+CACHED_SUITES = 500
+"""Test programs that are kept rewritten: those of the rows under way, whose candidates come one after another."""
 JSON_TOLERANCE = 1e-9
 """Relative: a sum in another order of the same numbers is the same."""
 
@@ -75,7 +77,7 @@ class PythonJudge:
     def __init__(self, sandbox: Runner, workers: Any) -> None:
         self._sandbox = sandbox
         self._workers = workers
-        self._suites: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+        self._suites: OrderedDict[tuple[str, str, str], Mapping[str, Any]] = OrderedDict()
 
     async def by_program(
         self, code: str, tests: str, *, prefix: str, entry_point: str, setup: str, settings: Settings
@@ -152,11 +154,12 @@ class PythonJudge:
 
     async def _suite(self, tests: str, entry_point: str, setup: str) -> Mapping[str, Any]:
         key = (tests, entry_point, setup)
-        if key not in self._suites:
-            found = await self._workers.run(REWRITE, list(key), WORKER_LIMIT_S)
-            if len(self._suites) >= CACHED_SUITES:
-                self._suites.clear()
-            self._suites[key] = found
+        if key in self._suites:
+            self._suites.move_to_end(key)
+        else:
+            self._suites[key] = await self._workers.run(REWRITE, list(key), WORKER_LIMIT_S)
+            if len(self._suites) > CACHED_SUITES:
+                self._suites.popitem(last=False)
         return self._suites[key]
 
     async def _inspected(
