@@ -129,6 +129,8 @@ class Punkt:
 
     def __init__(self, parameters: PunktParameters) -> None:
         self.parameters = parameters
+        # Words before a period for which the stages below decide more than "a sentence ends here".
+        self._special = parameters.abbreviations | {word for word, _ in parameters.collocations}
 
     def sentences(self, text: str) -> list[str]:
         """The sentences in order, without the white space between them."""
@@ -138,15 +140,21 @@ class Punkt:
         """(start, end) of each sentence. Closing quotes and brackets belong to the sentence that they close."""
         slices: list[tuple[int, int]] = []
         start = 0
-        for end, following, context in _candidates(text):
-            if self._breaks(context):
+        for end, following, word, mark, after in _candidates(text):
+            if self._breaks(word, mark, after):
                 slices.append((start, end))
                 start = following
         slices.append((start, len(text.rstrip())))
         return list(_with_closings(text, slices))
 
-    def _breaks(self, context: str) -> bool:
-        tokens = list(tokens_of(context))
+    def _breaks(self, word: str, mark: str, after: str) -> bool:
+        """Does a sentence end between a mark and what comes after it?"""
+        if mark != ".":
+            return True
+        # Most periods follow a plain word, which no stage has anything to say about.
+        if len(word) > 1 and word.isalpha() and word.lower() not in self._special and after[-1:] != ".":
+            return True
+        tokens = list(tokens_of(word + mark + after))
         for token in tokens:
             first_pass(token, self.parameters.abbreviations)
         for i in range(len(tokens) - 1):
@@ -192,12 +200,11 @@ class Punkt:
         return None
 
 
-def _candidates(text: str) -> Iterator[tuple[int, int, str]]:
-    """(end, where the next sentence would start, the words around) for each place where a sentence may end.
-
-    Of marks within one word only the last is a candidate.
+def _candidates(text: str) -> Iterator[tuple[int, int, str, str, str]]:
+    """(end, where the next sentence would start, word before, mark, what comes after) for each place where a sentence
+    may end. Of marks within one word only the last is a candidate.
     """
-    pending: tuple[int, int, str] | None = None
+    pending: tuple[int, int, str, str, str] | None = None
     word_start = word_end = 0
     for match in _CANDIDATE.finditer(text):
         at = match.start()
@@ -211,7 +218,9 @@ def _candidates(text: str) -> Iterator[tuple[int, int, str]]:
         pending = (
             match.end(),
             match.end() if following < 0 else following,
-            text[start:at] + match.group() + match.group("after"),
+            text[start:at],
+            match.group(),
+            match.group("after"),
         )
     if pending is not None:
         yield pending

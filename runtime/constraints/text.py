@@ -93,7 +93,7 @@ class Text:
         if self.is_original:
             return punkt(self.rules.uses_nltk).sentences(self.raw)
         found = _prose_punkt(self.rules.uses_nltk).sentences(_LIST_NUMBER.sub(r"\1", self.raw))
-        return [sentence for sentence in found if any(c.isalnum() for c in sentence)]
+        return [sentence.strip() for sentence in found if any(c.isalnum() for c in sentence)]
 
     @cached_property
     def rule_sentences(self) -> list[str]:
