@@ -25,14 +25,17 @@ ASSUMED_TOKENS = 500
 
 
 def training_forecasts(plan: Plan, store: Path) -> list[TrainForecast]:
-    """A forecast for each `train` block that names its GPUs and whose model's sizes are known."""
-    trains = [train for train in plan.trains.values() if (train.attributes.get("cluster") or {}).get("gpu")]
-    if not trains:
-        return []
-    from runtime.training.planning.job_of import train_forecast
+    """A forecast for each `train` block whose model's sizes are known and that names its GPUs, or all after a probe."""
     from runtime.training.planning.probe import read_calibration
 
     calibration = read_calibration(store)
+    trains = [
+        t for t in plan.trains.values() if calibration or (t.attributes.get("cluster") or {}).get("gpu")
+    ]
+    if not trains:
+        return []
+    from runtime.training.planning.job_of import train_forecast
+
     found = []
     for train in trains:
         lengths = lengths_for(plan, train, store)
@@ -50,8 +53,9 @@ def lengths_for(plan: Plan, train: Train, store: Path) -> Lengths:
     selected = _selected(plan, train.mixture, store)
     if selected is None:
         rows = expected or 10_000
-        origin = f"assumed: {ASSUMED_TOKENS} tokens on average; 'mixwright run --limit 200' measures them"
-        return assumed_lengths(rows, float(ASSUMED_TOKENS), origin)
+        mean = min(ASSUMED_TOKENS, int(train.attributes["context"]) // 2)
+        origin = f"assumed: {mean} tokens on average; 'mixwright run --limit 200' measures them"
+        return assumed_lengths(rows, float(mean), origin)
     import numpy as np
 
     ratio, how = _characters_per_token(plan, train, selected.rows[:TOKENIZED_ROWS])
@@ -126,7 +130,7 @@ def forecast_text(forecast: TrainForecast) -> str:
     tokens = job.lengths.limited(job.context).total
     kind = "packed" if job.packing else "padded"
     lines = [
-        f"train {forecast.train}   ({forecast.model}, {job.shape.parameters / 1e9:.2f} B parameters, on {gpus})",
+        f"train {forecast.train}   ({forecast.model}, {_count(job.shape.parameters)} parameters, on {gpus})",
         f"  data      {job.lengths.examples:,} examples, {tokens / 1e6:,.1f} M tokens ({job.lengths.origin})",
         f"            {found.sequences.count:,} {kind} sequences of {found.sequences.width:,.0f} on average, "
         f"{tokens / max(1.0, found.sequences.count * found.sequences.width):.1%} full",
@@ -138,7 +142,8 @@ def forecast_text(forecast: TrainForecast) -> str:
         + (f"; in host memory {_gb(memory.host)} for each GPU" if memory.host else ""),
     ]
     if forecast.smallest is not None:
-        lines.append(f"  smallest  {forecast.smallest.gpus} GPUs would hold it")
+        fewest = forecast.smallest.gpus
+        lines.append(f"  smallest  {fewest} GPU{'s' * (fewest > 1)} would hold it")
     if not found.fits:
         lines += [f"  would fit {remedy.change}   ({_gb(remedy.total)})" for remedy in forecast.remedies]
         return "\n".join(lines)
@@ -152,8 +157,8 @@ def forecast_text(forecast: TrainForecast) -> str:
         f"MFU {found.mfu:.1%} on real tokens, {found.padded_mfu:.1%} with padding"
     )
     lines.append(
-        f"  constants {machine.utilisation:.0%} of {machine.peak / 1e12:,.0f} TFLOP/s, "
-        f"{machine.bandwidth / 1e9:,.1f} GB/s: {machine.origin}"
+        f"  constants {machine.utilisation * machine.peak / 1e12:,.3g} of {machine.peak / 1e12:,.0f} TFLOP/s, "
+        f"{machine.bandwidth / 1e9:,.3g} GB/s: {machine.origin}"
     )
     return "\n".join(lines)
 
@@ -191,7 +196,11 @@ def _figures(found: Forecast) -> dict[str, Any]:
 
 
 def _gb(bytes_: float) -> str:
-    return f"{bytes_ / 1e9:,.1f} GB"
+    return f"{bytes_ / 1e9:,.1f} GB" if bytes_ >= 1e8 else f"{bytes_ / 1e6:,.1f} MB"
+
+
+def _count(number: float) -> str:
+    return f"{number / 1e9:,.2f} B" if number >= 1e8 else f"{number / 1e6:,.2f} M"
 
 
 def _hours(hours: float) -> str:

@@ -34,6 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--steps", type=_positive, metavar="N", help="optimizer steps, instead of the block's"
     )
     parser.add_argument("--ranks", type=_positive, metavar="N", help="processes, instead of the block's")
+    parser.add_argument(
+        "--probe", action="store_true", help="train 20 steps to measure this machine for 'mixwright plan'"
+    )
     parser.add_argument("--nodes", type=_positive, metavar="N", help="machines, instead of the block's")
     parser.add_argument("--node-rank", type=int, metavar="K", help="this machine's number, 0 being the first")
     parser.add_argument("--master", metavar="HOST[:PORT]", help="address of the first machine (port 29500)")
@@ -60,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         for path in write_launchers(plan, train, arguments.spec, arguments.write_launcher):
             print(f"wrote {path}")
         return 0
+    if arguments.probe:
+        return _probe(plan, train, arguments)
     nodes = _nodes(train, arguments)
     if nodes is not None and nodes.rank > 0:
         return _work(nodes)
@@ -98,6 +103,34 @@ def _chosen(plan: Plan, name: str | None) -> Train:
     if name is None and len(plan.trains) != 1:
         raise Misuse(f"name one of the `train` blocks with --train: {names}")
     return plan.trains[name] if name else next(iter(plan.trains.values()))
+
+
+def _probe(plan: Plan, train: Train, arguments: argparse.Namespace) -> int:
+    """Measure this machine and keep its constants beside the store."""
+    from mixwright.recorded import store_directory
+    from mixwright.selected import training_rows
+    from runtime.training.planning.probe import write_calibration
+    from runtime.training.probing import probe
+
+    rows = training_rows(plan, train.mixture, store=arguments.store, data=arguments.data)
+    found = probe(
+        plan,
+        train,
+        rows,
+        arguments.output,
+        ranks=arguments.ranks,
+        says=lambda text: print(text, file=sys.stderr, flush=True),
+    )
+    path = write_calibration(found, store_directory(plan, arguments.store))
+    if arguments.json:
+        print(json.dumps(asdict(found)))
+        return 0
+    rate = found.utilisation * found.peak
+    sent = "nothing is sent" if found.bandwidth is None else f"{found.bandwidth / 1e9:,.3g} GB/s"
+    share = "" if found.device == "cpu" else f", {found.utilisation:.1%} of its peak"
+    print(f"{found.device}, {found.ranks} ranks: {rate / 1e9:,.1f} GFLOP/s on each{share}; {sent}")
+    print(f"wrote {path}; 'mixwright plan' uses it")
+    return 0
 
 
 def _nodes(train: Train, arguments: argparse.Namespace) -> Nodes | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -134,6 +135,43 @@ def test_a_killed_run_continues_from_its_checkpoint_and_leaves_no_process(
     report = train_mixture(plan, train, rows, tmp_path / "out", listener=listener)
     assert report.how == "done" and resumed[0] >= 2
     assert losses(tmp_path / "out") == losses(expected)
+
+
+def test_a_kill_during_a_save_leaves_the_checkpoint_before_it(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, straight: Any, tmp_path: Path
+) -> None:
+    """A checkpoint counts when every rank has written its part; of half of one nothing is read."""
+    expected, _ = straight(plan, train_block(steps=8), rows)
+    train = train_block(steps=8)
+    train_mixture(plan, train, rows, tmp_path / "out", pause_after=4)
+    [checkpoints] = tmp_path.glob("out/state/*/checkpoints")
+    whole = max(checkpoints.glob("checkpoint-*"), key=lambda place: int(place.name[11:]))
+    # What a kill in the middle of the next save leaves: files, some of them cut off, and no mark.
+    half = checkpoints / "checkpoint-6"
+    shutil.copytree(whole, half)
+    (half / COMPLETE).unlink()
+    for shard in half.rglob("*.pt"):
+        os.truncate(shard, shard.stat().st_size // 2)
+    resumed: list[Any] = []
+    listener = replace(Listener(), prepared=lambda prepared: resumed.append(prepared.resumed_at))
+    train_mixture(plan, train, rows, tmp_path / "out", listener=listener)
+    assert resumed == [4]
+    assert losses(tmp_path / "out") == losses(expected)
+
+
+def test_a_probe_measures_this_machine(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
+) -> None:
+    from runtime.training.probing import probe
+
+    try:
+        found = probe(plan, train_block(micro_batch=8), rows, tmp_path / "out")
+    except RunError as busy:
+        assert "too busy" in str(busy)  # the wider micro-batch was the faster one: other work had the cores
+        return
+    assert (found.device, found.ranks) == ("cpu", 2)
+    assert found.utilisation > 0 and found.bandwidth is not None and found.bandwidth > 0
+    assert not (tmp_path / "out" / "state" / "probe").exists()
 
 
 def test_an_interrupt_saves_a_checkpoint(

@@ -61,12 +61,16 @@ def job_of(train: Train, shape: Shape, lengths: Lengths) -> Job:
 def train_forecast(
     train: Train, directory: Path, lengths: Lengths, calibration: Calibration | None = None
 ) -> TrainForecast | None:
-    """The forecast of a `train` block; None when it names no GPU or its model's sizes are not known.
+    """The forecast of a `train` block; None when its machine or its model's sizes are not known.
 
-    calibration: of a probe on the same kind of GPU, instead of the machine's assumed constants.
+    calibration: of a probe. It takes the place of the assumed constants of the kind of GPU that `cluster` names; a block
+    that names none is forecast on the machine that was probed.
     """
     cluster: Mapping[str, Any] = train.attributes.get("cluster") or {}
-    machine = MACHINES.get(str(cluster.get("gpu") or ""))
+    named = str(cluster.get("gpu") or (calibration.device if calibration else ""))
+    machine = MACHINES.get(named)
+    if machine is None and calibration is not None and named == calibration.device:
+        machine = Machine(named, _own_memory(), calibration.peak, 0.0, 1e15, "")
     model = shape_of(train.attributes, directory)
     if machine is None or model is None:
         return None
@@ -76,6 +80,8 @@ def train_forecast(
     job = job_of(train, shape, lengths)
     fewest = smallest(job, machine)
     gpus = int(cluster.get("gpus") or 0) * int(cluster.get("nodes") or 1)
+    if not cluster.get("gpu") and calibration is not None:
+        gpus = int(train.attributes.get("ranks") or calibration.ranks)
     found = forecast(job, machine, gpus or (fewest.gpus if fewest else 1))
     price = cluster.get("price")
     return TrainForecast(
@@ -88,6 +94,8 @@ def train_forecast(
     )
 
 
-def machine_of(train: Train) -> Machine | None:
-    """The kind of GPU that a block's `cluster` names."""
-    return MACHINES.get(str((train.attributes.get("cluster") or {}).get("gpu") or ""))
+def _own_memory() -> float:
+    """Bytes of this machine's memory."""
+    import os
+
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
