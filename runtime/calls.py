@@ -163,8 +163,8 @@ class Calls:
 
         Args:
             sampling: row-class parameters; hand over the same object for all rows, its JSON is made once.
-            later: how many further attempts the caller would make. Where the store has one of those, this attempt
-                failed in an earlier run and is not asked again.
+            later: how many further attempts the caller would make. Where the store has an answer to one of those, this
+                one failed in an earlier run and is not asked again. An answer that was cut off counts as asked, too.
 
         Raises:
             RunStopped: the run is stopping and the call is not in the store.
@@ -185,8 +185,10 @@ class Calls:
             record = known.get(keys[0])
             if record is not None:
                 counts.reused += 1
-                return CallResult(keys[0], record.text, record.reasoning, True)
-            if known:
+                if record.status == "ok":
+                    return CallResult(keys[0], record.text, record.reasoning, True)
+                return CallResult(keys[0], "", "", False, record.reason, record.text[:200])
+            if any(later.status == "ok" for later in known.values()):
                 counts.reused += 1
                 return CallResult(keys[0], "", "", False, "failed before")
             request = Request(keys[0], tuple(messages), sampling, call_seed(keys[0]))

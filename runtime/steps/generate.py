@@ -97,6 +97,9 @@ class Generate:
     one that never parsed is dropped with the reason `parse`. Reasoning that the engine reports apart is in the
     column `NAME.reasoning`.
 
+    An answer that was cut off is remembered like any other and not asked for again in later runs: to try until one
+    fits would choose the short ones. Raise `max_tokens`, or `on_fail = retry(n)` for further seeds.
+
     ```mix
     generate problem {
       prompt = hard_math

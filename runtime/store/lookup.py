@@ -33,16 +33,25 @@ _ABSENT = _Absent()
 class StoredRecords(Generic[R]):
     """The records that a table held when the store was opened, and by query those that came later.
 
-    `condition` is SQL that says which of them may be found. Of several with one key the first counts.
+    `condition` is SQL that says which of them may be found. Of several with one key that of the highest `rank` counts
+    (SQL as well), of equals the first.
     """
 
     def __init__(
-        self, database: Database, table: str, columns: str, condition: str, make: Callable[..., R]
+        self,
+        database: Database,
+        table: str,
+        columns: str,
+        condition: str,
+        make: Callable[..., R],
+        *,
+        rank: str = "0",
     ) -> None:
         self._database = database
         self._table = table
         self._columns = columns
         self._condition = condition
+        self._rank = rank
         self._make = make
         self._row_count = int(database.read(f"SELECT count(*) FROM {table}")[0][0])
         self._row_ids: dict[bytes, int] | None = {} if self._row_count == 0 else None
@@ -75,10 +84,12 @@ class StoredRecords(Generic[R]):
 
     def _probe(self, which: str, parameters: list[Any]) -> dict[bytes, int]:
         rows = self._database.read(
-            f"SELECT key, rowid FROM {self._table} WHERE {self._condition} AND {which}", parameters
+            f"SELECT {self._rank}, rowid, key FROM {self._table} WHERE {self._condition} AND {which}",
+            parameters,
         )
-        rows.sort(key=lambda row: row[1], reverse=True)
-        return dict(rows)
+        # Into a dict the last of a key goes in.
+        rows.sort(key=lambda row: (row[0], -row[1]))
+        return {key: row_id for _, row_id, key in rows}
 
     def _load(self, numbers: set[int]) -> dict[int, dict[int, tuple[Any, ...]]]:
         """The blocks of these numbers; a block that may still grow is read afresh and not kept."""

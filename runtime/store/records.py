@@ -12,7 +12,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One finished attempt at a model call. Only `status == "ok"` is ever found again by `Store.find_calls`."""
+    """One finished attempt at a model call. Only one that `is_final` is ever found again by `Store.find_calls`."""
 
     key: bytes
     """Identity of the rendered request, attempt included: the same request never needs a second answer."""
@@ -42,6 +42,17 @@ class CallRecord:
     """JSON of the engine's provenance (`Answer.engine`)."""
     started: float = 0.0
     ended: float = 0.0
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same request is never sent again: it has an answer, or one that was cut off by `max_tokens`.
+
+        To ask again until an answer happens to fit would choose the short ones. `FINAL_SQL` says the same.
+        """
+        return self.status == "ok" or self.reason == "length"
+
+
+FINAL_SQL = "(status = 'ok' OR reason = 'length')"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from runtime.store.database import LOW_SPACE_BYTES, Database, refuse_low_space
 from runtime.store.journal import DAMAGED_SUFFIX, Journal, uncommitted
 from runtime.store.lookup import Lookup, StoredRecords
 from runtime.store.records import (
+    FINAL_SQL,
     CallRecord,
     EventRecord,
     OutcomeRecord,
@@ -60,7 +61,10 @@ class Store:
         self._low_space_bytes = low_space_bytes
         self._reader = ThreadPoolExecutor(1, "mixwright-store-reader")
         self._calls = Lookup(
-            StoredRecords(database, "call", _CALL_COLUMNS, "status = 'ok'", CallRecord), self._reader
+            StoredRecords(
+                database, "call", _CALL_COLUMNS, FINAL_SQL, CallRecord, rank="(status = 'ok')::TINYINT"
+            ),
+            self._reader,
         )
         self._scores = Lookup(
             StoredRecords(
@@ -140,9 +144,9 @@ class Store:
         """Queue a finished call: found by `find_calls` at once, committed within about 250 ms.
 
         When this returns the call is in the journal, so a kill of the process does not lose it; only a power failure
-        can until it is committed. A second good answer for a key of this session is not stored: the first counts.
+        can until it is committed. A second final call for a key of this session is not stored: the first counts.
         """
-        if record.status != "ok" or self._calls.add(record.key, record):
+        if not record.is_final or self._calls.add(record.key, record):
             self._open_writer().put(record, self._journal.entry(record) if self._journal else b"")
 
     def put_score(self, record: ScoreRecord) -> None:
@@ -207,7 +211,7 @@ class Store:
         return self._journal_damage or (self._journal.failure if self._journal else "")
 
     async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
-        """Answers known for `keys`, only those with status `ok`, put earlier in this session or by any run before.
+        """Final calls known for `keys` (`CallRecord.is_final`), put earlier in this session or by any run before.
 
         Concurrent calls are gathered into one query, so awaiting one key at a time from many tasks is fine.
         """
@@ -297,7 +301,7 @@ class Store:
         writer = self._open_writer()
         records, damages = uncommitted(self._database)
         for record in records:
-            if record.status != "ok" or self._calls.add(record.key, record):
+            if not record.is_final or self._calls.add(record.key, record):
                 writer.put(record)
         writer.flush()
         for path, damage in damages:
@@ -310,7 +314,7 @@ class Store:
     def _settle(self, batch: Sequence[Any]) -> None:
         for record in batch:
             if type(record) is CallRecord:
-                if record.status == "ok":
+                if record.is_final:
                     self._calls.settle(record.key)
             elif type(record) is ScoreRecord and record.outcome not in ("error", "timeout"):
                 self._scores.settle(record.key)

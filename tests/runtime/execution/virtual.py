@@ -80,7 +80,7 @@ class MemoryStore:
         self.calls.append(record)
 
     async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
-        return {r.key: r for r in self.calls if r.status == "ok" and r.key in keys}
+        return {r.key: r for r in self.calls if r.is_final and r.key in keys}
 
 
 Script = Callable[[str, int], Answer | Fault | EngineFault | None]
