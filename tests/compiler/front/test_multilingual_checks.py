@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from front_specs import compiled
 
+from compiler.checks import multilingual
+from runtime.verifiers import separation
+from runtime.verifiers.translation import DEFAULT_CHECKS, LEAST
+
 SPEC = """edition 2026
 
 model embedder openai {{ base_url = "http://localhost:8000/v1", model = "embedder", task = embed }}
@@ -69,3 +73,8 @@ def test_the_hint_can_be_typed_in(tmp_path: Path, attributes: str, code: str, hi
 )
 def test_what_can_be_checked_is_free_of_findings(tmp_path: Path, attributes: str) -> None:
     assert findings(tmp_path, attributes) == []
+
+
+def test_compiler_and_runtime_agree() -> None:
+    assert multilingual.FEWEST_PAIRS == separation.FEWEST_PAIRS
+    assert {*LEAST} == {*DEFAULT_CHECKS, "glossary", "back"}
