@@ -139,11 +139,16 @@ def conflict(a: Constraint, b: Constraint, kinds: Mapping[str, KindSchema]) -> s
 def first_conflict(
     constraints: Sequence[Constraint], kinds: Mapping[str, KindSchema]
 ) -> tuple[int, int, str] | None:
-    """The positions of the first two constraints that cannot stand together, and why."""
+    """The positions of the first two constraints that cannot stand together, and why. Of words that only all together go
+    over a limit, the last is named."""
     for j, b in enumerate(constraints):
         for i, a in enumerate(constraints[:j]):
             if a.id in kinds and b.id in kinds and (reason := conflict(a, b, kinds)):
                 return i, j, reason
+    for i, limit in enumerate(constraints):
+        others = [j for j, c in enumerate(constraints) if j != i and any(True for _ in _words(c))]
+        if reason := _over_limit(limit, [constraints[j] for j in others]):
+            return min(i, others[-1]), max(i, others[-1]), reason
     return None
 
 
@@ -205,12 +210,39 @@ def _conflict_of_words(a: Constraint, b: Constraint) -> str:
     for mark, ids in _BANNED_MARKS.items():
         if b.id in ids and (marked := next((w for w in wanted if mark in w), "")):
             return f"`{marked}` has a `{mark}`, which `{b.id}` rules out"
-    if b.id == "keywords:letter_frequency" and b.arguments.get("let_relation") == LESS:
-        letter, limit = str(b.arguments.get("letter", "")).lower(), b.arguments.get("let_frequency", 0)
-        used = sum(word.lower().count(letter) for word in wanted) if letter else 0
-        if isinstance(limit, int) and used >= limit and used > 0:
-            return f"the wanted words have {used} `{letter}`, and fewer than {limit} are allowed"
-    return ""
+    return _over_limit(b, [a])
+
+
+def _over_limit(limit: Constraint, others: Iterable[Constraint]) -> str:
+    """Do the words that others want go over what a constraint allows of a letter, or of words in capitals?"""
+    match limit.id:
+        case "keywords:letter_frequency" | "letters:letter_counting2":
+            relation, most = limit.arguments.get("let_relation"), limit.arguments.get("let_frequency")
+            letter = str(limit.arguments.get("letter", "")).lower()
+            what = f"`{letter}`"
+
+            def counted(text: str) -> int:
+                return text.lower().count(letter) if letter else 0
+
+        case "change_case:capital_word_frequency":
+            relation, most = limit.arguments.get("capital_relation"), limit.arguments.get("capital_frequency")
+            what = "words in capitals"
+
+            def counted(text: str) -> int:
+                return sum(word.isupper() for word in text.split())
+
+        case _:
+            return ""
+    used = sum(_times(c) * counted(text) for c in others for text in _words(c))
+    if relation != LESS or not isinstance(most, int) or used < max(most, 1):
+        return ""
+    return f"the wanted words have {used} {what}, and fewer than {most} are allowed"
+
+
+def _times(constraint: Constraint) -> int:
+    """How often a constraint wants its words."""
+    found = constraint.arguments.get("num_sections", constraint.arguments.get("frequency", 1))
+    return found if isinstance(found, int) else 1
 
 
 _BANNED_MARKS = {

@@ -18,6 +18,20 @@ The sentence asks for it, with the arguments in braces.
 
 Two constraints conflict when both decide the same thing (*decides*), when one needs what the other rules out
 (*needs*, *rules out*), or when one dictates the whole response (*stands alone*).
+
+## Which original, and what ships
+
+IFEval's kinds follow google-research's `instruction_following_eval`, IFBench's the checkers that its published
+results were made with, and the training kinds open-instruct's `IFEvalG`. Where a checker draws something by chance
+(a random letter for `#`, unseeded language detection), ours counts what is asked for and detects with a fixed seed.
+No code of theirs is here.
+
+Nothing is downloaded. English sentences are split by the Punkt algorithm with a table of our own: abbreviations
+written by hand, and how words are spelled in 150 Python Enhancement Proposals, which are in the public domain or
+under CC0-1.0 (`runtime/constraints/english.punkt`; made by `python -m runtime.constraints.punkt_training`). NLTK's
+parameters state no licence and do not ship; `nltk_data = true` reads them from the user's own nltk_data. Stop words
+are those of NLTK's list, which began as Snowball's (BSD-3-Clause); code points of emoji are Unicode's
+(Unicode-3.0).
 """
 
 

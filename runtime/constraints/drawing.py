@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from compiler.constraints import FAMILIES, Constraint, conflict
+from compiler.constraints import FAMILIES, Constraint, first_conflict
 from runtime.choices import Choices
 from runtime.constraints.asking import sentence_of
 from runtime.constraints.language import LANGUAGE_NAMES
@@ -104,7 +104,7 @@ class ConstraintPool:
         for _ in range(ARGUMENT_ATTEMPTS if kind.arguments else 1):
             arguments = {a.name: self._value(choices, a, words) for a in kind.arguments}
             constraint = Constraint(kind.id, arguments)
-            if None not in arguments.values() and not any(conflict(constraint, c, schemas()) for c in drawn):
+            if None not in arguments.values() and first_conflict([*drawn, constraint], schemas()) is None:
                 return constraint
         return None
 

@@ -115,7 +115,7 @@ def letter_counting(text: Text, relation: str, N: int) -> Found:
     "ifeval",
     en="Your answer should have {relation} {num_sentences} sentences.",
     zh="回答须{relation}{num_sentences}句。",
-    arguments=(count("num_sentences", 2, 20), relation()),
+    arguments=(count("num_sentences", 4, 20), relation()),
     claims=("the number of sentences",),
     measures=("num_sentences", "relation"),
 )

@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from built_responses import response_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kind_examples import EXAMPLES
@@ -96,6 +97,12 @@ WORDS = "length_constraints:number_words"
          "nothing is at least 2 and less than 2"),
         (("keywords:frequency", {"keyword": "oak", "frequency": 2, "relation": "at least"}),
          ("keywords:frequency", {"keyword": "elm", "frequency": 2, "relation": "less than"}), ""),
+        (("keywords:frequency", {"keyword": "horizon", "frequency": 3, "relation": "at least"}),
+         ("keywords:letter_frequency", {"letter": "h", "let_frequency": 2, "let_relation": "less than"}),
+         "the wanted words have 3 `h`, and fewer than 2 are allowed"),
+        (("detectable_format:multiple_sections", {"section_spliter": "SECTION", "num_sections": 3}),
+         ("change_case:capital_word_frequency", {"capital_frequency": 3, "capital_relation": "less than"}),
+         "the wanted words have 3 words in capitals, and fewer than 3 are allowed"),
         (("count:numbers", {"N": 2}), ("count:numbers", {"N": 3}), "both decide how many numbers there are|both set `N`"),
     ],
 )  # fmt: skip
@@ -151,6 +158,18 @@ def test_drawn_constraints_never_conflict_and_can_be_checked(
         assert language in kinds()[one["id"]].schema.languages
         assert one["sentence"] and "{" not in one["sentence"].replace("{ }", "")
         check("Any response at all.", [constraint], Rules(language=language))
+
+
+def test_what_is_drawn_can_be_followed() -> None:
+    """A response is built for each set, of words without sense: kinds that fix the language are left out."""
+    without = ["language:response_language", "change_case:english_capital", "change_case:english_lowercase"]
+    pool = ConstraintPool.of({"args": ["ifeval"], "keywords": {"without": without}})
+    for n in range(600):
+        drawn = [
+            Constraint(c["id"], c["kwargs"]) for c in pool.draw(Choices(n.to_bytes(8, "big")), 1 + n % 5)
+        ]
+        found = check(response_for(drawn), drawn, Rules())
+        assert all(one.follows for one in found), drawn
 
 
 def test_a_draw_depends_on_the_seed_alone() -> None:
