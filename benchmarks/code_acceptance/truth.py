@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import shutil
 import subprocess
@@ -35,7 +36,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 def passes(language: str, program: str, *, limit_s: float, files: Mapping[str, str] | None = None) -> bool:
-    """True when the program ends with status 0 within `limit_s` seconds."""
+    """True when the program ends with status 0 within `limit_s` CPU seconds, and three times as many by the clock."""
     name, command = COMMANDS[language]
     python = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]
     extra: Sequence[str] = ()
@@ -59,7 +60,7 @@ def passes(language: str, program: str, *, limit_s: float, files: Mapping[str, s
             start_new_session=True,
         )
         try:
-            return process.wait(limit_s) == 0
+            return process.wait(3 * limit_s) == 0
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -67,7 +68,7 @@ def passes(language: str, program: str, *, limit_s: float, files: Mapping[str, s
 
 
 def _limit(limit_s: float, language: str) -> None:
-    cpu = int(limit_s) + 1
+    cpu = math.ceil(limit_s)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**27, 2**27))
