@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.checks.checked import Checked, is_written
+from compiler.checks.checked import Checked, is_written, value_of
 from compiler.program import StepDecl, SubBlock
 from compiler.schema import Columns, is_assignable
 from compiler.suggest import listing, nearest, replace_fix
@@ -38,6 +38,8 @@ def compares(step: StepDecl) -> bool:
     """Does a verifier measure the candidates of a row together?"""
     if step.entry.key == "verify.math":
         return not is_written(step.attributes, "answer")
+    if step.entry.key == "verify.reward":
+        return bool(value_of(step.attributes, "pick") == "majority")
     return step.entry.key == "verify.agreement"
 
 

@@ -11,7 +11,10 @@ import pytest
 from spec_runs import SpecRuns
 from virtual import ScriptedEngine
 
+import mixwright
+from compiler.stages import compile_file
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, ScoreRequest, Scores
+from runtime.plugin import CalibrationFailed
 from runtime.verifiers.reward import aggregated, without
 
 SPEC = """
@@ -204,3 +207,31 @@ def test_a_text_the_model_refuses_fails_and_a_fault_of_the_model_is_no_verdict(r
 def test_numbers_that_are_no_probabilities_are_no_verdict(rated: Rated) -> None:
     rated.use("one step", rate=lambda said: [1.7])
     assert rated.run("aggregate = min", "process_reward") == ["verifier error"]
+
+
+def test_a_reward_model_is_calibrated_on_labelled_rows_before_it_is_trusted(rated: Rated) -> None:
+    """Here it prefers what is long; the run stops before a row is started."""
+    spec = (
+        'model rater openai { base_url = "http://localhost:2/v1", model = "rm", task = reward }\n'
+        'source sums inline { rows = [{ problem = "1 + 1", solution = "2" }] }\n'
+        'source labelled inline { rows = [{ problem = "2 + 2", solution = "4", right = true }, '
+        '{ problem = "2 + 2", solution = "fifty-five", right = false }] }\n'
+        "pipeline rated {\n from sums\n verify reward { model = rater, request = problem, response = solution, "
+        "min = 0.5, calibrate { rows = labelled, label = right, precision = 0.9 } }\n}"
+    )
+    rated.use(rate=lambda said: len(said) - 3)
+    with pytest.raises(CalibrationFailed, match="precision"):
+        rated.runs.run(spec)
+    assert rated.runs.rows() == []
+
+
+def test_the_spec_of_math_by_reward_has_no_findings() -> None:
+    path = Path(__file__).parents[3] / "specs" / "methods" / "math_reward.mix"
+    plan = mixwright.plan(path)
+    asked = {e.node: e.requests for e in plan.estimates if e.node.endswith("reward")}
+    assert asked == {
+        "best_of_right.verify_reward": 24,
+        "weighted_majority.verify_reward": 24,
+        "sound_steps.verify_reward": 24,
+    }
+    assert compile_file(path).diagnostics == ()
