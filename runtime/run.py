@@ -63,6 +63,8 @@ class RunOptions:
     grace_s: float = GRACE_S
     retry: RetryPolicy | None = None
     breaker: BreakerPolicy | None = None
+    sandbox: str = "bwrap"
+    """What confines untrusted code: `bwrap`, or a back-end that the user named (runtime/sandbox/backends.py)."""
     watch: Callable[[Run], Any] | None = None
     """Called when the run has begun; a coroutine function that shows progress until it is cancelled."""
 
@@ -299,10 +301,9 @@ class Run:
 
     def _sandbox(self) -> Any:
         if self._boxes is None:
-            from runtime.sandbox.pool import Sandbox
-            from runtime.sandbox.toolchains import machine_options
+            from runtime.sandbox.backends import named_sandbox
 
-            self._boxes = Sandbox(machine_options())
+            self._boxes = named_sandbox(self.options.sandbox)
         return self._boxes
 
     def _window(self, nodes: list[Node]) -> int:

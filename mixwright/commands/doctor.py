@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright import __version__
+from mixwright.sandbox_option import add_sandbox_option
 from mixwright.terminal import printable
 from runtime.store.location import project_root, store_directory
 
@@ -25,13 +26,7 @@ _MARKS = {True: "ok", None: "-", False: "FAULT"}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    parser.add_argument(
-        "--backend",
-        choices=("bwrap", "container", "landlock"),
-        default="bwrap",
-        help="which sandbox to examine [bwrap]; container needs docker or podman, landlock the landlock extra",
-    )
-    parser.add_argument("--image", default="", help="the container's image, with Python 3.10 or newer")
+    add_sandbox_option(parser)
     parser.epilog = (
         "exit status: 0 the sandbox held every attack; 1 it did not, or there is none (what needs no untrusted code "
         "works all the same)"
@@ -42,13 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Examine and print: 0 when untrusted code can be run here, 1 when not."""
     import asyncio
 
-    from runtime.sandbox.backends import IMAGE, open_sandbox
+    from runtime.sandbox.backends import named_sandbox
     from runtime.sandbox.examination import Examination, Finding, examine, machine
     from runtime.sandbox.protocol import SandboxUnavailable
 
     async def examined() -> Examination:
         try:
-            sandbox = open_sandbox(arguments.backend, image=arguments.image or IMAGE)
+            sandbox = named_sandbox(arguments.sandbox)
         except SandboxUnavailable as error:
             return Examination([Finding("box", False, error.cause, error.remedy)])
         try:

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.sandbox_option import add_sandbox_option
+
 if TYPE_CHECKING:
     from runtime.run import RunReport
 
@@ -30,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=int, metavar="N", help="start at most N rows of each pipeline, to try a spec out"
     )
+    add_sandbox_option(parser)
     parser.add_argument("--no-export", action="store_true", help="write no export")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")
 
@@ -63,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
                 plan,
                 store=store,
                 options=RunOptions(
+                    sandbox=arguments.sandbox,
                     mixtures=(chosen,) if chosen else (),
                     limit=arguments.limit,
                     exports=not arguments.no_export,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import Literal, assert_never
+from typing import Literal, assert_never, cast, get_args
 
 from runtime.sandbox.pool import Sandbox
 from runtime.sandbox.protocol import Runner, SandboxUnavailable
@@ -39,6 +39,19 @@ def open_sandbox(
             _require_landlock()
             return WrappedSandbox(landlock(), size=size)
     assert_never(backend)
+
+
+def named_sandbox(name: str) -> Runner:
+    """The sandbox that a command line names: `bwrap`, `landlock`, `container` or `container:IMAGE`; not yet started.
+
+    Raises:
+        SandboxUnavailable: what it needs is not installed.
+        ValueError: there is no such back-end.
+    """
+    backend, _, image = name.partition(":")
+    if backend not in get_args(Backend):
+        raise ValueError(f"there is no sandbox '{name}'")
+    return open_sandbox(cast(Backend, backend), image=image or IMAGE)
 
 
 def _require_landlock() -> None:

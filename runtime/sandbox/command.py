@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.sandbox.launch import STAGE
-from runtime.sandbox.options import GUEST_PATH, NOBODY, SandboxOptions, changes_user, guest_python
+from runtime.sandbox.options import COVERED, GUEST_PATH, NOBODY, SandboxOptions, changes_user, guest_python
 from runtime.sandbox.protocol import SandboxUnavailable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,6 +94,10 @@ def box_command(options: SandboxOptions, control: int, file_of: Callable[[bytes]
         if not bind.is_dir():
             raise SandboxUnavailable(
                 f"there is no directory {bind} to bind", "correct the sandbox's directories"
+            )
+        if any(bind.is_relative_to(covered) for covered in COVERED):
+            raise SandboxUnavailable(
+                f"{bind} cannot be bound: the box has its own {bind.parts[1]}", "keep the tool somewhere else"
             )
         if bind.is_relative_to("/usr"):
             continue

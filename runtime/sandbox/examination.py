@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from runtime.code.languages import LANGUAGES
+from runtime.code.program_judge import ProgramJudge
 from runtime.sandbox.canaries.escapes import SECRET, Escape, escapes
 from runtime.sandbox.canaries.fakes import FAKES, HONEST, fake_job, is_fooled
 from runtime.sandbox.canaries.traps import traps
@@ -16,15 +20,15 @@ from runtime.sandbox.protocol import Limits, ProgramJob, Runner, SandboxUnavaila
 
 MIB = 1024**2
 TOOL_LIMITS = Limits(wall_s=30, cpu_s=20, memory_bytes=1024 * MIB, processes=96, disk_bytes=64 * MIB)
-TOOLS: dict[str, tuple[tuple[str, ...], str]] = {
-    "bash": (("bash", "--version"), "apt install bash"),
-    "javascript": (("node", "--version"), "apt install nodejs"),
-    "c++": (("g++", "--version"), "apt install g++"),
-    "java": (("javac", "-version"), "apt install default-jdk-headless"),
-    "rust": (("rustc", "--version"), "apt install rustc"),
-    "go": (("go", "version"), "apt install golang-go"),
+TOOLS: dict[str, tuple[str, ...]] = {
+    "bash": ("bash", "--version"),
+    "javascript": ("node", "--version"),
+    "cpp": ("g++", "--version"),
+    "java": ("javac", "-version"),
+    "rust": ("rustc", "--version"),
+    "go": ("go", "version"),
 }
-"""Language -> a command that prints its version, and what installs it. Python is the box's own; SQL needs no box."""
+"""Language -> a command that prints its version. Python is the box's own; SQL needs no box."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ async def examine(sandbox: Runner) -> Examination:
     if isinstance(sandbox, Sandbox):
         found.walls.append(_cgroup(has_cgroup))
     found.walls += [await _escapes(sandbox, has_cgroup), await _fakes(sandbox)]
-    found.tools = list(await asyncio.gather(*(_tool(sandbox, name) for name in TOOLS)))
+    with tempfile.TemporaryDirectory(prefix="mixwright-doctor-") as directory:
+        judge = ProgramJudge(sandbox, None, Path(directory))
+        found.tools = list(await asyncio.gather(*(_tool(sandbox, judge, name) for name in TOOLS)))
     return found
 
 
@@ -123,16 +129,19 @@ async def _fakes(sandbox: Runner) -> Finding:
     return Finding(name, True, f"{len(runs)} of {len(runs)} held, and the correct program is judged correct")
 
 
-async def _tool(sandbox: Runner, name: str) -> Finding:
-    argv, remedy = TOOLS[name]
-    ran = await sandbox.run(ProgramJob(argv, limits=TOOL_LIMITS))
-    if ran.outcome == "done" and ran.status == 0:
-        lines = (ran.stdout + ran.stderr).decode(errors="replace").strip().splitlines()
-        return Finding(name, True, lines[0][:60] if lines else "it works")
+async def _tool(sandbox: Runner, judge: ProgramJudge, name: str) -> Finding:
+    """Ask for the version, then compile and run a program that prints one word."""
+    language = LANGUAGES[name]
+    ran = await sandbox.run(ProgramJob(TOOLS[name], limits=TOOL_LIMITS))
     if ran.status == 127:
-        return Finding(name, None, "not installed", remedy)
-    detail = (ran.detail or ran.stderr.decode(errors="replace")).strip()[:100]
-    return Finding(name, False, f"does not work in the box: {detail}", remedy)
+        return Finding(name, None, "not installed", language.remedy)
+    fault = await judge.probe(language)
+    if fault:
+        return Finding(
+            name, False, f"does not work in the box: {fault.splitlines()[-1][:100]}", language.remedy
+        )
+    lines = (ran.stdout + ran.stderr).decode(errors="replace").strip().splitlines()
+    return Finding(name, True, lines[0][:60] if lines else "it works")
 
 
 def machine() -> str:

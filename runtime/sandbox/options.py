@@ -12,6 +12,8 @@ NOBODY = 65534
 """The user and group that a box runs as when its starter is root."""
 
 
+COVERED = ("/tmp", "/proc", "/dev", "/box")
+"""Where a box has something of its own: nothing of the host can be bound there."""
 GUEST_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -55,7 +57,11 @@ def guest_python(options: SandboxOptions) -> GuestPython:
     prefix = Path(sys.base_prefix).resolve()
     if _is_in(executable, Path("/usr")):
         return GuestPython(str(executable), None)
-    if _is_in(executable, prefix) and prefix != Path("/"):
+    if (
+        _is_in(executable, prefix)
+        and prefix != Path("/")
+        and not any(_is_in(prefix, Path(c)) for c in COVERED)
+    ):
         return GuestPython(str(executable), prefix)
     return GuestPython("/usr/bin/python3", None)
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from runtime.sandbox.options import GUEST_PATH, SandboxOptions
+from runtime.sandbox.options import COVERED, GUEST_PATH, SandboxOptions
 
 TOOLS = ("node", "java", "javac", "rustc", "g++", "go", "bash", "python3")
 """The commands that programs of other languages are compiled and run with."""
@@ -53,6 +53,8 @@ def _home_of(tool: str) -> tuple[Path | None, Path] | None:
         return None, binary
     home = binary.parents[1]
     # A tool in ~/bin is no reason to show a program the whole home directory.
+    if any(home.is_relative_to(covered) for covered in COVERED):
+        return None
     if home == Path("/") or Path(os.path.expanduser("~")).resolve().is_relative_to(home):
         return None
     return home, binary

@@ -131,3 +131,24 @@ def test_apparmor_s_restriction_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     error = diagnosis.unavailable("bwrap: setting up uid map: Permission denied")
     assert error.cause == "AppArmor restricts user namespaces: bwrap: setting up uid map: Permission denied"
     assert "kernel.apparmor_restrict_unprivileged_userns=0" in error.remedy
+
+
+@pytest.mark.parametrize("name", ["none", "landlock:image", "container:", ""])
+@pytest.mark.parametrize("command", ["doctor", "run"])
+def test_a_sandbox_that_does_not_exist_is_refused(
+    capsys: pytest.CaptureFixture[str], command: str, name: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, *(["spec.mix"] if command == "run" else []), "--sandbox", name])
+    assert ended.value.code == 2
+    assert f"'{name}' is none of bwrap, landlock, container, container:IMAGE" in capsys.readouterr().err
+
+
+def test_a_named_sandbox_that_is_not_installed_is_a_fault(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, text = shown(capsys, "--sandbox", "container:python:3.12")
+    assert status == 1
+    assert "  FAULT  box  neither docker nor podman is installed\n" in text
