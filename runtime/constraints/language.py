@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
+from runtime.constraints.langdetect_fast import LanguageDetector
 from runtime.constraints.scripts import script_language
 from runtime.plugin import require
 
@@ -21,11 +21,7 @@ LANGUAGE_NAMES = {
 
 def detected(text: str) -> str | None:
     """langdetect's code (`en`, `zh-cn`); None when the text has nothing to tell by."""
-    langdetect = _langdetect()
-    try:
-        return str(langdetect.detect(text))
-    except langdetect.LangDetectException:
-        return None
+    return _detector().language(text)
 
 
 def language_of(text: str) -> str | None:
@@ -39,7 +35,7 @@ def language_of(text: str) -> str | None:
 
 
 @cache
-def _langdetect() -> Any:
-    langdetect = require("langdetect", "if", "a constraint on the language")
-    langdetect.DetectorFactory.seed = 0
-    return langdetect
+def _detector() -> LanguageDetector:
+    langdetect = require("langdetect.detector_factory", "if", "a constraint on the language")
+    langdetect.init_factory()
+    return LanguageDetector(langdetect._factory)

@@ -106,7 +106,6 @@ def copy_span_idx(text: Text, prompt_to_repeat: str, n_start: int, n_end: int) -
     "copy:repeat_phrase",
     "training",
     en="Write the phrase {phrase} exactly {small_n} times, each time with another word in place of one in its middle.",
-    zh="把短语“{phrase}”恰好写{small_n}次，每次把中间的一个词换成另一个词。",
     arguments=(
         text_argument(
             "phrase",
@@ -155,7 +154,6 @@ def _changes(words: list[str], wanted: list[str]) -> int:
         "Do not repeat this "
         "sentence. Request: {prompt_to_repeat}"
     ),
-    zh="重复以下要求，只改变第一个词，之前不得有任何内容，也不要回答。不要重复这句话。要求：{prompt_to_repeat}",
     arguments=(_PROMPT,),
     languages=("en", "unicode"),
     is_drawable=False,

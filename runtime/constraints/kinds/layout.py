@@ -391,7 +391,6 @@ def output_template(text: Text) -> Found:
     "format:newline",
     "ifbench",
     en="Put every word on a line of its own.",
-    zh="每个词单独占一行。",
     languages=("en", "unicode"),
     claims=("how lines are laid out",),
     needs=("several lines",),

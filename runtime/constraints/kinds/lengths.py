@@ -63,7 +63,6 @@ def unique_word_count(text: Text, N: int) -> Found:
     "count:count_unique",
     "training",
     en="Never use a word twice.",
-    zh="任何词都不得重复使用。",
     languages=("en", "unicode"),
     claims=("how often a word may be repeated",),
     forbids=("a word more than once",),

@@ -176,7 +176,6 @@ def quote_unquote(text: Text) -> Found:
     "detectable_format:square_brackets",
     "training",
     en="Put every word in square brackets.",
-    zh="每个词都用方括号括起。",
     languages=("en", "unicode"),
     claims=("what stands around each word",),
     needs=("square brackets",),

@@ -209,7 +209,6 @@ def no_adjacent_consecutive(text: Text) -> Found:
     "words:repeats",
     "ifbench",
     en="Use no word more than {small_n} times.",
-    zh="任何词的使用次数不得超过{small_n}次。",
     arguments=(count("small_n", 1, 5, least=1),),
     languages=_SPACED,
     claims=("how often a word may be repeated",),
@@ -330,6 +329,7 @@ def stop_words(text: Text, percentage: int) -> Found:
     "ratio:overlap",
     "ifbench",
     en="Keep {percentage}% (give or take 2) of your three-word sequences in common with this text: {reference_text}",
+    zh="你的三词序列中须有{percentage}%（上下浮动 2）与以下文字相同：{reference_text}",
     arguments=(text_argument("reference_text"), count("percentage", 10, 80)),
     is_drawable=False,
 )
