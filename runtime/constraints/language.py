@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-from runtime.constraints.langdetect_fast import LanguageDetector
 from runtime.constraints.scripts import script_language
 from runtime.plugin import require
+
+if TYPE_CHECKING:
+    from runtime.constraints.langdetect_fast import LanguageDetector
 
 LANGUAGE_NAMES = {
     "en": "English", "es": "Spanish", "pt": "Portuguese", "ar": "Arabic", "hi": "Hindi", "fr": "French",
@@ -36,6 +39,8 @@ def language_of(text: str) -> str | None:
 
 @cache
 def _detector() -> LanguageDetector:
+    from runtime.constraints.langdetect_fast import LanguageDetector
+
     langdetect = require("langdetect.detector_factory", "if", "a constraint on the language")
     langdetect.init_factory()
     return LanguageDetector(langdetect._factory)

@@ -89,7 +89,7 @@ class ConstraintsVerifier:
         self._response = str(attributes["response"])
         written = attributes["constraints"]
         self._column = written if isinstance(written, str) else None
-        self._written = None if isinstance(written, str) else written
+        self._written: Any = None if isinstance(written, str) else written
         self._kwargs: str | None = attributes.get("kwargs")
         self._is_loose = attributes.get("mode") == "loose"
         self._rules = Rules(

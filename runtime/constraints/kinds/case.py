@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from runtime.constraints.language import detected, language_of
 from runtime.constraints.registry import Found, compared, count, kind, relation, text
-from runtime.constraints.stop_words import STOP_WORDS
 from runtime.constraints.text import Text
 from runtime.constraints.word_lists import word_list
 
@@ -17,8 +16,8 @@ _MINOR = frozenset(
 )
 _CASED = ("en", "unicode")
 
-LEAST_WORDS = 6
-"""Fewer words tell langdetect little (`I am not here` is Norwegian to it): then one English stop word is enough."""
+LEAST_WORDS = 10
+"""Fewer words tell langdetect little (`I am not here` is Norwegian to it): then letters from a to z are enough."""
 
 
 @kind(
@@ -80,7 +79,7 @@ def _one_case(text: Text, is_in_case: bool) -> Found:
     if text.is_original:
         found = detected(text.raw)
         return Found(found is None or found == "en", found)
-    if len(text.words) < LEAST_WORDS and any(word in STOP_WORDS for word in text.lower_words):
+    if len(text.words) < LEAST_WORDS and all(c.isascii() for c in text.raw if c.isalpha()):
         return Found(True)
     found = language_of(text.raw)
     return Found(found == "en", found)

@@ -23,16 +23,12 @@ _MARKS = PUNCTUATION + " "
     needs=("free choice of words", "spaces"),
 )
 def end_checker(text: Text, end_phrase: str) -> Found:
-    """The last words. Original: letter case does not count. Otherwise it does, unless the whole response is
-    in one case."""
-    body = text.stripped.strip('"')
-    if text.is_original:
-        return Found(body.lower().endswith(end_phrase.strip().lower()), body[-100:])
-    body = body.rstrip("*_\"'”’ \n")
-    wanted = end_phrase.strip().rstrip("*_\"'”’ ")
-    is_one_case = text.raw.isupper() or text.raw.islower()
-    follows = body.casefold().endswith(wanted.casefold()) if is_one_case else body.endswith(wanted)
-    return Found(follows, body[-100:])
+    """The last words, letter case aside. Original: only `"` may stand after them; otherwise other closing quotes and
+    asterisks may too."""
+    body, wanted = text.stripped.strip('"'), end_phrase.strip()
+    if not text.is_original:
+        body, wanted = (part.rstrip("*_\"'”’」 \n") for part in (body, wanted))
+    return Found(body.lower().endswith(wanted.lower()), body[-100:])
 
 
 @kind(
