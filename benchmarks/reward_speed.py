@@ -11,6 +11,10 @@ Best of n: the project's own small model (`specs/tiny/model`) solves problems wi
 a reward model is trained from its weights on its own samples of other problems, labelled by `verify math`'s
 comparison, and `verify reward` chooses. Printed: the share of right answers of a sample, of the majority, of the
 best-rated, of the majority weighted by reward, and of problems with any right sample.
+
+Three passes over 1,587 samples make no useful reward model of so small a one: with 60 problems of 8 samples, 15.4 % of
+samples were right, 16.7 % of the best-rated, 26.7 % of weighted and 30.0 % of plain majorities, 53.3 % of any. It shows
+the ways of choosing at work, and why a reward model is measured (`calibrate`) before it is trusted.
 """
 
 from __future__ import annotations
@@ -297,7 +301,7 @@ def sampled(
         f"source problems inline {{ rows = [{rows}] }}\n"
         'template ask { user = "{{ problem }}" }\n'
         "pipeline solved {\n from problems\n generate solution { prompt = ask, model = small, "
-        f"samples = {samples}, temperature = 1.6, max_tokens = 40 }}\n}}\n",
+        f"samples = {samples}, temperature = 1.1, max_tokens = 60 }}\n}}\n",
         encoding="utf-8",
     )
     store = Store.open(directory / "store")
