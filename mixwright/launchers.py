@@ -43,12 +43,16 @@ trap 'kill -INT "$child"' INT
 wait "$child"
 """
 
-_RAY = '''"""Trains '{train}' of {spec} on a Ray cluster: ray job submit --working-dir . -- python {here}/ray_job.py"""
+_RAY = '''"""Trains '{train}' of {spec} on a Ray cluster: run `python {here}/ray_job.py` on one of its nodes.
+
+The project must be on storage that all nodes share, under the same path, with mixwright installed on each.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import ray
 from ray.util.placement_group import placement_group
@@ -56,18 +60,19 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 NODES, GPUS = {nodes}, {gpus}
 COMMAND = [sys.executable, "-m", "mixwright", "train", {quoted}]
+ROOT = str((Path(__file__).resolve().parent / "{root}").resolve())
 
 
-@ray.remote(max_retries=0)
+@ray.remote(max_restarts=0)
 class Node:
     """One machine: tells its address, then runs its part of the job."""
 
     def address(self) -> str:
         return str(ray.util.get_node_ip_address())
 
-    def run(self, rank: int, master: str) -> int:
+    def run(self, root: str, rank: int, master: str) -> int:
         place = [] if NODES == 1 else ["--nodes", str(NODES), "--node-rank", str(rank), "--master", f"{{master}}:{port}"]
-        return subprocess.run([*COMMAND, *place]).returncode
+        return subprocess.run([*COMMAND, *place], cwd=root).returncode
 
 
 def main() -> int:
@@ -83,7 +88,7 @@ def main() -> int:
         for i in range(NODES)
     ]
     master = ray.get(nodes[0].address.remote())
-    return max(ray.get([node.run.remote(i, master) for i, node in enumerate(nodes)]))
+    return max(ray.get([node.run.remote(ROOT, i, master) for i, node in enumerate(nodes)]))
 
 
 if __name__ == "__main__":
