@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from runtime.code.checks import check_of
+from runtime.code.dataflow import Step, loaded_names, steps_of
 from runtime.code.flatten import Item, NotFlat, flatten, stored_names
 from runtime.code.literals import NotLiteral, literal_of
 
@@ -161,49 +162,6 @@ def rewrite(program: str, entry_point: str = "", setup: str = "") -> dict[str, A
     return {"exchange": asdict(Exchanged(names, whole, reason))}
 
 
-@dataclass(frozen=True)
-class _Step:
-    """One item with what it needs of others.
-
-    Attributes:
-        tainted: the names that hold something of the candidate's when it is reached.
-        touches_candidate: it uses one of them.
-    """
-
-    item: Item
-    defines: frozenset[str]
-    uses: frozenset[str]
-    tainted: frozenset[str]
-
-    @property
-    def touches_candidate(self) -> bool:
-        return bool(self.uses & self.tainted)
-
-
-def _steps(items: Sequence[Item], names: Sequence[str]) -> list[_Step]:
-    """The items in order, and how what the candidate makes spreads over names."""
-    tainted, variables = set(names), set[str]()
-    steps = []
-    for item in items:
-        defines = frozenset(stored_names(item.node)) if item.kind == "statement" else frozenset()
-        step = _Step(item, defines, frozenset(_loaded_names(item.node)), frozenset(tainted))
-        steps.append(step)
-        if item.kind != "statement":
-            continue
-        if not step.touches_candidate:
-            tainted -= defines - set(names)
-        elif isinstance(item.node, ast.FunctionDef | ast.ClassDef):
-            raise NotFlat(f"defines {item.node.name}, which calls the candidate")
-        else:
-            tainted |= defines
-            if isinstance(item.node, ast.Expr):
-                # What is handed to a call for its effect may be changed by it.
-                tainted |= step.uses & variables
-        if isinstance(item.node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            variables |= defines
-    return steps
-
-
 class _Rewriting:
     """`ready`: the first so many items are setup, which the candidate's job runs whether a test needs it or not."""
 
@@ -211,7 +169,13 @@ class _Rewriting:
         self._names = _free_names([item.node for item in items], entry_point)
         if not self._names:
             raise NotFlat("calls nothing that it does not define itself")
-        self._steps = _steps(items, self._names)
+        self._steps = steps_of(items, self._names)
+        self._defining: dict[str, list[int]] = {}
+        """By name the steps that define it or change it, in order."""
+        for at, step in enumerate(self._steps):
+            for name in step.defines:
+                self._defining.setdefault(name, []).append(at)
+        self._lifted = [None if step.item.kind == "statement" else self._lift(step) for step in self._steps]
         self._sent = self._sent_statements(ready)
         self._tests: list[CallTest] = []
         self._wrappers: list[str] = []
@@ -220,18 +184,17 @@ class _Rewriting:
     def suite(self) -> CallSuite:
         pending: list[ast.stmt] = []
         for at, step in enumerate(self._steps):
-            before = self._steps[:at]
             match step.item.kind:
                 case "statement":
                     if at in self._sent:
                         assert isinstance(step.item.node, ast.stmt)
                         pending.append(step.item.node)
                 case "raises":
-                    self._expect_error(step.item, pending, before)
+                    self._expect_error(at, pending)
                     pending = []
                 case "assert":
-                    pending = self._expect(step, pending, before)
-        if any(_loaded_names(statement) & set(self._names) for statement in pending):
+                    pending = self._expect(at, pending)
+        if any(loaded_names(statement) & set(self._names) for statement in pending):
             self._test("the last statements do not raise", pending, [ast.Constant(True)], ["got", 0])
         if not self._tests:
             raise NotFlat("tests nothing")
@@ -249,40 +212,50 @@ class _Rewriting:
             if step.item.kind == "raises":
                 wanted |= step.uses
             elif step.item.kind == "assert":
-                lifted = _Lifted(step.tainted, self._names)
-                lifted.visit(copy.deepcopy(node))
-                wanted |= {name for call in lifted.calls for name in _loaded_names(call)}
+                lifted = self._lifted[at]
+                assert lifted is not None
+                wanted |= {name for call in lifted[1] for name in loaded_names(call)}
+                if step.defines:
+                    raise NotFlat(f"changes {sorted(step.defines)[0]} in an assertion")
             elif at < ready or step.touches_candidate or step.defines & wanted or _is_star(node):
                 sent.add(at)
                 wanted |= step.uses
         return sent
 
-    def _expect(self, step: _Step, pending: list[ast.stmt], before: Sequence[_Step]) -> list[ast.stmt]:
+    def _lift(self, step: Step) -> tuple[ast.expr, list[ast.expr]]:
+        """An assertion with its candidate's parts taken out, and these.
+
+        A variable that was handed to the candidate counts as the candidate's where the assertion is about nothing else:
+        it asks what became of it. Beside a result of the candidate it keeps the value that the tests gave it.
+        """
         lifted = _Lifted(step.tainted, self._names)
         predicate = lifted.visit(copy.deepcopy(step.item.node))
-        if not lifted.calls:
-            return self._expect_of_itself(step.item, predicate, pending, before)
-        constants = _constants(before, _loaded_names(predicate))
-        check = check_of(predicate, constants)
-        function = "" if check is not None else self._function(predicate, len(lifted.calls), before)
-        self._test(step.item.text, pending, lifted.calls, check, function)
-        return []
+        if not lifted.calls and step.uses & step.passed:
+            lifted = _Lifted(step.tainted | step.passed, self._names)
+            predicate = lifted.visit(copy.deepcopy(step.item.node))
+        return predicate, lifted.calls
 
-    def _expect_of_itself(
-        self, item: Item, predicate: ast.expr, pending: list[ast.stmt], before: Sequence[_Step]
-    ) -> list[ast.stmt]:
-        """An assertion without the candidate: about the tests themselves. A constant that is true tests nothing."""
+    def _expect(self, at: int, pending: list[ast.stmt]) -> list[ast.stmt]:
+        lifted = self._lifted[at]
+        assert lifted is not None
+        item, (predicate, calls) = self._steps[at].item, lifted
+        if calls:
+            check = check_of(predicate, self._constants(at, loaded_names(predicate)))
+            function = "" if check is not None else self._function(predicate, len(calls), at)
+            self._test(item.text, pending, calls, check, function)
+            return []
+        # An assertion without the candidate is about the tests themselves. A constant that is true tests nothing.
         try:
             if literal_of(predicate):
                 return pending
         except NotLiteral:
             pass
-        self._tests.append(CallTest(item.text, (), None, self._function(predicate, 0, before)))
+        self._tests.append(CallTest(item.text, (), None, self._function(predicate, 0, at)))
         return pending
 
-    def _expect_error(self, item: Item, pending: list[ast.stmt], before: Sequence[_Step]) -> None:
+    def _expect_error(self, at: int, pending: list[ast.stmt]) -> None:
         """The call's exception as data: the names of its type's bases, and its message."""
-        assert isinstance(item.node, ast.expr)
+        item = self._steps[at].item
         name = f"{ASIDE}{len(self._wrappers)}"
         lines = [f"def {name}():", *_globals(pending), *_indented(pending)]
         lines += ["    try:", f"        {ast.unparse(item.node)}", "    except BaseException as error:"]
@@ -292,7 +265,7 @@ class _Rewriting:
         text = f"_got0 is not None and ({wanted})"
         if item.match is not None:
             text += f" and __import__('re').search({ast.unparse(item.match)}, _got0[1]) is not None"
-        function = self._function(ast.parse(text, mode="eval").body, 1, before)
+        function = self._function(ast.parse(text, mode="eval").body, 1, at)
         self._tests.append(CallTest(item.text, (f"{name}()",), None, function))
 
     def _test(
@@ -317,28 +290,48 @@ class _Rewriting:
             expressions[0] = f"{name}()"
         self._tests.append(CallTest(text, tuple(expressions), check, function))
 
-    def _function(self, predicate: ast.expr, arity: int, before: Sequence[_Step]) -> str:
+    def _function(self, predicate: ast.expr, arity: int, at: int) -> str:
         """A function of the test's own job that is true where the predicate is; with what the predicate needs."""
-        wanted = set(_loaded_names(predicate))
-        needed: list[ast.stmt] = []
-        shared = False
-        for at, step in reversed(list(enumerate(before))):
-            if step.item.kind == "statement" and (step.defines & wanted or _is_star(step.item.node)):
-                if step.touches_candidate:
-                    raise NotFlat(
-                        f"compares with {sorted(step.defines & wanted)[0]}, which the candidate made"
-                    )
-                assert isinstance(step.item.node, ast.stmt)
-                needed.insert(0, step.item.node)
-                shared |= at in self._sent
-                wanted |= step.uses
-        if shared and any(map(_is_unrepeatable, needed)):
+        needed = self._needed(loaded_names(predicate), at)
+        steps = [self._steps[i] for i in needed]
+        theirs = next((step for step in steps if step.touches_candidate), None)
+        if theirs is not None:
+            raise NotFlat(f"compares with what the candidate made: {theirs.item.text[:60]}")
+        statements = [step.item.node for step in steps if isinstance(step.item.node, ast.stmt)]
+        if self._sent & needed.keys() and any(map(_is_unrepeatable, statements)):
             raise NotFlat("computes by chance or clock what the candidate is given")
         name = f"check_{len(self._functions)}"
         parameters = ", ".join(f"_got{i}" for i in range(arity))
-        lines = [f"def {name}({parameters}):", *_globals(needed), *_indented(needed)]
+        lines = [f"def {name}({parameters}):", *_globals(statements), *_indented(statements)]
         self._functions.append("\n".join([*lines, f"    return bool({ast.unparse(predicate)})"]))
         return name
+
+    def _needed(self, names: set[str], at: int) -> dict[int, None]:
+        """The statements before step `at` that give these names their values, in order."""
+        found: set[int] = set()
+        asked = [(name, at) for name in names]
+        while asked:
+            name, end = asked.pop()
+            for i in reversed(self._defining.get(name, ())):
+                step = self._steps[i]
+                if i >= end or step.item.kind != "statement":
+                    continue
+                if i not in found:
+                    found.add(i)
+                    asked += [(other, i) for other in step.uses]
+                if name in step.replaces:
+                    break
+        return dict.fromkeys(sorted(found))
+
+    def _constants(self, at: int, names: set[str]) -> Mapping[str, ast.expr]:
+        """What names stand for whose last statement is an assignment to that name alone."""
+        constants: dict[str, ast.expr] = {}
+        for name in names:
+            before = [i for i in self._defining.get(name, ()) if i < at][-1:]
+            match [self._steps[i].item.node for i in before]:
+                case [ast.Assign(targets=[ast.Name()], value=value)]:
+                    constants[name] = value
+        return constants
 
 
 class _Lifted(ast.NodeTransformer):
@@ -352,7 +345,7 @@ class _Lifted(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         if isinstance(node, ast.expr) and self._is_candidates(node):
-            inner = _loaded_names(node)
+            inner = loaded_names(node)
             if any(inner & names for names in self._bound):
                 raise NotFlat("calls the candidate in a comprehension")
             self.calls.append(node)
@@ -421,24 +414,6 @@ def _first_called(tree: ast.Module) -> str:
     return ""
 
 
-def _loaded_names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)} | {
-        n.target.id for n in ast.walk(node) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
-    }
-
-
-def _constants(before: Sequence[_Step], names: set[str]) -> Mapping[str, ast.expr]:
-    """What names stand for that one assignment gives a literal."""
-    constants: dict[str, ast.expr] = {}
-    for name in names:
-        defining = [step.item.node for step in before if name in step.defines]
-        if len(defining) == 1 and isinstance(defining[0], ast.Assign):
-            target = defining[0].targets[0]
-            if len(defining[0].targets) == 1 and isinstance(target, ast.Name):
-                constants[name] = defining[0].value
-    return constants
-
-
 def _globals(statements: Sequence[ast.stmt]) -> list[str]:
     """Statements in a function define names of the module, as they did where they stood."""
     names = sorted({name for statement in statements for name in _bound_here(statement)})
@@ -468,7 +443,7 @@ def _is_unrepeatable(node: ast.stmt) -> bool:
         alias.name.split(".")[0] for n in ast.walk(node) if isinstance(n, ast.Import) for alias in n.names
     }
     imported |= {(n.module or "").split(".")[0] for n in ast.walk(node) if isinstance(n, ast.ImportFrom)}
-    return bool((imported | _loaded_names(node)) & set(_UNREPEATABLE))
+    return bool((imported | loaded_names(node)) & set(_UNREPEATABLE))
 
 
 def _import_of(name: str) -> str:

@@ -18,7 +18,7 @@ from typing import Literal
 
 from runtime.code.literals import NotLiteral, literal_of
 
-TEST_LIMIT = 1_000
+TEST_LIMIT = 5_000
 """Assertions of one program after its loops are written out."""
 
 CANDIDATE = "candidate"

@@ -208,10 +208,11 @@ class PythonJudge:
             )
             if helped.outcome == "sandbox_error":
                 return Verdict("error", detail=helped.detail, language=PYTHON)
-            if helped.failure is not None and helped.failure.where in ("setup", "source"):
-                return unmeasurable(PYTHON, "bad tests", f"{helped.failure.type}: {helped.failure.message}")
-            for (at, call), answer in zip(richer, [*helped.answers, *[None] * len(richer)], strict=False):
-                results[at] = _helped(tests[at], call.args, answer, helped)
+            if helped.outcome != "done":
+                # Nothing of the candidate runs there: it is the tests that do not load, or take too much.
+                return unmeasurable(PYTHON, "bad tests", helped.detail)
+            for (at, call), answer in zip(richer, helped.answers, strict=True):
+                results[at] = _helped(tests[at], call.args, answer)
         return Verdict("measured", [r for r in results if r is not None], grade="outside", language=PYTHON)
 
     async def _by_exchange(
@@ -345,15 +346,13 @@ def _expected(check: Sequence[Any]) -> str:
     return ""
 
 
-def _helped(test: Mapping[str, Any], values: Sequence[Any], answer: Answer | None, ran: Ran) -> TestResult:
+def _helped(test: Mapping[str, Any], values: Sequence[Any], answer: Answer) -> TestResult:
     got = ", ".join(map(shown_value, values))
     match answer:
         case Value(value=True):
             return TestResult(True, test["text"])
         case Raised(type=kind, message=message):
             return TestResult(False, test["text"], "wrong", got=cut(f"{got} ({kind}: {message})"))
-        case None:
-            return TestResult(False, test["text"], "check failed", got=cut(f"{got} ({ran.detail})"))
     return TestResult(False, test["text"], "wrong", got=got)
 
 

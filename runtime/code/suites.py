@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-TESTS_LIMIT = 1_000
+TESTS_LIMIT = 5_000
 TEXT_LIMIT = 2_000_000
 """Characters of a test program."""
 

@@ -250,3 +250,32 @@ def test_arguments_that_are_not_plain_data_are_bad_tests(judged: Any) -> None:
         "bad tests",
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("tests", "right", "wrong"),
+    [
+        # what becomes of an argument is asked of the candidate's own process
+        (
+            "data = [3, 1]\nr = f(data)\nassert r == [1, 3]\nassert data == [3, 1]",
+            "sorted(x)",
+            "x.sort() or x",
+        ),
+        # what a result should be is not
+        ("data = [3, 1]\nassert f(data) == sorted(data)", "sorted(x)", "x.clear() or []"),
+        # values that grow, on either side
+        ("want = []\nwant.append(1)\nwant += [3]\nassert f([3, 1]) == want", "sorted(x)", "[1]"),
+        (
+            "got = {}\ngot['a'] = f([2])\ngot['b'] = f([])\nassert got == {'a': [2], 'b': []}",
+            "sorted(x)",
+            "[2]",
+        ),
+        ("x = [2, 1]\nassert f(x) == [1, 2]\nx = [4]\nassert f(x) == [4]", "sorted(x)", "[1, 2]"),
+    ],
+)
+def test_values_are_followed_through_the_statements_of_a_test(
+    judged: Any, tests: str, right: str, wrong: str
+) -> None:
+    assert judged(f"def f(x): return {right}", tests).evidence()["grade"] == "outside"
+    assert judged(f"def f(x): return {right}", tests).score == 1.0
+    assert judged(f"def f(x): return {wrong}", tests).score < 1.0
