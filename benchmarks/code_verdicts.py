@@ -9,7 +9,6 @@ by running candidate and tests in one process of a throw-away bubblewrap box wit
 MultiPL-E has tests and no solutions. Two stand in: a table made of each task's own tests, which passes by construction
 (`code_acceptance/tables.py`), and eight solutions a language written by hand (`code_acceptance/translated`).
 
-Below each table stands the CPU time of a verdict beside that of the truth, of processes that ended and were waited for.
 Ends with status 1 where a verdict differs from the truth, or a reference does not pass though the truth says it does.
 """
 
@@ -19,7 +18,6 @@ import argparse
 import asyncio
 import gzip
 import json
-import resource
 import sys
 import tempfile
 from collections import Counter
@@ -132,12 +130,6 @@ def truth_of(case: Case, limit_s: float) -> bool:
     )
 
 
-def cpu_s() -> float:
-    """CPU seconds of this process and of its children that have ended, theirs included."""
-    used = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
-    return sum(u.ru_utime + u.ru_stime for u in used)
-
-
 async def verdicts_of(
     cases: Sequence[Case], language: str, limit_s: float, at_once: int, cache: Path
 ) -> list[Verdict]:
@@ -218,18 +210,10 @@ async def main() -> int:
             cases = list(made(arguments.data, arguments.tasks, arguments.mutants))
         language = name if name in ENDINGS else "python"
         limit_s = arguments.limit if language in ("python", "javascript", "bash") else 10.0
-        began = cpu_s()
         with tempfile.TemporaryDirectory() as cache:
             verdicts = await verdicts_of(cases, language, limit_s, arguments.at_once, Path(cache))
-        middle = cpu_s()
         truths = await truths_of(cases, arguments.limit, arguments.at_once)
-        ours_ms, theirs_ms = 1000 * (middle - began) / len(cases), 1000 * (cpu_s() - middle) / len(cases)
         is_right &= report(name, cases, verdicts, truths)
-        print(
-            f"  {name}: {ours_ms:.1f} CPU ms a verdict, start included; {theirs_ms:.1f} in a box of its own; "
-            f"{theirs_ms / ours_ms:.1f} times as much",
-            flush=True,
-        )
     return 0 if is_right else 1
 
 
