@@ -120,7 +120,7 @@ def check_saved(directory: Path, packed: Path, expected_loss: float) -> float:
         return expected_loss
     import torch
 
-    from runtime.training.job import probe_batch
+    from runtime.training.batches import probe_batch
     from runtime.training.packed import open_packed
 
     AutoTokenizer.from_pretrained(directory)

@@ -76,7 +76,7 @@ def losses(model: Any, held: HeldOut, *, micro: int, device: Any) -> dict[str, f
     import torch
     import torch.distributed as distributed
 
-    from runtime.training.job import batch_of
+    from runtime.training.batches import batch_of
     from runtime.training.schedule import EMPTY
 
     ranks, rank = 1, 0

@@ -27,13 +27,13 @@ from typing import Any
 
 import numpy as np
 
+from runtime.training.batches import batch_of, probe_batch
 from runtime.training.curve import FAILED, LAUNCHER_PID, curve_callback, pause_callback
-from runtime.training.encode import IGNORED
 from runtime.training.held_out import FILE as HELD_OUT
 from runtime.training.held_out import held_out_callback, open_held_out
-from runtime.training.loss import divisor, example_weights, weighted_loss
+from runtime.training.loss import divisor, weighted_loss
 from runtime.training.packed import Packed, open_packed
-from runtime.training.schedule import EMPTY, Layout
+from runtime.training.schedule import Layout
 from runtime.training.settings import TrainSettings, settings_from_json
 
 MEETING = timedelta(seconds=120)
@@ -223,33 +223,6 @@ class Slots:
         return int(self._slots[slot])
 
 
-def batch_of(packed: Packed, bins: list[int], *, by_example: bool = False) -> dict[str, Any]:
-    """Tensors of some bins, (bins, width) int64; `width` is the fullest bin's, to the next multiple of 8.
-
-    An `EMPTY` bin is padding without labels. `by_example` adds `weights`, see `runtime/training/loss.py`.
-    """
-    import torch
-
-    used = max((int(packed.used[b]) for b in bins if b != EMPTY), default=1)
-    width = min(packed.tokens.shape[1], -(-used // 8) * 8)
-    tokens = np.zeros((len(bins), width), np.int64)
-    labels = np.full((len(bins), width), IGNORED, np.int64)
-    positions = np.tile(np.arange(width), (len(bins), 1))
-    for row, number in enumerate(bins):
-        if number != EMPTY:
-            tokens[row] = packed.tokens[number, :width]
-            labels[row] = packed.labels[number, :width]
-            positions[row] = packed.positions[number, :width]
-    batch = {
-        "input_ids": torch.from_numpy(tokens),
-        "labels": torch.from_numpy(labels),
-        "position_ids": torch.from_numpy(positions),
-    }
-    if by_example:
-        batch["weights"] = torch.from_numpy(example_weights(labels, positions))
-    return batch
-
-
 def _trainer(
     model: Any,
     arguments: Any,
@@ -319,11 +292,6 @@ def _probe_loss(trainer: Any, packed: Packed) -> float:
     with torch.no_grad():
         batch = {name: value.to(trainer.args.device) for name, value in probe_batch(packed).items()}
         return float(model(**batch, use_cache=False).loss)
-
-
-def probe_batch(packed: Packed) -> dict[str, Any]:
-    """The bins on which a saved model must do as the trained one did."""
-    return batch_of(packed, list(range(min(2, len(packed.used)))))
 
 
 def _start_processes(settings: TrainSettings) -> None:

@@ -47,7 +47,7 @@ def test_packing_changes_no_loss(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from runtime.training.job import batch_of
+    from runtime.training.batches import batch_of
 
     model = AutoModelForCausalLM.from_pretrained(random_model)
     losses = []
