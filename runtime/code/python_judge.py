@@ -31,7 +31,7 @@ from runtime.sandbox.protocol import (
 REWRITE = "runtime.code.asserts:rewrite"
 INSPECT = "runtime.code.inspect_python:inspect"
 WORKER_LIMIT_S = 10.0
-HELPER_LIMITS = Limits()
+HELPER_LIMITS = Limits(wall_s=30.0)
 CACHED_SUITES = 500
 """Test programs that are kept rewritten: those of the rows under way, whose candidates come one after another."""
 JSON_TOLERANCE = 1e-9
