@@ -31,6 +31,7 @@ from runtime.training.held_out import divided, read_held_out
 from runtime.training.launch import Interrupted, Nodes, run_ranks
 from runtime.training.nodes import give_up, meeting, tell
 from runtime.training.packed import PackedManifest, read_manifest, write_packed
+from runtime.training.planning.room import machine_here, refuse_overflow
 from runtime.training.preview import load_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
 from runtime.training.settings import TrainSettings, settings_of
@@ -127,6 +128,15 @@ def train_mixture(
         try:
             prepared = prepare(settings, rows, output)
             listener.prepared(prepared)
+            manifest = prepared.manifest
+            refuse_overflow(
+                train.attributes,
+                directory,
+                prepared.settings,
+                micro=prepared.layout.micro,
+                widest=manifest.context if settings.packing == "best_fit" else manifest.longest,
+                machine=machine_here(),
+            )
             evaluation = _evaluate(plan, train, prepared, listener, "before")
         except BaseException:
             if others is not None:

@@ -110,3 +110,25 @@ def test_settings_that_contradict_each_other_are_refused(
 
     with pytest.raises(RunError, match=message):
         settings_of(train_block(**attributes), tmp_path)
+
+
+def test_a_job_that_its_gpus_cannot_hold_is_refused_before_any_rank_starts(
+    train_block: Any, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    from compiler.hardware.machines import MACHINES
+    from runtime.training.planning.room import machine_here, refuse_overflow
+    from runtime.training.settings import settings_of
+
+    train = train_block(micro_batch=8, ranks=2)
+    settings = settings_of(train, tmp_path)
+    small = replace(MACHINES["l4_24gb"], memory_bytes=4e6)
+    sizes = {"micro": 8, "widest": 96}
+    with pytest.raises(
+        RunError, match=r"on each of 2 GPUs, and l4_24gb has 0; `micro_batch = \d` .* would fit"
+    ):
+        refuse_overflow(train.attributes, tmp_path, settings, **sizes, machine=small)
+    refuse_overflow(train.attributes, tmp_path, settings, **sizes, machine=MACHINES["l4_24gb"])
+    refuse_overflow(train.attributes, tmp_path, settings, **sizes, machine=None)
+    assert machine_here() is None  # no GPU: nothing to refuse
