@@ -225,6 +225,10 @@ class _Comparison:
     def train(self, old: Any, new: Any) -> Iterator[Change]:
         if old.mixture != new.mixture:
             yield Change("row", _moved("on", old.mixture, new.mixture))
+        before, after = _measures(old), _measures(new)
+        for name in sorted({*before, *after}):
+            if before.get(name) != after.get(name):
+                yield Change("meta", f"evaluate {name}")
         yield from self.attributes(self.entry("train.sft"), old.attributes, new.attributes)
 
     def export(self, old: Any, new: Any) -> Iterator[Change]:
@@ -351,3 +355,18 @@ def _value_text(value: Any) -> str:
             return f"{function}({', '.join(inner)})" if inner else str(function)
         case _:
             return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _measures(train: Any) -> dict[str, Any]:
+    """Name -> what decides each evaluation of a training job; where it stands in the file does not."""
+    return {
+        evaluation.name: (
+            evaluation.on,
+            evaluation.prompt,
+            evaluation.by,
+            evaluation.limit,
+            evaluation.max_tokens,
+            [(step.id, step.fingerprint) for step in evaluation.steps],
+        )
+        for evaluation in train.evaluations
+    }

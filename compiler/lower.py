@@ -23,6 +23,7 @@ from compiler.plan import (
     Cap,
     Component,
     CountQuota,
+    Evaluation,
     Export,
     Expression,
     Fingerprint,
@@ -50,6 +51,7 @@ from compiler.program import (
     Attributes,
     ComponentDecl,
     Declared,
+    EvaluationDecl,
     ExportDecl,
     MixtureDecl,
     ModelDecl,
@@ -294,8 +296,22 @@ class _Lowering:
             name=decl.name,
             mixture=decl.mixture,
             attributes=values,
+            evaluations=tuple(self.evaluation(evaluation) for evaluation in decl.evaluations),
             fingerprint=Fingerprint(**hashes._asdict()),
             origin=origin_of(decl.name_span),
+        )
+
+    def evaluation(self, decl: EvaluationDecl) -> Evaluation:
+        values = resolved(decl.entry, decl.attributes, catalog=self.catalog)
+        return Evaluation(
+            name=decl.name,
+            on=values["on"],
+            prompt=values["prompt"],
+            by=values["by"],
+            limit=values["limit"],
+            max_tokens=values["max_tokens"],
+            steps=tuple(self.step(step) for step in decl.graded.steps),
+            origin=origin_of(decl.span),
         )
 
     def export(self, decl: ExportDecl) -> Export:

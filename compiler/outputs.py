@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.binding import bind_attributes
 from compiler.blocks import language_blocks
+from compiler.evaluations import bind_evaluations, is_evaluation
 from compiler.findings import Reported
 from compiler.place import Place
 from compiler.program import (
@@ -15,7 +16,6 @@ from compiler.program import (
     TestDecl,
     TrainDecl,
 )
-from compiler.templates import check_use
 from compiler.world import Module
 from dsl.diagnostic import Label
 from dsl.nodes import Attribute, Block, Ref, Text
@@ -72,9 +72,14 @@ def _train(resolver: Resolver, module: Module, block: Block) -> None:
     entry = resolver.world.catalog.entries["train.sft"]
     _fresh(resolver, resolver.trains, name.name, name.span)
     attributes = bind_attributes(
-        Place(resolver.world, module), entry, block.body, name.span, f"train `{name.name}`"
+        Place(resolver.world, module),
+        entry,
+        block.body,
+        name.span,
+        f"train `{name.name}`",
+        taken=is_evaluation,
     )
-    _check_evaluation(resolver, attributes)
+    evaluations = bind_evaluations(resolver, module, name.name, block.body)
     resolver.trains[name.name] = TrainDecl(
         name=name.name,
         entry=entry,
@@ -83,18 +88,8 @@ def _train(resolver: Resolver, module: Module, block: Block) -> None:
         name_span=name.span,
         mixture=qualified,
         mixture_span=mixture.span,
+        evaluations=evaluations,
     )
-
-
-def _check_evaluation(resolver: Resolver, attributes: dict[str, Bound]) -> None:
-    """Check the template of `evaluate` against the rows it is measured on."""
-    evaluate = attributes.get("evaluate")
-    if evaluate is None or not isinstance(evaluate.value, dict):
-        return
-    rows, prompt = str(evaluate.value.get("on")), str(evaluate.value.get("prompt"))
-    columns, parsed = resolver.columns.get(rows), resolver.parsed.get(prompt)
-    if columns is not None and parsed is not None:
-        check_use(resolver.world, parsed, columns, evaluate.span, f"rows of `{rows}`", {})
 
 
 def _export(resolver: Resolver, module: Module, block: Block) -> None:

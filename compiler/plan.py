@@ -246,10 +246,26 @@ class Mixture(PlanModel):
     origin: Origin
 
 
+class Evaluation(PlanModel):
+    """Held-out problems of a training job, and the verifiers that grade the replies to them."""
+
+    name: str
+    on: str = Field(description="source with the problems")
+    prompt: str = Field(description="template that puts a problem to the model")
+    by: str | None = None
+    limit: int
+    max_tokens: int
+    steps: tuple[Step, ...] = Field(
+        description="verifiers of the column `reply`; each is a measure of its own"
+    )
+    origin: Origin
+
+
 class Train(PlanModel):
     name: str
     mixture: str
     attributes: dict[str, Json]
+    evaluations: tuple[Evaluation, ...] = ()
     fingerprint: Fingerprint
     origin: Origin
 

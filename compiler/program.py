@@ -166,9 +166,17 @@ class MixtureDecl(Declared):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluationDecl(Declared):
+    """An `evaluate` block of a train. `graded`: rows of the set with the column `reply`, and the verifiers of it."""
+
+    graded: PipelineDecl
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainDecl(Declared):
     mixture: str
     mixture_span: Span
+    evaluations: tuple[EvaluationDecl, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

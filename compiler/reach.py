@@ -79,7 +79,11 @@ class _Walk:
                     self.visit(component.kind, component.rows)
                 self.steps(mixture.steps)
             case "train":
-                self.visit("mixture", self.program.trains[name].mixture)
+                train = self.program.trains[name]
+                self.visit("mixture", train.mixture)
+                for evaluation in train.evaluations:
+                    self.attributes(evaluation.entry, evaluation.attributes)
+                    self.steps(evaluation.graded.steps)
             case "export":
                 self.visit("mixture", self.program.exports[name].mixture)
 

@@ -58,4 +58,9 @@ def _operations(plan: Plan) -> list[tuple[str, str]]:
         used += [(step.operation, f"step '{pipeline.name}.{step.id}'") for step in pipeline.steps]
     for mixture in plan.mixtures.values():
         used += [(step.operation, f"step '{mixture.name}.{step.id}'") for step in mixture.steps]
-    return used + [("train.sft", f"train '{train.name}'") for train in plan.trains.values()]
+    for train in plan.trains.values():
+        used.append(("train.sft", f"train '{train.name}'"))
+        for evaluation in train.evaluations:
+            needed_by = f"evaluation '{train.name}.{evaluation.name}'"
+            used += [(step.operation, needed_by) for step in evaluation.steps]
+    return used

@@ -12,6 +12,7 @@ from compiler.checks import (
     calibration,
     code,
     constraints,
+    evaluations,
     generation,
     json_schemas,
     judging,
@@ -67,7 +68,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     training.check_batches,
     training.check_starts,
     training.check_lengths,
-    training.check_evaluations,
+    evaluations.check_evaluations,
     training.check_memory,
     safety.check_extras,
 )

@@ -57,8 +57,8 @@ class Checked:
         )
 
     def clean_steps(self) -> Iterator[tuple[PipelineDecl, int, StepDecl]]:
-        """Pipeline, position and step of every step without errors."""
-        for pipeline in self.program.pipelines.values():
+        """Pipeline, position and step of every step without errors, the verifiers of evaluations too."""
+        for pipeline in (*self.program.pipelines.values(), *self.graded):
             for position, step in enumerate(pipeline.steps):
                 if self.clean(step.span):
                     yield pipeline, position, step
@@ -69,6 +69,12 @@ class Checked:
             base = self.program.mixtures.get(mixture.variant_of)
             if self.clean(mixture.span) and (base is None or self.clean(base.span)):
                 yield mixture
+
+    @cached_property
+    def graded(self) -> tuple[PipelineDecl, ...]:
+        """What grades the replies in each evaluation: rows of a source, and verifiers."""
+        trains = self.program.trains.values()
+        return tuple(evaluation.graded for train in trains for evaluation in train.evaluations)
 
     @cached_property
     def trained(self) -> dict[str, Declared]:

@@ -44,9 +44,8 @@ def evaluation_sets(checked: Checked) -> dict[str, Span]:
             for name in bound.value:
                 found.setdefault(str(name), bound.span)
     for train in program.trains.values():
-        evaluate = train.attributes.get("evaluate")
-        if evaluate is not None and isinstance(evaluate.value, dict) and evaluate.value.get("on"):
-            found.setdefault(str(evaluate.value["on"]), evaluate.span)
+        for evaluation in train.evaluations:
+            found.setdefault(evaluation.graded.start.rows, evaluation.span)
     return found
 
 

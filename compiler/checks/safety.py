@@ -85,7 +85,7 @@ def check_extras(checked: Checked) -> None:
         need(model.entry, model.name_span, f"engine `{model.engine}`")
     for source in program.sources.values():
         need(source.entry, source.name_span, f"source kind `{source.kind}`")
-    for pipeline in program.pipelines.values():
+    for pipeline in (*program.pipelines.values(), *checked.graded):
         for step in pipeline.steps:
             need(step.entry, step.kind_span, f"`{step.entry.family} {step.entry.name}`")
     for train in program.trains.values():

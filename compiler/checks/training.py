@@ -211,23 +211,3 @@ def check_lengths(checked: Checked) -> None:
                         secondary=(Label(attributes["context"].span, "longest sequence of the training"),),
                         hint=f"write `max_tokens = {context // 2}`, or a longer `context` in the train",
                     )
-
-
-def check_evaluations(checked: Checked) -> None:
-    """MIX712: an evaluation that names a column its rows do not have."""
-    for train in checked.program.trains.values():
-        bound = train.attributes.get("evaluate")
-        if bound is None or not isinstance(bound.value, dict) or not checked.clean(train.span):
-            continue
-        name, answer = str(bound.value.get("on")), str(bound.value.get("answer"))
-        columns = checked.columns.get(name)
-        if columns is None or columns.type_of(answer) is not None:
-            continue
-        near = nearest(answer, columns.types)
-        checked.findings.error(
-            "MIX712",
-            f"no column `{answer}` in rows of `{name}`",
-            bound.span,
-            f"columns there: {listing(columns.types)}",
-            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(columns.types)}",
-        )

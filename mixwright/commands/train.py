@@ -15,6 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.sandbox_option import add_sandbox_option
+
 if TYPE_CHECKING:
     from compiler.plan import Plan, Train
     from runtime.training.launch import Nodes
@@ -46,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write a shell script, a Slurm and a Ray job that start it",
     )
+    add_sandbox_option(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON, progress to stderr")
 
 
@@ -80,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         ranks=arguments.ranks,
         steps=arguments.steps,
         nodes=nodes,
+        sandbox=arguments.sandbox,
         listener=progress.listener(),
     )
     progress.end()
@@ -210,12 +214,14 @@ class Progress:
         elif step in (1, self._steps) or step % max(1, self._steps // 10) == 0:
             self.says(text)
 
-    def measured(self, moment: str, value: dict[str, Any]) -> None:
-        self.says(
-            f"accuracy {moment} training: {value['right']} of {value['asked']} held-out problems "
-            f"({value['accuracy']:.1%})"
-            + "".join(f"; {kind}: {share:.0%}" for kind, share in value["by_kind"].items())
-        )
+    def measured(self, moment: str, measures: dict[str, dict[str, Any]]) -> None:
+        for name, value in measures.items():
+            self.says(
+                f"{name} {moment} training: {value['right']} of {value['asked'] - value['failed']} right "
+                f"({value['accuracy']:.1%}, {value['low']:.1%} to {value['high']:.1%})"
+                + "".join(f"; {kind}: {share:.0%}" for kind, share in value["by_kind"].items())
+                + (f"; {value['failed']} could not be graded" if value["failed"] else "")
+            )
 
     def says(self, text: str) -> None:
         self.end()
@@ -269,10 +275,11 @@ def _report_text(report: TrainReport) -> str:
         lines.append(f"the saved model was loaded again and gives the same loss ({report.reloaded_loss:.4f})")
     for component, (before, after) in report.held_out.items():
         lines.append(f"held-out loss of {component}: {before:.4f} before, {after:.4f} after")
-    if report.evaluation:
-        before, after = report.evaluation["before"], report.evaluation["after"]
+    untrained = report.evaluation.get("before", {})
+    for name, found in report.evaluation.get("after", {}).items():
+        was = f"{untrained[name]['accuracy']:.1%} before, " if name in untrained else ""
         lines.append(
-            f"accuracy on {after['asked']} held-out problems: {before['accuracy']:.1%} before, "
-            f"{after['accuracy']:.1%} after"
+            f"accuracy on {found['asked']} problems of {name}: {was}{found['accuracy']:.1%} after "
+            f"(95%: {found['low']:.1%} to {found['high']:.1%})"
         )
     return "\n".join(lines)

@@ -21,15 +21,20 @@ def training_facts(plan: Plan, mixture: str | None = None) -> TrainingFacts | No
         if curve:
             evaluation = (_document(directory / "report.json") or {}).get("evaluation") or {}
             return TrainingFacts(
-                train.name, curve, _accuracy(evaluation.get("before")), _accuracy(evaluation.get("after"))
+                train.name, curve, _accuracies(evaluation.get("before")), _accuracies(evaluation.get("after"))
             )
     return None
 
 
-def _accuracy(measured: dict[str, Any] | None) -> dict[str, float] | None:
-    if not measured or measured.get("accuracy") is None:
+def _accuracies(measures: Any) -> dict[str, float] | None:
+    """Measure -> accuracy; what an older version wrote is left out."""
+    if not isinstance(measures, dict):
         return None
-    return {f"{measured.get('asked', 0):,} held-out problems": float(measured["accuracy"])}
+    return {
+        f"{name}, {found.get('asked', 0):,} problems": float(found["accuracy"])
+        for name, found in measures.items()
+        if isinstance(found, dict) and found.get("accuracy") is not None
+    }
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -155,7 +155,11 @@ from runtime.plugin import REQUIRED, attribute, declare
             cls="run",
             minimum=1,
         ),
-        attribute("evaluate", "block:train_block.evaluate", "answers measured before and after"),
+        attribute(
+            "evaluate",
+            "block:train_block.evaluate",
+            "problems whose answers are graded before and after; several have names: `evaluate gsm8k { … }`",
+        ),
         attribute(
             "holdout",
             "share",
@@ -248,7 +252,11 @@ def lora() -> None:
     attributes=(
         attribute("on", "ref:source", "problems that the mixture must not contain", default=REQUIRED),
         attribute("prompt", "ref:template", "how a problem is put to the model", default=REQUIRED),
-        attribute("answer", "name", "column of `on` with the right answer", default=REQUIRED),
+        attribute(
+            "answer",
+            "name",
+            "column of `on` with the right answer; short for `verify math { response = reply, answer = … }`",
+        ),
         attribute("by", "name", "a column of `on`; the accuracy is told for each of its values as well"),
         attribute("limit", "count", "problems asked, the first ones", default=200, minimum=1),
         attribute("max_tokens", "count", "longest answer", default=256, minimum=1),
@@ -257,5 +265,29 @@ def lora() -> None:
 def evaluate() -> None:
     """Share of held-out problems that the model answers rightly, by greedy decoding, before and after training.
 
-    Answers are compared as `verify math` does. A problem without an answer in the reply counts as wrong.
+    The verifiers that stand in the block grade the answers, as they grade rows of a pipeline: any `verify KIND` that
+    judges one text, over the set's columns and the column `reply`. Each is a measure of its own; with several, `id`
+    names them.
+
+    ```mix
+    evaluate gsm8k { on = gsm8k_test, prompt = solve, verify math { response = reply, answer = answer } }
+    evaluate ifeval {
+      on = ifeval
+      prompt = as_it_is
+      limit = 541
+      max_tokens = 1024
+      verify constraints { response = reply, constraints = instruction_id_list, kwargs = kwargs, id = strict }
+      verify constraints {
+        response = reply, constraints = instruction_id_list, kwargs = kwargs, mode = loose, id = loose
+      }
+    }
+    ```
+
+    A reply is right when it passes the verifier, threshold included; one that is empty or holds nothing to measure is
+    wrong and counted as unanswered, as is a problem whose prompt leaves no room in `context`. A verifier that fails or
+    runs out of time says nothing about a reply: such replies are told, and left out of the shares; more than 5% of
+    them are an error. Beside each share stands its 95% interval (Wilson 1927) for other problems of the same kind,
+    and, of constraints, the share of single instructions followed, which IFEval reports as well.
+
+    Replies are kept: another threshold or verifier grades them anew without asking the model again.
     """

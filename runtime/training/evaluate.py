@@ -1,46 +1,67 @@
-"""Accuracy on held-out problems: greedy answers of a model, compared with the gold ones as `verify math` does."""
+"""Accuracy on held-out problems: greedy answers of a model, graded by the verifiers of an `evaluate` block."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import Fingerprint, Origin, Plan, Step
-from runtime.plugin import RunError, implementation
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement, StepContext
+from compiler.plan import Evaluation, Plan
+from runtime.plugin import RunError
+from runtime.training.grading import REPLY, Grade, graded
 
-_SHOWN = 5
+SHOWN = 5
+"""Wrong replies kept as examples."""
+MOST_FAILED = 0.05
+"""Share of replies that a verifier may fail on; an accuracy over what is left of more would say something else."""
+Z = 1.959964
+"""Normal quantile of a 95% interval."""
+LETTERS = {"right": "1", "wrong": "0", "unanswered": "u", "failed": "x", "not asked": "-"}
+"""Verdicts as one letter each."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A rendered prompt and the text with the right answer."""
+    """A rendered prompt, and the columns that verifiers compare the reply with."""
 
     messages: tuple[Mapping[str, str], ...]
-    gold: str
+    columns: Mapping[str, Any]
     kind: str = ""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How many problems were answered rightly. `unanswered` replies held no answer and count as wrong."""
+    """How many problems were answered rightly by one verifier. Shares are 0..1, of the problems it did not fail on."""
 
     asked: int
     right: int
     unanswered: int
+    """Replies that are empty or hold no answer; they count as wrong."""
+    failed: int
+    """Replies that the verifier failed on or ran out of time with; left out of all shares."""
     accuracy: float
+    low: float
+    high: float
+    """The accuracy's 95% interval (Wilson 1927), for other problems of the same kind."""
     by_kind: dict[str, float]
     """Accuracy for each value of the column `by`; empty without it."""
+    followed: float | None
+    """Of constraints: share of single ones followed over all replies, IFEval's instruction-level accuracy."""
+    verdicts: str
+    """A letter for each problem in the order of its set, as `LETTERS` has them."""
     wrong: tuple[dict[str, str], ...]
-    """The first wrong replies: prompt, reply, gold."""
+    """The first wrong replies: prompt, reply, why."""
+    failures: tuple[str, ...]
+    """The first reasons of failed verdicts."""
 
 
-def held_out_problems(plan: Plan, wanted: Mapping[str, Any]) -> list[Problem]:
+def held_out_problems(plan: Plan, wanted: Evaluation) -> list[Problem]:
     """The problems of an `evaluate` block, in the order of its source, at most `limit`.
 
     Raises:
@@ -49,125 +70,219 @@ def held_out_problems(plan: Plan, wanted: Mapping[str, Any]) -> list[Problem]:
     from runtime.sources.reader import read_rows
     from runtime.templates import compile_template
 
-    source, column, by = plan.sources[wanted["on"]], str(wanted["answer"]), wanted.get("by")
-    render = compile_template(plan.templates[wanted["prompt"]])
+    source = plan.sources[wanted.on]
+    render = compile_template(plan.templates[wanted.prompt])
+    read = {name for step in wanted.steps for name in step.reads if name != REPLY}
     problems = []
-    for row in islice(read_rows(source, Path(plan.directory)), int(wanted["limit"])):
-        for name in filter(None, (column, by)):
+    for row in islice(read_rows(source, Path(plan.directory)), wanted.limit):
+        for name in sorted(read | ({wanted.by} if wanted.by else set())):
             if name not in row.columns:
                 raise RunError(f"evaluate: source '{source.name}' has no column `{name}`")
-        kind = str(row.columns[by]) if by else ""
-        problems.append(Problem(render(row.columns).messages, str(row.columns[column]), kind))
+        kind = str(row.columns[wanted.by]) if wanted.by else ""
+        problems.append(Problem(render(row.columns).messages, row.columns, kind))
     if not problems:
         raise RunError(f"evaluate: source '{source.name}' has no rows")
     return problems
 
 
+def measured(
+    plan: Plan,
+    evaluations: Sequence[Evaluation],
+    model: str | Path,
+    *,
+    context: int,
+    kept: Path,
+    moment: str,
+    revision: str = "",
+    sandbox: str = "bwrap",
+    says: Callable[[str], None] = lambda text: None,
+) -> dict[str, dict[str, Any]]:
+    """For each measure (`gsm8k`; `ifeval.strict` of an evaluation with several verifiers) its `Accuracy` as a dict.
+
+    Replies and accuracies are kept in the directory `kept` under the `moment`: what was asked is not asked again, what
+    was graded by the same verifiers not graded again.
+
+    Raises:
+        RunError: a set has no rows or lacks a column, or a verifier cannot work here or fails too often.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    loaded: list[GreedyModel] = []
+
+    def ask(problems: Sequence[Problem], max_tokens: int) -> list[str]:
+        if not loaded:
+            loaded.append(GreedyModel(model, revision=revision))
+        return loaded[0].replies(problems, context=context, max_tokens=max_tokens)
+
+    for evaluation in evaluations:
+        problems = held_out_problems(plan, evaluation)
+        asked = _digest([[list(p.messages) for p in problems], evaluation.max_tokens, context])
+        by = _digest(
+            [
+                asked,
+                evaluation.by,
+                [[step.id, step.fingerprint.row, step.fingerprint.set] for step in evaluation.steps],
+                [[p.kind, p.columns] for p in problems],
+            ]
+        )
+        measures = _kept(kept / f"accuracy-{moment}-{by}.json")
+        if measures is None:
+            replies = _kept(kept / f"replies-{moment}-{asked}.json")
+            if replies is None:
+                says(f"asking {len(problems):,} problems of {evaluation.name} {moment} training")
+                replies = ask(problems, evaluation.max_tokens)
+                replies = _keep(kept / f"replies-{moment}-{asked}.json", replies)
+            rows = [{**p.columns, REPLY: reply} for p, reply in zip(problems, replies, strict=True)]
+            grades = graded(plan, evaluation.steps, rows, sandbox=sandbox, calls=kept / "calls")
+            found_here = {
+                step_id: asdict(accuracy_of(f"{evaluation.name}.{step_id}", problems, replies, of))
+                for step_id, of in grades.items()
+            }
+            measures = _keep(kept / f"accuracy-{moment}-{by}.json", found_here)
+        for step_id, accuracy in measures.items():
+            found[evaluation.name if len(measures) == 1 else f"{evaluation.name}.{step_id}"] = accuracy
+    return found
+
+
 def accuracy_of(
-    model: Path, problems: Sequence[Problem], *, context: int, max_tokens: int, batch_size: int = 64
+    name: str, problems: Sequence[Problem], replies: Sequence[str], grades: Sequence[Grade]
 ) -> Accuracy:
-    """Ask a model every problem by greedy decoding and grade its replies. A prompt over `context` is unanswered."""
-    replies = greedy_replies(model, problems, context=context, max_tokens=max_tokens, batch_size=batch_size)
-    measured = asyncio.run(_grades(replies, [problem.gold for problem in problems]))
-    broken = [m for m in measured if m.outcome in ("error", "timeout")]
-    if broken:
-        raise RunError(f"evaluate: {len(broken)} replies could not be graded: {dict(broken[0].evidence)}")
-    is_right = [m.outcome == "measured" and m.score == 1 for m in measured]
+    """The grades of one verifier, counted.
+
+    Raises:
+        RunError: it failed on more than 5% of the replies, or was asked about none.
+    """
+    verdicts = Counter(grade.verdict for grade in grades)
+    asked = len(grades) - verdicts["not asked"]
+    failures = tuple(
+        str(grade.measurement.evidence.get("reason") or grade.measurement.outcome)[:300]
+        for grade in grades
+        if grade.verdict == "failed"
+    )
+    if not asked:
+        raise RunError(
+            f"evaluate: {name} grades none of {len(grades):,} replies: its `when` holds of no problem"
+        )
+    if verdicts["failed"] > MOST_FAILED * asked:
+        raise RunError(
+            f"evaluate: {name} failed on {verdicts['failed']:,} of {asked:,} replies, which says nothing about them; "
+            f"the first: {failures[0]}"
+        )
+    counted = asked - verdicts["failed"]
+    low, high = wilson(verdicts["right"], counted)
+    kinds: dict[str, list[bool]] = {}
+    for problem, grade in zip(problems, grades, strict=True):
+        if problem.kind and grade.verdict not in ("failed", "not asked"):
+            kinds.setdefault(problem.kind, []).append(grade.verdict == "right")
     wrong = [
-        {"prompt": problem.messages[-1]["content"], "reply": reply, "gold": problem.gold}
-        for problem, reply, right in zip(problems, replies, is_right, strict=True)
-        if not right
+        {
+            "prompt": problem.messages[-1]["content"],
+            "reply": reply,
+            "why": json.dumps(dict(grade.measurement.evidence), ensure_ascii=False, default=str)[:1000],
+        }
+        for problem, reply, grade in zip(problems, replies, grades, strict=True)
+        if grade.verdict in ("wrong", "unanswered")
     ]
     return Accuracy(
-        len(problems),
-        sum(is_right),
-        sum(m.outcome == "unmeasurable" for m in measured),
-        sum(is_right) / len(problems),
-        _by_kind(problems, is_right),
-        tuple(wrong[:_SHOWN]),
+        asked=asked,
+        right=verdicts["right"],
+        unanswered=verdicts["unanswered"],
+        failed=verdicts["failed"],
+        accuracy=verdicts["right"] / counted,
+        low=low,
+        high=high,
+        by_kind={kind: sum(right) / len(right) for kind, right in sorted(kinds.items())},
+        followed=_followed(grades),
+        verdicts="".join(LETTERS[grade.verdict] for grade in grades),
+        wrong=tuple(wrong[:SHOWN]),
+        failures=failures[:SHOWN],
     )
 
 
-def _by_kind(problems: Sequence[Problem], is_right: Sequence[bool]) -> dict[str, float]:
-    kinds: dict[str, list[bool]] = {}
-    for problem, right in zip(problems, is_right, strict=True):
-        if problem.kind:
-            kinds.setdefault(problem.kind, []).append(right)
-    return {kind: sum(found) / len(found) for kind, found in sorted(kinds.items())}
+def wilson(right: int, of: int) -> tuple[float, float]:
+    """The 95% score interval of a share (Wilson 1927): (low, high), 0..1. It holds for few and for extreme counts too."""
+    if not of:
+        return 0.0, 1.0
+    share, square = right / of, Z * Z
+    middle = (share + square / (2 * of)) / (1 + square / of)
+    half = Z * math.sqrt(share * (1 - share) / of + square / (4 * of * of)) / (1 + square / of)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def greedy_replies(
-    place: Path, problems: Sequence[Problem], *, context: int, max_tokens: int, batch_size: int
-) -> list[str]:
-    """The model's likeliest reply to each problem, by the loop of the `transformers` engine."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def _followed(grades: Sequence[Grade]) -> float | None:
+    """Share of single constraints followed; an empty reply follows none. None for verifiers of other things."""
+    followed = of = 0
+    for grade in grades:
+        evidence = grade.measurement.evidence
+        if "followed" in evidence and "of" in evidence:
+            of += int(evidence["of"])
+            followed += int(evidence["followed"]) if grade.verdict != "unanswered" else 0
+    return followed / of if of else None
 
-    from runtime.engines.decoding import Prompt, completions, end_tokens_of
 
-    tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-    model = AutoModelForCausalLM.from_pretrained(
-        place, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-    )
-    model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-    prompts = [
-        Prompt(
-            tokenizer.apply_chat_template(
-                [dict(message) for message in problem.messages],
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=True,
-            )["input_ids"],
-            max_tokens=max_tokens,
+class GreedyModel:
+    """A model that answers by its likeliest tokens, by the loop of the `transformers` engine, in fp32."""
+
+    def __init__(self, place: str | Path, *, revision: str = "") -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        options: dict[str, Any] = {"trust_remote_code": False, **({"revision": revision} if revision else {})}
+        self._tokenizer = AutoTokenizer.from_pretrained(place, **options)
+        self._model = AutoModelForCausalLM.from_pretrained(
+            place, dtype=torch.float32, use_safetensors=True, **options
         )
-        for problem in problems
-    ]
-    replies = [""] * len(prompts)
-    fitting = [i for i, prompt in enumerate(prompts) if len(prompt.tokens) < context]
-    by_length = sorted(fitting, key=lambda i: len(prompts[i].tokens))
-    for at in range(0, len(by_length), batch_size):
-        batch = by_length[at : at + batch_size]
-        for index, completion in completions(
-            model,
-            tokenizer,
-            [prompts[i] for i in batch],
-            context=context,
-            end_tokens=end_tokens_of(model, tokenizer),
-        ):
-            replies[batch[index]] = completion.text
-    return replies
+        self._model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
+    def replies(
+        self, problems: Sequence[Problem], *, context: int, max_tokens: int, batch_size: int = 64
+    ) -> list[str]:
+        """The reply to each problem; empty where its prompt leaves no room in `context`."""
+        from runtime.engines.decoding import Prompt, completions, end_tokens_of
 
-async def _grades(replies: Sequence[str], golds: Sequence[str]) -> list[Measurement]:
-    """What `verify math { response = reply, answer = gold }` measures on each reply."""
-    from runtime.workers import WorkerPool
-
-    origin = Origin(file="evaluate", line=1, column=1)
-    step = Step(
-        id="evaluate",
-        operation="verify.math",
-        version=1,
-        attributes={
-            "response": "reply",
-            "answer": "gold",
-            "agree": None,
-            "extract": "auto",
-            "on_fail": {"call": "drop", "args": [], "keywords": {}},
-            "pick": "all",
-        },
-        columns={"reply": "text", "gold": "text"},
-        fingerprint=Fingerprint(row="", set="", meta=""),
-        origin=origin,
-    )
-    pool = WorkerPool()
-    unused: Any = None  # a verifier of replies needs no plan, templates, models or other rows
-    context = StepContext(unused, Path("."), 0, unused, unused, unused, lambda: pool, unused)
-    verifier = implementation("verify.math")(step, context)
-    try:
-        rows = [
-            Row(b"%d" % i, {"reply": reply, "gold": gold}, b"", i)
-            for i, (reply, gold) in enumerate(zip(replies, golds, strict=True))
+        prompts = [
+            Prompt(
+                self._tokenizer.apply_chat_template(
+                    [dict(message) for message in problem.messages],
+                    add_generation_prompt=True,
+                    tokenize=True,
+                    return_dict=True,
+                )["input_ids"],
+                max_tokens=max_tokens,
+            )
+            for problem in problems
         ]
-        return list(await asyncio.gather(*(verifier.measure(row) for row in rows)))
-    finally:
-        await pool.close()
+        replies = [""] * len(prompts)
+        fitting = [i for i, prompt in enumerate(prompts) if len(prompt.tokens) < context]
+        by_length = sorted(fitting, key=lambda i: len(prompts[i].tokens))
+        for at in range(0, len(by_length), batch_size):
+            batch = by_length[at : at + batch_size]
+            for index, completion in completions(
+                self._model,
+                self._tokenizer,
+                [prompts[i] for i in batch],
+                context=context,
+                end_tokens=end_tokens_of(self._model, self._tokenizer),
+            ):
+                replies[batch[index]] = completion.text
+        return replies
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _kept(path: Path) -> Any:
+    """What `_keep` wrote; None where there is nothing whole."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _keep(path: Path, value: Any) -> Any:
+    """The value as it is read back."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(value, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    new.replace(path)
+    return _kept(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -45,6 +45,18 @@ def divided(
             seen.add((component, name))
             held[component].append(row)
     return trained, held
+
+
+def without(
+    rows: Iterable[dict[str, Any]], held: Mapping[str, list[dict[str, Any]]]
+) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+    """Rows that are not among the held-out ones, in their order, and these.
+
+    So that the variants of a mixture are measured on the same examples, also of a component that one of them leaves out.
+    """
+    named = {(component, _original(row)) for component, found in held.items() for row in found}
+    kept = [row for row in rows if (str(row["component"]), _original(row)) not in named]
+    return kept, {component: list(found) for component, found in held.items()}
 
 
 def _original(row: dict[str, Any]) -> str:

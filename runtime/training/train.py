@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -27,7 +27,7 @@ from runtime.plugin import RunError, require
 from runtime.training.curve import read_curve
 from runtime.training.encode import EncodingCounts, Learned, encode
 from runtime.training.held_out import FILE as HELD_OUT
-from runtime.training.held_out import divided, read_held_out
+from runtime.training.held_out import divided, read_held_out, without
 from runtime.training.launch import Interrupted, Nodes, run_ranks
 from runtime.training.nodes import give_up, meeting, tell
 from runtime.training.packed import PackedManifest, read_manifest, write_packed
@@ -73,8 +73,9 @@ class TrainReport:
     seconds: float
     held_out: dict[str, list[float]]
     """Of each component its held-out loss per trained token before and after; empty without `holdout`."""
-    evaluation: dict[str, Any] | None
-    """`before` and `after`, each with asked, right, unanswered and accuracy; None without `evaluate`."""
+    evaluation: dict[str, dict[str, dict[str, Any]]]
+    """`before` and `after`: of each measure its `runtime.training.evaluate.Accuracy`. Empty without `evaluate`; without
+    `before` where that was not asked for."""
     not_trained: dict[str, list[str]]
     """Ids of rows that were truncated, dropped, split or refused."""
 
@@ -85,7 +86,7 @@ class Listener:
 
     prepared: Callable[[Prepared], None] = lambda prepared: None
     line: Callable[[dict[str, Any]], None] = lambda line: None
-    measured: Callable[[str, dict[str, Any]], None] = lambda name, value: None
+    measured: Callable[[str, dict[str, dict[str, Any]]], None] = lambda moment, measures: None
     says: Callable[[str], None] = lambda text: None
 
 
@@ -99,11 +100,16 @@ def train_mixture(
     steps: int | None = None,
     pause_after: int = 0,
     nodes: Nodes | None = None,
+    held_out: Mapping[str, list[dict[str, Any]]] | None = None,
+    evaluate_before: bool = True,
+    sandbox: str = "bwrap",
     listener: Listener | None = None,
 ) -> TrainReport:
     """Train as `train` says on rows with `messages`, `id` and `component`; continues a run that was stopped.
 
     output: overrides the spec's. A run of the same settings and rows that has ended returns its report at once.
+    held_out: examples by component that are not trained on, instead of those that `holdout` chooses.
+    sandbox: what confines code that an evaluation's verifiers run.
 
     Raises:
         MissingExtra: torch, transformers, accelerate or deepspeed is not installed.
@@ -126,7 +132,7 @@ def train_mixture(
         began = time.monotonic()
         others = meeting(nodes) if nodes is not None and nodes.count > 1 else None
         try:
-            prepared = prepare(settings, rows, output)
+            prepared = prepare(settings, rows, output, held_out=held_out)
             listener.prepared(prepared)
             manifest = prepared.manifest
             refuse_overflow(
@@ -137,7 +143,9 @@ def train_mixture(
                 widest=manifest.context if settings.packing == "best_fit" else manifest.longest,
                 machine=machine_here(),
             )
-            evaluation = _evaluate(plan, train, prepared, listener, "before")
+            evaluation = (
+                _evaluate(plan, train, prepared, listener, "before", sandbox) if evaluate_before else {}
+            )
         except BaseException:
             if others is not None:
                 give_up(others, "the first node failed")
@@ -146,8 +154,7 @@ def train_mixture(
         if report is not None:
             if others is not None:
                 give_up(others, "the job has ended before")
-            after = _evaluate(plan, train, prepared, listener, "after", output)
-            evaluation = {**evaluation, **after} if evaluation and after else None
+            evaluation |= _evaluate(plan, train, prepared, listener, "after", sandbox, output)
             return _written(replace(report, evaluation=evaluation), prepared, output)
         ended = run_ranks(
             prepared.directory,
@@ -161,14 +168,21 @@ def train_mixture(
         reloaded = None
         if ended.how == "done":
             reloaded = _publish(prepared, output, ended.probe_loss)
-            after = _evaluate(plan, train, prepared, listener, "after", output)
-            evaluation = {**evaluation, **after} if evaluation and after else None
+            evaluation |= _evaluate(plan, train, prepared, listener, "after", sandbox, output)
         report = _report(prepared, output, ended.how, reloaded, evaluation, time.monotonic() - began)
         return _written(report, prepared, output)
 
 
-def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Path) -> Prepared:
+def prepare(
+    settings: TrainSettings,
+    rows: Iterable[dict[str, Any]],
+    output: Path,
+    *,
+    held_out: Mapping[str, list[dict[str, Any]]] | None = None,
+) -> Prepared:
     """Encode, pack and schedule the rows, and write everything that ranks read.
+
+    held_out: these examples are not trained on, instead of those that `holdout` chooses.
 
     Raises:
         RunError: nothing to train on, or an architecture that cannot keep packed sequences apart.
@@ -186,7 +200,7 @@ def prepare(settings: TrainSettings, rows: Iterable[dict[str, Any]], output: Pat
     tokenizer = load_tokenizer(settings.tokenizer, settings.revision)
     if settings.packing == "best_fit" and settings.architecture is None:
         _refuse_leaks(AutoConfig.from_pretrained(settings.place, **options))
-    listed, held = divided(listed, settings.holdout)
+    listed, held = divided(listed, settings.holdout) if held_out is None else without(listed, held_out)
     packed_place = output / "state" / "packed" / _packed_source(settings, listed, tokenizer)[:12]
     manifest = _pack(settings, listed, tokenizer, packed_place)
     layout = layout_of(
@@ -344,33 +358,30 @@ def _evaluate(
     prepared: Prepared,
     listener: Listener,
     moment: str,
+    sandbox: str,
     place: Path | None = None,
-) -> dict[str, Any] | None:
-    """`{moment: accuracy}` of the model before or after; None without `evaluate`."""
-    wanted = train.attributes.get("evaluate")
-    if not wanted:
-        return None
-    from runtime.training.evaluate import accuracy_of, held_out_problems
+) -> dict[str, Any]:
+    """`{moment: measures}` of the model before (no `place`) or after; empty without `evaluate`."""
+    if not train.evaluations:
+        return {}
+    from runtime.training.evaluate import measured
 
-    if place is None:
-        place = prepared.directory / "initial"
-        if prepared.settings.architecture is None:
-            place = Path(prepared.settings.place)
-    problems = held_out_problems(plan, wanted)
-    asked = blake2b(repr((problems, wanted["max_tokens"])).encode(), digest_size=6).hexdigest()
-    measured = prepared.directory / f"accuracy-{moment}-{asked}.json"
-    if measured.exists():
-        value: dict[str, Any] = json.loads(measured.read_text(encoding="utf-8"))
-    else:
-        listener.says(f"asking {len(problems)} held-out problems {moment} training")
-        value = asdict(
-            accuracy_of(
-                place, problems, context=prepared.settings.context, max_tokens=int(wanted["max_tokens"])
-            )
-        )
-        measured.write_text(json.dumps(value) + "\n", encoding="utf-8")
-    listener.measured(moment, value)
-    return {moment: value}
+    settings, model = prepared.settings, place
+    if model is None and settings.architecture is not None:
+        model = prepared.directory / "initial"
+    found = measured(
+        plan,
+        train.evaluations,
+        settings.place if model is None else model,
+        revision=settings.revision if model is None else "",
+        context=settings.context,
+        kept=prepared.directory,
+        moment=moment,
+        sandbox=sandbox,
+        says=listener.says,
+    )
+    listener.measured(moment, found)
+    return {moment: found}
 
 
 def _finished_report(prepared: Prepared, output: Path) -> TrainReport | None:
@@ -389,7 +400,7 @@ def _report(
     output: Path,
     how: str,
     reloaded: float | None,
-    evaluation: dict[str, Any] | None,
+    evaluation: dict[str, dict[str, dict[str, Any]]],
     seconds: float,
 ) -> TrainReport:
     manifest = prepared.manifest

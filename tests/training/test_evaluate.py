@@ -1,71 +1,184 @@
-"""Held-out accuracy: greedy answers of the small model, graded as `verify math` grades."""
+"""Held-out accuracy: greedy answers of the small model, graded by the verifiers of an `evaluate` block."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from compiler.plan import Origin, Plan, SourceSpec, TemplateMessage, TemplateSpec
+from compiler.plan import Evaluation, Plan
+from mixwright.compiling import plan_of_file
 from runtime.plugin import RunError
-from runtime.training.evaluate import accuracy_of, held_out_problems
+from runtime.training.evaluate import GreedyModel, held_out_problems, measured, wilson
+from runtime.training.grading import graded
 
 pytestmark = pytest.mark.train
 
 SMALL_MODEL = Path(__file__).parents[2] / "specs" / "tiny" / "model"
-ORIGIN = Origin(file="t.mix", line=1, column=1)
-WANTED = {
-    "on": "held_out",
-    "prompt": "as_it_is",
-    "answer": "answer",
-    "by": "kind",
-    "limit": 3,
-    "max_tokens": 60,
+PROBLEM = "A pilot has 55 boxes. The pilot sells 32. How many boxes are there now?"
+REPLY = "55-32: 5-2=3, 5-3-0=2\n#### 23"
+"""What the small model answers."""
+
+
+def plan_with(tmp_path: Path, evaluations: str, rows: list[dict[str, Any]]) -> Plan:
+    """A plan whose train block has these evaluations, on a source `exam` of these rows."""
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "exam.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spec = tmp_path / "t.mix"
+    spec.write_text(
+        "edition 2026\n"
+        'source numbers inline { rows = [{ q = "1+1", a = "2" }] }\n'
+        'source exam jsonl { path = "exam.jsonl" }\n'
+        'template as_it_is { user = "{{ problem }}" }\n'
+        "pipeline sums { from numbers\n chat { user = q, assistant = a } }\n"
+        "mixture m { seed = 1\n sums = all\n decontaminate ngram { against = [exam] } }\n"
+        f'train student on m {{ base = "model", output = "out"\n{evaluations} }}\n'
+    )
+    plan = plan_of_file(spec)
+    assert plan is not None
+    return plan
+
+
+def evaluations_of(plan: Plan) -> tuple[Evaluation, ...]:
+    return plan.trains["student"].evaluations
+
+
+def accuracies(plan: Plan, kept: Path, context: int = 256) -> dict[str, dict[str, Any]]:
+    return measured(plan, evaluations_of(plan), SMALL_MODEL, context=context, kept=kept, moment="after")
+
+
+SHORT_FORM = (
+    "evaluate { on = exam, prompt = as_it_is, answer = answer, by = kind, limit = 3, max_tokens = 60 }"
+)
+SUMS = [
+    {"problem": PROBLEM, "answer": "23", "kind": "right"},
+    {"problem": PROBLEM, "answer": "24", "kind": "wrong"},
+    {"problem": PROBLEM, "answer": "\\frac{46}{2}", "kind": "right"},
+    {"problem": PROBLEM, "answer": "never asked", "kind": "right"},
+]
+
+
+def test_answers_are_compared_as_mathematics_and_told_by_kind(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("math_verify")
+    [(name, found)] = accuracies(plan_with(tmp_path, SHORT_FORM, SUMS), tmp_path).items()
+    assert (name, found["asked"], found["right"], found["verdicts"]) == ("exam", 3, 2, "101")
+    assert found["by_kind"] == {"right": 1.0, "wrong": 0.0}
+    assert [wrong["reply"] for wrong in found["wrong"]] == [REPLY]
+    assert (found["low"], found["high"]) == wilson(2, 3)
+
+
+def test_replies_are_kept_and_another_verifier_asks_nothing_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    accuracies(plan_with(tmp_path, SHORT_FORM, SUMS), tmp_path)
+    monkeypatch.setattr(GreedyModel, "__init__", lambda *_, **__: pytest.fail("the model is asked again"))
+    other = SHORT_FORM.replace("answer = answer", "verify where { expr = reply == answer }")
+    assert accuracies(plan_with(tmp_path, other, SUMS), tmp_path)["exam"]["verdicts"] == "000"
+
+
+def test_a_prompt_that_does_not_fit_is_unanswered(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    found = accuracies(plan_with(tmp_path, SHORT_FORM, SUMS), tmp_path, context=12)["exam"]
+    assert (found["right"], found["unanswered"], found["verdicts"]) == (0, 3, "uuu")
+
+
+def test_a_missing_column_is_an_error(tmp_path: Path) -> None:
+    plan = plan_with(tmp_path, SHORT_FORM, SUMS)
+    (tmp_path / "exam.jsonl").write_text(json.dumps({"problem": PROBLEM, "kind": "a"}) + "\n")
+    with pytest.raises(RunError, match="has no column `answer`"):
+        held_out_problems(plan, evaluations_of(plan)[0])
+
+
+IFEVAL = """
+evaluate ifeval {
+  on = exam
+  prompt = as_it_is
+  verify constraints { response = reply, constraints = instruction_id_list, kwargs = kwargs, id = strict }
+  verify constraints {
+    response = reply, constraints = instruction_id_list, kwargs = kwargs, mode = loose, id = loose
+  }
+}
+"""
+LOWER_NO_COMMA = {
+    "problem": "Say hello.",
+    "instruction_id_list": ["punctuation:no_comma", "length_constraints:number_sentences"],
+    "kwargs": [{}, {"relation": "less than", "num_sentences": 2}],
 }
 
 
-@pytest.fixture
-def plan_with_problems(plan: Plan) -> Plan:
-    problem = "A pilot has 55 boxes. The pilot sells 32. How many boxes are there now?"
-    rows = [
-        {"problem": problem, "answer": "23", "kind": "right"},
-        {"problem": problem, "answer": "24", "kind": "wrong"},
-        {"problem": problem, "answer": "\\frac{46}{2}", "kind": "right"},
-        {"problem": problem, "answer": "never asked", "kind": "right"},
-    ]
-    source = SourceSpec(
-        name="held_out",
-        kind="inline",
-        attributes={"rows": rows},
-        columns={"problem": "text", "answer": "text", "kind": "text"},
-        origin=ORIGIN,
-    )
-    template = TemplateSpec(
-        name="as_it_is",
-        messages=(TemplateMessage(role="user", text="{{ problem }}"),),
-        inputs=("problem",),
-        origin=ORIGIN,
-    )
-    return plan.model_copy(update={"sources": {"held_out": source}, "templates": {"as_it_is": template}})
+def grades_of(plan: Plan, replies: list[str]) -> dict[str, list[str]]:
+    [evaluation] = evaluations_of(plan)
+    problems = held_out_problems(plan, evaluation)
+    rows = [{**p.columns, "reply": r} for p, r in zip(problems, replies, strict=True)]
+    return {name: [g.verdict for g in of] for name, of in graded(plan, evaluation.steps, rows).items()}
 
 
-def test_answers_are_compared_as_mathematics_and_told_by_kind(plan_with_problems: Plan) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("math_verify")
-    found = accuracy_of(
-        SMALL_MODEL, held_out_problems(plan_with_problems, WANTED), context=256, max_tokens=60
-    )
-    assert (found.asked, found.right, found.unanswered) == (3, 2, 0)
-    assert found.by_kind == {"right": 1.0, "wrong": 0.0}
-    assert [(w["reply"], w["gold"]) for w in found.wrong] == [("55-32: 5-2=3, 5-3-0=2\n#### 23", "24")]
+def test_ifeval_form_is_graded_strictly_and_loosely_at_once(tmp_path: Path) -> None:
+    plan = plan_with(tmp_path, IFEVAL, [LOWER_NO_COMMA] * 4)
+    replies = ["Hello there.", "Sure, here it is:\nHello there.", "Hello, you. And you.", ""]
+    assert grades_of(plan, replies) == {
+        "strict": ["right", "wrong", "wrong", "unanswered"],
+        "loose": ["right", "right", "wrong", "unanswered"],
+    }
 
 
-def test_a_prompt_that_does_not_fit_is_unanswered(plan_with_problems: Plan) -> None:
-    pytest.importorskip("torch")
-    found = accuracy_of(SMALL_MODEL, held_out_problems(plan_with_problems, WANTED), context=12, max_tokens=60)
-    assert (found.right, found.unanswered) == (0, 3)
+def test_single_constraints_are_counted_as_ifeval_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_with(tmp_path, IFEVAL, [LOWER_NO_COMMA] * 2)
+    monkeypatch.setattr(GreedyModel, "__init__", lambda *_, **__: None)
+    monkeypatch.setattr(GreedyModel, "replies", lambda *_, **__: ["Hello there, you.", ""])
+    found = accuracies(plan, tmp_path)
+    assert {name: (of["accuracy"], of["followed"]) for name, of in found.items()} == {
+        "ifeval.strict": (0.0, 0.25),
+        "ifeval.loose": (0.0, 0.25),
+    }
 
 
-def test_a_missing_column_is_an_error(plan_with_problems: Plan) -> None:
-    with pytest.raises(RunError, match="has no column `gold`"):
-        held_out_problems(plan_with_problems, {**WANTED, "answer": "gold"})
+def test_a_verifier_that_fails_says_nothing_of_a_reply(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = {**LOWER_NO_COMMA, "kwargs": [{}]}
+    plan = plan_with(tmp_path, IFEVAL, [broken, *[LOWER_NO_COMMA] * 19])
+    monkeypatch.setattr(GreedyModel, "__init__", lambda *_, **__: None)
+    monkeypatch.setattr(GreedyModel, "replies", lambda _, problems, **__: ["Hi."] * len(problems))
+    found = accuracies(plan, tmp_path)["ifeval.strict"]
+    assert (found["asked"], found["right"], found["failed"], found["accuracy"]) == (20, 19, 1, 1.0)
+    assert found["failures"] == ["2 constraints, and kwargs for another number"]
+    plan = plan_with(tmp_path, IFEVAL, [broken, LOWER_NO_COMMA])
+    with pytest.raises(
+        RunError, match=r"strict failed on 1 of 2 replies, which says nothing about them; the first: 2 co"
+    ):
+        accuracies(plan, tmp_path)
+
+
+def test_when_asks_a_verifier_about_its_rows_alone(tmp_path: Path) -> None:
+    block = """evaluate { on = exam, prompt = as_it_is
+      verify where { expr = contains(reply, "#"), response = reply, when = kind == "right", id = hash } }"""
+    plan = plan_with(tmp_path, block, SUMS)
+    assert grades_of(plan, ["#", "#", "no", "no"]) == {"hash": ["right", "not asked", "wrong", "wrong"]}
+
+
+def test_code_is_run_in_the_sandbox(tmp_path: Path) -> None:
+    block = """evaluate { on = exam, prompt = as_it_is
+      verify code { response = reply, tests = tests } }"""
+    rows = [{"problem": "Add.", "tests": "assert add(1, 2) == 3"}] * 2
+    plan = plan_with(tmp_path, block, rows)
+    try:
+        found = grades_of(plan, ["def add(a, b):\n    return a + b", "def add(a, b):\n    return a - b"])
+    except RunError as refused:
+        pytest.skip(f"no sandbox here: {refused}")
+    assert found == {"verify_code": ["right", "wrong"]}
+
+
+@pytest.mark.parametrize(
+    ("right", "of", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1.0), (0, 0, 0.0, 1.0)],
+)
+def test_the_interval_is_wilson_s(right: int, of: int, low: float, high: float) -> None:
+    # Newcombe 1998, method 3, gives these for 10 trials.
+    assert wilson(right, of) == pytest.approx((low, high), abs=5e-5)

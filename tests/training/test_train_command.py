@@ -54,7 +54,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
         listener = options.pop("listener")
         started.append({"train": train.name, "rows": list(rows), "output": output, **options})
         listener.line({"step": 1, "loss": 2.0, "grad_norm": 1.0, "learning_rate": 1e-3, "tokens_per_s": 10.0})
-        accuracy = {"asked": 10, "right": 5, "unanswered": 0, "accuracy": 0.5, "by_kind": {}, "wrong": []}
+        accuracy = {"asked": 10, "accuracy": 0.5, "low": 0.24, "high": 0.76}
         return training.TrainReport(
             output="out",
             how="done",
@@ -73,7 +73,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
             tokens_per_s=10.0,
             seconds=2.0,
             held_out={"sums": [2.0, 1.0]},
-            evaluation={"before": accuracy, "after": {**accuracy, "accuracy": 0.7}},
+            evaluation={"before": {"exam": accuracy}, "after": {"exam": {**accuracy, "accuracy": 0.7}}},
             not_trained={},
         )
 
@@ -98,7 +98,7 @@ def test_it_trains_on_a_file_and_tells_what_came_of_it(
     assert [row["id"] for row in job["rows"]] == ["one"]
     printed = capsys.readouterr().out
     assert "loss 2.0000 -> 1.0000 per trained token" in printed
-    assert "accuracy on 10 held-out problems: 50.0% before, 70.0% after" in printed
+    assert "accuracy on 10 problems of exam: 50.0% before, 70.0% after (95%: 24.0% to 76.0%)" in printed
 
 
 def test_json_is_the_whole_report(

@@ -1,0 +1,88 @@
+"""74x: evaluations of a training job that cannot measure it."""
+
+from __future__ import annotations
+
+from compiler.checks.checked import Checked, closes_group, is_written, value_of
+from compiler.evaluations import REPLY
+from compiler.program import EvaluationDecl, StepDecl, TrainDecl
+from compiler.suggest import listing
+from dsl.diagnostic import Label
+
+
+def check_evaluations(checked: Checked) -> None:
+    """MIX741: a verifier that one reply is not enough for. MIX742: one that does not look at the reply. MIX743: a set
+    that the mixture is not decontaminated against."""
+    for train in checked.program.trains.values():
+        for evaluation in train.evaluations:
+            if not checked.clean(evaluation.span):
+                continue
+            for step in evaluation.graded.steps:
+                _check_verifier(checked, step)
+            _check_decontaminated(checked, train, evaluation)
+
+
+def _check_verifier(checked: Checked, step: StepDecl) -> None:
+    kind = f"verify {step.entry.name}"
+    if closes_group(step) or (step.entry.key == "verify.math" and not is_written(step.attributes, "answer")):
+        bound = next((step.attributes[n] for n in ("pick", "agree") if is_written(step.attributes, n)), None)
+        checked.findings.error(
+            "MIX741",
+            f"`{kind}` compares several replies here, and an evaluation has one to each problem",
+            step.kind_span if bound is None else bound.span,
+            "nothing to compare with",
+            hint=f"`verify math {{ response = {REPLY}, answer = … }}` compares with a right answer",
+        )
+        return
+    if is_written(step.attributes, "on_fail"):
+        checked.findings.error(
+            "MIX741",
+            "`on_fail` says what happens to a row, and a reply in an evaluation is counted",
+            step.attributes["on_fail"].span,
+            "has no effect",
+            hint="delete it",
+        )
+    if REPLY not in step.reads:
+        checked.findings.error(
+            "MIX742",
+            f"`{kind}` does not look at `{REPLY}`, the model's answer",
+            step.kind_span,
+            f"reads {listing(step.reads)}" if step.reads else "reads no column",
+            hint=f"write `response = {REPLY}`",
+        )
+
+
+def _check_decontaminated(checked: Checked, train: TrainDecl, evaluation: EvaluationDecl) -> None:
+    """A mixture that is decontaminated against other sets alone; one that is not at all is MIX601."""
+    name = evaluation.graded.start.rows
+    against: list[str] = []
+    pending, seen = [train.mixture], set()
+    label: Label | None = None
+    while pending:
+        at = pending.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        declared = checked.program.mixtures.get(at) or checked.program.pipelines.get(at)
+        if declared is None:
+            continue
+        for step in declared.steps:
+            if step.entry.family == "decontaminate":
+                against += [str(rows) for rows in value_of(step.attributes, "against") or ()]
+                label = label or Label(step.attributes["against"].span, "these are")
+        if at in checked.program.mixtures:
+            pending += [c.rows for c in checked.program.mixtures[at].components]
+        else:
+            pending.append(checked.program.pipelines[at].start.rows)
+    if label is None or name in against:
+        return
+    checked.findings.lint(
+        "MIX743",
+        f"rows of `{train.mixture}` are not decontaminated against `{name}`, which `{train.name}` is measured on",
+        evaluation.attributes["on"].span,
+        "may have been trained on",
+        secondary=(label,),
+        hint=f"add `{name}` to `against`",
+    )
+
+
+__all__ = ["check_evaluations"]
