@@ -14,7 +14,7 @@ from runtime.plugin import RunError
 from runtime.rows import Row, canonical_json, digest
 from runtime.service import RunStopped
 from runtime.steps.generate import gather_all
-from runtime.steps.protocol import Measurement
+from runtime.steps.protocol import TOO_LONG, Measurement
 from runtime.store.records import ScoreRecord
 
 ERROR_SHARE = 0.01
@@ -124,7 +124,9 @@ class Measuring:
         record = ScoreRecord(
             key, self._run_id, self.node, row.row_id, measurement.outcome, measurement.score, evidence
         )
-        self._store.put_score(record)
+        # How many tokens a model takes is its server's setting, which no key names: asked again by the next run.
+        if measurement.evidence.get("reason") != TOO_LONG:
+            self._store.put_score(record)
         if measurement.outcome in ("error", "timeout"):
             self.errors += 1
             self._last_error = f"{measurement.outcome}: {evidence[:200]}"

@@ -5,7 +5,7 @@
     unreachable                                      wait; costs the row nothing
     server, connection, malformed                    wait with full jitter, try again; the row fails after 5 tries
     timeout                                          the same, after 3 tries
-    bad request                                      the row fails at once
+    bad request, too long                            the row fails at once
     denied (401, 403, 404, another model)            the run stops
 
 When nothing is answered any more (`fault.Breaker`) and a probe is not either, the run stops asking and keeps what
@@ -222,7 +222,7 @@ class Service:
             kind = fault.fault
             reasons[kind.value] = reasons.get(kind.value, 0) + 1
             match kind:
-                case Fault.BAD_REQUEST:
+                case Fault.BAD_REQUEST | Fault.TOO_LONG:
                     raise fault
                 case Fault.DENIED:
                     self._give_up(str(fault))

@@ -48,7 +48,12 @@ class WorkerTimeout(WorkerError):
 
 
 class WorkerDied(WorkerError):
-    """The worker ended during the job: killed by the system, out of memory, or crashed."""
+    """The worker ended during the job: killed by the system or crashed; or the function could not be imported in time."""
+
+
+def is_too_hard(error: WorkerError) -> bool:
+    """Whether a job failed for what it was given: no result in time, or none within a worker's memory."""
+    return isinstance(error, WorkerTimeout) or str(error).startswith(("MemoryError:", "RecursionError:"))
 
 
 @dataclass(eq=False, slots=True)
@@ -174,7 +179,10 @@ class _Worker(asyncio.SubprocessProtocol):
         if self._loop.time() < self._began + job.limit_s:
             self._set_alarm(self._began + job.limit_s)
         else:
-            self.kill(WorkerTimeout(f"no result after {job.limit_s:g} s"))
+            # What no job was begun on is the machine's fault, not the job's.
+            is_import = job.future is None
+            late = f"{job.function} was not imported" if is_import else "no result"
+            self.kill((WorkerDied if is_import else WorkerTimeout)(f"{late} after {job.limit_s:g} s"))
 
     def _answered(self, answer: list[Any]) -> None:
         if not self.jobs or self._verdict is not None:

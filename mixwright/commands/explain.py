@@ -93,11 +93,14 @@ def rendered(history: dict[str, Any], *, limit: int | None) -> str:
         )
     for outcome in history["outcomes"]:
         lines += ["", *_outcome(outcome, history, limit)]
-    numbers = {call["key"]: number for number, call in enumerate(history["calls"], start=1)}
-    for number, call in enumerate(history["calls"], start=1):
-        lines += ["", *_call(number, call, numbers, limit)]
+    made, asked = history["calls"], history["verifier_calls"]
+    numbers = {call["key"]: number for number, call in enumerate([*made, *asked], start=1)}
+    for call in made:
+        lines += ["", *_call(numbers[call["key"]], call, numbers, limit)]
     for score in history["scores"]:
         lines += ["", *_score(score, numbers, limit)]
+    for call in asked:
+        lines += ["", *_call(numbers[call["key"]], call, numbers, limit)]
     if history["parents"]:
         lines += ["", f"made of: {', '.join(history['parents'])}"]
     for other in history["candidates"]:
@@ -194,6 +197,8 @@ def _call(number: int, call: dict[str, Any], numbers: dict[str, int], limit: int
         lines.append(f"  engine {_pretty(call['engine'])}")
     for message in call["messages"]:
         lines += [f"  {message.get('role', '?')}:", *_block(_text(message.get("content")), limit)]
+    for text in call["texts"]:
+        lines += ["  text:", *_block(text, limit)]
     if call["reasoning"]:
         lines += ["  reasoning:", *_block(call["reasoning"], limit)]
     return [*lines, "  answer:", *_block(call["text"], limit)]

@@ -185,7 +185,7 @@ def encoded(asked: Asked, tokenizer: Any, context: int) -> bool:
             asked.fail(Fault.BAD_REQUEST, f"the chat template refuses the messages: {error}")
             return False
     if asked.length >= context:
-        asked.fail(Fault.BAD_REQUEST, f"prompt has {asked.length} tokens, `context` is {context}")
+        asked.fail(Fault.TOO_LONG, f"prompt has {asked.length} tokens, `context` is {context}")
         return False
     return True
 

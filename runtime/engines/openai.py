@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -362,6 +363,14 @@ def finish_of(finish_reason: Any, text: str, refusal: Any = None) -> Finish:
     return Finish.STOP if text.strip() else Finish.EMPTY
 
 
+_TOO_LONG = re.compile(
+    r"(?i)context[ _]?(?:length|window|size)|max_model_len|must have less than \d+ tokens|too (?:long|many tokens)"
+)
+"""How servers say that a text has too many tokens: OpenAI, vLLM, SGLang, llama.cpp, text-embeddings-inference."""
+_NO_ROOM = re.compile(r"(?i)max_(?:completion_)?tokens\W.{0,60}?too large")
+"""The text would fit, but not with `max_tokens` behind it: a setting, wrong for every row."""
+
+
 def fault_of_status(status: int, body: bytes, headers: Mapping[str, str]) -> EngineFault:
     """The fault that an HTTP status other than 200 means, with the server's own words (at most 300 characters).
 
@@ -382,7 +391,8 @@ def fault_of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Eng
     if status >= 500 or status in (409, 425):
         return EngineFault(Fault.SERVER, message, wait_s)
     if 400 <= status < 500:
-        return EngineFault(Fault.BAD_REQUEST, message)
+        is_long = _TOO_LONG.search(text) and not _NO_ROOM.search(text)
+        return EngineFault(Fault.TOO_LONG if is_long else Fault.BAD_REQUEST, message)
     return EngineFault(Fault.MALFORMED, message)
 
 

@@ -63,7 +63,7 @@ PAIR_WAYS: Mapping[str, tuple[Way, ...]] = {
     "process_reward": (),
 }
 
-_REFUSALS = (Fault.BAD_REQUEST, Fault.DENIED, Fault.MALFORMED)
+_REFUSALS = (Fault.BAD_REQUEST, Fault.TOO_LONG, Fault.DENIED, Fault.MALFORMED)
 
 STEP_FLAG = (
     '--pooler-config \'{"tok_pooling_type": "STEP", "step_tag_id": ID}\' with the id of the tag\'s token'

@@ -114,7 +114,8 @@ class Fault(Enum):
     UNREACHABLE = "unreachable"  # refused, no route, no such host: no row gets through; costs no attempt
     TIMEOUT = "timeout"
     MALFORMED = "malformed"  # 200 whose body is not what the protocol says
-    BAD_REQUEST = "bad_request"  # 400, too long: this row never works, do not retry
+    BAD_REQUEST = "bad_request"  # 400: this row never works, do not retry
+    TOO_LONG = "too_long"  # more tokens than the model takes: the text's doing, do not retry
     DENIED = "denied"  # 401, 403, 404: no row works, stop
 
 
@@ -181,5 +182,5 @@ class Embedder(Protocol):
         """The vectors of one request's texts.
 
         Raises:
-            EngineFault: there are none; `Fault.BAD_REQUEST` may be the doing of any one of the texts.
+            EngineFault: there are none; `Fault.BAD_REQUEST` and `TOO_LONG` may be the doing of any one of the texts.
         """

@@ -41,7 +41,7 @@ def tokens_of(request: ScoreRequest | str, tokenizer: Any, context: int) -> Toke
     if not tokens:
         raise EngineFault(Fault.BAD_REQUEST, "the text is empty")
     if len(tokens) > context:
-        raise EngineFault(Fault.BAD_REQUEST, f"text has {len(tokens)} tokens, `context` is {context}")
+        raise EngineFault(Fault.TOO_LONG, f"text has {len(tokens)} tokens, `context` is {context}")
     steps: tuple[int, ...] = ()
     if isinstance(request, ScoreRequest) and request.task == "process_reward":
         tag = _tag(tokenizer, request.step_tag)

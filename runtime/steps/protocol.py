@@ -39,12 +39,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+TOO_HARD, TOO_LONG = "too hard", "too long"
+"""Reasons of unmeasurable texts; see `Measurement.too_hard` and `too_long`."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What a verifier found. It is stored; thresholds are applied later, so moving one measures nothing again.
 
-    outcome: `measured`; `unmeasurable` when the text holds nothing to measure (no answer in it), which is not
-        the same as wrong; `error` and `timeout` are faults of the verifier and never count as failing.
+    outcome: `measured`; `unmeasurable` when the text holds nothing to measure (no answer in it) or cannot be measured
+        (`too hard`, `too long`), which is not the same as wrong; `error` and `timeout` are faults of the verifier and
+        never count as failing.
     score: a number whose scale the verifier's manual page states; None unless measured.
     evidence: JSON that shows why: both parses of an answer, the failing part of a schema.
     """
@@ -57,6 +62,19 @@ class Measurement:
     def of(cls, passes: bool, **evidence: Any) -> Measurement:
         """What a verifier that only tells right from wrong measured: score 1 or 0."""
         return cls("measured", float(passes), evidence)
+
+    @classmethod
+    def too_hard(cls, **evidence: Any) -> Measurement:
+        """What a verifier found of a text that nothing here can measure within its limits of time and memory.
+
+        The text's doing, not the verifier's: it is `unmeasurable`, and no error that counts towards the budget.
+        """
+        return cls("unmeasurable", None, {**evidence, "reason": TOO_HARD})
+
+    @classmethod
+    def too_long(cls, **evidence: Any) -> Measurement:
+        """What a verifier found of a text with more tokens than its model takes: a part of a text is not judged."""
+        return cls("unmeasurable", None, {**evidence, "reason": TOO_LONG})
 
 
 @dataclass(frozen=True)
@@ -117,10 +135,13 @@ class ScoreResult:
     reason: str = ""
     detail: str = ""
 
-    @property
-    def measured_outcome(self) -> Literal["error", "timeout"]:
-        """Of a failed call: the outcome of the measurement that needed it."""
-        return "timeout" if self.reason == "timeout" else "error"
+    def failed(self, **evidence: Any) -> Measurement:
+        """Of a failed call: the measurement that needed it."""
+        found = {**evidence, "detail": self.detail[:500], "call": self.key.hex()}
+        if self.reason == "too_long":
+            return Measurement.too_long(**found)
+        outcome: Literal["error", "timeout"] = "timeout" if self.reason == "timeout" else "error"
+        return Measurement(outcome, None, {**found, "reason": self.reason})
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from runtime.plugin import RunError
 from runtime.store.finished import steps_of
 from runtime.store.store import Store
 
+_KEY = re.compile(r"[0-9a-f]{32}")
 LISTED = 20
 """At most this many matches of an ambiguous prefix, candidates and descendants are listed."""
 
@@ -27,9 +29,9 @@ def history_of(store: Store, prefix: str, *, run_id: int | None = None) -> dict[
     Keys: `row_id`, `run` (id, spec, command, status, started), `runs` (ids), `outcomes` (status, step, reason,
     detail, columns, source, source_ref ...; newest pipeline last), `mixtures` (positions), `calls` (messages,
     answer, tokens, engine ... in the order they were made; `instead_of`: key of the call whose answer failed),
-    `scores` (node, outcome, score, evidence; `earlier`: of answers that `retry` or `repair` replaced, with `reason`
-    and `call`), `parents`, `candidates` (rows made of the same parent), `steps` (id, operation, file, line, text),
-    `source` (file, line, text of its block).
+    `verifier_calls` (the same of calls that evidence names), `scores` (node, outcome, score, evidence; `earlier`:
+    of answers that `retry` or `repair` replaced, with `reason` and `call`), `parents`, `candidates` (rows made of
+    the same parent), `steps` (id, operation, file, line, text), `source` (file, line, text of its block).
 
     Raises:
         UnknownRow: no row or several match; the message lists what is near.
@@ -48,6 +50,7 @@ def history_of(store: Store, prefix: str, *, run_id: int | None = None) -> dict[
     plan = Plan.model_validate_json(plan_text)
     outcomes = _outcomes(store, chosen, row_id)
     scores = _scores(store, row_id, outcomes)
+    asked = _calls(store, _named_in(scores), {})
     calls = list(dict.fromkeys(key for outcome in outcomes for key in outcome.pop("call_keys")))
     parents = list(dict.fromkeys(parent for outcome in outcomes for parent in outcome["parents"]))
     return {
@@ -64,6 +67,12 @@ def history_of(store: Store, prefix: str, *, run_id: int | None = None) -> dict[
             )
         ],
         "calls": _calls(store, calls, {e["next_call"]: e["call"] for s in scores for e in s["earlier"]}),
+        "verifier_calls": [
+            call
+            for call in asked
+            # Evidence may hold what a model wrote: a key that names nothing is not said to be lost.
+            if call["status"] != "missing" and bytes.fromhex(call["key"]) not in calls
+        ],
         "scores": scores,
         "parents": parents,
         "candidates": _candidates(store, chosen, row_id, parents),
@@ -150,13 +159,13 @@ def _calls(store: Store, keys: list[bytes], instead_of: Mapping[str, str]) -> li
     ):
         call = dict(zip(names, values, strict=True))
         found[call["key"]] = call  # the last one stays: the first good answer, else the first failure
-    calls = []
+    calls: list[dict[str, Any]] = []
     for key in keys:
         if key not in found:
             calls.append({"key": key.hex(), "status": "missing"})
             continue
         call = found[key]
-        request = json.loads(call.pop("request") or "{}")
+        request: dict[str, Any] = json.loads(call.pop("request") or "{}")
         seconds = call.pop("ended") - call["started"]
         calls.append(
             {
@@ -164,6 +173,7 @@ def _calls(store: Store, keys: list[bytes], instead_of: Mapping[str, str]) -> li
                 "key": key.hex(),
                 "instead_of": instead_of.get(key.hex(), ""),
                 "messages": request.get("messages", []),
+                "texts": [*request.get("texts", ()), *([request["text"]] if "text" in request else [])],
                 "sampling": request.get("sampling", {}),
                 "engine": json.loads(call["engine"] or "{}"),
                 "seconds": round(seconds, 3),
@@ -190,6 +200,22 @@ def _scores(store: Store, row_id: bytes, outcomes: list[dict[str, Any]]) -> list
             found = {"outcome": outcome, "score": score, "evidence": json.loads(evidence or "{}")}
             scores.append({"node": node, **found, "earlier": []})
     return scores
+
+
+def _named_in(evidence: Any) -> list[bytes]:
+    """Keys of the calls that evidence names as `call`, in order: what a verifier asked of models."""
+    found: dict[bytes, None] = {}
+    open_parts = [evidence]
+    while open_parts:
+        part = open_parts.pop()
+        if isinstance(part, dict):
+            name = part.get("call")
+            if isinstance(name, str) and _KEY.fullmatch(name):
+                found[bytes.fromhex(name)] = None
+            open_parts += reversed(part.values())
+        elif isinstance(part, list):
+            open_parts += reversed(part)
+    return list(found)
 
 
 def _earlier(before: dict[str, Any], keys: list[str]) -> dict[str, Any]:

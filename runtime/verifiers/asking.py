@@ -18,11 +18,14 @@ SHOWN_CHARACTERS = 300
 
 @dataclass(frozen=True)
 class Asked(Generic[Found]):
-    """What a model's answer was read as, or why no attempt gave one; `key` names the last call."""
+    """What a model's answer was read as, or why no attempt gave one; `key` names the last call.
+
+    outcome: `unmeasurable` when the question has more tokens than the model takes.
+    """
 
     found: Found | None
     key: str
-    outcome: Literal["measured", "error", "timeout"]
+    outcome: Literal["measured", "unmeasurable", "error", "timeout"]
     reason: str = ""
 
 
@@ -75,6 +78,8 @@ class Asking(Generic[Found]):
             key = result.key.hex()
             if not result.ok:
                 reason = f"{result.reason}: {result.detail}" if result.detail else result.reason
+                if result.reason == "too_long":  # another attempt is as long
+                    return Asked(None, key, "unmeasurable", reason)
                 is_late = is_late and result.reason == "timeout"
                 continue
             is_late = False

@@ -16,7 +16,7 @@ from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.verdicts import Selection
-from runtime.workers import WorkerError, WorkerTimeout
+from runtime.workers import WorkerError, is_too_hard
 
 DEADLINE_S = 60.0
 """Seconds for one response in a worker. A million characters take 1 to 10 s of CPU, a bad pattern takes for ever."""
@@ -79,7 +79,7 @@ class ConstraintsVerifier:
     `change_case:english_*` and `words:odd_even_syllables` need the extra `if`.
 
     Long responses, and arguments that the published checkers take for regular expressions, are checked in a worker
-    with a deadline: a pattern that explodes is a time-out, never a verdict.
+    with a deadline: what explodes is `unmeasurable`, `too hard`.
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
@@ -138,9 +138,9 @@ class ConstraintsVerifier:
                 found = await self._in_worker(response, constraints)
             else:
                 found = check(response, constraints, self._rules, is_loose=self._is_loose)
-        except WorkerTimeout as error:
-            return Measurement("timeout", None, {"reason": str(error)})
         except (UnusableConstraint, WorkerError) as error:
+            if isinstance(error, WorkerError) and is_too_hard(error):
+                return Measurement.too_hard(detail=str(error))
             return Measurement("error", None, {"reason": str(error)})
         followed = sum(one.follows for one in found)
         return Measurement("measured", followed / len(found), _evidence(constraints, found))

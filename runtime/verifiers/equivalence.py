@@ -14,7 +14,7 @@ from typing import Any
 from runtime.verifiers.notation import folded
 from runtime.verifiers.quantities import Quantity, are_equal, quantity_of
 from runtime.verifiers.reading import outcome_of
-from runtime.workers import WorkerError, WorkerTimeout
+from runtime.workers import WorkerError, is_too_hard
 
 SLOW_FUNCTION = "runtime.verifiers.mathematics:compare"
 FIRST_TRY_S = 0.3
@@ -43,7 +43,8 @@ _EXPLODING = re.compile(
 class Comparison:
     """How two answers compare.
 
-    outcome: `equal`, `different`, `unparsable` (at least one is no mathematics and the texts differ), `error`, `timeout`.
+    outcome: `equal`, `different`, `unparsable` (at least one is no mathematics and the texts differ), `too hard` (they
+        cannot be compared within the limits of time and memory), `error`.
     evidence: what each was read as, and by which way: `text`, `number`, `parts` or `mathematics`.
     """
 
@@ -68,7 +69,7 @@ class Equivalence:
         key = (folded(gold), folded(found))
         if key not in self._known:
             comparison = await self._slowly(*key)
-            if comparison.outcome in ("error", "timeout"):
+            if comparison.outcome == "error":
                 return comparison
             if len(self._known) >= CACHE_LIMIT:
                 self._known.clear()
@@ -82,11 +83,12 @@ class Equivalence:
             return Comparison("unparsable", {**evidence, "reason": reason})
         try:
             result = await self._asked(gold, found)
-        except WorkerTimeout as late:
-            return Comparison("timeout", {**evidence, "reason": str(late)})
         except WorkerError as error:
-            return Comparison("error", {**evidence, "reason": str(error)})
-        return Comparison(result.pop("outcome"), {**evidence, **result})
+            return Comparison(
+                "too hard" if is_too_hard(error) else "error", {**evidence, "reason": str(error)}
+            )
+        outcome = result.pop("outcome")
+        return Comparison("too hard" if outcome == "timeout" else outcome, {**evidence, **result})
 
     async def _asked(self, gold: str, found: str) -> dict[str, Any]:
         pool = self._workers()

@@ -106,8 +106,9 @@ class Judge:
     again; nor does anything else that leaves the questions as they are, for every opinion is in the call cache.
 
     An opinion that cannot be read (no object, a number off the scale, a refusal) is asked for again; when it still
-    cannot be read that is an error of the verifier, never a low score. With `quorum` so many judges are enough. The
-    evidence holds each opinion with its reason, and whether a judge changed its mind with the order.
+    cannot be read that is an error of the verifier, never a low score. With `quorum` so many judges are enough. A
+    question with more tokens than a judge takes makes the response `unmeasurable`, `too long`. The evidence holds each
+    opinion with its reason and call, and whether a judge changed its mind with the order.
 
     ```mix
     template grade {
@@ -181,6 +182,8 @@ class Judge:
         if changed:
             evidence["changed_with_order"] = changed
         if len(scores) < self._quorum:
+            if any(a.outcome == "unmeasurable" for a in asked):
+                return Measurement.too_long(**evidence)
             late = all(a.outcome == "timeout" for a in asked if a.found is None)
             reason = f"{len(scores)} of {len(self._models)} judges have an opinion that can be read"
             return Measurement("timeout" if late else "error", None, {"reason": reason, **evidence})

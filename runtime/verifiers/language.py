@@ -12,7 +12,7 @@ from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.language_id import known_tag, model_file
 from runtime.verifiers.verdicts import Selection, text_of_response
-from runtime.workers import WorkerError, WorkerTimeout
+from runtime.workers import WorkerError, is_too_hard
 
 UNDETERMINED = "undetermined"
 TIMEOUT_S = 10.0
@@ -108,9 +108,9 @@ class LanguageVerifier:
             found = await self._workers().run(
                 "runtime.verifiers.language_id:measured", [text, code], TIMEOUT_S
             )
-        except WorkerTimeout as late:
-            return Measurement("timeout", None, {"error": str(late)})
         except WorkerError as error:
+            if is_too_hard(error):
+                return Measurement.too_hard(asked=code, detail=str(error))
             return Measurement("error", None, {"error": str(error)})
         score = found.pop("share")
         evidence = {"asked": code, **found}

@@ -12,7 +12,7 @@ from runtime.engines.measured import sigmoid
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.generate import gather_all
-from runtime.steps.protocol import Measurement, ScoreResult, StepContext
+from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.answers import Extract, answer_in
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.equivalence import Equivalence
@@ -141,8 +141,8 @@ class Reward:
             chat, steps = self._in_steps(chat)
         result = await self._calls.score(self._model, messages=chat, step_tag=self._tag, node=self._node)
         if not result.ok:
-            return self._failed(result)
-        evidence: dict[str, Any] = {"model": self._model}
+            return result.failed(model=self._model)
+        evidence: dict[str, Any] = {"model": self._model, "call": result.key.hex()}
         if not self._is_process:
             return Measurement("measured", result.values[0], evidence)
         worst = min(range(len(steps)), key=lambda at: result.values[at])
@@ -215,12 +215,6 @@ class Reward:
         steps = [part for part in parts if part] or [plain[-1]["content"].strip()]
         plain[-1]["content"] = "".join(f"{step}{self._tag}" for step in steps)
         return plain, steps
-
-    def _failed(self, result: ScoreResult) -> Measurement:
-        evidence = {"model": self._model, "reason": result.reason, "detail": result.detail[:500]}
-        if result.reason == "bad_request":  # this text is too long, or refused; the model is sound
-            return Measurement("unmeasurable", None, evidence)
-        return Measurement(result.measured_outcome, None, evidence)
 
 
 def without(text: str, tag: str) -> str:

@@ -78,7 +78,8 @@ class Safety:
     (ShieldGemma, Granite Guardian: `Yes` for a violation), `wildguard` (`Harmful response: yes`), `qwen3guard`
     (`Safety: Unsafe`, `Categories: …`), `nemoguard` (JSON, `Response Safety`). For others: `words`, `labelled` or
     `json` with `field` and the words for `safe` and `unsafe`. A verdict that cannot be read is asked for again, then an
-    error of the verifier: it lets nothing pass. Verdicts are asked for at temperature 0 and are in the call cache.
+    error of the verifier: it lets nothing pass. A text with more tokens than the guard takes is `unmeasurable`, `too
+    long`: it does not pass either. Verdicts are asked for at temperature 0 and are in the call cache.
 
     The evidence holds the guard's word and categories. Categories in `ignore` do not count.
 
@@ -136,6 +137,8 @@ class Safety:
         asked = await self._asking.ask(self._model, self._messages(row.columns, text))
         verdict = asked.found
         if verdict is None:
+            if asked.outcome == "unmeasurable":
+                return Measurement.too_long(detail=asked.reason, call=asked.key)
             return Measurement(asked.outcome, None, {"reason": asked.reason, "call": asked.key})
         counted = [name for name in verdict.categories if name.casefold() not in self._ignore]
         is_ignored = bool(self._ignore) and bool(verdict.categories) and not counted
@@ -151,8 +154,7 @@ class Safety:
             result = await self._calls.score(self._model, node=self._node, texts=(text,))
         call = result.key.hex()
         if not result.ok:
-            reason = f"{result.reason}: {result.detail}" if result.detail else result.reason
-            return Measurement(result.measured_outcome, None, {"reason": reason, "call": call})
+            return result.failed()
         labels = [len(result.values) - 1] if self._labels is None else [int(n) for n in self._labels]
         if any(not 0 <= n < len(result.values) for n in labels):
             reason = f"the guard has {len(result.values)} labels, numbered from 0"

@@ -60,7 +60,7 @@ class SchemaVerifier:
     lists up to five violations with their paths.
 
     Nothing is fetched: a reference (`$ref`) to a URL or a file is refused, by `mixwright check` where it can be seen.
-    Patterns do not backtrack without end: one that reaches the limit is an error of the verifier, not a verdict.
+    Patterns do not backtrack without end: a text on which one reaches the limit is `unmeasurable`, `too hard`.
 
     ```mix
     generate person {
@@ -116,5 +116,5 @@ class SchemaVerifier:
         ]
         unclear = [violation for violation in violations if violation["message"].startswith(CANNOT_TELL)]
         if unclear:
-            return Measurement("error", None, {"violations": unclear})
+            return Measurement.too_hard(violations=unclear)
         return Measurement.of(False, violations=violations)

@@ -24,7 +24,7 @@ from runtime.verifiers.separation import (
 )
 from runtime.verifiers.translation_checks import CHECKS, has_term
 from runtime.verifiers.verdicts import Selection, text_of_response
-from runtime.workers import WorkerError, WorkerTimeout
+from runtime.workers import WorkerError, is_too_hard
 
 TIMEOUT_S = 20.0
 """Seconds for the checks of one row: a megabyte of hostile text takes 2."""
@@ -173,8 +173,9 @@ class TranslationVerifier:
     never. Of shuffled problems 1 % to 4 % pass, of shuffled paragraphs 4 % to 6 %, but of shuffled questions 60 % to
     69 %: a short text shows little without a model.
 
-    `back` asks `back_model` at temperature 0; the template's inputs are columns, the response among them. An answer
-    that fails is an error of the verifier, not of the row.
+    `back` asks `back_model` at temperature 0; the template's inputs are columns, the response among them. A call
+    that fails is an error of the verifier, not of the row; a text with more tokens than a model takes is
+    `unmeasurable`, `too long`.
 
     `similarity` takes any embedding model, and so must show first that it can: on the rows of `pairs` (20 at least, the
     first 500 are taken), the cosines of true pairs must stand above those of shuffled ones with an AUC of 0.95, or the
@@ -269,11 +270,13 @@ class TranslationVerifier:
             jobs.append(self._rated(self._quality, source, response))
         try:
             found = await gather_all(jobs) if len(jobs) > 1 else [await jobs[0]]
-        except WorkerTimeout as late:
-            return Measurement("timeout", None, {"error": str(late)})
         except WorkerError as error:
+            if is_too_hard(error):
+                return Measurement.too_hard(detail=str(error))
             return Measurement("error", None, {"error": str(error)})
         except _NoAnswer as failed:
+            if failed.is_too_long:
+                return Measurement.too_long(**failed.evidence)
             return Measurement(failed.outcome, None, failed.evidence)
         parts = {name: part for some in found for name, part in some.items()}
         if not parts:
@@ -352,7 +355,8 @@ class TranslationVerifier:
             raise _NoAnswer("quality", "labels", f"{len(found.values)} numbers where one is due")
         value = found.values[0]
         is_share = self._context.plan.models[model].attributes.get("task") == "classify"
-        return {"quality": {"score": round(value, 4), "counts": value if is_share else _logistic(value)}}
+        share = value if is_share else _logistic(value)
+        return {"quality": {"score": round(value, 4), "counts": share, "call": found.key.hex()}}
 
     async def _calibrated(self, model: str) -> Separation:
         """Whether a model tells the true pairs from shuffled ones.
@@ -419,6 +423,7 @@ class _NoAnswer(Exception):
     def __init__(self, part: str, reason: str, detail: str) -> None:
         super().__init__(reason)
         self.outcome: Any = "timeout" if reason == "timeout" else "error"
+        self.is_too_long = reason == "too_long"
         self.evidence = {"part": part, "error": reason, "detail": detail[:200]}
 
 

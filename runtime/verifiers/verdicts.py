@@ -12,10 +12,10 @@ from typing import Any
 
 from compiler.plan import Step
 from runtime.rows import Dropped, Row, canonical_json
-from runtime.steps.protocol import Measurement
+from runtime.steps.protocol import TOO_HARD, TOO_LONG, Measurement
 
 Same = Callable[[str, str], Awaitable[str]]
-"""How two answers compare: `equal`, `error`, `timeout`, or another word for not equal."""
+"""How two answers compare: `equal`, `error`, or another word for not equal."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,8 @@ class Selection:
 
     def _failing(self, measurement: Measurement) -> str:
         if measurement.outcome != "measured":
-            return self.missing
+            reason = measurement.evidence.get("reason")
+            return str(reason) if reason in (TOO_HARD, TOO_LONG) else self.missing
         if self.wrong:
             return self.wrong
         is_low = self.low is not None and (measurement.score is None or measurement.score < self.low)
@@ -201,17 +202,16 @@ async def group_measurements(
     are). An answer is compared with the first of each class found so far, in candidate order.
     """
     classes: list[list[int]] = []
-    faults: dict[int, str] = {}
+    faults: set[int] = set()
     for i, answer in enumerate(answers):
         if answer is None:
             continue
         outcomes = await asyncio.gather(*(same(str(answers[members[0]]), answer) for members in classes))
         equal = next((n for n, outcome in enumerate(outcomes) if outcome == "equal"), None)
-        fault = next((outcome for outcome in outcomes if outcome in ("error", "timeout")), None)
         if equal is not None:
             classes[equal].append(i)
-        elif fault is not None:
-            faults[i] = fault
+        elif "error" in outcomes:
+            faults.add(i)
         else:
             classes.append([i])
     measurements: list[Measurement] = []
@@ -222,8 +222,7 @@ async def group_measurements(
             members = members_of[i]
             measurements.append(Measurement("measured", float(len(members)), {**found, "class": members[0]}))
         elif i in faults:
-            outcome = "timeout" if faults[i] == "timeout" else "error"
-            measurements.append(Measurement(outcome, None, found))  # type: ignore[arg-type]
+            measurements.append(Measurement("error", None, found))
         else:
             measurements.append(Measurement("unmeasurable", None, found))
     return measurements

@@ -198,7 +198,7 @@ class CodeVerifier:
         try:
             verdict = await self._judge.verdict(question)
         except WorkerTimeout as late:
-            return Measurement("timeout", None, {"reason": str(late)})
+            return Measurement.too_hard(detail=str(late))
         return _measurement(verdict)
 
     def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:

@@ -71,8 +71,10 @@ class MathVerifier:
     With `answer`, a response passes when its answer equals it: score 1 or 0. Without, a row's candidates are grouped
     by equal answers, and those in the largest group pass when it has `agree` members; the score is the group's size.
     A response without an answer, or with one that cannot be read (`between 3 and 5`), is `unmeasurable`, not wrong; it
-    does not pass. A worker's failure is an error of the verifier, never a verdict. The evidence holds both answers, as
-    found and as read, and how they were compared.
+    does not pass. Nor does one that computer algebra cannot compare in two CPU seconds and 4 GiB (`9^{9^9}` in
+    disguise): it is `unmeasurable`, `too hard`, and without `answer` agrees with nothing but itself. A worker's
+    failure is an error of the verifier, never a verdict. The evidence holds both answers, as found and as read, and how
+    they were compared.
 
     The extra `math` must be installed even where every answer is a number: the run says so before its first request.
     """
@@ -117,8 +119,9 @@ class MathVerifier:
                 return Measurement("measured", float(comparison.outcome == "equal"), comparison.evidence)
             case "unparsable":
                 return Measurement("unmeasurable", None, {"reason": "unparsable", **comparison.evidence})
-            case "timeout":
-                return Measurement("timeout", None, comparison.evidence)
+            case "too hard":
+                limit = comparison.evidence.get("reason", "")
+                return Measurement.too_hard(**{**comparison.evidence, "detail": limit})
             case _:
                 return Measurement("error", None, comparison.evidence)
 

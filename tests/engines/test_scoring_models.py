@@ -188,7 +188,7 @@ def test_a_text_that_is_too_long_fails_alone(reward_models: dict[str, Path]) -> 
     requests = [of_chats("reward")[0], ScoreRequest(b"", "reward", tuple(chat(1, 1, "3 " * 300)))]
     good, long = asked(engine_of(TransformersEngine, "reward", reward_models["outcome"]), requests)
     assert good.values
-    assert isinstance(long, EngineFault) and long.fault is Fault.BAD_REQUEST and "256" in str(long)
+    assert isinstance(long, EngineFault) and long.fault is Fault.TOO_LONG and "256" in str(long)
 
 
 def test_a_step_tag_that_is_no_token_stops_the_run(reward_models: dict[str, Path]) -> None:

@@ -150,7 +150,7 @@ def test_an_overlong_prompt_fails_alone(random_model: Path) -> None:
         engine_of(random_model, context=40), [request_of("Ada"), request_of("pears " * 60), request_of("Bo")]
     )
     assert isinstance(good, Answer) and isinstance(other, Answer)
-    assert isinstance(long, EngineFault) and long.fault is Fault.BAD_REQUEST
+    assert isinstance(long, EngineFault) and long.fault is Fault.TOO_LONG
     assert "`context` is 40" in str(long)
 
 

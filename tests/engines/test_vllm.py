@@ -98,7 +98,7 @@ def test_a_seeded_text_does_not_depend_on_its_batch(engine: VllmEngine) -> None:
 def test_an_overlong_prompt_fails_alone(engine: VllmEngine) -> None:
     good, long = answers(engine, [request_of("Ada"), request_of("pears " * 300)])
     assert isinstance(good, Answer)
-    assert isinstance(long, EngineFault) and long.fault is Fault.BAD_REQUEST
+    assert isinstance(long, EngineFault) and long.fault is Fault.TOO_LONG
 
 
 def test_limits_and_stops_end_an_answer(engine: VllmEngine) -> None:

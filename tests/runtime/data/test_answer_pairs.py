@@ -184,7 +184,7 @@ def test_what_cannot_be_computed_is_not_tried(bomb: str) -> None:
     assert [comparison.outcome for comparison in compared([("x", bomb), (bomb, "x")])] == ["unparsable"] * 2
 
 
-def test_a_bomb_is_a_timeout_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_too_hard_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ordinary pairs are asked last, and done before the bombs' second try."""
     monkeypatch.setattr("runtime.verifiers.equivalence.PAIR_LIMIT_S", 0.6)
     monkeypatch.setattr("runtime.verifiers.equivalence.FIRST_TRY_S", 0.1)
@@ -211,7 +211,7 @@ def test_a_bomb_is_a_timeout_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch
             await pool.close()
 
     outcomes = asyncio.run(main())
-    assert outcomes == ["timeout"] * 3 + ["equal"] * 6
+    assert outcomes == ["too hard"] * 3 + ["equal"] * 6
     assert sorted(done[:6]) == [3, 4, 5, 6, 7, 8]
 
 
@@ -232,7 +232,7 @@ def test_a_worker_that_hangs_for_good_is_killed(monkeypatch: pytest.MonkeyPatch)
             await pool.close()
 
     comparison = asyncio.run(main())
-    assert (comparison.outcome, comparison.evidence["reason"]) == ("timeout", "no result after 0.2 s")
+    assert (comparison.outcome, comparison.evidence["reason"]) == ("too hard", "no result after 0.2 s")
 
 
 @pytest.mark.parametrize(

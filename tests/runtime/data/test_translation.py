@@ -452,12 +452,13 @@ def test_a_model_that_does_not_answer_is_no_verdict() -> None:
     assert (quality.outcome, quality.evidence["error"]) == ("error", "server")
 
 
-def test_a_late_worker_is_no_verdict() -> None:
+def test_texts_that_take_too_long_are_too_hard_and_no_verdict() -> None:
     class Late:
         async def run(self, *args: Any) -> Any:
             raise WorkerTimeout("no result after 20 s")
 
-    assert measured(verifier(workers=Late()), [row(en=SOURCE, zh=CHINESE)])[0].outcome == "timeout"
+    found = measured(verifier(workers=Late()), [row(en=SOURCE, zh=CHINESE)])[0]
+    assert (found.outcome, found.evidence["reason"]) == ("unmeasurable", "too hard")
 
 
 def pairs_and_vectors(count: int, noise: float) -> tuple[list[dict[str, str]], dict[str, list[float]]]:
@@ -527,7 +528,7 @@ def test_a_quality_estimate_is_taken_without_a_reference(task: str, value: float
     models = Models(scores={(SOURCE, CHINESE): (value,)})
     step = verifier(quality="rater", checks=[], least={"quality": 0.5}, models=models, task=task)
     found = measured(step, [row(en=SOURCE, zh=CHINESE)])[0]
-    assert found.score == counts and found.evidence["parts"] == {"quality": {"score": value}}
+    assert found.score == counts and found.evidence["parts"] == {"quality": {"score": value, "call": "6b"}}
     strict = verifier(quality="rater", checks=[], least={"quality": 3.5}, models=models, task=task)
     assert verdicts(strict, [row()], [found]) == ["translation: quality"]
 

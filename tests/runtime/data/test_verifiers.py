@@ -13,7 +13,7 @@ from runtime.plugin import MissingExtra, RunError
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import Measurement
 from runtime.verifiers import verify_math
-from runtime.workers import WorkerError, WorkerTimeout
+from runtime.workers import WorkerDied, WorkerError, WorkerTimeout
 
 
 class Workers:
@@ -69,7 +69,9 @@ def test_math_takes_numbers_as_right_answers() -> None:
     [
         ("equal", "measured"),
         ("unparsable", "unmeasurable"),
-        (WorkerTimeout("late"), "timeout"),
+        (WorkerTimeout("late"), "unmeasurable"),
+        (WorkerError("MemoryError: out of memory"), "unmeasurable"),
+        (WorkerDied("signal 11"), "error"),
         (WorkerError("bug"), "error"),
     ],
 )

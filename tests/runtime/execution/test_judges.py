@@ -279,6 +279,40 @@ def test_a_judge_that_does_not_answer_is_no_verdict(runs: SpecRuns, fault: Fault
     assert {(status, why) for status, why, _ in runs.rows()} == {("quarantined", reason)}
 
 
+@pytest.mark.parametrize(
+    "verifier",
+    [
+        ONE.format(min=8),
+        "safety { response = a, model = teacher }",
+    ],
+    ids=["judge", "guard"],
+)
+def test_a_question_longer_than_the_model_takes_cannot_be_judged_and_is_no_error(
+    runs: SpecRuns, verifier: str
+) -> None:
+    runs.engine.script = lambda text, before: Fault.TOO_LONG
+    runs.run(verify(verifier))
+    kind = verifier.partition(" ")[0]
+    assert {(status, why) for status, why, _ in runs.rows()} == {("dropped", f"{kind}: too long")}
+    # The limit is the server's: with another one the next run measures.
+    runs.engine.script = lambda text, before: Answer(
+        said(score=9) if kind == "judge" else "safe", Finish.STOP
+    )
+    runs.run(verify(verifier))
+    assert {status for status, _, _ in runs.rows()} == {"kept"}
+
+
+def test_explain_prints_what_a_judge_was_asked_and_what_it_said(runs: SpecRuns) -> None:
+    runs.run(verify(ONE.format(min=8)))
+    (row_id,) = runs.store.sql("SELECT hex(row_id) FROM row_outcome WHERE status = 'dropped'")[0]
+    history = history_of(runs.store, row_id.lower())
+    [call] = history["verifier_calls"]
+    assert call["key"] == history["scores"][0]["evidence"]["opinions"][0]["call"]
+    text = rendered(history, limit=None)
+    assert f"key {call['key']}" in text and ".verify_judge, model teacher, attempt 1, ok" in text
+    assert "Grade <six>" in call["messages"][0]["content"] and f"    | {call['text']}" in text
+
+
 # Over HTTP.
 
 

@@ -119,6 +119,28 @@ def test_each_fault_is_what_it_is(server: ThreadedServer, status: str, fault: Fa
     assert fault_of(server, status).fault is fault
 
 
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("This model's maximum context length is 4096 tokens. However, you requested 5000", Fault.TOO_LONG),
+        ("context_length_exceeded", Fault.TOO_LONG),
+        ("The input (900 tokens) is longer than the model's context length (512 tokens).", Fault.TOO_LONG),
+        ("the request exceeds the available context size", Fault.TOO_LONG),
+        ("Input validation error: `inputs` must have less than 512 tokens. Given: 600", Fault.TOO_LONG),
+        (
+            "'max_tokens' or 'max_completion_tokens' is too large: 5000. This model's maximum context length is 4096 "
+            "tokens and your request has 10 input tokens",
+            Fault.BAD_REQUEST,
+        ),
+        ("max_tokens is too large: 5000. maximum context length is 4096", Fault.BAD_REQUEST),
+        ("unknown field `seed`", Fault.BAD_REQUEST),
+    ],
+)
+def test_a_text_that_is_too_long_is_told_from_a_wrong_setting(said: str, fault: Fault) -> None:
+    body = json.dumps({"error": {"message": said, "code": 400}}).encode()
+    assert fault_of_status(400, body, {}).fault is fault
+
+
 def test_the_servers_own_words_are_in_the_message(server: ThreadedServer) -> None:
     fault = fault_of(server, "400", message="prompt is longer than the context of 8192")
     assert str(fault) == "HTTP 400: prompt is longer than the context of 8192 400"

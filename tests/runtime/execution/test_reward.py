@@ -67,8 +67,11 @@ class Rated:
         return [reason or status for status, reason, _ in self.runs.rows()]
 
     def measured(self) -> list[dict[str, Any]]:
-        """The measurement of each solution."""
-        return [next(iter(scores.values())) for scores in self.runs.scores()]
+        """The measurement of each solution, without the key of the call."""
+        found = [next(iter(scores.values())) for scores in self.runs.scores()]
+        for measurement in found:
+            assert len(bytes.fromhex(measurement["evidence"].pop("call"))) == 16
+        return found
 
     def evidence(self) -> list[dict[str, Any]]:
         return [measurement["evidence"] for measurement in self.measured()]
@@ -198,10 +201,10 @@ def test_a_chat_is_rated_whole(rated: Rated) -> None:
 
 
 def test_a_text_the_model_refuses_fails_and_a_fault_of_the_model_is_no_verdict(rated: Rated) -> None:
-    found = {"short": 1.0, "too long": Fault.BAD_REQUEST, "unlucky": Fault.MALFORMED}
+    found = {"short": 1.0, "long": Fault.TOO_LONG, "unlucky": Fault.MALFORMED, "refused": Fault.BAD_REQUEST}
     rated.use(*found, rate=found.__getitem__)
-    assert rated.run("min = 0.0") == ["kept", "reward: nothing to rate", "verifier error"]
-    assert [status for status, _, _ in rated.runs.rows()] == ["kept", "dropped", "quarantined"]
+    assert rated.run("min = 0.0") == ["kept", "reward: too long", "verifier error", "verifier error"]
+    assert [status for status, _, _ in rated.runs.rows()] == ["kept", "dropped", "quarantined", "quarantined"]
 
 
 def test_numbers_that_are_no_probabilities_are_no_verdict(rated: Rated) -> None:
