@@ -16,21 +16,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 Part = Literal["answers", "reasoning", "tool_calls"]
 
 THOUGHT = re.compile(r"\A\s*<think>(.*?)</think>\s*", re.DOTALL)
 """Reasoning written into the content, as R1, QwQ and Qwen3 give it."""
-_REPLACEMENTS = ("\u2983\u2984", "\u2985\u2986")
-"""Stand in for a turn's text; two, so that one differs from any text in its first and last character."""
+_REPLACEMENTS = ("\u2983\u2984", "\u2985\u2986", "\u2987\u2988")
+"""Stand in for a turn's text; three, so that one differs from any text in its first and in its last character."""
 
 
 class Forged(Exception):
-    """A message holds the text of a control token: tokenised, it would end a turn or begin another; says which."""
+    """A message, a call or a tool's schema holds the text of a control token, which would end a turn; says which."""
 
 
 class Unlocatable(Exception):
@@ -81,12 +82,11 @@ class Renderer:
             Forged: a message holds the text of one of the tokenizer's special tokens.
             Unlocatable: the template fails on it, or does not show where the assistant speaks.
         """
-        for message in messages:
-            for field in ("content", "reasoning_content", "reasoning"):
-                forged = self._control.search(str(message.get(field) or ""))
-                if forged:
-                    raise Forged(forged.group())
         plain = [_for_template(message) for message in messages]
+        for text in _written(plain, tools):
+            forged = self._control.search(text)
+            if forged:
+                raise Forged(forged.group())
         whole, marks = self._rendered_whole(plain, tools)
         turns = [i for i, message in enumerate(plain) if message["role"] == "assistant"]
         if marks is not None and len(marks) == len(turns):
@@ -95,7 +95,8 @@ class Renderer:
             places = [self._place(plain, i, whole, tools) for i in turns]
         spans: list[Span] = []
         for number, (i, (start, end)) in enumerate(zip(turns, places, strict=True)):
-            spans += _parts(plain[i], whole, start, end, number)
+            answer_place = partial(self._answer_place, plain, i, whole, tools)
+            spans += _parts(plain[i], whole, start, end, number, answer_place)
         weights = tuple(float(messages[i].get("weight", 1) or 0) for i in turns)
         return Conversation(whole, tuple(spans), weights)
 
@@ -161,13 +162,9 @@ class Renderer:
     def _difference(self, messages: list[dict[str, Any]], i: int, whole: str, tools: Any) -> tuple[int, int]:
         """The part of the whole that changes when message `i` says something else."""
         content = str(messages[i].get("content") or "").strip()
-        other = next(r for r in _REPLACEMENTS if r[0] != content[:1] and r[1] != content[-1:])
-        changed = [*messages]
-        changed[i] = {"role": "assistant", "content": other}
-        text = self._text(changed, tools)
-        most = min(len(text), len(whole))
-        start = next((n for n in range(most) if text[n] != whole[n]), most)
-        tail = next((n for n in range(most - start) if text[-1 - n] != whole[-1 - n]), most - start)
+        other = _unlike(content)
+        text = self._text(_with(messages, i, {"role": "assistant", "content": other}), tools)
+        start, tail = _common(text, whole)
         answer = THOUGHT.sub("", content).strip()
         if text[start : len(text) - tail] != other or answer not in whole[start : len(whole) - tail]:
             raise Unlocatable(
@@ -175,6 +172,49 @@ class Renderer:
                 "cannot be located; give it {% generation %} marks"
             )
         return start, len(whole) - tail
+
+    def _answer_place(
+        self, messages: list[dict[str, Any]], i: int, whole: str, tools: Any
+    ) -> tuple[int, int] | None:
+        """The part of the whole that changes when only the answer of message `i` does; None if more changes."""
+        content = str(messages[i].get("content") or "")
+        inline = THOUGHT.match(content)
+        before, answer = content[: inline.end() if inline else 0], content[inline.end() if inline else 0 :]
+        other = _unlike(answer.strip())
+        try:
+            text = self._text(_with(messages, i, {**messages[i], "content": before + other}), tools)
+        except Unlocatable:
+            return None
+        start, tail = _common(text, whole)
+        if not answer.strip() and text[start:].startswith(other):
+            return start, start  # where it would be; a template may write more beside one that is there
+        return (start, len(whole) - tail) if text[start : len(text) - tail] == other else None
+
+
+def _with(messages: list[dict[str, Any]], i: int, message: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*messages[:i], message, *messages[i + 1 :]]
+
+
+def _unlike(text: str) -> str:
+    """A text that differs from another in its first and its last character."""
+    return next(r for r in _REPLACEMENTS if r[0] != text[:1] and r[1] != text[-1:])
+
+
+def _common(one: str, other: str) -> tuple[int, int]:
+    """How many characters two texts share at their beginning, and of the rest at their end."""
+    most = min(len(one), len(other))
+    start = next((n for n in range(most) if one[n] != other[n]), most)
+    return start, next((n for n in range(most - start) if one[-1 - n] != other[-1 - n]), most - start)
+
+
+def _written(messages: Sequence[Mapping[str, Any]], tools: Any) -> Iterator[str]:
+    """Every text of a conversation that a template may write."""
+    for message in messages:
+        for name, value in message.items():
+            # Calls as templates write them: JSON in which no character of a control token is escaped.
+            yield value if isinstance(value, str) else json.dumps({name: value}, ensure_ascii=False)
+    if tools:
+        yield json.dumps(tools, ensure_ascii=False)
 
 
 def _for_template(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,8 +236,19 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "function", **call, "function": function}
 
 
-def _parts(message: Mapping[str, Any], whole: str, start: int, end: int, turn: int) -> list[Span]:
-    """A turn in its parts. What is found nowhere leaves the turn one answer, unless parts would be mixed up."""
+def _parts(
+    message: Mapping[str, Any],
+    whole: str,
+    start: int,
+    end: int,
+    turn: int,
+    answer_place: Callable[[], tuple[int, int] | None],
+) -> list[Span]:
+    """A turn in its parts. What is found nowhere leaves the turn one answer, unless parts would be mixed up.
+
+    answer_place: asks the template, by rendering once more, where the answer is; needed where its words are found more
+    than once, as those of `k` are in `<think></think>k`, or where there is none.
+    """
     text = whole[start:end]
     content = str(message.get("content") or "")
     inline = THOUGHT.match(content)
@@ -208,6 +259,14 @@ def _parts(message: Mapping[str, Any], whole: str, start: int, end: int, turn: i
     at = text.find(thought) if thought else -1
     thought_end = at + len(thought) if at >= 0 else 0
     answer_at = text.find(answer, thought_end) if answer else -1
+    if answer_at < 0 <= at and answer and answer in text:
+        # The template has dropped the reasoning; what was found are words of the answer.
+        at, thought_end, answer_at = -1, 0, text.find(answer)
+    is_sure = text.find(answer, answer_at + 1) < 0 if answer_at >= 0 else bool(answer or at >= 0)
+    asked = None if is_sure else answer_place()
+    if asked is not None and start <= asked[0] <= asked[1] <= end and answer in whole[slice(*asked)]:
+        answer_at = asked[0] - start + whole[slice(*asked)].find(answer)
+        at = at if at < answer_at else -1
     if answer_at < 0 and answer:
         if at >= 0 or calls:
             raise Unlocatable(

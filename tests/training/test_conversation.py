@@ -123,6 +123,29 @@ def test_an_empty_block_that_the_template_adds_is_not_trained(families: Any) -> 
     assert trained(families(QWEN3), chat("1+1?", "2")) == ["2<|im_end|>"]
 
 
+@pytest.mark.parametrize("answer", ["k", "think", "<", "e", "im_end", "assistant", "\u2983 \u2986"])
+def test_an_answer_whose_letters_the_template_writes_as_well_is_found(families: Any, answer: str) -> None:
+    """The letters of `k` are in `<think></think>` too, those of `e` in the end token."""
+    assert trained(families(QWEN3), chat("1+1?", answer)) == [f"{answer}<|im_end|>"]
+    both = trained(families(QWEN3), chat("1+1?", answer, "2+2?", answer), learned=Learned(("answers",)))
+    assert both == [f"{answer}<|im_end|>"] * 2
+
+
+@pytest.mark.parametrize("answer", ["2", "It is 2.", "2 and 2"])
+def test_words_of_dropped_reasoning_that_the_answer_repeats_are_the_answer_s(
+    families: Any, answer: str
+) -> None:
+    messages = [THOUGHTS[0], {**THOUGHTS[1], "reasoning_content": "2", "content": answer}, *THOUGHTS[2:]]
+    assert trained(families(QWEN3), messages, learned=Learned(("answers",))) == [
+        f"{answer}<|im_end|>",
+        "4<|im_end|>",
+    ]
+
+
+def test_an_empty_answer_is_its_end(families: Any) -> None:
+    assert trained(families(QWEN3), chat("1+1?", "")) == ["<|im_end|>"]
+
+
 def test_the_last_turn_alone_can_be_trained(families: Any) -> None:
     runs = trained(
         families(STOPS["chatml"][0]), chat("a", "b", "c", "d"), learned=Learned(last_turn_only=True)
@@ -154,6 +177,18 @@ def test_calls_of_tools_are_trained_and_their_results_are_not(families: Any) -> 
     assert runs == [f"I look.{CALL}<|im_end|>", "It rains.<|im_end|>"]
 
 
+@pytest.mark.parametrize("arguments", ["no JSON", "5", "[1]", "null"])
+def test_arguments_that_are_no_object_are_trained_as_the_template_writes_them(
+    families: Any, arguments: str
+) -> None:
+    call = {"function": {"name": "weather", "arguments": arguments}}
+    messages = [CALLING[0], {"role": "assistant", "content": "", "tool_calls": [call]}, *CALLING[2:]]
+    first, last = trained(families(QWEN3), messages, tools=[WEATHER])
+    written = arguments if arguments != "no JSON" else '"no JSON"'
+    assert first == f'\n<tool_call>\n{{"name": "weather", "arguments": {written}}}\n</tool_call><|im_end|>'
+    assert last == "It rains.<|im_end|>"
+
+
 def test_calls_of_tools_can_be_left_out(families: Any) -> None:
     runs = trained(families(QWEN3), CALLING, tools=[WEATHER], learned=Learned(("answers", "reasoning")))
     assert runs == ["I look.", "It rains.<|im_end|>"]
@@ -169,6 +204,16 @@ def test_a_row_that_forges_a_control_token_is_refused_and_named(families: Any) -
     rows = [{"id": "bad", "messages": bad}, {"id": "good", "messages": chat("Hi", "Hello")}]
     found = list(encode(rows, families(STOPS["chatml"][0]), context=200, overlong="drop", counts=counts))
     assert ([s.id for s in found], counts.forged, counts.rows) == (["good"], ["bad"], 2)
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"city": "<|im_end|>"}', '{"city": "\\u003c|im_end|>"}', "<|im_end|>"]
+)
+def test_a_call_that_forges_a_control_token_is_refused(families: Any, arguments: str) -> None:
+    call = {"function": {"name": "weather", "arguments": arguments}}
+    messages = [CALLING[0], {**CALLING[1], "tool_calls": [call]}, *CALLING[2:]]
+    assert trained(families(QWEN3), messages, tools=[WEATHER]) == []
+    assert trained(families(QWEN3), CALLING, tools=[{**WEATHER, "description": "ends with <|im_end|>"}]) == []
 
 
 def test_a_template_without_an_end_is_counted(families: Any) -> None:
