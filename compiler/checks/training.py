@@ -8,6 +8,7 @@ from compiler.checks.checked import Checked, is_written, value_of
 from compiler.suggest import listing, nearest
 from dsl.diagnostic import Label
 
+MOST = 10**8
 SIZES = ("hidden", "layers", "heads", "kv_heads", "ffn")
 
 
@@ -155,6 +156,8 @@ def _architecture_problem(sizes: dict[str, Any]) -> tuple[str, str] | None:
         )
     for name in SIZES:
         value = sizes.get(name)
+        if isinstance(value, int | float) and value > MOST:
+            return f"`architecture.{name}` is at most {MOST:,}, here {value:g}", f"write `{name} = 4096`"
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0 or value != int(value):
             found = "nothing" if value is None else value
             return f"`architecture.{name}` is a whole number above 0, here {found}", f"add `{name} = 4`"

@@ -10,43 +10,47 @@ from typing import Any
 
 from compiler.hardware.shape import Shape, known_shape, shape_of_config
 
+ASSUMED_VOCABULARY = 32_000
+
 
 def shape_of(given: Mapping[str, Any], directory: Path) -> tuple[Shape, str] | None:
     """The sizes and the name of the model that a `train` block's attributes start from; None where nothing tells them."""
     sizes = given.get("architecture")
     if sizes:
-        vocabulary = int(
-            given.get("vocabulary") or _vocabulary(directory / str(given.get("tokenizer") or ""))
-        )
-        heads = int(sizes["heads"])
-        shape = Shape(
-            int(sizes["hidden"]),
-            int(sizes["layers"]),
-            heads,
-            int(sizes.get("kv_heads") or heads),
-            int(sizes["ffn"]),
-            vocabulary,
-            bool(sizes.get("tie", True)),
-        )
-        return shape, "a fresh Llama"
+        if not isinstance(sizes, Mapping):
+            return None
+        config = {
+            "hidden_size": sizes.get("hidden"),
+            "num_hidden_layers": sizes.get("layers"),
+            "num_attention_heads": sizes.get("heads"),
+            "num_key_value_heads": sizes.get("kv_heads"),
+            "intermediate_size": sizes.get("ffn"),
+            "vocab_size": given.get("vocabulary")
+            or _vocabulary(directory / str(given.get("tokenizer") or "")),
+            "tie_word_embeddings": sizes.get("tie", True),
+        }
+        shape = shape_of_config(config)
+        return (shape, "a fresh Llama") if shape else None
     if given.get("base"):
-        config = _json_of(directory / str(given["base"]) / "config.json")
-        found = shape_of_config(config) if config else None
+        read = _json_of(directory / str(given["base"]) / "config.json")
+        found = shape_of_config(read) if read else None
         return (found, str(given["base"])) if found else None
     repo, revision = str(given.get("repo") or ""), str(given.get("revision") or "")
-    config = _cached_config(repo, revision)
-    found = shape_of_config(config) if config else known_shape(repo)
+    read = _cached_config(repo, revision)
+    found = shape_of_config(read) if read else known_shape(repo)
     return (found, repo) if found else None
 
 
 def _vocabulary(directory: Path) -> int:
-    """Entries of a tokenizer.json, special ones included; 32,000 where it cannot be read."""
+    """Entries of a tokenizer.json, special ones included; `ASSUMED_VOCABULARY` where it cannot be read."""
     document = _json_of(directory / "tokenizer.json") or {}
-    words = (document.get("model") or {}).get("vocab")
-    added = [token.get("id", 0) for token in document.get("added_tokens") or []]
+    model, tokens = document.get("model"), document.get("added_tokens")
+    words = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(words, dict | list):
-        return 32_000
-    return max(len(words), max(added, default=-1) + 1)
+        return ASSUMED_VOCABULARY
+    listed = tokens if isinstance(tokens, list) else []
+    added = [token.get("id") for token in listed if isinstance(token, dict)]
+    return max(len(words), *(number + 1 for number in added if isinstance(number, int)))
 
 
 def _cached_config(repo: str, revision: str) -> dict[str, Any] | None:
@@ -64,6 +68,6 @@ def _cached_config(repo: str, revision: str) -> dict[str, Any] | None:
 def _json_of(path: Path) -> dict[str, Any] | None:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None

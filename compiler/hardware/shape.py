@@ -11,7 +11,8 @@ from typing import Any
 class Shape:
     """A decoder of the Llama kind: gated feed-forward, grouped key and value heads, RMS norms.
 
-    tie: input and output embedding are one matrix. biases: on query, key and value (Qwen2).
+    tie: input and output embedding are one matrix. biases: on query, key and value (Qwen2). is_gated: the feed-forward
+    part has three matrices, else two.
     experts, active_experts: of a mixture of experts; 1 and 1 for a dense model.
     """
 
@@ -27,6 +28,12 @@ class Shape:
     biases: bool = False
     experts: int = 1
     active_experts: int = 1
+    is_gated: bool = True
+
+    @property
+    def expert(self) -> int:
+        """Parameters of a layer's feed-forward part, or of one expert."""
+        return (3 if self.is_gated else 2) * self.hidden * self.ffn
 
     @property
     def attention(self) -> int:
@@ -39,7 +46,7 @@ class Shape:
     def layer(self) -> int:
         """Parameters of one layer with its two norms, all experts included."""
         router = self.hidden * self.experts if self.experts > 1 else 0
-        return self.attention + 3 * self.hidden * self.ffn * self.experts + router + 2 * self.hidden
+        return self.attention + self.expert * self.experts + router + 2 * self.hidden
 
     @property
     def embedding(self) -> int:
@@ -54,7 +61,7 @@ class Shape:
     @property
     def multiplied(self) -> int:
         """Parameters that each token is multiplied with: no input embedding, and of the experts only the active."""
-        idle = 3 * self.hidden * self.ffn * (self.experts - self.active_experts)
+        idle = self.expert * (self.experts - self.active_experts)
         return self.layers * (self.layer - idle) + self.hidden + self.embedding
 
     def lora_parameters(self, rank: int) -> int:
@@ -64,34 +71,64 @@ class Shape:
         return self.layers * rank * (2 * (self.hidden + queries) + 2 * (self.hidden + keys))
 
 
-def shape_of_config(config: Mapping[str, Any]) -> Shape | None:
-    """The shape in a `config.json`; None where it is of a family that is laid out otherwise.
+_UNGATED = frozenset(
+    (
+        "apertus",
+        "codegen",
+        "gpt_neox",
+        "gpt_neox_japanese",
+        "gptj",
+        "nemotron",
+        "persimmon",
+        "phi",
+        "starcoder2",
+    )
+)
+_OTHERWISE = (
+    "n_routed_experts",
+    "n_shared_experts",
+    "shared_expert_intermediate_size",
+    "kv_lora_rank",
+    "mamba_d_state",
+    "mamba_n_heads",
+)
+"""Keys of configurations that Llama's sizes do not describe."""
+_MOST = 10**8
+"""More of anything is no model but a broken file, whose sizes would overflow."""
 
-    Of a family that is not known but has Llama's sizes, those are taken: norms and biases are within 0.1%.
+
+def shape_of_config(config: Mapping[str, Any]) -> Shape | None:
+    """The shape in a `config.json`; None where it is of a family that is laid out otherwise, or says nothing sensible.
+
+    Of a family that is not known but has Llama's sizes, those are taken: norms and biases are within 0.1%. Latent
+    attention, shared experts and state spaces (DeepSeek, Qwen2-MoE, Jamba) are no such thing.
     """
+    if any(config.get(name) for name in _OTHERWISE):
+        return None
     try:
         heads = int(config["num_attention_heads"])
         experts = int(config.get("num_local_experts") or config.get("num_experts") or 1)
+        ffn = int((config.get("moe_intermediate_size") if experts > 1 else 0) or config["intermediate_size"])
         found = Shape(
             hidden=int(config["hidden_size"]),
             layers=int(config["num_hidden_layers"]),
             heads=heads,
             kv_heads=int(config.get("num_key_value_heads") or heads),
-            ffn=int(
-                (config.get("moe_intermediate_size") if experts > 1 else 0) or config["intermediate_size"]
-            ),
+            ffn=ffn,
             vocabulary=int(config["vocab_size"]),
             tie=bool(config.get("tie_word_embeddings", False)),
             head=int(config.get("head_dim") or 0),
             biases=config.get("model_type") in ("qwen2", "qwen2_moe"),
             experts=experts,
             active_experts=int(config.get("num_experts_per_tok") or 1) if experts > 1 else 1,
+            is_gated=config.get("model_type") not in _UNGATED,
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    return (
-        found if min(found.hidden, found.layers, found.heads, found.kv_heads, found.vocabulary) > 0 else None
-    )
+    sizes = (found.hidden, found.layers, found.heads, found.kv_heads, found.ffn, found.vocabulary)
+    counts = (found.experts, found.active_experts)
+    is_sane = min(*sizes, *counts) > 0 and max(*sizes, *counts, found.head) <= _MOST and found.head >= 0
+    return found if is_sane else None
 
 
 LLAMA_7B = Shape(4096, 32, 32, 32, 11008, 32000)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from compiler.hardware.fit import Load, fewest_gpus, remedies
 from compiler.hardware.machines import MACHINES
 from compiler.hardware.memory import memory_of
+from compiler.hardware.model import shape_of
 from compiler.hardware.shape import (
     LLAMA3_8B,
     LLAMA3_70B,
@@ -167,6 +170,105 @@ def test_sizes_are_read_from_a_configuration() -> None:
     assert shape.parameters == 494_032_768  # Qwen2.5-0.5B
     assert known_shape("Qwen/Qwen2.5-0.5B-Instruct") == shape
     assert shape_of_config({"model_type": "mamba"}) is None
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "llama",
+        "qwen2",
+        "qwen3_moe",
+        "mixtral",
+        "gemma2",
+        "phi3",
+        "phi",
+        "gpt_neox",
+        "starcoder2",
+        "gpt_oss",
+        "apertus",
+    ],
+)
+def test_a_family_has_as_many_parameters_as_transformers_builds(family: str) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    config = transformers.AutoConfig.for_model(family)
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config)
+    shape = shape_of_config(config.to_dict())
+    assert shape is not None
+    assert shape.parameters == pytest.approx(sum(p.numel() for p in model.parameters()), rel=1e-3)
+
+
+SIZES = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "vocab_size": 100,
+}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"hidden_size": float("inf")},
+        {"hidden_size": 10**400},
+        {"num_hidden_layers": float("nan")},
+        {"vocab_size": [1]},
+        {"num_experts": -3},
+        {"intermediate_size": -1},
+        {"head_dim": -1},
+        {"num_attention_heads": "many"},
+        {"n_routed_experts": 256},
+        {"mamba_d_state": 16},
+    ],
+)
+def test_a_configuration_that_makes_no_sense_has_no_shape(hostile: dict[str, Any]) -> None:
+    assert shape_of_config(SIZES) is not None
+    assert shape_of_config({**SIZES, **hostile}) is None
+
+
+def test_hostile_files_have_no_sizes(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("[" * 200_000)
+    assert shape_of({"base": "."}, tmp_path) is None
+    sizes = {"hidden": 64, "layers": 2, "heads": 4, "kv_heads": 2, "ffn": 128}
+    for text in ('{"model": [1], "added_tokens": [3]}', '{"model": {"vocab": 3}}', "[", "7"):
+        (tmp_path / "tokenizer.json").write_text(text)
+        found = shape_of({"architecture": sizes, "tokenizer": "."}, tmp_path)
+        assert found is not None and found[0].vocabulary == 32_000
+    (tmp_path / "tokenizer.json").write_text(
+        '{"model": {"vocab": {"a": 0}}, "added_tokens": [{"id": "x"}, 3, {"id": 6}]}'
+    )
+    found = shape_of({"architecture": sizes, "tokenizer": "."}, tmp_path)
+    assert found is not None and found[0].vocabulary == 7
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        "{ hidden = 128 }",
+        "[1]",
+        "{ hidden = 128, layers = 2, heads = 0, kv_heads = 2, ffn = 384 }",
+        "{ hidden = 1e300, layers = 2, heads = 2, kv_heads = 2, ffn = 384 }",
+    ],
+)
+def test_a_broken_architecture_on_named_gpus_is_an_error_with_its_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], sizes: str
+) -> None:
+    spec = tmp_path / "t.mix"
+    text = SPEC.format(micro_batch=8)
+    start, end = text.index("  repo ="), text.index("  output")
+    spec.write_text(f"{text[:start]}  architecture = {sizes}\n  vocabulary = 400\n{text[end:]}")
+    assert cli.main(["plan", str(spec)]) == 1
+    assert "error[MIX704]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_a_batch_larger_than_the_data_trains_no_more_than_there_is(packing: bool) -> None:
+    """MFU cannot pass one because a step asks for more examples than exist."""
+    job = Job(LLAMA_7B, lengths_of(np.full(100, 100), "t"), 512, packing=packing, steps=10, batch=100)
+    whole, more = (forecast(replace(job, batch=batch), MACHINES["h100_80gb"], 4) for batch in (100, 10_000))
+    assert more.mfu == whole.mfu < 1
 
 
 def test_a_probe_recovers_the_constants() -> None:

@@ -119,10 +119,10 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
             ranks=gpus,
             micro_batch=job.micro_batch,
         )
-        micro, accumulation = layout.micro, layout.accumulation
+        micro, accumulation, per_step = layout.micro, layout.accumulation, layout.bins_per_step
         steps = steps_of(layout, bins=seen.count, epochs=job.epochs, steps=job.steps)
     else:
-        micro, accumulation = job.micro_batch, 1
+        micro, accumulation, per_step = job.micro_batch, 1, batch
         steps = job.steps or max(1, -(-round(seen.count * job.epochs) // batch))
     arithmetic, traffic = micro_step_seconds(
         job.shape,
@@ -137,13 +137,9 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
     )
     arithmetic, traffic = arithmetic * accumulation, traffic * accumulation
     seconds = arithmetic + traffic
-    # Whole epochs: the mean example of the mixture is that of a step.
-    trained_examples = (
-        seen.count * job.epochs
-        if job.steps is None
-        else steps * batch * seen.count / max(1, job.lengths.examples)
-    )
-    real = job.lengths.limited(job.context).total * trained_examples / seen.count
+    # A step is never more than all there is, however large `batch`.
+    trained = seen.count * job.epochs if job.steps is None else float(steps * per_step)
+    real = job.lengths.limited(job.context).total * trained / seen.count
     load = Load(
         job.shape,
         micro,
@@ -169,7 +165,7 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         arithmetic_s=arithmetic,
         traffic_s=traffic,
         mfu=real * per_token,
-        padded_mfu=seen.width * trained_examples * per_token,
+        padded_mfu=seen.width * trained * per_token,
     )
 
 
