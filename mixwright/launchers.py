@@ -18,7 +18,7 @@ _SHELL = """#!/usr/bin/env bash
 #   MASTER_ADDR=HOST         address of machine 0 (MASTER_PORT={port}; the next port is used as well)
 # The output directory must be on storage that all machines share.
 set -euo pipefail
-cd "$(dirname "$0")/{root}"
+cd "$(dirname "$0")"/{root}
 exec mixwright train {arguments} --nodes {nodes} --node-rank "${{NODE_RANK:-0}}" \\
   --master "${{MASTER_ADDR:-127.0.0.1}}:${{MASTER_PORT:-{port}}}"
 """
@@ -30,17 +30,15 @@ _SLURM = """#!/usr/bin/env bash
 #SBATCH --gpus-per-node={gpus}
 #SBATCH --exclusive
 #SBATCH --output=%x-%j.log
-#SBATCH --signal=B:INT@300
+#SBATCH --signal=INT@300
 # Submit from the project root: sbatch {here}/job.slurm. Five minutes before its time is up the job saves a checkpoint;
 # submitted again it continues.
 set -euo pipefail
 cd "${{SLURM_SUBMIT_DIR:-.}}"
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export MASTER_ADDR
-srun --kill-on-bad-exit=1 bash -c 'NODE_RANK="$SLURM_NODEID" exec "$0"' {launcher} &
-child=$!
-trap 'kill -INT "$child"' INT
-wait "$child"
+# The signal goes to the tasks themselves: `srun` passes no single interrupt on, and in the background it hears none.
+exec srun --kill-on-bad-exit=1 bash -c 'NODE_RANK="$SLURM_NODEID" exec "$0"' {launcher}
 """
 
 _RAY = '''"""Trains '{train}' of {spec} on a Ray cluster: run `python {here}/ray_job.py` on one of its nodes.
@@ -112,7 +110,7 @@ def write_launchers(plan: Plan, train: Train, spec: Path, directory: Path) -> li
         "nodes": int(cluster.get("nodes") or 1),
         "gpus": int(cluster.get("gpus") or 0),
         "port": _PORT,
-        "root": os.path.relpath(root, directory.resolve()),
+        "root": shlex.quote(os.path.relpath(root, directory.resolve())),
         "here": os.path.relpath(directory.resolve(), root),
         "arguments": shlex.join(arguments),
         "launcher": shlex.quote(os.path.join(os.path.relpath(directory.resolve(), root), "launch.sh")),

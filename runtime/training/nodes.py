@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from runtime.plugin import RunError
-from runtime.training.launch import Ended, Nodes, ranks_command, ranks_environment
+from runtime.training.launch import Ended, Interrupted, Nodes, end_session, ranks_command, ranks_environment
 
+_POLL_S = 0.2
+_TRY = timedelta(seconds=5)
+"""Waiting inside the library hears no Ctrl-C: it is done in pieces of this length."""
 WAIT = timedelta(hours=6)
 """How long a node waits for the first one: it may measure accuracy and pack before it has something to tell."""
 _KEY = "mixwright.job"
@@ -28,15 +32,21 @@ def meeting(nodes: Nodes) -> Any:
     """
     from torch.distributed import TCPStore
 
-    try:
-        return TCPStore(
-            nodes.master, nodes.port + 1, is_master=nodes.rank == 0, timeout=WAIT, wait_for_workers=False
-        )
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
-        raise RunError(
-            f"node {nodes.rank} cannot meet the others at {nodes.master}:{nodes.port + 1}: {reason}"
-        ) from error
+    is_first = nodes.rank == 0
+    until = time.monotonic() + WAIT.total_seconds()
+    while True:
+        try:
+            return TCPStore(
+                nodes.master, nodes.port + 1, is_master=is_first, timeout=_TRY, wait_for_workers=False
+            )
+        except RuntimeError as error:
+            if not is_first and time.monotonic() < until:
+                time.sleep(_POLL_S)
+                continue
+            reason = str(error).partition("\n")[0]
+            raise RunError(
+                f"node {nodes.rank} cannot meet the others at {nodes.master}:{nodes.port + 1}: {reason}"
+            ) from error
 
 
 def tell(store: Any, directory: Path, arguments: list[str], ranks: int) -> None:
@@ -52,11 +62,14 @@ def give_up(store: Any, reason: str) -> None:
 def work(nodes: Nodes) -> Ended | None:
     """Another node's part: wait for the job, run this node's ranks, and say how it ended; None if it needed no ranks.
 
+    The first interrupt (Ctrl-C) lets the ranks of all nodes save a checkpoint and end, as on the first node; a second
+    one ends this node's at once, and with them the job.
+
     Raises:
-        RunError: the job's directory is not on this machine, or a rank failed.
+        Interrupted: after a second one.
+        RunError: the first node has gone, the job's directory is not on this machine, or a rank failed.
     """
-    store = meeting(nodes)
-    told = json.loads(store.get(_KEY))
+    told = _job_told(nodes)
     if "over" in told:
         return None
     directory = Path(told["directory"])
@@ -66,16 +79,54 @@ def work(nodes: Nodes) -> Ended | None:
         )
     command = ranks_command(directory, nodes, told["ranks"], told["arguments"])
     with (directory / f"ranks.{nodes.rank}.log").open("ab") as log:
-        child = subprocess.run(
+        child = subprocess.Popen(
             command,
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             env=ranks_environment(told["ranks"] // nodes.count, is_alone=False),
+            # Its own session, as on the first node: an interrupt must not end ranks before their checkpoint.
+            start_new_session=True,
         )
+        try:
+            _wait(child, directory / "STOP")
+        finally:
+            end_session(child)
     ended = directory / "ended.json"
     if child.returncode and not ended.exists():
         raise RunError(
             f"the ranks of node {nodes.rank} failed (status {child.returncode}); the whole story is in {log.name}"
         )
     return Ended(**json.loads(ended.read_text(encoding="utf-8"))) if ended.exists() else None
+
+
+def _job_told(nodes: Nodes) -> dict[str, Any]:
+    """What the first node says: the job, or that there is none."""
+    store = meeting(nodes)
+    until = time.monotonic() + WAIT.total_seconds()
+    try:
+        while not store.check([_KEY]):
+            if time.monotonic() > until:
+                raise RunError(f"node {nodes.rank} heard nothing of a job for {WAIT}")
+            time.sleep(_POLL_S)
+        told: dict[str, Any] = json.loads(store.get(_KEY))
+    except RuntimeError as error:
+        raise RunError(
+            f"node {nodes.rank}: the first node at {nodes.master} ended before it had a job; its own messages tell why"
+        ) from error
+    return told
+
+
+def _wait(child: subprocess.Popen[bytes], stop: Path) -> None:
+    """Until the ranks end; an interrupt is passed on to the whole job by `stop`, which rank 0 looks for."""
+    is_asked = False
+    while child.poll() is None:
+        try:
+            time.sleep(_POLL_S)
+        except KeyboardInterrupt:
+            if is_asked:
+                raise Interrupted(
+                    "stopped at once; the same command continues from the last checkpoint"
+                ) from None
+            is_asked = True
+            stop.touch()

@@ -82,6 +82,36 @@ def test_the_shell_script_runs_from_anywhere(spec: Path, tmp_path: Path) -> None
     assert words[-6:] == ["--nodes", "4", "--node-rank", "2", "--master", "node0:29500"]
 
 
+def test_a_root_that_a_shell_would_read_otherwise_is_quoted(tmp_path: Path) -> None:
+    root = tmp_path / 'a "$(touch pwned)" `b` $HOME'
+    root.mkdir()
+    (root / "pyproject.toml").touch()
+    (root / "s.mix").write_text(SPEC)
+    assert cli.main(["train", str(root / "s.mix"), "--write-launcher", str(tmp_path / "launch")]) == 0
+    program = tmp_path / "mixwright"
+    program.write_text("#!/bin/sh\npwd\n")
+    program.chmod(0o755)
+    found = subprocess.run(
+        [str(tmp_path / "launch" / "launch.sh")],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{Path(shutil.which('bash') or '/bin/bash').parent}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == str(root)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_slurm_s_signal_reaches_the_tasks(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`B:` would send it to this script, whose `srun` passes no single interrupt on."""
+    place = spec.parent / "launch"
+    cli.main(["train", str(spec), "--write-launcher", str(place)])
+    text = (place / "job.slurm").read_text()
+    assert "#SBATCH --signal=INT@300" in text
+    assert text.splitlines()[-1].startswith("exec srun ") and not text.rstrip().endswith("&")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,0 +1,117 @@
+"""What a node other than the first does while it waits and when it is interrupted. No ranks, no model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.train
+pytest.importorskip("torch")
+
+WORKER = """
+import sys, json
+import runtime.training.nodes as nodes
+from runtime.training.launch import Nodes
+
+# Ranks that know how to end: they wait for STOP, as rank 0 does after each step.
+RANKS = '''
+import json, pathlib, sys, time
+place = pathlib.Path(sys.argv[1])
+(place / "started").touch()
+while not (place / "STOP").exists():
+    time.sleep(0.05)
+(place / "ended.json").write_text(json.dumps({"how": "paused", "step": 7}))
+'''
+nodes.ranks_command = lambda directory, *rest: [sys.executable, "-c", RANKS, str(directory)]
+print("waiting", flush=True)
+try:
+    print(nodes.work(Nodes(2, 1, "127.0.0.1", int(sys.argv[1]))), flush=True)
+except KeyboardInterrupt:
+    sys.exit(130)
+except nodes.RunError as error:
+    print("RunError:", error, flush=True)
+    sys.exit(2)
+"""
+
+
+def free_port() -> int:
+    """A port whose neighbour is free too."""
+    while True:
+        with socket.socket() as one, socket.socket() as next_one:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            try:
+                next_one.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+
+
+def worker(port: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(port)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def store_at(port: int) -> object:
+    from torch.distributed import TCPStore
+
+    return TCPStore(
+        "127.0.0.1", port + 1, is_master=True, timeout=timedelta(seconds=30), wait_for_workers=False
+    )
+
+
+def test_an_interrupt_on_another_node_lets_the_whole_job_save_its_checkpoint(tmp_path: Path) -> None:
+    """To the whole process group, as a terminal and Slurm send it: the ranks must not get it."""
+    from runtime.training.nodes import tell
+
+    (tmp_path / "settings.json").touch()
+    port = free_port()
+    store = store_at(port)
+    tell(store, tmp_path, [], 2)
+    other = worker(port)
+    until = time.monotonic() + 60
+    while not (tmp_path / "started").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.killpg(other.pid, signal.SIGINT)
+    told, _ = other.communicate(timeout=60)
+    assert (other.returncode, "how='paused', step=7" in told) == (0, True)
+    assert json.loads((tmp_path / "ended.json").read_text())["step"] == 7
+
+
+def test_a_node_that_waits_for_the_first_one_hears_an_interrupt() -> None:
+    other = worker(free_port())
+    assert other.stdout is not None and other.stdout.readline() == "waiting\n"
+    time.sleep(0.5)
+    other.send_signal(signal.SIGINT)
+    assert other.wait(timeout=30) == 130
+
+
+def test_a_first_node_that_ends_before_it_has_a_job_is_an_error() -> None:
+    port = free_port()
+    code = (
+        "import time; from datetime import timedelta; from torch.distributed import TCPStore; "
+        f"store = TCPStore('127.0.0.1', {port + 1}, is_master=True, wait_for_workers=False, "
+        "timeout=timedelta(seconds=9)); time.sleep(600)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code])
+    other = worker(port)
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(timeout=10)
+    finally:
+        first.kill()
+        first.wait()
+    told, _ = other.communicate(timeout=60)
+    assert other.returncode == 2
+    assert "ended before it had a job" in told
