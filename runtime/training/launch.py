@@ -106,7 +106,7 @@ def run_ranks(
         try:
             seen = _follow(child, directory, seen, on_line, stop)
         finally:
-            _end(child)
+            end_session(child)
     for line in _lines(directory / "curve.jsonl")[seen:]:
         on_line(line)
     # The marker decides, not the exit status: tearing down process groups can fail after all is written.
@@ -198,7 +198,8 @@ def made_universal(checkpoint: Checkpoint) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     command = [sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal"]
     command += ["--input_folder", str(shards), "--output_folder", str(partial)]
-    command += ["--num_extract_workers", "1", "--num_merge_workers", "1"]
+    # Stages 1 and 2 leave out a note on tensor parallelism, which there is none of; stage 3 needs none.
+    command += ["--num_extract_workers", "1", "--num_merge_workers", "1", "--inject_missing_state"]
     result = subprocess.run(
         command, capture_output=True, text=True, env=ranks_environment(1), stdin=subprocess.DEVNULL
     )
@@ -225,7 +226,7 @@ def _lines(curve: Path) -> list[dict[str, Any]]:
         return []
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def end_session(child: subprocess.Popen[bytes]) -> None:
     """End the child's whole session if it is still there: politely, then at once."""
     for sent, wait_s in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0)):
         if child.poll() is not None:

@@ -202,6 +202,17 @@ def test_another_number_of_ranks_continues_without_being_asked(
     assert losses(tmp_path / "out") == pytest.approx(losses(expected), rel=5e-3)
 
 
+def test_a_checkpoint_of_stage_2_continues_on_another_number_of_ranks(
+    plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
+) -> None:
+    """Its shards lack a note that DeepSpeed's converter asks for, and that stage 3 does without."""
+    train = train_block(steps=4, zero=2)
+    train_mixture(plan, train, rows, tmp_path / "out", pause_after=2)
+    ended = train_mixture(plan, train, rows, tmp_path / "out", ranks=1)
+    assert (ended.how, ended.steps, ended.ranks) == ("done", 4, 1)
+    assert losses(tmp_path / "out") == sorted(losses(tmp_path / "out"), reverse=True)
+
+
 def test_two_nodes_train_as_one(
     plan: Plan, train_block: Callable[..., Train], rows: Rows, straight: Any, tmp_path: Path
 ) -> None:
