@@ -2,6 +2,7 @@
 
 A directory holds `features.npy`, (examples, k) float16, and `written.npy`, (examples,) uint8. The mark is set after
 the row, so that a killed run finds out which rows it has. A row that trains nothing stays zero: its cosine is 0.
+The mark is 1, or 2 for a gradient that is not finite, which stays zero: it must not cost the others their features.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ class FeatureStore:
         """The rows that are still to be written, ascending."""
         return np.flatnonzero(self._written == 0)
 
-    def put(self, row: int, feature: Any) -> None:
-        """Write one example's feature, (k,) floats of any length; stored with length 1.
+    def broken(self) -> NDArray[np.int64]:
+        """The rows whose gradients are not finite, ascending."""
+        return np.flatnonzero(self._written == 2)
 
-        Raises:
-            ValueError: it is not finite.
-        """
+    def put(self, row: int, feature: Any) -> None:
+        """Write one example's feature, (k,) floats of any length; stored with length 1, or as broken."""
         values = np.asarray(feature, np.float64)
         length = float(np.sqrt((values * values).sum()))
-        if not np.isfinite(length):
-            raise ValueError(f"the gradient of example {row} is not finite")
-        self._features[row] = (values / length if length > 0 else values).astype(np.float16)
-        self._written[row] = 1
+        is_finite = bool(np.isfinite(length))
+        if is_finite:
+            self._features[row] = (values / length if length > 0 else values).astype(np.float16)
+        self._written[row] = 1 if is_finite else 2
         self._since += 1
         if self._since >= FLUSH_ROWS:
             self.flush()

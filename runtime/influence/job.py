@@ -1,8 +1,9 @@
 """A LESS job as a process of its own: `python -m runtime.influence.job DIRECTORY`.
 
 The directory was written by `runtime/steps/select_less.py`: `settings.json`, `rows/`, `targets/` and `tasks.json`.
-The job writes `progress.json` as it goes, and last `scores.npy`, (rows,) float64. Killed, it goes on at the example
-where it was: see `features.py`. `failed` holds what went wrong.
+The job writes `progress.json` as it goes, and last the scores (see `score.scores_file`), (rows,) float64, NaN where a
+row's gradient is not finite. Killed, it goes on at the example where it was: see `features.py`. `failed` holds what went
+wrong.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from runtime.influence.features import FeatureStore
 from runtime.influence.gradients import adam_direction, gradient_of, trainable
 from runtime.influence.prepare import Examples, read_examples
 from runtime.influence.projection import Projector
-from runtime.influence.score import scores
+from runtime.influence.score import scores, scores_file
 from runtime.influence.settings import LessSettings, settings_from_json
 from runtime.influence.warmup import load_adapted, warm_up
 
@@ -33,7 +34,7 @@ _TELL_S = 0.5
 
 
 def main() -> None:
-    """Run the job of a directory; status 0 when `scores.npy` is written."""
+    """Run the job of a directory; status 0 when the scores are written."""
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=Path)
     directory = parser.parse_args().directory
@@ -53,6 +54,7 @@ def run(directory: Path) -> None:
     says = _Progress(directory / "progress.json")
     epochs = warm_up(settings, rows, directory / "warmup", says)
     of_rows, of_targets, rates = [], [], []
+    is_broken = np.zeros(len(rows), np.bool_)
     for number, epoch in enumerate(epochs):
         place = directory / "features" / f"epoch-{number}"
         kept = FeatureStore(place / "rows", len(rows), settings.projection)
@@ -61,13 +63,19 @@ def run(directory: Path) -> None:
             _take(settings, epoch, rows, kept, says, f"epoch {number + 1}", settings.gradient)
             # Targets keep their plain gradient: it says where to go, not how the optimizer would.
             _take(settings, epoch, targets, wanted, says, f"epoch {number + 1}, targets", "sgd")
+        if len(wanted.broken()):
+            raise ValueError(f"the gradient of target {targets.names[wanted.broken()[0]]} is not finite")
+        is_broken[kept.broken()] = True
         of_rows.append(kept.read())
         of_targets.append(wanted.read())
         rates.append(float(json.loads((epoch / "epoch.json").read_text(encoding="utf-8"))["rate"]))
+    if is_broken.all():
+        raise ValueError("no gradient is finite: the model's weights are broken, or its numbers overflow")
     found = scores(of_rows, of_targets, rates, tasks)
+    found[is_broken] = np.nan
     partial = directory / "scores.partial.npy"
     np.save(partial, found)
-    partial.replace(directory / "scores.npy")
+    partial.replace(scores_file(directory, tasks))
 
 
 def _take(

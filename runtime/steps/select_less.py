@@ -126,7 +126,11 @@ class SelectLess:
 
     Departures from the reference code, with its constants as defaults: the projection is a sparse Johnson-Lindenstrauss
     transform, 200 times cheaper and of the same error (`method = rademacher` is the original's); dropout is off while
-    gradients are taken; tasks may have different numbers of examples; the warm-up draws by this pipeline's seed.
+    gradients are taken; tasks may have different numbers of examples; the warm-up draws by this pipeline's seed; `top`
+    rounds to the nearest row and not down; the kept rows stay in their order and are not sorted by score, so that a
+    mixture which takes fewer of them takes any: to have the best N, say `count = N` here.
+
+    A row in which nothing is trained is dropped, as is one whose gradient is not finite.
 
     It runs as a process of its own, on a GPU if there is one, and goes on at the row where it was stopped. Its
     features stay in `.mixwright/less/<digest>`, 2 bytes a number: 16 KiB a row and epoch.
@@ -165,7 +169,7 @@ class SelectLess:
 
         found, names = self._scores(rows)
         by_name = dict(zip(names, found, strict=True))
-        scored = [row for row in rows if row.row_id.hex() in by_name]
+        scored = [row for row in rows if np.isfinite(by_name.get(row.row_id.hex(), np.nan))]
         wanted = min(len(scored), self._count if self._count is not None else round(self._top * len(rows)))
         values = np.asarray([by_name[row.row_id.hex()] for row in scored])
         order = best(values, [row.row_id for row in scored], len(scored))
@@ -173,7 +177,8 @@ class SelectLess:
         self._facts |= {
             "rows": len(rows),
             "kept": wanted,
-            "untrainable": len(rows) - len(scored),
+            "untrainable": len(rows) - len(by_name),
+            "not_finite": len(by_name) - len(scored),
             "lowest_kept": float(values[order[wanted - 1]]) if wanted else None,
             "median": float(np.median(values)) if len(values) else None,
         }
@@ -181,7 +186,9 @@ class SelectLess:
         for row in rows:
             place = rank.get(row.row_id)
             if place is None:
-                decided.append(Dropped(row, self._step_id, "nothing to train", {}))
+                is_known = row.row_id.hex() in by_name
+                reason = "less: its gradient is not finite" if is_known else "nothing to train"
+                decided.append(Dropped(row, self._step_id, reason, {}))
                 continue
             detail = {"score": round(float(by_name[row.row_id.hex()]), 6), "rank": place, "of": len(scored)}
             if place <= wanted:
@@ -203,6 +210,7 @@ class SelectLess:
         import numpy as np
 
         from runtime.influence.prepare import digest_of, examples_of, write_examples
+        from runtime.influence.score import scores_file
         from runtime.training.preview import load_tokenizer
 
         settings = self._settings()
@@ -224,7 +232,8 @@ class SelectLess:
             )
         digest = settings.fingerprint(_weights_of(settings), digest_of(examples) + digest_of(wanted))
         directory = Path(self._context.plan.root) / ".mixwright" / "less" / digest
-        if not (directory / "scores.npy").exists():
+        scores_at = scores_file(directory, tasks)
+        if not scores_at.exists():
             directory.mkdir(parents=True, exist_ok=True)
             write_examples(examples, directory / "rows")
             write_examples(wanted, directory / "targets")
@@ -232,7 +241,7 @@ class SelectLess:
             (directory / "settings.json").write_text(settings.to_json(), encoding="utf-8")
             self._run(directory)
         self._facts["directory"] = str(directory)
-        return np.load(directory / "scores.npy"), examples.names
+        return np.load(scores_at), examples.names
 
     def _run(self, directory: Path) -> None:
         """Run the job to its end.

@@ -15,7 +15,7 @@ pytest.importorskip("peft")
 from runtime.influence.features import FeatureStore  # noqa: E402
 from runtime.influence.gradients import adam_direction, gradient_of, trainable  # noqa: E402
 from runtime.influence.projection import Projector  # noqa: E402
-from runtime.influence.score import best, scores  # noqa: E402
+from runtime.influence.score import best, scores, scores_file  # noqa: E402
 from runtime.influence.settings import Adapters, LessSettings, settings_from_json  # noqa: E402
 from runtime.influence.warmup import load_adapted, rate_at  # noqa: E402
 
@@ -123,14 +123,26 @@ def test_features_are_of_unit_length_and_found_again(tmp_path: Path) -> None:
     again = FeatureStore(tmp_path, 3, 8)
     assert again.missing().tolist() == [0, 2]
     assert np.linalg.norm(again.read()[1].astype(np.float64)) == pytest.approx(1.0, abs=1e-3)
-    with pytest.raises(ValueError, match="not finite"):
-        again.put(0, np.full(8, np.nan))
+    again.put(0, np.full(8, np.nan))
+    assert (again.missing().tolist(), again.broken().tolist()) == ([2], [0])
+    assert not again.read()[0].any()
     assert FeatureStore(tmp_path, 4, 8).missing().tolist() == [0, 1, 2, 3]
 
 
 def unit(rows: Any) -> Any:
     values = np.asarray(rows, np.float64)
     return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float16)
+
+
+def test_a_warm_up_whose_rate_stays_zero_weighs_its_epochs_alike() -> None:
+    """One step: it is the first of the rise, at rate 0. Not a number would rank rows by accident."""
+    rows = [unit([[1, 0], [0, 1]])] * 2
+    assert scores(rows, [unit([[1, 0]])] * 2, [0.0, 0.0], [0]) == pytest.approx([1.0, 0.0], abs=1e-3)
+
+
+def test_scores_for_other_tasks_are_other_scores(tmp_path: Path) -> None:
+    assert scores_file(tmp_path, [0, 0]) == scores_file(tmp_path, [0, 0])
+    assert scores_file(tmp_path, [0, 0]) != scores_file(tmp_path, [0, 1])
 
 
 def test_the_best_task_counts_and_epochs_weigh_by_their_rate() -> None:

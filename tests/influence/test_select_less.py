@@ -81,12 +81,24 @@ def test_the_planted_kind_is_on_top_and_another_count_computes_nothing(
     assert cli.main(["run", str(project / "s.mix")]) == 0, capsys.readouterr().err
     assert selected(project) == {"Ada"}
     [directory] = (project / ".mixwright" / "less").iterdir()
-    made = (directory / "scores.npy").stat().st_mtime_ns
+    [scores] = directory.glob("scores-*.npy")
+    made = scores.stat().st_mtime_ns
 
     (project / "s.mix").write_text(SPEC.replace("COUNT", "4"))
     assert cli.main(["run", str(project / "s.mix")]) == 0
-    assert (directory / "scores.npy").stat().st_mtime_ns == made
+    assert scores.stat().st_mtime_ns == made
     assert list((project / ".mixwright" / "less").iterdir()) == [directory]
+
+    # Each target a task of its own: other scores, from the features that are there.
+    features = directory / "features" / "epoch-0" / "rows" / "features.npy"
+    taken = features.stat().st_mtime_ns
+    (project / "s.mix").write_text(
+        SPEC.replace("COUNT", "4").replace("assistant = a\n", "assistant = a\n    by = q\n")
+    )
+    assert cli.main(["run", str(project / "s.mix")]) == 0, capsys.readouterr().err
+    assert list((project / ".mixwright" / "less").iterdir()) == [directory]
+    assert len(list(directory.glob("scores-*.npy"))) == 2
+    assert features.stat().st_mtime_ns == taken
 
 
 def test_a_killed_run_goes_on_at_the_row_where_it_was(project: Path) -> None:
@@ -100,7 +112,7 @@ def test_a_killed_run_goes_on_at_the_row_where_it_was(project: Path) -> None:
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     [directory] = (project / ".mixwright" / "less").iterdir()
-    assert not (directory / "scores.npy").exists()
+    assert not list(directory.glob("scores-*.npy"))
     trained = (directory / "warmup" / "epoch-1" / "epoch.json").stat().st_mtime_ns
     assert cli.main(["run", str(project / "s.mix")]) == 0
     assert (directory / "warmup" / "epoch-1" / "epoch.json").stat().st_mtime_ns == trained
