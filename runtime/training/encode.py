@@ -88,10 +88,10 @@ def encode(
         found = [(row, c) for row in batch if (c := _located(renderer, row, counts)) is not None]
         if not found:
             continue
-        for (row, conversation), tokens, starts, ends in zip(
-            found, *_tokenized(tokenizer, [c.text for _, c in found]), strict=True
-        ):
-            is_trained = _trained(conversation, learned, tokens, starts, ends, stops, counts)
+        tokenized = _tokenized(tokenizer, [c.text for _, c in found])
+        for (row, conversation), encoding in zip(found, tokenized, strict=True):
+            tokens = np.array(encoding.ids, np.int32)
+            is_trained = _trained(conversation, learned, tokens, encoding, stops, counts)
             is_trained[:1] = False  # nothing comes before it that could predict it
             for sequence in _fitted(row, tokens, is_trained, context, overlong, counts):
                 counts.sequences += 1
@@ -110,25 +110,24 @@ def _located(renderer: Renderer, row: dict[str, Any], counts: EncodingCounts) ->
         raise RunError(f"row {row['id']}: {error}") from error
 
 
-def _tokenized(
-    tokenizer: Any, texts: Sequence[str]
-) -> tuple[list[NDArray[np.int32]], list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-    """Tokens of each text, and the characters at which each token starts and ends."""
-    found = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
-    places = [np.asarray(pairs, np.int64).reshape(-1, 2) for pairs in found["offset_mapping"]]
-    return (
-        [np.asarray(tokens, np.int32) for tokens in found["input_ids"]],
-        [pairs[:, 0] for pairs in places],
-        [pairs[:, 1] for pairs in places],
-    )
+def _tokenized(tokenizer: Any, texts: Sequence[str]) -> list[Any]:
+    """Each text as an `Encoding`, whole, with nothing added.
+
+    The tokenizer itself is asked, not its wrapper: that makes Python lists of every token's mask, type and characters,
+    of which only those at the borders of spans are looked at.
+    """
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    found: list[Any] = backend.encode_batch(list(texts), add_special_tokens=False)
+    return found
 
 
 def _trained(
     conversation: Conversation,
     learned: Learned,
     tokens: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
+    encoding: Any,
     stops: frozenset[int],
     counts: EncodingCounts,
 ) -> NDArray[np.bool_]:
@@ -141,35 +140,47 @@ def _trained(
             continue
         if learned.last_turn_only and span.turn != len(conversation.weights) - 1:
             continue
-        # A token of no width is an end that the tokenizer puts there by itself; overlapping it takes a width.
-        inside = (starts < span.end) & (ends > span.start)
-        if span is last_span[span.turn]:
-            has_stop &= _train_the_end(tokens, inside, starts, span.end, stops)
-        is_trained |= inside
+        first, end = tokens_within(encoding, span.start, span.end)
+        if span is last_span[span.turn] and end > first:
+            found = _end_of_turn(tokens, first, end, encoding, span.end, stops)
+            has_stop &= found is not None
+            end = end if found is None else found + 1
+        is_trained[first:end] = True
     counts.unstopped += not has_stop
     return is_trained
 
 
-def _train_the_end(
-    tokens: NDArray[np.int32],
-    inside: NDArray[np.bool_],
-    starts: NDArray[np.int64],
-    end: int,
-    stops: frozenset[int],
-) -> bool:
-    """Make the first end token in or right after a turn its last trained token, in place; False where there is none."""
-    places = np.flatnonzero(inside)
-    if not len(places):
-        return True
-    # Behind the turn only the very next token: farther on it belongs to somebody else.
-    after = places[-1] + 1
-    candidates = np.append(places, after) if after < len(tokens) and starts[after] >= end else places
-    ending = [int(place) for place in candidates if int(tokens[place]) in stops]
-    if not ending:
-        return False
-    inside[ending[0]] = True
-    inside[ending[0] + 1 :] = False
-    return True
+def tokens_within(encoding: Any, start: int, end: int) -> tuple[int, int]:
+    """The tokens `first..end` that hold any of the characters `start..end`; an empty range where none does.
+
+    A token of no width is an end that the tokenizer puts there by itself: at the border of a span it is outside.
+    """
+    first = next((t for c in range(start, end) if (t := encoding.char_to_token(c)) is not None), None)
+    if first is None:
+        return 0, 0
+    last = next(t for c in range(end - 1, start - 1, -1) if (t := encoding.char_to_token(c)) is not None)
+    # Several tokens may hold one character; the first of them is found.
+    size = len(encoding)
+    while last + 1 < size and _holds(encoding, last + 1, start, end):
+        last += 1
+    return first, last + 1
+
+
+def _holds(encoding: Any, token: int, start: int, end: int) -> bool:
+    place = encoding.token_to_chars(token)
+    return place is not None and place[0] < end and place[1] > start
+
+
+def _end_of_turn(
+    tokens: NDArray[np.int32], first: int, end: int, encoding: Any, span_end: int, stops: frozenset[int]
+) -> int | None:
+    """The first end token of a turn's tokens `first..end`, or right after them; None where there is none."""
+    ending = next((place for place in range(first, end) if int(tokens[place]) in stops), None)
+    if ending is None and end < len(tokens) and int(tokens[end]) in stops:
+        # Behind the turn only the very next token: farther on it belongs to somebody else.
+        place = encoding.token_to_chars(end)
+        ending = end if place is None or place[0] >= span_end else None
+    return ending
 
 
 def _fitted(

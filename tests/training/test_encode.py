@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtime.plugin import RunError
-from runtime.training.encode import IGNORED, Encoded, EncodingCounts, encode
+from runtime.training.encode import IGNORED, Encoded, EncodingCounts, encode, tokens_within
 
 pytestmark = pytest.mark.train
 
@@ -106,3 +106,16 @@ def test_splitting_trains_every_token_once_but_each_pieces_first(tokenizer: Any)
     assert (
         sum((p.labels != IGNORED).sum() for p in pieces) == (whole.labels != IGNORED).sum() - len(pieces) + 1
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["Ada 🙂🙂 has", "  Grüß   dich\u2028|", "日本語のテキスト", "a\x00b\ufeff", ""]
+)
+def test_tokens_of_characters_are_those_whose_places_overlap(tokenizer: Any, text: str) -> None:
+    """Several tokens may hold one character, and a border may lie within a token."""
+    encoding = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+    for start in range(len(text)):
+        for end in range(start, len(text) + 1):
+            places = enumerate(encoding.offsets)
+            expected = [i for i, (a, b) in places if a < end and b > start and start < end]
+            assert list(range(*tokens_within(encoding, start, end))) == expected
