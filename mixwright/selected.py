@@ -96,8 +96,7 @@ def training_rows(
         run_id, old = last_selection(opened, plan, mixture)
         warn_of_changes(plan, old, mixture, run_id)
         for row in mixture_rows(opened, plan, run_id, mixture):
-            name = row.row_id.hex() + (f"+{row.repeat}" if row.repeat else "")
-            yield {"id": name, "component": row.component, "messages": row.messages, "tools": row.tools}
+            yield row.for_training()
 
 
 def _rows_of_file(path: Path) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from compiler.checks import (
     code,
     constraints,
     evaluations,
+    exports,
     generation,
     json_schemas,
     judging,
@@ -70,6 +71,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     training.check_lengths,
     evaluations.check_evaluations,
     training.check_memory,
+    exports.check_trains_of_exports,
     safety.check_extras,
 )
 """In order of their findings' codes, more or less; none depends on another."""

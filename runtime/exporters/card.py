@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from runtime.exporters.protocol import MESSAGES
+
 if TYPE_CHECKING:
     from runtime.mixture.record import MixtureRecord
 
@@ -83,6 +85,10 @@ class CardFacts:
     mixwright_version: str = ""
     license: str = ""
     language: Sequence[str] = ()
+    shape: str = MESSAGES
+    """What a row holds, in words."""
+    training: str = ""
+    """A section on how to train with it, Markdown."""
 
 
 _SIZES = (
@@ -106,6 +112,7 @@ def dataset_card(facts: CardFacts) -> str:
     sections = [
         _front_matter(facts),
         f"# {facts.title}\n\n{_opening(facts)}",
+        facts.training,
         _quotas(facts),
         _licenses(facts),
         _models(facts),
@@ -138,11 +145,14 @@ def _front_matter(facts: CardFacts) -> str:
 def _opening(facts: CardFacts) -> str:
     record = facts.record
     text = (
-        f"{record.rows:,} training examples (`messages`: role and content), a mixture built by "
-        f"Mixwright {facts.mixwright_version} from `{facts.spec}`. "
-        "`id` names a row by its lineage; `component` is the line of the mixture it came in by, `source` where it "
-        "started."
+        f"{record.rows:,} training examples ({facts.shape}), a mixture built by "
+        f"Mixwright {facts.mixwright_version} from `{facts.spec}`."
     )
+    if facts.shape == MESSAGES:
+        text += (
+            " `id` names a row by its lineage; `component` is the line of the mixture it came in by, `source` where it "
+            "started."
+        )
     return text if record.shortfall is None else f"{text}\n\n**Short of its quotas:** {record.shortfall}."
 
 

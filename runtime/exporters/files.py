@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtime.mixture.rows import MixtureRow
@@ -51,56 +51,70 @@ class _Written:
         return {**columns, "id": "VARCHAR", "component": "VARCHAR", "source": "VARCHAR"}
 
 
+def example_of(row: MixtureRow) -> dict[str, Any]:
+    """A row as a line holds it. Tools are JSON text: their schemas have no common type, and trainers read it."""
+    tools = {"tools": json.dumps(row.tools, ensure_ascii=False)} if row.tools else {}
+    return {
+        "messages": row.messages,
+        **tools,
+        "id": row.row_id.hex(),
+        "component": row.component,
+        "source": row.source,
+    }
+
+
+def line_of(example: dict[str, Any]) -> bytes:
+    """A JSON line; a lone surrogate, which UTF-8 cannot hold, becomes U+FFFD."""
+    text = json.dumps(example, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode() + b"\n"
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode() + b"\n"
+
+
 def _write_lines(path: Path, rows: Iterable[MixtureRow]) -> _Written:
-    """Write JSON lines. Tools are JSON text: their schemas have no common type, and trainers read it."""
     written = _Written()
     with path.open("wb") as file:
         for row in rows:
-            tools = {"tools": json.dumps(row.tools, ensure_ascii=False)} if row.tools else {}
-            example = {
-                "messages": row.messages,
-                **tools,
-                "id": row.row_id.hex(),
-                "component": row.component,
-                "source": row.source,
-            }
-            text = json.dumps(example, ensure_ascii=False, separators=(",", ":"))
-            try:
-                line = text.encode()
-            except UnicodeEncodeError:
-                line = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
-            file.write(line + b"\n")
+            line = line_of(example_of(row))
+            file.write(line)
             written.count += 1
-            written.longest = max(written.longest, len(line) + 1)
+            written.longest = max(written.longest, len(line))
             written.keys.update(*row.messages)
-            written.has_tools |= bool(tools)
+            written.has_tools |= bool(row.tools)
     return written
 
 
 def write_parquet(path: Path, rows: Iterable[MixtureRow]) -> int:
     """Write zstd Parquet in the rows' order; returns how many. JSON lines beside it are made and removed."""
-    import duckdb
-
-    lines, spill = path.with_suffix(".jsonl.tmp"), path.with_suffix(".spill")
+    lines = path.with_suffix(".jsonl.tmp")
     try:
         written = _write_lines(lines, rows)
-        columns = ", ".join(f"{name}: {_text(type)}" for name, type in written.columns().items())
-        connection = duckdb.connect()
-        try:
-            connection.execute("SET threads = 1")  # with more, DuckDB holds a row group for each
-            connection.execute("SET memory_limit = '1GB'")
-            connection.execute(f"SET temp_directory = {_quoted(spill)}")
-            connection.execute(
-                f"COPY (SELECT * FROM read_json({_quoted(lines)}, format = 'newline_delimited', "
-                f"columns = {{{columns}}}, maximum_object_size = {max(_READ_BYTES, written.longest + 1)})) "
-                f"TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)"
-            )
-        finally:
-            connection.close()
+        lines_to_parquet(lines, path, written.columns(), longest=written.longest)
     finally:
         lines.unlink(missing_ok=True)
-        shutil.rmtree(spill, ignore_errors=True)
     return written.count
+
+
+def lines_to_parquet(lines: Path, path: Path, columns: dict[str, str], *, longest: int) -> None:
+    """Turn JSON lines into zstd Parquet, in order. columns: DuckDB's types; longest: bytes of the longest line."""
+    import duckdb
+
+    spill = path.with_suffix(".spill")
+    typed = ", ".join(f"{name}: {_text(type)}" for name, type in columns.items())
+    connection = duckdb.connect()
+    try:
+        connection.execute("SET threads = 1")  # with more, DuckDB holds a row group for each
+        connection.execute("SET memory_limit = '1GB'")
+        connection.execute(f"SET temp_directory = {_quoted(spill)}")
+        connection.execute(
+            f"COPY (SELECT * FROM read_json({_quoted(lines)}, format = 'newline_delimited', "
+            f"columns = {{{typed}}}, maximum_object_size = {max(_READ_BYTES, longest + 1)})) "
+            f"TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)"
+        )
+    finally:
+        connection.close()
+        shutil.rmtree(spill, ignore_errors=True)
 
 
 def _quoted(path: Path) -> str:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from runtime.exporters.attributes import EXPORT_ATTRIBUTES
+from runtime.exporters.files import SHARD, write_jsonl
+from runtime.exporters.protocol import MESSAGES, Job, Written
+from runtime.mixture.rows import MixtureRow
 from runtime.plugin import declare
 
 
@@ -22,5 +27,10 @@ class MessagesExport:
         export hub of tulu3 { format = messages, path = "out/tulu3" }
     """
 
-    format = "messages"
-    suffix = "jsonl"
+    data_file = f"data/{SHARD}.jsonl"
+    shape = MESSAGES
+
+    @staticmethod
+    def write(job: Job, rows: Iterable[MixtureRow]) -> Written:
+        (job.directory / "data").mkdir()
+        return Written(write_jsonl(job.directory / MessagesExport.data_file, rows))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from runtime.exporters.attributes import EXPORT_ATTRIBUTES
+from runtime.exporters.files import SHARD, write_parquet
+from runtime.exporters.protocol import MESSAGES, Job, Written
+from runtime.mixture.rows import MixtureRow
 from runtime.plugin import declare
 
 
@@ -17,5 +22,10 @@ class ParquetExport:
         export hub of tulu3 { format = parquet, path = "out/tulu3", license = "odc-by" }
     """
 
-    format = "parquet"
-    suffix = "parquet"
+    data_file = f"data/{SHARD}.parquet"
+    shape = MESSAGES
+
+    @staticmethod
+    def write(job: Job, rows: Iterable[MixtureRow]) -> Written:
+        (job.directory / "data").mkdir()
+        return Written(write_parquet(job.directory / ParquetExport.data_file, rows))

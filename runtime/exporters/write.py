@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.plan import Export, Mixture, Plan
+from compiler.plan import Export, Mixture, Plan, Train
 from runtime.exporters.card import (
     CardFacts,
     ContaminationCheck,
@@ -19,7 +19,7 @@ from runtime.exporters.card import (
     dataset_card,
 )
 from runtime.exporters.directory import check_target, replaced_directory, write_manifest
-from runtime.exporters.files import SHARD, write_jsonl, write_parquet
+from runtime.exporters.protocol import Format, Job, train_of
 from runtime.plugin import RunError, implementation
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def write_exports(
     for export in exports:
         rows = mixture_rows(store, plan, run_id, mixture)
         facts = card_facts(plan, store, run_id, export, read_record(store, run_id, mixture))
-        written.append(write_export(export_path(plan, export), export, rows, facts, force=force))
+        train, root = train_of(plan, export), Path(plan.directory)
+        target = export_path(plan, export)
+        written.append(write_export(target, export, rows, facts, train=train, root=root, force=force))
     return written
 
 
@@ -78,37 +80,44 @@ def export_path(plan: Plan, export: Export) -> Path:
 
 
 def write_export(
-    target: Path, export: Export, rows: Iterable[MixtureRow], facts: CardFacts, *, force: bool = False
+    target: Path,
+    export: Export,
+    rows: Iterable[MixtureRow],
+    facts: CardFacts,
+    *,
+    train: Train | None = None,
+    root: Path | None = None,
+    force: bool = False,
 ) -> Exported:
-    """Write one export, whole or not at all.
+    """Write one export, whole or not at all. root: where the paths of `train` start, the spec's directory.
 
     Raises:
         RunError: see `replaced_directory` and `mixture_row`; or the rows are not as many as the record says.
     """
-    suffix = implementation(f"export.{export.format}").suffix
+    format: Format = implementation(f"export.{export.format}")
     with replaced_directory(target, force=force) as directory:
-        data = directory / "data" / f"{SHARD}.{suffix}"
-        data.parent.mkdir()
-        count = (write_parquet if suffix == "parquet" else write_jsonl)(data, rows)
-        if count != facts.record.rows:
+        written = format.write(Job(export, train, directory, target, root or target.parent), rows)
+        if written.rows != facts.record.rows:
             raise RunError(
-                f"export '{export.name}': the store has {count:,} of the {facts.record.rows:,} rows selected; "
+                f"export '{export.name}': the store has {written.rows:,} of the {facts.record.rows:,} rows selected; "
                 f"{target} is as it was; 'mixwright verify-store' tells more"
             )
         if export.attributes.get("card", True):
-            (directory / "README.md").write_text(dataset_card(facts), encoding="utf-8")
+            card = dataset_card(replace(facts, training=written.instructions))
+            (directory / "README.md").write_text(card, encoding="utf-8")
         write_manifest(
             directory,
             {
                 "export": export.name,
                 "mixture": export.mixture,
-                "rows": count,
+                "rows": written.rows,
                 "components": {result.component: result.got for result in facts.record.results},
                 "mixwright": facts.mixwright_version,
                 "spec": dict(facts.spec_files),
+                **written.facts,
             },
         )
-    return Exported(export.name, target, count)
+    return Exported(export.name, target, written.rows)
 
 
 def card_facts(plan: Plan, store: Store, run_id: int, export: Export, record: MixtureRecord) -> CardFacts:
@@ -119,7 +128,8 @@ def card_facts(plan: Plan, store: Store, run_id: int, export: Export, record: Mi
         title=export_path(plan, export).name,
         record=record,
         seed=mixture.seed,
-        data_file=f"data/{SHARD}.{implementation(f'export.{export.format}').suffix}",
+        data_file=implementation(f"export.{export.format}").data_file,
+        shape=implementation(f"export.{export.format}").shape,
         sources=source_facts(plan, store, run_id, export.mixture),
         models=model_facts(plan, mixture),
         drops=drops(plan, store, run_id, mixture),

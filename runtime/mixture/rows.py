@@ -26,6 +26,11 @@ class MixtureRow:
     repeat: int = 0
     tools: list[dict[str, Any]] | None = None
 
+    def for_training(self) -> dict[str, Any]:
+        """The row as training reads it: `id` (with a number for each repetition), `component`, `messages`, `tools`."""
+        name = self.row_id.hex() + (f"+{self.repeat}" if self.repeat else "")
+        return {"id": name, "component": self.component, "messages": self.messages, "tools": self.tools}
+
 
 def mixture_row(
     row_id: bytes,

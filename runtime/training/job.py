@@ -144,7 +144,7 @@ def _arguments(
         output_dir=str(directory / "checkpoints"),
         use_cpu=is_cpu,
         bf16=settings.precision == "bf16",
-        deepspeed=_deepspeed_config(settings, is_universal=is_universal) if settings.zero else None,
+        deepspeed=deepspeed_config(settings, is_universal=is_universal) if settings.zero else None,
         optim="adamw_torch" if is_cpu else "adamw_torch_fused",
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
@@ -172,7 +172,8 @@ def _arguments(
     )
 
 
-def _deepspeed_config(settings: TrainSettings, *, is_universal: bool = False) -> dict[str, Any]:
+def deepspeed_config(settings: TrainSettings, *, is_universal: bool = False) -> dict[str, Any]:
+    """DeepSpeed's configuration for the settings. is_universal: other ranks wrote the checkpoint."""
     stage: dict[str, Any] = {
         "stage": settings.zero,
         "overlap_comm": False,

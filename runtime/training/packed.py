@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from runtime.plugin import RunError
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts
 from runtime.training.packing import one_each, pack
+from runtime.training.settings import TrainSettings
 
 FORMAT = 2
 
@@ -143,6 +144,18 @@ def write_packed(
     shutil.rmtree(directory, ignore_errors=True)
     scratch.rename(directory)
     return manifest
+
+
+def packed_source(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any) -> str:
+    """Digest of everything that decides the packed sequences."""
+    hashed = blake2b(digest_size=16)
+    hashed.update(tokenizer.backend_tokenizer.to_str().encode())
+    shape: list[Any] = [settings.context, settings.packing, settings.overlong, settings.seed]
+    shape += [settings.learn, settings.turns]
+    hashed.update(json.dumps(["mixwright.packed.v2", tokenizer.chat_template, shape]).encode())
+    for row in rows:
+        hashed.update(json.dumps([row["id"], row["messages"], row.get("tools")], sort_keys=True).encode())
+    return hashed.hexdigest()
 
 
 def read_manifest(directory: Path) -> PackedManifest | None:

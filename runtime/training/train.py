@@ -30,7 +30,7 @@ from runtime.training.held_out import FILE as HELD_OUT
 from runtime.training.held_out import divided, read_held_out, without
 from runtime.training.launch import Interrupted, Nodes, run_ranks
 from runtime.training.nodes import give_up, meeting, tell
-from runtime.training.packed import PackedManifest, read_manifest, write_packed
+from runtime.training.packed import PackedManifest, packed_source, read_manifest, write_packed
 from runtime.training.planning.room import machine_here, refuse_overflow
 from runtime.training.preview import load_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
@@ -201,7 +201,7 @@ def prepare(
     if settings.packing == "best_fit" and settings.architecture is None:
         _refuse_leaks(AutoConfig.from_pretrained(settings.place, **options))
     listed, held = divided(listed, settings.holdout) if held_out is None else without(listed, held_out)
-    packed_place = output / "state" / "packed" / _packed_source(settings, listed, tokenizer)[:12]
+    packed_place = output / "state" / "packed" / packed_source(settings, listed, tokenizer)[:12]
     manifest = _pack(settings, listed, tokenizer, packed_place)
     layout = layout_of(
         batch=settings.batch,
@@ -248,18 +248,6 @@ def _made_tokenizer(settings: TrainSettings, rows: list[dict[str, Any]], state: 
     return place
 
 
-def _packed_source(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any) -> str:
-    """Digest of everything that decides the packed sequences."""
-    hashed = blake2b(digest_size=16)
-    hashed.update(tokenizer.backend_tokenizer.to_str().encode())
-    shape: list[Any] = [settings.context, settings.packing, settings.overlong, settings.seed]
-    shape += [settings.learn, settings.turns]
-    hashed.update(json.dumps(["mixwright.packed.v2", tokenizer.chat_template, shape]).encode())
-    for row in rows:
-        hashed.update(json.dumps([row["id"], row["messages"], row.get("tools")], sort_keys=True).encode())
-    return hashed.hexdigest()
-
-
 def _pack(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any, place: Path) -> PackedManifest:
     found = read_manifest(place)
     if found is not None:
@@ -297,11 +285,11 @@ def _hold_out(
                 settings,
                 rows,
                 tokenizer,
-                place / str(number) / _packed_source(settings, rows, tokenizer)[:12],
+                place / str(number) / packed_source(settings, rows, tokenizer)[:12],
             )
         except RunError:
             continue
-        names[component] = f"{number}/{_packed_source(settings, rows, tokenizer)[:12]}"
+        names[component] = f"{number}/{packed_source(settings, rows, tokenizer)[:12]}"
     if names:
         (place / "names.json").write_text(json.dumps(names) + "\n", encoding="utf-8")
 
