@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -43,6 +44,8 @@ class Checked:
             if diagnostic.is_error:
                 span = diagnostic.primary.span
                 self._errors.setdefault(id(span.source), []).append(span.start)
+        for starts in self._errors.values():
+            starts.sort()
 
     @property
     def findings(self) -> Findings:
@@ -50,11 +53,12 @@ class Checked:
 
     def clean(self, *spans: Span) -> bool:
         """Is there no error so far in these parts of the text?"""
-        return not any(
-            span.start <= at < max(span.end, span.start + 1)
-            for span in spans
-            for at in self._errors.get(id(span.source), ())
-        )
+        return not any(self._has_error(span) for span in spans)
+
+    def _has_error(self, span: Span) -> bool:
+        starts = self._errors.get(id(span.source), ())
+        first = bisect_left(starts, span.start)
+        return first < len(starts) and starts[first] < max(span.end, span.start + 1)
 
     def clean_steps(self) -> Iterator[tuple[PipelineDecl, int, StepDecl]]:
         """Pipeline, position and step of every step without errors, the verifiers of evaluations too."""
