@@ -97,6 +97,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Catalog:
+    """Entries by their keys, e.g. `step.generate`."""
+
     entries: Mapping[str, Entry]
 
     def family(self, family: str) -> dict[str, Entry]:

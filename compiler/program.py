@@ -37,6 +37,8 @@ class TypedExpression:
 
 @dataclass(frozen=True, kw_only=True)
 class CallValue:
+    """The value of an attribute of type `call`: `take(50k, balance = language)`."""
+
     function: str
     args: tuple[Any, ...]
     keywords: Mapping[str, Any]
@@ -76,6 +78,8 @@ class Declared:
 
 @dataclass(frozen=True, kw_only=True)
 class ParamDecl:
+    """A `param`; `value` is the one given with `-p`, else its default."""
+
     name: str
     type: str
     value: Any
@@ -84,6 +88,8 @@ class ParamDecl:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDecl(Declared):
+    """A `model` and the engine that runs it."""
+
     engine: str
 
 
@@ -100,6 +106,8 @@ class SourceDecl(Declared):
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateMessageDecl:
+    """One message of a template, its text as written."""
+
     role: str
     text: str
     span: Span
@@ -109,12 +117,16 @@ class TemplateMessageDecl:
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateDecl(Declared):
+    """A `template`; `inputs` are the columns that its messages read."""
+
     messages: tuple[TemplateMessageDecl, ...] = ()
     inputs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
 class FromDecl:
+    """The `from` that a pipeline starts with."""
+
     rows: str
     kind: str  # "source" or "pipeline"
     attributes: Attributes
@@ -124,6 +136,8 @@ class FromDecl:
 
 @dataclass(frozen=True, kw_only=True)
 class StepDecl:
+    """One step of a pipeline or a mixture."""
+
     id: str
     entry: Entry
     label: str
@@ -140,6 +154,8 @@ class StepDecl:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineDecl(Declared):
+    """A `pipeline`; `columns` is the schema of the rows that leave it."""
+
     start: FromDecl
     steps: tuple[StepDecl, ...]
     columns: Schema
@@ -147,6 +163,8 @@ class PipelineDecl(Declared):
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentDecl:
+    """One line of a mixture: whose rows, and how many."""
+
     rows: str
     kind: str  # "source", "pipeline" or "mixture"
     group: str
@@ -159,6 +177,8 @@ class ComponentDecl:
 
 @dataclass(frozen=True, kw_only=True)
 class MixtureDecl(Declared):
+    """A `mixture` or a `variant` of one; `steps` follow its selection."""
+
     components: tuple[ComponentDecl, ...]
     steps: tuple[StepDecl, ...]
     columns: Schema
@@ -174,6 +194,8 @@ class EvaluationDecl(Declared):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainDecl(Declared):
+    """A `train` block and the mixture it reads."""
+
     mixture: str
     mixture_span: Span
     evaluations: tuple[EvaluationDecl, ...] = ()
@@ -181,18 +203,20 @@ class TrainDecl(Declared):
 
 @dataclass(frozen=True, kw_only=True)
 class ExportDecl(Declared):
+    """An `export` block and the mixture it writes."""
+
     mixture: str
     mixture_span: Span
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestDecl(Declared):
-    pass
+    """A `test` block."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyDecl(Declared):
-    pass
+    """A `policy` block."""
 
 
 @dataclass(frozen=True, kw_only=True)

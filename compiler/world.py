@@ -78,6 +78,8 @@ class Module:
 
 @dataclass(eq=False)
 class World:
+    """What a compilation knows: its files and their declarations, and what it found in them."""
+
     catalog: Catalog
     findings: Findings
     directory: Path

@@ -32,6 +32,8 @@ class Label:
 
 @dataclass(frozen=True)
 class Edit:
+    """Text to put in the place of a span."""
+
     span: Span
     replacement: str
 

@@ -75,12 +75,16 @@ class Heredoc:
 
 @dataclass(frozen=True)
 class Bool:
+    """`true` or `false`."""
+
     value: bool
     span: Span
 
 
 @dataclass(frozen=True)
 class Null:
+    """`null`."""
+
     span: Span
 
 
@@ -96,6 +100,8 @@ class Call:
 
 @dataclass(frozen=True)
 class ListNode:
+    """`[a, b]`."""
+
     items: tuple[Expression, ...]
     span: Span
 
@@ -110,6 +116,8 @@ class ObjectNode:
 
 @dataclass(frozen=True)
 class Unary:
+    """`-n`, `not ok`."""
+
     operator: str  # "-", "+" or "not"
     operand: Expression
     span: Span
@@ -128,6 +136,8 @@ class Binary:
 
 @dataclass(frozen=True)
 class Attribute:
+    """`name = value`."""
+
     name: Ref
     value: Expression
     span: Span
@@ -147,6 +157,8 @@ class Block:
 
 @dataclass(frozen=True)
 class File:
+    """A whole file."""
+
     source: SourceFile
     body: tuple[Statement, ...]
 

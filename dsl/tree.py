@@ -31,6 +31,8 @@ Operand: TypeAlias = nodes.Expression
 
 @dataclass(frozen=True)
 class _Body:
+    """What stands between two braces."""
+
     statements: tuple[nodes.Statement, ...]
     span: Span
 

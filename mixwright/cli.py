@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from importlib import import_module
@@ -28,9 +29,28 @@ COMMANDS: dict[str, str] = {
 `configure(parser)`, which adds arguments, and `run(arguments) -> int`, which returns the exit status."""
 
 
+SHORT_LIVED = ("check", "fmt", "explain")
+"""Commands that keep nearly all they make until the process ends: garbage collection, also the one at the end, finds
+nothing and takes a fifth of the time."""
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 findings or failed rows, 2 misuse or machine failure."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run one command; returns the exit status: 0 done, 1 findings or failed rows, 2 misuse or machine failure.
+
+    Without `argv` the command is the whole process, and ends with it.
+    """
+    if argv is not None:
+        return _run(argv)
+    if not set(SHORT_LIVED).intersection(sys.argv[1:2]):
+        return _run(sys.argv[1:])
+    gc.disable()
+    try:
+        return _run(sys.argv[1:])
+    finally:
+        gc.freeze()
+
+
+def _run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_usage())
         return 0
