@@ -79,11 +79,10 @@ def assumed_lengths(
     if longest is not None:
         tokens = np.minimum(tokens, longest)
     found, counts = np.unique(tokens, return_counts=True)
-    # Whole numbers that add up to `examples`, by largest remainder.
-    exact = counts * (examples / grid)
-    scaled = np.floor(exact).astype(np.int64)
-    missing = examples - int(scaled.sum())
-    scaled[np.argsort(scaled - exact, kind="stable")[:missing]] += 1
+    # Whole numbers that add up to `examples`: the sums up to each length are rounded, so that what rounding takes
+    # from one length its neighbour gets, and the mean stays. (Remainders alone would go to the shortest of the tail.)
+    upto = np.rint(np.cumsum(counts) * (examples / grid)).astype(np.int64)
+    scaled = np.diff(upto, prepend=0)
     kept = scaled > 0
     return Lengths(found[kept], scaled[kept], origin)
 
