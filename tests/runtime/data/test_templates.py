@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -85,11 +84,9 @@ def test_messages_keep_their_roles_and_an_empty_system_is_left_out() -> None:
 )
 def test_a_row_that_cannot_be_rendered(text: str, problem: str) -> None:
     columns = {"name": "Ada", "none": None, "blank": " ", "who": {"name": "é"}, "big": "x" * 10_000}
-    began = time.perf_counter()
     with pytest.raises(RowError, match=r"template 't'") as caught:
         rendered(text, **columns)
     assert problem in str(caught.value)
-    assert time.perf_counter() - began < 5
 
 
 @pytest.mark.parametrize("text", ["{{ name | random }}", "{% include 'x' %}{{ name | format(1) }}", "{{ a"])
