@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from compiler.lock import Lock
-    from compiler.plan import Plan
+    from compiler.plan import Plan, Train
     from compiler.program import Program
     from compiler.stages import Compilation
 
@@ -94,6 +94,20 @@ def plan_of_file(
         raise Misuse(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise Misuse(f"{path} is not a plan: {str(error).partition(chr(10))[0]}") from None
+
+
+def chosen_train(plan: Plan, name: str | None) -> Train:
+    """The `train` block that is named, or the only one.
+
+    Raises:
+        Misuse: there is none of that name, or several and none is named.
+    """
+    names = ", ".join(plan.trains) or "none"
+    if name is not None and name not in plan.trains:
+        raise Misuse(f"{plan.spec} has no train '{name}'; it has {names}")
+    if name is None and len(plan.trains) != 1:
+        raise Misuse(f"name one of the `train` blocks with --train: {names}")
+    return plan.trains[name] if name else next(iter(plan.trains.values()))
 
 
 def lock_of(spec: Path) -> Lock:

@@ -54,12 +54,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; returns the exit status."""
-    from mixwright.compiling import plan_of_file
+    from mixwright.compiling import chosen_train, plan_of_file
 
     plan = plan_of_file(arguments.spec, arguments.params)
     if plan is None:
         return 1
-    train = _chosen(plan, arguments.train)
+    train = chosen_train(plan, arguments.train)
     if arguments.write_launcher is not None:
         from mixwright.launchers import write_launchers
 
@@ -72,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     if nodes is not None and nodes.rank > 0:
         return _work(nodes)
     from mixwright.selected import training_rows
+    from runtime.report.training import write_training_page
     from runtime.training.train import train_mixture
 
     progress = Progress(sys.stderr)
@@ -87,7 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
         listener=progress.listener(),
     )
     progress.end()
+    page = write_training_page(train.name, Path(report.output))
     print(json.dumps(asdict(report), indent=1) if arguments.json else _report_text(report))
+    if page is not None and not arguments.json:
+        print(f"report: {page}")
     return 0
 
 
@@ -96,17 +100,6 @@ def _positive(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
-
-
-def _chosen(plan: Plan, name: str | None) -> Train:
-    from mixwright.compiling import Misuse
-
-    names = ", ".join(plan.trains) or "none"
-    if name is not None and name not in plan.trains:
-        raise Misuse(f"{plan.spec} has no train '{name}'; it has {names}")
-    if name is None and len(plan.trains) != 1:
-        raise Misuse(f"name one of the `train` blocks with --train: {names}")
-    return plan.trains[name] if name else next(iter(plan.trains.values()))
 
 
 def _probe(plan: Plan, train: Train, arguments: argparse.Namespace) -> int:

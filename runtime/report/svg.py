@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from runtime.report.facts import Histogram, Stage
 from runtime.report.text import brief
@@ -47,7 +48,7 @@ def histogram(of: Histogram) -> str:
     return _svg(height, f"scores of {of.step}", parts, width=WIDTH // 2 + 2)
 
 
-def line(points: Sequence[tuple[float, float]], label: str) -> str:
+def line(points: Sequence[tuple[float, float]], label: str, *, width: int = WIDTH) -> str:
     """A line through (x, y) points, at most 400 of them, each the mean of its neighbourhood. Others are left out
     when they are not finite numbers; fewer than two leave nothing to draw."""
     points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
@@ -58,7 +59,8 @@ def line(points: Sequence[tuple[float, float]], label: str) -> str:
     groups = [points[i : i + size] for i in range(0, len(points), size)]
     points = [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups]
     (x0, x1), (y0, y1) = ((min(v), max(v)) for v in zip(*points, strict=True))
-    left, top, wide, high = 56, 8, WIDTH - 66, 150
+    # The longest number at the axis is like 1.234e-05.
+    left, top, wide, high = 72, 8, width - 82, 150 if width == WIDTH else 110
 
     def place(x: float, y: float) -> str:
         across = (x - x0) / (x1 - x0) if x1 > x0 else 0.0
@@ -74,7 +76,57 @@ def line(points: Sequence[tuple[float, float]], label: str) -> str:
         f'<text x="{left}" y="{bottom + 16}">{first:g}</text>',
         f'<text x="{left + wide}" y="{bottom + 16}" text-anchor="end">{last:g}</text>',
     ]
-    return _svg(bottom + 24, label, parts)
+    return _svg(bottom + 24, label, parts, width=width)
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Values of one line of a dot picture, and their mean."""
+
+    name: str
+    values: tuple[float, ...]
+    mean: float
+
+
+def dots(lines: Sequence[Dots], label: str, *, mark: float, scale: float = 1.0, unit: str = "") -> str:
+    """A line of dots for each name, with its mean, around a vertical line at `mark`. Numbers are shown times `scale`."""
+    left, right, row, top = 190, 20, 26, 6
+    everything = [value for line_ in lines for value in (*line_.values, line_.mean)] + [mark]
+    low, high = min(everything), max(everything)
+    margin = (high - low) * 0.08 or 0.01 * max(abs(high), 1e-9)
+    low, high = low - margin, high + margin
+    wide = WIDTH - left - right
+
+    def across(value: float) -> float:
+        return left + (value - low) / (high - low) * wide
+
+    bottom = top + row * len(lines)
+    parts = [
+        f'<path class="axis" d="M{left} {bottom}H{left + wide}"/>',
+        f'<line class="base" x1="{across(mark):.1f}" x2="{across(mark):.1f}" y1="{top}" y2="{bottom}"/>',
+    ]
+    for number, line_ in enumerate(lines):
+        middle = top + row * (number + 0.5)
+        name = line_.name if len(line_.name) <= 24 else line_.name[:23] + "…"
+        parts.append(
+            f'<text x="{left - 10}" y="{middle + 4:.1f}" text-anchor="end">{brief(name)}'
+            f"<title>{brief(line_.name)}</title></text>"
+        )
+        parts += [
+            f'<circle class="dot" cx="{across(value):.1f}" cy="{middle:.1f}" r="5">'
+            f"<title>{value * scale:.4g}{unit}</title></circle>"
+            for value in line_.values
+        ]
+        x = across(line_.mean)
+        parts.append(
+            f'<line class="mean" x1="{x:.1f}" x2="{x:.1f}" y1="{middle - 8:.1f}" y2="{middle + 8:.1f}">'
+            f"<title>{line_.mean * scale:.4g}{unit}</title></line>"
+        )
+    for value, anchor, x in ((low, "start", left), (high, "end", left + wide)):
+        parts.append(
+            f'<text x="{x}" y="{bottom + 16}" text-anchor="{anchor}">{value * scale:.4g}{unit}</text>'
+        )
+    return _svg(bottom + 22, label, parts)
 
 
 def _bar_row(y: int, left: int, high: int, step: str, rows: int, lost: int, scale: float, label: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from compiler.plan import Plan
-from runtime.report.html import TrainingFacts
+from runtime.report.curves import TrainingFacts, training_html
 
 
 def training_facts(plan: Plan, mixture: str | None = None) -> TrainingFacts | None:
@@ -16,14 +17,37 @@ def training_facts(plan: Plan, mixture: str | None = None) -> TrainingFacts | No
         output = train.attributes.get("output")
         if not output or (mixture is not None and train.mixture != mixture):
             continue
-        directory = Path(plan.directory) / str(output)
-        curve = _lines(directory / "curve.jsonl")
-        if curve:
-            evaluation = (_document(directory / "report.json") or {}).get("evaluation") or {}
-            return TrainingFacts(
-                train.name, curve, _accuracies(evaluation.get("before")), _accuracies(evaluation.get("after"))
-            )
+        found = facts_of(train.name, Path(plan.directory) / str(output))
+        if found is not None:
+            return found
     return None
+
+
+def facts_of(name: str, directory: Path) -> TrainingFacts | None:
+    """What a training run left in its output directory; None where there is no curve."""
+    curve = _lines(directory / "curve.jsonl")
+    if not curve:
+        return None
+    evaluation = (_document(directory / "report.json") or {}).get("evaluation") or {}
+    return TrainingFacts(
+        name,
+        curve,
+        _accuracies(evaluation.get("before")),
+        _accuracies(evaluation.get("after")),
+        _held_out(directory / "held_out.jsonl"),
+    )
+
+
+def write_training_page(name: str, directory: Path) -> Path | None:
+    """Write `report.html` beside a trained model; None where there is no curve to draw."""
+    facts = facts_of(name, directory)
+    if facts is None:
+        return None
+    page = directory / "report.html"
+    new = directory / f".report.html.{os.getpid()}"
+    new.write_text(training_html(facts), encoding="utf-8")
+    os.replace(new, page)
+    return page
 
 
 def _accuracies(measures: Any) -> dict[str, float] | None:
@@ -37,12 +61,21 @@ def _accuracies(measures: Any) -> dict[str, float] | None:
     }
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Complete lines with a step and a loss; what a killed run cut short is left out."""
+def _held_out(path: Path) -> dict[str, list[tuple[float, float]]]:
+    """Component -> its loss at each step where it was measured."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for line in _lines(path, "losses"):
+        for component, loss in line["losses"].items():
+            found.setdefault(component, []).append((float(line["step"]), float(loss)))
+    return found
+
+
+def _lines(path: Path, needed: str = "loss") -> list[dict[str, Any]]:
+    """Complete lines with a step and what is needed; what a killed run cut short is left out."""
     if not path.is_file():
         return []
     found = [_parsed(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in found if isinstance(line, dict) and {"step", "loss"} <= line.keys()]
+    return [line for line in found if isinstance(line, dict) and {"step", needed} <= line.keys()]
 
 
 def _document(path: Path) -> dict[str, Any] | None:

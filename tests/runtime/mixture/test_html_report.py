@@ -12,8 +12,9 @@ import pytest
 from runtime.mixture import MixtureRecord
 from runtime.mixture.selection import ComponentResult
 from runtime.plugin import RunError
+from runtime.report.curves import TrainingFacts
 from runtime.report.facts import Drop, Histogram, PipelineFacts, RunFacts, Sample, Stage, run_facts
-from runtime.report.html import TrainingFacts, report_html, write_report
+from runtime.report.html import report_html, write_report
 from runtime.report.svg import line
 from runtime.report.text import brief, shown
 from runtime.store.records import OutcomeRecord, TallyRecord
