@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "preview": "show examples as they will be trained on",
     "export": "write a mixture's files again",
     "train": "pack a mixture and train on it",
+    "ablate": "train on a mixture and on its variants, and compare them",
     "verify-store": "read the whole store and check that it is complete",
     "doctor": "look at this machine: sandbox, compilers, extras, GPUs",
 }
