@@ -21,7 +21,8 @@ def divided(
     """Rows to train on, in their order, and the held-out ones of each component.
 
     Of each component `share` of its rows are held out, at least one of two or more: those whose ids hash lowest, so that
-    another mixture of the same rows holds out the same. All appearances of a repeated row go the same way.
+    another mixture of the same rows holds out the same. All appearances of a repeated row go the same way; one whose
+    messages are held out, by another component or under another id, is not trained on either.
     """
     listed = list(rows)
     if not share:
@@ -44,7 +45,7 @@ def divided(
         elif (component, name) not in seen:
             seen.add((component, name))
             held[component].append(row)
-    return trained, held
+    return _unlike(trained, held), held
 
 
 def without(
@@ -56,7 +57,17 @@ def without(
     """
     named = {(component, _original(row)) for component, found in held.items() for row in found}
     kept = [row for row in rows if (str(row["component"]), _original(row)) not in named]
-    return kept, {component: list(found) for component, found in held.items()}
+    return _unlike(kept, held), {component: list(found) for component, found in held.items()}
+
+
+def _unlike(rows: list[dict[str, Any]], held: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows whose messages are none of the held-out ones'."""
+    said = {_said(row) for found in held.values() for row in found if row.get("messages")}
+    return [row for row in rows if not row.get("messages") or _said(row) not in said] if said else rows
+
+
+def _said(row: dict[str, Any]) -> bytes:
+    return blake2b(json.dumps(row["messages"], sort_keys=True).encode(), digest_size=16).digest()
 
 
 def _original(row: dict[str, Any]) -> str:

@@ -42,6 +42,18 @@ def test_more_rows_or_a_larger_share_only_add(numbers: set[int], percent: int) -
     assert smaller <= larger
 
 
+def test_what_one_component_holds_out_no_other_trains_on() -> None:
+    """The same rows in a small and a large component, and once more under other ids."""
+    said = [[{"role": "user", "content": f"q{i}"}] for i in range(200)]
+    rows = [{"id": f"r{i}", "component": "small", "messages": said[i]} for i in range(20)]
+    rows += [{"id": f"r{i}", "component": "large", "messages": said[i]} for i in range(200)]
+    rows += [{"id": f"copy{i}", "component": "copies", "messages": said[i]} for i in range(200)]
+    trained, held = divided(rows, 0.1)
+    assert {name: len(found) for name, found in held.items()} == {"small": 2, "large": 20, "copies": 20}
+    texts = {row["messages"][0]["content"] for found in held.values() for row in found}
+    assert not texts & {row["messages"][0]["content"] for row in trained}
+
+
 def test_nothing_is_held_out_unasked() -> None:
     rows = [row("x", "a")]
     assert divided(rows, 0.0) == (rows, {})
