@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ _PROBE_LIMIT_BYTES = 4 * 1024**3
 def write_initial(settings: TrainSettings, tokenizer: Any, directory: Path) -> None:
     """Write a Llama of the settings' architecture, drawn under the seed with deviation `init_std`, and its tokenizer.
 
+    The directory is there whole or not at all.
     It is written rather than built by each rank so that ZeRO-3 loads fresh and given weights the same way.
     """
     import torch
@@ -37,10 +39,13 @@ def write_initial(settings: TrainSettings, tokenizer: Any, directory: Path) -> N
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    tokenizer.save_pretrained(directory)
+    partial = directory.with_name(directory.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    tokenizer.save_pretrained(partial)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        LlamaForCausalLM(config).save_pretrained(directory)
+        LlamaForCausalLM(config).save_pretrained(partial)
+    partial.rename(directory)
 
 
 def base_digest(settings: TrainSettings) -> str:

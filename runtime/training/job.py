@@ -93,7 +93,9 @@ def train(
     )
     if settings.lora is not None:
         model = _adapted(model, settings)
-    tokenizer = AutoTokenizer.from_pretrained(settings.tokenizer, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(
+        settings.tokenizer, trust_remote_code=False, revision=settings.revision or "main"
+    )
     trainer = _trainer(model, arguments, settings, packed, slots, layout, directory, pause_after)
     held = open_held_out(directory)
     if not held.is_empty:

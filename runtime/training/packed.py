@@ -151,8 +151,9 @@ def packed_source(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer
     hashed = blake2b(digest_size=16)
     hashed.update(tokenizer.backend_tokenizer.to_str().encode())
     shape: list[Any] = [settings.context, settings.packing, settings.overlong, settings.seed]
-    shape += [settings.learn, settings.turns]
-    hashed.update(json.dumps(["mixwright.packed.v2", tokenizer.chat_template, shape]).encode())
+    # Which tokens begin and end is not in the tokenizer's own file, and templates write them.
+    shape += [settings.learn, settings.turns, tokenizer.special_tokens_map]
+    hashed.update(json.dumps(["mixwright.packed.v3", tokenizer.chat_template, shape], default=str).encode())
     for row in rows:
         hashed.update(json.dumps([row["id"], row["messages"], row.get("tools")], sort_keys=True).encode())
     return hashed.hexdigest()

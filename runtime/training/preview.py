@@ -81,7 +81,7 @@ def load_tokenizer(place: str, revision: str = "") -> Any:
     options = {"revision": revision} if revision else {}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # tokenizers raises bare exceptions on a broken file
         raise RunError(
             f"no tokenizer can be loaded from {place}: {str(error).partition(chr(10))[0]}"
         ) from error

@@ -211,7 +211,7 @@ def prepare(
         micro_batch=settings.micro_batch,
     )
     steps = steps_of(layout, bins=manifest.bins, epochs=settings.epochs, steps=settings.steps)
-    last = round(manifest.bins * settings.epochs) if settings.steps is None else None
+    last = max(1, round(manifest.bins * settings.epochs)) if settings.steps is None else None
     fingerprint = settings.fingerprint(manifest.digest, base_digest(settings))
     directory = output / "state" / fingerprint[:12]
     directory.mkdir(parents=True, exist_ok=True)
@@ -224,7 +224,7 @@ def prepare(
     (directory / "layout.json").write_text(json.dumps(asdict(layout)) + "\n", encoding="utf-8")
     (directory / "settings.json").write_text(settings.to_json(), encoding="utf-8")
     initial = directory / "initial"
-    if settings.architecture is not None and not (initial / "model.safetensors").exists():
+    if settings.architecture is not None and not initial.exists():
         write_initial(settings, tokenizer, initial)
     place = initial if settings.architecture is not None else Path(settings.place)
     parameters = parameter_count(place) if place.is_dir() else 0
@@ -243,8 +243,12 @@ def _made_tokenizer(settings: TrainSettings, rows: list[dict[str, Any]], state: 
     texts = [str(message.get("content") or "") for row in rows for message in row["messages"]]
     key = json.dumps(["mixwright.tokenizer.v1", settings.vocabulary, settings.context, texts])
     place = state / "tokenizer" / blake2b(key.encode(), digest_size=6).hexdigest()
-    if not (place / "tokenizer.json").exists():
-        train_tokenizer(texts, place, vocabulary=settings.vocabulary, context=settings.context)
+    if not place.exists():
+        # Whole or not at all: one that a kill cut short would be taken for made.
+        partial = place.with_name(place.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        train_tokenizer(texts, partial, vocabulary=settings.vocabulary, context=settings.context)
+        partial.rename(place)
     return place
 
 
@@ -336,7 +340,6 @@ def _publish(prepared: Prepared, output: Path, probe_loss: float | None) -> floa
         elif file.name != "training_args.bin":
             # Not its mode: safetensors writes files that only their owner can read.
             shutil.copyfile(file, output / file.name)
-    shutil.rmtree(prepared.directory / "checkpoints", ignore_errors=True)
     return reloaded
 
 
@@ -436,6 +439,8 @@ def _written(report: TrainReport, prepared: Prepared, output: Path) -> TrainRepo
         (prepared.directory / "report.json").write_text(text, encoding="utf-8")
         (output / "state" / "current").write_text(prepared.fingerprint, encoding="utf-8")
         (output / "report.json").write_text(text, encoding="utf-8")
+        # Only now: an evaluation that fails, or a kill before the report, must not cost the training.
+        shutil.rmtree(prepared.directory / "checkpoints", ignore_errors=True)
     else:
         (prepared.directory / "paused.json").write_text(text, encoding="utf-8")
     return report
