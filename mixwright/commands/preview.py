@@ -31,12 +31,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mixture", metavar="NAME", help="which mixture; needed when there are several")
     parser.add_argument("--train", metavar="NAME", help="which `train` block, for --tokens")
     parser.add_argument("--tokens", action="store_true", help="show what of each example is trained")
-    parser.add_argument("--limit", type=int, default=3, metavar="N", help="examples to show (3)")
+    parser.add_argument("--limit", type=_count, default=3, metavar="N", help="examples to show (3)")
     parser.add_argument("--store", type=Path, metavar="DIR", help="the store with the mixture (.mixwright)")
     parser.add_argument(
         "--data", type=Path, metavar="FILE", help="show examples of this JSON-lines file instead"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,6 +79,7 @@ def _show_tokens(plan: Plan, arguments: argparse.Namespace, is_colored: bool) ->
         ("forged", "it holds a control token of the chat template: refused"),
         ("dropped", "longer than `context`: left out"),
         ("truncated", "longer than `context`: cut"),
+        ("split", "longer than `context`: cut in pieces"),
     ):
         for row_id in getattr(counts, reason):
             print(f"row {row_id}: {text}", file=sys.stderr)

@@ -32,7 +32,14 @@ def chat_of(messages: Any) -> list[dict[str, Any]]:
     """
     if not isinstance(messages, list) or not messages:
         raise ChatError("`messages` is not a list of messages")
-    return [_message(message) for message in messages]
+    found = [_message(message) for message in messages]
+    try:
+        for message in found:
+            for value in message.values():
+                (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
+    except UnicodeEncodeError:
+        raise ChatError("a message holds half of a surrogate pair, which is no character") from None
+    return found
 
 
 def _message(message: Any) -> dict[str, Any]:
@@ -47,7 +54,9 @@ def _message(message: Any) -> dict[str, Any]:
     found["content"] = content
     del given["role"]
     if role == "assistant":
-        reasoning = given.pop("reasoning_content", None) or given.pop("reasoning", None)
+        # Servers give one or the other, and some both.
+        both = given.pop("reasoning_content", None), given.pop("reasoning", None)
+        reasoning = both[0] or both[1]
         if reasoning is not None:
             found["reasoning_content"] = _text(reasoning, "reasoning_content")
         if given.get("tool_calls"):

@@ -84,3 +84,23 @@ def test_misuse_says_what_to_type(spec: Path, capsys: pytest.CaptureFixture[str]
     assert "has no train 'none'; it has student" in capsys.readouterr().err
     assert cli.main(["preview", str(spec)]) == 2
     assert "mixwright run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments", "message"),
+    [
+        ("{}", ["--limit", "-1"], "--limit"),
+        (r'{"messages": [{"role": "user", "content": "\ud800"}]}', [], "half of a surrogate pair"),
+        (r'{"messages": [{"role": "user", "content": "\ud800"}]}', ["--json"], "half of a surrogate pair"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line(
+    spec: Path, capsys: pytest.CaptureFixture[str], line: str, arguments: list[str], message: str
+) -> None:
+    (spec.parent / "bad.jsonl").write_text(line + "\n")
+    try:
+        status = cli.main(["preview", str(spec), "--data", str(spec.parent / "bad.jsonl"), *arguments])
+    except SystemExit as exit:
+        status = int(exit.code or 0)
+    assert status == 2
+    assert message in capsys.readouterr().err
