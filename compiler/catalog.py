@@ -72,6 +72,8 @@ class Entry:
     extra: the pip extra that brings the packages it needs; empty for none.
     modules: import names that must be found for the extra to count as installed.
     breaker: True when the step needs the whole table.
+    evidence: of a verifier, what its evidence may hold (name -> type), which a template of `repair` can show; empty when
+        it does not say. A field that one measurement lacks is null there.
     """
 
     family: str
@@ -85,6 +87,7 @@ class Entry:
     extra: str = ""
     modules: tuple[str, ...] = ()
     breaker: bool = False
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -127,6 +130,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         "extra": entry.extra,
         "modules": list(entry.modules),
         "breaker": entry.breaker,
+        **({"evidence": dict(entry.evidence)} if entry.evidence else {}),
     }
 
 

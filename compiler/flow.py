@@ -283,9 +283,9 @@ class Flow:
                 missing |= check_use(
                     self.resolver.world, parsed, self.columns, bound.span, self.rows_words, later
                 )
-        return missing | self._check_repair(attributes, later)
+        return missing | self._check_repair(entry, attributes, later)
 
-    def _check_repair(self, attributes: dict[str, Bound], later: dict[str, Span]) -> set[str]:
+    def _check_repair(self, entry: Entry, attributes: dict[str, Bound], later: dict[str, Span]) -> set[str]:
         """Check the template of `on_fail = repair(…)`: it sees the rows here, and what the verifier found."""
         on_fail = attributes.get("on_fail")
         name = repair_template(on_fail.value) if on_fail is not None else None
@@ -305,7 +305,7 @@ class Flow:
             Label(declaration.name_span, "this template"),
             self.findings,
         )
-        columns = repair_columns(self.columns, on_fail, self.findings)
+        columns = repair_columns(self.columns, on_fail, entry.evidence, self.findings)
         return check_use(self.resolver.world, parsed, columns, span, self.rows_words, later)
 
     def _declaration(self, qualified: str, span: Span) -> tuple[Declaration, Span]:

@@ -30,8 +30,13 @@ def repair_template(value: object) -> str | None:
     return None
 
 
-def repair_columns(columns: Columns, on_fail: Bound, findings: Findings) -> Columns:
-    """The rows' columns with `verdict`. MIX840 when they have a column of that name themselves."""
+def repair_columns(
+    columns: Columns, on_fail: Bound, evidence: Mapping[str, str], findings: Findings
+) -> Columns:
+    """The rows' columns with `verdict`, whose `evidence` has the fields that the verifier declares.
+
+    MIX840 when they have a column of that name themselves.
+    """
     if VERDICT in columns.types:
         findings.error(
             "MIX840",
@@ -40,7 +45,8 @@ def repair_columns(columns: Columns, on_fail: Bound, findings: Findings) -> Colu
             f"the template sees the finding as `{VERDICT}`",
             hint="rename the column where it is made, for example to `judgement`",
         )
-    return columns.with_columns({VERDICT: struct_of(VERDICT_FIELDS)})
+    fields = {**VERDICT_FIELDS, "evidence": struct_of(evidence)} if evidence else VERDICT_FIELDS
+    return columns.with_columns({VERDICT: struct_of(fields)})
 
 
 def check_repair_reads(

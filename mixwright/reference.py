@@ -102,6 +102,10 @@ def _entry(entry: Entry, common: tuple[AttributeSchema, ...]) -> list[str]:
     if entry.makes:
         made = [f"`{name.replace('{label}', 'NAME')}` ({type})" for name, type in entry.makes.items()]
         facts.append(f"Makes the column{'s' if len(made) > 1 else ''} {', '.join(made)}.")
+    if entry.evidence:
+        facts.append(
+            f"Evidence: {', '.join(f'`{name}` ({type})' for name, type in sorted(entry.evidence.items()))}."
+        )
     if entry.reads:
         facts.append(f"Reads {', '.join(f'`{name}`' for name in entry.reads)}.")
     if entry.breaker:

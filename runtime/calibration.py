@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from runtime.rows import Dropped, Row, canonical_json
 from runtime.steps.protocol import Measurement
 from runtime.store.records import EventRecord
 from runtime.verifiers.calibrate import DEMANDS, Calibration, area_under_curve, better_words
-from runtime.verifiers.verdicts import is_lower_better, thresholds_of
+from runtime.verifiers.verdicts import is_lower_better, selection_of, thresholds_of
 
 if TYPE_CHECKING:
     from runtime.run import Run
@@ -164,19 +165,24 @@ def _is_good(label: Any, good: Any) -> bool:
 
 
 def _with_better(found: Calibration, node: Node, scores: Mapping[bool, Sequence[float]]) -> Calibration:
-    """The calibration with a `min` that would meet its demands, where the verifier has that threshold and there is one.
+    """The calibration with a `min` or `max` that would meet its demands, where the verifier is bounded on that side
+    alone, decides by its score alone, and there is one. Of several the one with the highest F1.
 
-    Of several the one with the highest F1.
+    `scores` are those of right and wrong rows, turned round where lower is better.
     """
     from dataclasses import replace
 
     wanted = {name: value for name, value in found.demands.items() if name != "auc"}
-    if "min" not in node.plan.attributes or node.plan.attributes.get("max") is not None or not wanted:
+    attributes = node.plan.attributes
+    is_lower = is_lower_better(*thresholds_of(attributes))
+    has_both = attributes.get("min") is not None and attributes.get("max") is not None
+    name = "max" if is_lower else "min"
+    if name not in attributes or has_both or not wanted or selection_of(node.step) is None:
         return found
     right, wrong = sorted(scores[True]), sorted(scores[False])
     best: tuple[float, float, Calibration] | None = None
-    for low in sorted({score for score in (*right, *wrong) if math.isfinite(score)}):
-        passes = [sum(score >= low for score in side) for side in (right, wrong)]
+    for bound in sorted({score for score in (*right, *wrong) if math.isfinite(score)}):
+        passes = [len(side) - bisect_left(side, bound) for side in (right, wrong)]
         at = replace(
             found,
             right_passes=passes[0],
@@ -186,12 +192,13 @@ def _with_better(found: Calibration, node: Node, scores: Mapping[bool, Sequence[
             demands=wanted,
         )
         if not at.missed and at.f1 is not None and (best is None or at.f1 > best[0]):
-            best = (at.f1, low, at)
+            best = (at.f1, bound, at)
     if best is None:
         return found
-    _, low, at = best
+    _, bound, at = best
     assert at.precision is not None and at.recall is not None
-    return replace(found, better={"min": low, "precision": at.precision, "recall": at.recall})
+    stated = 0.0 - bound if is_lower else bound
+    return replace(found, better={name: stated, "precision": at.precision, "recall": at.recall})
 
 
 def _why(found: Calibration) -> str:

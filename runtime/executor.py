@@ -460,7 +460,7 @@ def _told(node: Node, verdict: Dropped, turn: int) -> dict[str, Any]:
         "outcome": found["outcome"],
         "score": found["score"],
         # As it comes out of the store, so that a resumed run renders the same prompt.
-        "evidence": json.loads(json_of(found["evidence"])),
+        "evidence": {**dict.fromkeys(node.evidence), **json.loads(json_of(found["evidence"]))},
         "response": response if isinstance(response, str) else json_of(response),
         "round": turn,
     }

@@ -10,7 +10,7 @@ from typing import Any
 from compiler.plan import Step
 from runtime.measuring import Measuring, ScoreStore
 from runtime.outcomes import Tally
-from runtime.plugin import RunError, implementation
+from runtime.plugin import RunError, entry_of, implementation
 from runtime.rows import Dropped, Row
 from runtime.steps.generate import on_fail_of
 from runtime.steps.protocol import Rendered, StepContext
@@ -32,7 +32,7 @@ class Node:
     closed_at: of a sampling step: the verifier that brings its candidates together; None when none does before the
         next breaker.
     asks_again: of a verifier with `on_fail = retry(n)` or `repair(template)`: the step that made what it looks at.
-    repair: of `repair(template)`: renders the template.
+    repair: of `repair(template)`: renders the template, which sees all of `evidence`, the fields that are declared.
     is_asked_again: of the step that made it.
     rows_again: rows of which the verifier asked for another answer; passed_again: those of them that passed then.
     """
@@ -46,6 +46,7 @@ class Node:
     on_fail: str = "drop"
     retries: int = 0
     repair: Callable[[Mapping[str, Any]], Rendered] | None = None
+    evidence: tuple[str, ...] = ()
     rows_again: int = 0
     passed_again: int = 0
     closed_at: int | None = None
@@ -130,6 +131,7 @@ def _node(step: Step, context: StepContext, store: ScoreStore, run_id: int) -> N
         node.on_fail, node.retries = on_fail_of(on_fail)
         if node.on_fail == "repair":
             node.repair = context.template(on_fail["args"][0])
+            node.evidence = tuple(entry_of(step.operation).evidence)
         in_groups = hasattr(built, "measure_group") and bool(getattr(built, "closes_group", False))
         node.measuring = Measuring(
             step,

@@ -123,13 +123,25 @@ def declare(
     extra: str = "",
     modules: tuple[str, ...] = (),
     breaker: bool = False,
+    evidence: Mapping[str, str] | None = None,
 ) -> Callable[[T], T]:
     """Declare what the decorated function or class implements, under `family.name`."""
 
     def register(implementation: T) -> T:
         doc = (implementation.__doc__ or "").strip()
         entry = Entry(
-            family, name, doc, version, label, attributes, reads, dict(makes or {}), extra, modules, breaker
+            family,
+            name,
+            doc,
+            version,
+            label,
+            attributes,
+            reads,
+            dict(makes or {}),
+            extra,
+            modules,
+            breaker,
+            dict(evidence or {}),
         )
         if entry.key in _plugins:
             raise ValueError(f"{entry.key} is declared twice")

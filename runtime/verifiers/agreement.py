@@ -29,6 +29,11 @@ from runtime.verifiers.verdicts import (
     "verify",
     "agreement",
     version=2,
+    evidence={
+        "found": "text",
+        "of": "int",
+        "class": "json",
+    },
     attributes=(
         attribute("response", "column", "the column that must agree", default=REQUIRED),
         attribute(

@@ -8,10 +8,12 @@ is none of these, the last number. What stands before a last `</think>` is thoug
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 Extract = Literal["auto", "boxed", "hashes", "last", "final"]
 
+_BRACE = re.compile(r"(?<!\\)[{}]")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)|\\boxed\s+(?=[^\s{])")
 _BETWEEN_BOXES = re.compile(
     r"[\s$]*(?:\\[,;)(]|[,，、;；]|\\text\s*\{\s*(?:and|or)\s*\}|and|or|和|或|\s)*[\s$]*(?:[a-zA-Z]\s*=\s*)?",
@@ -94,8 +96,9 @@ def boxed(text: str) -> str | None:
         return None
     inside: list[str] = []
     begin = 0
+    ends = _closing_braces(text)
     for opening in reversed(list(_BOX.finditer(text))):
-        content, end = _box_content(text, opening.end())
+        content, end = _box_content(text, opening.end(), ends)
         if not content:
             continue
         if inside and (not _BETWEEN_BOXES.fullmatch(text, end, begin) or len(inside) > 8):
@@ -106,19 +109,24 @@ def boxed(text: str) -> str | None:
     return ", ".join(dict.fromkeys(inside)) or None
 
 
-def _box_content(text: str, start: int) -> tuple[str, int]:
+def _closing_braces(text: str) -> dict[int, int]:
+    """Where each brace is closed, by where it opens. One pass: thousands of open boxes must not take a second."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for found in _BRACE.finditer(text):
+        if found[0] == "{":
+            opened.append(found.start())
+        elif opened:
+            ends[opened.pop()] = found.start()
+    return ends
+
+
+def _box_content(text: str, start: int, ends: Mapping[int, int]) -> tuple[str, int]:
     """Content and end of the box whose brace, or one character, is at `start`; empty when its braces do not close."""
     if text[start] != "{":
         return text[start], start + 1
-    depth = 0
-    for i in range(start, len(text)):
-        if text[i] == "{" and text[i - 1] != "\\":
-            depth += 1
-        elif text[i] == "}" and text[i - 1] != "\\":
-            depth -= 1
-            if depth == 0:
-                return text[start + 1 : i].strip(), i + 1
-    return "", start
+    end = ends.get(start)
+    return ("", start) if end is None else (text[start + 1 : end].strip(), end + 1)
 
 
 def _tagged(text: str) -> str | None:

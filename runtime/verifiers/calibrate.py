@@ -85,7 +85,7 @@ class Calibration:
     auc: float | None
     demands: Mapping[str, float]
     better: Mapping[str, float] | None = None
-    """A `min` with which the demands would be met on these rows, and precision and recall with it."""
+    """A `min` or `max` with which the demands would be met on these rows, and precision and recall with it."""
 
     @property
     def precision(self) -> float | None:
@@ -157,9 +157,10 @@ def calibration_lines(node: str, figures: Mapping[str, Any]) -> list[str]:
 
 
 def better_words(better: Mapping[str, float]) -> str:
-    """What another threshold would do on the same rows."""
+    """What another threshold, `min` or `max`, would do on the same rows."""
+    name = "max" if "max" in better else "min"
     return (
-        f"`min = {better['min']:.6g}` would meet it on these rows: precision {shown(better['precision'])}, "
+        f"`{name} = {better[name]:.6g}` would meet it on these rows: precision {shown(better['precision'])}, "
         f"recall {shown(better['recall'])}"
     )
 

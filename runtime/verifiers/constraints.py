@@ -21,11 +21,20 @@ from runtime.workers import WorkerError, is_too_hard
 DEADLINE_S = 60.0
 """Seconds for one response in a worker. A million characters take 1 to 10 s of CPU, a bad pattern takes for ever."""
 EVIDENCE_CHARACTERS = 500
+SHOWN_CHARACTERS = 500
+"""Of what is wrong with a constraint: a row may hold a megabyte that is none."""
 
 
 @declare(
     "verify",
     "constraints",
+    evidence={
+        "followed": "int",
+        "of": "int",
+        "broken": "list[struct{id: text, kwargs: json, found: json}]",
+        "reason": "text",
+        "detail": "text",
+    },
     attributes=(
         attribute("response", "column", "the text to check", default=REQUIRED),
         attribute(
@@ -130,7 +139,7 @@ class ConstraintsVerifier:
         try:
             constraints = _parsed(written, row.columns.get(self._kwargs) if self._kwargs else None)
         except ValueError as error:
-            return Measurement("error", None, {"reason": str(error)})
+            return Measurement("error", None, {"reason": str(error)[:SHOWN_CHARACTERS]})
         if not constraints:
             return Measurement("unmeasurable", None, {"reason": "no constraints"})
         try:
@@ -141,7 +150,7 @@ class ConstraintsVerifier:
         except (UnusableConstraint, WorkerError) as error:
             if isinstance(error, WorkerError) and is_too_hard(error):
                 return Measurement.too_hard(detail=str(error))
-            return Measurement("error", None, {"reason": str(error)})
+            return Measurement("error", None, {"reason": str(error)[:SHOWN_CHARACTERS]})
         followed = sum(one.follows for one in found)
         return Measurement("measured", followed / len(found), _evidence(constraints, found))
 

@@ -109,7 +109,9 @@ def quickly(*, gold: str, found: str) -> Comparison | None:
     if len(gold) > LENGTH_LIMIT or len(found) > LENGTH_LIMIT:
         if gold.strip() == found.strip():
             return Comparison("equal", {**_shortened(gold, found), "by": "text"})
-        return Comparison("unparsable", {**_shortened(gold, found), "by": "text", "reason": "too long"})
+        return Comparison(
+            "unparsable", {**_shortened(gold, found), "by": "text", "reason": "too long to parse"}
+        )
     gold, found = folded(gold), folded(found)
     if gold == found:
         return Comparison("equal", {**_shortened(gold, found), "by": "text"})
@@ -125,7 +127,7 @@ def quickly(*, gold: str, found: str) -> Comparison | None:
 def too_much(answer: str) -> str | None:
     """Why an answer is not given to computer algebra, which would take for ever; None when it is."""
     if len(answer) > LENGTH_LIMIT:
-        return "too long"
+        return "too long to parse"
     if _DIGITS.search(answer):
         return "too many digits"
     if _EXPLODING.search(answer):

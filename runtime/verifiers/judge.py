@@ -29,6 +29,13 @@ class _Question:
 @declare(
     "verify",
     "judge",
+    evidence={
+        "judges": "json",
+        "opinions": "list[struct{judge: text, call: text, sample: int, swapped: bool, score: float, aspects: json, "
+        "reason: text, error: text, timeout: text, unmeasurable: text}]",
+        "changed_with_order": "list[text]",
+        "reason": "text",
+    },
     attributes=(
         attribute("response", "column", "the column to judge", default=REQUIRED),
         attribute(

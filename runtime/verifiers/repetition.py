@@ -14,6 +14,15 @@ from runtime.verifiers.verdicts import Selection, text_of_response
 @declare(
     "verify",
     "repetition",
+    evidence={
+        "runs": "float",
+        "lines": "float",
+        "loop": "float",
+        "twice": "text",
+        "twice_words": "int",
+        "loop_characters": "int",
+        "reason": "text",
+    },
     attributes=(
         attribute("response", "column", "the text to check", default=REQUIRED),
         attribute(

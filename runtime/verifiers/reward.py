@@ -25,6 +25,18 @@ NO_ANSWER = "no answer"
 @declare(
     "verify",
     "reward",
+    evidence={
+        "model": "text",
+        "call": "text",
+        "reason": "text",
+        "detail": "text",
+        "aggregate": "text",
+        "steps": "list[float]",
+        "worst": "struct{step: int, text: text}",
+        "found": "text",
+        "class": "json",
+        "reward": "float",
+    },
     attributes=(
         attribute(
             "model",
@@ -116,10 +128,10 @@ class Reward:
         self._separator = str(attributes.get("separator") or "\n\n")
         self._tag = str(attributes.get("step_tag") or "<extra_0>") if self._is_process else ""
         self._extract: Extract = attributes.get("extract") or "auto"
-        self._selection = Selection.of(step, kind="reward", missing="nothing to rate")
-        self.closes_group = self._selection.closes_group
+        self.selection = Selection.of(step, kind="reward", missing="nothing to rate")
+        self.closes_group = self.selection.closes_group
         self._equivalence = Equivalence(context.workers)
-        if self._selection.pick == "majority":
+        if self.selection.pick == "majority":
             self.measure_group = self._measure_group
 
     async def prepare(self) -> None:
@@ -128,7 +140,7 @@ class Reward:
         Raises:
             MissingExtra: the extra `math` is not installed.
         """
-        if self._selection.pick == "majority" and importlib.util.find_spec("math_verify") is None:
+        if self.selection.pick == "majority" and importlib.util.find_spec("math_verify") is None:
             raise MissingExtra("verify reward with pick = majority needs: pip install 'mixwright[math]'")
 
     async def measure(self, row: Row) -> Measurement:
@@ -170,7 +182,7 @@ class Reward:
 
     def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
         """Which rows pass; see the protocol."""
-        return self._selection.decide(rows, measurements, self._weight)
+        return self.selection.decide(rows, measurements, self._weight)
 
     def _weight(self, measurement: Measurement) -> float:
         score = measurement.score or 0.0

@@ -18,6 +18,14 @@ from runtime.verifiers.verdicts import Selection, text_of_response
 @declare(
     "verify",
     "safety",
+    evidence={
+        "said": "text",
+        "categories": "list[text]",
+        "call": "text",
+        "shares": "list[float]",
+        "reason": "text",
+        "detail": "text",
+    },
     attributes=(
         attribute("response", "column", "the text to check", default=REQUIRED),
         attribute(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from typing import Any
 
 from compiler.plan import Step
 from runtime.json_schema import CANNOT_TELL, compiled_schema
-from runtime.parse import ParseFailed, json_of
+from runtime.outcomes import json_of as stored_json
+from runtime.parse import DEPTH_LIMIT, ParseFailed, is_shallow, json_of
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
@@ -25,6 +27,10 @@ MESSAGE_CHARACTERS = 300
     version=2,
     extra="schema",
     modules=("jsonschema_rs",),
+    evidence={
+        "violations": "list[struct{path: text, message: text}]",
+        "reason": "text",
+    },
     attributes=(
         attribute(
             "response", "column", "the column to check: text, or a structured column", default=REQUIRED
@@ -105,16 +111,25 @@ class SchemaVerifier:
                 return Measurement("unmeasurable", None, {"reason": str(error)})
         elif value is None:
             return Measurement("unmeasurable", None, {"reason": "null"})
+        if not is_shallow(value, DEPTH_LIMIT):
+            return Measurement("unmeasurable", None, {"reason": "nested too deeply"})
+        try:
+            violations = self._violations(value)
+        except UnicodeEncodeError:  # half a character: JSON can name one, and the store keeps U+FFFD for it
+            violations = self._violations(json.loads(stored_json(value)))
+        unclear = [violation for violation in violations if violation["message"].startswith(CANNOT_TELL)]
+        if unclear:
+            return Measurement.too_hard(violations=unclear)
+        return Measurement.of(not violations, violations=violations)
+
+    def _violations(self, value: Any) -> list[dict[str, str]]:
+        """The first of them."""
         if self._validator.is_valid(value):
-            return Measurement.of(True, violations=[])
-        violations = [
+            return []
+        return [
             {
                 "path": "/" + "/".join(map(str, error.instance_path)),
                 "message": str(error.message)[:MESSAGE_CHARACTERS],
             }
             for error in islice(self._validator.iter_errors(value), VIOLATIONS_SHOWN)
         ]
-        unclear = [violation for violation in violations if violation["message"].startswith(CANNOT_TELL)]
-        if unclear:
-            return Measurement.too_hard(violations=unclear)
-        return Measurement.of(False, violations=violations)

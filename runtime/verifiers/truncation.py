@@ -14,6 +14,10 @@ from runtime.verifiers.verdicts import Selection, text_of_response
 @declare(
     "verify",
     "truncation",
+    evidence={
+        "signs": "list[struct{sign: text, score: float, at: text}]",
+        "reason": "text",
+    },
     attributes=(
         attribute("response", "column", "the text to check", default=REQUIRED),
         threshold("max", "the surest sign of cutting that passes", default=0.5, minimum=0, maximum=1),

@@ -23,6 +23,19 @@ TIME_LIMIT_S = 10.0
 @declare(
     "verify",
     "code",
+    evidence={
+        "language": "text",
+        "passed": "int",
+        "of": "int",
+        "grade": "text",
+        "results": "text",
+        "reason": "text",
+        "detail": "text",
+        "failed": "list[struct{test: text, reason: text, expected: text, got: text}]",
+        "tests_agreed": "int",
+        "tests_written": "int",
+        "class": "json",
+    },
     attributes=(
         attribute(
             "response", "column", "the column with the code, or with an answer that has it", default=REQUIRED
@@ -172,6 +185,8 @@ class CodeVerifier:
         self._agree: int | None = attributes.get("agree")
         self._min_tests = int(attributes.get("min_tests") or 1)
         self._selection = Selection.of(step, kind="code", wrong="failed", missing="not testable")
+        # With `agree` more than the score decides; see `verdicts.selection_of`.
+        self.selection = self._selection if self._agree is None else None
         self.closes_group = self._selection.closes_group or self._agree is not None
 
     async def prepare(self) -> None:

@@ -29,6 +29,18 @@ NO_ANSWER, NO_RIGHT_ANSWER = "no answer", "no right answer"
     extra="math",
     modules=("math_verify",),
     version=2,
+    evidence={
+        "gold": "text",
+        "found": "text",
+        "by": "text",
+        "gold_as": "text",
+        "found_as": "text",
+        "parts_as": "text",
+        "reason": "text",
+        "detail": "text",
+        "of": "int",
+        "class": "json",
+    },
     attributes=(
         attribute("response", "column", "the column with the solution", default=REQUIRED),
         attribute("answer", "column", "the column with the right answer, or a solution that ends with it"),

@@ -34,6 +34,9 @@ class _Part:
 @declare(
     "verify",
     "where",
+    evidence={
+        "failing": "list[struct{expr: text, is: json, values: json}]",
+    },
     attributes=(
         attribute("expr", "expr:bool", "what must be true of a row; any of its columns", default=REQUIRED),
         attribute(

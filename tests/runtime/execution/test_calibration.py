@@ -201,6 +201,50 @@ def test_a_threshold_that_would_do_is_named(tmp_path: Path) -> None:
     assert found.auc == 1.0
 
 
+def test_a_max_that_would_do_is_named_where_lower_is_better(runs: SpecRuns) -> None:
+    rows = [{"t": f"This is answer number {n}, and it says one thing.", "ok": True} for n in range(3)]
+    rows += [{"t": "I like it. " * (10 * n), "ok": False} for n in range(1, 4)]
+    label(runs, rows)
+    text = """
+source labelled jsonl { path = "labelled.jsonl" }
+source texts inline { rows = [{ t = "A text." }] }
+pipeline checked {
+  from texts
+  verify repetition { response = t, max = 1.0, calibrate { rows = labelled, label = ok, precision = 90% } }
+}
+"""
+    with pytest.raises(CalibrationFailed, match=r"`max = 0` would meet it on these rows: precision 100%"):
+        runs.run(text)
+
+
+def test_a_translation_is_calibrated_and_no_min_is_named_where_parts_decide(runs: SpecRuns) -> None:
+    """A `min` on the mean would not let a row pass that fails by one of its parts."""
+    pytest.importorskip("fasttext")
+    pairs = [
+        ("The ferry leaves at 7:15 every morning.", "Die Fähre fährt jeden Morgen um 7:15 Uhr ab.", True),
+        ("My neighbour has 3 goats.", "Mein Nachbar hat 4 Ziegen.", False),
+        ("The museum shows 120 paintings.", "Das Museum zeigt 120 Bilder.", True),
+        ("The shop sells 8 kinds of bread.", "Der Laden verkauft 8 Sorten Brot.", False),
+    ]
+    label(runs, [{"en": en, "de": de, "ok": ok} for en, de, ok in pairs])
+    text = """
+source labelled jsonl { path = "labelled.jsonl" }
+source texts inline { rows = [{ en = "A text.", de = "Ein Text." }] }
+pipeline checked {
+  from texts
+  verify translation {
+    source = en, response = de, from = "en", to = "de"
+    calibrate { rows = labelled, label = ok, precision = PRECISION }
+  }
+}
+"""
+    figures = runs.run(text.replace("PRECISION", "60%")).summary["calibrations"]["checked.verify_translation"]
+    assert figures["matrix"] == {"right_passes": 2, "wrong_passes": 1, "right_fails": 0, "wrong_fails": 1}
+    with pytest.raises(CalibrationFailed, match=r"precision 66\.6% of 90%") as failed:
+        runs.run(text.replace("PRECISION", "90%"))
+    assert "would meet" not in str(failed.value)
+
+
 def test_area_under_the_curve_counts_pairs() -> None:
     chance = random.Random(7)
     right = [chance.choice([0.1, 0.4, 0.4, 0.9]) for _ in range(40)]

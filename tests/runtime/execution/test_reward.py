@@ -207,6 +207,14 @@ def test_a_text_the_model_refuses_fails_and_a_fault_of_the_model_is_no_verdict(r
     assert [status for status, _, _ in rated.runs.rows()] == ["kept", "dropped", "quarantined", "quarantined"]
 
 
+def test_the_store_tells_which_rewards_pass(rated: Rated) -> None:
+    found = {"good": 2.0, "bad": -1.0}
+    rated.use(*found, rate=found.__getitem__)
+    rated.run("min = 0.0")
+    passes = "SELECT score, passes FROM verdict WHERE step = 'verify_reward' ORDER BY score"
+    assert rated.runs.store.sql(passes) == [(-1.0, False), (2.0, True)]
+
+
 def test_numbers_that_are_no_probabilities_are_no_verdict(rated: Rated) -> None:
     rated.use("one step", rate=lambda said: [1.7])
     assert rated.run("aggregate = min", "process_reward") == ["verifier error"]
