@@ -105,7 +105,7 @@ def check_memory(checked: Checked) -> None:
 
 
 def _is_packed(attributes: Any) -> bool:
-    return bool(value_of(attributes, "packing") == "best_fit")
+    return bool(value_of(attributes, "packing") != "none")
 
 
 def _ranks(attributes: Any) -> int | None:

@@ -250,6 +250,8 @@ def plan_lines(prepared: Prepared) -> list[str]:
         ids = manifest.counts[reason]
         if ids:
             lines.append(f"rows: {len(ids):,} {text} ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})")
+    if prepared.packing_note:
+        lines.append(f"warning: {prepared.packing_note}")
     if manifest.counts["unstopped"]:
         lines.append(
             f"warning: the chat template puts no end token after {manifest.counts['unstopped']:,} of "

@@ -57,7 +57,7 @@ class LlamaFactoryExport:
     @staticmethod
     def write(job: Job, rows: Iterable[MixtureRow]) -> Written:
         given = job.train.attributes if job.train else {}
-        keeps = ("drop",) if given.get("packing") == "best_fit" else ("truncate",)
+        keeps = ("drop",) if given.get("packing") != "none" else ("truncate",)
         count, recipe = write_lines(job, rows, llama_factory_example, keeps=keeps)
         entry = {
             "file_name": LlamaFactoryExport.data_file,

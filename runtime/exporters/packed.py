@@ -59,7 +59,7 @@ class PackedExport:
             sequences_of(listed, settings, tokenizer, counts),
             job.directory / "packed",
             context=settings.context,
-            packing=settings.packing,
+            packing="none" if settings.packing == "none" else "best_fit",
             seed=settings.seed,
             pad=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0,
             source=packed_source(settings, [row.for_training() for row in listed], tokenizer),

@@ -75,6 +75,7 @@ def settings_for(job: Job) -> TrainSettings:
     Raises:
         RunError: the trainer cannot do what they ask, or the model is not where they say.
     """
+    from runtime.training.preflight import with_packing
     from runtime.training.settings import settings_of
 
     assert job.train is not None
@@ -83,7 +84,7 @@ def settings_for(job: Job) -> TrainSettings:
     if found is not None:
         raise RunError(f"export '{job.export.name}': {found.message}: {found.hint}")
     ranks = int(given.get("ranks") or (given.get("cluster") or {}).get("gpus") or 1)
-    return settings_of(job.train, job.root, ranks=ranks)
+    return with_packing(settings_of(job.train, job.root, ranks=ranks))[0]
 
 
 def encoded(

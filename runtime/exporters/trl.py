@@ -55,7 +55,7 @@ class TrlExport:
     @staticmethod
     def write(job: Job, rows: Iterable[MixtureRow]) -> Written:
         keeps = ["truncate"]
-        if job.train is not None and job.train.attributes.get("packing") == "best_fit":
+        if job.train is not None and job.train.attributes.get("packing") != "none":
             keeps.append("split")
         count, recipe = write_lines(job, rows, _example, check=_compared, keeps=keeps)
         if recipe is None:

@@ -33,9 +33,10 @@ from runtime.plugin import REQUIRED, attribute, declare
         attribute("context", "count", "longest sequence, in tokens", default=2048, minimum=8),
         attribute(
             "packing",
-            "enum:best_fit|none",
+            "enum:best_fit|auto|none",
             "`best_fit` puts whole examples side by side in sequences of `context` tokens without letting"
-            " them see each other; `none` pads each example",
+            " them see each other, and is refused where the architecture cannot keep them apart; `none` pads each"
+            " example; `auto` packs where that is exact and else pads, saying by how much packing was off",
             default="best_fit",
         ),
         attribute("zero", "count", "DeepSpeed ZeRO stage; 0 is plain PyTorch", default=3, maximum=3),

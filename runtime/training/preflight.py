@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
+
+from runtime.plugin import RunError
+from runtime.training.settings import TrainSettings
 
 LEAK_LIMIT = 1e-4
 """Relative difference of logits, separate against packed: below 1e-5 where nothing leaks, above 0.01 where it does."""
@@ -68,3 +72,30 @@ def leak_of(config: Any) -> float:
         positions = torch.cat([torch.arange(s.shape[1])[None] for s in sequences], dim=1)
         packed = model(input_ids=torch.cat(sequences, dim=1), position_ids=positions, use_cache=False).logits
     return float((apart - packed).abs().max() / apart.abs().max().clamp(min=1e-6))
+
+
+def with_packing(settings: TrainSettings) -> tuple[TrainSettings, str]:
+    """The settings with `packing` decided, and why `auto` pads where it does.
+
+    Raises:
+        RunError: `best_fit`, with an architecture that lets packed examples see each other.
+    """
+    if settings.packing == "none" or settings.architecture is not None:
+        return replace(settings, packing="none" if settings.packing == "none" else "best_fit"), ""
+    from transformers import AutoConfig
+
+    revision = {"revision": settings.revision} if settings.revision else {}
+    config = AutoConfig.from_pretrained(settings.place, trust_remote_code=False, **revision)
+    try:
+        leak = leak_of(config)
+    except Exception:  # an architecture that cannot be made small is not thereby a leaking one
+        leak = 0.0
+    if leak <= LEAK_LIMIT:
+        return replace(settings, packing="best_fit"), ""
+    found = (
+        f"architecture '{config.model_type}' lets packed examples see each other: logits differ by {leak:.2g} of the "
+        f"largest, {LEAK_LIMIT:.0e} is allowed"
+    )
+    if settings.packing == "auto":
+        return replace(settings, packing="none"), f"{found}; examples are padded"
+    raise RunError(f"{found}; write `packing = none`, or `packing = auto` to pad where packing is not exact")

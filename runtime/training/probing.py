@@ -81,8 +81,8 @@ def _timed(
         settings, steps=STEPS, checkpoints=0, micro_batch=micro, batch=settings.ranks * micro, holdout=0.0
     )
     prepared = prepare(settings, rows, place)
-    manifest = prepared.manifest
-    if settings.packing == "best_fit":
+    manifest, is_packed = prepared.manifest, prepared.settings.packing == "best_fit"
+    if is_packed:
         examples = round(settings.ranks * micro * manifest.examples / manifest.bins)
         prepared = prepare(replace(settings, batch=max(1, examples)), rows, place)
     run_ranks(
@@ -91,7 +91,7 @@ def _timed(
     lines = read_curve(prepared.directory / "curve.jsonl")
     ends = [float(line["seconds"]) for line in lines]
     seconds = steady_seconds([after - before for before, after in pairwise(ends)])
-    width = float(manifest.context if settings.packing == "best_fit" else manifest.tokens / manifest.examples)
+    width = float(manifest.context if is_packed else manifest.tokens / manifest.examples)
     layout = prepared.layout
     rank = settings.lora.rank if settings.lora else 0
     done = operations(

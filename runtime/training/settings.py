@@ -46,7 +46,7 @@ class TrainSettings:
     vocabulary: int | None
     """Size of a tokenizer that is still to be made; then `tokenizer` is empty."""
     context: int
-    packing: Literal["best_fit", "none"]
+    packing: Literal["best_fit", "auto", "none"]
     zero: int
     precision: Literal["bf16", "fp32"]
     recompute: bool

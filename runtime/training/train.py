@@ -32,6 +32,7 @@ from runtime.training.launch import Interrupted, Nodes, run_ranks
 from runtime.training.nodes import give_up, meeting, tell
 from runtime.training.packed import PackedManifest, packed_source, read_manifest, write_packed
 from runtime.training.planning.room import machine_here, refuse_overflow
+from runtime.training.preflight import with_packing
 from runtime.training.preview import load_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
 from runtime.training.settings import TrainSettings, settings_of
@@ -49,6 +50,8 @@ class Prepared:
     steps: int
     parameters: int
     resumed_at: int
+    packing_note: str = ""
+    """Why `packing = auto` pads, if it does."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def train_mixture(
                 directory,
                 prepared.settings,
                 micro=prepared.layout.micro,
-                widest=manifest.context if settings.packing == "best_fit" else manifest.longest,
+                widest=manifest.context if prepared.settings.packing == "best_fit" else manifest.longest,
                 machine=machine_here(),
             )
             evaluation = (
@@ -187,19 +190,13 @@ def prepare(
     Raises:
         RunError: nothing to train on, or an architecture that cannot keep packed sequences apart.
     """
-    from transformers import AutoConfig
-
     from runtime.training.fresh import base_digest, parameter_count, write_initial
 
     listed = list(rows)
-    options: dict[str, Any] = {"trust_remote_code": False}
-    if settings.revision:
-        options["revision"] = settings.revision
     if settings.vocabulary is not None:
         settings = replace(settings, tokenizer=str(_made_tokenizer(settings, listed, output / "state")))
     tokenizer = load_tokenizer(settings.tokenizer, settings.revision)
-    if settings.packing == "best_fit" and settings.architecture is None:
-        _refuse_leaks(AutoConfig.from_pretrained(settings.place, **options))
+    settings, packing_note = with_packing(settings)
     listed, held = divided(listed, settings.holdout) if held_out is None else without(listed, held_out)
     packed_place = output / "state" / "packed" / packed_source(settings, listed, tokenizer)[:12]
     manifest = _pack(settings, listed, tokenizer, packed_place)
@@ -232,7 +229,9 @@ def prepare(
 
     resume = last_checkpoint(directory / "checkpoints")
     resumed_at = resume.step if resume else 0
-    return Prepared(directory, fingerprint, settings, manifest, layout, steps, parameters, resumed_at)
+    return Prepared(
+        directory, fingerprint, settings, manifest, layout, steps, parameters, resumed_at, packing_note
+    )
 
 
 def _made_tokenizer(settings: TrainSettings, rows: list[dict[str, Any]], state: Path) -> Path:
@@ -270,7 +269,7 @@ def _pack(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any, p
         sequences,
         place,
         context=settings.context,
-        packing=settings.packing,
+        packing="none" if settings.packing == "none" else "best_fit",
         seed=settings.seed,
         pad=pad,
         source=place.name,
@@ -296,20 +295,6 @@ def _hold_out(
         names[component] = f"{number}/{packed_source(settings, rows, tokenizer)[:12]}"
     if names:
         (place / "names.json").write_text(json.dumps(names) + "\n", encoding="utf-8")
-
-
-def _refuse_leaks(config: Any) -> None:
-    from runtime.training.preflight import LEAK_LIMIT, leak_of
-
-    try:
-        leak = leak_of(config)
-    except Exception:  # an architecture that cannot be made small is not thereby a leaking one
-        return
-    if leak > LEAK_LIMIT:
-        raise RunError(
-            f"architecture '{config.model_type}' lets packed examples see each other (logits differ by {leak:.2g}): "
-            "write `packing = none`"
-        )
 
 
 def _link(link: Path, target: Path) -> None:

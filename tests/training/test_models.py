@@ -53,12 +53,27 @@ def test_adamw_of_muon_is_torchs(random_model: Path) -> None:
     assert torch.allclose(own, reference, atol=1e-6)
 
 
-def test_a_llama_keeps_packed_sequences_apart_and_an_opt_does_not() -> None:
-    from transformers import LlamaConfig, OPTConfig
+APART = "llama qwen2 qwen3 qwen3_moe mistral mixtral phi3 olmo2 olmoe gpt_neox gpt2 gemma2 gemma3_text granite glm4"
+LEAKING = "opt bloom gpt_oss falcon mpt"
+
+
+@pytest.mark.parametrize("name", APART.split())
+def test_an_architecture_keeps_packed_sequences_apart(name: str) -> None:
+    """Full attention, sliding windows and experts: logits packed and apart are the same but for rounding."""
+    from transformers import AutoConfig
+
+    from runtime.training.preflight import leak_of
+
+    assert leak_of(AutoConfig.for_model(name)) < 1e-5
+
+
+@pytest.mark.parametrize("name", LEAKING.split())
+def test_an_architecture_that_lets_packed_sequences_mix_is_told_apart(name: str) -> None:
+    from transformers import AutoConfig
 
     from runtime.training.preflight import LEAK_LIMIT, leak_of
 
-    assert leak_of(LlamaConfig()) < LEAK_LIMIT < leak_of(OPTConfig())
+    assert leak_of(AutoConfig.for_model(name)) > 100 * LEAK_LIMIT
 
 
 def test_a_leaking_architecture_is_refused_before_any_rank_starts(
@@ -75,8 +90,13 @@ def test_a_leaking_architecture_is_refused_before_any_rank_starts(
     settings = settings_of(train_block(base="opt"), tmp_path)
     with pytest.raises(RunError, match="packing = none"):
         prepare(settings, rows, tmp_path / "out")
-    settings = settings_of(train_block(base="opt", packing="none"), tmp_path)
-    assert prepare(settings, rows, tmp_path / "out").manifest.bins == len(rows)
+    for packing in ("none", "auto"):
+        settings = settings_of(train_block(base="opt", packing=packing), tmp_path)
+        prepared = prepare(settings, rows, tmp_path / "out")
+        assert prepared.manifest.bins == len(rows) and prepared.settings.packing == "none"
+        assert ("'opt' lets packed examples see each other" in prepared.packing_note) == (packing == "auto")
+    settings = settings_of(train_block(packing="auto"), tmp_path)
+    assert prepare(settings, rows, tmp_path / "out").manifest.bins < len(rows)
 
 
 def test_a_saved_model_with_other_weights_is_found_out(

@@ -45,7 +45,7 @@ def job_of(train: Train, shape: Shape, lengths: Lengths) -> Job:
         shape=shape,
         lengths=lengths,
         context=int(given["context"]),
-        packing=given["packing"] == "best_fit",
+        packing=given["packing"] != "none",
         micro_batch=int(given["micro_batch"]),
         batch=int(given["batch"]),
         epochs=float(given["epochs"]),
