@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.checks.checked import Checked, closes_group, is_written, value_of
+from compiler.checks.checked import Checked, closes_group, is_written
 from compiler.evaluations import REPLY
 from compiler.program import EvaluationDecl, StepDecl, TrainDecl
 from compiler.suggest import listing
@@ -67,8 +67,11 @@ def _check_decontaminated(checked: Checked, train: TrainDecl, evaluation: Evalua
             continue
         for step in declared.steps:
             if step.entry.family == "decontaminate":
-                against += [str(rows) for rows in value_of(step.attributes, "against") or ()]
-                label = label or Label(step.attributes["against"].span, "these are")
+                stated = step.attributes.get("against")
+                if stated is None:  # it cannot be used, which is said where it stands
+                    return
+                against += [str(rows) for rows in stated.value or ()]
+                label = label or Label(stated.span, "these are")
         if at in checked.program.mixtures:
             pending += [c.rows for c in checked.program.mixtures[at].components]
         else:

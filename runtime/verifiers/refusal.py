@@ -49,7 +49,8 @@ class RefusalVerifier:
 
     With `expect = refuse` that is the score, with `expect = comply` 1 minus it; so `min = 0.5` passes what leans the
     right way, and `expect = refuse, min = 0.4` counts partial refusals too. The evidence has the phrase, its kind and
-    whether an answer follows. Prompts of both kinds in one pipeline take two steps with `when`.
+    whether an answer follows. An empty text is `unmeasurable`. Prompts of both kinds in one pipeline
+    take two steps with `when`.
 
     English and Chinese are told; Spanish, Portuguese, French, Italian, German, Russian, Japanese and Korean in their
     plain forms. It knows phrases, not meanings: a judge (`verify judge`) tells more for more.
