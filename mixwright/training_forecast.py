@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -80,7 +82,7 @@ def _expected_rows(plan: Plan, mixture: str) -> int | None:
 
 @dataclass(frozen=True)
 class _Selected:
-    """The first rows that a run selected: the contents of each row's messages, and how many rows it selected in all."""
+    """The first rows that a run selected: the texts of each row's messages, and how many rows it selected in all."""
 
     run_id: int
     total: int
@@ -98,10 +100,17 @@ def _selected(plan: Plan, mixture: str, store: Path) -> _Selected | None:
             run_id, old = last_selection(opened, plan, mixture)
             total = read_record(opened, run_id, mixture).rows
             rows = islice(mixture_rows(opened, old, run_id, mixture), ROWS_READ)
-            contents = [[str(message.get("content") or "") for message in row.messages] for row in rows]
+            contents = [[_said(message) for message in row.messages] for row in rows]
     except RunError:
         return None
     return _Selected(run_id, total, contents) if contents else None
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    """A message's whole text: reasoning is often most of it, and calls of tools may be all."""
+    calls = message.get("tool_calls")
+    parts = (message.get("reasoning_content"), message.get("content"), json.dumps(calls) if calls else "")
+    return "".join(str(part) for part in parts if part)
 
 
 def _characters_per_token(plan: Plan, train: Train, rows: list[list[str]]) -> tuple[float, str]:

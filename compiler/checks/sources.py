@@ -190,6 +190,7 @@ CHOICES: dict[str, tuple[tuple[str, ...], ...]] = {
     "step.draw": (("from",), ("values",)),
     "step.chat": (("user", "assistant"), ("turns",)),
     "train.sft": (("base",), ("repo",), ("architecture",)),
+    "select.less": (("base",), ("repo",)),
 }
 """Entries of which exactly one alternative must be given, each alternative whole."""
 

@@ -172,6 +172,39 @@ def _architecture_problem(sizes: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
+def check_effects(checked: Checked) -> None:
+    """MIX750: a training that would train nothing. MIX751: offload without ZeRO-3."""
+    for train in checked.program.trains.values():
+        attributes = train.attributes
+        if not checked.clean(train.span):
+            continue
+        if value_of(attributes, "epochs") == 0 and not is_written(attributes, "steps"):
+            checked.findings.error(
+                "MIX750",
+                "`epochs = 0` trains nothing",
+                attributes["epochs"].span,
+                hint="write `epochs = 1`, or `steps = 10` for a short try",
+            )
+        if value_of(attributes, "learn") == []:
+            checked.findings.error(
+                "MIX750",
+                "`learn = []` leaves nothing to train",
+                attributes["learn"].span,
+                hint="write `learn = [answers]`, or delete it for all there is",
+            )
+        offload, zero = value_of(attributes, "offload"), value_of(attributes, "zero")
+        if offload not in (None, "none") and zero != 3:
+            checked.findings.error(
+                "MIX751",
+                f"`offload = {offload}` needs `zero = 3`, here {zero}",
+                attributes["offload"].span,
+                secondary=(Label(attributes["zero"].span, "divides less"),)
+                if is_written(attributes, "zero")
+                else (),
+                hint="write `zero = 3`, or delete `offload`",
+            )
+
+
 def check_lengths(checked: Checked) -> None:
     """MIX707: a warm-up that never ends. MIX711: both epochs and steps. MIX408: answers longer than a sequence."""
     for train in checked.program.trains.values():

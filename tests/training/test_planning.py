@@ -335,3 +335,11 @@ def test_the_plan_refuses_a_job_that_its_data_make_too_large(
     assert job["fits"] is False
     assert job["memory_bytes"]["total"] > 80e9
     assert "micro_batch = 8" in [way["change"] for way in job["would_fit"]]
+
+
+def test_reasoning_and_calls_count_as_text() -> None:
+    from mixwright.training_forecast import _said
+
+    message = {"content": "4", "reasoning_content": "2+2", "tool_calls": [{"function": {"name": "add"}}]}
+    assert _said(message) == '2+24[{"function": {"name": "add"}}]'
+    assert _said({"content": None}) == ""
