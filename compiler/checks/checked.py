@@ -11,11 +11,9 @@ from compiler.findings import Findings
 from compiler.program import (
     Attributes,
     Declared,
-    FromDecl,
     MixtureDecl,
     PipelineDecl,
     Program,
-    SourceDecl,
     StepDecl,
 )
 from compiler.schema import Columns
@@ -113,9 +111,6 @@ class Checked:
             elif step.entry.family == "verify" and closes_group(step):
                 count = 1
         return count
-
-    def source_of(self, start: FromDecl) -> SourceDecl | None:
-        return self.program.sources.get(start.rows)
 
 
 def closes_group(step: StepDecl) -> bool:

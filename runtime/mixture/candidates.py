@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from compiler.plan import Mixture, TakeQuota
 from runtime.plugin import RunError
+from runtime.rows import canonical_json
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -38,17 +40,22 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.row_ids)
 
+    @cached_property
     def order(self) -> Integers:
         """Indices of the rows in start order: `(rows,)`, int64. Does not depend on the order they are listed in
         when `positions` are given."""
         count = len(self.row_ids)
         if self.positions is None:
             return np.arange(count, dtype=np.int64)
+        positions = np.asarray(self.positions, dtype=np.int64)
+        order = np.argsort(positions, kind="stable")
+        if np.all(np.diff(positions[order])):
+            return order
         halves = np.frombuffer(b"".join(self.row_ids), dtype=">u8").reshape(count, 2)
-        return np.lexsort((halves[:, 1], halves[:, 0], np.asarray(self.positions, dtype=np.int64)))
+        return np.lexsort((halves[:, 1], halves[:, 0], positions))
 
-    def values(self, component: str, column: str) -> Sequence[Any]:
-        """The values of a column that a quota looks at.
+    def codes(self, component: str, column: str) -> tuple[Integers, list[str]]:
+        """`encode` of a column that a quota looks at.
 
         Raises:
             RunError: the rows came without it.
@@ -57,7 +64,21 @@ class Candidates:
             raise RunError(
                 f"mixture component '{component}': its quota needs column '{column}'; its rows have none"
             )
-        return self.columns[column]
+        if column not in self._codes:
+            self._codes[column] = encode(self.columns[column])
+        return self._codes[column]
+
+    @cached_property
+    def _codes(self) -> dict[str, tuple[Integers, list[str]]]:
+        return {}
+
+
+def encode(values: Sequence[Any]) -> tuple[Integers, list[str]]:
+    """Values as integer codes `(rows,)` and the text of each code. A value is itself if text, else its JSON."""
+    if set(map(type, values)) - {str}:
+        values = [v if isinstance(v, str) else canonical_json(v) for v in values]
+    codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
+    return np.fromiter(map(codes.__getitem__, values), dtype=np.int64, count=len(values)), list(codes)
 
 
 def columns_needed(mixture: Mixture) -> dict[str, tuple[str, ...]]:

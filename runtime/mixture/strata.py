@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from compiler.plan import Component, TakeQuota
 from runtime.mixture.allocation import Supply, balanced
 from runtime.mixture.candidates import Candidates, Integers
-from runtime.rows import canonical_json
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,11 @@ def eligible(component: Component, candidates: Candidates) -> Integers:
     A cap counts rows, not appearances: `repeat` may then use each of them again. It does not look at `balance`
     or the count, so a larger quota has the same rows to choose from.
     """
-    order = candidates.order()
+    order = candidates.order
     cap = take_quota(component).cap
     if cap is None:
         return order
-    codes, _ = encode(candidates.values(component.rows, cap.by))
+    codes, _ = candidates.codes(component.rows, cap.by)
     return order[occurrence(codes[order]) < cap.max]
 
 
@@ -63,7 +61,7 @@ def missing_rows(component: Component, candidates: Candidates, count: int) -> in
     balance = take_quota(component).balance
     if balance is None:
         return max(0, count - len(rows))
-    codes, names = encode(candidates.values(component.rows, balance))
+    codes, names = candidates.codes(component.rows, balance)
     if enough_prefix(codes[rows], names, count) is not None:
         return 0
     have: list[int] = np.bincount(codes[rows], minlength=len(names)).tolist()
@@ -84,11 +82,14 @@ def take(component: Component, candidates: Candidates, count: int) -> Taken:
     if quota.balance is None:
         strata = [Stratum("", rows)]
     else:
-        codes, names = encode(candidates.values(component.rows, quota.balance))
+        codes, names = candidates.codes(component.rows, quota.balance)
+        codes = codes[rows]
         if component.kind == "pipeline":
-            prefix = enough_prefix(codes[rows], names, count)
-            rows = rows[:prefix]
-        strata = [Stratum(name, rows[codes[rows] == code]) for code, name in enumerate(names)]
+            prefix = enough_prefix(codes, names, count)
+            rows, codes = rows[:prefix], codes[:prefix]
+        ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+        by_code = np.split(rows[np.argsort(codes, kind="stable")], ends[:-1])
+        strata = [Stratum(name, of_one) for name, of_one in zip(names, by_code, strict=True)] if names else []
         strata = sorted((s for s in strata if len(s.rows)), key=lambda s: s.value)
     parts = balanced(count, {s.value: len(s.rows) * quota.repeat for s in strata})
     indices, repeats = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
@@ -126,17 +127,6 @@ def equal_parts(count: int, names: Sequence[object]) -> list[int]:
     """`count` split equally over names in their order; the first ones get one more."""
     size = max(1, len(names))
     return [count // size + (index < count % size) for index in range(len(names))]
-
-
-def encode(values: Sequence[Any]) -> tuple[Integers, list[str]]:
-    """Values as integer codes `(rows,)` and the text of each code. A value is itself if text, else its JSON."""
-    codes: dict[str, int] = {}
-    encoded = np.fromiter(
-        (codes.setdefault(v if isinstance(v, str) else canonical_json(v), len(codes)) for v in values),
-        dtype=np.int64,
-        count=len(values),
-    )
-    return encoded, list(codes)
 
 
 def occurrence(codes: Integers) -> Integers:
