@@ -73,6 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     if base is None:
         return 1
     train = chosen_train(base.plan, arguments.train)
+    if not train.evaluations and not train.attributes["holdout"]:
+        raise Misuse(
+            f"train '{train.name}' has neither `evaluate` nor `holdout`: there is nothing to compare; add "
+            "`evaluate { on = …, prompt = …, answer = … }`, or `holdout = 5%`"
+        )
     named = [name.strip() for name in arguments.variants.split(",")] if arguments.variants else None
     parts = parts_of(base.program, train.mixture) if arguments.leave_one_out else {}
     variants = list(parts) or variants_of(base.program, train.mixture, named)

@@ -40,6 +40,7 @@ train student on m {
   batch = 1
   epochs = 2
   seed = 5
+  holdout = 10%
   output = "out/student"
 }
 """
@@ -142,6 +143,27 @@ def test_a_finished_cell_is_not_trained_again_until_something_changes(
     (project / "t.mix").write_text(SPEC.replace("math.sums = 1", "language.translations = 0, math.sums = 1"))
     assert run("--seeds", 1) == 0
     assert [(mixture, rows) for mixture, _, rows in jobs[3:]] == [("few", ["sums"])]
+
+
+def test_without_anything_to_measure_nothing_is_trained(
+    project: Path, jobs: list[Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "t.mix").write_text(SPEC.replace("  holdout = 10%\n", ""))
+    assert run() == 2
+    assert "train 'student' has neither `evaluate` nor `holdout`" in capsys.readouterr().err
+    assert jobs == []
+
+
+def test_a_job_with_a_known_machine_is_forecast(
+    project: Path, jobs: list[Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4}
+    sizes |= {"intermediate_size": 128, "vocab_size": 512, "model_type": "llama"}
+    (project / "model" / "config.json").write_text(json.dumps(sizes))
+    cluster = "  cluster { gpus = 1, gpu = h100_80gb, price = $2 }\n"
+    (project / "t.mix").write_text(SPEC.replace("  batch = 1\n", "  batch = 1\n" + cluster))
+    assert run("--seeds", 1) == 0
+    assert "forecast: " in capsys.readouterr().err
 
 
 def test_leave_one_out_makes_a_variant_for_each_group(

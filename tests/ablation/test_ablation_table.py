@@ -37,16 +37,16 @@ def test_a_difference_beyond_the_seeds_spread_is_marked():
         [
             result("base", 0, verdicts="1110000000", loss=1.0),
             result("base", 1, verdicts="1111000000", loss=1.2),
-            result("worse", 0, verdicts="1000000000", loss=1.1),
-            result("worse", 1, verdicts="1000000000", loss=1.2),
+            result("worse", 0, verdicts="1000000000", loss=1.2),
+            result("worse", 1, verdicts="1000000000", loss=1.3),
         ]
     )
     base, worse = found.lines
     assert (base.entries["gsm8k"].mean, base.entries["gsm8k"].difference) == (0.35, None)
     assert shown_mean("gsm8k", base.entries["gsm8k"]) == "35.0 ± 7.1"
     assert shown_difference("gsm8k", worse.entries["gsm8k"]) == "-25.0 *"
-    # +0.05 is less than the base's own 0.2 between two seeds.
-    assert shown_difference("loss math", worse.entries["loss math"]) == "+0.050"
+    # +0.15 is less than the base's own 0.2 between two seeds, though not than the other's 0.1.
+    assert shown_difference("loss math", worse.entries["loss math"]) == "+0.150"
 
 
 def test_one_seed_has_no_spread_and_no_mark():
