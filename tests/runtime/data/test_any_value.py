@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import time
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from made import built, expression, row
@@ -86,8 +85,6 @@ VERIFIERS: dict[str, tuple[str, dict[str, Any]]] = {
 class Scores:
     """A store that keeps scores as the real one does: as JSON text."""
 
-    found: ClassVar[dict[bytes, ScoreRecord]] = {}
-
     def __init__(self) -> None:
         self.records: list[ScoreRecord] = []
 
@@ -113,14 +110,12 @@ def test_any_value_is_measured_or_told_why_not(name: str) -> None:
                     ["It is 5.", value] if "b" in attributes.values() or "col" in str(attributes) else [None]
                 )
                 for columns in ({"a": value, "b": other} for other in others):
-                    began = time.process_time()
                     [found] = await measured(verifier, operation, [row(**columns)])
                     # What is no constraint, in a column of constraints, is an error that is named.
                     allowed = (
                         ["error"] if name.startswith("constraints") and "reason" in found.evidence else []
                     )
                     assert found.outcome in ("measured", "unmeasurable", *allowed), (what, found)
-                    assert time.process_time() - began < 5, what
         finally:
             await pool.close()
 

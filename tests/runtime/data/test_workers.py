@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from runtime.workers import WorkerDied, WorkerError, WorkerPool, WorkerTimeout
+from runtime.workers import WorkerDied, WorkerError, WorkerPool, WorkerTimeout, is_too_hard
 
 
 @asynccontextmanager
@@ -207,3 +207,19 @@ def _is_running(pid: int) -> bool:
     except OSError:
         return False
     return state not in ("Z", "X")
+
+
+def test_an_import_that_takes_for_ever_is_no_fault_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time-out says that the job is too hard, which is remembered; this one was not even begun."""
+    monkeypatch.setattr("runtime.workers.START_LIMIT_S", 0.001)
+
+    async def main() -> None:
+        pool = WorkerPool(1)
+        try:
+            with pytest.raises(WorkerDied, match=r"operator:add was not imported after 0\.001 s") as late:
+                await pool.run("operator:add", [1, 2], 60)
+            assert not is_too_hard(late.value)
+        finally:
+            await pool.close()
+
+    asyncio.run(main())
