@@ -119,6 +119,7 @@ def less(rows: Sequence[Any], targets: Sequence[Any], place: Path) -> tuple[Any,
     """Scores by the job that `select less` runs, in this process so that its CPU time is ours."""
     from runtime.influence.job import run
     from runtime.influence.prepare import examples_of, write_examples
+    from runtime.influence.score import scores_file
     from runtime.influence.settings import Adapters, LessSettings
     from runtime.training.preview import load_tokenizer
 
@@ -139,10 +140,11 @@ def less(rows: Sequence[Any], targets: Sequence[Any], place: Path) -> tuple[Any,
     )
     write_examples(examples, place / "rows")
     write_examples(wanted, place / "targets")
-    (place / "tasks.json").write_text(json.dumps([0] * len(wanted)))
+    tasks = [0] * len(wanted)
+    (place / "tasks.json").write_text(json.dumps(tasks))
     (place / "settings.json").write_text(settings.to_json())
     run(place)
-    return np.load(place / "scores.npy"), examples.names
+    return np.load(scores_file(place, tasks)), examples.names
 
 
 def tf_idf(texts: Sequence[str], targets: Sequence[str]) -> list[float]:
