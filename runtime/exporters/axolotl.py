@@ -66,6 +66,10 @@ class AxolotlExport:
             "axolotl finds turns by rendering them one by one; `format = tokenized` gives it the very labels.",
             "axolotl packs with first fit in the order of its sampler: its sequences, and so its steps, are a few more.",
         ]
+        if recipe.is_packed:
+            notes.append(
+                "Packed, it needs FlashAttention 2: with other kernels it lets examples see each other."
+            )
         told = instructions("axolotl", f"axolotl train {CONFIG}", recipe, notes)
         return Written(count, told, facts_of(recipe))
 
@@ -92,6 +96,8 @@ def axolotl_values(recipe: Recipe, data: dict[str, Any]) -> dict[str, Any]:
         "excess_length_strategy": "drop" if settings.overlong == "drop" else "truncate",
         "sample_packing": recipe.is_packed,
         "pad_to_sequence_len": recipe.is_packed,
+        # With another kernel axolotl lets packed examples see each other.
+        "attn_implementation": "flash_attention_2" if recipe.is_packed else None,
         "micro_batch_size": recipe.micro,
         "gradient_accumulation_steps": recipe.accumulation,
         "num_epochs": None if settings.steps else settings.epochs,
