@@ -65,10 +65,12 @@ class Shape:
         return self.layers * (self.layer - idle) + self.hidden + self.embedding
 
     def lora_parameters(self, rank: int) -> int:
-        """Parameters of LoRA adapters of this rank on query, key, value and output of each layer."""
+        """Parameters of LoRA adapters of this rank on every linear layer but the head."""
         head = self.head or self.hidden // self.heads
         queries, keys = self.heads * head, self.kv_heads * head
-        return self.layers * rank * (2 * (self.hidden + queries) + 2 * (self.hidden + keys))
+        attention = 2 * (self.hidden + queries) + 2 * (self.hidden + keys)
+        matrices = 3 if self.is_gated else 2
+        return self.layers * rank * (attention + matrices * self.experts * (self.hidden + self.ffn))
 
 
 _UNGATED = frozenset(
