@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from compiler.diff import quota_text
 from compiler.graph import step_text
-from compiler.plan import Estimate, Mixture, Pipeline, Plan, Step
+from compiler.plan import Estimate, Mixture, Pipeline, Plan, Step, Train
 from mixwright.recorded import Recorded
 from mixwright.terminal import table
 
@@ -20,7 +20,7 @@ def plan_text(plan: Plan, recorded: Recorded) -> str:
     sections = [_head(plan)]
     sections += [_pipeline(plan, p, by_node, recorded) for p in plan.pipelines_in_order()]
     sections += [_mixture(m, by_node) for m in plan.mixtures.values()]
-    outputs = [f"train {t.name} on {t.mixture} -> {t.attributes.get('output')}" for t in plan.trains.values()]
+    outputs = [_train(train) for train in plan.trains.values()]
     outputs += [
         f"export {e.name} of {e.mixture}: {e.format} -> {e.attributes.get('path')}"
         for e in plan.exports.values()
@@ -28,6 +28,15 @@ def plan_text(plan: Plan, recorded: Recorded) -> str:
     sections += ["\n".join(outputs)] if outputs else []
     sections.append(_total(plan))
     return "\n\n".join(sections) + "\n"
+
+
+def _train(train: Train) -> str:
+    measured = ", ".join(
+        f"{evaluation.name} ({', '.join(step.operation.partition('.')[2] for step in evaluation.steps)})"
+        for evaluation in train.evaluations
+    )
+    text = f"train {train.name} on {train.mixture} -> {train.attributes.get('output')}"
+    return text + (f", measured on {measured}" if measured else "")
 
 
 def _head(plan: Plan) -> str:

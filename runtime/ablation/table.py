@@ -88,7 +88,7 @@ def table_of(
     base = mixtures[0]
     columns = _columns(results)
     at_start = {name: float(found["accuracy"]) for name, found in untrained.items()}
-    if (average := _average(at_start)) is not None:
+    if (average := _average(untrained)) is not None:
         at_start[AVERAGE] = average
     lines = []
     for name, found in by_mixture.items():
@@ -113,24 +113,26 @@ def table_of(
 
 
 def _columns(results: Sequence[Result]) -> tuple[str, ...]:
-    measures = list(dict.fromkeys(name for result in results for name in result.measures))
+    measures: dict[str, Mapping[str, Any]] = {}
+    for result in results:
+        measures |= result.measures
     losses = list(dict.fromkeys(f"{LOSS}{name}" for result in results for name in result.held_out))
     average = [AVERAGE] if len(_sets(measures)) > 1 else []
     return (*average, *measures, *losses)
 
 
-def _sets(measures: Sequence[str]) -> dict[str, str]:
-    """Evaluation -> its first measure: `ifeval.strict` and `ifeval.loose` are one set."""
+def _sets(measures: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Evaluation -> its first measure: `ifeval.strict` and `ifeval.loose` are of one set."""
     found: dict[str, str] = {}
-    for name in measures:
-        found.setdefault(name.partition(".")[0], name)
+    for name, accuracy in measures.items():
+        found.setdefault(str(accuracy.get("set", name)), name)
     return found
 
 
-def _average(accuracies: Mapping[str, float]) -> float | None:
-    """Mean over the evaluation sets, each by its first measure; None for one set."""
-    sets = _sets(list(accuracies))
-    return fmean(accuracies[name] for name in sets.values()) if len(sets) > 1 else None
+def _average(measures: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """Mean accuracy over the evaluation sets, each by its first measure; None for one set."""
+    sets = _sets(measures)
+    return fmean(float(measures[name]["accuracy"]) for name in sets.values()) if len(sets) > 1 else None
 
 
 def _values(results: Sequence[Result], column: str) -> list[float]:
@@ -139,9 +141,10 @@ def _values(results: Sequence[Result], column: str) -> list[float]:
     for result in results:
         if column.startswith(LOSS):
             found.append(result.held_out.get(column.removeprefix(LOSS)))
-        else:
-            accuracies = {name: float(of["accuracy"]) for name, of in result.measures.items()}
-            found.append(_average(accuracies) if column == AVERAGE else accuracies.get(column))
+        elif column == AVERAGE:
+            found.append(_average(result.measures))
+        elif column in result.measures:
+            found.append(float(result.measures[column]["accuracy"]))
     return [value for value in found if value is not None and math.isfinite(value)]
 
 

@@ -97,7 +97,8 @@ def measured(
     sandbox: str = "bwrap",
     says: Callable[[str], None] = lambda text: None,
 ) -> dict[str, dict[str, Any]]:
-    """For each measure (`gsm8k`; `ifeval.strict` of an evaluation with several verifiers) its `Accuracy` as a dict.
+    """For each measure (`gsm8k`; `ifeval.strict` of an evaluation with several verifiers) its `Accuracy` as a dict, with
+    the evaluation's name as `set`.
 
     Replies and accuracies are kept in the directory `kept` under the `moment`: what was asked is not asked again, what
     was graded by the same verifiers not graded again.
@@ -139,7 +140,8 @@ def measured(
             }
             measures = _keep(kept / f"accuracy-{moment}-{by}.json", found_here)
         for step_id, accuracy in measures.items():
-            found[evaluation.name if len(measures) == 1 else f"{evaluation.name}.{step_id}"] = accuracy
+            name = evaluation.name if len(measures) == 1 else f"{evaluation.name}.{step_id}"
+            found[name] = {"set": evaluation.name, **accuracy}
     return found
 
 

@@ -69,7 +69,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
         started.append((train.mixture, train.attributes["seed"], sorted(row["component"] for row in rows)))
         output.mkdir(parents=True, exist_ok=True)
         (output / "model.safetensors").write_bytes(b"trained")
-        accuracy = {"accuracy": len(rows) / 4, "verdicts": "1" * len(rows)}
+        accuracy = {"set": "exam", "accuracy": len(rows) / 4, "verdicts": "1" * len(rows)}
         done = dict.fromkeys(("rows", "examples", "bins", "tokens", "trained_tokens", "parameters"), 1)
         return TrainReport(
             output=str(output),

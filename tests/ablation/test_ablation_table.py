@@ -19,7 +19,11 @@ from runtime.report.ablation import ablation_html
 
 def result(mixture: str, seed: int, *, verdicts: str = "1100", loss: float = 1.0, **more: str) -> Result:
     measures = {
-        name: {"accuracy": text.count("1") / len(text), "verdicts": text}
+        name: {
+            "set": name.removesuffix(".strict").removesuffix(".loose"),
+            "accuracy": text.count("1") / len(text),
+            "verdicts": text,
+        }
         for name, text in {"gsm8k": verdicts, **more}.items()
     }
     return Result(mixture, seed, "key", 10, 5, 1.0, 0.5, measures, {"math": loss}, {"math": 6, "chat": 4})
@@ -75,6 +79,11 @@ def test_the_average_takes_each_set_once():
     assert found.columns == ("average", "gsm8k", "ifeval.strict", "ifeval.loose", "loss math")
     assert found.lines[0].entries["average"].mean == pytest.approx((0.5 + 0.25) / 2)
     assert found.untrained["average"] == pytest.approx((0.5 + 0.25) / 2)
+
+
+def test_two_sets_of_one_import_are_two_sets():
+    found = table([result("base", 0, **{"evals.math": "1000", "evals.code": "1110"})])
+    assert found.lines[0].entries["average"].mean == pytest.approx((0.5 + 0.25 + 0.75) / 3)
 
 
 def test_what_is_not_finished_leaves_its_place_empty():
