@@ -61,8 +61,8 @@ def key_of(
     held_out: Mapping[str, Sequence[Mapping[str, Any]]],
     problems: str,
 ) -> str:
-    """Hex digest of what decides a cell's result: settings and seed, rows, held-out rows, weights to start from, and
-    the evaluations (`problems_digest`)."""
+    """Hex digest of what decides a cell's result: settings and seed, rows that are trained on, held-out rows, weights to
+    start from, and the evaluations (`problems_digest`)."""
     hashed = blake2b(digest_size=16)
     for row in rows:
         hashed.update(json.dumps([row["id"], row["component"], row["messages"]], sort_keys=True).encode())

@@ -26,7 +26,7 @@ from runtime.ablation.table import Table, table_csv, table_json, table_of
 from runtime.plugin import RunError
 from runtime.report.training import write_training_page
 from runtime.training.evaluate import measured
-from runtime.training.held_out import divided
+from runtime.training.held_out import divided, without
 from runtime.training.launch import Interrupted
 from runtime.training.settings import TrainSettings, settings_of
 from runtime.training.train import Listener, TrainReport, train_mixture
@@ -115,7 +115,8 @@ class Ablation:
                     ranks=self.options.ranks,
                     steps=self.options.steps,
                 )
-                key = key_of(settings, one.rows, held_out, problems)
+                trained, _ = without(one.rows, held_out)
+                key = key_of(settings, trained, held_out, problems)
                 result = finished(cell, self.options.output, key)
                 was_kept = result is not None
                 if result is None:
