@@ -96,23 +96,25 @@ def merge_adapter(directory: Path, base: str, revision: str) -> None:
     PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().save_pretrained(directory)
 
 
-def finish_weights(directory: Path, save_as: str) -> None:
-    """Rewrite a saved model's weights in the number format `save_as`."""
+def finish_weights(directory: Path, save_as: str) -> bool:
+    """Rewrite a saved model's weights in the number format `save_as`; returns whether they were in another."""
     import torch
     from transformers import AutoModelForCausalLM
 
     dtype = torch.bfloat16 if save_as == "bf16" else torch.float32
     model = AutoModelForCausalLM.from_pretrained(directory, dtype="auto", use_safetensors=True)
-    if model.dtype != dtype:
-        model.to(dtype).save_pretrained(directory)
+    if model.dtype == dtype:
+        return False
+    model.to(dtype).save_pretrained(directory)
+    return True
 
 
-def check_saved(directory: Path, packed: Path, expected_loss: float) -> float:
+def check_saved(directory: Path, packed: Path, expected_loss: float, *, tolerance: float = 0.05) -> float:
     """Load the saved model as a user would and compare its loss on the first bins; returns that loss.
 
     Raises:
-        RunError: a tensor is empty, or the loss differs by more than 5% (and 0.02): bf16 weights round, wrong
-            ones differ by far more.
+        RunError: a tensor is empty, or the loss differs by more than `tolerance` of it (and 0.02): bf16 weights round,
+            wrong ones differ by far more.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -132,7 +134,7 @@ def check_saved(directory: Path, packed: Path, expected_loss: float) -> float:
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, use_safetensors=True).eval()
     with torch.inference_mode():
         loss = float(model(**probe_batch(open_packed(packed)), use_cache=False).loss)
-    if not abs(loss - expected_loss) <= max(0.02, 0.05 * expected_loss):
+    if not abs(loss - expected_loss) <= max(0.02, tolerance * expected_loss):
         raise RunError(
             f"the saved model differs from the trained one: loss {loss:.4f} after reloading, {expected_loss:.4f} "
             f"before; kept in {directory}"
