@@ -1,10 +1,12 @@
-"""What `draw` draws from when it is no source: `constraints(ifeval, language = zh)`."""
+"""What `draw` draws from when it is no source: `constraints(ifeval, language = zh)`.
+
+The kinds are imported where they are asked for: most specs draw none, and `check` starts without them.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from compiler.constraints import FAMILIES, LANGUAGES, builtin_kinds
 from compiler.findings import Reported
 from compiler.params import constant_expression
 from compiler.place import Place
@@ -41,6 +43,8 @@ def bind_drawn(place: Place, node: Expression) -> CallValue | None:
 
 
 def _keyword(place: Place, name: str, node: Expression, span: Span) -> Any:
+    from compiler.constraints import LANGUAGES
+
     findings = place.findings
     match name:
         case "language":
@@ -82,6 +86,8 @@ def _keyword(place: Place, name: str, node: Expression, span: Span) -> Any:
 
 
 def _family_or_id(place: Place, node: Expression) -> str:
+    from compiler.constraints import FAMILIES
+
     if isinstance(node, Ref):
         if node.name in FAMILIES:
             return node.name
@@ -106,6 +112,8 @@ def _family_or_id(place: Place, node: Expression) -> str:
 
 def known_id(place: Place, id: str, span: Span) -> str:
     """The id, if there is such a kind; raises Reported."""
+    from compiler.constraints import FAMILIES, builtin_kinds
+
     kinds = builtin_kinds()
     if id in kinds or id in FAMILIES:
         return id
@@ -114,6 +122,8 @@ def known_id(place: Place, id: str, span: Span) -> str:
 
 def unknown_id(findings: Any, id: str, span: Span) -> Reported:
     """MIX860 for an id, with the nearest one."""
+    from compiler.constraints import builtin_kinds
+
     kinds = builtin_kinds()
     tails = {name.partition(":")[2]: name for name in kinds}
     near = (

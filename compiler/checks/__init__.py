@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from compiler.checks import (
     calibration,
     code,
-    constraints,
     evaluations,
     exports,
     generation,
@@ -33,6 +32,15 @@ from compiler.checks.checked import Checked
 from compiler.program import Program
 from compiler.schema import Columns
 from compiler.world import World
+
+
+def _check_constraints(checked: Checked) -> None:
+    """MIX860 to MIX864; the kinds of constraints are loaded where a spec has any, for `check` starts without them."""
+    if any(step.entry.key in ("verify.constraints", "step.draw") for _, _, step in checked.clean_steps()):
+        from compiler.checks.constraints import check_constraints
+
+        check_constraints(checked)
+
 
 CHECKS: tuple[Callable[[Checked], None], ...] = (
     names.check_unused,
@@ -56,7 +64,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     verification.check_agreement,
     calibration.check_calibrations,
     code.check_code,
-    constraints.check_constraints,
+    _check_constraints,
     json_schemas.check_schemas,
     judging.check_judging,
     multilingual.check_languages,

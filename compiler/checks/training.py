@@ -65,14 +65,14 @@ def check_batches(checked: Checked) -> None:
 
 def check_memory(checked: Checked) -> None:
     """MIX720: a model that the GPUs of `cluster` cannot hold, whatever the data."""
-    from compiler.hardware.fit import Load, remedies
-    from compiler.hardware.machines import MACHINES
-    from compiler.hardware.model import shape_of
-
     for train in checked.program.trains.values():
         cluster = value_of(train.attributes, "cluster")
-        if not isinstance(cluster, dict) or not checked.clean(train.span):
+        if not isinstance(cluster, dict) or not cluster.get("gpu") or not checked.clean(train.span):
             continue
+        from compiler.hardware.fit import Load, remedies
+        from compiler.hardware.machines import MACHINES
+        from compiler.hardware.model import shape_of
+
         machine = MACHINES.get(str(cluster.get("gpu") or ""))
         gpus = int(cluster.get("gpus") or 0) * int(cluster.get("nodes") or 1)
         attributes = {name: bound.value for name, bound in train.attributes.items()}
