@@ -69,7 +69,7 @@ def check_memory(checked: Checked) -> None:
         cluster = value_of(train.attributes, "cluster")
         if not isinstance(cluster, dict) or not cluster.get("gpu") or not checked.clean(train.span):
             continue
-        from compiler.hardware.fit import Load, remedies
+        from compiler.hardware.fit import load_of, remedies
         from compiler.hardware.machines import MACHINES
         from compiler.hardware.model import shape_of
 
@@ -80,16 +80,12 @@ def check_memory(checked: Checked) -> None:
         if machine is None or model is None:
             continue
         shape, name = model
-        load = Load(
+        load = load_of(
+            attributes,
             shape,
             # A step's sequences may be spread with micro-batches of half the size; padded ones may all be short.
             micro_batch=max(1, int(attributes["micro_batch"]) // 2),
             width=int(attributes["context"]) if _is_packed(train.attributes) else 1,
-            zero=int(attributes["zero"]),
-            recompute=bool(attributes["recompute"]),
-            precision_bytes=2 if attributes["precision"] == "bf16" else 4,
-            lora_rank=int((attributes.get("lora") or {}).get("rank") or 0),
-            offload=attributes.get("offload") not in (None, "none"),
         )
         if load.fits(machine, gpus):
             continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from compiler.hardware.machines import Machine
 from compiler.hardware.memory import Memory, memory_of
@@ -40,6 +42,20 @@ class Load:
 
     def fits(self, machine: Machine, gpus: int) -> bool:
         return self.memory(gpus).total <= machine.memory_bytes
+
+
+def load_of(given: Mapping[str, Any], shape: Shape, *, micro_batch: int, width: int) -> Load:
+    """The load of a `train` block's attributes, for micro-batches of `micro_batch` sequences of `width` token places."""
+    return Load(
+        shape,
+        micro_batch,
+        width,
+        zero=int(given["zero"]),
+        recompute=bool(given["recompute"]),
+        precision_bytes=2 if given["precision"] == "bf16" else 4,
+        lora_rank=int((given.get("lora") or {}).get("rank") or 0),
+        offload=given.get("offload") not in (None, "none"),
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compiler.hardware.fit import Load, remedies
+from compiler.hardware.fit import load_of, remedies
 from compiler.hardware.machines import Machine
 from compiler.hardware.model import shape_of
 from runtime.plugin import RunError
@@ -33,16 +33,7 @@ def refuse_overflow(
     model = shape_of(given, directory) if machine is not None else None
     if machine is None or model is None:
         return
-    load = Load(
-        model[0],
-        micro,
-        widest,
-        zero=settings.zero,
-        recompute=settings.recompute,
-        precision_bytes=2 if settings.precision == "bf16" else 4,
-        lora_rank=settings.lora.rank if settings.lora else 0,
-        offload=settings.offload != "none",
-    )
+    load = load_of(given, model[0], micro_batch=micro, width=widest)
     if load.fits(machine, settings.ranks):
         return
     ways = [remedy.change for remedy in remedies(load, machine, settings.ranks)]
