@@ -283,16 +283,12 @@ def _hold_out(
     """Pack each component's held-out examples; one in which nothing is trained has none."""
     names = {}
     for number, (component, rows) in enumerate(sorted(held.items())):
+        name = f"{number}/{packed_source(settings, rows, tokenizer)[:12]}"
         try:
-            _pack(
-                settings,
-                rows,
-                tokenizer,
-                place / str(number) / packed_source(settings, rows, tokenizer)[:12],
-            )
+            _pack(settings, rows, tokenizer, place / name)
         except RunError:
             continue
-        names[component] = f"{number}/{packed_source(settings, rows, tokenizer)[:12]}"
+        names[component] = name
     if names:
         (place / "names.json").write_text(json.dumps(names) + "\n", encoding="utf-8")
 
