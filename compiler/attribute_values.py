@@ -323,6 +323,7 @@ def _secret(place: Place, subject: str, node: Expression) -> dict[str, str]:
                 node.span,
                 "everyone who reads the file reads it",
                 hint='write `env("API_KEY")` and set that variable',
+                hides=True,
             )
         case Ref() | Quantity() | Unary() | _:
             raise place.findings.error(

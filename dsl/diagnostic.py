@@ -64,6 +64,8 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     hint: str = ""
     fix: Fix | None = None
+    hides: bool = False
+    """What the primary span covers is a secret, so that no format shows it (`dsl/hidden.py`)."""
 
     @property
     def is_error(self) -> bool:

@@ -1,6 +1,7 @@
 """Diagnostics to text: `full` for people, `concise` for editors, `json`, `sarif` and `github` for machines.
 
-Every format escapes control characters of the user's text, so a spec cannot drive a terminal or a log.
+Every format escapes control characters of the user's text, so a spec cannot drive a terminal or a log, and shows no
+secret that one of the findings is about.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from dsl.diagnostic import Diagnostic, Label, Severity
+from dsl.hidden import without_secrets
 from dsl.sarif import render_sarif
 from dsl.snippet import Painter, render_diagnostic
 from dsl.source import SourceFile
@@ -35,6 +37,7 @@ def render(
     Raises:
         ValueError: no such format.
     """
+    diagnostics = without_secrets(diagnostics)
     match format:
         case "full":
             return render_full(diagnostics, color=color)

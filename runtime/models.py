@@ -10,6 +10,7 @@ from typing import Any
 from compiler.catalog import builtin_catalog
 from compiler.plan import ModelSpec, Plan, Step
 from runtime.engines.protocol import Engine, EngineEnvironment
+from runtime.engines.secrets import discreet
 from runtime.plugin import RunError, entry_of, implementation
 
 
@@ -41,11 +42,16 @@ def engines_of(plan: Plan, steps: Iterable[Step]) -> dict[str, Engine]:
     Raises:
         RunError: a secret is not set in the environment.
     """
+    asked = sorted({name for step in steps for name in models_of(step)})
+    secrets = {name: secrets_of(plan.models[name]) for name in asked}
+    # Of all models: two of them may be behind one server.
+    known = {variable: value for found in secrets.values() for variable, value in found.items()}
     engines = {}
-    for name in sorted({name for step in steps for name in models_of(step)}):
+    for name in asked:
         model = plan.models[name]
-        environment = EngineEnvironment(Path(plan.directory), secrets_of(model))
-        engines[name] = implementation(f"model.{model.engine}")(model, environment)
+        environment = EngineEnvironment(Path(plan.directory), secrets[name])
+        engine: Engine = implementation(f"model.{model.engine}")(model, environment)
+        engines[name] = discreet(engine, known)
     return engines
 
 
@@ -56,13 +62,21 @@ def secrets_of(model: ModelSpec) -> dict[str, str]:
         RunError: one is not set.
     """
     found = {}
-    for attribute, value in model.attributes.items():
-        if isinstance(value, Mapping) and set(value) == {"env"}:
-            name = str(value["env"])
-            if not os.environ.get(name):
-                raise RunError(
-                    f"model '{model.name}': {attribute} = env(\"{name}\") and {name} is not set; "
-                    f"export {name}=... and run again"
-                )
-            found[name] = os.environ[name]
+    for attribute, name in _variables_in(model.attributes):
+        if not os.environ.get(name):
+            raise RunError(
+                f"model '{model.name}': {attribute} = env(\"{name}\") and {name} is not set; "
+                f"export {name}=... and run again"
+            )
+        found[name] = os.environ[name]
     return found
+
+
+def _variables_in(attributes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Attribute and variable of every `env("NAME")`, those in maps too."""
+    for attribute, value in attributes.items():
+        if isinstance(value, Mapping):
+            if set(value) == {"env"} and isinstance(value["env"], str):
+                yield attribute, value["env"]
+            else:
+                yield from _variables_in(value)

@@ -36,6 +36,7 @@ def check_secrets(checked: Checked) -> None:
                 Span(module.source, match.start(group), match.end(group)),
                 "everyone who reads the file reads it",
                 hint='revoke it, then write `env("API_KEY")` and set that variable',
+                hides=True,
             )
 
 

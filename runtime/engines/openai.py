@@ -130,8 +130,7 @@ class OpenAIEngine:
         self.slots = int(stated or MOST_IN_FLIGHT)
         self.is_width_unknown = stated is None
         self.timeout_s = float(attributes.get("timeout") or 600)
-        key = attributes.get("api_key")
-        self._secret = environment.secrets.get(key["env"], "") if isinstance(key, Mapping) else ""
+        self._headers = _headers(attributes, environment.secrets)
         self._session: aiohttp.ClientSession | None = None
         self._served_as = ""
         self._scorer = HttpScorer(self.base_url, self.model, self._post, self._check_served)
@@ -158,14 +157,18 @@ class OpenAIEngine:
         self._url = yarl.URL(self.base_url + "/chat/completions")
         # Looked up once: aiohttp's own trust_env would read the environment again for every request.
         self._proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._secret:
-            headers["Authorization"] = f"Bearer {self._secret}"
+        for name, (value, variable) in self._headers.items():
+            if not _fits_a_header(value):
+                held = f"{variable} holds" if variable else "it has"
+                raise EngineUnavailable(
+                    f"model '{self.name}': header '{name}' cannot be sent: {held} a line end or another character "
+                    "that no header may have"
+                )
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self.slots, ttl_dns_cache=300),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=self.timeout_s, sock_connect=min(30.0, self.timeout_s)),
-            headers=headers,
+            headers={name: value for name, (value, _) in self._headers.items()},
         )
         try:
             await self._check_model(yarl.URL(self.base_url + "/models"))
@@ -334,6 +337,26 @@ class OpenAIEngine:
         if isinstance(error, self._aiohttp.ClientResponseError | self._aiohttp.InvalidURL):
             return EngineFault(Fault.MALFORMED, f"not an HTTP answer: {type(error).__name__}")
         return EngineFault(Fault.CONNECTION, f"connection lost: {type(error).__name__}")
+
+
+def _headers(attributes: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Header -> its value, and the variable that holds it if one does. What the spec states goes before what is usual."""
+    headers = {"Content-Type": ("application/json", ""), "Accept": ("application/json", "")}
+    key = attributes.get("api_key")
+    if isinstance(key, Mapping) and secrets.get(key["env"]):
+        headers["Authorization"] = (f"Bearer {secrets[key['env']]}", str(key["env"]))
+    for name, value in (attributes.get("headers") or {}).items():
+        stated = (
+            (secrets.get(value["env"], ""), str(value["env"]))
+            if isinstance(value, Mapping)
+            else (str(value), "")
+        )
+        headers = {k: v for k, v in headers.items() if k.lower() != name.lower()} | {name: stated}
+    return headers
+
+
+def _fits_a_header(value: str) -> bool:
+    return value.isprintable() and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def _prefix(model: str, sampling: Mapping[str, Any]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from front_specs import compiled, expected, found
 
 from compiler.catalog import builtin_catalog
+from dsl.render import FORMATS, render
 
 PEOPLE = 'source people inline { rows = [{ name = "Ada", age = 36 }, { name = "Alan", age = 41 }] }\n'
 MAIN = "mixture main {\n  seed = 1\n  people = all\n}\n"
@@ -256,6 +258,35 @@ def test_comment_allows_a_warning_but_no_error(tmp_path: Path) -> None:
 def test_key_in_a_comment_is_found(key: str, tmp_path: Path) -> None:
     result = compiled(tmp_path, f"edition 2026\n# {key}\n")
     assert [(d.code, d.primary.span.text) for d in result.errors] == [("MIX901", key)]
+
+
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        ("# sk-proj-abcdefghijklmnopqrstuvwx is mine", "sk-proj-abcdefghijklmnopqrstuvwx"),
+        ('let { place = "https://me:hunter2@example.org/x" }', "hunter2"),
+        ('model m openai { base_url = "http://x/v1", model = "m", api_key = "pa$$word" }', "pa$$word"),
+        ('model m openai { base_url = "http://x/v1", model = "m", api_key = "hm" }', '"hm"'),
+        (
+            'model m openai { base_url = "http://x/v1", model = "m", api_key = "pa$$word", kee = "pa$$word" }',
+            "pa$$word",
+        ),
+    ],
+)
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_format_shows_a_secret_that_is_found(line: str, secret: str, format: str, tmp_path: Path) -> None:
+    diagnostics = compiled(tmp_path, f"edition 2026\n{line}\n").diagnostics
+    assert "MIX901" in [d.code for d in diagnostics]
+    shown = render(diagnostics, format)
+    assert "MIX901" in shown
+    assert secret not in shown and json.dumps(secret)[1:-1] not in shown
+
+
+def test_a_hidden_secret_keeps_its_place(tmp_path: Path) -> None:
+    line = 'model m openai { base_url = "http://x/v1", model = "m", api_key = "pa$$word" }'
+    shown = render(compiled(tmp_path, f"edition 2026\n{line}\n").errors, "full")
+    assert line.replace("pa$$word", "********") in shown
+    assert " " * line.index('"pa$$word"') + "^" * 10 in shown
 
 
 def test_link_out_of_the_project_is_refused(tmp_path: Path) -> None:
