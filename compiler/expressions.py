@@ -18,6 +18,7 @@ from typing import Any
 from compiler.expression_sql import sql_call, sql_column, sql_list, sql_literal, sql_operator
 from compiler.findings import Findings, Reported
 from compiler.functions import FUNCTIONS, Typed, check_call
+from compiler.placeholders import check_literal
 from compiler.program import TypedExpression
 from compiler.schema import (
     UNTYPED,
@@ -114,7 +115,11 @@ class _Typer:
                         hint="for example `400` or `1k`",
                     )
                 return self.literal(node.value, node.span)
-            case Text(value=value) | Heredoc(value=value) | Bool(value=value):
+            case Text(value=value) | Heredoc(value=value):
+                if "{" in value or "\N{FULLWIDTH LEFT CURLY BRACKET}" in value:
+                    check_literal(value, self.scope.columns, node.span, self.findings)
+                return self.literal(value, node.span)
+            case Bool(value=value):
                 return self.literal(value, node.span)
             case Null():
                 return self.literal(None, node.span)

@@ -299,7 +299,7 @@ class Flow:
         response = attributes.get("response")
         check_repair_reads(
             name,
-            parsed.inputs,
+            parsed.reads,
             "" if response is None else str(response.value),
             on_fail,
             Label(declaration.name_span, "this template"),

@@ -117,10 +117,11 @@ class TemplateMessageDecl:
 
 @dataclass(frozen=True, kw_only=True)
 class TemplateDecl(Declared):
-    """A `template`; `inputs` are the columns that its messages read."""
+    """A `template`; `inputs` are the columns that its messages cannot do without, `reads` also those that they can."""
 
     messages: tuple[TemplateMessageDecl, ...] = ()
     inputs: frozenset[str] = frozenset()
+    reads: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

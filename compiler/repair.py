@@ -50,10 +50,10 @@ def repair_columns(
 
 
 def check_repair_reads(
-    template: str, inputs: Mapping[str, object], response: str, on_fail: Bound, at: Label, findings: Findings
+    template: str, reads: Mapping[str, object], response: str, on_fail: Bound, at: Label, findings: Findings
 ) -> None:
     """MIX842: a template that shows the model neither its answer nor what was wrong with it."""
-    if VERDICT in inputs or (response and response in inputs):
+    if VERDICT in reads or (response and response in reads):
         return
     findings.warning(
         "MIX842",

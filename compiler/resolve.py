@@ -246,6 +246,7 @@ class Resolver:
             name_span=declaration.name_span,
             messages=parsed.messages,
             inputs=frozenset(parsed.inputs),
+            reads=frozenset(parsed.reads),
         )
         self.templates[decl.name] = decl
         self.parsed[decl.name] = parsed

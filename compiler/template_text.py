@@ -49,6 +49,11 @@ class TemplateText:
         """Read when a finding needs a place; most templates have none."""
         return _tokens(self.text)
 
+    @property
+    def is_mapped(self) -> bool:
+        """Has each character a place of its own? A text that a constant gives has one for all."""
+        return self.characters is None or len(set(self.characters[:2])) > 1
+
     def span_of(self, index: int, length: int) -> Span:
         """The place of `length` characters at `index` of the text."""
         start, end = self._offset(index), self._offset(index + length)

@@ -57,6 +57,8 @@ class Walk:
         self.columns = columns
         self.findings = findings
         self.inputs = inputs
+        self.reads: dict[str, None] = {}
+        """Every column that it names, also those it can do without."""
         self.scopes: list[dict[str, str]] = [{}]
         self.guarded: list[str] = []
         self.reported: set[str] = set()
@@ -103,6 +105,7 @@ class Walk:
         for scope in reversed(self.scopes):
             if node.name in scope:
                 return scope[node.name]
+        self.reads[node.name] = None
         if self.columns is None:
             if node.name not in self.guarded:
                 self.inputs[node.name] = None

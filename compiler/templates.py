@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, field
 
 from compiler.findings import Reported
+from compiler.placeholders import Placeholder, check_placeholders, of_template
 from compiler.program import Bound, TemplateMessageDecl
 from compiler.schema import Columns
 from compiler.suggest import nearest
@@ -32,6 +33,10 @@ class ParsedTemplate:
     messages: tuple[TemplateMessageDecl, ...] = ()
     texts: list[TemplateText] = field(default_factory=list)
     inputs: dict[str, None] = field(default_factory=dict)
+    reads: dict[str, None] = field(default_factory=dict)
+    """Every column that it names, also those it can do without."""
+    placeholders: list[tuple[TemplateText, tuple[Placeholder, ...]]] = field(default_factory=list)
+    """What looks like another language's `{{ }}` in its messages."""
 
 
 def parse_messages(world: World, declaration: Declaration, attributes: dict[str, Bound]) -> ParsedTemplate:
@@ -59,7 +64,11 @@ def parse_messages(world: World, declaration: Declaration, attributes: dict[str,
             )
             parse_template(text, world.findings)
             parsed.texts.append(text)
-            Walk(text, None, world.findings, parsed.inputs).walk()
+            walk = Walk(text, None, world.findings, parsed.inputs)
+            walk.walk()
+            parsed.reads.update(walk.reads)
+            if found := of_template(text.text):
+                parsed.placeholders.append((text, found))
         except Reported:
             failed = True
     parsed.messages = tuple(messages)
@@ -122,4 +131,6 @@ def check_use(
         walk.use, walk.rows_words, walk.later = use, rows_words, later
         walk.walk()
         missing |= walk.reported
+    for text, found in parsed.placeholders:
+        check_placeholders(text, found, columns, parsed.reads, use, world.findings)
     return missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from compiler.checks.checked import Checked, closes_group, is_written
+from compiler.checks.generation import check_sameness
 from compiler.evaluations import REPLY
 from compiler.program import EvaluationDecl, StepDecl, TrainDecl
 from compiler.suggest import listing
@@ -18,7 +19,17 @@ def check_evaluations(checked: Checked) -> None:
                 continue
             for step in evaluation.graded.steps:
                 _check_verifier(checked, step)
+            _check_prompt(checked, evaluation)
             _check_decontaminated(checked, train, evaluation)
+
+
+def _check_prompt(checked: Checked, evaluation: EvaluationDecl) -> None:
+    """MIX304: every problem of the set would be put to the model in the same words."""
+    bound = evaluation.attributes["prompt"]
+    template = checked.program.templates.get(str(bound.value))
+    if template is not None and checked.clean(template.span):
+        columns = [name for name in evaluation.graded.columns if name != REPLY]
+        check_sameness(checked, template, bound.span, columns)
 
 
 def _check_verifier(checked: Checked, step: StepDecl) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from compiler.checks.checked import Checked, closes_group, is_written, maker_of, value_of
-from compiler.program import CallValue, PipelineDecl, StepDecl, TypedExpression
+from compiler.placeholders import of_template
+from compiler.program import CallValue, PipelineDecl, StepDecl, TemplateDecl, TypedExpression
 from compiler.template_text import TemplateText
-from dsl.diagnostic import Label
+from dsl.diagnostic import Applicability, Edit, Fix, Label
+from dsl.source import Span
 
 GENERATE = "step.generate"
 
@@ -48,16 +51,10 @@ def check_prompts(checked: Checked) -> None:
         if step.entry.key != GENERATE or "prompt" not in step.attributes:
             continue
         template = checked.program.templates.get(str(step.attributes["prompt"].value))
-        if template is None or not checked.clean(template.span) or not template.messages:
+        if template is None or not checked.clean(template.span):
             continue
-        if not template.inputs and not any("{" in m.text for m in template.messages):
-            checked.findings.lint(
-                "MIX304",
-                f"template `{template.name}` reads no column, so every row asks the same",
-                step.attributes["prompt"].span,
-                secondary=(Label(template.name_span, "no `{{ column }}` in it"),),
-                hint="put a column into it: `{{ topic }}`",
-            )
+        columns = [name for name in step.columns if name not in step.makes]
+        check_sameness(checked, template, step.attributes["prompt"].span, columns)
     for template in checked.program.templates.values():
         for message in template.messages:
             match = SPECIAL_TOKENS.search(message.text)
@@ -72,6 +69,38 @@ def check_prompts(checked: Checked) -> None:
                 "the engine adds its chat template itself",
                 hint="write the message alone; use `system`, `user` and `assistant`",
             )
+
+
+def check_sameness(checked: Checked, template: TemplateDecl, use: Span, columns: Sequence[str]) -> None:
+    """MIX304 for a template that reads none of the columns; not where MIX310 tells of one that it meant to read."""
+    if template.reads or not template.messages:
+        return
+    found = [placeholder for message in template.messages for placeholder in of_template(message.text)]
+    if any(placeholder.name in columns for placeholder in found):
+        return
+    example = columns[0] if columns else "topic"
+    label = next(
+        (f"a column is written `{{{{ name }}}}`, not `{p.written}`" for p in found if p.is_braced),
+        "no `{{ column }}` in it",
+    )
+    checked.findings.lint(
+        "MIX304",
+        f"template `{template.name}` reads no column, so every row asks the same",
+        use,
+        secondary=(Label(template.name_span, label),),
+        hint=f"put a column into it: `{{{{ {example} }}}}`",
+        fix=_with_column(template, example),
+    )
+
+
+def _with_column(template: TemplateDecl, column: str) -> Fix | None:
+    """The column at the end of the user message: a place to move it from."""
+    message = next((m for m in template.messages if m.role == "user"), None)
+    if message is None or message.span.text[:1] != '"':
+        return None
+    end = message.span.end - 1
+    edit = Edit(Span(message.span.source, end, end), f" {{{{ {column} }}}}")
+    return Fix(f"put `{{{{ {column} }}}}` into the prompt", (edit,), Applicability.PLACEHOLDER)
 
 
 def check_context(checked: Checked) -> None:

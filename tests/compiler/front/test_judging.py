@@ -15,6 +15,7 @@ model local transformers { path = "weights", context = 256 }
 model scorer openai { base_url = "http://localhost/v1", model = "c", task = classify }
 template grade { user = "Rate {{ a }}" }
 template maybe { user = "{% if a %}Rate {{ a }}{% endif %} for {{ q }}" }
+template mentions { user = "Rate {a} and say why" }
 template both { user = "A: {{ a }} B: {{ b }}" }
 pipeline p {
   from tasks
@@ -53,6 +54,7 @@ def test_what_works(tmp_path: Path, verify: str) -> None:
         ("judge { response = b, rubric = grade, models = [one], min = 8 }", "MIX853"),
         ("judge { response = a, against = b, rubric = grade, models = [one], min = 0.5 }", "MIX853"),
         ("safety { response = b, model = one, prompt = grade }", "MIX853"),
+        ("judge { response = a, rubric = mentions, models = [one], min = 8 }", "MIX853"),
         ("judge { response = a, rubric = grade, models = [one], min = 11 }", "MIX854"),
         ("judge { response = a, rubric = grade, models = [one], verdict = pass, min = 8 }", "MIX854"),
         ("judge { response = a, against = b, rubric = both, models = [one], min = 8 }", "MIX854"),
@@ -88,4 +90,4 @@ def test_what_cannot_work(tmp_path: Path, verify: str, code: str) -> None:
 
 def test_an_expression_that_reads_nothing_is_reported(tmp_path: Path) -> None:
     result = compiled(tmp_path, f"{HEAD}where {{ expr = 1 > 0 }}\n}}\n")
-    assert (12, "warning", "MIX418") in found(result)
+    assert (13, "warning", "MIX418") in found(result)
