@@ -88,6 +88,7 @@ def place_path(place: Place, text: str, span: Span, *, is_vouched: bool = False)
     A path that was given with `-p` is taken as it is.
     """
     world = place.world
+    world.paths.append((span, place.module.directory / text))
     if is_vouched:
         return text
     if not text or "\0" in text:

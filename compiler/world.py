@@ -94,6 +94,8 @@ class World:
     """Values of lets and params by identity of their declaration."""
     ask: Callable[[Declaration, Span], Any] = lambda declaration, use: None
     """Binds a declaration that is referred to; set by the resolver."""
+    paths: list[tuple[Span, Path]] = field(default_factory=list)
+    """Every path that the spec and its imports name, absolute, with where it is written."""
     depth: int = 0
     """Constants that are being worked out, one for the next."""
 

@@ -1,4 +1,4 @@
-"""9xx: secrets in the text, outputs that overwrite each other, packages that are not installed."""
+"""9xx: secrets in the text, packages that are not installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import cache
 
 from compiler.catalog import Entry
 from compiler.checks.checked import Checked
-from dsl.diagnostic import Label
 from dsl.source import Span
 
 SECRETS = (
@@ -38,31 +37,6 @@ def check_secrets(checked: Checked) -> None:
                 hint='revoke it, then write `env("API_KEY")` and set that variable',
                 hides=True,
             )
-
-
-def check_outputs(checked: Checked) -> None:
-    """MIX909: two exports or trains that write to one directory."""
-    seen: dict[str, tuple[str, Span]] = {}
-    for declared, key in [
-        *((e, "path") for e in checked.program.exports.values()),
-        *((t, "output") for t in checked.program.trains.values()),
-    ]:
-        bound = declared.attributes.get(key)
-        if bound is None:
-            continue
-        place = str(bound.value).rstrip("/")
-        if place in seen:
-            name, span = seen[place]
-            checked.findings.error(
-                "MIX909",
-                f"`{declared.name}` and `{name}` write to `{bound.value}`",
-                bound.span,
-                "the second replaces the first",
-                secondary=(Label(span, f"`{name}` writes here"),),
-                hint=f'choose another directory: `{key} = "{place}-{declared.name}"`',
-            )
-        else:
-            seen[place] = declared.name, bound.span
 
 
 @cache

@@ -1,7 +1,8 @@
 """Write a mixture's files again, from the rows that the last 'mixwright run' selected for it.
 
 Nothing is run and no model is asked. Use it after changing an export's path or format, after deleting its files, or
-with --force where a file was edited by hand or the directory holds something else. --report writes the run's page.
+with --force where a data file was edited by hand or the directory holds something else: what mixwright wrote there is
+replaced, everything else stays. --report writes the run's page.
 
 Exit status: 0 done; 1 errors in the spec; 2 nothing selected yet, or a directory that may not be replaced.
 """
@@ -25,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", metavar="NAME", help="export this variant in the place of its mixture")
     parser.add_argument("--mixture", metavar="NAME", help="export only this mixture")
     parser.add_argument("--store", type=Path, metavar="DIR", help="where the rows are (.mixwright)")
-    parser.add_argument("--force", action="store_true", help="replace files that mixwright did not write")
+    parser.add_argument("--force", action="store_true", help="replace edited files, write beside others'")
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="also write the report of the run, one HTML file"
     )
@@ -46,8 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     from runtime.report.training import training_facts
 
     mixtures = _mixtures(plan, arguments)
-    check_targets(plan, mixtures, force=arguments.force)
-    with open_store(plan, store_directory(plan, arguments.store)) as store:
+    directory = store_directory(plan, arguments.store)
+    check_targets(plan, mixtures, store=directory, force=arguments.force)
+    with open_store(plan, directory) as store:
         for mixture in mixtures:
             run_id, old = last_selection(store, plan, mixture)
             warn_of_changes(plan, old, mixture, run_id)

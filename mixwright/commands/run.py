@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = arguments.store if arguments.store is not None else Path(plan.root) / ".mixwright"
     chosen = arguments.mixture or arguments.variant
     if not arguments.no_export:
-        check_targets(plan, (chosen,) if chosen else plan.mixtures)
+        check_targets(plan, (chosen,) if chosen else plan.mixtures, store=directory)
     with Store.open(directory) as store:
         try:
             report = run_plan(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from runtime.exporters.marked_blocks import BODY, FRONT, marked
 from runtime.exporters.protocol import MESSAGES
 
 if TYPE_CHECKING:
@@ -108,9 +109,8 @@ def size_category(rows: int) -> str:
 
 
 def dataset_card(facts: CardFacts) -> str:
-    """Text of README.md; the same facts give the same bytes."""
+    """Text of README.md, its two parts between our marks; the same facts give the same bytes."""
     sections = [
-        _front_matter(facts),
         f"# {facts.title}\n\n{_opening(facts)}",
         facts.training,
         _quotas(facts),
@@ -120,13 +120,14 @@ def dataset_card(facts: CardFacts) -> str:
         _drops(facts),
         _reproduction(facts),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    body = "\n\n".join(section for section in sections if section)
+    return f"---\n{marked(_front_matter(facts), FRONT)}\n---\n\n{marked(body, BODY)}\n"
 
 
 def _front_matter(facts: CardFacts) -> str:
     licenses = [facts.license] if facts.license else sorted({s.license for s in facts.sources if s.license})
     synthetic = ["synthetic"] if facts.models else []
-    lines = ["---", f"pretty_name: {_yaml(facts.title)}"]
+    lines = [f"pretty_name: {_yaml(facts.title)}"]
     if licenses and (facts.license or all(source.license for source in facts.sources)):
         lines += ["license:", *(f"- {_yaml(name)}" for name in licenses)]
     if facts.language:
@@ -139,7 +140,7 @@ def _front_matter(facts: CardFacts) -> str:
     ]
     lines += ["tags:", *(f"- {tag}" for tag in ("instruction-tuning", "sft", "mixwright", *synthetic))]
     lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train"]
-    return "\n".join([*lines, f"    path: {_yaml(facts.data_file)}", "---"])
+    return "\n".join([*lines, f"    path: {_yaml(facts.data_file)}"])
 
 
 def _opening(facts: CardFacts) -> str:

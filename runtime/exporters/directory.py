@@ -1,4 +1,7 @@
-"""Directories that are replaced as a whole: written beside their target, then moved into place."""
+"""Directories that are replaced as a whole: written beside their target, then moved into place.
+
+Ours is what the manifest in a directory names; everything else in it stays, whatever is asked for.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from typing import Any
 from runtime.plugin import RunError
 
 MANIFEST = "manifest.json"
+CARD = "README.md"
+"""Shared with whoever edits it: `marked_blocks.py` keeps what is theirs, so an edit of it is no change of ours."""
 MADE_BY = "mixwright"
 
 
@@ -23,12 +28,17 @@ MADE_BY = "mixwright"
 def replaced_directory(target: Path, *, force: bool = False) -> Iterator[Path]:
     """A new, empty directory that becomes `target` when the block ends well; call `write_manifest` in it.
 
-    Files are synced before the move. Where the system can exchange two paths in one step (Linux), a kill at any
-    moment leaves the old directory or the new one, never neither; elsewhere the old one may be left beside the
-    target as `.<name>.mixwright-…-old`. When the block fails, `target` is as it was.
+    What the manifest of `target` names is replaced; what it does not name is kept as it is. Files are synced before
+    the move. Where the system can exchange two paths in one step (Linux), a kill at any moment leaves the old
+    directory or the new one, never neither; elsewhere the old one may be left beside the target as
+    `.<name>.mixwright-…-old`. When the block fails, `target` is as it was.
+
+    Args:
+        force: also where `target` has no manifest of ours yet, or files of ours that were changed by hand.
 
     Raises:
-        RunError: `target` holds what Mixwright did not write, or was changed since, and `force` is not set.
+        RunError: `target` holds what Mixwright did not write, or was changed since, and `force` is not set; or a file
+            that is not ours stands where one is to be written.
     """
     check_target(target, force=force)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +50,7 @@ def replaced_directory(target: Path, *, force: bool = False) -> Iterator[Path]:
         yield new
         for path in sorted(new.rglob("*")):
             _sync(path)
+        _carry_over(target, new)
         _sync(new)
         _move(new, target)
         _sync(target.parent)
@@ -48,27 +59,72 @@ def replaced_directory(target: Path, *, force: bool = False) -> Iterator[Path]:
 
 
 def check_target(target: Path, *, force: bool = False) -> None:
-    """Refuse to replace files that are not ours.
+    """Refuse to replace files that are not ours, and ours that somebody changed.
 
     Raises:
         RunError: see `replaced_directory`.
     """
-    if force or not (target.exists() or target.is_symlink()):
+    if not (target.exists() or target.is_symlink()):
         return
-    how = "choose another path, or 'mixwright export --force' replaces it"
     if not target.is_dir() or target.is_symlink():
-        raise RunError(f"{target} is not a directory; {how}")
-    files = {str(path.relative_to(target)): path for path in target.rglob("*") if not path.is_dir()}
+        raise RunError(f"{target} is not a directory; choose another path")
+    if force:
+        return
     manifest = _read_manifest(target)
     if manifest is None:
-        if files:
-            raise RunError(f"{target} was not written by mixwright; {how}")
+        if any(target.iterdir()):
+            raise RunError(
+                f"{target} was not written by mixwright; choose another path, or 'mixwright export --force' writes "
+                "beside what is there"
+            )
         return
-    for name, path in sorted(files.items()):
-        known = manifest["files"].get(name)
-        if name != MANIFEST and (known is None or known != _describe(path)):
-            changed = "was added to" if known is None else "was changed in"
-            raise RunError(f"{name} {changed} {target} since mixwright wrote it; {how}")
+    for name, known in sorted(manifest["files"].items()):
+        path = target / name
+        if name != CARD and path.is_file() and known != _describe(path):
+            raise RunError(
+                f"{name} was changed in {target} since mixwright wrote it; choose another path, or "
+                "'mixwright export --force' replaces it"
+            )
+
+
+def _carry_over(target: Path, new: Path) -> None:
+    """Put what is not ours in `target` into `new` too, as links to the same files.
+
+    Raises:
+        RunError: one stands where `new` has a file.
+    """
+    if not target.is_dir():
+        return
+    ours = names_of_ours(target)
+    for directory, directories, files in os.walk(target):
+        place = new / Path(directory).relative_to(target)
+        links = [name for name in directories if (Path(directory) / name).is_symlink()]
+        for name in (*files, *links):
+            old, copy = Path(directory) / name, place / name
+            at = str(old.relative_to(target))
+            if at in ours or (at == CARD and copy.exists()):
+                continue
+            if os.path.lexists(copy) or not _is_free(place, new):
+                raise RunError(
+                    f"{old} is in the way, and mixwright did not write it; move it, or choose another path"
+                )
+            place.mkdir(parents=True, exist_ok=True)
+            _link(old, copy)
+        if not (directories or files) and _is_free(place, new):
+            place.mkdir(parents=True, exist_ok=True)  # an empty directory
+
+
+def _is_free(place: Path, new: Path) -> bool:
+    """Can `place` be a directory: is none of the paths down to it a file?"""
+    return not any(path.is_file() for path in (place, *place.parents) if path.is_relative_to(new))
+
+
+def _link(old: Path, copy: Path) -> None:
+    """The same file under another name; a copy where the file system has no links."""
+    try:
+        os.link(old, copy, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(old, copy, follow_symlinks=False)
 
 
 def write_manifest(directory: Path, facts: Mapping[str, Any]) -> None:
@@ -81,6 +137,12 @@ def write_manifest(directory: Path, facts: Mapping[str, Any]) -> None:
     document = {"made_by": MADE_BY, **facts, "files": files}
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False)
     (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def names_of_ours(directory: Path) -> set[str]:
+    """What Mixwright wrote in a directory: the manifest and the files that it names."""
+    manifest = _read_manifest(directory)
+    return {MANIFEST, *manifest["files"]} if manifest else set()
 
 
 def _read_manifest(directory: Path) -> dict[str, Any] | None:

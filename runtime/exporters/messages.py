@@ -21,7 +21,9 @@ class MessagesExport:
     how to reproduce it; and `<path>/manifest.json` with the row count and the sha256 of every file.
 
     The directory is written beside its target and moved into place at once: a killed export leaves the old one
-    as it was. A directory that was not written by Mixwright is never replaced without `--force`.
+    as it was. What the manifest names is replaced, everything else in the directory stays. A directory without a
+    manifest, and a data file that was changed by hand, stop the run; `mixwright export --force` writes there too.
+    In the card, what you write outside the marked blocks stays; without them the card is yours.
     Memory: one example at a time.
 
         export hub of tulu3 { format = messages, path = "out/tulu3" }

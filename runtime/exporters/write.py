@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compiler.file_places import relation
 from compiler.plan import Export, Mixture, Plan, Train
 from runtime.exporters.card import (
     CardFacts,
@@ -18,7 +19,14 @@ from runtime.exporters.card import (
     SourceFacts,
     dataset_card,
 )
-from runtime.exporters.directory import check_target, replaced_directory, write_manifest
+from runtime.exporters.directory import (
+    CARD,
+    check_target,
+    names_of_ours,
+    replaced_directory,
+    write_manifest,
+)
+from runtime.exporters.marked_blocks import has_own_text, merged
 from runtime.exporters.protocol import Format, Job, train_of
 from runtime.plugin import RunError, implementation
 
@@ -51,7 +59,7 @@ def write_exports(
     from runtime.mixture.record import mixture_rows, read_record
 
     exports = [export for export in plan.exports.values() if export.mixture == mixture]
-    check_targets(plan, [mixture], force=force)
+    check_targets(plan, [mixture], store=store.directory, force=force)
     written = []
     for export in exports:
         rows = mixture_rows(store, plan, run_id, mixture)
@@ -62,16 +70,39 @@ def write_exports(
     return written
 
 
-def check_targets(plan: Plan, mixtures: Iterable[str], *, force: bool = False) -> None:
-    """Refuse, before a run, the targets that it could not write at its end.
+def check_targets(
+    plan: Plan, mixtures: Iterable[str], *, store: Path | None = None, force: bool = False
+) -> None:
+    """Refuse, before a run, the targets that it could not write at its end. store: its directory.
 
     Raises:
-        RunError: a target holds what Mixwright did not write.
+        RunError: a target holds what Mixwright did not write, or is where something else of the plan is.
     """
     wanted = set(mixtures)
+    needed = list(_needed(plan, store))
     for export in plan.exports.values():
         if export.mixture in wanted:
-            check_target(export_path(plan, export), force=force)
+            target = export_path(plan, export)
+            for words, place in needed:
+                if how := relation(target, place):
+                    raise RunError(
+                        f"export '{export.name}' would write to {target}, which {how} {words}; choose another path"
+                    )
+            check_target(target, force=force)
+
+
+def _needed(plan: Plan, store: Path | None) -> Iterator[tuple[str, Path]]:
+    """What no export may replace: the compiler refuses most of it, but knows neither `--store` nor an edited plan."""
+    root, directory = Path(plan.root), Path(plan.directory)
+    spec = directory / Path(plan.spec).name
+    yield "the spec", spec
+    yield "the lock", spec.with_suffix(".lock")
+    yield "the repository's .git", root / ".git"
+    yield "the store", store or root / ".mixwright"
+    for source in plan.sources.values():
+        for path in (source.attributes.get("path"), *(source.attributes.get("inputs") or {}).values()):
+            if path is not None:
+                yield f"source '{source.name}'", directory / str(path)
 
 
 def export_path(plan: Plan, export: Export) -> Path:
@@ -102,9 +133,9 @@ def write_export(
                 f"export '{export.name}': the store has {written.rows:,} of the {facts.record.rows:,} rows selected; "
                 f"{target} is as it was; 'mixwright verify-store' tells more"
             )
-        if export.attributes.get("card", True):
-            card = dataset_card(replace(facts, training=written.instructions))
-            (directory / "README.md").write_text(card, encoding="utf-8")
+        is_wanted = export.attributes.get("card", True)
+        card = dataset_card(replace(facts, training=written.instructions)) if is_wanted else None
+        _write_card(directory, target, card, force=force)
         write_manifest(
             directory,
             {
@@ -118,6 +149,21 @@ def write_export(
             },
         )
     return Exported(export.name, target, written.rows)
+
+
+def _write_card(directory: Path, target: Path, card: str | None, *, force: bool) -> None:
+    """Write README.md with what somebody added to the old one. card: None for no card."""
+    is_there, is_ours = (target / CARD).is_file(), CARD in names_of_ours(target)
+    # Bytes that are no UTF-8 stay what they are.
+    old = (target / CARD).read_text(encoding="utf-8", errors="surrogateescape") if is_there else None
+    if card is None:
+        text = old if is_ours and old is not None and has_own_text(old) else None
+    else:
+        text = merged(old, card)
+        if text is None and is_ours:
+            text = card if force else old
+    if text is not None:
+        (directory / CARD).write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def card_facts(plan: Plan, store: Store, run_id: int, export: Export, record: MixtureRecord) -> CardFacts:

@@ -113,6 +113,11 @@ class Store:
                 raise
         return store
 
+    @property
+    def directory(self) -> Path:
+        """The directory it is in."""
+        return self._database.directory
+
     def begin_run(self, plan: Plan, command: str) -> int:
         """Id of a new run, already durable: 1, 2, 3 ... in this store.
 

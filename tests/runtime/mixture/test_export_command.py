@@ -72,13 +72,15 @@ def test_a_changed_quota_is_told_and_the_old_rows_are_written(spec, capsys):
     assert len(rows(spec.parent / "out/small")) == 2
 
 
-def test_an_edited_card_needs_force(spec, capsys):
+def test_an_edited_card_blocks_no_run(spec, capsys):
     run(spec)
-    (spec.parent / "out/small/README.md").write_text("my own words")
-    assert main(["export", str(spec)]) == 2
-    assert "README.md was changed in" in capsys.readouterr().err
+    card = spec.parent / "out/small/README.md"
+    card.write_text("Mine above.\n" + card.read_text() + "Mine below.\n")
+    edited = card.read_text()
+    run(spec)
+    assert card.read_text() == edited
     assert main(["export", str(spec), "--force"]) == 0
-    assert (spec.parent / "out/small/README.md").read_text().startswith("---")
+    assert card.read_text() == edited
 
 
 def test_a_run_refuses_a_foreign_directory_before_it_starts(spec, capsys):

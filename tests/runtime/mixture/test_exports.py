@@ -135,18 +135,90 @@ def test_a_directory_of_someone_else_is_refused(tmp_path):
     assert (tmp_path / "notes" / "thesis.txt").read_text() == "mine"
     with replaced_directory(tmp_path / "notes", force=True) as new:
         (new / "data.txt").write_text("ours")
-    assert os.listdir(tmp_path / "notes") == ["data.txt"]
+    assert sorted(os.listdir(tmp_path / "notes")) == ["data.txt", "thesis.txt"]
 
 
-@pytest.mark.parametrize("change", ["README.md", "extra.txt"])
-def test_a_file_changed_by_hand_is_not_overwritten(messages, tmp_path, change):
-    (messages / change).write_text("edited by hand")
+def test_force_removes_what_the_manifest_names_and_nothing_else(tmp_path):
+    target = tmp_path / "out"
+    with replaced_directory(target) as new:
+        (new / "data").mkdir()
+        (new / "data" / "old.jsonl").write_text("ours")
+        write_manifest(new, {})
+    (target / "data" / "notes.txt").write_text("mine")
+    (target / "empty").mkdir()
+    (target / ".git" / "objects").mkdir(parents=True)
+    (target / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    (target / "elsewhere").symlink_to(tmp_path)
+    (target / "data" / "old.jsonl").write_text("edited")
+    inode = (target / "data" / "notes.txt").stat().st_ino
+    with replaced_directory(target, force=True) as new:
+        (new / "new.jsonl").write_text("ours")
+        write_manifest(new, {})
+    found = sorted(str(path.relative_to(target)) for path in target.rglob("*"))
+    kept = [".git", ".git/HEAD", ".git/objects", "data", "data/notes.txt", "elsewhere", "empty"]
+    assert found == [*kept, "manifest.json", "new.jsonl"]
+    assert (target / "data" / "notes.txt").stat().st_ino == inode
+    assert os.readlink(target / "elsewhere") == str(tmp_path)
+
+
+@pytest.mark.parametrize("foreign", ["data.txt", "data.txt/mine"])
+def test_a_foreign_file_where_one_is_to_be_written_stays(tmp_path, foreign):
+    theirs = tmp_path / "notes" / foreign
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    with (
+        pytest.raises(RunError, match="is in the way, and mixwright did not write it"),
+        replaced_directory(tmp_path / "notes", force=True) as new,
+    ):
+        (new / "data.txt").write_text("ours")
+    assert theirs.read_text() == "mine"
+    assert os.listdir(tmp_path) == ["notes"]
+
+
+def test_a_data_file_changed_by_hand_is_not_overwritten(messages, tmp_path):
+    (data,) = (messages / "data").iterdir()
+    before = data.read_bytes()
+    data.write_text("edited by hand")
     with Store.open(tmp_path / "store") as store:
-        with pytest.raises(RunError, match=rf"{change} was (changed in|added to) .*--force"):
+        with pytest.raises(RunError, match=rf"{data.name} was changed in .*--force"):
             write_exports(plan(tmp_path), store, 1, "tutor")
-        assert (messages / change).read_text() == "edited by hand"
+        assert data.read_text() == "edited by hand"
         write_exports(plan(tmp_path), store, 1, "tutor", force=True)
-    assert not (messages / "extra.txt").exists()
+    assert data.read_bytes() == before
+
+
+def written_again(directory: Path, **attributes: object) -> str | None:
+    """README.md after another export."""
+    with Store.open(directory / "store") as store:
+        (result,) = write_exports(plan(directory, **attributes), store, 1, "tutor")
+    card = result.path / "README.md"
+    return card.read_text(encoding="utf-8") if card.exists() else None
+
+
+def test_words_around_the_blocks_of_a_card_stay_and_the_blocks_are_renewed(messages, tmp_path):
+    card = (messages / "README.md").read_text(encoding="utf-8")
+    edited = (
+        card.replace("---\n\n<!--", "arxiv: 2406.20094\n---\n\nRead this first.\n\n<!--") + "\n## Thanks\n"
+    )
+    (messages / "README.md").write_text(edited.replace("| math |", "| edited |"), encoding="utf-8")
+    for _ in range(2):
+        assert written_again(tmp_path) == edited
+    assert written_again(tmp_path, card=False) == edited
+
+
+def test_a_card_without_blocks_belongs_to_its_writer(messages, tmp_path):
+    (messages / "README.md").write_bytes(b"my own words \xff\n")
+    for _ in range(2):
+        with Store.open(tmp_path / "store") as store:
+            write_exports(plan(tmp_path), store, 1, "tutor")
+        assert (messages / "README.md").read_bytes() == b"my own words \xff\n"
+    with Store.open(tmp_path / "store") as store:
+        write_exports(plan(tmp_path), store, 1, "tutor", force=True)
+    assert (messages / "README.md").read_text() == GOLDEN.read_text()
+
+
+def test_a_card_that_nobody_edited_goes_when_none_is_wanted(messages, tmp_path):
+    assert written_again(tmp_path, card=False) is None
 
 
 def test_a_file_or_link_in_the_way_is_refused(tmp_path):
