@@ -1,8 +1,9 @@
 """Pack sequences into bins of `context` tokens: best fit decreasing on the histogram of lengths.
 
 Best fit decreasing puts each sequence, longest first, into the bin with the least space that still holds it. All
-sequences of one length and all bins of one free space are alike, so whole groups are placed at once: the work is
-distinct lengths times distinct spaces, whatever the number of sequences.
+sequences of one length and all bins of one free space are alike, so whole groups are placed at once; and going down
+through the lengths the bin with the least space is always on top of a stack. The work is at most linear in sequences
+and context, however many lengths are distinct.
 """
 
 from __future__ import annotations
@@ -27,6 +28,15 @@ class Bins:
         return self.members[self.offsets[number] : self.offsets[number + 1]]
 
 
+@dataclass(slots=True)
+class _Alike:
+    """Bins of one free space; those before `first` are taken."""
+
+    space: int
+    bins: list[int]
+    first: int = 0
+
+
 def pack(lengths: NDArray[np.int64], context: int, *, seed: int) -> Bins:
     """Bins that hold every sequence exactly once, none over `context` tokens.
 
@@ -43,42 +53,53 @@ def pack(lengths: NDArray[np.int64], context: int, *, seed: int) -> Bins:
         raise ValueError(f"lengths must be 1..{context}, found {lengths.min()}..{lengths.max()}")
     shuffled = np.random.Generator(np.random.Philox(key=seed)).permutation(len(lengths))
     by_length = shuffled[np.argsort(-lengths[shuffled], kind="stable")]
-    found, counts = np.unique(lengths, return_counts=True)
+    counts = np.bincount(lengths, minlength=context + 1).tolist()
 
-    # Placements as runs: `bins` each take the next `copies` sequences of one length.
-    placed_bins: list[NDArray[np.int64]] = []
-    placed_copies: list[NDArray[np.int64]] = []
-    groups: dict[int, NDArray[np.int64]] = {}
-    """Bins that are not full, by free space."""
+    # Placements as runs: each bin takes the next `copies` sequences of one length.
+    bins_placed: list[int] = []
+    copies_placed: list[int] = []
+    # Bins by free space. Going down through the lengths, those that hold the present one are a stack with the least space
+    # on top: what a bin of the top has left is less than the top, and less than the length once no more copies fit.
+    roomy: list[_Alike] = []
+    narrow: list[list[int] | None] = [None] * (context + 1)
     opened = 0
-    for length, count in zip(found[::-1].tolist(), counts[::-1].tolist(), strict=True):
-        left = count
+    for length in range(context, 0, -1):
+        if (bins := narrow[length]) is not None:
+            roomy.append(_Alike(length, bins))
+            narrow[length] = None
+        left = counts[length]
         while left:
-            space = min((s for s in groups if s >= length), default=0)
-            if not space:
-                # A group is limited to the bins that the remaining sequences fill.
+            if not roomy:
                 new = -(-left // (context // length))
-                groups[context] = np.arange(opened, opened + new)
+                roomy.append(_Alike(context, list(range(opened, opened + new))))
                 opened += new
-                space = context
-            bins = groups.pop(space)
+            alike = roomy[-1]
+            space, bins, first = alike.space, alike.bins, alike.first
             copies = space // length
-            # Best fit fills the first bin of the group as far as it goes, then the next: it is then the fullest.
-            taken = bins[: -(-left // copies)]
-            if len(taken) < len(bins):
-                groups[space] = bins[len(taken) :]
-            each = np.full(len(taken), copies, np.int64)
-            each[-1] = min(copies, left - copies * (len(taken) - 1))
-            placed_bins.append(taken)
-            placed_copies.append(each)
-            left -= int(each.sum())
-            for rest, members in (
-                (space - copies * length, taken[each == copies]),
-                (space - int(each[-1]) * length, taken[each < copies]),
-            ):
-                if rest and len(members):
-                    groups[rest] = np.concatenate((groups[rest], members)) if rest in groups else members
-    bin_of = np.repeat(np.concatenate(placed_bins), np.concatenate(placed_copies))
+            # Best fit fills the first of equal bins as far as it goes, then the next: it is then the fullest.
+            full = min(left // copies, len(bins) - first)
+            alike.first = last = first + full
+            left -= full * copies
+            over = left if last < len(bins) else 0
+            if full:
+                taken = bins[first:last]
+                bins_placed += taken
+                copies_placed += [copies] * full
+                if rest := space - copies * length:
+                    if (alike_bins := narrow[rest]) is None:
+                        narrow[rest] = taken
+                    else:
+                        alike_bins += taken
+            if over:
+                alike.first += 1
+                bins_placed.append(bins[last])
+                copies_placed.append(over)
+                left = 0
+            if alike.first == len(bins):
+                roomy.pop()
+            if over:
+                roomy.append(_Alike(space - over * length, [bins[last]]))
+    bin_of = np.repeat(np.asarray(bins_placed, np.int64), np.asarray(copies_placed, np.int64))
     order = np.argsort(bin_of, kind="stable")
     sizes = np.bincount(bin_of, minlength=opened)
     return Bins(np.concatenate(([0], np.cumsum(sizes))), by_length[order])

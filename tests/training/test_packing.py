@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,6 +58,28 @@ def test_the_seed_changes_neighbours_and_not_the_number_of_bins() -> None:
 def test_a_hundred_thousand_lengths_fill_bins_almost_whole() -> None:
     lengths = np.clip(np.random.default_rng(0).lognormal(4.6, 0.75, 100_000).astype(np.int64), 1, 2048)
     assert lengths.sum() / (len(pack(lengths, 2048, seed=0)) * 2048) > 0.999
+
+
+def test_lengths_that_all_differ_at_a_long_context_cost_what_equal_ones_do() -> None:
+    """Python lines run per sequence: a search through the open bins would make it grow with the distinct lengths."""
+
+    def lines_run(context: int) -> int:
+        lengths = np.random.default_rng(0).integers(1, context + 1, 4_000)
+        lines = 0
+
+        def count(frame: FrameType, event: str, argument: object) -> Any:
+            nonlocal lines
+            lines += event == "line"
+            return count
+
+        sys.settrace(count)
+        try:
+            pack(lengths, context, seed=0)
+        finally:
+            sys.settrace(None)
+        return lines
+
+    assert lines_run(16_384) < 6 * lines_run(1_024)
 
 
 def test_a_length_over_the_context_is_refused() -> None:
