@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -78,30 +78,37 @@ class Sources:
 
 
 class SourceSupply:
-    """Rows of a source in start order, `repeat` times over."""
+    """Rows of a source in start order, `repeat` times over; at most `most` starts."""
+
+    level: int = 0
+    """Pipelines behind this one that repeat rows."""
 
     def __init__(
-        self, pipeline: Pipeline, sources: Sources, where: Callable[[Any], Any] | None, limit: int | None
+        self, pipeline: Pipeline, sources: Sources, where: Callable[[Any], Any] | None, most: int | None
     ) -> None:
         start = pipeline.start
         entries = sources.entries(start.rows)
         if where is not None:
             entries = [entry for entry in entries if where(entry.columns) is True]
         entries = sorted(entries, key=lambda entry: order_key(pipeline.seed, entry.row_id))
-        for most in (start.limit, limit):
-            if most is not None:
-                entries = entries[:most]
+        if start.limit is not None:
+            entries = entries[: start.limit]
         self.total = len(entries) * start.repeat
+        if most is not None:
+            self.total = min(self.total, most)
         self._rows = self._in_order(entries, pipeline)
-        self.is_exhausted = self.total == 0
         self._taken = 0
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Every row there is has been taken."""
+        return self._taken >= self.total
 
     async def take(self, count: int | None) -> list[Start]:
         """The next `count` rows, or all that are left."""
         left = self.total - self._taken
         wanted = left if count is None else min(count, left)
         self._taken += wanted
-        self.is_exhausted = self._taken >= self.total
         return [next(self._rows) for _ in range(wanted)]
 
     @staticmethod
@@ -120,70 +127,77 @@ class SourceSupply:
 
 
 class PipelineSupply:
-    """Kept rows of another pipeline in its own order; asking for more makes it start more."""
+    """Kept rows of another pipeline in its own order; asking for more makes it start more.
+
+    Others may read the same pipeline at the same time: each has its own place in `upstream.kept`, and what the
+    pipeline still has to give is for it alone to say.
+    """
 
     def __init__(
         self,
         pipeline: Pipeline,
         upstream: PipelineRun,
         where: Callable[[Any], Any] | None,
-        limit: int | None,
+        most: int | None,
     ) -> None:
-        self.is_exhausted = False
         self._pipeline = pipeline
         self._upstream = upstream
         self._where = where
-        stated = [most for most in (pipeline.start.limit, limit) if most is not None]
-        self._limit = min(stated) if stated else None
+        self._limit = inf if pipeline.start.limit is None else pipeline.start.limit
+        self._most = inf if most is None else most
+        self.level: int = upstream.supply.level + (upstream.pipeline.start.repeat > 1)
         self._passed: list[Start] = []
-        """Upstream rows that `where` lets in."""
+        """Upstream rows that `where` lets in, at most `limit`."""
         self._seen = 0
         self._taken = 0
 
     @property
     def total(self) -> int | None:
         """How many rows there can be; None while the upstream pipeline may yield more."""
-        if not self._upstream.is_exhausted:
-            return None
-        return len(self._passed) * self._pipeline.start.repeat
+        there = len(self._passed) * self._pipeline.start.repeat
+        return int(min(there, self._most)) if self._is_complete or there >= self._most else None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Every row there is has been taken."""
+        total = self.total
+        return total is not None and self._taken >= total
 
     async def take(self, count: int | None) -> list[Start]:
         """The next `count` rows, or all; fewer when the upstream pipeline cannot yield them."""
-        repeat = self._pipeline.start.repeat
-        while not self._has_enough(count):
-            needed = None if count is None else self._seen + self._taken + count - len(self._passed)
-            await self._upstream.ensure(needed)
+        until = self._most if count is None else min(self._most, self._taken + count)
+        # Replica 1 of any row comes after replica 0 of all: as long as there may be more rows, each start is another.
+        while not self._is_complete and len(self._passed) < until:
+            rows = min(until, self._limit)
+            await self._upstream.ensure(None if rows == inf else self._seen + int(rows) - len(self._passed))
             fresh = self._upstream.kept[self._seen :]
-            self._seen += len(fresh)
-            self._passed += [kept for kept in fresh if self._where is None or self._where(kept.row.columns)]
-            if self._limit is not None:
-                del self._passed[self._limit :]
             if not fresh:
                 break
+            self._seen += len(fresh)
+            self._passed += [kept for kept in fresh if self._where is None or self._where(kept.row.columns)]
+            if self._limit != inf:
+                del self._passed[int(self._limit) :]
         found: list[Start] = []
-        while (count is None or len(found) < count) and self._taken < len(self._passed) * repeat:
+        while self._taken < min(until, len(self._passed) * self._pipeline.start.repeat):
             replica, at = divmod(self._taken, len(self._passed))
             if replica and not self._is_complete:
                 break
             found.append(self._start(self._passed[at], replica))
             self._taken += 1
-        self.is_exhausted = self._is_complete and self._taken >= len(self._passed) * repeat
         return found
 
     @property
     def _is_complete(self) -> bool:
-        full = self._limit is not None and len(self._passed) >= self._limit
-        return full or (self._upstream.is_exhausted and self._seen >= len(self._upstream.kept))
-
-    def _has_enough(self, count: int | None) -> bool:
-        return self._is_complete or (count is not None and self._taken + count <= len(self._passed))
+        """No further row will pass."""
+        is_read = self._upstream.is_exhausted and self._seen >= len(self._upstream.kept)
+        return is_read or len(self._passed) >= self._limit
 
     def _start(self, kept: Start, replica: int) -> Start:
         columns = kept.row.columns
         names = self._pipeline.start.columns
         columns = {name: columns[name] for name in names} if names else dict(columns)
         row = Row(
-            replica_id(kept.row.row_id, replica),
+            replica_id(kept.row.row_id, replica, self.level),
             columns,
             kept.row.origin_id,
             self._taken,
@@ -218,6 +232,8 @@ class PipelineRun:
         self._stop = stop
         self._fanout = fanout
         self._lock = asyncio.Lock()
+        self._begun = self._through = 0
+        """Rows handed to the executor, and those of them of which everything is in `kept` or ended."""
 
     @property
     def name(self) -> str:
@@ -225,34 +241,48 @@ class PipelineRun:
 
     @property
     def is_exhausted(self) -> bool:
-        """No row is left to start."""
-        return self.supply.is_exhausted
+        """`kept` is all that there will ever be: no row is left to start, and none is under way."""
+        return self.supply.is_exhausted and self._through >= self._begun
 
     async def ensure(self, count: int | None) -> None:
         """Start rows until `count` have survived in all, or none is left, or the run stops. None wants all there are.
 
+        Whoever reads this pipeline may ask at any time; those who ask while a wave is under way wait for it.
+
         Raises:
-            RunError: the machine failed.
+            RunError: the machine failed; the run is told to stop.
         """
+        if self.wanted is not None:
+            self.wanted = None if count is None else max(self.wanted, count)
+        if self._has(count):
+            return
         async with self._lock:
-            if self.wanted is not None:
-                self.wanted = None if count is None else max(self.wanted, count)
-            while not self._stop.reason and not self.is_exhausted:
-                if count is not None and len(self.kept) >= count:
-                    return
+            while not (self._has(count) or self._stop.reason or self.is_exhausted):
                 size = None
                 if count is not None and not self.executor.needs_all_rows:
                     size = self.next_wave(count - len(self.kept))
                 starts = await self.supply.take(size)
                 if not starts:
                     return
-                before = len(self.kept)
-                try:
-                    await self.executor.wave(starts)
-                finally:
-                    fresh, self.executor.kept = self.executor.kept_in_order(), []
-                    self.kept += fresh
-                    self.waves.append((len(starts), len(self.kept) - before))
+                await self._wave(starts)
+
+    def _has(self, count: int | None) -> bool:
+        return count is not None and len(self.kept) >= count
+
+    async def _wave(self, starts: list[Start]) -> None:
+        before = len(self.kept)
+        self._begun += len(starts)
+        try:
+            await self.executor.wave(starts)
+        except RunError as failed:
+            # Here and not where it ends up: whoever reads this pipeline, and all beside it, must start nothing more.
+            self._stop.stop(str(failed), failed)
+            raise
+        finally:
+            fresh, self.executor.kept = self.executor.kept_in_order(), []
+            self.kept += fresh
+            self._through = self.executor.finished
+            self.waves.append((len(starts), len(self.kept) - before))
 
     def expected_starts(self) -> float | None:
         """Rows that will have been started in the end, as far as it can be told; None where it cannot."""
@@ -285,7 +315,7 @@ def supply_of(
     where: Callable[[Any], Any] | None,
     limit: int | None,
 ) -> SourceSupply | PipelineSupply:
-    """Where a pipeline's rows come from. `limit` is the user's `--limit`, besides the pipeline's own."""
+    """Where a pipeline's rows come from. `limit` is the user's `--limit`: the most starts, whatever repeats them."""
     if pipeline.start.kind == "source":
         return SourceSupply(pipeline, sources, where, limit)
     if pipeline.start.rows not in runs:

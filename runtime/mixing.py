@@ -7,7 +7,6 @@ decontamination sees, and in what order, depends on the data alone, not on wave 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +18,7 @@ from runtime.nodes import Kind, Node
 from runtime.outcomes import Outcomes, OutcomeStore, Start, Tally
 from runtime.plugin import RowError, RunError
 from runtime.rows import Dropped, Row
+from runtime.steps.generate import gather_all
 
 
 class SourceBook:
@@ -79,7 +79,9 @@ class MixtureRun:
         nodes: Sequence[Node],
         store: OutcomeStore,
         run_id: int,
+        limit: int | None = None,
     ) -> None:
+        """`limit`: the most rows of each source that it takes directly (`--limit`)."""
         for node in nodes:
             if node.kind not in (Kind.APPLY, Kind.KEEP):
                 raise RunError(
@@ -90,6 +92,7 @@ class MixtureRun:
         self.nodes = tuple(nodes)
         self._inner = inner
         self._sources = sources
+        self._limit = limit
         self._source_book = source_book
         self._columns = columns_needed(mixture)
         self._total: int | None = None
@@ -129,7 +132,7 @@ class MixtureRun:
         self._total = total
         for feed in self._feeds.values():
             if feed.component.kind == "source":
-                feed.rows = self._sources.starts(feed.component.rows, self.mixture.seed)
+                feed.rows = self._sources.starts(feed.component.rows, self.mixture.seed)[: self._limit]
                 feed.is_ready = True
         while True:
             self._demands = demands = required_rows(self.mixture, self._candidates(), total=total)
@@ -140,12 +143,10 @@ class MixtureRun:
                 for name, feed in self._feeds.items()
                 if not demands[name].is_met and not feed.is_complete
             }
-            await asyncio.gather(
-                *(
-                    feed.pipeline.ensure(None if missing is None else feed.fed + missing)
-                    for name, missing in wanted.items()
-                    if (feed := self._feeds[name]).pipeline is not None
-                )
+            await gather_all(
+                feed.pipeline.ensure(None if missing is None else feed.fed + missing)
+                for name, missing in wanted.items()
+                if (feed := self._feeds[name]).pipeline is not None
             )
             if not sum([self._feed(self._feeds[name], missing) for name, missing in wanted.items()]):
                 break

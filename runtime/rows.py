@@ -34,9 +34,15 @@ def source_row_id(columns: Mapping[str, Any], occurrence: int) -> bytes:
     return digest("mixwright.source.v1", canonical_json(columns), occurrence)
 
 
-def replica_id(row_id: bytes, replica: int) -> bytes:
-    """Identity of a row that is started again; replica 0 keeps the row's own identity."""
-    return row_id if replica == 0 else digest("mixwright.replica.v1", row_id, replica)
+def replica_id(row_id: bytes, replica: int, level: int = 0) -> bytes:
+    """Identity of a row that is started again; replica 0 keeps the row's own identity.
+
+    level: how many pipelines that repeat rows lie behind this one. Where each of two repeats a row, the second's
+    replica 1 of replica 0 is another row than its replica 0 of the first's replica 1.
+    """
+    if replica == 0:
+        return row_id
+    return digest("mixwright.replica.v1", row_id, replica, *([level] if level else []))
 
 
 def candidate_id(row_id: bytes, step_id: str, candidate: int) -> bytes:

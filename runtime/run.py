@@ -53,7 +53,8 @@ GRACE_S = 30.0
 class RunOptions:
     """What a user may say about a run besides the plan.
 
-    mixtures: only these; empty runs all that are no variant. limit: start at most this many rows of each pipeline.
+    mixtures: only these; empty runs all that are no variant. limit: start at most this many rows of each pipeline,
+    and take at most this many of each source that a mixture names directly.
     """
 
     mixtures: tuple[str, ...] = ()
@@ -255,6 +256,7 @@ class Run:
                 nodes=self._nodes(mixture.name, mixture.steps, mixture.seed),
                 store=self.store,
                 run_id=self.run_id,
+                limit=self.options.limit,
             )
 
     def _note_thresholds(self) -> None:
