@@ -32,6 +32,7 @@ from runtime.engines.protocol import (
     Vectors,
 )
 from runtime.fault import BreakerPolicy, Clock, RetryPolicy
+from runtime.reasoning import spoken
 from runtime.rows import digest
 from runtime.service import Service, StopSignal
 from runtime.steps.protocol import CallResult, ScoreResult, VectorResult
@@ -39,6 +40,10 @@ from runtime.store.records import CallRecord, clean_text
 
 T = TypeVar("T")
 
+SHOWN_CHARACTERS = 200
+"""Of an answer that is of no use, shown with the reason."""
+LONG_CHARACTERS = 200_000
+"""Answers longer than this are read beside the event loop, which must go on hearing signals."""
 EMBED_BATCH = 64
 """Texts in one request for vectors: enough to share its cost, few enough that a failing one holds up little."""
 
@@ -186,9 +191,14 @@ class Calls:
             if record is not None:
                 counts.reused += 1
                 if record.status == "ok":
-                    return CallResult(keys[0], record.text, record.reasoning, True)
-                return CallResult(keys[0], "", "", False, record.reason, record.text[:200])
-            if any(later.status == "ok" for later in known.values()):
+                    return await _result(keys[0], record.text, record.reasoning)
+                return CallResult(keys[0], "", "", False, record.reason, record.text[:SHOWN_CHARACTERS])
+            if any(
+                [
+                    later.status == "ok" and (await _result(key, later.text, later.reasoning)).ok
+                    for key, later in known.items()
+                ]
+            ):
                 counts.reused += 1
                 return CallResult(keys[0], "", "", False, "failed before")
             request = Request(keys[0], tuple(messages), sampling, call_seed(keys[0]))
@@ -404,7 +414,7 @@ class Calls:
             finish = answer.finish.value
             reason = "" if answer.finish is Finish.STOP else finish
             output, reasoning = clean_text(answer.text), clean_text(answer.reasoning)
-            detail = output[:200] if reason else ""
+            detail = output[:SHOWN_CHARACTERS] if reason else ""
             provenance = _encode(answer.engine)
             counts.prompt_tokens += answer.prompt_tokens
             counts.output_tokens += answer.output_tokens
@@ -426,7 +436,7 @@ class Calls:
         )
         if reason:
             return CallResult(request.key, "", "", False, reason, detail)
-        return CallResult(request.key, output, reasoning, True)
+        return await _result(request.key, output, reasoning)
 
     def _put_fault(self, asked: _Asked, fault: EngineFault) -> str:
         """Record a call without an answer; returns the fault in words."""
@@ -469,6 +479,16 @@ class _Asked:
     node: str
     counts: CallCounts
     started: float
+
+
+async def _result(key: bytes, written: str, reasoning: str) -> CallResult:
+    """What a recorded answer says. Told here and not where it is recorded, so that an old store's answers read alike."""
+    found = spoken(written) if len(written) <= LONG_CHARACTERS else await asyncio.to_thread(spoken, written)
+    reasoning = "\n\n".join(filter(None, (reasoning, found.reasoning)))
+    if not found.text.strip():
+        why = "nothing after the reasoning" if found.is_finished else "the reasoning does not end"
+        return CallResult(key, "", "", False, Finish.EMPTY.value, f"{why}: {written[:SHOWN_CHARACTERS]}")
+    return CallResult(key, found.text, reasoning, True, written=written)
 
 
 def _end(futures: Iterable[asyncio.Future[Any]], error: BaseException) -> None:

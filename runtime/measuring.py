@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from compiler.plan import Step
 from runtime.outcomes import json_of
 from runtime.plugin import RunError
+from runtime.reasoning import spoken
 from runtime.rows import Row, canonical_json, digest
 from runtime.service import RunStopped
 from runtime.steps.generate import gather_all
@@ -22,6 +23,8 @@ ERROR_SHARE = 0.01
 ERRORS_AT_LEAST = 10
 """Errors that stop a run at once where they are more than that share: fewer may be chance, and a run with fewer goes
 on to its end. There the share alone decides (`Measuring.over_budget`)."""
+RESPONSES = ("response", "against")
+"""Attributes of verifiers that name a column with a model's answer."""
 EVIDENCE_CHARACTERS = 64_000
 """Longest evidence kept of one measurement, as JSON; of a longer one its beginning."""
 
@@ -63,6 +66,7 @@ class Measuring:
         Raises:
             RunError: the verifier has failed too often to go on.
         """
+        rows = [heard(row, self._step) for row in rows]
         keys = self._keys(rows)
         known = await self._store.find_scores(keys)
         if len(known) == len(keys):
@@ -133,6 +137,20 @@ class Measuring:
             why = self.over_budget() if self.errors >= ERRORS_AT_LEAST else ""
             if why:
                 raise RunError(f"{why}; rows checked so far are kept, 'mixwright run' goes on from there")
+
+
+def heard(row: Row, step: Step) -> Row:
+    """The row as the verifier `step` reads it: its responses without the reasoning before them, null where that does not
+    end. A model's own answer has lost it on entering; this is for those that a source brings."""
+    new: dict[str, Any] = {}
+    for attribute in RESPONSES:
+        column = step.attributes.get(attribute)
+        response = row.columns.get(column) if isinstance(column, str) else None
+        if isinstance(response, str):
+            found = spoken(response)
+            if found.reasoning or not found.is_finished:
+                new[str(column)] = found.text if found.is_finished else None
+    return row.with_columns(**new) if new else row
 
 
 def _sound(measurement: Measurement) -> Measurement:

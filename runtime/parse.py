@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from runtime.reasoning import has_mark
 from runtime.regex import compile_regex
 
 Parser = Callable[[str], Any]
@@ -87,6 +88,11 @@ def compile_parse(call: Mapping[str, Any] | None) -> Parser:
             return lambda text: _kept(text.rstrip().rpartition("\n")[2], "no line with text")
         case _:
             raise ValueError(f"unknown parse call {name}({', '.join(map(repr, args))})")
+
+
+def names_reasoning(call: Mapping[str, Any] | None) -> bool:
+    """Does a `parse` call name a mark of reasoning, and so ask for the answer with its reasoning?"""
+    return any(has_mark(str(argument)) for argument in (call or {}).get("args") or ())
 
 
 def whole(text: str) -> str:

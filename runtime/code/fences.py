@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from runtime.reasoning import said
+
 TAGS: Mapping[str, tuple[str, ...]] = {
     "python": ("python", "py"),
     "javascript": ("javascript", "js", "node", "nodejs", "mjs"),
@@ -33,11 +35,11 @@ class Block:
 def code_in(answer: str, language: str, entry_point: str = "") -> str | None:
     """The program in an answer; None when there is none.
 
-    Reasoning up to the last `</think>` is not looked at. An answer without fences is code as it is. Of several blocks
+    Reasoning before it is not looked at. An answer without fences is code as it is. Of several blocks
     those of the language count, else those without a tag; of them the last that defines the entry point, else the last.
     A block of another language is not taken for this one.
     """
-    answer = answer.rpartition("</think>")[2]
+    answer = said(answer)
     blocks = blocks_of(answer)
     if not blocks:
         return answer.strip("\n") if answer.strip() else None

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from compiler.plan import Step
 from runtime.json_schema import compiled_schema
-from runtime.parse import ParseFailed, compile_parse, json_of
+from runtime.parse import ParseFailed, compile_parse, json_of, names_reasoning
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
@@ -94,8 +94,12 @@ class Generate:
 
     An attempt fails when the model answers nothing, is cut off by `max_tokens`, refuses, or writes something that
     `parse` does not match. A row whose attempts all failed for a reason of the model or the machine is quarantined,
-    one that never parsed is dropped with the reason `parse`. Reasoning that the engine reports apart is in the
-    column `NAME.reasoning`.
+    one that never parsed is dropped with the reason `parse`.
+
+    Reasoning is no part of the column: it is in the column `NAME.reasoning`, whether the engine reports it apart or
+    leaves it in the answer (`<think>…</think>`, `[THINK]`, the channels of gpt-oss, or a closing mark alone). An answer
+    whose reasoning does not end is `empty`. A text that speaks of such marks, in quotes, in a code fence or within a
+    sentence, stays whole. A `parse` that names a mark itself, as `after("</think>")` does, reads the whole answer.
 
     An answer that was cut off is remembered like any other and not asked for again in later runs: to try until one
     fits would choose the short ones. Raise `max_tokens`, or `on_fail = retry(n)` for further seeds.
@@ -121,6 +125,7 @@ class Generate:
         self._model = str(attributes["model"])
         self._render = context.template(str(attributes["prompt"]))
         self._parse = compile_parse(attributes.get("parse"))
+        self._takes_marks = names_reasoning(attributes.get("parse"))
         self._calls = context.calls
         self._reasoning = f"{step.label}.reasoning"
         self._schema = attributes.get("schema")
@@ -203,7 +208,7 @@ class Generate:
                 reason, detail = result.reason, result.detail
                 continue
             try:
-                value = self._taken(result.text)
+                value = self._taken(result.written if self._takes_marks else result.text)
             except ParseFailed as failed:
                 reason, detail = "parse", str(failed)
                 continue

@@ -115,7 +115,11 @@ class Calls(Protocol):
 
 @dataclass(frozen=True)
 class CallResult:
-    """A call's end. `answer` is None when every attempt failed; then `reason` says why (`timeout`, `empty`, ...)."""
+    """A call's end. When every attempt failed it is not `ok`, and `reason` says why (`timeout`, `empty`, ...).
+
+    text, reasoning: what the model says, and what it thought before that, whoever told them apart: the server, or the
+    marks in the answer (`runtime/reasoning.py`). written: the answer as the server gave it.
+    """
 
     key: bytes
     text: str
@@ -123,6 +127,7 @@ class CallResult:
     ok: bool
     reason: str = ""
     detail: str = ""
+    written: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from compiler.plan import Budget, Plan, Step
+from runtime.measuring import heard
 from runtime.plugin import RunError, implementation
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import Measurement, StepContext
@@ -71,10 +72,10 @@ async def _by_one(step: Step, context: StepContext, rows: Sequence[Mapping[str, 
     async def grade(number: int, columns: Mapping[str, Any]) -> Grade:
         if applies(columns) is not True:
             return Grade("not asked", Measurement("unmeasurable"))
-        row = Row(b"%d" % number, dict(columns), b"", number)
+        row = heard(Row(b"%d" % number, dict(columns), b"", number), step)
         async with turns:
             measurement = await verifier.measure(row)
-        if not str(columns[REPLY]).strip():
+        if not str(row.columns[REPLY] or "").strip():
             # Some constraints hold of an empty text; it is no answer all the same.
             return Grade("unanswered", measurement)
         return _grade_of(verifier, row, measurement)

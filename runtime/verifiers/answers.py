@@ -2,7 +2,7 @@
 
 The forms are those that models and data sets use: `\\boxed{}` (MATH), `Final Answer: The final answer is $x$.`
 (Minerva), `#### x` (GSM8K), `<answer>x</answer>`, `the answer is x`, `答案是x`, `故选B`, a line `A: x`, and, when there
-is none of these, the last number. What stands before a last `</think>` is thought, not answer.
+is none of these, the last number. Reasoning before the answer is not searched.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Literal
+
+from runtime.reasoning import said
 
 Extract = Literal["auto", "boxed", "hashes", "last", "final"]
 
@@ -40,7 +42,6 @@ _SENTENCE_END = re.compile(
     r"\.(?=\s|$|\*)|\n|[。；]|,?\s+(?:I hope it is correct|because|since|so)\b|，(?=[\u4e00-\u9fff])|です"
 )
 _FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-_THOUGHT_END = "</think>"
 
 TAIL_CHARACTERS = 20_000
 """How much of a response's end is searched: an answer stands at the end, and a text may be of any length."""
@@ -82,9 +83,8 @@ def gold_in(answer: str) -> str | None:
 
 def said_in(response: str) -> str:
     """The end of a response, after the thoughts of a reasoning model where it closed them."""
-    tail = response[-TAIL_CHARACTERS:]
-    _, mark, said = tail.rpartition(_THOUGHT_END)
-    return said if mark and said.strip() else tail
+    told = said(response)
+    return (told if told.strip() else response)[-TAIL_CHARACTERS:]
 
 
 def boxed(text: str) -> str | None:

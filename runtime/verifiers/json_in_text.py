@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from runtime.parse import DEPTH_LIMIT, ParseFailed, finite_float, is_shallow, json_of, refuse_constant
+from runtime.reasoning import spoken
 
 TAIL_CHARACTERS = 200_000
 """How much of a text's end is searched for JSON that is not all of it."""
@@ -19,8 +20,6 @@ WORK_CHARACTERS = 5_000_000
 ATTEMPT_COST = 1_000
 """What a failed attempt counts at least: raising its error costs about as much as decoding so many characters."""
 
-_THOUGHT_END = re.compile(r"</(?:think|thinking|reasoning|thought|scratchpad)>", re.IGNORECASE)
-_THOUGHT_START = re.compile(r"\s*<(?:think|thinking|reasoning|thought|scratchpad)>", re.IGNORECASE)
 _FENCE = re.compile(r"```[A-Za-z0-9_-]*[ \t]*\n(.*?)```", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
 
@@ -28,7 +27,7 @@ _OPENING = re.compile(r"[{\[]")
 def last_json(text: str, schema: Any = None) -> Any:
     """The JSON in a model's answer: all of it, else the last code fence, else the last object or array between words.
 
-    What stands before the last `</think>` is reasoning and is not looked at. Where `schema` asks for an object, arrays
+    Reasoning before it is not looked at. Where `schema` asks for an object, arrays
     are passed over, and the other way round.
 
     Raises:
@@ -49,17 +48,15 @@ def last_json(text: str, schema: Any = None) -> Any:
 
 
 def after_reasoning(text: str) -> str:
-    """An answer without the reasoning that some models write before it between `<think>` and `</think>`.
+    """An answer without the reasoning before it (`runtime/reasoning.py`).
 
     Raises:
         ParseFailed: the reasoning does not end.
     """
-    ends = [found.end() for found in _THOUGHT_END.finditer(text)] if "</" in text else []
-    if ends:
-        return text[ends[-1] :]
-    if _THOUGHT_START.match(text):
+    found = spoken(text)
+    if not found.is_finished:
         raise ParseFailed("the reasoning was cut off before an answer")
-    return text
+    return found.text
 
 
 def _last_value(text: str, kinds: tuple[type, ...]) -> Any:

@@ -44,7 +44,7 @@ MESSAGE_CHARACTERS = 300
         attribute(
             "parse_json",
             "bool",
-            "find the JSON in the text: in a code fence, or after reasoning",
+            "find the JSON in the text: in a code fence, or between sentences",
             default=True,
         ),
         attribute(
@@ -60,10 +60,9 @@ MESSAGE_CHARACTERS = 300
 class SchemaVerifier:
     """Checks that a response is JSON and follows a JSON Schema: score 1 or 0.
 
-    With `parse_json` the JSON may stand in a code fence, after reasoning (`<think>…</think>`, or just sentences), or
-    between sentences; the last complete object or array counts. Without, the whole text must be JSON. A text without
-    JSON is `unmeasurable`; so is JSON with `NaN`, a number that no float holds, or more than 64 levels. The evidence
-    lists up to five violations with their paths.
+    With `parse_json` the JSON may stand in a code fence or between sentences; the last complete object or array counts.
+    Without, the whole text must be JSON. A text without JSON is `unmeasurable`; so is JSON with `NaN`, a number that no
+    float holds, or more than 64 levels. The evidence lists up to five violations with their paths.
 
     Nothing is fetched: a reference (`$ref`) to a URL or a file is refused, by `mixwright check` where it can be seen.
     Patterns do not backtrack without end: a text on which one reaches the limit is `unmeasurable`, `too hard`.

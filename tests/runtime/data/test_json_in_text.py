@@ -52,7 +52,7 @@ def test_what_is_not_an_answer_is_not_taken_for_one(text: str) -> None:
 
 
 def test_reasoning_ends_at_its_last_mark() -> None:
-    assert after_reasoning("a</think>b</THINK> c") == " c"
+    assert after_reasoning("a</think>b</THINK> c") == "c"
     assert after_reasoning("no thoughts") == "no thoughts"
 
 
