@@ -17,7 +17,7 @@ from dsl.hidden import without_secrets
 from dsl.sarif import render_sarif
 from dsl.snippet import Painter, render_diagnostic
 from dsl.source import SourceFile
-from dsl.visible import visible
+from dsl.visible import Painted, visible
 
 FORMATS = ("full", "concise", "json", "sarif", "github")
 
@@ -58,7 +58,7 @@ def render_full(diagnostics: Sequence[Diagnostic], *, color: bool = False) -> st
         return ""
     paint = Painter(color)
     parts = [render_diagnostic(diagnostic, paint) for diagnostic in diagnostics]
-    return "\n\n".join([*parts, summary(diagnostics)]) + "\n"
+    return Painted("\n\n".join([*parts, summary(diagnostics)]) + "\n")
 
 
 def render_concise(diagnostics: Sequence[Diagnostic]) -> str:

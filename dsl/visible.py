@@ -1,8 +1,15 @@
-"""Text from users' files made safe and measurable for a terminal: no control character gets through."""
+"""Text that others wrote, made safe and measurable for a terminal: no control character gets through."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
+
+# C0 without tab and newline, DEL, C1, and the characters that reorder or hide text (Unicode TR 36: bidi controls, tags).
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060\u2066-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 TAB_COLUMNS = 4
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
@@ -41,3 +48,30 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if c == "\n" else cell(c) for c in text)
+
+
+def printable(text: str) -> str:
+    """`text` with control characters as escapes such as `\\u001b`; tabs and newlines stay.
+
+    The escapes are those of JSON, so that a document stays one, and still says the same.
+    """
+    return _CONTROLS.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    return f"\\u{0xD800 + ((code - 0x10000) >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+class Painted(str):
+    """Text whose escape sequences are our own, with all that others wrote in it made `visible` or `printable`.
+
+    A terminal's guard (`mixwright/terminal.py`) lets nothing else through.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self  # print() writes what this returns

@@ -10,6 +10,7 @@ from importlib import import_module
 from types import ModuleType
 
 from mixwright import __version__
+from mixwright.terminal import guarded_streams
 
 COMMANDS: dict[str, str] = {
     "check": "find mistakes in specs before anything runs",
@@ -41,7 +42,10 @@ def main(argv: list[str] | None = None) -> int:
     Without `argv` the command is the whole process, and ends with it.
     """
     if argv is not None:
-        return _run(argv)
+        with guarded_streams():
+            return _run(argv)
+    # To the end of the process, which may be a traceback.
+    guarded_streams().__enter__()
     if not set(SHORT_LIVED).intersection(sys.argv[1:2]):
         return _run(sys.argv[1:])
     gc.disable()

@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
 
-# C0 without tab and newline, DEL, C1, and the characters that reorder or hide text (Unicode TR 36, bidi controls).
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
+from dsl.visible import Painted, printable
 
-
-def printable(text: str) -> str:
-    """`text` with control characters as escapes such as `\\x1b`; tabs and newlines stay."""
-    return _CONTROLS.sub(lambda match: _escape(ord(match.group())), text)
+__all__ = ["GuardedStream", "Painted", "duration", "guarded_streams", "printable", "table"]
 
 
-def _escape(code: int) -> str:
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+class GuardedStream:
+    """A text stream that writes no control character but tabs and newlines, unless in text that is `Painted`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.unguarded = stream
+
+    def write(self, text: str) -> int:
+        """Write the text with everything that would move a cursor as its code; returns its length."""
+        self.unguarded.write(text if isinstance(text, Painted) else printable(text))
+        return len(text)
+
+    def writelines(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unguarded, name)
+
+
+@contextmanager
+def guarded_streams() -> Iterator[None]:
+    """Everything that is printed meanwhile goes through a guard: messages, warnings, logs and tracebacks alike.
+
+    The one door to the terminal, so that no command has to know which of its texts a server, a model or a file gave it.
+    """
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = GuardedStream(before[0]), GuardedStream(before[1])
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
 
 
 def duration(seconds: float) -> str:

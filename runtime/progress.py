@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from dsl.visible import printable
 from runtime.run import Run
 
 STATUS_EVERY_S = 1.0
@@ -116,7 +117,7 @@ def line_of(run: Run) -> str:
         parts.append(f"{_span(left[0])} to {_span(left[1])} left")
     if run.stop.reason:
         parts.append(f"stopping: {run.stop.reason}")
-    return " · ".join(parts)
+    return printable(" · ".join(parts))
 
 
 def watcher(
@@ -181,7 +182,9 @@ def _live(stream: TextIO) -> Callable[[Run | None], None]:
             return
         text = Text(line_of(run), no_wrap=True, overflow="ellipsis")
         if live is None:
-            live = Live(text, console=Console(file=stream), auto_refresh=False, transient=True)
+            # Rich moves the cursor itself; what it shows was made printable.
+            console = Console(file=getattr(stream, "unguarded", stream))
+            live = Live(text, console=console, auto_refresh=False, transient=True)
             live.start()
         live.update(text, refresh=True)
 

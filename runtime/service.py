@@ -5,7 +5,8 @@
     unreachable                                      wait; costs the row nothing
     server, connection, malformed                    wait with full jitter, try again; the row fails after 5 tries
     timeout                                          the same, after 3 tries
-    bad request, too long                            the row fails at once
+    bad request, too long                            the row fails at once; the run stops where none of its kind got
+                                                     through yet and a plain one is refused as well
     denied (401, 403, 404, another model)            the run stops
 
 When nothing is answered any more (`fault.Breaker`) and a probe is not either, the run stops asking and keeps what
@@ -17,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from math import ceil, inf
 from typing import Any, NoReturn, TypeVar
 
@@ -52,6 +54,12 @@ CHARACTERS_PER_TOKEN = 4
 PROBE = Request(b"", ({"role": "user", "content": "Say ok."},), {"temperature": 0.0, "max_tokens": 8}, 0)
 """Asks whether a model answers at all; what it says is not looked at."""
 PROBE_EVERY_S = 2.0
+
+
+def plain_like(request: Request) -> Request:
+    """A request with the same settings and the same kinds of messages that nothing is wrong with."""
+    messages = tuple({**message, "content": "Say ok."} for message in request.messages)
+    return replace(request, key=b"", messages=messages)
 
 
 class RunStopped(Exception):
@@ -153,6 +161,9 @@ class Service:
         self._is_started = False
         self._paused_until = float("-inf")
         self._limited_since: float | None = None
+        self._accepted: dict[int, object] = {}
+        """What was asked in a way that the engine takes, by its id; held, so that no other thing gets that id."""
+        self._trials: dict[int, asyncio.Task[bool]] = {}
         self._probe: asyncio.Task[bool] | None = None
         self._probed_at = float("-inf")
 
@@ -169,6 +180,8 @@ class Service:
             lambda: self.engine.complete(PROBE),
             self._expected_tokens(request) if self.gate.most_tokens < inf else 0,
             reasons,
+            request.sampling,
+            lambda: self.engine.complete(plain_like(request)),
         )
         self._lengths.add(answer.output_tokens)
         return answer
@@ -182,7 +195,7 @@ class Service:
 
         texts = [*request.texts, *(message["content"] for message in request.messages)]
         return await self._answered(
-            request.key, send, lambda: score(probe_like(request)), _tokens_of(texts), reasons
+            request.key, send, lambda: score(probe_like(request)), _tokens_of(texts), reasons, request.task
         )
 
     async def vectors(self, request: EmbedRequest, reasons: dict[str, int]) -> Vectors:
@@ -192,8 +205,9 @@ class Service:
         async def send() -> Vectors:
             return checked_vectors(request, await embed(request))
 
+        probe = EmbedRequest(b"", ("ok",))
         return await self._answered(
-            request.key, send, lambda: embed(EmbedRequest(b"", ("ok",))), _tokens_of(request.texts), reasons
+            request.key, send, lambda: embed(probe), _tokens_of(request.texts), reasons, "embed"
         )
 
     def _offered(self, method: str) -> Callable[[Any], Awaitable[Any]]:
@@ -209,8 +223,16 @@ class Service:
         probe: Callable[[], Awaitable[Any]],
         tokens: int,
         reasons: dict[str, int],
+        way: object,
+        plain: Callable[[], Awaitable[Any]] | None = None,
     ) -> T:
-        """What `send` gives, by the retry table; `probe` asks whether the engine answers at all."""
+        """What `send` gives, by the retry table.
+
+        Args:
+            probe: asks whether the engine answers at all.
+            way: what all requests asked in the same way share, such as a step's sampling.
+            plain: asks in that way for something that nothing is wrong with; `probe` if not given.
+        """
         failures = tries = timeouts = limited = 0
         others = self.breaker.successes
         while True:
@@ -218,11 +240,16 @@ class Service:
             if not isinstance(fault, EngineFault):
                 if self.search is not None:
                     self.search.answered(int(getattr(fault, "output_tokens", 0)))
+                self._accepted[id(way)] = way
                 return fault
             kind = fault.fault
             reasons[kind.value] = reasons.get(kind.value, 0) + 1
             match kind:
-                case Fault.BAD_REQUEST | Fault.TOO_LONG:
+                case Fault.BAD_REQUEST:
+                    if id(way) not in self._accepted and await self._is_refused(way, plain or probe):
+                        self._give_up(f"{fault} (so it says of every request)")
+                    raise fault
+                case Fault.TOO_LONG:
                     raise fault
                 case Fault.DENIED:
                     self._give_up(str(fault))
@@ -292,6 +319,25 @@ class Service:
         self.breaker.succeeded()
         self._limited_since = None
         return answer
+
+    async def _is_refused(self, way: object, plain: Callable[[], Awaitable[Any]]) -> bool:
+        """True when the engine refuses a plain request asked in this way too, so that no row is to blame.
+
+        Once for all that wait: a setting that the server does not take must not be found out row by row.
+        """
+        trial = self._trials.get(id(way))
+        if trial is None or (trial.done() and not trial.result()):
+            trial = self._trials[id(way)] = asyncio.ensure_future(self._try_plain(way, plain))
+        return await asyncio.shield(trial)
+
+    async def _try_plain(self, way: object, plain: Callable[[], Awaitable[Any]]) -> bool:
+        self._reserve()
+        try:
+            await plain()
+        except EngineFault as fault:
+            return fault.fault is Fault.BAD_REQUEST
+        self._accepted[id(way)] = way
+        return False
 
     async def _is_alive(self, probe: Callable[[], Awaitable[Any]]) -> bool:
         """True when the engine answers a request of ours, so that those that fail fail by their own doing.

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright.sandbox_option import add_sandbox_option
+from mixwright.terminal import Painted
 
 if TYPE_CHECKING:
     from compiler.plan import Plan, Train
@@ -274,7 +275,7 @@ class _Progress:
 
     def line(self, line: dict[str, Any]) -> None:
         if sys.stderr.isatty() and not self._is_quiet:
-            sys.stderr.write(f"\r\x1b[K  step {line['step']:,}  loss {line['loss']:.4f}")
+            sys.stderr.write(Painted(f"\r\x1b[K  step {line['step']:,}  loss {line['loss']:.4f}"))
             sys.stderr.flush()
             self._is_midline = True
 

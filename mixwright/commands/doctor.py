@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixwright import __version__
 from mixwright.sandbox_option import add_sandbox_option
-from mixwright.terminal import printable
+from mixwright.terminal import Painted, printable
 from runtime.store.location import project_root, store_directory
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             await sandbox.close()
 
     if not arguments.json and sys.stderr.isatty():
-        print("attacking the sandbox, about 10 s …", end="\r", file=sys.stderr, flush=True)
+        print("attacking the sandbox, about 10 s …", end=Painted("\r"), file=sys.stderr, flush=True)
     found = asyncio.run(examined())
     groups = {
         "sandbox": found.walls,

@@ -16,6 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.terminal import Painted, printable
+
 if TYPE_CHECKING:
     from compiler.plan import Plan, Train
     from runtime.training.preview import PreviewedExample
@@ -61,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps(row, ensure_ascii=False))
         else:
-            print(_row_text(row, is_colored))
+            print(Painted(_row_text(row, is_colored)))
     return 0
 
 
@@ -73,7 +75,7 @@ def _show_tokens(plan: Plan, arguments: argparse.Namespace, is_colored: bool) ->
     counts = EncodingCounts()
     rows = islice(_rows(plan, train.mixture, arguments), arguments.limit)
     for example in previewed(rows, train, Path(plan.directory), counts):
-        print(_tokens_json(example) if arguments.json else _tokens_text(example, is_colored))
+        print(_tokens_json(example) if arguments.json else Painted(_tokens_text(example, is_colored)))
     for reason, text in (
         ("unlabelled", "nothing of it would be trained: refused"),
         ("forged", "it holds a control token of the chat template: refused"),
@@ -117,11 +119,9 @@ def _rows(plan: Plan, mixture: str, arguments: argparse.Namespace) -> Iterator[d
 
 
 def _row_text(row: dict[str, Any], is_colored: bool) -> str:
-    from mixwright.terminal import printable
-
     lines = [_head(row["id"], row["component"], "", is_colored)]
     for message in row["messages"]:
-        role = f"{message['role']}:"
+        role = f"{printable(message['role'])}:"
         lines.append(f"{_HEAD}{role}{_PLAIN}" if is_colored else role)
         if message.get("reasoning_content"):
             lines.append("  (reasoning) " + _indented(printable(message["reasoning_content"])))
@@ -134,8 +134,6 @@ def _row_text(row: dict[str, Any], is_colored: bool) -> str:
 
 
 def _tokens_text(example: PreviewedExample, is_colored: bool) -> str:
-    from mixwright.terminal import printable
-
     facts = f"{example.tokens:,} tokens, {example.trained_tokens:,} trained"
     lines = [_head(example.id, example.component, facts, is_colored)]
     body = []
@@ -155,8 +153,6 @@ def _tokens_json(example: PreviewedExample) -> str:
 
 
 def _head(row_id: str, component: str, facts: str, is_colored: bool) -> str:
-    from mixwright.terminal import printable
-
     parts = [f"row {printable(row_id)}", printable(component), facts]
     text = "   ".join(part for part in parts if part)
     return f"{_HEAD}{text}{_PLAIN}" if is_colored else text

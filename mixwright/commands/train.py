@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright.sandbox_option import add_sandbox_option
+from mixwright.terminal import Painted
 
 if TYPE_CHECKING:
     from compiler.plan import Plan, Train
@@ -201,7 +202,7 @@ class Progress:
             f"rate {line['learning_rate']:.2e}  {line['tokens_per_s']:,.0f} tokens/s{left}"
         )
         if self._is_terminal:
-            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.write(Painted(f"\r\x1b[K{text}"))
             self._stream.flush()
             self._is_midline = True
         elif step in (1, self._steps) or step % max(1, self._steps // 10) == 0:

@@ -251,7 +251,7 @@ class OpenAIEngine:
         except (ValueError, TypeError, KeyError):
             return
         if listed and self.model not in listed:
-            shown = ", ".join(f"'{name}'" for name in sorted(listed)[:5])
+            shown = ", ".join(f"'{' '.join(name.split())[:100]}'" for name in sorted(listed)[:5])
             raise EngineUnavailable(
                 f"model '{self.name}': {self.base_url} does not serve '{self.model}'; it lists {shown}"
             )

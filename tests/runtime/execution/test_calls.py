@@ -144,7 +144,7 @@ def test_no_request_is_sent_after_a_stop_but_those_in_flight_are_recorded() -> N
 
 def test_a_fault_is_recorded_with_what_the_server_said() -> None:
     async def job() -> None:
-        bench = Bench(ScriptedEngine(lambda text, before: Fault.BAD_REQUEST))
+        bench = Bench(ScriptedEngine(lambda text, before: Fault.BAD_REQUEST if text == "a" else None))
         result = await bench.ask("a")
         assert (result.reason, result.detail) == ("bad_request", "scripted bad_request")
         assert [(r.status, r.reason) for r in bench.store.calls] == [("failed", "bad_request")]

@@ -325,3 +325,46 @@ def test_any_mixture_of_faults_ends_with_every_call_answered_once_or_failed(seed
     good = [record.key for record in store.calls if record.status == "ok"]
     assert len(good) == len(set(good))
     assert all(result.ok or result.reason for result in results)
+
+
+def test_a_refusal_of_every_request_stops_the_run_in_the_servers_words() -> None:
+    async def job() -> None:
+        refusal = EngineFault(Fault.BAD_REQUEST, "HTTP 400: Unsupported parameter: 'top_p'")
+        bench = Bench(ScriptedEngine(lambda text, before: refusal, slots=4))
+        results = await bench.ask_all([str(n) for n in range(100)])
+        # A window of them, one plain request that tells a setting from a row, and those sent before it was answered.
+        assert len(bench.engine.requests) <= 5 + 1 + 5
+        assert all(isinstance(result, RunStopped) for result in results)
+        assert "HTTP 400: Unsupported parameter: 'top_p' (so it says of every request)" in str(
+            bench.stop.failure
+        )
+        assert bench.store.calls == [], "no row is to blame"
+
+    run_virtually(job())
+
+
+def test_rows_that_are_refused_first_are_told_from_a_setting() -> None:
+    async def job() -> None:
+        def script(text: str, before: int) -> Fault | None:
+            return Fault.BAD_REQUEST if text.isdigit() and int(text) < 50 else None
+
+        bench = Bench(ScriptedEngine(script, slots=4))
+        results = await bench.ask_all([str(n) for n in range(100)])
+        assert [result.ok for result in results] == [False] * 50 + [True] * 50
+        plain = [r for r in bench.engine.requests if r.messages[-1]["content"] == "Say ok."]
+        assert [dict(request.sampling) for request in plain] == [bench.sampling]
+
+    run_virtually(job())
+
+
+def test_a_later_step_that_the_server_refuses_stops_the_run_as_well() -> None:
+    async def job() -> None:
+        bench = Bench(ScriptedEngine(slots=4))
+        await bench.ask_all(["a", "b"])
+        bench.engine.script = lambda text, before: Fault.BAD_REQUEST
+        bench.sampling = {**bench.sampling, "schema": {"type": "object"}}
+        await bench.ask_all([str(n) for n in range(50)])
+        assert isinstance(bench.stop.failure, EngineUnavailable)
+        assert len(bench.engine.requests) <= 2 + 5 + 1 + 5
+
+    run_virtually(job())

@@ -274,7 +274,8 @@ def test_a_guard_that_classifies(
     ("fault", "reason"), [(Fault.TIMEOUT, "verifier timeout"), (Fault.BAD_REQUEST, "verifier error")]
 )
 def test_a_judge_that_does_not_answer_is_no_verdict(runs: SpecRuns, fault: Fault, reason: str) -> None:
-    runs.engine.script = lambda text, before: fault
+    # A plain request gets through: the judge takes what it is asked, and not this question.
+    runs.engine.script = lambda text, before: None if text == "Say ok." else fault
     runs.run(verify(ONE.format(min=8).replace("min", "retries = 0, min")))
     assert {(status, why) for status, why, _ in runs.rows()} == {("quarantined", reason)}
 

@@ -130,7 +130,7 @@ def test_a_dropped_row_tells_which_step_and_why_and_cannot_forge_the_screen(
     assert "math: dropped by step check: wrong\n    | parsed: 3\n" in shown
     assert " > check (verify.math)  tiny.mix:5" in shown
     assert "  reasoning:\n    | hmm\n" in shown
-    assert "    | three\\x1b[2J\\x0d| forged\n" in shown
+    assert "    | three\\u001b[2J\\u000d| forged\n" in shown
 
 
 def test_the_history_as_json(run_store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,7 +167,7 @@ def test_control_characters_of_a_run_do_not_reach_the_terminal(
 ) -> None:
     write_status(status_path(tmp_path), {**RUNNING, "message": "engine said \x1b[2J\x9b\u202e"})
     main(["status", "--store", str(tmp_path)])
-    assert "engine said \\x1b[2J\\x9b\\u202e" in capsys.readouterr().out
+    assert "engine said \\u001b[2J\\u009b\\u202e" in capsys.readouterr().out
 
 
 def test_the_store_is_at_the_root_of_the_project(tmp_path: Path) -> None:
