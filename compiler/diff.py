@@ -11,7 +11,7 @@ nothing in the data. `run`: how it is executed. Names carry no meaning: a rename
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -95,6 +95,14 @@ def _with(plan: Plan, pipeline: Pipeline, update: Mapping[str, Any]) -> Plan:
     return plan.model_copy(update={"pipelines": kept})
 
 
+def _counterparts(old: Sequence[Step], new: Sequence[Step]) -> dict[str, Step]:
+    """By id of a new step, in their order: the old step of that id, or the one that was only called otherwise."""
+    by_id = {step.id: step for step in old}
+    renamed = {step.identity: step for step in old if step.id not in {one.id for one in new}}
+    found = {step.id: by_id.get(step.id) or renamed.get(step.identity) for step in new}
+    return {name: step for name, step in found.items() if step is not None}
+
+
 class _Comparison:
     def __init__(self, old: Plan, new: Plan, catalog: Catalog) -> None:
         self.old = old
@@ -130,17 +138,17 @@ class _Comparison:
                 yield Difference("-", f"{kind}.{name}")
 
     def steps(self, node: str, old: tuple[Step, ...], new: tuple[Step, ...]) -> Iterator[Difference]:
-        before = {step.id: step for step in old}
-        after = {step.id: step for step in new}
+        before = _counterparts(old, new)
         for step in new:
             if step.id in before:
                 yield from _changed(f"{node}.{step.id}", self.step(before[step.id], step))
             else:
                 yield Difference("+", f"{node}.{step.id}")
+        kept = [step.id for step in before.values()]
         for step in old:
-            if step.id not in after:
+            if step.id not in kept:
                 yield Difference("-", f"{node}.{step.id}")
-        if [s.id for s in old if s.id in after] != [s.id for s in new if s.id in before]:
+        if kept != [step.id for step in old if step.id in kept]:
             yield Difference("~", node, (Change("row", "order of the steps"),))
 
     def source(self, old: SourceSpec, new: SourceSpec) -> Iterator[Change]:
@@ -186,6 +194,8 @@ class _Comparison:
         if old.operation != new.operation:
             yield Change("row", _moved("operation", old.operation, new.operation))
             return
+        if old.id != new.id:
+            yield Change("meta", _moved("id", old.id, new.id))
         if old.version != new.version:
             yield Change("row", _moved("operation version", old.version, new.version))
         if old.label != new.label:

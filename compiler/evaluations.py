@@ -187,6 +187,7 @@ class _Evaluation:
         """`answer = column` stands for `verify math { response = reply, answer = column }`."""
         return StepDecl(
             id="verify_math",
+            made_id="verify_math",
             entry=self.resolver.world.catalog.entries["verify.math"],
             label="",
             label_span=None,

@@ -196,7 +196,7 @@ def _repairs(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
         on_fail = step.attributes.get("on_fail")
         if isinstance(on_fail, Mapping) and on_fail.get("call") == "repair":
             messages = plan.templates[on_fail["args"][0]].messages
-            found[step.id] = [[m.role, m.text] for m in messages]
+            found[step.identity] = [[m.role, m.text] for m in messages]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ class Flow:
         self.rows_words = f"rows of `{name}`"
         self.columns = Columns()
         self.ids: dict[str, Span] = {}
+        self.made_ids: set[str] = set()
         self.earlier: list[StepDecl] = []
         self.made_at: dict[str, tuple[Span, bool]] = {}
         """Columns made so far: where, and whether under a `when`."""
@@ -200,8 +202,11 @@ class Flow:
         reads = tuple(dict.fromkeys([*place.reads, *self._template_inputs(attributes)]))
         trusted = dict.fromkeys((n for n in missing if n not in later), "any")
         self.columns = self.columns.with_columns({**trusted, **makes})
+        stem = block.kind if block.kind == entry.name else f"{block.kind}_{entry.name}"
+        stem = f"{stem}_{label.name}" if label else stem
         return StepDecl(
-            id=self._id(block, entry, label, attributes),
+            id=self._id(block, stem, attributes),
+            made_id=self._made_id(stem),
             entry=entry,
             label=label.name if label else "",
             label_span=label.span if label else None,
@@ -232,8 +237,8 @@ class Flow:
             hint=f"write `{block.kind} answer {{ … }}`",
         )
 
-    def _id(self, block: Block, entry: Entry, label: Ref | None, attributes: dict[str, Bound]) -> str:
-        """`id = name` as written, else made from kind and label, with a number when taken."""
+    def _id(self, block: Block, stem: str, attributes: dict[str, Bound]) -> str:
+        """`id = name` as written, else made from kind and label (the stem), with a number when taken."""
         written = attributes.get("id")
         if written is not None and not written.is_default:
             name = str(written.value)
@@ -248,13 +253,14 @@ class Flow:
                 )
             self.ids[name] = written.span
             return name
-        stem = block.kind if block.kind == entry.name else f"{block.kind}_{entry.name}"
-        stem = f"{stem}_{label.name}" if label else stem
-        name, number = stem, 1
-        while name in self.ids:
-            number += 1
-            name = f"{stem}_{number}"
+        name = _numbered(stem, self.ids)
         self.ids[name] = block.kind_span
+        return name
+
+    def _made_id(self, stem: str) -> str:
+        """The step's id if no step said `id`."""
+        name = _numbered(stem, self.made_ids)
+        self.made_ids.add(name)
         return name
 
     def _check_text_columns(self, entry: Entry, attributes: dict[str, Bound]) -> None:
@@ -412,6 +418,15 @@ class Flow:
             hint=f"did you mean `{near}`?" if near else f"write one of: {listing(drawn.types)}",
         )
         return "any"
+
+
+def _numbered(stem: str, taken: Collection[str]) -> str:
+    """The stem, or the first of `stem_2`, `stem_3` … that is not taken."""
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}_{number}"
+    return name
 
 
 def _is_written(block: Block, name: str) -> bool:

@@ -260,6 +260,7 @@ class _Lowering:
         )
         return Step(
             id=decl.id,
+            made_id=decl.made_id,
             operation=decl.entry.key,
             version=decl.entry.version,
             label=decl.label,

@@ -110,6 +110,9 @@ class Step(PlanModel):
     id: str = Field(
         description="unique in its pipeline; `id = name` in the spec, else made from kind and label"
     )
+    made_id: str = Field(
+        default="", description="the id made from kind and label, whatever `id` says; empty in older plans"
+    )
     operation: str
     version: int
     label: str = ""
@@ -121,6 +124,12 @@ class Step(PlanModel):
     breaker: bool = False
     fingerprint: Fingerprint
     origin: Origin
+
+    @property
+    def identity(self) -> str:
+        """What stands for the step in identities of rows and in draws: a step that is only called otherwise must
+        make the same rows."""
+        return self.made_id or self.id
 
 
 class From(PlanModel):

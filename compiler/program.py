@@ -137,9 +137,10 @@ class FromDecl:
 
 @dataclass(frozen=True, kw_only=True)
 class StepDecl:
-    """One step of a pipeline or a mixture."""
+    """One step of a pipeline or a mixture. `made_id`: the id made from kind and label, whatever `id` says."""
 
     id: str
+    made_id: str
     entry: Entry
     label: str
     label_span: Span | None

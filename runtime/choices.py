@@ -6,9 +6,16 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from runtime.rows import order_key
+from compiler.plan import Step
+from runtime.rows import Row, order_key
 
 T = TypeVar("T")
+
+
+def decided_by(step: Step, row: Row) -> tuple[str | bytes, ...]:
+    """What, besides the pipeline's seed, decides a step's choices for a row: parts of a digest."""
+    salt = step.attributes.get("salt")
+    return step.identity, row.row_id, *(() if salt is None else (str(salt),))
 
 
 class Choices:

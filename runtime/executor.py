@@ -312,7 +312,7 @@ class Executor:
                 node.tally.rows_out += 1
             asked = flow.asked
             if node.is_asked_again:
-                before = row if generate.samples == 1 else row.fork(node.id, sample)
+                before = row if generate.samples == 1 else row.fork(node.plan.identity, sample)
                 asked = {**(asked or {}), node.id: Asked(before, sample, next_attempt)}
             flows.append(Flow(result, asked))
         return flows

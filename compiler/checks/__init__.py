@@ -54,6 +54,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     sources.check_sql,
     sources.check_choices,
     generation.check_sampling,
+    generation.check_salts,
     generation.check_prompts,
     generation.check_context,
     generation.check_candidates,

@@ -45,6 +45,21 @@ def check_sampling(checked: Checked) -> None:
             )
 
 
+def check_salts(checked: Checked) -> None:
+    """MIX427: a `salt` for choices that nobody makes at random."""
+    for _, _, step in checked.clean_steps():
+        if step.entry.key != "step.render" or value_of(step.attributes, "choose") == "random":
+            continue
+        if is_written(step.attributes, "salt"):
+            checked.findings.error(
+                "MIX427",
+                "`salt` has no effect where templates take turns",
+                step.attributes["salt"].span,
+                "nothing is drawn here",
+                hint="write `choose = random`, or leave `salt` out",
+            )
+
+
 def check_prompts(checked: Checked) -> None:
     """MIX304: a prompt that is the same for every row. MIX307: special tokens of a model in a template."""
     for _, _, step in checked.clean_steps():

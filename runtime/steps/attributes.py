@@ -10,3 +10,6 @@ COMMON = (
         "id", "name", "the step's name in reports and in `set { path = value }` of a variant", cls="meta"
     ),
 )
+
+SALT = attribute("salt", "text", "any text; with another one the step draws anew, and nothing else changes")
+"""Of steps that draw."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.plan import Step
-from runtime.choices import Choices
+from runtime.choices import Choices, decided_by
 from runtime.constraints.drawing import ConstraintPool
 from runtime.plugin import RunError, attribute, declare
 from runtime.rows import Dropped, Row, canonical_json, digest
-from runtime.steps.attributes import COMMON
+from runtime.steps.attributes import COMMON, SALT
 from runtime.steps.protocol import StepContext
 
 
@@ -34,15 +34,17 @@ from runtime.steps.protocol import StepContext
         ),
         attribute("balance", "name", "draw each value of this column of the drawn rows equally often"),
         attribute("column", "name", "take this column of the drawn row instead of the whole row"),
+        SALT,
         *COMMON,
     ),
 )
 class Draw:
     """Adds a random choice to each row: few-shot examples, constraints, topics, personas.
 
-    The choice depends on the pipeline's seed, the row's identity and the step's id, so it is the same in every run and
-    whatever the batching. With `balance` a value of that column is chosen first, each equally likely, then a row
-    that has it. With `count` above 1 the choices differ from each other.
+    The choice depends on the pipeline's seed, the row's identity, the step's label and its `salt`, so it is the
+    same in every run and whatever the batching or the step's `id`. With `balance` a value of that column is
+    chosen first, each equally likely, then a row that has it. With `count` above 1 the choices differ from each
+    other.
 
     From `constraints(ifeval)` each row gets kinds that do not conflict, their arguments made up, as a list of
     `{ id, kwargs, sentence }`: a prompt asks for the sentences, `verify constraints` checks the rest. The call takes
@@ -69,7 +71,7 @@ class Draw:
 
     def apply(self, row: Row) -> Row | Dropped:
         """The row with what was drawn for it."""
-        choices = Choices(digest("mixwright.draw.v1", self._seed, self.step.id, row.row_id))
+        choices = Choices(digest("mixwright.draw.v1", self._seed, *decided_by(self.step, row)))
         if self._constraints is not None:
             return row.with_columns(**{self.step.label: self._constraints.draw(choices, self._count)})
         strata = self._drawn_from()

@@ -164,7 +164,7 @@ class Generate:
         if self.samples == 1:
             return [await self._answer(row, messages, 0, 0)]
         return await gather_all(
-            self._answer(row.fork(self.step.id, sample), messages, sample, 0)
+            self._answer(row.fork(self.step.identity, sample), messages, sample, 0)
             for sample in range(self.samples)
         )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from compiler.plan import Step
+from runtime.choices import decided_by
 from runtime.plugin import REQUIRED, RowError, attribute, declare
 from runtime.rows import Dropped, Row, digest, order_key
-from runtime.steps.attributes import COMMON
+from runtime.steps.attributes import COMMON, SALT
 from runtime.steps.protocol import StepContext
 
 
@@ -17,15 +18,16 @@ from runtime.steps.protocol import StepContext
     attributes=(
         attribute("templates", "list[ref:template]", "the templates to choose from", default=REQUIRED),
         attribute("choose", "enum:cycle|random", "how a row gets its template", default="cycle"),
+        SALT,
         *COMMON,
     ),
 )
 class Render:
     """Writes text from a template without a model, as FLAN makes tasks of labelled data.
 
-    `cycle` gives the row that started first the first template, the next one the second, and so on; `random` chooses
-    by the pipeline's seed and the row's identity. The text of the template's messages is joined by a blank line. The
-    template's name is kept in the column `NAME_template`.
+    `cycle` gives the row that started first the first template, the next one the second, and so on; `random`
+    chooses by the pipeline's seed, the row's identity, the step's label and its `salt`. The text of the
+    template's messages is joined by a blank line. The template's name is kept in the column `NAME_template`.
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
@@ -38,7 +40,7 @@ class Render:
     def apply(self, row: Row) -> Row | Dropped:
         """The row with the rendered text and the template's name; quarantined when it cannot be rendered."""
         if self._is_random:
-            chosen = order_key(self._seed, digest("mixwright.render.v1", self.step.id, row.row_id))
+            chosen = order_key(self._seed, digest("mixwright.render.v1", *decided_by(self.step, row)))
         else:
             chosen = row.position
         index = chosen % len(self._names)

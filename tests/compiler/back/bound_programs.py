@@ -77,6 +77,7 @@ def step(key: str, id: str, columns: dict[str, str], label: str = "", **values: 
     when = values.pop("when", None)
     return StepDecl(
         id=id,
+        made_id=id,
         entry=entry(key),
         label=label,
         label_span=None,
