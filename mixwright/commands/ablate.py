@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runtime.ablation.table import Table
 
 SEEDS = 3
-"""With two, 22% of mixtures that do not differ would get a mark; with three 5%."""
+"""With two, an interval is wide and holds less often than it says (`runtime.ablation.interval`)."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -203,7 +203,7 @@ def table_text(table: Table) -> str:
     """The table for a terminal: a row for each mixture, a column for each measure and for its difference to the base."""
     from mixwright.terminal import printable
     from mixwright.terminal import table as aligned
-    from runtime.ablation.table import shown_difference, shown_mean
+    from runtime.ablation.table import mark_note, shown_difference, shown_mean
 
     # A column where all differ by nothing but the base has no second column.
     compared = {
@@ -232,8 +232,8 @@ def table_text(table: Table) -> str:
     if table.seeds > 1:
         text += f"mean ± standard deviation over {table.seeds} seeds; "
     text += "accuracies in per cent, losses per trained token\n"
-    if table.seeds > 1:
-        text += f"* larger than the difference of any two seeds; {table.most_marks_by_chance}\n"
+    if note := mark_note(table):
+        text += note + "\n"
     for line in table.lines:
         for seed, failure in line.failures.items():
             text += f"failed: {line.mixture}, seed {seed}: {failure.partition(chr(10))[0]}\n"

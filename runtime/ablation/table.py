@@ -10,33 +10,36 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from runtime.ablation.cells import Result
-from runtime.training.evaluate import Z
+from runtime.ablation.interval import Runs, intervals, shared_seeds
 
 AVERAGE = "average"
 LOSS = "loss "
 """Start of the name of a held-out loss; the component follows."""
-CHANCE = {2: "22%", 3: "5%", 4: "1%"}
-"""How often two mixtures that do not differ get a mark, by the number of seeds: of 200,000 draws from one normal
-distribution. From 5 seeds on it is less than 0.3%."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """A measure of one mixture. Accuracies are 0..1, losses per trained token.
 
-    spread: standard deviation over seeds (with n - 1); None for one seed. is_beyond: the difference is larger than that
-    of any two seeds of one of the two mixtures; None where that cannot be said. low, high: the difference's 95% interval
-    for other problems of the same kind, by what became of each problem under both; of accuracies alone.
+    spread: standard deviation over seeds (with n - 1); None for one seed. difference: to the base, over the seeds that
+    both have. low, high: its interval (`runtime.ablation.interval`), of a loss for other seeds alone; None for one seed.
     """
 
     values: tuple[float, ...]
     mean: float
     spread: float | None
     difference: float | None = None
-    is_beyond: bool | None = None
     low: float | None = None
     high: float | None = None
+
+    @property
+    def is_clear(self) -> bool:
+        """The interval of the difference excludes 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,6 @@ class Table:
         """The most seeds that a mixture has been trained with."""
         return max((len(line.seeds) for line in self.lines), default=0)
 
-    @property
-    def most_marks_by_chance(self) -> str:
-        """How often a mark is chance, in words; empty when there are no marks."""
-        if self.seeds < 2:
-            return ""
-        return (
-            f"with {self.seeds} seeds {CHANCE.get(self.seeds, 'less than 0.3%')} of equal mixtures get a mark"
-        )
-
 
 def table_of(
     *,
@@ -90,25 +84,24 @@ def table_of(
     at_start = {name: float(found["accuracy"]) for name, found in untrained.items()}
     if (average := _average(untrained)) is not None:
         at_start[AVERAGE] = average
-    lines = []
-    for name, found in by_mixture.items():
-        entries = {}
-        for column in columns:
-            values = _values(found, column)
-            if values:
-                others = _values(by_mixture[base], column) if name != base else []
-                entries[column] = _entry(
-                    values, others, *_paired(found, by_mixture[base], column, name == base)
-                )
-        lines.append(
-            Line(
-                mixture=name,
-                seeds=tuple(r.seed for r in found),
-                rows=found[0].components if found else {},
-                entries=entries,
-                failures={seed: text for (mixture, seed), text in failures.items() if mixture == name},
-            )
+    entries: dict[str, dict[str, Entry]] = {name: {} for name in mixtures}
+    for column in columns:
+        runs = {name: _runs(found, column) for name, found in by_mixture.items()}
+        others = [name for name in mixtures[1:] if runs[name].values]
+        bounds = dict(zip(others, intervals(runs[base], [runs[name] for name in others]), strict=True))
+        for name, found in runs.items():
+            if found.values:
+                entries[name][column] = _entry(found, runs[base] if name != base else None, bounds.get(name))
+    lines = [
+        Line(
+            mixture=name,
+            seeds=tuple(r.seed for r in found),
+            rows=found[0].components if found else {},
+            entries=entries[name],
+            failures={seed: text for (mixture, seed), text in failures.items() if mixture == name},
         )
+        for name, found in by_mixture.items()
+    ]
     return Table(train, base, columns, at_start, tuple(lines))
 
 
@@ -135,54 +128,51 @@ def _average(measures: Mapping[str, Mapping[str, Any]]) -> float | None:
     return fmean(float(measures[name]["accuracy"]) for name in sets.values()) if len(sets) > 1 else None
 
 
-def _values(results: Sequence[Result], column: str) -> list[float]:
-    """A column's value for each seed that has one."""
-    found: list[float | None] = []
+def _runs(results: Sequence[Result], column: str) -> Runs:
+    """A column's value for each seed that has one, and the verdicts behind it."""
+    values: dict[int, float] = {}
+    verdicts: dict[int, list[NDArray[np.float64]]] = {}
     for result in results:
+        value: float | None
+        sets: list[str] = []
         if column.startswith(LOSS):
-            found.append(result.held_out.get(column.removeprefix(LOSS)))
+            value = result.held_out.get(column.removeprefix(LOSS))
         elif column == AVERAGE:
-            found.append(_average(result.measures))
+            value, sets = _average(result.measures), list(_sets(result.measures).values())
         elif column in result.measures:
-            found.append(float(result.measures[column]["accuracy"]))
-    return [value for value in found if value is not None and math.isfinite(value)]
+            value, sets = float(result.measures[column]["accuracy"]), [column]
+        else:
+            continue
+        if value is not None and math.isfinite(value):
+            values[result.seed] = value
+            verdicts[result.seed] = [_verdicts(str(result.measures[name]["verdicts"])) for name in sets]
+    return Runs(values, verdicts)
 
 
-def _entry(values: Sequence[float], base: Sequence[float], low: float | None, high: float | None) -> Entry:
+def _verdicts(letters: str) -> NDArray[np.float64]:
+    """(problems,): 1 right, 0 not, NaN where a verifier failed."""
+    return np.asarray([math.nan if letter in "x-" else float(letter == "1") for letter in letters])
+
+
+def _entry(runs: Runs, base: Runs | None, bounds: tuple[float, float] | None) -> Entry:
+    values = tuple(runs.values.values())
     mean = fmean(values)
     spread = stdev(values) if len(values) > 1 else None
-    if not base:
-        return Entry(tuple(values), mean, spread)
-    difference = mean - fmean(base)
-    is_beyond = None
-    if len(values) > 1 and len(base) > 1:
-        is_beyond = abs(difference) > max(max(values) - min(values), max(base) - min(base))
-    return Entry(tuple(values), mean, spread, difference, is_beyond, low, high)
+    seeds = shared_seeds(base, runs) if base is not None else []
+    if base is None or not seeds:
+        return Entry(values, mean, spread)
+    difference = fmean(runs.values[seed] - base.values[seed] for seed in seeds)
+    low, high = bounds or (None, None)
+    return Entry(values, mean, spread, difference, low, high)
 
 
-def _paired(
-    results: Sequence[Result], base: Sequence[Result], column: str, is_base: bool
-) -> tuple[float | None, float | None]:
-    """The 95% interval of the difference to the base over problems: each problem's mean over seeds, compared in pairs."""
-    if is_base or column.startswith(LOSS) or column == AVERAGE:
-        return None, None
-    mine, theirs = _by_problem(results, column), _by_problem(base, column)
-    pairs = [a - b for a, b in zip(mine, theirs, strict=False) if a is not None and b is not None]
-    if len(mine) != len(theirs) or len(pairs) < 2:
-        return None, None
-    half = Z * stdev(pairs) / math.sqrt(len(pairs))
-    return fmean(pairs) - half, fmean(pairs) + half
-
-
-def _by_problem(results: Sequence[Result], column: str) -> list[float | None]:
-    """Of each problem the share of seeds that answered it rightly; None where a verifier failed."""
-    texts = [r.measures[column]["verdicts"] for r in results if column in r.measures]
-    if not texts or len({len(text) for text in texts}) > 1:
-        return []
-    return [
-        None if set(letters) & {"x", "-"} else sum(letter == "1" for letter in letters) / len(letters)
-        for letters in zip(*texts, strict=True)
-    ]
+def mark_note(table: Table) -> str:
+    """What `*` and the interval say, as one line; empty for one seed, which has neither."""
+    if table.seeds < 2:
+        return ""
+    compared = len(table.lines) - 1
+    together = f", and hold for all {compared} differences of a column together" if compared > 1 else ""
+    return f"95% intervals are for other seeds and other problems{together}; * the interval excludes 0"
 
 
 def shown_mean(column: str, entry: Entry) -> str:
@@ -192,17 +182,24 @@ def shown_mean(column: str, entry: Entry) -> str:
     return f"{entry.mean * 100:.1f}" + ("" if entry.spread is None else f" ± {entry.spread * 100:.1f}")
 
 
+def shown_interval(column: str, low: float, high: float) -> tuple[str, str]:
+    """Its two ends, in points, or a loss's as they are."""
+    if column.startswith(LOSS):
+        return f"{low:+.3f}", f"{high:+.3f}"
+    return f"{low * 100:+.1f}", f"{high * 100:+.1f}"
+
+
 def shown_difference(column: str, entry: Entry) -> str:
-    """`+2.1 *` in points; empty for the base. The mark says that it is beyond the seeds' spread."""
+    """`+2.1 *` in points; empty for the base. The mark says that its interval excludes 0."""
     if entry.difference is None:
         return ""
     text = f"{entry.difference:+.3f}" if column.startswith(LOSS) else f"{entry.difference * 100:+.1f}"
-    return text + (" *" if entry.is_beyond else "")
+    return text + (" *" if entry.is_clear else "")
 
 
 def table_json(table: Table) -> dict[str, Any]:
     """The table as it is written to `ablation.json`."""
-    return {"format_version": "1.0", **asdict(table), "chance": table.most_marks_by_chance}
+    return {"format_version": "2.0", **asdict(table)}
 
 
 def table_csv(results: Sequence[Result], untrained: Mapping[str, Mapping[str, Any]]) -> str:

@@ -8,7 +8,9 @@ from runtime.ablation.table import (
     Entry,
     Line,
     Table,
+    mark_note,
     shown_difference,
+    shown_interval,
     shown_mean,
 )
 from runtime.report.page import page
@@ -53,10 +55,8 @@ def _table(table: Table) -> str:
     note = "Accuracies in per cent, losses per trained token."
     if table.seeds > 1:
         note = (
-            f"Mean ± standard deviation over {table.seeds} seeds, and the difference to {brief(table.base)}. {note} "
-            "* The difference is larger than that of any two seeds of one of the two mixtures; "
-            f"{table.most_marks_by_chance}. In brackets the difference's 95% interval for other problems of "
-            "the same kind."
+            f"Mean ± standard deviation over {table.seeds} seeds, the difference to {brief(table.base)} and its "
+            f"interval. {note} {mark_note(table)}."
         )
     return (
         f'<section><div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
@@ -70,10 +70,11 @@ def _cell(column: str, entry: Entry | None) -> str:
     text = shown_mean(column, entry)
     if entry.difference is not None:
         is_better = entry.difference < 0 if column.startswith(LOSS) else entry.difference > 0
-        word = ("good" if is_better else "bad") if entry.is_beyond else "cut"
+        word = ("good" if is_better else "bad") if entry.is_clear else "cut"
         text += f'<br><span class="{word}">{shown_difference(column, entry)}</span>'
         if entry.low is not None and entry.high is not None:
-            text += f"<br><small>[{entry.low * 100:+.1f}, {entry.high * 100:+.1f}]</small>"
+            low, high = shown_interval(column, entry.low, entry.high)
+            text += f"<br><small>[{low}, {high}]</small>"
     return f"<td class=n>{text}</td>"
 
 
