@@ -178,6 +178,11 @@ def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
                 "out": node.tally.rows_out,
                 "dropped": node.tally.drop_reasons,
                 "quarantined": node.tally.quarantine_reasons,
+                **(
+                    {"quarantined_because": node.tally.quarantined_because}
+                    if node.tally.quarantined_because
+                    else {}
+                ),
                 **_asked_again(node),
             }
             for node in pipeline.executor.nodes

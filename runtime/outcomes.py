@@ -14,6 +14,10 @@ from runtime.store.records import OutcomeRecord, TallyRecord, clean_text
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
+BECAUSE_CHARACTERS = 200
+"""Of the evidence for a quarantine, told when the run ends."""
+
+
 class OutcomeStore(Protocol):
     """What outcomes need of the store (`runtime.store.store.Store`)."""
 
@@ -34,12 +38,17 @@ class Tally:
     forked: int = 0
     drop_reasons: dict[str, int] = field(default_factory=dict)
     quarantine_reasons: dict[str, int] = field(default_factory=dict)
+    quarantined_because: dict[str, str] = field(default_factory=dict)
+    """The first evidence of each of these reasons, shortened."""
 
     def ended(self, dropped: Dropped) -> None:
         """Count a row that this step ended."""
         if dropped.quarantined:
             self.quarantined += 1
             reasons = self.quarantine_reasons
+            if dropped.detail and dropped.reason not in self.quarantined_because:
+                told = dropped.detail if isinstance(dropped.detail, str) else json_of(dropped.detail)
+                self.quarantined_because[dropped.reason] = clean_text(told)[:BECAUSE_CHARACTERS]
         else:
             self.dropped += 1
             reasons = self.drop_reasons

@@ -4,7 +4,7 @@
     before("x")        the text before the first `x`
     between("a", "b")  the text between the first `a` and the next `b`
     regex("...")       the first match: its group 1 if the pattern has groups, else all of it
-    json()             the whole answer as JSON, which may stand in one code fence
+    json()             the JSON in the answer, which may stand in a code fence or between sentences; the last, of several
     json("field")      one field of that JSON object; `a.b` reaches into nested objects
     last_line()        the last line that is not empty
 
@@ -13,46 +13,22 @@ Texts are stripped of white space at both ends. An answer that does not match, o
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from runtime.reasoning import has_mark
 from runtime.regex import compile_regex
+from runtime.verifiers.json_in_text import ParseFailed, json_of, last_json
 
 Parser = Callable[[str], Any]
 
-DEPTH_LIMIT = 64
-"""Deepest nesting of JSON that is accepted from a model."""
 
-_FENCE = re.compile(r"\A\s*```[A-Za-z0-9_-]*[ \t]*\n(.*?)\n?[ \t]*```\s*\Z", re.DOTALL)
-
-
-class ParseFailed(ValueError):
-    """An answer does not have the form that `parse` asks for; the message says what was missing."""
-
-
-def refuse_constant(name: str) -> Any:
-    """For a JSON decoder: `NaN` and `Infinity` are no JSON."""
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def finite_float(text: str) -> float:
-    """For a JSON decoder: a number that a float can hold, which `1e999` is not."""
-    number = float(text)
-    return number if math.isfinite(number) else refuse_constant(text[:40])
-
-
-_decode = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite_float).decode
-
-
-def compile_parse(call: Mapping[str, Any] | None) -> Parser:
+def compile_parse(call: Mapping[str, Any] | None, schema: Any = None) -> Parser:
     """A function from an answer to what `parse` takes of it; without a call, the stripped answer.
 
     Args:
         call: a lowered call, `{"call": "after", "args": ["Math problem:"], "keywords": {}}`.
+        schema: the JSON Schema of the answer, if it has one: which kind of value `json()` looks for.
 
     Raises:
         ValueError: there is no such call, or it is called wrongly. The returned function raises ParseFailed.
@@ -81,9 +57,9 @@ def compile_parse(call: Mapping[str, Any] | None) -> Parser:
 
             return search
         case "json", []:
-            return json_of
+            return lambda text: _json_in(text, schema)
         case "json", [path]:
-            return lambda text: _field(json_of(text), path)
+            return lambda text: _field(_json_in(text, schema or {"type": "object"}), path)
         case "last_line", []:
             return lambda text: _kept(text.rstrip().rpartition("\n")[2], "no line with text")
         case _:
@@ -104,37 +80,12 @@ def whole(text: str) -> str:
     return _kept(text, "an empty answer")
 
 
-def json_of(text: str) -> Any:
-    """The JSON value that a text is, with or without one code fence around it.
-
-    Raises:
-        ParseFailed: it is not JSON, has a number that is not finite, or nests deeper than DEPTH_LIMIT.
-    """
-    fenced = _FENCE.match(text) if "```" in text else None
+def _json_in(text: str, schema: Any) -> Any:
     try:
-        value = _decode(fenced.group(1) if fenced else text)
-    except ValueError as error:
-        raise ParseFailed(f"not JSON: {error}") from None
-    except RecursionError:
-        raise ParseFailed(f"JSON nested deeper than {DEPTH_LIMIT}") from None
-    if not is_shallow(value, DEPTH_LIMIT):
-        raise ParseFailed(f"JSON nested deeper than {DEPTH_LIMIT}")
-    return value
-
-
-def is_shallow(value: Any, depth: int) -> bool:
-    """True when a JSON value nests at most `depth` levels."""
-    level = [value]
-    for _ in range(depth):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return True
-    return False
+        return last_json(text, schema)
+    except ParseFailed:
+        json_of(text)  # says why, where the answer is nothing but JSON
+        raise
 
 
 def _split(text: str, marker: str) -> tuple[str, str]:

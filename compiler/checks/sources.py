@@ -195,6 +195,12 @@ CHOICES: dict[str, tuple[tuple[str, ...], ...]] = {
 """Entries of which exactly one alternative must be given, each alternative whole."""
 
 
+GOES_WITH: dict[str, dict[str, tuple[str, str]]] = {
+    "step.chat": {"input": ("user", "turns"), "reasoning": ("user", "turns")},
+}
+"""Attributes that belong to one alternative: its name, and that of the alternative in which they would mean nothing."""
+
+
 def check_choices(checked: Checked) -> None:
     """MIX126: none, or more than one, of attributes that exclude each other."""
     program = checked.program
@@ -239,6 +245,17 @@ def _check_choice(checked: Checked, entry: Entry, attributes: Attributes, span: 
             f"`{missing[0]}` is missing",
             hint=f"add `{missing[0]} = …`",
         )
+
+    for extra, (chosen, other) in GOES_WITH.get(entry.key, {}).items():
+        if len(given) == 1 and is_written(attributes, extra) and is_written(attributes, other):
+            checked.findings.error(
+                "MIX126",
+                f"`{extra}` goes with `{chosen}`, and this `{name}` has `{other}`",
+                attributes[extra].span,
+                f"means nothing beside `{other}`",
+                secondary=(Label(attributes[other].span, "the other one"),),
+                hint=f"delete `{extra}`",
+            )
 
 
 def _first(attributes: Attributes, choice: tuple[str, ...]) -> Bound:

@@ -114,6 +114,10 @@ def report_text(report: RunReport) -> str:
         lines += ["", table(rows, right=(1, 2))]
     for name, pipeline in summary["pipelines"].items():
         for step, counts in pipeline["steps"].items():
+            for reason, why in counts.get("quarantined_because", {}).items():
+                lines.append(
+                    f"  {name}.{step} quarantined {counts['quarantined'][reason]:,}, {reason}: {why}"
+                )
             if again := counts.get("asked_again"):
                 counted = f"rows: {again['rows']:,}, passed then: {again['passed']:,}"
                 lines.append(f"  {name}.{step} asked the model again, {counted}")

@@ -1,4 +1,9 @@
-"""The messages of a training example, in OpenAI's form: what they may hold, and what is wrong with others."""
+"""The messages of a training example, in OpenAI's form: what they may hold, what is read as such, and what is wrong
+with others.
+
+Read are the forms that public data has: ShareGPT's `{ from, value }` with its own names of roles, content in parts
+(`[{ type = text, text }]`), and calls of functions as they were before `tool_calls`.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,34 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from runtime.control_characters import control_character_in
+
 ROLES = ("system", "user", "assistant", "tool")
+CALL = "call"
+_ROLE_OF = {
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(("user", "human", "prompter"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bing", "bard", "model", "bot"), "assistant"),
+    **dict.fromkeys(("tool", "function", "observation", "function_response", "tool_response"), "tool"),
+    **dict.fromkeys(("function_call", "tool_call"), CALL),
+}
+"""Roles by the names that data sets give them; a `call` is the assistant's, and its text is the JSON of the call."""
 KEYS = frozenset(
     ("role", "content", "reasoning_content", "reasoning", "tool_calls", "tool_call_id", "name", "weight")
 )
 """What a message may have; of these each role takes its own."""
+_OTHER_NAMES = {"from": "role", "value": "content", "text": "content", "function_call": "tool_calls"}
+"""Names that are read where a message lacks its own."""
+_TEXT_PARTS = ("text", "input_text", "output_text")
+_THOUGHT_PARTS = ("thinking", "reasoning")
 
 
 class ChatError(ValueError):
     """Messages that cannot be trained on; the text says which and why."""
+
+
+class ControlCharacter(ChatError):
+    """A text with a character that no tokenizer should see; the text says which and where."""
 
 
 def chat_of(messages: Any) -> list[dict[str, Any]]:
@@ -25,7 +49,8 @@ def chat_of(messages: Any) -> list[dict[str, Any]]:
          "tool_calls": [{"id": text, "type": "function", "function": {"name": text, "arguments": JSON text}}]}
         {"role": "tool", "content": text, "tool_call_id": text, "name": text}
 
-    Only `role` and `content` must be there; an assistant that calls tools may say nothing. Keys that are null go.
+    Only `role` and `content` must be there; an assistant that calls tools may say nothing. Keys that are null go, line
+    ends are `\\n`.
 
     Raises:
         ChatError: something else, which a format or a chat template could not hold and would drop in silence.
@@ -33,32 +58,81 @@ def chat_of(messages: Any) -> list[dict[str, Any]]:
     if not isinstance(messages, list) or not messages:
         raise ChatError("`messages` is not a list of messages")
     found = [_message(message) for message in messages]
-    try:
-        for message in found:
-            for value in message.values():
-                (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
-    except UnicodeEncodeError:
-        raise ChatError("a message holds half of a surrogate pair, which is no character") from None
+    for number, message in enumerate(found):
+        control = control_character_in(message)
+        if control:
+            raise ControlCharacter(f"message {number} holds the control character {control}")
     return found
 
 
+def message_of(turn: Mapping[str, Any]) -> dict[str, Any]:
+    """A turn of a conversation under the names that a message has (KEYS), without what else stands in it."""
+    found = {key: value for key, value in turn.items() if key in KEYS}
+    found.setdefault("role", turn.get("from"))
+    if found.get("content") is None:
+        found["content"] = next((turn[key] for key in ("value", "text") if turn.get(key) is not None), None)
+    role = found["role"]
+    found["role"] = _ROLE_OF.get(role.lower(), role) if isinstance(role, str) else role
+    if found["role"] == CALL:
+        found |= {"role": "assistant", "content": None, "tool_calls": _calls_in(found["content"])}
+    elif isinstance(turn.get("function_call"), Mapping) and not found.get("tool_calls"):
+        found["tool_calls"] = [{"function": turn["function_call"]}]
+    if isinstance(found["content"], list):
+        said, thought = _joined(found["content"])
+        found["content"] = said
+        if thought and not found.get("reasoning_content"):
+            found["reasoning_content"] = thought
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _joined(parts: list[Any]) -> tuple[str, str]:
+    """The texts of a content in parts, and those of its reasoning."""
+    said: list[str] = []
+    thought: list[str] = []
+    for part in parts:
+        kind = part.get("type", "text") if isinstance(part, Mapping) else "text"
+        text = part.get("text", part.get(str(kind))) if isinstance(part, Mapping) else part
+        if not isinstance(text, str) or kind not in (*_TEXT_PARTS, *_THOUGHT_PARTS):
+            raise ChatError(f"a content has a part of type {kind!r}, and an example holds text alone")
+        (thought if kind in _THOUGHT_PARTS else said).append(text)
+    return "".join(said), "\n\n".join(thought)
+
+
+def _calls_in(text: Any) -> list[dict[str, Any]]:
+    """The calls that ShareGPT keeps as JSON text: `{ name, arguments }`, or a list of them."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else text
+    except (ValueError, RecursionError):
+        raise ChatError("a function call is no JSON of `{ name, arguments }`") from None
+    return [{"function": call} for call in (found if isinstance(found, list) else [found])]
+
+
 def _message(message: Any) -> dict[str, Any]:
+    if isinstance(message, Mapping):
+        read = {name for name, instead in _OTHER_NAMES.items() if message.get(instead) is None}
+        if (
+            isinstance(message.get("content"), list)
+            or message.get("role") not in ROLES
+            or read & message.keys()
+        ):
+            message = {**{k: v for k, v in message.items() if k not in read}, **message_of(message)}
     role = message.get("role") if isinstance(message, Mapping) else None
     if role not in ROLES:
-        raise ChatError(f"a message needs a `role` that is one of {', '.join(ROLES)}")
+        named = f", here {role!r}" if isinstance(role, str) else ""
+        raise ChatError(f"a message needs a `role` that is one of {', '.join(ROLES)}{named}")
     given = {str(key): value for key, value in message.items() if value is not None}
     found: dict[str, Any] = {"role": role}
     content = given.pop("content", "" if given.get("tool_calls") else None)
     if not isinstance(content, str):
         raise ChatError("a message needs a `content` that is text")
-    found["content"] = content
+    found["content"] = _lines(content)
     del given["role"]
     if role == "assistant":
         # Servers give one or the other, and some both.
         both = given.pop("reasoning_content", None), given.pop("reasoning", None)
         reasoning = both[0] or both[1]
         if reasoning is not None:
-            found["reasoning_content"] = _text(reasoning, "reasoning_content")
+            found["reasoning_content"] = _lines(_text(reasoning, "reasoning_content"))
         if given.get("tool_calls"):
             found["tool_calls"] = [_call(call) for call in _list(given.pop("tool_calls"))]
         given.pop("tool_calls", None)
@@ -107,7 +181,15 @@ def tools_of(tools: Any) -> list[dict[str, Any]] | None:
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
             raise ChatError("a tool needs `function = { name, description, parameters }`")
         found.append({"type": "function", "function": dict(function)})
+    control = control_character_in(found)
+    if control:
+        raise ControlCharacter(f"`tools` hold the control character {control}")
     return found
+
+
+def _lines(text: str) -> str:
+    """A text whose lines end with `\\n`."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _list(value: Any) -> list[Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from compiler.plan import Step
-from runtime.mixture.messages import KEYS, chat_of, tools_of
+from runtime.mixture.messages import ControlCharacter, chat_of, message_of, tools_of
 from runtime.plugin import RunError, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
@@ -20,6 +21,11 @@ from runtime.steps.protocol import StepContext
     attributes=(
         attribute("system", "expr:text", "the system message: a text, or a column; null or empty for none"),
         attribute("user", "column", "the column with the user's message"),
+        attribute(
+            "input",
+            "column",
+            "a column with more of the user's message, behind an empty line (Alpaca's `input`); null or empty for none",
+        ),
         attribute("assistant", "column", "the column with the assistant's answer"),
         attribute(
             "reasoning", "column", "the column with the reasoning before the answer; null or empty for none"
@@ -32,9 +38,23 @@ from runtime.steps.protocol import StepContext
 class Chat:
     """Makes the training example: column `messages`, a list of `{ role, content }`.
 
-    Give `user` and `assistant`, or `turns`: a `chat` column, or a list of texts that alternate between user and
-    assistant. A row whose user or assistant text is null or empty cannot be trained on and is quarantined, as are
-    turns that do not alternate or do not end with the assistant.
+    Give `user` and `assistant`, or `turns`: a `chat` column, a list of texts that alternate between user and
+    assistant, or a conversation in one of the forms that public data has:
+
+    - OpenAI's `{ role, content }`, the content a text or parts (`[{ type = "text", text }]`; pictures are refused);
+    - ShareGPT's `{ from, value }`, in which `human` is the user, `gpt` the assistant, `function_call` its call of a tool,
+      as JSON, and `observation` the result.
+
+    A row whose user or assistant text is null or empty cannot be trained on and is quarantined, as are turns that do not
+    alternate or do not end with the assistant, and texts with control characters; the run says why. Line ends become
+    `\\n`.
+
+    ```mix
+    source sharegpt jsonl { path = "sharegpt.jsonl", license = "cc0-1.0" }
+    source alpaca json { path = "alpaca.json", license = "cc0-1.0" }
+    pipeline conversations { from sharegpt, chat { turns = conversations, system = system } }
+    pipeline instructions { from alpaca, chat { user = instruction, input = input, assistant = output } }
+    ```
 
     `reasoning` is kept apart from the answer, as `reasoning_content`; the chat template decides how it is written, and
     `train { learn = … }` whether it is trained. In `turns` an assistant may call tools (`tool_calls`, OpenAI's form),
@@ -48,6 +68,7 @@ class Chat:
         system = attributes.get("system")
         self._system = context.expression(system) if isinstance(system, Mapping) else lambda columns: system
         self._user = attributes.get("user")
+        self._input = attributes.get("input")
         self._assistant = attributes.get("assistant")
         self._turns = attributes.get("turns")
         self._reasoning = attributes.get("reasoning")
@@ -60,6 +81,8 @@ class Chat:
         try:
             messages = self._messages(row.columns)
             tools = tools_of(row.columns.get(self._tools)) if self._tools else None
+        except ControlCharacter as error:
+            return Dropped(row, self.step.id, "control character", str(error), quarantined=True)
         except ValueError as error:
             return Dropped(row, self.step.id, "chat", str(error), quarantined=True)
         return row.with_columns(messages=messages, **({"tools": tools} if tools else {}))
@@ -68,6 +91,10 @@ class Chat:
         if self._turns:
             messages = _messages_of(columns.get(self._turns), self._turns)
         else:
+            request = _text(columns.get(self._user or ""), self._user)
+            more = columns.get(self._input) if self._input else None
+            if isinstance(more, str) and more.strip():
+                request = f"{request}\n\n{more}"
             answer = {
                 "role": "assistant",
                 "content": _text(columns.get(self._assistant or ""), self._assistant),
@@ -75,15 +102,12 @@ class Chat:
             reasoning = columns.get(self._reasoning) if self._reasoning else None
             if isinstance(reasoning, str) and reasoning.strip():
                 answer["reasoning_content"] = reasoning
-            messages = [
-                {"role": "user", "content": _text(columns.get(self._user or ""), self._user)},
-                answer,
-            ]
+            messages = [{"role": "user", "content": request}, answer]
         system = self._system(columns)
         if system:
             messages = [m for m in messages if m["role"] != "system"]
             messages.insert(0, {"role": "system", "content": str(system)})
-        return messages
+        return chat_of(messages)
 
 
 def _text(value: Any, column: str | None) -> str:
@@ -93,22 +117,27 @@ def _text(value: Any, column: str | None) -> str:
 
 
 def _messages_of(turns: Any, column: str) -> list[dict[str, Any]]:
-    """Messages of a chat, or of texts that alternate; user and assistant take turns and the assistant ends.
+    """Messages of a conversation, or of texts that alternate; user and assistant take turns and the assistant ends.
 
     Raises:
         ValueError: they do not.
     """
+    if isinstance(turns, str) and turns.lstrip().startswith("["):
+        try:
+            turns = json.loads(turns)
+        except (ValueError, RecursionError):
+            raise ValueError(f"column `{column}` is a text, and no JSON") from None
     if not isinstance(turns, list) or not turns:
         raise ValueError(f"column `{column}` has no turns")
     given = [
-        {key: value for key, value in turn.items() if key in KEYS}
+        message_of(turn)
         if isinstance(turn, Mapping)
         else {"role": ("user", "assistant")[number % 2], "content": turn}
         for number, turn in enumerate(turns)
     ]
-    for number, turn in enumerate(given):
-        if not turn.get("tool_calls") and turn.get("role") != "tool":
-            _text(turn.get("content"), f"{column}[{number}]")
+    for number, message in enumerate(given):
+        if not message.get("tool_calls") and message.get("role") != "tool":
+            _text(message.get("content"), f"{column}[{number}]")
     messages = chat_of(given)
     problem = _order_problem(messages[messages[0]["role"] == "system" :])
     if problem:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from compiler.plan import Step
+from runtime.control_characters import control_character_in
 from runtime.json_schema import compiled_schema
-from runtime.parse import ParseFailed, compile_parse, json_of, names_reasoning
+from runtime.parse import compile_parse, names_reasoning
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import StepContext
+from runtime.verifiers.json_in_text import ParseFailed, json_of, last_json
 
 Made = TypeVar("Made")
 
@@ -101,6 +103,10 @@ class Generate:
     whose reasoning does not end is `empty`. A text that speaks of such marks, in quotes, in a code fence or within a
     sentence, stays whole. A `parse` that names a mark itself, as `after("</think>")` does, reads the whole answer.
 
+    `json()` reads what `verify schema` reads: JSON in a code fence or between sentences, the last of several. LaTeX whose
+    backslashes are not doubled (`\\frac`, `\\beta`) is LaTeX and no form feed or backspace; where both LaTeX and JSON
+    have an escape (`\\nabla`), what stands around it tells. An answer with a control character does not parse.
+
     An answer that was cut off is remembered like any other and not asked for again in later runs: to try until one
     fits would choose the short ones. Raise `max_tokens`, or `on_fail = retry(n)` for further seeds.
 
@@ -124,7 +130,8 @@ class Generate:
         self.node = f"{context.pipeline}.{step.id}"
         self._model = str(attributes["model"])
         self._render = context.template(str(attributes["prompt"]))
-        self._parse = compile_parse(attributes.get("parse"))
+        self._parse = compile_parse(attributes.get("parse"), attributes.get("schema"))
+        self._reads_json = (attributes.get("parse") or {}).get("call") == "json"
         self._takes_marks = names_reasoning(attributes.get("parse"))
         self._calls = context.calls
         self._reasoning = f"{step.label}.reasoning"
@@ -222,8 +229,13 @@ class Generate:
 
     def _taken(self, text: str) -> Any:
         value = self._parse(text)
-        if self._is_valid is not None and not self._is_valid(json_of(text)):
-            raise ParseFailed("the answer does not have the form of `schema`")
+        if self._is_valid is not None:
+            found = last_json(text, self._schema) if self._reads_json else json_of(text)
+            if not self._is_valid(found):
+                raise ParseFailed("the answer does not have the form of `schema`")
+        control = control_character_in(value)
+        if control:
+            raise ParseFailed(f"the control character {control} in the answer")
         return value
 
     def _with(self, row: Row, value: Any, reasoning: str, keys: list[bytes]) -> Row:

@@ -9,14 +9,13 @@ from contextlib import suppress
 from typing import Any
 
 from compiler.plan import Step
-from runtime.parse import ParseFailed
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
 from runtime.rows import Dropped, Row, canonical_json
 from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.answers import answer_in
 from runtime.verifiers.attributes import VERIFIER, pick
 from runtime.verifiers.equivalence import Equivalence
-from runtime.verifiers.json_in_text import last_json
+from runtime.verifiers.json_in_text import ParseFailed, last_json
 from runtime.verifiers.verdicts import (
     class_measurements,
     decide_by_agreement,

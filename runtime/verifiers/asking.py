@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from runtime.parse import ParseFailed
 from runtime.steps.protocol import Calls
+from runtime.verifiers.json_in_text import ParseFailed
 
 Found = TypeVar("Found")
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runtime.parse import ParseFailed
-from runtime.verifiers.json_in_text import after_reasoning, last_json
+from runtime.verifiers.json_in_text import ParseFailed, after_reasoning, last_json
 
 _WORD = re.compile(r"[^\W_]+(?:[ -][^\W_]+)*")
 _CATEGORIES = re.compile(r"[^,;\n]+")

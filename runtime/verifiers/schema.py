@@ -9,12 +9,11 @@ from typing import Any
 from compiler.plan import Step
 from runtime.json_schema import CANNOT_TELL, compiled_schema
 from runtime.outcomes import json_of as stored_json
-from runtime.parse import DEPTH_LIMIT, ParseFailed, is_shallow, json_of
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.attributes import PICK, VERIFIER
-from runtime.verifiers.json_in_text import last_json
+from runtime.verifiers.json_in_text import DEPTH_LIMIT, ParseFailed, is_shallow, last_json, strict_json_of
 from runtime.verifiers.verdicts import Selection
 
 VIOLATIONS_SHOWN = 5
@@ -105,7 +104,7 @@ class SchemaVerifier:
         value = row.columns.get(self._response)
         if isinstance(value, str):
             try:
-                value = last_json(value, self._schema) if self._finds_json else json_of(value)
+                value = last_json(value, self._schema) if self._finds_json else strict_json_of(value)
             except ParseFailed as error:
                 return Measurement("unmeasurable", None, {"reason": str(error)})
         elif value is None:

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runtime.parse import ParseFailed
-from runtime.verifiers.json_in_text import last_json
+from runtime.verifiers.json_in_text import ParseFailed, last_json
 
 VerdictKind = Literal["score", "pass", "winner"]
 

@@ -360,6 +360,13 @@ def test_chat_needs_both_sides_or_turns(body: str, tmp_path: Path) -> None:
     assert [d.message for d in errors] == ["`chat` needs `user` and `assistant` or `turns`"]
 
 
+@pytest.mark.parametrize("extra", ["input", "reasoning"])
+def test_chat_accepts_nothing_that_it_would_not_read(extra: str, tmp_path: Path) -> None:
+    text = f"edition 2026\n{PEOPLE}pipeline p {{\n  from people\n  chat {{ turns = name, {extra} = name }}\n}}\n"
+    errors = compiled(tmp_path, text).errors
+    assert [d.message for d in errors] == [f"`{extra}` goes with `user`, and this `chat` has `turns`"]
+
+
 def test_drawn_column_and_balance_are_bare_words(tmp_path: Path) -> None:
     text = f"edition 2026\n{PEOPLE}pipeline p {{\n  from people\n"
     text += "  draw other { from = people, column = COLUMN, balance = age }\n}\n"

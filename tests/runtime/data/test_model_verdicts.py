@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.parse import ParseFailed
 from runtime.verifiers.guard_formats import guard_format, guard_verdict
+from runtime.verifiers.json_in_text import ParseFailed
 from runtime.verifiers.verdict_forms import Opinion, VerdictForm, combined
 
 # Judges.

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from runtime.parse import ParseFailed, compile_parse
+from runtime.parse import compile_parse
+from runtime.verifiers.json_in_text import ParseFailed
 
 
 def call(name: str, *args: str) -> dict[str, Any]:

@@ -175,7 +175,10 @@ def test_chat_needs_columns() -> None:
         built("step.chat", user="q")
 
 
-@given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=4))
+_PRINTABLE = st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n\t"), min_size=1)
+
+
+@given(st.lists(_PRINTABLE.filter(str.strip), min_size=1, max_size=4))
 def test_chat_keeps_texts_unchanged(texts: list[str]) -> None:
     turns = [text for text in texts for _ in range(2)]
     messages = built("step.chat", turns="t").apply(row(t=turns)).columns["messages"]
