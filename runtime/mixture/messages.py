@@ -1,7 +1,5 @@
-"""The messages of a training example, in OpenAI's form: what they may hold, what is read as such, and what is wrong
-with others.
-
-Read are the forms that public data has: ShareGPT's `{ from, value }` with its own names of roles, content in parts
+"""The messages of a training example, in OpenAI's form: what they may hold, what is wrong with others, and how the
+turns of other forms become messages: ShareGPT's `{ from, value }` with its own names of roles, content in parts
 (`[{ type = text, text }]`), and calls of functions as they were before `tool_calls`.
 """
 
@@ -27,8 +25,6 @@ KEYS = frozenset(
     ("role", "content", "reasoning_content", "reasoning", "tool_calls", "tool_call_id", "name", "weight")
 )
 """What a message may have; of these each role takes its own."""
-_OTHER_NAMES = {"from": "role", "value": "content", "text": "content", "function_call": "tool_calls"}
-"""Names that are read where a message lacks its own."""
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THOUGHT_PARTS = ("thinking", "reasoning")
 
@@ -108,14 +104,6 @@ def _calls_in(text: Any) -> list[dict[str, Any]]:
 
 
 def _message(message: Any) -> dict[str, Any]:
-    if isinstance(message, Mapping):
-        read = {name for name, instead in _OTHER_NAMES.items() if message.get(instead) is None}
-        if (
-            isinstance(message.get("content"), list)
-            or message.get("role") not in ROLES
-            or read & message.keys()
-        ):
-            message = {**{k: v for k, v in message.items() if k not in read}, **message_of(message)}
     role = message.get("role") if isinstance(message, Mapping) else None
     if role not in ROLES:
         named = f", here {role!r}" if isinstance(role, str) else ""

@@ -362,7 +362,9 @@ def test_chat_needs_both_sides_or_turns(body: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("extra", ["input", "reasoning"])
 def test_chat_accepts_nothing_that_it_would_not_read(extra: str, tmp_path: Path) -> None:
-    text = f"edition 2026\n{PEOPLE}pipeline p {{\n  from people\n  chat {{ turns = name, {extra} = name }}\n}}\n"
+    text = (
+        f"edition 2026\n{PEOPLE}pipeline p {{\n  from people\n  chat {{ turns = name, {extra} = name }}\n}}\n"
+    )
     errors = compiled(tmp_path, text).errors
     assert [d.message for d in errors] == [f"`{extra}` goes with `user`, and this `chat` has `turns`"]
 

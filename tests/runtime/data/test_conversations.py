@@ -119,10 +119,14 @@ def test_what_is_no_conversation_says_why(turns: Any, why: str) -> None:
     assert why in made(t=turns)
 
 
-def test_a_mixture_reads_the_same_forms_and_drops_no_key_in_silence() -> None:
-    assert chat_of(share(("human", "Hi there"), ("gpt", "Hello!"))) == TALK
-    with pytest.raises(ChatError, match="`text`, which no training example can hold"):
-        chat_of([{"role": "user", "content": "a", "text": "b"}])
+def test_a_mixture_takes_messages_in_one_form_alone() -> None:
+    assert chat_of(TALK) == TALK
+    for turns in (
+        share(("human", "Hi there"), ("gpt", "Hello!")),
+        [{"role": "user", "content": parts("Hi")}],
+    ):
+        with pytest.raises(ChatError, match="a message needs a"):
+            chat_of(turns)
 
 
 @pytest.mark.parametrize(
