@@ -34,7 +34,11 @@ CHUNK_SECONDS = 0.02
 CHUNK_JOBS = 256
 CHUNK_BYTES = 1 << 20
 
-_BOOT = "import sys; sys.path.append({root!r}); from runtime.worker_process import serve; serve()"
+_BOOT = (
+    "import sys; at = next((i for i, p in enumerate(sys.path) if 'site-packages' in p), len(sys.path)); "
+    "sys.path.insert(at, {root!r}); from runtime.worker_process import serve; serve()"
+)
+"""A worker runs the code of the process that started it, whichever is installed; Python's own modules come first."""
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ from runtime.code.checks import check_of
 from runtime.code.dataflow import Step, loaded_names, steps_of
 from runtime.code.flatten import Item, NotFlat, flatten, stored_names
 from runtime.code.literals import NotLiteral, literal_of
+from runtime.code.watching import MODULE as CANDIDATE_MODULE
+from runtime.code.watching import is_always_true, module_names, of_candidate, watched
 
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__"}
 _MATERIALISERS = (
@@ -72,6 +75,8 @@ _UNREPEATABLE = (
 """Names that make a statement give something else when it is run again, in the other job."""
 ASIDE = "_mixwright_"
 """Start of the names of what is added to a candidate's program."""
+ENTRY_POINT = re.compile(r"[^\W\d]\w*(\(\))?(\.[^\W\d]\w*(\(\))?)*")
+"""`f`, `Solution.f`, `Solution().f`."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +105,14 @@ class CallSuite:
         driver: Python that is put after the candidate: what `calls` refer to. Holds no expected values.
         tests: in the order in which their calls must be made.
         helper: Python of the test's own job: the functions that tests name. Empty when every check is made here.
+        grounds: assertions about the tests themselves: one that does not hold makes them useless.
     """
 
     names: tuple[str, ...]
     driver: str
     tests: tuple[CallTest, ...]
     helper: str = ""
+    grounds: tuple[CallTest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,12 +121,18 @@ class Exchanged:
 
     Attributes:
         names: the candidate's names that the tests use; those they call are called in the candidate's job.
+        functions: what stands for the candidate there: name → path in the candidate.
+        called: functions that the program calls itself; a test runner does not call them again.
         program: what to run, `check(…)` at its end.
+        marked: the same lines, with what they assert of the candidate marked (`watching.py`).
         reason: why it was not rewritten.
     """
 
     names: tuple[str, ...]
+    functions: Mapping[str, str]
+    called: tuple[str, ...]
     program: str
+    marked: str
     reason: str
 
 
@@ -131,12 +144,44 @@ def rewrite(program: str, entry_point: str = "", setup: str = "") -> dict[str, A
         entry_point: the candidate's function; needed by `check(candidate)`.
         setup: source that runs after the candidate and before the tests, among the candidate's names.
     """
+    read = _read(program, entry_point, setup)
+    if isinstance(read, str):
+        return {"broken": read}
+    try:
+        items = [Item("statement", node, "") for node in read.ready.body] + flatten(
+            read.tree, read.entry_point
+        )
+        return {"calls": asdict(_Rewriting(items, read.entry_point, len(read.ready.body)).suite())}
+    except (NotFlat, RecursionError) as error:
+        return _exchanged(read, setup, str(error) or "is nested too deeply")
+
+
+def exchanged(program: str, entry_point: str = "", setup: str = "") -> dict[str, Any]:
+    """A test program as it is, `{"exchange": Exchanged}` or `{"broken": why}`; arguments as those of `rewrite`."""
+    read = _read(program, entry_point, setup)
+    return {"broken": read} if isinstance(read, str) else _exchanged(read, setup, "compares objects")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A test program, with imports of what it takes from the standard library without saying so, and its setup."""
+
+    program: str
+    tree: ast.Module
+    ready: ast.Module
+    entry_point: str
+
+
+def _read(program: str, entry_point: str, setup: str) -> _Read | str:
+    """The program, or why it cannot be read."""
     try:
         tree = ast.parse(program)
         ready = ast.parse(setup)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
-        return {"broken": f"the tests are not Python{f', line {line}' if line else ''}: {_first(error)}"}
+        return f"the tests are not Python{f', line {line}' if line else ''}: {_first(error)}"
+    if entry_point and ENTRY_POINT.fullmatch(entry_point) is None:
+        return f"the entry point `{entry_point[:60]}` is no name, and no `Class().method`"
     names = _free_names(ready.body + tree.body, entry_point)
     if not names:
         # A candidate may be called as something built in is: `assert sum(10, 15) == 6`.
@@ -147,19 +192,34 @@ def rewrite(program: str, entry_point: str = "", setup: str = "") -> dict[str, A
         imports = [_import_of(name) for name in missing]
         tree.body[:0] = ast.parse("\n".join(imports)).body
         program = "\n".join([*imports, program]) if imports else program
+    return _Read(program, tree, ready, entry_point)
+
+
+def _exchanged(read: _Read, setup: str, reason: str) -> dict[str, Any]:
     try:
-        items = [Item("statement", node, "") for node in ready.body] + flatten(tree, entry_point)
-        suite = _Rewriting(items, entry_point, len(ready.body)).suite()
-        return {"calls": {**asdict(suite), "program": _whole(program, tree, entry_point)}}
-    except (NotFlat, RecursionError) as error:
-        reason = str(error) or "is nested too deeply"
-    names = _free_names(ready.body + tree.body, entry_point)
-    if not names:
-        return {"broken": "the tests call nothing that they do not define themselves"}
-    whole = _whole(program, tree, entry_point)
-    if setup and not _free_names(ready.body, ""):
-        whole = f"{setup}\n\n{whole}"
-    return {"exchange": asdict(Exchanged(names, whole, reason))}
+        whole = of_candidate(read.program)
+        tree = ast.parse(whole)
+        names = (*_free_names(read.ready.body + tree.body, read.entry_point), *sorted(module_names(tree)))
+        functions = {name: name for name in names if name != CANDIDATE_MODULE}
+        if not functions:
+            return {"broken": "the tests call nothing that they do not define themselves"}
+        start = read.entry_point
+        if "(" in start:
+            start = f"{ASIDE}entry_point"
+            functions[start] = read.entry_point
+        runs = _check_of(tree, start)
+        if runs:
+            whole += f"\n\n{runs}"
+        if setup and not _free_names(read.ready.body, ""):
+            whole = f"{setup}\n\n{whole}"
+        marked = watched(whole, tuple(functions), start)
+    except (RecursionError, SyntaxError):
+        return {"broken": "the tests are nested too deeply"}
+    if not marked.places:
+        return {"broken": "no assertion that is reached uses a value of the candidate"}
+    names = tuple(name for name in functions if name != start or "(" not in read.entry_point)
+    called = tuple(sorted(_called_in(tree)))
+    return {"exchange": asdict(Exchanged(names, functions, called, whole, marked.text, reason))}
 
 
 class _Rewriting:
@@ -170,6 +230,13 @@ class _Rewriting:
         if not self._names:
             raise NotFlat("calls nothing that it does not define itself")
         self._steps = steps_of(items, self._names)
+        called = {
+            n.func.id
+            for item in items
+            for n in ast.walk(item.node)
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        }
+        self._functions_called = {entry_point, *called} & set(self._names)
         self._defining: dict[str, list[int]] = {}
         """By name the steps that define it or change it, in order."""
         for at, step in enumerate(self._steps):
@@ -178,6 +245,10 @@ class _Rewriting:
         self._lifted = [None if step.item.kind == "statement" else self._lift(step) for step in self._steps]
         self._sent = self._sent_statements(ready)
         self._tests: list[CallTest] = []
+        self._grounds: list[CallTest] = []
+        """Assertions about the tests themselves, which hold for every candidate or for none."""
+        self._asserts = 0
+        """Assertions about what the candidate gives."""
         self._wrappers: list[str] = []
         self._functions: list[str] = []
 
@@ -196,11 +267,14 @@ class _Rewriting:
                     pending = self._expect(at, pending)
         if any(loaded_names(statement) & set(self._names) for statement in pending):
             self._test("the last statements do not raise", pending, [ast.Constant(True)], ["got", 0])
-        if not self._tests:
+        if not self._asserts:
             raise NotFlat("tests nothing")
-        return CallSuite(
-            self._names, "\n".join(self._wrappers), tuple(self._tests), "\n".join(self._functions)
-        )
+        wrappers, functions = "\n".join(self._wrappers), "\n".join(self._functions)
+        return CallSuite(self._names, wrappers, tuple(self._tests), functions, tuple(self._grounds))
+
+    def _is_function(self, call: ast.expr) -> bool:
+        """The candidate itself, which says nothing of what it gives: `assert f`, `assert f is not None`."""
+        return isinstance(call, ast.Name) and call.id in self._functions_called
 
     def _sent_statements(self, ready: int) -> set[int]:
         """Which statements the candidate's job must run: those that touch the candidate, and what these and the calls
@@ -239,7 +313,11 @@ class _Rewriting:
         lifted = self._lifted[at]
         assert lifted is not None
         item, (predicate, calls) = self._steps[at].item, lifted
+        if isinstance(item.node, ast.expr) and is_always_true(item.node):
+            # What the candidate does on the way is still done.
+            return [*pending, *(ast.Expr(call) for call in calls if isinstance(call, ast.Call))]
         if calls:
+            self._asserts += any(not self._is_function(call) for call in calls)
             check = check_of(predicate, self._constants(at, loaded_names(predicate)))
             function = "" if check is not None else self._function(predicate, len(calls), at)
             self._test(item.text, pending, calls, check, function)
@@ -250,7 +328,7 @@ class _Rewriting:
                 return pending
         except NotLiteral:
             pass
-        self._tests.append(CallTest(item.text, (), None, self._function(predicate, 0, at)))
+        self._grounds.append(CallTest(item.text, (), None, self._function(predicate, 0, at)))
         return pending
 
     def _expect_error(self, at: int, pending: list[ast.stmt]) -> None:
@@ -267,6 +345,7 @@ class _Rewriting:
             text += f" and __import__('re').search({ast.unparse(item.match)}, _got0[1]) is not None"
         function = self._function(ast.parse(text, mode="eval").body, 1, at)
         self._tests.append(CallTest(item.text, (f"{name}()",), None, function))
+        self._asserts += bool(loaded_names(item.node) & (self._steps[at].tainted | set(self._names)))
 
     def _test(
         self,
@@ -364,6 +443,9 @@ class _Lifted(ast.NodeTransformer):
             isinstance(a, ast.Name) and a.id in self._names for a in node.args
         ):
             raise NotFlat("hands the candidate itself to a function")
+        match node:
+            case ast.Call(func=ast.Name(id="next"), args=[argument, _]) if self._is_candidates(argument):
+                raise NotFlat("takes from an iterator of the candidate's")
         if isinstance(node, ast.NamedExpr):
             raise NotFlat("assigns inside an assertion")
         return self.generic_visit(node)
@@ -397,9 +479,9 @@ def _free_names(nodes: Sequence[ast.AST], entry_point: str) -> tuple[str, ...]:
                 defined.add(inner.arg)
             elif isinstance(inner, ast.ExceptHandler) and inner.name:
                 defined.add(inner.name)
+    root = entry_point.split(".")[0].removesuffix("()")
     if entry_point:
-        loaded.insert(0, entry_point.split(".")[0])
-    root = entry_point.split(".")[0]
+        loaded.insert(0, root)
     free = [name for name in loaded if name == root or (name not in defined and name not in _BUILTINS)]
     return tuple(dict.fromkeys(name for name in free if not name.startswith("_got") and name != "self"))
 
@@ -461,39 +543,21 @@ def _indented(statements: Sequence[ast.stmt]) -> list[str]:
     return [f"    {line}" for s in statements for line in ast.unparse(s).split("\n")]
 
 
-def _whole(program: str, tree: ast.Module, entry_point: str) -> str:
-    runs = _invocations(tree, entry_point)
-    return f"{program}\n\n{runs}" if runs else program
-
-
-def _invocations(tree: ast.Module, entry_point: str) -> str:
-    """What starts the tests where the program leaves that to a runner: calls of `check` and of `test_…` functions, and
-    the test methods of TestCase classes."""
-    called = {
+def _called_in(tree: ast.Module) -> set[str]:
+    """Functions that the program calls itself."""
+    return {
         inner.func.id
         for statement in tree.body
-        if isinstance(statement, ast.Expr)
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         for inner in ast.walk(statement)
         if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)
     }
-    lines = []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name not in called:
-            if node.name == "check" and entry_point:
-                lines.append(f"check({entry_point})")
-            elif node.name.startswith("test") and not node.args.args:
-                lines.append(f"{node.name}()")
-        elif isinstance(node, ast.ClassDef) and any("TestCase" in ast.unparse(base) for base in node.bases):
-            lines += _CASE_RUNNER.format(name=node.name).split("\n")
-    return "\n".join(lines)
 
 
-_CASE_RUNNER = """\
-import unittest as _unittest
-_result = _unittest.TestResult()
-_unittest.defaultTestLoader.loadTestsFromTestCase({name}).run(_result)
-for _, _trace in _result.failures + _result.errors:
-    raise AssertionError(_trace.strip().splitlines()[-1])"""
+def _check_of(tree: ast.Module, entry_point: str) -> str:
+    """HumanEval's `check(candidate)`, where the program leaves calling it to a runner."""
+    is_left = any(isinstance(n, ast.FunctionDef) and n.name == "check" for n in tree.body)
+    return f"check({entry_point})" if entry_point and is_left and "check" not in _called_in(tree) else ""
 
 
 def _first(error: Exception) -> str:

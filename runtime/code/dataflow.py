@@ -59,6 +59,9 @@ def steps_of(items: Sequence[Item], names: Sequence[str]) -> list[Step]:
             tainted |= step.defines
         if isinstance(item.node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             variables |= bound
+            if isinstance(item.node.value, ast.Constant):
+                # Nobody can change it.
+                variables -= bound
     return steps
 
 

@@ -22,9 +22,23 @@ TEST_LIMIT = 5_000
 """Assertions of one program after its loops are written out."""
 
 CANDIDATE = "candidate"
+EXITS = ("sys.exit", "exit", "quit", "os._exit")
 _CASE_BASES = ("TestCase", "unittest.TestCase", "IsolatedAsyncioTestCase")
 _RUNNERS = ("unittest.main", "pytest.main", "main", "doctest.testmod")
 _DROPPED_IMPORTS = ("pytest", "unittest", "doctest")
+PACKAGES = frozenset(
+    (
+        *("aiohttp", "attr", "attrs", "bs4", "click", "cv2", "cvxpy", "django", "fastapi"),
+        *("flask", "freezegun", "gensim", "httpx", "hypothesis", "jax", "keras", "lightgbm"),
+        *("lxml", "markdown", "matplotlib", "mock", "mpmath", "networkx", "nltk", "numba"),
+        *("numpy", "openpyxl", "pandas", "parameterized", "PIL", "plotly", "polars", "psutil"),
+        *("pyarrow", "pydantic", "pytz", "requests", "responses", "rich", "scipy", "seaborn"),
+        *("shapely", "six", "skimage", "sklearn", "sortedcontainers", "spacy", "sqlalchemy"),
+        *("statsmodels", "sympy", "tensorflow", "torch", "torchvision", "tqdm", "transformers"),
+        *("xgboost", "yaml", "zmq"),
+    )
+)
+"""Top-level modules of packages that tests and programs import; any other that is not Python's is the candidate's."""
 
 
 class NotFlat(ValueError):
@@ -57,11 +71,22 @@ def flatten(program: ast.Module, entry_point: str) -> list[Item]:
         NotFlat: it is not understood.
     """
     flat = _Flat(entry_point)
-    flat.block(program.body)
+    runners = {
+        name
+        for node in ast.walk(program)
+        if (isinstance(node, ast.Import) and any(alias.name in _DROPPED_IMPORTS for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module in _DROPPED_IMPORTS)
+        for name in stored_names(node)
+    }
+    flat.block(program.body[:-1] if program.body and is_exit(program.body[-1]) else program.body)
     if not any(item.kind != "statement" for item in flat.items):
         for item in flat.items:
             if isinstance(item.node, ast.FunctionDef) and item.node.name.startswith("check"):
                 raise NotFlat(f"{item.node.name} takes other arguments than the candidate")
+    for item in flat.items:
+        for inner in ast.walk(item.node):
+            if isinstance(inner, ast.Name) and inner.id in runners:
+                raise NotFlat(f"uses {inner.id}")
     return flat.items
 
 
@@ -93,13 +118,21 @@ class _Flat:
                 self._call(call, node)
             case ast.FunctionDef():
                 self._function(node)
-            case ast.ClassDef() if any(_dotted(base) in _CASE_BASES for base in node.bases):
+            case ast.ClassDef() if any(dotted(base) in _CASE_BASES for base in node.bases):
                 self._case(node)
-            case ast.ImportFrom(module=module) if _is_foreign(module or "", node.level):
-                pass  # `from solution import f`: what it names is the candidate's
-            case ast.Import(names=names) if all(_is_foreign(alias.name, 0) for alias in names):
-                if any(alias.name.split(".")[0] not in _DROPPED_IMPORTS for alias in names):
-                    raise NotFlat(f"imports {names[0].name}")
+            case ast.ClassDef() if node.name.startswith("Test") and not node.bases and _has_tests(node):
+                self._case(node)
+            case ast.ImportFrom(module=module) if is_foreign(module or "", node.level):
+                if any(alias.asname not in (None, alias.name) for alias in node.names):
+                    raise NotFlat("gives the candidate another name")
+            case ast.Import(names=names) if all(alias.name in _DROPPED_IMPORTS for alias in names):
+                pass
+            case ast.ImportFrom(module=str(module)) if module in _DROPPED_IMPORTS:
+                pass
+            case ast.Import(names=names) if any(_is_not_pythons(alias.name) for alias in names):
+                raise NotFlat(f"imports {names[0].name}")
+            case ast.ImportFrom(module=str(module)) if _is_not_pythons(module):
+                raise NotFlat(f"imports {module}")
             case ast.Import() | ast.ImportFrom() | ast.ClassDef() | ast.Assign() | ast.AugAssign():
                 self._add(Item("statement", node, shown(node)))
             case ast.AnnAssign(value=ast.expr()) | ast.Delete():
@@ -116,9 +149,11 @@ class _Flat:
                 raise NotFlat(f"has a {type(node).__name__.lower()} statement at line {node.lineno}")
 
     def _call(self, call: ast.Call, node: ast.Expr) -> None:
-        name = _dotted(call.func)
+        name = dotted(call.func)
         if name in _RUNNERS or name in self._inlined:
             return
+        if name in EXITS:
+            raise NotFlat("ends in between")
         if name == "print" and not any(
             isinstance(inner, ast.Call) for arg in call.args for inner in ast.walk(arg)
         ):
@@ -139,7 +174,8 @@ class _Flat:
         is_check = plain and len(parameters) == 1 and (node.name == "check" or parameters[0] == CANDIDATE)
         if is_check and self._entry_point:
             self._inlined.add(node.name)
-            body = [_Renamed({parameters[0]: self._entry_point}).visit(s) for s in copy.deepcopy(node.body)]
+            bound = {parameters[0]: ast.parse(self._entry_point, mode="eval").body}
+            body = [_Substituted(bound).visit(s) for s in copy.deepcopy(node.body)]
             self._inline(body)
         elif node.name.startswith("test") and not parameters and plain and not node.decorator_list:
             self._inlined.add(node.name)
@@ -148,7 +184,7 @@ class _Flat:
             self._inlined.add(node.name)
             for bound in _parametrized(node, parameters):
                 self._inline([_Substituted(bound).visit(s) for s in copy.deepcopy(node.body)])
-        elif node.decorator_list and any(_dotted(d).startswith("pytest") for d in node.decorator_list):
+        elif node.decorator_list and any(dotted(d).startswith("pytest") for d in node.decorator_list):
             raise NotFlat("uses a pytest fixture")
         else:
             self._add(Item("statement", node, shown(node)))
@@ -159,11 +195,13 @@ class _Flat:
             s for s in node.body if not isinstance(s, ast.FunctionDef | ast.Pass) and not _is_docstring(s)
         ]
         special = {"tearDown", "tearDownClass", "setUpClass", "setUpModule"} & set(methods)
-        if others or special:
+        if others or special or node.decorator_list:
             raise NotFlat(f"class {node.name} has more than tests and setUp")
-        start = methods.pop("setUp", None)
+        start = methods.pop("setUp" if node.bases else "setup_method", None)
+        if start is not None and len(start.args.args) != 1:
+            raise NotFlat(f"class {node.name} sets up for each test another way")
         for name, method in methods.items():
-            if not name.startswith("test") or method.decorator_list:
+            if not name.startswith("test") or method.decorator_list or len(method.args.args) != 1:
                 raise NotFlat(f"class {node.name} has a method {name}")
             self._inline([*(start.body if start else ()), *method.body])
 
@@ -189,7 +227,7 @@ class _Flat:
         if len(node.items) != 1:
             raise NotFlat("has a with statement of several parts")
         context = node.items[0].context_expr
-        name = _dotted(context.func) if isinstance(context, ast.Call) else ""
+        name = dotted(context.func) if isinstance(context, ast.Call) else ""
         if name == "self.subTest":
             self.block(node.body)
         elif isinstance(context, ast.Call) and name in (
@@ -353,11 +391,7 @@ def _parametrized(node: ast.FunctionDef, parameters: Sequence[str]) -> Iterator[
     if len(node.decorator_list) != 1:
         raise NotFlat(f"{node.name} has several decorators")
     mark = node.decorator_list[0]
-    if (
-        not isinstance(mark, ast.Call)
-        or _dotted(mark.func) != "pytest.mark.parametrize"
-        or len(mark.args) < 2
-    ):
+    if not isinstance(mark, ast.Call) or dotted(mark.func) != "pytest.mark.parametrize" or len(mark.args) < 2:
         raise NotFlat(f"{node.name} has a decorator")
     match mark.args[0]:
         case ast.Constant(value=str(names)):
@@ -448,15 +482,16 @@ def shown(node: ast.AST) -> str:
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
-def _dotted(node: ast.expr) -> str:
+def dotted(node: ast.expr) -> str:
+    """`a.b` of a name, an attribute, or a call of one; empty for anything else."""
     match node:
         case ast.Name(id=name):
             return name
         case ast.Attribute(value=value, attr=attr):
-            head = _dotted(value)
+            head = dotted(value)
             return f"{head}.{attr}" if head else ""
         case ast.Call(func=func):
-            return _dotted(func)
+            return dotted(func)
     return ""
 
 
@@ -471,17 +506,36 @@ def _error_names(node: ast.expr | None) -> tuple[str, ...]:
         case ast.Tuple(elts=elements):
             return tuple(name for element in elements for name in _error_names(element))
         case ast.Name() | ast.Attribute():
-            return (_dotted(node).rpartition(".")[2],)
+            return (dotted(node).rpartition(".")[2],)
     raise NotFlat("expects an exception that is computed")
 
 
-def _is_foreign(module: str, level: int) -> bool:
+def is_foreign(module: str, level: int) -> bool:
+    """Is a module the candidate's: none of Python's own, of a test runner's, or of a package that everybody knows?"""
     root = module.split(".")[0]
-    return bool(level) or root in _DROPPED_IMPORTS or root not in sys.stdlib_module_names
+    return bool(level) or not (
+        root in _DROPPED_IMPORTS or root in PACKAGES or root in sys.stdlib_module_names
+    )
+
+
+def _has_tests(node: ast.ClassDef) -> bool:
+    return any(isinstance(s, ast.FunctionDef) and s.name.startswith("test") for s in node.body)
+
+
+def _is_not_pythons(module: str) -> bool:
+    return module.split(".")[0] not in sys.stdlib_module_names
 
 
 def _is_main_guard(test: ast.expr) -> bool:
     return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
+
+
+def is_exit(node: ast.AST) -> bool:
+    """`sys.exit(0)` and its kin, which end the tests well."""
+    match node:
+        case ast.Expr(value=ast.Call(func=func, args=args)) if dotted(func) in EXITS:
+            return not args or (isinstance(args[0], ast.Constant) and not args[0].value)
+    return False
 
 
 def _is_docstring(node: ast.stmt) -> bool:
@@ -501,9 +555,9 @@ def _must_not_be_reached(node: ast.stmt) -> bool:
     if _is_constant_assert(node, False):
         return True
     if isinstance(node, ast.Raise) and node.exc is not None:
-        return _dotted(node.exc) == "AssertionError"
+        return dotted(node.exc) == "AssertionError"
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Call)
-        and _dotted(node.value) in ("self.fail", "pytest.fail")
+        and dotted(node.value) in ("self.fail", "pytest.fail")
     )

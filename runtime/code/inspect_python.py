@@ -9,8 +9,8 @@ from typing import Any
 
 def inspect(code: str, names: list[str], prefix: str, entry_point: str) -> dict[str, Any]:
     """`{"error": …}` when it does not parse, `{"missing": [names]}` that it certainly does not define; of `methods` it
-    defines only in a class `Solution`, as LeetCode has it; `classes` are classes. `source` is what
-    to run: the code, after the prefix where it goes on from it.
+    defines only in a class `Solution`, as LeetCode has it; `classes` are classes, `asynchronous` functions that are to be
+    awaited. `source` is what to run: the code, after the prefix where it goes on from it.
 
     Runs in a worker: the text is a model's. `version` is that of this interpreter's syntax.
     """
@@ -27,7 +27,15 @@ def inspect(code: str, names: list[str], prefix: str, entry_point: str) -> dict[
     missing = [name for name in names if name not in defined] if is_certain else []
     methods = [name for name in names if name in _methods_of_solution(tree)]
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.name in names]
-    return {"source": source, "missing": missing, "methods": methods, "classes": classes, "version": version}
+    asynchronous = [node.name for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
+    return {
+        "source": source,
+        "missing": missing,
+        "methods": methods,
+        "classes": classes,
+        "asynchronous": asynchronous,
+        "version": version,
+    }
 
 
 def _defined(tree: ast.Module) -> tuple[set[str], bool]:

@@ -29,6 +29,7 @@ from runtime.sandbox.protocol import (
 )
 
 REWRITE = "runtime.code.asserts:rewrite"
+EXCHANGED = "runtime.code.asserts:exchanged"
 INSPECT = "runtime.code.inspect_python:inspect"
 WORKER_LIMIT_S = 10.0
 HELPER_LIMITS = Limits(wall_s=30.0)
@@ -38,6 +39,7 @@ JSON_TOLERANCE = 1e-9
 """Relative: a sum in another order of the same numbers is the same."""
 
 PYTHON = "python"
+NOTHING_ASSERTED = "no assertion that was reached used a value of the candidate"
 
 TO_PLAIN = """
 def _mixwright_plain(value):
@@ -99,15 +101,13 @@ class PythonJudge:
             return refused
         code = inspected["source"]
         if rewritten is not None:
-            return await self._by_calls(code, rewritten, setup, settings)
+            return await self._by_calls(code, rewritten, (tests, entry_point, setup), settings)
         exchanged = suite["exchange"]
         if not settings.accepts_second_job:
             return unmeasurable(
                 PYTHON, "grade", f"the tests cannot be kept outside: it {exchanged['reason']}"
             )
-        return await self._by_exchange(
-            code, exchanged, setup, settings, has_classes=bool(inspected["classes"])
-        )
+        return await self._by_exchange(code, exchanged, setup, settings, inspected)
 
     async def by_data(
         self,
@@ -171,8 +171,11 @@ class PythonJudge:
         )
         return found
 
-    async def _by_calls(self, code: str, suite: Mapping[str, Any], setup: str, settings: Settings) -> Verdict:
+    async def _by_calls(
+        self, code: str, suite: Mapping[str, Any], question: tuple[str, str, str], settings: Settings
+    ) -> Verdict:
         tests = suite["tests"]
+        setup = question[2]
         source = f"{code}\n\n{suite['driver']}" if suite["driver"] else code
         calls = [Evaluate(expression) for test in tests for expression in test["calls"]]
         ran = await self._sandbox.run(CallsJob(source, calls, limits=settings.limits))
@@ -196,32 +199,47 @@ class PythonJudge:
             results.append(result)
         if _compares_objects(answers):
             if settings.accepts_same_program:
-                return await self._by_same_program(code, suite["program"], setup, settings)
+                whole = await self._workers.run(EXCHANGED, list(question), WORKER_LIMIT_S)
+                if "broken" in whole:
+                    return unmeasurable(PYTHON, "bad tests", whole["broken"])
+                return await self._by_same_program(code, whole["exchange"], setup, settings)
             return unmeasurable(
                 PYTHON,
                 "grade",
                 "a test compares objects of the candidate's own classes, which only its own process can",
             )
-        if richer:
-            helped = await self._sandbox.run(
-                CallsJob(suite["helper"], [call for _, call in richer], limits=HELPER_LIMITS)
-            )
+        grounds = [Call(test["function"]) for test in suite["grounds"]]
+        if richer or grounds:
+            asked = [*grounds, *(call for _, call in richer)]
+            helped = await self._sandbox.run(CallsJob(suite["helper"], asked, limits=HELPER_LIMITS))
             if helped.outcome == "sandbox_error":
                 return Verdict("error", detail=helped.detail, language=PYTHON)
             if helped.outcome != "done":
                 # Nothing of the candidate runs there: it is the tests that do not load, or take too much.
                 return unmeasurable(PYTHON, "bad tests", helped.detail)
-            for (at, call), answer in zip(richer, helped.answers, strict=True):
+            for test, answer in zip(suite["grounds"], helped.answers, strict=False):
+                if answer != Value(True):
+                    return unmeasurable(
+                        PYTHON, "bad tests", f"an assertion about themselves fails: {test['text']}"
+                    )
+            for (at, call), answer in zip(richer, helped.answers[len(grounds) :], strict=True):
                 results[at] = _helped(tests[at], call.args, answer)
         return Verdict("measured", [r for r in results if r is not None], grade="outside", language=PYTHON)
 
     async def _by_exchange(
-        self, code: str, exchanged: Mapping[str, Any], setup: str, settings: Settings, *, has_classes: bool
+        self,
+        code: str,
+        exchanged: Mapping[str, Any],
+        setup: str,
+        settings: Settings,
+        inspected: Mapping[str, Any],
     ) -> Verdict:
         job = ExchangeJob(
-            exchanged["program"],
+            exchanged["marked"],
             f"{code}\n\n{setup}" if setup else code,
-            {name: name for name in exchanged["names"]},
+            exchanged["functions"],
+            set(inspected.get("asynchronous") or ()) & set(exchanged["names"]),
+            exchanged["called"],
             limits=settings.limits,
         )
         ran = await self._sandbox.run(job)
@@ -229,40 +247,64 @@ class PythonJudge:
         if fault is not None:
             return fault
         if ran.outcome == "done":
+            if not ran.asserted:
+                return unmeasurable(PYTHON, "bad tests", NOTHING_ASSERTED)
             return Verdict("measured", [TestResult(True)], grade="second_job", language=PYTHON)
         failure = ran.failure
-        if (
-            failure is not None
-            and failure.where == "test"
-            and failure.type in ("ModuleNotFoundError", "ImportError")
-        ):
-            return unmeasurable(PYTHON, "bad tests", f"{failure.type}: {failure.message}")
-        if failure is not None and failure.type == "NotPlain" and (has_classes or failure.where == "test"):
+        useless = _useless(ran)
+        if useless:
+            return unmeasurable(PYTHON, "bad tests", useless)
+        is_more = (
+            failure is not None and failure.type == "NotPlain" and failure.where in ("candidate", "test")
+        )
+        if failure is not None and is_more and (inspected["classes"] or failure.where == "test"):
             if settings.accepts_same_program:
-                return await self._by_same_program(code, exchanged["program"], setup, settings)
+                return await self._by_same_program(code, exchanged, setup, settings)
             return unmeasurable(PYTHON, "grade", f"the tests need more than plain data: {failure.message}")
         reason, got = _ending(ran)
-        line = failure.line if failure is not None and failure.where == "test" else None
+        line = failure.line if failure is not None and failure.where in ("test", "raised") else None
         lines = exchanged["program"].split("\n")
         text = lines[line - 1].strip() if line and line <= len(lines) else ""
         result = TestResult(False, cut(text), reason, got=got)
         return Verdict("measured", [result], grade="second_job", language=PYTHON)
 
-    async def _by_same_program(self, code: str, program: str, setup: str, settings: Settings) -> Verdict:
+    async def _by_same_program(
+        self, code: str, exchanged: Mapping[str, Any], setup: str, settings: Settings
+    ) -> Verdict:
         """Candidate and tests in one process. The candidate can read the tests; that their end was reached, a number says
         that it is not told, but could find."""
         word = secrets.randbits(64)
-        ran = await self._sandbox.run(
-            CallsJob(f"{code}\n\n{setup}\n\n{program}\n", [Evaluate(str(word))], limits=settings.limits)
+        run = (
+            f"from runtime.sandbox.guest.trial import run_beside as {ASIDE}run\n{ASIDE}asserted = {ASIDE}run("
+            f"{exchanged['marked']!r}, globals(), {dict(exchanged['functions'])!r}, {list(exchanged['called'])!r})"
         )
+        wanted = [Evaluate(str(word)), Evaluate(f"{ASIDE}asserted")]
+        source = "\n\n".join(part for part in (code, setup, run) if part)
+        ran = await self._sandbox.run(CallsJob(source, wanted, limits=settings.limits))
         if ran.outcome == "sandbox_error":
             return Verdict("error", detail=ran.detail, language=PYTHON)
-        if ran.outcome == "done" and ran.answers == (Value(word),):
+        if ran.outcome == "done" and ran.answers == (Value(word), Value(0)):
+            return unmeasurable(PYTHON, "bad tests", NOTHING_ASSERTED)
+        if ran.outcome == "done" and ran.answers[:1] == (Value(word),):
             return Verdict("measured", [TestResult(True)], grade="same_program", language=PYTHON)
         reason, got = _ending(ran)
         return Verdict(
             "measured", [TestResult(False, reason=reason, got=got)], grade="same_program", language=PYTHON
         )
+
+
+def _useless(ran: Ran) -> str:
+    """Why a test program that failed says nothing of the candidate; empty when it does."""
+    failure = ran.failure
+    if failure is None:
+        return ""
+    if failure.where == "unusable":
+        return failure.message
+    if failure.where == "test" and failure.type in ("ModuleNotFoundError", "ImportError"):
+        return f"{failure.type}: {failure.message}"
+    if failure.where == "test" and not ran.calls and failure.type != "NotPlain":
+        return f"they fail before they call the candidate: {failure.type}: {failure.message}".rstrip(": ")
+    return ""
 
 
 def _refused(inspected: Mapping[str, Any], tests: int, settings: Settings) -> Verdict | None:
@@ -299,7 +341,8 @@ def _ending(ran: Ran) -> tuple[str, str]:
             return ("timeout" if ran.limit == "cpu" else f"limit: {ran.limit}"), ran.detail
         case "error" if ran.failure is not None:
             detail = f"{ran.failure.type}: {ran.failure.message}".rstrip(": ")
-            return ("wrong" if ran.failure.type == "AssertionError" else "raised"), cut(detail)
+            is_tests_own = ran.failure.type == "AssertionError" and ran.failure.where != "raised"
+            return ("wrong" if is_tests_own else "raised"), cut(detail)
     return "ended", cut(ran.detail)
 
 

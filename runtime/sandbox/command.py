@@ -32,6 +32,7 @@ GUEST_FILES = (
             "seccomp",
             "single",
             "syscalls",
+            "trial",
             "zygote",
         )
     ),

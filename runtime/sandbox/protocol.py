@@ -10,7 +10,7 @@ returns is data that the untrusted code chose; it proves nothing but itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -136,12 +136,18 @@ class ExchangeJob:
 
     In the test program each of `functions` is a stand-in: a call sends plain data to the candidate's job and returns
     plain data of exact standard types, or raises the exception that the candidate raised (the built-in type of that
-    name, otherwise a new exception class of that name). What a candidate does to an argument in place is not seen.
+    name, otherwise a new exception class of that name). What a candidate does to a list, dict or set that it was given
+    is done to it there too.
+
+    The program passes when it and what it leaves to a test runner run to their end, no assertion of it failed, and no
+    exception of the candidate was left that it did not ask for (`guest/trial.py`).
 
     Attributes:
-        test: the test program; it passes when it runs to its end. It may hold expected values.
+        test: the test program. It may hold expected values.
         source: the candidate.
         functions: name in the test program → path in the candidate, e.g. {"candidate": "has_close_elements"}.
+        awaited: of these, coroutine functions.
+        called: functions of the test program that it calls itself, and a runner must not.
         setup: runs before the candidate and before the test program, in both jobs.
         limits: for each of the two jobs; `wall_s` for both together.
     """
@@ -149,6 +155,8 @@ class ExchangeJob:
     test: str
     source: str
     functions: Mapping[str, str]
+    awaited: Collection[str] = ()
+    called: Collection[str] = ()
     setup: str = ""
     limits: Limits = Limits()
 
@@ -186,14 +194,16 @@ class Failure:
     """Why the outcome is `error`.
 
     Attributes:
-        where: `setup`, `source` or `test` for an exception there; `calls` for an end before the last answer; `candidate`
-            when an exchange's candidate could not answer at all; `protocol` for something that is no answer.
+        where: `setup`, `source` or `test` for an exception there; `raised` for one of the candidate that an exchange's
+            test program did not ask for; `unusable` for a test program that needs what is not there; `calls` for an end
+            before the last answer; `candidate` when an exchange's candidate could not answer at all; `protocol` for
+            something that is no answer.
         type: the exception's type name, or `exit` or `signal`.
         message: the exception's message, the status, or the signal's name; at most 300 characters.
         line: the line in that source, from 1.
     """
 
-    where: Literal["setup", "source", "test", "calls", "candidate", "protocol"]
+    where: Literal["setup", "source", "test", "raised", "unusable", "calls", "candidate", "protocol"]
     type: str
     message: str = ""
     line: int | None = None
@@ -209,6 +219,8 @@ class Ran:
         limit: of what too much was taken, for the outcome `limit`.
         failure: for the outcome `error`.
         answers: of a calls job, in order: as many as were given before it ended.
+        asserted: of an exchange that is done, the assertions about the candidate that were evaluated.
+        calls: of an exchange, the calls of the candidate that were made.
         status: of a program: its exit status, or minus the signal that ended it; None when it did not end by itself.
         stdout, stderr: of a program, at most `output_bytes` each.
         files: what was collected.
@@ -221,6 +233,8 @@ class Ran:
     limit: LimitKind | None = None
     failure: Failure | None = None
     answers: tuple[Answer, ...] = ()
+    asserted: int = 0
+    calls: int = 0
     status: int | None = None
     stdout: bytes = b""
     stderr: bytes = b""

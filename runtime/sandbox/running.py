@@ -152,7 +152,7 @@ def _failed(frame: Any) -> Ran:
     match frame:
         case [
             "failed",
-            ("setup" | "source" | "test" | "candidate") as where,
+            ("setup" | "source" | "test" | "raised" | "candidate") as where,
             str(kind),
             str(message),
             line,
@@ -332,7 +332,8 @@ def _inside(path: str) -> str:
 
 
 async def _run_exchange(box: Boxed, job: ExchangeJob) -> Ran:
-    test_work = framed(_work(job.setup, job.limits, test=job.test, functions=dict(job.functions)))
+    trial = {"functions": dict(job.functions), "awaited": sorted(job.awaited), "called": sorted(job.called)}
+    test_work = framed(_work(job.setup, job.limits, test=job.test, **trial))
     candidate_work = framed(_work(job.setup, job.limits, source=job.source, calls=[], is_open=True))
     limits = job.limits
     box.limit_memory(2 * (limits.memory_bytes + limits.disk_bytes), 2 * limits.processes)
@@ -350,6 +351,7 @@ async def _run_exchange(box: Boxed, job: ExchangeJob) -> Ran:
 
 async def _exchanged(box: Boxed, test: RunningJob, candidate: RunningJob, limits: Limits) -> Ran:
     """Carry calls and answers between the two until the test program has ended."""
+    calls = 0
     loaded = await _answers(candidate.channel, 0, [])
     if loaded is None or loaded.outcome != "done":
         return await _early_end(box, candidate, limits, loaded)
@@ -357,26 +359,30 @@ async def _exchanged(box: Boxed, test: RunningJob, candidate: RunningJob, limits
         try:
             frame = await test.channel.next()
         except TooMuch:
-            return Ran("limit", "the arguments are too large", "output")
+            return Ran("limit", "the arguments are too large", "output", calls=calls)
         except Malformed:
             return _not_an_answer()
         match frame:
             case None:
-                ran = await _early_end(box, test, limits, None)
+                ran = replace(await _early_end(box, test, limits, None), calls=calls)
                 return replace(ran, failure=replace(ran.failure, where="test")) if ran.failure else ran
-            case ["passed"]:
-                return Ran("done")
-            case ["call", str(path), args, kwargs]:
-                call = {"function": path, "args": args, "kwargs": kwargs, "with_arguments": False}
+            case ["passed", int(asserted)]:
+                return Ran("done", asserted=asserted, calls=calls)
+            case ["unusable", str(why)]:
+                failure = Failure("unusable", "Unusable", why[:300])
+                return Ran("error", f"the tests cannot be run here: {why[:300]}", failure=failure)
+            case ["call", str(path), args, kwargs, bool(with_arguments)]:
+                call = {"function": path, "args": args, "kwargs": kwargs, "with_arguments": with_arguments}
+                calls += 1
                 await candidate.channel.send(framed(call))
             case _:
-                return _failed(frame)
+                return replace(_failed(frame), calls=calls)
         try:
             body = await candidate.channel.next_body()
         except TooMuch:
-            return Ran("limit", "the answers are too large", "output")
+            return Ran("limit", "the answers are too large", "output", calls=calls)
         if body is None:
-            ran = await _early_end(box, candidate, limits, None)
+            ran = replace(await _early_end(box, candidate, limits, None), calls=calls)
             return replace(ran, failure=replace(ran.failure, where="candidate")) if ran.failure else ran
         try:
             _answer(json.loads(body))

@@ -125,8 +125,10 @@ class CodeVerifier:
 
     `tests` may hold, also as JSON text:
 
-    - a test program in the language: asserts, `check(candidate)` (HumanEval), `test_…` functions, `unittest` classes; of
-      C++, Java, JavaScript, Rust, Go and Bash the form of MultiPL-E, which goes on from the candidate
+    - a test program in the language: asserts, `check(candidate)` (HumanEval), functions and classes of pytest (also
+      `async`, with `parametrize`, fixtures, `raises`, `approx`), `unittest` classes, what stands below
+      `if __name__ == "__main__"`; of C++, Java, JavaScript, Rust, Go and Bash the form of MultiPL-E, which goes on from
+      the candidate
     - a list of such assertions (MBPP)
     - a list of `{ input, output }`: standard input and output of a program
     - a list of `{ args, expected }` (also `kwargs`, `function`): calls, in Python, JavaScript and Bash
@@ -142,6 +144,12 @@ class CodeVerifier:
       the first by plain data
     - `same_program`: program and tests in one process, judged by its end, which a program that wants to can fake. Only
       with `grade = same_program`; otherwise such rows are unmeasurable
+
+    **Tests that test nothing** are `unmeasurable: bad tests`: a verdict needs at least one assertion that was reached and
+    used a value of the program. A comparison that nobody looks at, `assert (f(2) == 4, "message")`, assertions on
+    literals, after a `return` or in a function that nothing calls are none. An exception of the program that the tests
+    did not ask for fails them, wherever they pass over it (`except Exception`, `zip(map(f, …), …)`), and so does an
+    assertion that failed and was caught.
 
     A program's own time-out, crash or broken limit is a failed test; a failure of the sandbox is an error of the
     verifier, tried once more by itself. Rows without code or without usable tests are `unmeasurable`. The evidence has

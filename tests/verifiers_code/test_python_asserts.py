@@ -93,7 +93,7 @@ def test_expected_values_are_never_sent(program: str) -> None:
         ("assert all(f(x) == x for x in [1, 2])", "comprehension"),
         ("for x in f(3):\n    assert x", "loop over something computed"),
         ("def twice(x):\n    return f(f(x))\nassert twice(1) == 1", "calls the candidate"),
-        ("assert callable(f)", "hands the candidate itself"),
+        ("assert list(map(f, [1])) == [2]", "hands the candidate itself"),
     ],
 )
 def test_programs_that_cannot_be_rewritten_run_in_a_job_of_their_own(program: str, reason: str) -> None:

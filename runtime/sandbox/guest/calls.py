@@ -4,14 +4,15 @@
     write  ["loaded"], then for each call ["value", form] | ["raised", type, message] | ["opaque", reason]
     write  ["failed", "setup" | "source", type, message, line] instead of "loaded"
 
-A call is {"function": path, "args": form, "kwargs": form, "with_arguments": bool} or {"expression": text}. When
-`is_open`, further calls are read until the channel closes.
+A call is {"function": path, "args": form, "kwargs": form, "with_arguments": bool} or {"expression": text}. A function
+that gives a coroutine is waited for. When `is_open`, further calls are read until the channel closes.
 """
 
 from __future__ import annotations
 
 import builtins
 import os
+from types import CoroutineType
 from typing import Any, NoReturn
 
 from runtime.sandbox.guest import candidate, frames
@@ -74,14 +75,28 @@ def _value(call: dict[str, Any], names: dict[str, Any]) -> Any:
     if "expression" in call:
         return eval(compile(call["expression"], "<call>", "eval", dont_inherit=True), names)
     args, kwargs = value_of(call["args"]), value_of(call["kwargs"])
-    first, *rest = call["function"].split(".")
-    if first in names:
-        function = names[first]
-    elif hasattr(builtins, first):
-        function = getattr(builtins, first)
-    else:
-        raise NameError(f"name '{first}' is not defined")
-    for name in rest:
-        function = getattr(function, name)
-    value = function(*args, **kwargs)
+    value = found(call["function"], names)(*args, **kwargs)
+    if type(value) is CoroutineType:
+        # Takes longer to import than most calls take.
+        import asyncio
+
+        value = asyncio.run(value)
     return (value, args) if call["with_arguments"] else value
+
+
+def found(path: str, names: dict[str, Any]) -> Any:
+    """What a path names: `f`, `Solver.solve`, `Solver().solve`, a new object at each call."""
+    value: Any = None
+    for at, part in enumerate(path.split(".")):
+        name = part.removesuffix("()")
+        if at:
+            value = getattr(value, name)
+        elif name in names:
+            value = names[name]
+        elif hasattr(builtins, name):
+            value = getattr(builtins, name)
+        else:
+            raise NameError(f"name '{name}' is not defined")
+        if part.endswith("()"):
+            value = value()
+    return value
