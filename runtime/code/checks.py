@@ -1,8 +1,9 @@
 """Checks on what a candidate returned, made here, outside, on plain data of exact standard types.
 
 A check is a small tree of JSON, so that it can be kept beside a test: `["==", ["got", 0], ["const", FORM]]`, where FORM
-is the sandbox's typed form of a value. Every operation takes time linear in its operands; anything richer is
-evaluated in a sandbox job without the candidate.
+is the sandbox's typed form of a value. Anything richer is evaluated in a sandbox job without the candidate.
+
+`checked` and `compared` run in a worker, under a deadline: `"x" in range(10**18)` is a value that a candidate can give.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from runtime.code.literals import NotLiteral, literal_of
+from runtime.code.verdict import shown_value
 from runtime.sandbox.plain import NotPlain, form_of, value_of
 
 CONSTANT_LIMIT_BYTES = 1024**2
+JSON_TOLERANCE = 1e-9
+"""Of a float, relative: a sum in another order of the same numbers is the same."""
 Equality = Literal["python", "strict"]
 
 _COMPARISONS: Mapping[type[ast.cmpop], str] = {
@@ -106,6 +110,45 @@ def _whole(value: Any) -> int:
     if type(value) is not int or abs(value) > 100:
         raise NotLiteral("rounding to something else than a few decimals")
     return value
+
+
+def checked(tests: Sequence[tuple[Sequence[Any], Sequence[Any]]], equality: Equality) -> list[list[Any]]:
+    """Of each test, a check and the forms of what was returned, `[does it hold, what was expected, what came]`."""
+    results: list[list[Any]] = []
+    for check, forms in tests:
+        got = [value_of(form) for form in forms]
+        if holds(check, got, equality):
+            results.append([True, "", ""])
+        else:
+            results.append([False, _expected(check), ", ".join(map(shown_value, got))])
+    return results
+
+
+def compared(tests: Sequence[tuple[Any, Any, bool]]) -> list[list[Any]]:
+    """Of each call given as data, the forms of what came and of what should, `[are they equal, expected, got]`.
+
+    With the third of a test, APPS's, an expected list of one value may be that value.
+    """
+    results: list[list[Any]] = []
+    for form, expected_form, may_be_wrapped in tests:
+        got, expected = value_of(form), value_of(expected_form)
+        is_right = is_equal_as_json(got, expected, JSON_TOLERANCE)
+        if not is_right and may_be_wrapped and isinstance(expected, list) and len(expected) == 1:
+            is_right = is_equal_as_json(got, expected[0], JSON_TOLERANCE)
+        results.append([is_right, shown_value(expected), shown_value(got)])
+    return results
+
+
+def _expected(check: Sequence[Any]) -> str:
+    """The constant that a plain comparison asks for; empty for other checks, whose text says it all."""
+    if len(check) == 3 and check[0] in ("==", "is", "in"):
+        for side in check[1:]:
+            if side[0] == "const":
+                try:
+                    return shown_value(value_of(side[1]))
+                except NotPlain:
+                    return ""
+    return ""
 
 
 def holds(check: Sequence[Any], got: Sequence[Any], equality: Equality) -> bool:
@@ -198,30 +241,59 @@ def is_same(left: Any, right: Any) -> bool:
 
 
 def is_equal_as_json(got: Any, expected: Any, tolerance: float = 0.0) -> bool:
-    """Equal as JSON would say it: a tuple is a list, 1 is 1.0, but True is not 1; numbers within a relative tolerance."""
+    """Equal as JSON would say it.
+
+    A tuple is a list, 1 is 1.0 and -0.0 is 0, but True is not 1. Whole numbers are exact; where one side is a float, a
+    relative tolerance counts. NaN is equal to nothing. A dict's keys are texts: 1, 1.0, True and None are "1", "1.0",
+    "true" and "null", any other key has no text, and two keys of one text make a dict equal to nothing. What JSON has
+    not (sets, bytes, Decimal, Fraction, complex) is equal only to the same of its own type.
+    """
     if isinstance(expected, bool) or isinstance(got, bool):
         return got is expected
     if isinstance(expected, int | float) and isinstance(got, int | float):
         return got == expected or (
-            tolerance > 0 and math.isclose(got, expected, rel_tol=tolerance, abs_tol=tolerance)
+            isinstance(got, float) | isinstance(expected, float) and _is_close(got, expected, tolerance)
         )
     if isinstance(expected, list | tuple) and isinstance(got, list | tuple):
         return len(got) == len(expected) and all(
             is_equal_as_json(g, e, tolerance) for g, e in zip(got, expected, strict=True)
         )
     if isinstance(expected, dict) and isinstance(got, dict):
-        # JSON's keys are texts; a candidate's may be numbers.
-        named = {key if isinstance(key, str) else _json_key(key): value for key, value in got.items()}
-        return named.keys() == expected.keys() and all(
-            is_equal_as_json(named[key], value, tolerance) for key, value in expected.items()
+        named, wanted = _by_text(got), _by_text(expected)
+        return (
+            named is not None
+            and wanted is not None
+            and named.keys() == wanted.keys()
+            and all(is_equal_as_json(named[key], value, tolerance) for key, value in wanted.items())
         )
     return type(got) is type(expected) and bool(got == expected)
 
 
-def _json_key(key: Any) -> str:
-    if key is None or isinstance(key, bool):
-        return {None: "null", True: "true", False: "false"}[key]
-    return str(key)
+def _is_close(got: float, expected: float, tolerance: float) -> bool:
+    try:
+        return tolerance > 0 and math.isclose(got, expected, rel_tol=tolerance, abs_tol=tolerance)
+    except OverflowError:
+        return False  # a whole number beyond every float
+
+
+def _by_text(mapping: Mapping[Any, Any]) -> dict[str, Any] | None:
+    """A dict by its keys' texts; None where a key has none, or two have the same."""
+    named = {_json_key(key): value for key, value in mapping.items()}
+    return None if None in named or len(named) != len(mapping) else {str(k): v for k, v in named.items()}
+
+
+def _json_key(key: Any) -> str | None:
+    match key:
+        case str():
+            return key
+        case None | True | False:
+            return {None: "null", True: "true", False: "false"}[key]
+        case int() | float():
+            try:
+                return str(key)
+            except ValueError:
+                return None  # thousands of digits
+    return None
 
 
 def _type_name(value: Any) -> str:

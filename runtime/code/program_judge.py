@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from runtime.code.languages import COMPILE_LIMITS, Language, main_class_of
-from runtime.code.records import equal_records, records_in, shown_record
 from runtime.code.streams import Whitespace, is_same_output
 from runtime.code.suites import DataCall, StdioTest
 from runtime.code.verdict import TestResult, Verdict, cut, failed, unmeasurable
 from runtime.sandbox.compile_cache import CompileCache
 from runtime.sandbox.protocol import Limits, ProgramJob, Ran, Runner
+from runtime.workers import WorkerError, is_too_hard
 
 TAKE_APART = "runtime.code.foreign:apart"
+JUDGE_RECORDS = "runtime.code.records:judged"
 WORKER_LIMIT_S = 10.0
 PROBE_LIMIT_S = 30.0
 KNOWN_LIMIT = 500
@@ -47,7 +48,7 @@ class ProgramJudge:
         self._workers = workers
         self._cache = CompileCache(cache)
         self._toolchains: dict[str, str] = {}
-        self._expected: OrderedDict[bytes, asyncio.Task[Mapping[int, Any] | Verdict | None]] = OrderedDict()
+        self._expected: OrderedDict[bytes, asyncio.Task[str | Verdict | None]] = OrderedDict()
 
     async def probe(self, language: Language) -> str:
         """Why programs of a language do not work here; empty when they do."""
@@ -112,7 +113,7 @@ class ProgramJudge:
             if isinstance(expected, Verdict):
                 return expected
             if asked.files is not None and expected is not None:
-                return await self._by_records(language, apart, asked.files, expected, limits)
+                return await self._by_records(language, apart, asked.files, {"stdout": expected}, limits)
             if asked.outcome == "sandbox_error":
                 return Verdict("error", detail=asked.message, language=language.name)
             reason = "the values that are compared cannot be printed"
@@ -138,7 +139,8 @@ class ProgramJudge:
                 "bad tests",
                 f"calls as data cannot be made in {language.name}; give `input` and `output`",
             )
-        expected = {at: call.expected for at, call in enumerate(calls)}
+        # As JSON has it: a row's date or decimal is a text there.
+        expected = json.loads(json.dumps({"values": [call.expected for call in calls]}, default=str))
         texts = [
             f"{f}({', '.join(json.dumps(a) for a in c.args)})" for f, c in zip(functions, calls, strict=True)
         ]
@@ -150,24 +152,34 @@ class ProgramJudge:
         language: Language,
         apart: Mapping[str, Any],
         files: Mapping[str, bytes],
-        expected: Mapping[int, Any],
+        expected: Mapping[str, Any],
         limits: Limits,
     ) -> Verdict:
+        """Raises:
+        WorkerError: a worker failed at reading what was printed.
+        """
         ran = await self._run(language, _argv(language, files), files, limits)
         if ran.outcome == "sandbox_error":
             return Verdict("error", detail=ran.detail, language=language.name)
-        got = records_in(ran.stdout, is_text=language.name == "bash")
+        texts = [cut(text) for text in apart["texts"]]
+        printed = ran.stdout.decode("latin-1")
+        try:
+            found = await self._workers.run(
+                JUDGE_RECORDS,
+                [language.name, printed, expected, texts, bool(apart.get("loose"))],
+                limits.cpu_s,
+            )
+        except WorkerError as error:
+            if not is_too_hard(error):
+                raise
+            return failed(language.name, "timeout", "values that take too long to compare", tests=len(texts))
         results = []
-        for at, text in enumerate(apart["texts"]):
-            wanted = shown_record(expected.get(at))
-            if at not in got:
+        for text, one in zip(texts, found, strict=True):
+            if len(one) == 1:
                 reason, detail = _ending(ran)
-                results.append(TestResult(False, cut(text), reason, wanted, detail))
-            elif equal_records(language.name, got[at], expected.get(at), is_data=bool(apart.get("loose"))):
-                results.append(TestResult(True, cut(text)))
+                results.append(TestResult(False, text, reason, one[0], detail))
             else:
-                word = "raised" if isinstance(got[at], dict) and "raised" in got[at] else "wrong"
-                results.append(TestResult(False, cut(text), word, wanted, shown_record(got[at])))
+                results.append(TestResult(False, text, *one) if one else TestResult(True, text))
         return Verdict("measured", results, grade="outside", language=language.name)
 
     async def _by_exit(
@@ -191,8 +203,8 @@ class ProgramJudge:
 
     async def _expected_records(
         self, language: Language, files: Mapping[str, str], limits: Limits
-    ) -> Mapping[int, Any] | Verdict | None:
-        """What the tests expect, by number; None where it cannot be printed; an error where the sandbox failed.
+    ) -> str | Verdict | None:
+        """What the tests expect, as their program prints it; None where it cannot be; an error where the sandbox failed.
 
         Worked out once for all candidates of a row, also for those that are judged at the same time.
         """
@@ -208,7 +220,7 @@ class ProgramJudge:
 
     async def _printed(
         self, language: Language, files: Mapping[str, str], limits: Limits
-    ) -> Mapping[int, Any] | Verdict | None:
+    ) -> str | Verdict | None:
         ready = await self._compile(language, files)
         if ready.outcome == "sandbox_error":
             return Verdict("error", detail=ready.message, language=language.name)
@@ -218,7 +230,7 @@ class ProgramJudge:
         if ran.outcome == "sandbox_error":
             return Verdict("error", detail=ran.detail, language=language.name)
         if ran.outcome == "done" and ran.status == 0:
-            return records_in(ran.stdout, is_text=language.name == "bash")
+            return ran.stdout.decode("latin-1")
         return None
 
     async def _compile(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.code.asserts import ASIDE
-from runtime.code.checks import Equality, holds, is_equal_as_json
+from runtime.code.checks import Equality
 from runtime.code.suites import DataCall
 from runtime.code.verdict import TestResult, Verdict, cut, failed, shown_value, unmeasurable
-from runtime.sandbox.plain import NotPlain, value_of
+from runtime.sandbox.plain import form_of
 from runtime.sandbox.protocol import (
     Answer,
     Call,
@@ -27,17 +27,19 @@ from runtime.sandbox.protocol import (
     Runner,
     Value,
 )
+from runtime.workers import WorkerError, is_too_hard
 
 REWRITE = "runtime.code.asserts:rewrite"
 EXCHANGED = "runtime.code.asserts:exchanged"
 INSPECT = "runtime.code.inspect_python:inspect"
+CHECKED = "runtime.code.checks:checked"
+COMPARED = "runtime.code.checks:compared"
 WORKER_LIMIT_S = 10.0
+FORM_LIMIT_BYTES = 16 * 1024**2
+"""More than one answer of a candidate can have."""
 HELPER_LIMITS = Limits(wall_s=30.0)
 CACHED_SUITES = 500
 """Test programs that are kept rewritten: those of the rows under way, whose candidates come one after another."""
-JSON_TOLERANCE = 1e-9
-"""Relative: a sum in another order of the same numbers is the same."""
-
 PYTHON = "python"
 NOTHING_ASSERTED = "no assertion that was reached used a value of the candidate"
 
@@ -134,6 +136,10 @@ class PythonJudge:
         wanted = [_data_call(function, call) for function, call in zip(functions, calls, strict=True)]
         source = f"{code}\n\n{setup}" if setup else code
         try:
+            wanted_forms = [_form(call.expected) for call in calls]
+        except ValueError as error:
+            return unmeasurable(PYTHON, "bad tests", f"an expected value: {error}")
+        try:
             ran = await self._sandbox.run(CallsJob(source, wanted, limits=settings.limits))
             if any(isinstance(answer, Opaque) for answer in ran.answers):
                 plain = [_plain_call(function, call) for function, call in zip(functions, calls, strict=True)]
@@ -145,12 +151,60 @@ class PythonJudge:
         fault = _fault(ran, len(calls))
         if fault is not None:
             return fault
-        results = []
+        results: list[TestResult | None] = []
+        compared: list[tuple[int, str, list[Any]]] = []
         for at, call in enumerate(calls):
             text = cut(f"{functions[at]}({', '.join(map(shown_value, call.args))})")
             answer = ran.answers[at] if at < len(ran.answers) else None
-            results.append(_data_result(text, call, answer, ran))
-        return Verdict("measured", results, grade="outside", language=PYTHON)
+            results.append(_data_result(text, shown_value(call.expected), answer, ran))
+            if isinstance(answer, Value):
+                compared.append((at, text, [_form(answer.value), wanted_forms[at], call.may_be_wrapped]))
+        await self._decide(COMPARED, [], compared, results, settings)
+        return Verdict("measured", [r for r in results if r is not None], grade="outside", language=PYTHON)
+
+    async def _decide(
+        self,
+        function: str,
+        more: Sequence[Any],
+        tests: Sequence[tuple[int, str, list[Any]]],
+        results: list[TestResult | None],
+        settings: Settings,
+    ) -> None:
+        """Fill in the results of tests whose values came, by their place: what a candidate gave is looked at in a worker.
+
+        A value that takes longer to compare than the candidate had to make it has not passed, nor have those after it.
+
+        Raises:
+            WorkerError: a worker failed.
+        """
+        limit_s = settings.limits.cpu_s
+
+        async def ask(some: Sequence[tuple[int, str, list[Any]]]) -> None:
+            found = await self._workers.run(function, [[forms for _, _, forms in some], *more], limit_s)
+            for (at, text, _), (is_passed, expected, got) in zip(some, found, strict=True):
+                shown = ("", "", "") if is_passed else ("wrong", expected, got)
+                results[at] = TestResult(is_passed, text, *shown)
+
+        if not tests:
+            return
+        try:
+            await ask(tests)
+        except WorkerError as error:
+            if not is_too_hard(error):
+                raise
+            late = 0
+            for at, one in enumerate(tests):
+                try:
+                    await ask([one])
+                except WorkerError as error:
+                    if not is_too_hard(error):
+                        raise
+                    late = at
+                    break
+            for place, text, _ in tests[late:]:
+                results[place] = TestResult(
+                    False, text, "timeout", got="a value that takes too long to compare"
+                )
 
     async def _suite(self, tests: str, entry_point: str, setup: str) -> Mapping[str, Any]:
         key = (tests, entry_point, setup)
@@ -188,15 +242,17 @@ class PythonJudge:
         answers = _by_test(tests, ran.answers)
         results: list[TestResult | None] = []
         richer: list[tuple[int, Call]] = []
+        checked: list[tuple[int, str, list[Any]]] = []
         for at, (test, given) in enumerate(zip(tests, answers, strict=True)):
             result = _unanswered(test, given, ran)
             if result is None:
                 values = [answer.value for answer in given if isinstance(answer, Value)]
                 if test["check"] is not None:
-                    result = _checked(test, values, settings.equality)
+                    checked.append((at, test["text"], [test["check"], [_form(value) for value in values]]))
                 else:
                     richer.append((at, Call(test["function"], values)))
             results.append(result)
+        await self._decide(CHECKED, [settings.equality], checked, results, settings)
         if _compares_objects(answers):
             if settings.accepts_same_program:
                 whole = await self._workers.run(EXCHANGED, list(question), WORKER_LIMIT_S)
@@ -369,24 +425,8 @@ def _unanswered(test: Mapping[str, Any], given: Sequence[Answer], ran: Ran) -> T
     return None
 
 
-def _checked(test: Mapping[str, Any], values: Sequence[Any], equality: Equality) -> TestResult:
-    if holds(test["check"], values, equality):
-        return TestResult(True, test["text"])
-    return TestResult(
-        False, test["text"], "wrong", _expected(test["check"]), ", ".join(map(shown_value, values))
-    )
-
-
-def _expected(check: Sequence[Any]) -> str:
-    """The constant that a plain comparison asks for; empty for other checks, whose text says it all."""
-    if len(check) == 3 and check[0] in ("==", "is", "in"):
-        for side in check[1:]:
-            if side[0] == "const":
-                try:
-                    return shown_value(value_of(side[1]))
-                except NotPlain:
-                    return ""
-    return ""
+def _form(value: Any) -> Any:
+    return form_of(value, FORM_LIMIT_BYTES)
 
 
 def _helped(test: Mapping[str, Any], values: Sequence[Any], answer: Answer) -> TestResult:
@@ -419,8 +459,8 @@ def _plain_call(function: str, call: DataCall) -> Call:
     return Call(f"{ASIDE}apply", (function, list(call.args), dict(call.kwargs)))
 
 
-def _data_result(text: str, call: DataCall, answer: Answer | None, ran: Ran) -> TestResult:
-    expected = shown_value(call.expected)
+def _data_result(text: str, expected: str, answer: Answer | None, ran: Ran) -> TestResult | None:
+    """The result of a call that gave no value; None where one came."""
     match answer:
         case None:
             reason, got = _ending(ran)
@@ -429,13 +469,4 @@ def _data_result(text: str, call: DataCall, answer: Answer | None, ran: Ran) -> 
             return TestResult(False, text, "raised", expected, cut(f"{kind}: {message}".rstrip(": ")))
         case Opaque(reason=reason):
             return TestResult(False, text, "opaque", expected, cut(reason))
-        case Value(value=value):
-            is_right = is_equal_as_json(value, call.expected, JSON_TOLERANCE)
-            if (
-                not is_right
-                and call.may_be_wrapped
-                and isinstance(call.expected, list)
-                and len(call.expected) == 1
-            ):
-                is_right = is_equal_as_json(value, call.expected[0], JSON_TOLERANCE)
-            return TestResult(is_right, text, "" if is_right else "wrong", expected, shown_value(value))
+    return None

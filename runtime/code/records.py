@@ -9,54 +9,101 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runtime.code.verdict import cut
 
-_RECORD = re.compile(rb"\x1e(\d{1,6})\x1f(.*?)\x1d", re.DOTALL)
-_TWICE: dict[str, Any] = {"raised": "printed more than one value for this test"}
+_HEAD = re.compile(rb"\x1e(\d{1,6})\x1f")
+_FAULTS = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
+"""What a value that was made for it raises here."""
+
+
+def judged(
+    language: str, stdout: str, expected: Mapping[str, Any], texts: Sequence[str], is_data: bool
+) -> list[list[str]]:
+    """Of each test `[]` where it passed, `[reason, expected, got]` where not, `[expected]` where nothing was printed.
+
+    Runs in a worker: what a candidate's process printed is not walked where others wait.
+
+    Args:
+        stdout: what the candidate's process printed; bytes as Latin-1.
+        expected: `{"stdout": …}`, what the process that knows printed, or `{"values": […]}`, a row's own data.
+    """
+    is_text = language == "bash"
+    got = records_in(stdout.encode("latin-1"), is_text=is_text)
+    if "values" in expected:
+        wanted: Mapping[int, Any] = dict(enumerate(expected["values"]))
+    else:
+        wanted = records_in(expected["stdout"].encode("latin-1"), is_text=is_text)
+    results: list[list[str]] = []
+    for at in range(len(texts)):
+        want = wanted.get(at)
+        if at not in got:
+            results.append([shown_record(want)])
+        elif equal_records(language, got[at], want, is_data=is_data):
+            results.append([])
+        else:
+            reason = "raised" if isinstance(got[at], dict) and "raised" in got[at] else "wrong"
+            results.append([reason, shown_record(want), shown_record(got[at])])
+    return results
 
 
 def records_in(stdout: bytes, *, is_text: bool) -> Mapping[int, Any]:
-    """The values by the number of their test."""
+    """The values by the number of their test. Takes time linear in the output, whatever stands in it."""
     found: dict[int, Any] = {}
-    for match in _RECORD.finditer(stdout):
-        number, payload = int(match.group(1)), match.group(2).decode("utf-8", "replace")
-        if number in found:
-            found[number] = _TWICE
-        elif is_text:
-            found[number] = payload
-        else:
-            try:
-                found[number] = _plain(json.loads(payload, parse_constant=_refuse))
-            except (ValueError, RecursionError):
-                found[number] = {"raised": "not JSON"}
+    at = stdout.find(b"\x1e")
+    while at >= 0:
+        head = _HEAD.match(stdout, at)
+        end = -1 if head is None else stdout.find(b"\x1d", head.end())
+        if head is not None and end < 0:
+            break  # nothing that comes after it ends either
+        if head is not None:
+            number = int(head.group(1))
+            payload = stdout[head.end() : end].decode("utf-8", "replace")
+            found[number] = _TWICE if number in found else payload if is_text else _value_of(payload)
+        at = stdout.find(b"\x1e", max(at + 1, end))
     return found
 
 
-def equal_records(language: str, got: Any, expected: Any, *, is_data: bool = False) -> bool:
-    """Equal as the language's tests would say.
+_TWICE: dict[str, Any] = {"raised": "printed more than one value for this test"}
+_NO_RECORD: dict[str, Any] = {"raised": "printed something that is no value"}
 
-    Numbers are equal by value, sets and maps in any order. JavaScript's `deepEqual` is loose: `1` equals `"1"` and true.
+
+def _value_of(payload: str) -> Any:
+    try:
+        return _plain(json.loads(payload, parse_constant=_refuse))
+    except _FAULTS:
+        return _NO_RECORD
+
+
+def equal_records(language: str, got: Any, expected: Any, *, is_data: bool = False) -> bool:
+    """Equal as the language's tests would say; what cannot be compared is not.
+
+    Numbers are equal by value (1 is 1.0, -0.0 is 0), whole numbers to every digit, and NaN only to itself in JavaScript.
+    Sets and maps are equal in any order; a map's keys are equal where they would be as values: 1 is not "1". JavaScript's
+    `deepEqual` is loose about values: `1` equals `"1"` and true.
+
     `is_data`: the expected value is a row's own JSON: strict about types, and of Bash its text.
     """
     if _is_fault(got) or _is_fault(expected):
         return False
-    if is_data and language == "bash":
-        wanted = expected if isinstance(expected, str) else json.dumps(expected)
-        return isinstance(got, str) and got.rstrip("\n") == wanted.rstrip("\n")
-    return _is_equal(
-        got, _plain_data(expected) if is_data else expected, language == "javascript" and not is_data
-    )
+    try:
+        if is_data and language == "bash":
+            wanted = expected if isinstance(expected, str) else json.dumps(expected)
+            return isinstance(got, str) and got.rstrip("\n") == wanted.rstrip("\n")
+        wanted = _plain_data(expected) if is_data else expected
+        return _is_equal(got, wanted, language == "javascript" and not is_data)
+    except _FAULTS:
+        return False
 
 
 def shown_record(value: Any) -> str:
     """A record as evidence."""
     try:
         return cut(json.dumps(_shown(value), ensure_ascii=False))
-    except (ValueError, RecursionError):
-        return "a value that is nested too deeply"
+    except _FAULTS:
+        return "a value that cannot be shown"
 
 
 class Entries(tuple[tuple[Any, Any], ...]):
@@ -73,13 +120,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         match value:
             case {"map": list(pairs)} if len(value) == 1:
-                return Entries((_plain(pair[0]), _plain(pair[1])) for pair in pairs if len(pair) == 2)
+                # Of more or less than two, or of no list: raises, and the whole is no value.
+                return Entries((_plain(key), _plain(item)) for key, item in map(_pair, pairs))
             case {"set": list(items)} if len(value) == 1:
                 return Members(_plain(item) for item in items)
             case {"number": "nan" | "inf" | "-inf" as text} if len(value) == 1:
                 return float(text)
             case {"integer": str(digits)} if len(value) == 1 and len(digits) < 4_000:
                 return int(digits)
+    return value
+
+
+def _pair(value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError("an entry of a map that is no pair")
     return value
 
 
@@ -119,15 +173,35 @@ def _is_equal(got: Any, expected: Any, is_loose: bool) -> bool:
 
 def _is_same_map(got: Entries, expected: Entries, is_loose: bool) -> bool:
     by_key = {_sort_key(key): value for key, value in expected}
-    return len(by_key) == len(expected) and all(
-        _sort_key(key) in by_key and _is_equal(value, by_key[_sort_key(key)], is_loose) for key, value in got
+    got_by_key = {_sort_key(key): value for key, value in got}
+    return (
+        len(by_key) == len(expected)
+        and len(got_by_key) == len(got)
+        and by_key.keys() == got_by_key.keys()
+        and all(_is_equal(value, by_key[key], is_loose) for key, value in got_by_key.items())
     )
 
 
 def _sort_key(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return json.dumps(_shown(value), sort_keys=True)
+    return json.dumps(_keyed(value))
+
+
+def _keyed(value: Any) -> Any:
+    """JSON that is the same for equal values and for no others: of a number its kind too, so that inf is not "inf"."""
+    match value:
+        case Entries():
+            return ["map", *sorted(([_keyed(k), _keyed(v)] for k, v in value), key=json.dumps)]
+        case Members():
+            return ["set", *sorted(map(_keyed, value), key=json.dumps)]
+        case list():
+            return ["list", *map(_keyed, value)]
+        case bool() | None | str():
+            return value
+        case float() if math.isfinite(value) and value.is_integer():
+            return ["number", hex(int(value))]
+        case int():
+            return ["number", hex(value)]
+    return [type(value).__name__, repr(value)]
 
 
 def _is_loosely_equal(got: Any, expected: Any) -> bool:
