@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show_tokens(plan: Plan, arguments: argparse.Namespace, is_colored: bool) -> int:
-    from runtime.training.encode import EncodingCounts
+    from runtime.training.encode import EncodingCounts, fates
     from runtime.training.preview import previewed
 
     train = _train(plan, arguments)
@@ -76,14 +76,8 @@ def _show_tokens(plan: Plan, arguments: argparse.Namespace, is_colored: bool) ->
     rows = islice(_rows(plan, train.mixture, arguments), arguments.limit)
     for example in previewed(rows, train, Path(plan.directory), counts):
         print(_tokens_json(example) if arguments.json else Painted(_tokens_text(example, is_colored)))
-    for reason, text in (
-        ("unlabelled", "nothing of it would be trained: refused"),
-        ("forged", "it holds a control token of the chat template: refused"),
-        ("dropped", "longer than `context`: left out"),
-        ("truncated", "longer than `context`: cut"),
-        ("split", "longer than `context`: cut in pieces"),
-    ):
-        for row_id in getattr(counts, reason):
+    for text, ids in fates(counts):
+        for row_id in ids:
             print(f"row {row_id}: {text}", file=sys.stderr)
     if counts.unstopped:
         print("warning: the chat template puts no end token after an answer", file=sys.stderr)

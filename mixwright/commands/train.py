@@ -229,6 +229,8 @@ class Progress:
 
 def plan_lines(prepared: Prepared) -> list[str]:
     """What will be trained, before it is."""
+    from runtime.training.encode import fates
+
     settings, manifest, layout = prepared.settings, prepared.manifest, prepared.layout
     start = "a fresh Llama" if settings.architecture else settings.place
     sharding = f"ZeRO-{settings.zero}" if settings.zero else "plain PyTorch"
@@ -241,16 +243,10 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"(about {layout.bins_per_step * manifest.examples / manifest.bins:.0f} examples)"
         + (f", continuing after step {prepared.resumed_at:,}" if prepared.resumed_at else ""),
     ]
-    for reason, text in (
-        ("truncated", "longer than `context`, cut"),
-        ("dropped", "longer than `context`, left out"),
-        ("split", "longer than `context`, split"),
-        ("unlabelled", "without an assistant token to train, refused"),
-        ("forged", "that hold a control token of the chat template, refused"),
-    ):
-        ids = manifest.counts[reason]
-        if ids:
-            lines.append(f"rows: {len(ids):,} {text} ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})")
+    lines += [
+        f"rows: {len(ids):,} {text} ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})"
+        for text, ids in fates(manifest.counts)
+    ]
     if prepared.packing_note:
         lines.append(f"warning: {prepared.packing_note}")
     if manifest.counts["unstopped"]:

@@ -178,10 +178,15 @@ def _worked_out(
                 problems.append((row.row_id.hex(), reason))
     trainer = TRAINERS[job.export.format]
     exact = "`format = tokenized` holds its labels"
-    problems += [
-        (name, f"it has a control token as text, which {trainer} would take for one")
-        for name in counts.forged
-    ]
+    read_otherwise = (
+        (counts.forged, f"it has a control token as text, which {trainer} would take for one"),
+        (
+            counts.unwritten,
+            f"the chat template leaves out an answer or a call of it; {trainer} would train on what is left",
+        ),
+        (counts.unlocatable, counts.why_unlocatable),
+    )
+    problems += [(name, reason) for names, reason in read_otherwise for name in names]
     if settings.overlong not in keeps:
         cut = {"truncate": counts.truncated, "split": counts.split, "drop": counts.dropped}[settings.overlong]
         does = "drops" if "drop" in keeps else "cuts"
@@ -296,17 +301,11 @@ def instructions(trainer: str, command: str, recipe: Recipe, notes: Iterable[str
 
 def refusals(counts: EncodingCounts) -> list[str]:
     """What became of rows that are not trained on whole, in words, by id."""
-    words = (
-        (counts.truncated, "are longer than `context` and cut there"),
-        (counts.split, "are longer than `context` and split"),
-        (counts.dropped, "are longer than `context` and left out"),
-        (counts.unlabelled, "have no assistant token to train on and are left out"),
-        (counts.forged, "hold the text of a control token and are left out"),
-    )
+    from runtime.training.encode import fates
+
     return [
-        f"{len(ids):,} rows {text}: `{'`, `'.join(ids[:3])}`{' …' if len(ids) > 3 else ''}"
-        for ids, text in words
-        if ids
+        f"{len(ids):,} row{'s' * (len(ids) > 1)} {text}: `{'`, `'.join(ids[:3])}`{' …' if len(ids) > 3 else ''}"
+        for text, ids in fates(counts)
     ]
 
 
@@ -322,8 +321,10 @@ def facts_of(recipe: Recipe | None) -> dict[str, Any]:
     """The recipe in the manifest, with the ids of all rows that are not trained on whole."""
     if recipe is None:
         return {}
+    from runtime.training.encode import FATES
+
     counts = recipe.counts
-    ids = {name: getattr(counts, name) for name in ("truncated", "split", "dropped", "unlabelled", "forged")}
+    ids = {name: getattr(counts, name) for name in FATES}
     return {
         "training": {
             "examples": recipe.examples,

@@ -225,7 +225,7 @@ class SelectLess:
         targets, tasks = self._targets()
         wanted, counts = examples_of(targets, tokenizer, settings.context)
         if len(wanted) < len(targets) or not len(examples):
-            lost = [*counts.unlabelled, *counts.forged][:3]
+            lost = [*counts.unlabelled, *counts.forged, *counts.unwritten, *counts.unlocatable][:3]
             raise RunError(
                 f"step '{self._step_id}': nothing can be trained in {f'targets {lost}' if lost else 'any row'}; "
                 "look at them with 'mixwright preview --tokens'"

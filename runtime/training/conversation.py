@@ -1,15 +1,13 @@
 """Where an assistant's words lie in a rendered conversation, to the character.
 
-Never guessed from token patterns, and no part is tokenised on its own: a token at a border may not exist apart. The
-places are taken, in this order, from
+Never guessed from token patterns, and no part is tokenised on its own: a token at a border may not exist apart.
+`provenance.py` tells which character of which message stands at each place, so that what the row says and what the
+text holds are compared once, for everything: what another role said is never the assistant's, wherever the template
+puts it, and what the template leaves out is known by name.
 
-1. the chat template's `{% generation %}` marks;
-2. rendering the conversation up to a turn and after it, where each is the beginning of the whole;
-3. rendering it once more with the turn's text replaced, and comparing: for templates that write earlier turns
-   otherwise once later ones follow (Qwen3 takes their reasoning away).
-
-Within a turn three parts are told apart: reasoning, answer, and calls of tools. What the template adds by itself, such
-as an empty block for reasoning that the example does not have, belongs to none of them.
+What the model must write beside the words (tags around its reasoning, the form of a call, the end of its turn) is what
+stands in its turn and is nobody's: from where a generation prompt ends, or the template's `{% generation %}` mark begins,
+to the token that ends the turn. What the template adds by itself, such as an empty block for reasoning, is not.
 """
 
 from __future__ import annotations
@@ -19,15 +17,22 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
-Part = Literal["answers", "reasoning", "tool_calls"]
+import numpy as np
+from numpy.typing import NDArray
 
-THOUGHT = re.compile(r"\A\s*<think>(.*?)</think>\s*", re.DOTALL)
-"""Reasoning written into the content, as R1, QwQ and Qwen3 give it."""
-_REPLACEMENTS = ("\u2983\u2984", "\u2985\u2986", "\u2987\u2988")
-"""Stand in for a turn's text; three, so that one differs from any text in its first and in its last character."""
+from runtime.training.provenance import FIRST_CODE, THOUGHT, Coder, Interval, is_code
+
+_TAGS = re.compile(r"<([^<>/\s]+)>\s*</\1>")
+"""An empty block."""
+_OPENED = re.compile(r"<[^<>/|\s]+>\s*\Z")
+_CLOSING = re.compile(r"</[^<>\s]+>\s*")
+_LITERAL = re.compile(r"'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"")
+
+Mark = tuple[int, int]
 
 
 class Forged(Exception):
@@ -38,6 +43,10 @@ class Unlocatable(Exception):
     """The template does not show where this conversation's assistant speaks; the message says why."""
 
 
+class TemplateFails(Exception):
+    """The template raises an error on a conversation; the message has it."""
+
+
 @dataclass(frozen=True)
 class Span:
     """Characters `start..end` of the rendered text, of the assistant turn `turn` (0 is the first), and what they are."""
@@ -45,16 +54,74 @@ class Span:
     start: int
     end: int
     turn: int
-    part: Part
+    part: str
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """`text` as the model reads it, its `spans` in order. `weights`: of each assistant turn, 0 is not trained."""
+    """A conversation as the model reads it.
+
+    spans: the assistant's, in order, the token that ends a turn with it. weights: of each turn; 0 is not trained.
+    has_end: of each turn, whether a token ends it. lost: what the row says and the text does not hold, as parts of the
+    assistant's turn, other roles, and `tools`.
+    """
 
     text: str
     spans: tuple[Span, ...]
     weights: tuple[float, ...]
+    has_end: tuple[bool, ...]
+    lost: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How messages are handed to the template. Templates are written for different ones, and some leave out in silence
+    what they are given in another."""
+
+    content: Literal["text", "null", "parts"] = "text"
+    arguments: Literal["object", "text"] = "object"
+
+    def of(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [self._of(message) for message in messages]
+
+    def _of(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(message)
+        calls = message.get("tool_calls")
+        if self.content == "null" and calls and not message["content"]:
+            found["content"] = None
+        elif self.content == "parts":
+            text = message["content"]
+            found["content"] = [{"type": "text", "text": text}] if text or not calls else []
+        if self.arguments == "text" and calls:
+            found["tool_calls"] = [
+                {**call, "function": {**call["function"], "arguments": _json(call["function"]["arguments"])}}
+                for call in calls
+            ]
+        return found
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """A conversation rendered as it is and with codes. `owners`: at each place the message that stands there, or -1."""
+
+    messages: list[dict[str, Any]]
+    form: _Form
+    tools: Any
+    coder: Coder
+    whole: str
+    coded: str
+    codes: NDArray[np.int64]
+    owners: NDArray[np.int64]
+
+    def has_others(self, start: int, end: int, message: int) -> bool:
+        """Do words of another message stand at `start..end`?"""
+        owners = self.owners[start:end]
+        return bool(((owners >= 0) & (owners != message)).any())
+
+    def next_word(self, at: int) -> int:
+        """Where the next word of any message stands; the end if there is none."""
+        found = np.flatnonzero(self.owners[at:] >= 0)
+        return at + int(found[0]) if len(found) else len(self.coded)
 
 
 class Renderer:
@@ -63,12 +130,14 @@ class Renderer:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         template = tokenizer.chat_template
-        texts = template.values() if isinstance(template, Mapping) else [template or ""]
-        control = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
-        self._control = re.compile(
-            "|".join(map(re.escape, sorted(control, key=len, reverse=True))) or r"(?!)"
-        )
+        texts = list(template.values()) if isinstance(template, Mapping) else [template or ""]
+        added = list(tokenizer.added_tokens_decoder.values())
+        self._control = _any_of(token.content for token in added if token.special)
+        self._added = _any_of(token.content for token in added)
         self._has_marks = any(re.search(r"\{%-?\s*generation\s*-?%\}", text) for text in texts)
+        found = [a or b for text in texts for a, b in _LITERAL.findall(text)]
+        words = {re.sub(r"\\(.)", r"\1", word.replace("\\n", "\n")).strip() for word in found}
+        self._words = _any_of(word for word in words if len(word) > 1)
 
     def located(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
@@ -80,45 +149,61 @@ class Renderer:
 
         Raises:
             Forged: a message holds the text of one of the tokenizer's special tokens.
-            Unlocatable: the template fails on it, or does not show where the assistant speaks.
+            Unlocatable: the template does not show where the assistant speaks.
+            TemplateFails: it raises an error.
         """
         plain = [_for_template(message) for message in messages]
         for text in _written(plain, tools):
             forged = self._control.search(text)
             if forged:
                 raise Forged(forged.group())
-        whole, marks = self._rendered_whole(plain, tools)
-        turns = [i for i, message in enumerate(plain) if message["role"] == "assistant"]
-        if marks is not None and len(marks) == len(turns):
-            places = marks
-        else:
-            places = [self._place(plain, i, whole, tools) for i in turns]
-        spans: list[Span] = []
-        for number, (i, (start, end)) in enumerate(zip(turns, places, strict=True)):
-            answer_place = partial(self._answer_place, plain, i, whole, tools)
-            spans += _parts(plain[i], whole, start, end, number, answer_place)
-        weights = tuple(float(messages[i].get("weight", 1) or 0) for i in turns)
-        return Conversation(whole, tuple(spans), weights)
+        weights = tuple(float(m.get("weight", 1) or 0) for m in messages if m["role"] == "assistant")
+        best: tuple[int, _Rendered, list[Mark] | None, frozenset[str]] | None = None
+        failed: Exception | None = None
+        for form in _forms_of(plain):
+            try:
+                rendered, marks = self._rendered(plain, form, tools)
+            except (Unlocatable, TemplateFails) as error:
+                failed = failed or error
+                continue
+            lost = _lost(rendered)
+            # Templates take reasoning away on purpose.
+            grave = sum(part != "reasoning" for _, part in lost)
+            if best is None or grave < best[0]:
+                best = grave, rendered, marks, frozenset(part for _, part in lost)
+            if not grave:
+                break
+        if best is None:
+            assert failed is not None
+            raise failed
+        _, rendered, marks, lost_parts = best
+        if lost_parts & {"answers", "tool_calls"}:
+            return Conversation(rendered.whole, (), weights, (True,) * len(weights), lost_parts)
+        spans, has_end = self._turns(rendered, marks)
+        return Conversation(rendered.whole, tuple(spans), weights, tuple(has_end), lost_parts)
 
     def stop_ids(self) -> frozenset[int]:
-        """Tokens that end an assistant's turn: the tokenizer's end, and the special token that the template puts."""
-        found = {self._tokenizer.eos_token_id} - {None}
-        probe = [{"role": "user", "content": "a"}, {"role": "assistant", "content": _REPLACEMENTS[0]}]
-        try:
-            text = self._text(probe, None)
-        except Unlocatable:
-            return frozenset(found)
-        after = text.rpartition(_REPLACEMENTS[0])[2]
-        special = set(self._tokenizer.added_tokens_decoder)
-        for token in self._tokenizer(after, add_special_tokens=False)["input_ids"]:
-            if token in special:
-                found.add(token)
-                break
-        return frozenset(found)
+        """Tokens that end an assistant's turn: the tokenizer's end, and the one that the template puts."""
+        found = {self._tokenizer.convert_tokens_to_ids(text) for text in self._ends}
+        return frozenset({self._tokenizer.eos_token_id, *found} - {None})
 
-    def _rendered_whole(
-        self, messages: list[dict[str, Any]], tools: Any
-    ) -> tuple[str, list[tuple[int, int]] | None]:
+    def _rendered(
+        self, messages: list[dict[str, Any]], form: _Form, tools: Any
+    ) -> tuple[_Rendered, list[Mark] | None]:
+        whole, marks = self._with_marks(form.of(messages), tools)
+        for words, names_as_they_are in ((None, False), (self._words, True)):
+            coder = Coder(messages, words, names_as_they_are=names_as_they_are)
+            with suppress(TemplateFails):
+                coded = self._text(form.of(coder.messages), tools)
+                codes = coder.aligned(whole, coded)
+                if codes is not None:
+                    owners = np.append(coder.owners(), -1)[codes]
+                    return _Rendered(messages, form, tools, coder, whole, coded, codes, owners), marks
+        raise Unlocatable(
+            "the chat template changes the words of messages, so it cannot be told who says what in its text"
+        )
+
+    def _with_marks(self, messages: list[dict[str, Any]], tools: Any) -> tuple[str, list[Mark] | None]:
         if not self._has_marks:
             return self._text(messages, tools), None
         from transformers.utils.chat_template_utils import render_jinja_template
@@ -132,7 +217,7 @@ class Renderer:
                 **self._tokenizer.special_tokens_map,
             )
         except Exception as error:  # a template is a program of its own
-            raise Unlocatable(_reason(error)) from error
+            raise TemplateFails(_reason(error)) from error
         return texts[0], [(int(start), int(end)) for start, end in marks[0]]
 
     def _text(self, messages: Sequence[Mapping[str, Any]], tools: Any, *, asks: bool = False) -> str:
@@ -143,74 +228,357 @@ class Renderer:
                 )
             )
         except Exception as error:
-            raise Unlocatable(_reason(error)) from error
+            raise TemplateFails(_reason(error)) from error
 
-    def _place(self, messages: list[dict[str, Any]], i: int, whole: str, tools: Any) -> tuple[int, int]:
-        """Start and end of assistant message `i` in the whole."""
-        try:
-            before = self._text(messages[:i], tools, asks=True) if i else ""
-        except Unlocatable:
-            before = None  # some templates refuse a conversation without a user
-        after = whole if i == len(messages) - 1 else self._text(messages[: i + 1], tools)
-        begins = before is not None and whole.startswith(before)
-        ends = whole.startswith(after) and (not begins or len(after) > len(before or ""))
-        if begins and ends:
-            return len(before or ""), len(after)
-        start, end = self._difference(messages, i, whole, tools)
-        return (len(before or "") if begins else start), (len(after) if ends else end)
-
-    def _difference(self, messages: list[dict[str, Any]], i: int, whole: str, tools: Any) -> tuple[int, int]:
-        """The part of the whole that changes when message `i` says something else."""
-        content = str(messages[i].get("content") or "").strip()
-        other = _unlike(content)
-        text = self._text(_with(messages, i, {"role": "assistant", "content": other}), tools)
-        start, tail = _common(text, whole)
-        answer = THOUGHT.sub("", content).strip()
-        if text[start : len(text) - tail] != other or answer not in whole[start : len(whole) - tail]:
-            raise Unlocatable(
-                "the chat template writes earlier turns otherwise once later ones follow, so the assistant's words "
-                "cannot be located; give it {% generation %} marks"
+    def _part_of(self, r: _Rendered, messages: int, *, asks: bool = False) -> str | None:
+        """The coded rendering of the first messages alone; None where the template refuses them."""
+        with suppress(TemplateFails):
+            return (
+                self._text(r.form.of(r.coder.messages[:messages]), r.tools, asks=asks) if messages else None
             )
-        return start, len(whole) - tail
+        return None  # some refuse a conversation without a user, or with a call that has no result
 
-    def _answer_place(
-        self, messages: list[dict[str, Any]], i: int, whole: str, tools: Any
-    ) -> tuple[int, int] | None:
-        """The part of the whole that changes when only the answer of message `i` does; None if more changes."""
-        content = str(messages[i].get("content") or "")
-        inline = THOUGHT.match(content)
-        before, answer = content[: inline.end() if inline else 0], content[inline.end() if inline else 0 :]
-        other = _unlike(answer.strip())
-        try:
-            text = self._text(_with(messages, i, {**messages[i], "content": before + other}), tools)
-        except Unlocatable:
-            return None
-        start, tail = _common(text, whole)
-        if not answer.strip() and text[start:].startswith(other):
-            return start, start  # where it would be; a template may write more beside one that is there
-        return (start, len(whole) - tail) if text[start : len(text) - tail] == other else None
+    def _turns(self, r: _Rendered, marks: list[Mark] | None) -> tuple[list[Span], list[bool]]:
+        turns = [i for i, message in enumerate(r.messages) if message["role"] == "assistant"]
+        intervals = [r.coder.intervals(i, r.codes, r.whole) for i in turns]
+        marked = _marks_by_turn(marks, intervals) if marks is not None else None
+        spans: list[Span] = []
+        has_end: list[bool] = []
+        for number, (i, found) in enumerate(zip(turns, intervals, strict=True)):
+            if found is None or (found and self._is_mixed(r, i, found)):
+                raise Unlocatable(
+                    "the chat template writes words of several messages into each other, so it cannot be told what of "
+                    "them the assistant says"
+                )
+            own = marked[number] if marked is not None else None
+            pieces, is_ended = self._pieces(r, i, found, own)
+            has_end.append(is_ended)
+            spans += [Span(start, end, number, part) for start, end, part in pieces if start < end]
+        return spans, has_end
+
+    def _is_mixed(self, r: _Rendered, i: int, intervals: list[Interval]) -> bool:
+        """Does anybody but a tool, whose results some templates put there, speak within the turn?"""
+        owners = set(r.owners[intervals[0].start : intervals[-1].end].tolist()) - {i, -1}
+        return any(r.messages[owner]["role"] != "tool" for owner in owners)
+
+    def _pieces(
+        self, r: _Rendered, i: int, intervals: list[Interval], marks: list[Mark] | None
+    ) -> tuple[list[tuple[int, int, str]], bool]:
+        """What of the text is to be learned of turn `i`, and whether it ends with a token that ends turns.
+
+        `said` is the conversation up to the turn, as it reads when nothing follows.
+        """
+        start = marks[0][0] if marks else self._start(r, i, intervals)
+
+        @cache
+        def said() -> str | None:
+            return r.coded if i == len(r.messages) - 1 else self._part_of(r, i + 1)
+
+        if not intervals:
+            start = self._behind_empty_block(r.coded, start, r.next_word(start))
+            end, is_ended = self._end(r, start, None, said)
+            return ([(start, end, "answers")] if is_ended else []), is_ended
+        first = intervals[0]
+        begin = start
+        if first.part != "reasoning":
+            begin = self._behind_empty_block(r.coded, start, first.start, first.part)
+        if r.has_others(begin, first.start, i):
+            begin = first.start
+        pieces: list[tuple[int, int, str]] = [(begin, first.start, first.part)]
+        for one, other in pairwise(intervals):
+            pieces.append((one.start, one.end, one.part))
+            pieces += self._gap(r, i, one, other, said)
+        last = intervals[-1]
+        end, is_ended = self._end(r, last.end, last, said)
+        pieces.append((last.start, end, last.part))
+        if marks:
+            pieces = _clipped(pieces, marks, end if is_ended else 0, self._added, r.coded)
+        return pieces, is_ended
+
+    def _start(self, r: _Rendered, i: int, intervals: list[Interval]) -> int:
+        """Where the turn begins: behind what a generation prompt holds."""
+        if intervals:
+            limit = intervals[0].start
+            before = np.flatnonzero(r.owners[:limit] >= 0)
+        else:
+            before = np.flatnonzero((r.owners >= 0) & (r.owners < i))
+            limit = r.next_word(int(before[-1]) + 1 if len(before) else 0)
+        earliest = int(before[-1]) + 1 if len(before) else 0
+        asked = self._part_of(r, i, asks=True)
+        header, stem = self._header
+        if asked is not None and r.coded.startswith(asked) and len(asked) <= limit:
+            at = len(asked)
+        else:
+            at = self._start_of_another(r.coded, asked, earliest, limit)
+        again = r.coded.rfind(header, at, limit) if header.strip() else -1
+        if again < 0 and stem.strip() and not header.strip():
+            again = r.coded.rfind(stem, at, limit)
+        return again + len(header) if again >= 0 else at
+
+    def _start_of_another(self, coded: str, asked: str | None, earliest: int, limit: int) -> int:
+        """Where a turn begins whose generation prompt is not the beginning of the text: the template writes earlier
+        turns otherwise once later ones follow, or asks with more than the header of a turn."""
+        header, stem = self._header
+        lead = coded[earliest:limit]
+        if asked is not None:
+            last = next((n for n in range(len(asked), 0, -1) if is_code(asked[n - 1])), 0)
+            tail = asked[last:]
+            shared = _shared(tail, lead)
+            is_same = (asked[last - 1] if last else "") == (coded[earliest - 1] if earliest else "")
+            header_at = len(tail) - len(header)
+            if is_same and shared == len(tail):
+                return earliest + shared
+            if is_same and header and tail.endswith(header) and shared > header_at:
+                return earliest + min(shared, header_at + len(stem))
+        found = lead.rfind(stem) if stem.strip() else -1
+        if found >= 0:
+            return earliest + found + len(stem)
+        if not header.strip() and (asked is None or not lead.strip()):
+            return earliest
+        raise Unlocatable(
+            "the chat template does not show where a turn of the assistant begins; give it {% generation %} marks"
+        )
+
+    def _gap(
+        self, r: _Rendered, i: int, one: Interval, other: Interval, said: Callable[[], str | None]
+    ) -> list[tuple[int, int, str]]:
+        """What stands between two texts of a turn. Beside the words of a tool, only what is there without them."""
+        gap = r.coded[one.end : other.start]
+        if not r.has_others(one.end, other.start, i):
+            if one.part == "reasoning":
+                cut = self._closing(gap) if other.part == "tool_calls" else len(gap)
+                return [(one.end, one.end + cut, one.part), (one.end + cut, other.start, other.part)]
+            part = "tool_calls" if "tool_calls" in (one.part, other.part) else other.part
+            return [(one.end, other.start, part)]
+        own = _between(r.coded, one, other, said())
+        head = self._whole_tokens(gap, _shared(gap, own))
+        tail = _shared(gap[head:][::-1], own[head:][::-1])
+        return [(one.end, one.end + head, one.part), (other.start - tail, other.start, other.part)]
+
+    def _end(
+        self, r: _Rendered, at: int, last: Interval | None, said: Callable[[], str | None]
+    ) -> tuple[int, bool]:
+        """Where the turn ends whose last word ends at `at`, and whether with a token that ends turns.
+
+        That is the first one that ends turns of every kind, else the last token of the tokenizer's own that the template
+        puts behind this turn even if nothing follows.
+        """
+        tail = r.coded[at : r.next_word(at)]
+        tokens = list(self._added.finditer(tail))
+        ending = next((token for token in tokens if token.group() in self._ends), None)
+        if ending is not None and ending is tokens[0]:
+            return at + ending.end(), True
+        shared = _shared(tail, _behind(r.coded, at, last, said()))
+        here = [token for token in tokens if token.end() <= shared]
+        if ending is None or (here and ending.end() > shared):
+            ending = here[-1] if here else None
+        return (at + shared, False) if ending is None else (at + ending.end(), True)
+
+    def _behind_empty_block(self, coded: str, start: int, limit: int, part: str = "answers") -> int:
+        """Behind a block for reasoning that is there and empty, if one ends between the two places."""
+        (header, _), (block, space) = self._header, self._empty_block
+        found = block.search(coded, max(0, start - len(header)), limit)
+        if found is None or found.end() <= start:
+            return start
+        behind = coded[found.end() : limit]
+        # A call may begin with white space of its own.
+        exact = part == "tool_calls" and space is not None and behind.startswith(space)
+        return found.end() + (len(space or "") if exact else len(behind) - len(behind.lstrip()))
+
+    def _closing(self, gap: str) -> int:
+        """How much of what follows reasoning closes it."""
+        at = len(gap) - len(gap.lstrip())
+        closing = _CLOSING.match(gap, at) or self._added.match(gap, at)
+        if closing is None:
+            return 0
+        return closing.end() + len(gap[closing.end() :]) - len(gap[closing.end() :].lstrip())
+
+    def _whole_tokens(self, text: str, end: int) -> int:
+        """The place, or the start of the tokenizer's own token that it would cut."""
+        return next((t.start() for t in self._added.finditer(text) if t.start() < end < t.end()), end)
+
+    def _probed(self, *messages: dict[str, Any], asks: bool = False) -> str | None:
+        """A coded rendering; code n stands for the nth text."""
+        with suppress(TemplateFails):
+            return self._text(Coder(messages).messages, None, asks=asks)
+        return None
+
+    @cached_property
+    def _header(self) -> tuple[str, str]:
+        """What a generation prompt writes, and that without a block for reasoning that it opens."""
+        asked, unasked = self._probed(_ASK, asks=True) or "", self._probed(_ASK) or ""
+        header = asked[self._whole_tokens(asked, _shared(asked, unasked)) :]
+        if not header.strip():
+            # A template that asks with nothing: its header is what stands before every answer.
+            answered = self._probed(_ASK, _ANSWER) or ""
+            place = answered.find(_code(1))
+            header = answered[_shared(answered, unasked) : place] if place >= 0 else ""
+        empty = _TAGS.search(header)
+        stem = header[: empty.start()] if empty else _OPENED.sub("", header)
+        return header, stem if stem.strip() else header
+
+    @cached_property
+    def _ends(self) -> frozenset[str]:
+        """Texts of the tokens that end turns: the tokenizer's end, and the last that stands between an answer and the
+        header of the next message."""
+        found = {str(self._tokenizer.eos_token)} if self._tokenizer.eos_token else set()
+        text = self._probed(_ASK, _ANSWER, _ASK, _ANSWER)
+        places = [text.find(_code(n)) for n in range(3)] if text is not None else []
+        if text is not None and min(places) >= 0:
+            between = text[places[1] + 1 : places[2]]
+            same = _shared(between[::-1], text[: places[0]][::-1])
+            closing = between[: len(between) - same]
+            tokens = [t for t in self._added.finditer(between) if t.start() < len(closing)]
+            found |= {tokens[-1].group()} if tokens else set()
+        return frozenset(found)
+
+    @cached_property
+    def _empty_block(self) -> tuple[re.Pattern[str], str | None]:
+        """An empty block for reasoning, as this template writes it, and the white space that it puts behind; None
+        where it writes no reasoning."""
+        thought = self._probed(_ASK, {**_ANSWER, "reasoning_content": "b"}) or ""
+        answer, place = thought.find(_code(1)), thought.find(_code(2))
+        if not 0 <= place < answer:
+            return _TAGS, None
+        header, _ = self._header
+        at = thought.rfind(header, 0, place)
+        opening = thought[at + len(header) : place].strip() if at >= 0 else ""
+        behind = thought[place + 1 : answer]
+        closing = behind[: self._closing(behind)]
+        space = closing[len(closing.rstrip()) :]
+        if not opening or not closing.strip():
+            return _TAGS, space
+        own = rf"{re.escape(opening)}\s*{re.escape(closing.strip())}"
+        return re.compile(f"{_TAGS.pattern}|{own}"), space
 
 
-def _with(messages: list[dict[str, Any]], i: int, message: dict[str, Any]) -> list[dict[str, Any]]:
-    return [*messages[:i], message, *messages[i + 1 :]]
+_ASK, _ANSWER = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
 
 
-def _unlike(text: str) -> str:
-    """A text that differs from another in its first and its last character."""
-    return next(r for r in _REPLACEMENTS if r[0] != text[:1] and r[1] != text[-1:])
+def _code(number: int) -> str:
+    return chr(FIRST_CODE + number)
 
 
-def _common(one: str, other: str) -> tuple[int, int]:
-    """How many characters two texts share at their beginning, and of the rest at their end."""
+def _forms_of(messages: list[dict[str, Any]]) -> Iterator[_Form]:
+    """The forms that make a difference to a conversation, the usual one first."""
+    calls = [message for message in messages if message.get("tool_calls")]
+    contents: list[Literal["text", "null", "parts"]] = ["text"]
+    if any(not message["content"] for message in calls):
+        contents.append("null")
+    contents.append("parts")
+    has_objects = any(
+        not isinstance(call["function"].get("arguments"), str) for m in calls for call in m["tool_calls"]
+    )
+    yield from (_Form(content, "object") for content in contents)
+    if has_objects:
+        yield from (_Form(content, "text") for content in contents)
+
+
+def _lost(r: _Rendered) -> list[tuple[int, str]]:
+    """Messages and parts (or roles) that the rendering does not hold whole."""
+    found = list(r.coder.lost(r.codes))
+    for number, message in enumerate(r.messages):
+        for call in message.get("tool_calls") or ():
+            if not _has_call(r.whole, call["function"], r.form.arguments):
+                found.append((number, "tool_calls"))
+    names = [tool.get("function", tool).get("name") for tool in r.tools or ()]
+    if any(isinstance(name, str) and name not in r.whole for name in names):
+        found.append((-1, "tools"))
+    return found
+
+
+def _has_call(whole: str, function: Mapping[str, Any], form: str) -> bool:
+    """Are the parts of a call there that have no code?"""
+    arguments = function.get("arguments")
+    is_pythons = form == "object" and isinstance(arguments, Mapping | list) and repr(arguments) in whole
+    if is_pythons and repr(arguments) != _json(arguments):
+        return False  # Python's notation for an object is no JSON
+    return str(function.get("name")) in whole and all(
+        any(spelled in whole for spelled in (_json(value), str(value))) for value in _bare(arguments)
+    )
+
+
+def _bare(value: Any) -> Iterator[Any]:
+    """Keys, numbers and truth values of a call's arguments."""
+    match value:
+        case Mapping():
+            for key, each in value.items():
+                yield key
+                yield from _bare(each)
+        case list():
+            for each in value:
+                yield from _bare(each)
+        case bool() | int() | float():
+            yield value
+
+
+def _marks_by_turn(marks: list[Mark], intervals: list[list[Interval] | None]) -> list[list[Mark]] | None:
+    """The marks of each turn; None where they leave out an answer or a call."""
+    if len(marks) == len(intervals):
+        found = [[mark] for mark in marks]
+    else:
+        found = [
+            [(a, b) for a, b in marks if any(i.start < b and i.end > a for i in turn or ())]
+            for turn in intervals
+        ]
+    for turn, own in zip(intervals, found, strict=True):
+        for interval in turn or ():
+            is_within = any(a <= interval.start and interval.end <= b for a, b in own)
+            if interval.part != "reasoning" and not is_within:
+                return None
+    return found
+
+
+def _clipped(
+    pieces: list[tuple[int, int, str]], marks: list[Mark], end: int, added: re.Pattern[str], text: str
+) -> list[tuple[int, int, str]]:
+    """Pieces within the marks, and the token that ends the turn where it stands right behind."""
+    found = []
+    for start, stop, part in pieces:
+        for first, last in marks:
+            if added.match(text, last) and added.sub("", text[last:end]) == "":
+                last = max(last, end)
+            found.append((max(start, first), min(stop, last), part))
+    return found
+
+
+def _between(coded: str, one: Interval, other: Interval, said: str | None) -> str:
+    """What stands between two texts in another rendering of the same turn."""
+    if said is None:
+        return ""
+    first, second = said.find(coded[one.end - one.behind]), said.find(coded[other.start + other.before])
+    return said[first + one.behind : second - other.before] if 0 <= first < second else ""
+
+
+def _behind(coded: str, at: int, last: Interval | None, said: str | None) -> str:
+    """What stands behind a turn's last word in another rendering, in which nothing follows."""
+    if said is None:
+        return ""
+    if last is None:
+        return said[at:] if coded.startswith(said[:at]) else ""
+    place = said.find(coded[last.end - last.behind])
+    return said[place + last.behind :] if place >= 0 else ""
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two texts share at their beginning."""
     most = min(len(one), len(other))
-    start = next((n for n in range(most) if one[n] != other[n]), most)
-    return start, next((n for n in range(most - start) if one[-1 - n] != other[-1 - n]), most - start)
+    return next((n for n in range(most) if one[n] != other[n]), most)
+
+
+def _any_of(texts: Any) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(set(texts) - {""}, key=len, reverse=True))) or r"(?!)")
 
 
 def _written(messages: Sequence[Mapping[str, Any]], tools: Any) -> Iterator[str]:
     """Every text of a conversation that a template may write."""
     for message in messages:
         for name, value in message.items():
+            inline = THOUGHT.match(value) if name == "content" and isinstance(value, str) else None
+            if inline and message["role"] == "assistant":
+                # The tags of its reasoning are control tokens to some tokenizers.
+                yield from (inline.group(1), value[inline.end() :])
+                continue
             # Calls as templates write them: JSON in which no character of a control token is escaped.
             yield value if isinstance(value, str) else json.dumps({name: value}, ensure_ascii=False)
     if tools:
@@ -225,6 +593,8 @@ def _for_template(message: Mapping[str, Any]) -> dict[str, Any]:
     if found.get("tool_calls"):
         found["tool_calls"] = [_call(call) for call in found["tool_calls"]]
     found.setdefault("content", "")
+    if isinstance(found["content"], list):
+        found["content"] = "".join(str(part.get("text") or "") for part in found["content"])
     return found
 
 
@@ -236,67 +606,8 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "function", **call, "function": function}
 
 
-def _parts(
-    message: Mapping[str, Any],
-    whole: str,
-    start: int,
-    end: int,
-    turn: int,
-    answer_place: Callable[[], tuple[int, int] | None],
-) -> list[Span]:
-    """A turn in its parts. What is found nowhere leaves the turn one answer, unless parts would be mixed up.
-
-    answer_place: asks the template, by rendering once more, where the answer is; needed where its words are found more
-    than once, as those of `k` are in `<think></think>k`, or where there is none.
-    """
-    text = whole[start:end]
-    content = str(message.get("content") or "")
-    inline = THOUGHT.match(content)
-    thought = str(message.get("reasoning_content") or (inline.group(1) if inline else "")).strip()
-    answer = (content[inline.end() :] if inline else content).strip()
-    calls = bool(message.get("tool_calls"))
-
-    at = text.find(thought) if thought else -1
-    thought_end = at + len(thought) if at >= 0 else 0
-    answer_at = text.find(answer, thought_end) if answer else -1
-    if answer_at < 0 <= at and answer and answer in text:
-        # The template has dropped the reasoning; what was found are words of the answer.
-        at, thought_end, answer_at = -1, 0, text.find(answer)
-    is_sure = text.find(answer, answer_at + 1) < 0 if answer_at >= 0 else bool(answer or at >= 0)
-    asked = None if is_sure else answer_place()
-    if asked is not None and start <= asked[0] <= asked[1] <= end and answer in whole[slice(*asked)]:
-        answer_at = asked[0] - start + whole[slice(*asked)].find(answer)
-        at = at if at < answer_at else -1
-    if answer_at < 0 and answer:
-        if at >= 0 or calls:
-            raise Unlocatable(
-                "the chat template changes the assistant's text, so its parts cannot be told apart"
-            )
-        return [Span(start, end, turn, "answers")]
-    if answer_at < 0:
-        answer_at = answer_end = _after_tag(text, thought_end) if at >= 0 else 0
-    else:
-        answer_end = answer_at + len(answer)
-
-    spans = []
-    lead = text[:answer_at]
-    if at >= 0:
-        spans.append(Span(start, start + answer_at, turn, "reasoning"))
-    elif not lead.strip():
-        answer_at = 0  # white space before the answer is written by the model
-    if calls:
-        if answer_end > answer_at:
-            spans.append(Span(start + answer_at, start + answer_end, turn, "answers"))
-        spans.append(Span(start + answer_end, end, turn, "tool_calls"))
-    else:
-        spans.append(Span(start + answer_at, end, turn, "answers"))
-    return [span for span in spans if span.end > span.start]
-
-
-def _after_tag(text: str, at: int) -> int:
-    """Behind the tag that closes the reasoning, with the white space after it."""
-    closing = re.compile(r"\s*</[^<>\s]+>\s*").match(text, at)
-    return closing.end() if closing else at
+def _json(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _reason(error: Exception) -> str:

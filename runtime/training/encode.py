@@ -1,13 +1,15 @@
 """Turn conversations into token ids and labels, the labels on what the assistant says alone.
 
-The conversation is rendered once and tokenised as a whole; `conversation.py` finds the assistant's characters in it, and
+The conversation is rendered and tokenised as a whole; `conversation.py` finds the assistant's characters in it, and
 a token is trained when any of its characters is. The token that ends a turn is trained with it: a model that never
 learns to stop writes on for ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
@@ -16,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.plugin import RunError
-from runtime.training.conversation import Conversation, Forged, Renderer, Unlocatable
+from runtime.training.conversation import Conversation, Forged, Renderer, TemplateFails, Unlocatable
 
 IGNORED = -100
 """Label of a token that is not trained."""
 AT_ONCE = 1000
+TRIED = 50
+"""Rows whose tokens are turned back into text, to see whether the tokenizer is whole."""
 
 Overlong = Literal["truncate", "drop", "split"]
 
@@ -60,6 +64,39 @@ class EncodingCounts:
     """Refused: nothing in them would be trained."""
     forged: list[str] = field(default_factory=list)
     """Refused: a message holds the text of a control token, which would end a turn or begin another."""
+    unwritten: list[str] = field(default_factory=list)
+    """Refused: the template leaves out an answer or a call, and what is left is not what the row says."""
+    unlocatable: list[str] = field(default_factory=list)
+    """Refused: it cannot be told what of the rendered text the assistant says."""
+    without_reasoning: list[str] = field(default_factory=list)
+    """The template leaves out reasoning."""
+    without_context: list[str] = field(default_factory=list)
+    """The template leaves out what another role says, or the tools."""
+    why_unlocatable: str = ""
+    """Of the first of them."""
+
+
+FATES = {
+    "truncated": "longer than `context`, cut",
+    "dropped": "longer than `context`, left out",
+    "split": "longer than `context`, split",
+    "unlabelled": "without an assistant token to train, refused",
+    "forged": "with the text of a control token in a message, refused",
+    "unwritten": "of which the chat template leaves out an answer or a call, refused",
+    "unlocatable": "of which the chat template does not show what the assistant says, refused",
+    "without_reasoning": "of which the chat template leaves out reasoning",
+    "without_context": "of which the chat template leaves out what another role says, or the tools",
+}
+"""Why rows are not trained on whole, by the field of `EncodingCounts` that has their ids: words that follow `3 rows`."""
+
+
+def fates(counts: EncodingCounts | Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """What became of rows that are not trained on whole, in words, and their ids."""
+    values = counts if isinstance(counts, Mapping) else vars(counts)
+    for reason, words in FATES.items():
+        if values[reason]:
+            told = f": {values['why_unlocatable']}" if reason == "unlocatable" else ""
+            yield words + told, values[reason]
 
 
 def encode(
@@ -77,12 +114,11 @@ def encode(
     trained token is left away. `counts` is filled as rows pass.
 
     Raises:
-        RunError: the chat template cannot tell where an assistant's words lie, or fails on a row.
+        RunError: the chat template fails on a row, or the tokenizer does not give back what it is given.
     """
     renderer = Renderer(tokenizer)
-    stops = renderer.stop_ids()
     learned = learned or Learned()
-    remaining = iter(rows)
+    remaining, tried = iter(rows), 0
     while batch := list(islice(remaining, AT_ONCE)):
         counts.rows += len(batch)
         found = [(row, c) for row in batch if (c := _located(renderer, row, counts)) is not None]
@@ -91,7 +127,10 @@ def encode(
         tokenized = _tokenized(tokenizer, [c.text for _, c in found])
         for (row, conversation), encoding in zip(found, tokenized, strict=True):
             tokens = np.array(encoding.ids, np.int32)
-            is_trained = _trained(conversation, learned, tokens, encoding, stops, counts)
+            if tried < TRIED:
+                tried += 1
+                _refuse_loss(tokenizer, row, conversation.text, encoding)
+            is_trained = _trained(conversation, learned, len(tokens), encoding, counts)
             is_trained[:1] = False  # nothing comes before it that could predict it
             for sequence in _fitted(row, tokens, is_trained, context, overlong, counts):
                 counts.sequences += 1
@@ -101,13 +140,26 @@ def encode(
 
 
 def _located(renderer: Renderer, row: dict[str, Any], counts: EncodingCounts) -> Conversation | None:
+    name = str(row["id"])
     try:
-        return renderer.located(row["messages"], row.get("tools"))
+        found = renderer.located(row["messages"], row.get("tools"))
     except Forged:
-        counts.forged.append(str(row["id"]))
+        counts.forged.append(name)
         return None
     except Unlocatable as error:
-        raise RunError(f"row {row['id']}: {error}") from error
+        counts.unlocatable.append(name)
+        counts.why_unlocatable = counts.why_unlocatable or str(error)
+        return None
+    except TemplateFails as error:
+        raise RunError(f"row {name}: {error}") from error
+    if found.lost & {"answers", "tool_calls"}:
+        counts.unwritten.append(name)
+        return None
+    if "reasoning" in found.lost:
+        counts.without_reasoning.append(name)
+    if found.lost - {"reasoning"}:
+        counts.without_context.append(name)
+    return found
 
 
 def _tokenized(tokenizer: Any, texts: Sequence[str]) -> list[Any]:
@@ -123,30 +175,57 @@ def _tokenized(tokenizer: Any, texts: Sequence[str]) -> list[Any]:
     return found
 
 
+def _refuse_loss(tokenizer: Any, row: dict[str, Any], text: str, encoding: Any) -> None:
+    """Refuse a tokenizer that does not give back what it is given but for what its own normalizer changes.
+
+    One whose directory lacks a file is loaded as another, and cuts spaces or letters off without an error.
+
+    Raises:
+        RunError: it does not.
+    """
+    backend = tokenizer.backend_tokenizer
+    normalizer = backend.normalizer
+    control = re.compile("|".join(map(re.escape, _control_texts(tokenizer))) or r"(?!)")
+    given = [_normal(normalizer.normalize_str(part) if normalizer else part) for part in control.split(text)]
+    back = [_normal(part) for part in control.split(backend.decode(encoding.ids, skip_special_tokens=False))]
+    if given == back:
+        return
+    one, other = next(((a, b) for a, b in zip(given, back, strict=False) if a != b), (text, "".join(back)))
+    at = max(0, next((n for n in range(min(len(one), len(other))) if one[n] != other[n]), 0) - 20)
+    raise RunError(
+        f"the tokenizer in {tokenizer.name_or_path} does not give back what it is given: of row {row['id']}, "
+        f"{one[at : at + 40]!r} comes back as {other[at : at + 40]!r}; its directory must have all files of the model's, "
+        "config.json too"
+    )
+
+
+def _control_texts(tokenizer: Any) -> list[str]:
+    texts = {token.content for token in tokenizer.added_tokens_decoder.values()} - {""}
+    return sorted(texts, key=len, reverse=True)
+
+
+def _normal(text: str) -> str:
+    """Without the differences that the spelling of white space and of composed characters makes."""
+    return unicodedata.normalize("NFKC", text.replace("\u2581", " ")).strip()
+
+
 def _trained(
-    conversation: Conversation,
-    learned: Learned,
-    tokens: NDArray[np.int32],
-    encoding: Any,
-    stops: frozenset[int],
-    counts: EncodingCounts,
+    conversation: Conversation, learned: Learned, size: int, encoding: Any, counts: EncodingCounts
 ) -> NDArray[np.bool_]:
-    """Which tokens are trained, (length,)."""
-    is_trained = np.zeros(len(tokens), np.bool_)
+    """Which of `size` tokens are trained, (size,)."""
+    is_trained = np.zeros(size, np.bool_)
     last_span = {span.turn: span for span in conversation.spans}
-    has_stop = True
+    has_end = True
     for span in conversation.spans:
         if not conversation.weights[span.turn] or span.part not in learned.parts:
             continue
         if learned.last_turn_only and span.turn != len(conversation.weights) - 1:
             continue
         first, end = tokens_within(encoding, span.start, span.end)
-        if span is last_span[span.turn] and end > first:
-            found = _end_of_turn(tokens, first, end, encoding, span.end, stops)
-            has_stop &= found is not None
-            end = end if found is None else found + 1
         is_trained[first:end] = True
-    counts.unstopped += not has_stop
+        if span is last_span[span.turn]:
+            has_end &= conversation.has_end[span.turn]
+    counts.unstopped += not has_end
     return is_trained
 
 
@@ -169,18 +248,6 @@ def tokens_within(encoding: Any, start: int, end: int) -> tuple[int, int]:
 def _holds(encoding: Any, token: int, start: int, end: int) -> bool:
     place = encoding.token_to_chars(token)
     return place is not None and place[0] < end and place[1] > start
-
-
-def _end_of_turn(
-    tokens: NDArray[np.int32], first: int, end: int, encoding: Any, span_end: int, stops: frozenset[int]
-) -> int | None:
-    """The first end token of a turn's tokens `first..end`, or right after them; None where there is none."""
-    ending = next((place for place in range(first, end) if int(tokens[place]) in stops), None)
-    if ending is None and end < len(tokens) and int(tokens[end]) in stops:
-        # Behind the turn only the very next token: farther on it belongs to somebody else.
-        place = encoding.token_to_chars(end)
-        ending = end if place is None or place[0] >= span_end else None
-    return ending
 
 
 def _fitted(

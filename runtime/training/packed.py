@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.plugin import RunError
-from runtime.training.encode import IGNORED, Encoded, EncodingCounts
+from runtime.training.encode import IGNORED, Encoded, EncodingCounts, fates
 from runtime.training.packing import one_each, pack
 from runtime.training.settings import TrainSettings
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PackedManifest:
     fill: float
     longest: int
     counts: dict[str, Any]
-    """Rows read, and the ids that were truncated, dropped, split or refused."""
+    """Rows read, and the ids of those that are not trained on whole."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,8 @@ def write_packed(
             ids.append(sequence.id)
             flat.write(np.stack((sequence.tokens, sequence.labels)).astype(np.int32).tobytes())
     if not lengths:
-        raise RunError(
-            f"nothing to train on: of {counts.rows} rows, {len(counts.unlabelled)} have no assistant token within "
-            f"`context` and {len(counts.dropped)} are longer than it"
-        )
+        told = [f"{len(ids)} {words}" for words, ids in fates(counts)]
+        raise RunError(f"nothing to train on: of {counts.rows} rows, {'; '.join(told) or 'none is left'}")
     sizes = np.asarray(lengths, np.int64)
     bins = pack(sizes, context, seed=seed) if packing == "best_fit" else one_each(len(sizes))
     starts = np.concatenate(([0], np.cumsum(2 * sizes)))
@@ -153,7 +151,7 @@ def packed_source(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer
     shape: list[Any] = [settings.context, settings.packing, settings.overlong, settings.seed]
     # Which tokens begin and end is not in the tokenizer's own file, and templates write them.
     shape += [settings.learn, settings.turns, tokenizer.special_tokens_map]
-    hashed.update(json.dumps(["mixwright.packed.v3", tokenizer.chat_template, shape], default=str).encode())
+    hashed.update(json.dumps(["mixwright.packed.v4", tokenizer.chat_template, shape], default=str).encode())
     for row in rows:
         hashed.update(json.dumps([row["id"], row["messages"], row.get("tools")], sort_keys=True).encode())
     return hashed.hexdigest()

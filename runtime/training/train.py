@@ -25,7 +25,7 @@ import numpy as np
 from compiler.plan import Plan, Train
 from runtime.plugin import RunError, require
 from runtime.training.curve import read_curve
-from runtime.training.encode import EncodingCounts, Learned, encode
+from runtime.training.encode import FATES, EncodingCounts, Learned, encode
 from runtime.training.held_out import FILE as HELD_OUT
 from runtime.training.held_out import divided, read_held_out, without
 from runtime.training.launch import Interrupted, Nodes, run_ranks
@@ -80,7 +80,7 @@ class TrainReport:
     """`before` and `after`: of each measure its `runtime.training.evaluate.Accuracy`. Empty without `evaluate`; without
     `before` where that was not asked for."""
     not_trained: dict[str, list[str]]
-    """Ids of rows that were truncated, dropped, split or refused."""
+    """Ids of rows that are not trained on whole, by what became of them: see `runtime.training.encode.FATES`."""
 
 
 @dataclass(frozen=True)
@@ -404,10 +404,7 @@ def _report(
         seconds=round(seconds, 1),
         held_out=_held_out_losses(prepared.directory / HELD_OUT),
         evaluation=evaluation,
-        not_trained={
-            reason: manifest.counts[reason]
-            for reason in ("truncated", "dropped", "split", "unlabelled", "forged")
-        },
+        not_trained={reason: manifest.counts[reason] for reason in FATES},
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtime.plugin import RunError
-from runtime.training.encode import IGNORED, Encoded, EncodingCounts, encode, tokens_within
+from runtime.training.encode import IGNORED, Encoded, EncodingCounts, encode, fates, tokens_within
 
 pytestmark = pytest.mark.train
 
@@ -60,11 +60,37 @@ def test_a_template_without_marks_is_located_by_rendering(tokenizer: Any) -> Non
     assert trained_text(plain, sequence) == "#### 3<|end|>#### 4<|end|>"
 
 
-def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer: Any) -> None:
+def test_a_row_of_which_the_template_leaves_an_answer_out_is_refused(tokenizer: Any) -> None:
     rewriting = copy.deepcopy(tokenizer)
     rewriting.chat_template = REWRITING
-    with pytest.raises(RunError, match="generation"):
-        encoded(rewriting, row_of("Ada", "#### 3", "Bo", "#### 4"))
+    rows = [row_of("Ada", "#### 3", "Bo", "#### 4", name="two"), row_of("Ada", "#### 3", name="one")]
+    sequences, counts = encoded(rewriting, *rows)
+    assert ([s.id for s in sequences], counts.unwritten) == (["one"], ["two"])
+
+
+def test_a_template_that_changes_words_is_refused_with_the_reason(tokenizer: Any) -> None:
+    loud = copy.deepcopy(tokenizer)
+    loud.chat_template = "{% for m in messages %}{{ m.content | upper }}<|end|>{% endfor %}"
+    sequences, counts = encoded(loud, row_of("Ada", "#### three"))
+    assert (sequences, counts.unlocatable) == ([], ["r"])
+    [(told, _)] = fates(counts)
+    assert "the chat template changes the words of messages" in told
+
+
+def test_a_tokenizer_that_does_not_give_back_what_it_is_given_is_refused(tokenizer: Any) -> None:
+    """So does one whose directory has no `config.json` and that is loaded as a model's of another kind."""
+    from tokenizers import decoders, pre_tokenizers
+
+    broken = copy.deepcopy(tokenizer)
+    broken.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    with pytest.raises(RunError, match="of row r, 'Ada has 3 pears' comes back as 'Adahas3pears'"):
+        encoded(broken, row_of("Ada has 3 pears", "#### 3"))
+    broken = copy.deepcopy(tokenizer)
+    broken.backend_tokenizer.decoder = decoders.Fuse()
+    with pytest.raises(RunError, match=r"config.json"):
+        encoded(broken, row_of("Ada has 3 pears", "#### 3"))
 
 
 def test_words_that_the_user_repeats_are_not_trained(tokenizer: Any) -> None:

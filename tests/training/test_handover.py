@@ -174,7 +174,7 @@ def test_a_row_that_trl_would_read_otherwise_is_named(train: Any, tmp_path: Path
         exported("trl", [PLAIN, forged], train(), tmp_path / "out")
     place = exported("tokenized", [PLAIN, forged], train(), tmp_path / "out")
     assert (
-        f"1 rows hold the text of a control token and are left out: `{1:032x}`"
+        f"1 row with the text of a control token in a message, refused: `{1:032x}`"
         in (place / "README.md").read_text()
     )
 

@@ -69,7 +69,7 @@ def test_the_same_rows_give_the_same_digest(
 
 def test_nothing_to_train_on_is_an_error_with_counts(tokenizer: Any, tmp_path: Path) -> None:
     row = {"id": "r", "component": "", "messages": [{"role": "user", "content": "only a question"}]}
-    with pytest.raises(RunError, match="of 1 rows, 1 have no assistant token"):
+    with pytest.raises(RunError, match="of 1 rows, 1 without an assistant token"):
         written([row], tokenizer, tmp_path / "p")
     assert read_manifest(tmp_path / "p") is None
 

@@ -75,8 +75,8 @@ def test_rows_that_cannot_be_trained_on_are_named(spec: Path, capsys: pytest.Cap
     data.write_text(json.dumps(silent) + "\n" + json.dumps(forged) + "\n")
     assert cli.main(["preview", str(spec), "--data", str(data), "--tokens"]) == 0
     told = capsys.readouterr().err
-    assert "row silent: nothing of it would be trained" in told
-    assert "row forged: it holds a control token" in told
+    assert "row silent: without an assistant token to train" in told
+    assert "row forged: with the text of a control token" in told
 
 
 def test_misuse_says_what_to_type(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
