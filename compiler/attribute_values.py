@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from compiler.calls import bind_call
@@ -123,6 +124,14 @@ def _list(place: Place, schema: AttributeSchema, item_type: str, node: Expressio
             "expected a list",
             hint=f"write `[{node.span.text}]`" if "\n" not in node.span.text else "put it in `[ ]`",
             fix=Fix("make it a list", (Edit(node.span, f"[{node.span.text}]"),), Applicability.MAYBE),
+        )
+    if schema.required and not node.items:
+        raise place.findings.error(
+            "MIX117",
+            f"`{schema.name}` is empty",
+            node.span,
+            "at least one is needed",
+            hint=f"write `{schema.name} = [{example_of(replace(schema, type=item_type))}]`",
         )
     values, failed = [], False
     for item in node.items:

@@ -14,10 +14,12 @@ from dsl.diagnostic import Label
 from dsl.nodes import (
     Attribute,
     Block,
+    Expression,
     ObjectNode,
     Statement,
 )
 from dsl.source import Span
+from dsl.tree import missing_equal
 
 
 def bind_attributes(
@@ -122,8 +124,18 @@ def _unknown_attribute(
     )
 
 
+def value_without_equal(place: Place, block: Block) -> Expression | None:
+    """The value of `on_fail drop`, which reads like a block and is an attribute without its `=`; reports that."""
+    if block.has_body or len(block.labels) != 1:
+        return None
+    place.findings.add(missing_equal(block.kind, block.kind_span))
+    return block.labels[0]
+
+
 def _bind_statement(place: Place, schema: AttributeSchema, statement: Statement) -> Bound:
     if isinstance(statement, Block):
+        if (value := value_without_equal(place, statement)) is not None:
+            return Bound(value=bind_value(place, schema, schema.type, value), span=value.span)
         if statement.labels:
             raise place.findings.error(
                 "MIX120", f"`{statement.kind}` has no name here", statement.labels[0].span

@@ -38,6 +38,12 @@ class Findings:
         message, hint = (" ".join(text.split()) for text in (diagnostic.message, diagnostic.hint))
         return replace(diagnostic, message=message, primary=label, hint=hint)
 
+    def also(self, diagnostic: Diagnostic, label: Label) -> Diagnostic:
+        """Add another place to a finding that was added before; returns the new finding."""
+        more = replace(diagnostic, secondary=(*diagnostic.secondary, label))
+        self.items[self.items.index(diagnostic)] = more
+        return more
+
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Reported:
         """Add an error; returns the exception to raise where the value cannot be used."""
         self.add(Diagnostic(code, Severity.ERROR, message, Label(span, label), **more))

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from compiler.binding import bind_attributes
+from compiler.binding import bind_attributes, value_without_equal
 from compiler.blocks import STEP_FAMILIES, language_blocks
 from compiler.catalog import Entry
 from compiler.drawn import CONSTRAINTS
@@ -175,6 +175,10 @@ class Flow:
                 "it can only be the first step",
                 hint="use `draw` to bring in rows of another source",
             )
+        if block.kind in [a.name for a in language_blocks()["pipeline"].attributes] and value_without_equal(
+            self.place(), block
+        ):
+            raise Reported
         entry, labels = step_entry(self.resolver, block)
         label = self._label(block, entry, labels)
         title = f"`{block.kind} {entry.name}`" if block.kind != entry.name else f"`{block.kind}`"

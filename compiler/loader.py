@@ -12,6 +12,10 @@ from compiler.world import NAMED_KINDS, Declaration, Module, World
 from dsl.diagnostic import Applicability, Edit, Fix, Label
 from dsl.nodes import Attribute, Block, File, Quantity, Ref, Text
 from dsl.source import SourceFile, Span, read_source
+from dsl.tree import missing_equal
+
+WHOLE = ("MIX006", "MIX007", "MIX008", "MIX010", "MIX012")
+"""Findings of the parser that leave the tree whole, so that the other stages can go on."""
 
 ROOT_MARKS = (".git", "pyproject.toml", ".mixwright")
 
@@ -46,10 +50,21 @@ def _load(
     module = Module(prefix, result.file, path.parent)
     world.modules.append(module)
     known[path] = module
-    _collect(world, module)
+    if all(d.code in WHOLE for d in result.diagnostics):
+        _collect(world, module)
+    else:
+        world.is_read = False
     for block in _imports(result.file):
         _import(world, module, block, (*chain, path), known)
     return module
+
+
+def _header_words(block: Block) -> list[str]:
+    """Every word before the body of a block that was reported: one of them may be the name that others refer to."""
+    return [
+        block.kind,
+        *(label.name for label in block.labels if isinstance(label, Ref) and len(label.parts) == 1),
+    ]
 
 
 def _imports(file: File) -> list[Block]:
@@ -69,6 +84,7 @@ def _import(
                 block.span,
                 hint='for example `import "lib/math.mix" as math`',
             )
+            module.imports.update(dict.fromkeys(_header_words(block)))
             return
     name = alias.name
     if name in module.import_spans or name in module.declarations:
@@ -145,7 +161,7 @@ def _collect(world: World, module: Module) -> None:
         elif statement.kind == "let":
             _let(findings, module, statement)
         elif statement.kind in NAMED_KINDS:
-            _declare(findings, module, statement)
+            _declare(world, module, statement)
         elif statement.kind in ("train", "export", "test", "policy"):
             module.unnamed.append(statement)
         elif statement.kind != "import":
@@ -174,6 +190,16 @@ def _edition(world: World, module: Module, block: Block) -> None:
         case (Quantity(value=value),) if value in EDITIONS:
             module.edition = int(value)
             return
+        case (Quantity(value=value), second, *_) if value in EDITIONS:
+            module.edition = int(value)
+            world.findings.error(
+                "MIX120",
+                f"`edition` has a label too many: `{second.span.text}`",
+                second.span,
+                "unexpected",
+                hint=f"write `edition {int(value)}`",
+            )
+            return
         case (first, *_):
             span = first.span
         case _:
@@ -199,6 +225,9 @@ def _let(findings: Findings, module: Module, block: Block) -> None:
         )
     for item in block.body:
         if isinstance(item, Block):
+            if not item.has_body and len(item.labels) == 1:
+                findings.add(missing_equal(item.kind, item.kind_span))
+                continue
             findings.error("MIX121", f"`{item.kind}` cannot stand in `let`", item.kind_span)
         elif len(item.name.parts) != 1:
             findings.error("MIX120", "a constant's name has no dot", item.name.span)
@@ -206,7 +235,8 @@ def _let(findings: Findings, module: Module, block: Block) -> None:
             _add(findings, module, Declaration("let", item.name.name, module, item, item.name.span))
 
 
-def _declare(findings: Findings, module: Module, block: Block) -> None:
+def _declare(world: World, module: Module, block: Block) -> None:
+    findings = world.findings
     name = block.labels[0] if block.labels else None
     if not isinstance(name, Ref) or len(name.parts) != 1:
         found = (
@@ -222,7 +252,11 @@ def _declare(findings: Findings, module: Module, block: Block) -> None:
             name.span if name is not None else block.kind_span,
             hint=f"for example `{block.kind} my_{block.kind} …`",
         )
+        world.trusted.update(_header_words(block))
         return
+    kind = block.labels[1] if block.kind in ("model", "source") and len(block.labels) > 1 else None
+    if isinstance(kind, Ref) and kind.name not in world.catalog.family(block.kind):
+        world.trusted.update(_header_words(block))
     _add(findings, module, Declaration(block.kind, name.name, module, block, name.span))
 
 
@@ -249,6 +283,7 @@ def _unknown_block(world: World, block: Block) -> None:
         )
         return
     near = nearest(block.kind, top)
+    world.trusted.update(_header_words(block))
     world.findings.error(
         "MIX116",
         f"no block `{block.kind}`",

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from compiler.binding import bind_attributes
+from compiler.binding import bind_attributes, value_without_equal
 from compiler.blocks import MIXTURE_STEPS, language_blocks
 from compiler.findings import Reported
 from compiler.flow import Flow
@@ -69,6 +69,7 @@ class _Mixing:
         self._fill(attributes)
         budget = [s for s in self.block.body if isinstance(s, Block) and s.kind == "budget"]
         if budget:
+            self.resolver.extra_labels(budget[0], budget[0].labels, "budget { … }")
             limits = bind_attributes(
                 place, language_blocks()["budget"], budget[0].body, budget[0].kind_span, "`budget`"
             )
@@ -87,6 +88,7 @@ class _Mixing:
             components=tuple(self.components),
             steps=tuple(bound_steps),
             columns=flow.columns.types,
+            is_whole=not self.has_failed,
             variant_of=variant_of,
         )
 
@@ -116,6 +118,12 @@ class _Mixing:
 
     def _no_block(self, block: Block, group: str) -> None:
         self.has_failed = True
+        if (
+            block.kind in self.words
+            and not group
+            and value_without_equal(Place(self.resolver.world, self.module), block)
+        ):
+            return
         catalog = self.resolver.world.catalog
         if block.kind in catalog.family("step") or block.kind in ("verify", "from"):
             self.findings.error(

@@ -6,18 +6,20 @@ import os
 from pathlib import Path
 from typing import Any
 
-from compiler.blocks import PARAM_TYPES
+from compiler.blocks import PARAM_TYPES, language_blocks
 from compiler.findings import Reported
 from compiler.suggest import listing, nearest
 from compiler.values import EXAMPLES, TYPE_WORDS, Constant, as_type, evaluate
 from compiler.world import CHAIN_LIMIT, Declaration, Module, World
-from dsl.diagnostic import Label
+from dsl.diagnostic import Applicability, Edit, Fix, Label
 from dsl.nodes import Attribute, Block, Expression, Ref
 from dsl.quantity import Unit, parse_quantity
 from dsl.source import SourceFile, Span
 
 COMMAND_LINE = "command line"
 """Name of the file that findings on `-p` point into."""
+
+_PARAM_ATTRIBUTES = {a.name for a in language_blocks()["param"].attributes}
 
 _UNDERWAY: Any = object()
 
@@ -133,6 +135,8 @@ def _param(world: World, declaration: Declaration) -> Constant:
         raw = constant_expression(world, module, default.value)
         constant = Constant(as_type(raw, type, subject, default.value.span, world.findings), _unit_of(type))
         span = default.value.span
+    elif not attributes.keys() <= _PARAM_ATTRIBUTES:
+        raise Reported  # by the binder, and it may be the default
     else:
         raise world.findings.error(
             "MIX109",
@@ -142,12 +146,10 @@ def _param(world: World, declaration: Declaration) -> Constant:
             hint=f"add `-p {declaration.qualified}={EXAMPLES.get(type, 'value').strip(chr(34))}`",
         )
     for name, words in (("min", "at least"), ("max", "at most")):
-        if (limit := attributes.get(name)) is None or not constant.is_number:
+        if (limit := attributes.get(name)) is None:
             continue
-        bound = constant_expression(world, module, limit.value)
-        if not bound.is_number:
-            continue
-        if constant.value < bound.value if name == "min" else constant.value > bound.value:
+        bound = _limit(world, module, limit, type)
+        if constant.value < bound if name == "min" else constant.value > bound:
             written = limit.value.span.text
             raise world.findings.error(
                 "MIX109",
@@ -158,6 +160,23 @@ def _param(world: World, declaration: Declaration) -> Constant:
                 hint=f"give one that is {words} {written}: `-p {declaration.qualified}={written}`",
             )
     return constant
+
+
+def _limit(world: World, module: Module, limit: Attribute, type: str) -> int | float:
+    """The value of `min` or `max`, which has the type of the parameter."""
+    name = limit.name.name
+    if type in ("text", "bool", "path"):
+        raise world.findings.error(
+            "MIX107",
+            f"`{name}` limits a number, and the parameter is {TYPE_WORDS[type]}",
+            limit.name.span,
+            "has no effect",
+            hint="delete it",
+            fix=Fix("delete it", (Edit(limit.span, ""),), Applicability.MAYBE),
+        )
+    constant = constant_expression(world, module, limit.value)
+    value: int | float = as_type(constant, type, f"`{name}`", limit.value.span, world.findings)
+    return value
 
 
 def _unit_of(type: str) -> Unit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from compiler.binding import bind_attributes
@@ -37,6 +36,8 @@ def bind_pipeline(resolver: Resolver, declaration: Declaration) -> PipelineDecl 
         taken=lambda s: isinstance(s, Block),
     )
     if not blocks or blocks[0].kind != "from":
+        if blocks and not _is_step(resolver, blocks[0]):
+            return None  # reported: it may be a misspelt `from`
         start_at = next((b for b in blocks if b.kind == "from"), None)
         visible = resolver.world.visible(module, REFERENCE_KINDS["start"])
         sources = [name for name in visible if name != declaration.name]
@@ -50,7 +51,7 @@ def bind_pipeline(resolver: Resolver, declaration: Declaration) -> PipelineDecl 
         )
         for later in blocks:
             if later.kind != "from":
-                _check_kind(resolver, later)
+                _is_step(resolver, later)
         return None
     flow = Flow(resolver, module, declaration.name, blocks)
     start = flow.start(blocks[0])
@@ -70,6 +71,10 @@ def bind_pipeline(resolver: Resolver, declaration: Declaration) -> PipelineDecl 
     )
 
 
-def _check_kind(resolver: Resolver, block: Block) -> None:
-    with contextlib.suppress(Reported):
+def _is_step(resolver: Resolver, block: Block) -> bool:
+    """Is it a step that there is? Reports it when not."""
+    try:
         step_entry(resolver, block)
+    except Reported:
+        return False
+    return True

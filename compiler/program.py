@@ -184,6 +184,8 @@ class MixtureDecl(Declared):
     components: tuple[ComponentDecl, ...]
     steps: tuple[StepDecl, ...]
     columns: Schema
+    is_whole: bool = True
+    """Could every component be bound?"""
     variant_of: str = ""
 
 

@@ -165,6 +165,7 @@ class Resolver:
 
     def _param(self, declaration: Declaration) -> ParamDecl | None:
         entry = language_blocks()["param"]
+        self.extra_labels(declaration.node, declaration.node.labels[1:], f"param {declaration.name} {{ … }}")
         place = Place(self.world, declaration.module)
         bind_attributes(
             place, entry, declaration.node.body, declaration.name_span, f"param `{declaration.name}`"
@@ -190,6 +191,7 @@ class Resolver:
         name = labels[0].name
         if name not in entries:
             near = nearest(name, entries)
+            self.world.trusted.update(label.name for label in block.labels if isinstance(label, Ref))
             raise self.world.findings.error(
                 "MIX116",
                 f"no {family} kind `{name}`",

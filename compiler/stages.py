@@ -23,14 +23,12 @@ from compiler.loader import load, project_root
 from compiler.params import check_given
 from compiler.program import Program
 from compiler.resolve import Resolver
+from compiler.schema import Columns
 from compiler.suggest import listing, nearest
 from compiler.world import Module, World
 from dsl.diagnostic import Diagnostic
 from dsl.source import SourceFile, Span, read_source
 from dsl.suppressions import suppressions
-
-WHOLE = ("MIX006", "MIX007", "MIX008", "MIX010", "MIX012")
-"""Findings of the parser that leave the tree whole, so that the other stages can go on."""
 
 
 @dataclass(frozen=True)
@@ -112,16 +110,24 @@ def _compile(
         lock=lock,
     )
     load(world, source)
-    if any(d.code.startswith("MIX0") and d.code not in WHOLE for d in findings.items):
+    if not world.is_read:
         return _result(world, None)
     check_given(world)
     resolver = Resolver(world)
     program = resolver.resolve()
-    run_checks(world, program, resolver.columns)
+    _check(world, program, resolver.columns)
     if variant is not None:
         program = _with_variant(world, program, variant)
     _suppress(world)
     return _result(world, program)
+
+
+def _check(world: World, program: Program, columns: Mapping[str, Columns]) -> None:
+    """Run the checks. Advice waits until what is wrong is put right: most of it would come of what is missing."""
+    had_errors, before = world.findings.has_errors, len(world.findings.items)
+    run_checks(world, program, columns)
+    if had_errors:
+        world.findings.items[before:] = [d for d in world.findings.items[before:] if d.is_error]
 
 
 def _suppress(world: World) -> None:

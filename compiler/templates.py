@@ -22,6 +22,7 @@ from dsl.nodes import Attribute
 from dsl.source import SourceFile, Span, read_source
 
 ROLES = ("system", "user", "assistant")
+MESSAGES = (*ROLES, "file", "doc")
 
 
 @dataclass
@@ -44,7 +45,8 @@ def parse_messages(world: World, declaration: Declaration, attributes: dict[str,
     parsed = ParsedTemplate(declaration.qualified, declaration)
     nodes = {s.name.name: s.value for s in declaration.node.body if isinstance(s, Attribute)}
     messages: list[TemplateMessageDecl] = []
-    failed = False
+    # What is called otherwise was reported, and may be the message that is missing.
+    failed = any(name not in MESSAGES for name in nodes)
     for role in ROLES:
         key = "file" if role == "user" and "file" in attributes else role
         if key not in attributes:

@@ -15,7 +15,7 @@ from typing import Any
 from compiler.catalog import Catalog
 from compiler.findings import Findings
 from compiler.suggest import listing, nearest, replace_fix
-from dsl.diagnostic import Label
+from dsl.diagnostic import Diagnostic, Label
 from dsl.nodes import Block, File, Ref
 from dsl.source import SourceFile, Span
 
@@ -96,6 +96,12 @@ class World:
     """Binds a declaration that is referred to; set by the resolver."""
     paths: list[tuple[Span, Path]] = field(default_factory=list)
     """Every path that the spec and its imports name, absolute, with where it is written."""
+    is_read: bool = True
+    """Did every file parse?"""
+    trusted: set[str] = field(default_factory=set)
+    """Words in the headers of blocks that were reported: a name that nothing declares may be one of theirs."""
+    _unknown: dict[tuple[int, str, tuple[str, ...]], Diagnostic] = field(default_factory=dict)
+    """What was reported of names that nothing declares: where else one stands is added to it."""
     depth: int = 0
     """Constants that are being worked out, one for the next."""
 
@@ -159,18 +165,38 @@ class World:
         )
 
     def unknown(self, module: Module, ref: Ref, kinds: Iterable[str]) -> Exception:
-        """Report a name that nothing declares, with the nearest name of the right kind."""
+        """Report a name that nothing declares, with the nearest name of the right kind; at its first use alone."""
+        from compiler.findings import Reported
+
         kinds = tuple(kinds)
+        if ref.parts[0] in self.trusted:
+            return Reported()
+        key = (id(module), ref.name, kinds)
+        first = self._unknown.get(key)
+        if first is not None:
+            if first.primary.span.start != ref.span.start:
+                self._unknown[key] = self.findings.also(first, Label(ref.span, "and here"))
+            return Reported()
         names = self._others(module, ref, kinds)
         near = nearest(ref.name, names, self.visible(module, NAMED_KINDS))
-        return self.findings.error(
+        reported = self.findings.error(
             "MIX101",
             f"no {kinds[0] if len(kinds) == 1 else ' or '.join(k for k in kinds if k != 'variant')} `{ref.name}`",
             ref.span,
             "not declared",
+            secondary=self._declared_near(module, near),
             hint=_choose(near, names, kinds),
             fix=replace_fix(ref.span, near) if near else None,
         )
+        self._unknown[key] = self.findings.items[-1]
+        return reported
+
+    def _declared_near(self, module: Module, near: str | None) -> tuple[Label, ...]:
+        """Where the name that may be meant is declared, when nothing refers to it: the mistake may be there."""
+        found = module.declarations.get(near) if near else None
+        if found is None or found.is_used:
+            return ()
+        return (Label(found.name_span, "declared here, and not used so far"),)
 
     def _others(self, module: Module, ref: Ref, kinds: tuple[str, ...]) -> list[str]:
         """Visible names without the declaration that the reference stands in."""

@@ -45,6 +45,44 @@ def balance(source: SourceFile, tokens: list[Token]) -> tuple[list[Token], list[
     return _Balancer(source, tokens).run()
 
 
+def missing_closer(
+    source: SourceFile, opener: Token, before: Token, *, is_before_line_end: bool = True
+) -> Diagnostic:
+    """The finding for a bracket whose partner is missing after the token `before`.
+
+    It points at the place: the empty line that follows, where a bracket of its own would stand, else the end of the text.
+    """
+    start, end = opener.start_pos or 0, before.end_pos or 0
+    sign, closer = SIGNS[opener.type], SIGNS[OPENERS[opener.type]]
+    opened = source.span(start, start + 1)
+    place, typed = source.span(end, end), closer
+    indent = opened.position.line and _indent(source, opened.position.line)
+    if place.position.line != opened.position.line and is_before_line_end:
+        line = place.position.line + 1
+        if line <= len(source.line_starts) and not source.line_text(line).strip():
+            at = source.line_starts[line - 1] + len(source.line_text(line))
+            place, typed = source.span(at, at), indent[len(source.line_text(line)) :] + closer
+        else:
+            typed = f"\n{indent}{closer}"
+    elif opener.type == "LBRACE":
+        typed = f" {closer}"
+    where = f" for the `{sign}` in line {opened.position.line}" if typed.strip() != typed else ""
+    return error(
+        "MIX002",
+        f"{NAMES[opener.type]} opened by `{sign}` is not closed",
+        place,
+        f"`{closer}` is missing here",
+        secondary=(Label(opened, "opened here"),),
+        hint=f"add `{closer}`{where}",
+        fix=Fix(f"add `{closer}`", (Edit(place, typed),)),
+    )
+
+
+def _indent(source: SourceFile, line: int) -> str:
+    text = source.line_text(line)
+    return text[: len(text) - len(text.lstrip())]
+
+
 class _Balancer:
     def __init__(self, source: SourceFile, tokens: list[Token]) -> None:
         self.source = source
@@ -125,25 +163,17 @@ class _Balancer:
         if line in self.lines_with_open_string or line in self.reported_lines:
             return
         self.reported_lines.add(line)
-        start = opened.token.start_pos or 0
-        span = self.source.span(start, start + 1)
-        sign = SIGNS[opened.token.type]
-        message = f"{NAMES[opened.token.type]} opened by `{sign}` is not closed"
-        end = self.source.span(before.end_pos or start, before.end_pos or start)
-        secondary: tuple[Label, ...] = ()
-        if end.position.line != span.position.line:
-            secondary = (Label(end, f"`{SIGNS[closer]}` is missing after this"),)
-        hint = f"add `{SIGNS[closer]}`" + (
-            f" for the `{sign}` in line {span.position.line}" if secondary else ""
-        )
-        self.findings.append(error("MIX002", message, span, "opened here", secondary=secondary, hint=hint))
+        self.findings.append(missing_closer(self.source, opened.token, before))
 
     def _place_of_closer(self, opened: _Open) -> int:
         """Where in the output the missing partner goes.
 
-        A block is closed before the line end that precedes the next bracket; a list or call that has something
-        on its own line is closed at the end of that line, and so is one that an attribute follows.
+        A block whose lines are indented is closed where they end; another before the line end that precedes the next
+        bracket. A list or call that has something on its own line is closed at the end of that line, and so is one
+        that an attribute follows.
         """
+        if opened.token.type == "LBRACE" and (at := self._end_of_indented(opened)) is not None:
+            return at
         if opened.token.type != "LBRACE":
             end = opened.index + 1
             while end < len(self.output) and (
@@ -164,6 +194,24 @@ class _Balancer:
         while at > opened.index + 1 and self.output[at - 1].type == "_NL":
             at -= 1
         return at
+
+    def _end_of_indented(self, opened: _Open) -> int | None:
+        """Index of the line end, or of the comma before it, after which no line is indented deeper than the opener's.
+
+        None for a block whose lines are not indented at all.
+        """
+        output, is_first = self.output, True
+        for at in range(opened.index + 1, len(output)):
+            if output[at].type != "_NL" or at + 1 == len(output):
+                continue
+            follows_opener = is_first and at == opened.index + 1
+            is_first = False
+            if (output[at + 1].column or 1) - 1 > opened.indent:
+                continue
+            if follows_opener:
+                return None
+            return at - 1 if output[at - 1].type == "_COMMA" and output[at + 1].type in OPENERS else at
+        return None
 
     def _surplus(self, token: Token, indent: int | None) -> None:
         start = token.start_pos or 0

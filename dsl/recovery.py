@@ -62,23 +62,48 @@ def _recover_chunk(
         return parse_tokens(chunk)
     except (Stuck, TooDeep):
         pass
+    statements, findings, stuck, repairs = _line_by_line(source, chunk, parse_tokens)
+    if repairs > 1:
+        from dsl.one_edit import one_edit
+
+        one = one_edit(source, chunk, parse_tokens, findings[0], stuck)
+        if one is not None:
+            return one
+    return statements, findings
+
+
+def _line_by_line(
+    source: SourceFile,
+    chunk: list[Token],
+    parse_tokens: Callable[[list[Token]], tuple[tuple[Statement, ...], list[Diagnostic]]],
+) -> tuple[tuple[Statement, ...], list[Diagnostic], int | None, int]:
+    """Statements and findings of a chunk, one mistake mended after the other; where the parser stuck first; repairs.
+
+    The place is None when brackets had to be balanced first. Repairs are more than findings where one was an echo.
+    """
     tokens, findings = balance(source, chunk)
+    repairs = len(findings)
+    first_stuck: int | None = None
+    is_untouched = tokens == chunk
     dropped_lines: set[int] = set()
     for _ in range(min(MOST_REPAIRS, 2 + MOST_TOKENS // len(chunk))):
-        tokens = _single_line_ends(tokens)
         try:
             statements, problems = parse_tokens(tokens)
         except TooDeep as problem:
             start = problem.args[0].start_pos or 0
             message = f"brackets are nested more than {DEEPEST} levels deep"
             here = source.span(start, start + 1)
-            return (), [*findings, error("MIX011", message, here, hint="name a part and refer to it")]
+            too_deep = error("MIX011", message, here, hint="name a part and refer to it")
+            return (), [*findings, too_deep], None, 0
         except Stuck as stuck:
+            if first_stuck is None and is_untouched:
+                first_stuck = stuck.index
+            repairs += 1
             mistake = diagnose(source, stuck)
             line = tokens[min(stuck.index, len(tokens) - 1)].line or 0
             if line in dropped_lines:
                 # What is left of a line already taken out is no mistake of the user's.
-                return (), findings
+                return (), findings, first_stuck, repairs
             if not findings or not _is_echo(mistake.diagnostic, findings):
                 findings.append(mistake.diagnostic)
             if mistake.replacement is None:
@@ -86,9 +111,10 @@ def _recover_chunk(
                 tokens = without_line(tokens, stuck.index)
             else:
                 tokens = tokens[: mistake.start] + list(mistake.replacement) + tokens[mistake.end :]
+            tokens = _single_line_ends(tokens)
             continue
-        return statements, findings + problems
-    return (), findings
+        return statements, findings + problems, first_stuck, repairs + len(problems)
+    return (), findings, first_stuck, repairs
 
 
 def _is_echo(diagnostic: Diagnostic, findings: list[Diagnostic]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, Label, error
 from dsl.stuck import OPERATORS, RESERVED, VALUE_ENDS, VALUE_STARTS, Mistake, Place, described_character
+from dsl.tree import missing_equal
 
 _QUOTES = "'“”„‘’«»"
 TYPOGRAPHIC = dict.fromkeys(_QUOTES, '"') | {
@@ -245,11 +246,24 @@ def _missing_comma(place: Place) -> Mistake | None:
         message = "missing `,` or new line between statements"
     else:
         return None
-    between = place.source.span(at.start, place.span.end)
-    diagnostic = error(
-        "MIX005", message, between if enclosing != "LSQB" else place.span, "before this", fix=fix
-    )
+    is_same_line = at.position.line == place.span.position.line
+    where, label = (at.to(place.span), "before this") if is_same_line else (at, "missing here")
+    diagnostic = error("MIX005", message, where, label, fix=fix)
     return Mistake(diagnostic, place.index, place.index, (place.new("_COMMA", ","),))
+
+
+def _missing_equal(place: Place) -> Mistake | None:
+    is_label = {"LBRACE", "STRING", "_NL"} <= place.accepts
+    if not is_label or place.token.type not in VALUE_STARTS | {"SIGN", "QUOTED"} - {"LBRACE"}:
+        return None
+    first = place.index
+    while first and place.tokens[first - 1].type in ("NAME", "STRING", "QUANTITY", "_DOT"):
+        first -= 1
+    name = place.tokens[first]
+    if name.type != "NAME" or first == place.index:
+        return None
+    equal = place.new("_EQUAL", "=", name)
+    return Mistake(missing_equal(str(name), place.span_of(name)), first + 1, first + 1, (equal,))
 
 
 def _let_without_braces(place: Place) -> Mistake | None:
@@ -306,6 +320,7 @@ SLIPS: tuple[Callable[[Place], Mistake | None], ...] = (
     _colon,
     _semicolon,
     _comparison_as_assignment,
+    _missing_equal,
     _let_without_braces,
     _other_languages_operator,
     _other_languages_comment,

@@ -26,6 +26,9 @@ LONGEST_CHAIN = 200
 DEEPEST_VALUE = 120
 """Values within values: later stages walk the tree by recursion, a few frames each, and Python allows 1,000."""
 
+BARE = ("edition", "import", "test")
+"""Blocks that a number or a text may stand behind with nothing after it."""
+
 Operand: TypeAlias = nodes.Expression
 
 
@@ -35,6 +38,13 @@ class _Body:
 
     statements: tuple[nodes.Statement, ...]
     span: Span
+
+
+def missing_equal(name: str, span: Span) -> Diagnostic:
+    """`samples 4`: an attribute whose `=` was forgotten; `span` is its name's."""
+    at = Span(span.source, span.end, span.end)
+    message = f"`=` is missing after `{name}`"
+    return error("MIX005", message, at, hint=f"write `{name} = ...`", fix=Fix("add `=`", (Edit(at, " ="),)))
 
 
 class TreeBuilder:
@@ -80,7 +90,7 @@ class TreeBuilder:
 
     keyword = attribute
 
-    def block(self, children: list[Any]) -> nodes.Block:
+    def block(self, children: list[Any]) -> nodes.Statement:
         kind = children[0]
         kind_span = self._span(kind)
         last = children[-1]
@@ -88,6 +98,11 @@ class TreeBuilder:
             labels, body, has_body = children[1:-1], last.statements, True
         else:
             labels, body, has_body = children[1:], (), False
+            match labels:
+                case [nodes.Quantity() | nodes.Text() as value] if str(kind) not in BARE:
+                    self.findings.append(missing_equal(str(kind), kind_span))
+                    name = nodes.Ref((str(kind),), kind_span, (kind_span,))
+                    return nodes.Attribute(name, value, kind_span.to(value.span))
         span = kind_span if len(children) == 1 else kind_span.to(last.span)
         return nodes.Block(str(kind), kind_span, tuple(labels), body, has_body, span)
 

@@ -58,6 +58,14 @@ class Checked:
         first = bisect_left(starts, span.start)
         return first < len(starts) and starts[first] < max(span.end, span.start + 1)
 
+    def is_whole(self, mixture: MixtureDecl) -> bool:
+        """Could all that a mixture takes rows from be bound, down to the sources?"""
+        program = self.program
+        names = {name for path in self.paths_from(mixture.name) for name in path}
+        decls = (program.mixtures, program.pipelines, program.sources)
+        spans = [decl[name].span for name in names for decl in decls if name in decl]
+        return mixture.is_whole and self.clean(mixture.span, *spans)
+
     def clean_steps(self) -> Iterator[tuple[PipelineDecl, int, StepDecl]]:
         """Pipeline, position and step of every step without errors, the verifiers of evaluations too."""
         for pipeline in (*self.program.pipelines.values(), *self.graded):

@@ -22,7 +22,7 @@ def check_seeds(checked: Checked) -> None:
                 "it decides which rows are taken",
                 hint="add `seed = 42`",
             )
-        if not mixture.components:
+        if not mixture.components and checked.is_whole(mixture):
             checked.findings.error(
                 "MIX613",
                 f"mixture `{mixture.name}` has no component",

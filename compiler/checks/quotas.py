@@ -135,6 +135,8 @@ def _cannot(
 def check_supply(checked: Checked) -> None:
     """MIX604: a count above the rows that can exist. MIX422: a draw of more rows than there are."""
     for mixture in checked.of_mixtures():
+        if not checked.is_whole(mixture):
+            continue
         for component in mixture.components:
             wanted = fixed_rows(component)
             supply = rows_of(checked, component.rows)

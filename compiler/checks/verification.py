@@ -5,6 +5,7 @@ from __future__ import annotations
 from compiler.checks.checked import Checked, is_written, maker_of, value_of
 from compiler.program import StepDecl
 from dsl.diagnostic import Label
+from dsl.source import Span
 
 
 def check_agreement(checked: Checked) -> None:
@@ -23,6 +24,8 @@ def check_agreement(checked: Checked) -> None:
                 hint="delete `agree`, or delete `answer` to take what most candidates say",
             )
             continue
+        if not checked.clean(Span(pipeline.span.source, pipeline.span.start, step.span.end)):
+            continue  # how many candidates there are rests on every step before
         before = pipeline.steps[:position]
         column = str(value_of(step.attributes, "response", ""))
         maker = maker_of(before, column)

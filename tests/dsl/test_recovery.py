@@ -110,9 +110,9 @@ def test_a_known_slip_has_a_fix_that_mends_it(wrong: str, right: str) -> None:
         ("let x = 3\n", "MIX001", "=", "unexpected `=` after `let x`"),
         ("a = 日本語\n", "MIX001", "日本語", "unexpected `日本語`"),
         ("a = 3 }\n", "MIX001", "}", "unexpected `}`: nothing is open here"),
-        ("a = f(x\nb = 2\n", "MIX002", "(", "parenthesis opened by `(` is not closed"),
-        ("a = [1,\n  2\nb = 2\n", "MIX002", "[", "list opened by `[` is not closed"),
-        ("p {\n  a = 1\n\nq {\n  b = 1\n}\n", "MIX002", "{", "block opened by `{` is not closed"),
+        ("a = f(x\nb = 2\n", "MIX002", "", "parenthesis opened by `(` is not closed"),
+        ("a = [1,\n  2\nb = 2\n", "MIX002", "", "list opened by `[` is not closed"),
+        ("p {\n  a = 1\n\nq {\n  b = 1\n}\n", "MIX002", "", "block opened by `{` is not closed"),
         ('a { b = "c }\n', "MIX003", '"c }', "string is not closed on its line"),
         ("a = <<~T\n  x\n", "MIX003", "<<~T", "heredoc `<<~T` is not closed"),
         ("a = <<T\n  x\n  T\n", "MIX003", "<<T", "`<<T` does not open a heredoc"),
@@ -139,11 +139,65 @@ def test_a_unit_in_the_wrong_case_gets_the_right_ones() -> None:
     assert (finding.hint, finding.fix.edits[0].replacement) == ("did you mean `10s`?", "s")
 
 
-def test_the_opener_is_blamed_by_indentation() -> None:
+def test_a_missing_bracket_is_shown_where_it_is_missing_by_indentation() -> None:
     text = SPEC.replace('    parse = after("Answer:")\n  }\n', '    parse = after("Answer:")\n')
     (finding,) = findings(text)
     assert finding.code == "MIX002"
-    assert finding.primary.span.position.line == 1 + text[: text.index("generate solution {")].count("\n")
+    assert finding.primary.span.start == text.index("\n  filter {")
+    assert finding.secondary[0].span.start == text.index("{", text.index("generate solution"))
+    assert apply_fixes(text) == SPEC
+
+
+@pytest.mark.parametrize("gone", ["\n}\n\nmixture", "\n  }\n  filter", "\n}\n\ntemplate", "\n}\n\npipeline"])
+def test_the_line_that_a_bracket_left_empty_is_where_it_is_missing(gone: str) -> None:
+    """What an editor leaves when a `}` is deleted: the empty line is the place."""
+    start = SPEC.index(gone) + 1
+    text = SPEC[:start] + SPEC[start:].replace("}", "", 1)
+    (finding,) = findings(text)
+    assert finding.code == "MIX002"
+    assert finding.primary.span.position.line == 1 + SPEC[:start].count("\n")
+    assert apply_fixes(text) == SPEC
+
+
+ROWS = """edition 2026
+source rows inline {
+  rows = [
+    { a = "x", b = [1, 2] },
+    { a = "y", b = [3, 4] },
+    { a = "z", b = [5, 6] },
+  ]
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ('a = "y", b = [3, 4] },', "`{` is missing: the block closed on this line is opened nowhere"),
+        ('{ a = "y", b = [3, 4] ,', "block opened by `{` is not closed"),
+        ('{ a = "y", b = [3, 4] }},', "unexpected `}`"),
+        ('{{ a = "y", b = [3, 4] },', "unexpected `{`"),
+        ('( a = "y", b = [3, 4] },', "unexpected `(`"),
+        ('{ a = "y", b = [3, 4] ],', "unexpected `]`"),
+        ('{ a = "y", b = 3, 4] },', "`[` is missing: the list closed on this line is opened nowhere"),
+        ('{ a = "y", b = [3, 4 },', "list opened by `[` is not closed"),
+        ('{ a = "y", b = [3} 4] },', "unexpected `}`"),
+        ('{ a = "y", } = [3, 4] },', "unexpected `}`"),
+        ("{ a = }, b = [3, 4] },", "unexpected `}`"),
+        ('"y" a = "y", b = [3, 4] },', 'unexpected `"y"`'),
+    ],
+)
+def test_one_wrong_bracket_in_a_list_of_rows_is_one_finding_on_its_line(wrong: str, message: str) -> None:
+    text = ROWS.replace('{ a = "y", b = [3, 4] },', wrong)
+    (finding,) = findings(text)
+    assert (finding.primary.span.position.line, finding.message) == (5, message)
+    if finding.fix is not None:
+        assert findings(apply_fixes(text)) == ()
+
+
+@pytest.mark.parametrize("wrong", ["  )\n}", "  rows\n}", "}"])
+def test_a_wrong_end_of_a_list_is_one_finding(wrong: str) -> None:
+    assert len(findings(ROWS.replace("  ]\n}", wrong))) == 1
 
 
 def test_an_unclosed_heredoc_before_another_with_its_tag() -> None:
@@ -205,3 +259,19 @@ def test_a_large_file_full_of_mistakes_is_done_in_time() -> None:
     text = "p {\n" + "  a : ) = ( ]\n" * 3000 + "}\n" + "b = }\n" * 2000
     found = findings(text)
     assert 0 < len(found) < 500
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("g x { samples 4 }\n", "g x { samples = 4 }\n"),
+        ('m { path "a.jsonl" }\n', 'm { path = "a.jsonl" }\n'),
+        ("m { on_fail retry(2) }\n", "m { on_fail = retry(2) }\n"),
+        ('m { stop ["a"] }\n', 'm { stop = ["a"] }\n'),
+        ("m { low -1, flag true }\n", "m { low = -1, flag = true }\n"),
+    ],
+)
+def test_an_attribute_without_its_sign(wrong: str, right: str) -> None:
+    assert {finding.code for finding in findings(wrong)} == {"MIX005"}
+    assert apply_fixes(wrong) == right
+    assert findings(right) == ()
