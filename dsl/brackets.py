@@ -56,7 +56,7 @@ def missing_closer(
     sign, closer = SIGNS[opener.type], SIGNS[OPENERS[opener.type]]
     opened = source.span(start, start + 1)
     place, typed = source.span(end, end), closer
-    indent = opened.position.line and _indent(source, opened.position.line)
+    indent = _indent(source, opened.position.line)
     if place.position.line != opened.position.line and is_before_line_end:
         line = place.position.line + 1
         if line <= len(source.line_starts) and not source.line_text(line).strip():

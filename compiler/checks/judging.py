@@ -139,19 +139,18 @@ def _check_scale(checked: Checked, step: StepDecl) -> None:
 
 
 def _check_panel(checked: Checked, step: StepDecl) -> None:
-    """MIX856: no judge, one judge twice, or a quorum larger than the panel."""
+    """MIX856: one judge twice, or a quorum larger than the panel."""
     models = step.attributes.get("models")
     if models is None:
         return
     twice = sorted({name for name in models.value if models.value.count(name) > 1})
-    if not models.value or twice:
-        what = f"`{twice[0]}` sits on the panel twice" if twice else "there is no judge"
+    if twice:
         checked.findings.error(
             "MIX856",
-            what,
+            f"`{twice[0]}` sits on the panel twice",
             models.span,
-            "its opinion would be the same" if twice else "an empty list",
-            hint="write `samples = 2` for two opinions of each judge" if twice else "name a model",
+            "its opinion would be the same",
+            hint="write `samples = 2` for two opinions of each judge",
         )
         return
     quorum = step.attributes.get("quorum")

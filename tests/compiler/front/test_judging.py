@@ -68,7 +68,7 @@ def test_what_works(tmp_path: Path, verify: str) -> None:
             "judge { response = a, rubric = grade, models = [one], verdict = pass, aspects = [x], min = 1 }",
             "MIX855",
         ),
-        ("judge { response = a, rubric = grade, models = [], min = 8 }", "MIX856"),
+        ("judge { response = a, rubric = grade, models = [], min = 8 }", "MIX117"),
         ("judge { response = a, rubric = grade, models = [one, one], min = 8 }", "MIX856"),
         ("judge { response = a, rubric = grade, models = [one], samples = 3, min = 8 }", "MIX404"),
         ("judge { response = a, rubric = grade, models = [scorer], min = 8 }", "MIX880"),
