@@ -41,8 +41,9 @@ class SourceEntry:
 class Sources:
     """The sources of a plan, each read once and held: rows are needed in an order that no file has."""
 
-    def __init__(self, plan: Plan, directory: Path) -> None:
+    def __init__(self, plan: Plan, directory: Path, stop: StopSignal | None = None) -> None:
         self._plan = plan
+        self._stop = stop
         self._directory = directory
         self._held: dict[str, list[SourceEntry]] = {}
 
@@ -52,6 +53,7 @@ class Sources:
         Raises:
             SourceChanged: the lock file pins other bytes.
             RunError: it cannot be read.
+            RunStopped: the run is stopping.
         """
         held = self._held.get(name)
         if held is None:
@@ -60,6 +62,8 @@ class Sources:
             times: dict[bytes, int] = {}
             held = []
             for row in read_rows(self._plan.sources[name], self._directory):
+                if self._stop is not None:
+                    self._stop.check()
                 first = source_row_id(row.columns, 0)
                 occurrence = times.get(first, 0)
                 times[first] = occurrence + 1

@@ -21,6 +21,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from compiler.plan import Budget, Mixture, Pipeline, Plan, Step
@@ -118,6 +119,8 @@ async def execute(
         except asyncio.CancelledError:
             if not run.is_abandoned:
                 raise
+        except RunStopped as stopped:
+            run.stop.stop(str(stopped))
         except RunError as failed:
             run.stop.stop(str(failed), failed)
         finally:
@@ -165,7 +168,7 @@ class Run:
             retry=options.retry,
             breaker=options.breaker,
         )
-        self.sources = Sources(plan, Path(plan.directory))
+        self.sources = Sources(plan, Path(plan.directory), self.stop)
         self.outcomes: dict[str, Outcomes] = {}
         self.nodes: dict[str, list[Node]] = {}
         """By pipeline, and by mixture for its own steps."""
@@ -393,7 +396,7 @@ def _signals(run: Run) -> Iterator[None]:
     """First signal: stop cleanly. Second: at once. Third: leave."""
     loop = asyncio.get_running_loop()
 
-    def received(number: int) -> None:
+    def received(number: int, _frame: FrameType | None) -> None:
         if run.signal is None:
             run.signal = number
             run.stop.stop("interrupted")
@@ -401,14 +404,15 @@ def _signals(run: Run) -> Iterator[None]:
             run.abandon()
         else:
             os._exit(128 + number)
+        loop.call_soon_threadsafe(lambda: None)  # a loop that waits for its sockets goes on
 
-    installed = []
+    # Handlers of the process and not of the loop, whose own run when it is idle: a loop that reads a source is not.
+    before = {}
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, received, number)
-            installed.append(number)
+        with contextlib.suppress(ValueError):  # not the main thread
+            before[number] = signal.signal(number, received)
     try:
         yield
     finally:
-        for number in installed:
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from runtime.plugin import REQUIRED, RunError, attribute, declare
 from runtime.sources.attributes import COMMON
 from runtime.sources.files import files_of, named
 from runtime.sources.tables import json_rows
+from runtime.sources.watched import Watched
 
 
 @declare(
@@ -53,17 +55,18 @@ def rows_of_parquet(file: Path, name: str, what: str) -> Iterator[tuple[dict[str
         ":memory:",
         config={"threads": 1, "memory_limit": "2GB", "autoinstall_known_extensions": False},
     )
+    watched = Watched(connection, math.inf)
     row = 0
     try:
         # The path is a parameter, and a glob's special characters in a real file name must not act as one.
-        result = connection.execute("SELECT * FROM read_parquet($1)", [_literal(str(file))])
+        result = watched.execute("SELECT * FROM read_parquet($1)", [_literal(str(file))])
         for row, columns in enumerate(json_rows(result, what), 1):
             yield columns, f"{name}:{row}"
     except (duckdb.Error, ValueError) as error:
         message = str(error).splitlines()[0]
         raise RunError(f"{what}: {name} after row {row}: {message}") from None
     finally:
-        connection.close()
+        watched.close()
 
 
 def _literal(path: str) -> str:

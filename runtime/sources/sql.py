@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from runtime.sources.attributes import COMMON
 from runtime.sources.delimited import header_of
 from runtime.sources.files import files_of
 from runtime.sources.tables import json_rows
+from runtime.sources.watched import Watched
 
 LIMIT_S = 600.0
 """Seconds a query may compute."""
@@ -43,9 +42,9 @@ class DuckdbQuery:
     """Rows of a SELECT over the files in `inputs`.
 
     The query runs in a separate in-memory DuckDB that can open those files and nothing else: no other path, network,
-    extension, ATTACH, COPY or setting. It must be a single SELECT, is interrupted after 600 seconds and may use 2 GB of
-    memory. Each view also has a column `filename`, without the folder. The lock file pins the rows whatever order they
-    come in.
+    extension, ATTACH, COPY or setting. It must be a single SELECT, is interrupted after 600 seconds or by Ctrl-C, and may
+    use 2 GB of memory. Each view also has a column `filename`, without the folder. The lock file pins the rows whatever
+    order they come in.
     """
 
     revision = ""
@@ -65,17 +64,15 @@ class DuckdbQuery:
         """Each row with its place, `query:N`."""
         import duckdb
 
-        connection = locked_connection(self._views, self.what)
+        watched = locked_connection(self._views, self.what)
         try:
-            require_single_select(connection, self.sql, self.what)
-            result = _Watched(connection)
-            result.execute(self.sql)
-            for number, columns in enumerate(json_rows(result, self.what), 1):
+            require_single_select(watched.connection, self.sql, self.what)
+            for number, columns in enumerate(json_rows(watched.execute(self.sql), self.what), 1):
                 yield columns, f"query:{number}"
         except (duckdb.Error, ValueError) as error:
             raise RunError(f"{self.what}: the query failed: {_first_line(error)}") from None
         finally:
-            connection.close()
+            watched.close()
 
 
 @declare("source", "sql", attributes=_ATTRIBUTES)
@@ -83,7 +80,7 @@ class SqlQuery(DuckdbQuery):
     """The same as `duckdb`: rows of a SELECT over the files in `inputs`, in DuckDB's dialect."""
 
 
-def locked_connection(views: Sequence[tuple[str, list[Path], list[str] | None]], what: str) -> Any:
+def locked_connection(views: Sequence[tuple[str, list[Path], list[str] | None]], what: str) -> Watched:
     """An in-memory DuckDB with one view per input, that can open the inputs' files and nothing else.
 
     Raises:
@@ -102,6 +99,7 @@ def locked_connection(views: Sequence[tuple[str, list[Path], list[str] | None]],
             "python_enable_replacements": False,
         },
     )
+    watched = Watched(connection, LIMIT_S)
     try:
         paths = [str(file) for _, files, _ in views for file in files]
         connection.execute(f"SET allowed_paths = [{', '.join(map(_literal, paths))}]")
@@ -112,12 +110,16 @@ def locked_connection(views: Sequence[tuple[str, list[Path], list[str] | None]],
             # The name alone: a row, and with it the lock file's digest, must not depend on where the data lies.
             columns = "* REPLACE (parse_filename(filename) AS filename)"
             scan = _scan(files, names, what)
-            connection.execute(f"CREATE TEMP VIEW {_identifier(view)} AS SELECT {columns} FROM {scan}")
+            # Reads an input to find its columns, all of it where that is JSON.
+            watched.execute(f"CREATE TEMP VIEW {_identifier(view)} AS SELECT {columns} FROM {scan}")
         connection.execute("SET lock_configuration = true")
     except duckdb.Error as error:
-        connection.close()
+        watched.close()
         raise RunError(f"{what}: an input cannot be read: {_first_line(error)}") from None
-    return connection
+    except BaseException:
+        watched.close()
+        raise
+    return watched
 
 
 def require_single_select(connection: Any, sql: str, what: str) -> None:
@@ -135,35 +137,6 @@ def require_single_select(connection: Any, sql: str, what: str) -> None:
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         found = ", ".join(statement.type.name for statement in statements) or "nothing"
         raise RunError(f"{what}: the query must be one SELECT statement, found {found}")
-
-
-class _Watched:
-    """A connection whose queries are interrupted when they have computed for LIMIT_S seconds altogether."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._left_s = LIMIT_S
-
-    @property
-    def description(self) -> Any:
-        return self._connection.description
-
-    def execute(self, sql: str) -> None:
-        self._timed(lambda: self._connection.execute(sql))
-
-    def fetchmany(self, count: int) -> Any:
-        return self._timed(lambda: self._connection.fetchmany(count))
-
-    def _timed(self, work: Callable[[], Any]) -> Any:
-        watchdog = threading.Timer(max(self._left_s, 0.0), self._connection.interrupt)
-        watchdog.daemon = True
-        watchdog.start()
-        began = time.monotonic()
-        try:
-            return work()
-        finally:
-            watchdog.cancel()
-            self._left_s -= time.monotonic() - began
 
 
 def _scan(files: list[Path], names: list[str] | None, what: str) -> str:
