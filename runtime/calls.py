@@ -32,6 +32,7 @@ from runtime.engines.protocol import (
     Vectors,
 )
 from runtime.fault import BreakerPolicy, Clock, RetryPolicy
+from runtime.reading import read_beside
 from runtime.reasoning import spoken
 from runtime.rows import digest
 from runtime.service import Service, StopSignal
@@ -42,8 +43,6 @@ T = TypeVar("T")
 
 SHOWN_CHARACTERS = 200
 """Of an answer that is of no use, shown with the reason."""
-LONG_CHARACTERS = 200_000
-"""Answers longer than this are read beside the event loop, which must go on hearing signals."""
 EMBED_BATCH = 64
 """Texts in one request for vectors: enough to share its cost, few enough that a failing one holds up little."""
 
@@ -483,7 +482,7 @@ class _Asked:
 
 async def _result(key: bytes, written: str, reasoning: str) -> CallResult:
     """What a recorded answer says. Told here and not where it is recorded, so that an old store's answers read alike."""
-    found = spoken(written) if len(written) <= LONG_CHARACTERS else await asyncio.to_thread(spoken, written)
+    found = await read_beside(spoken, written)
     reasoning = "\n\n".join(filter(None, (reasoning, found.reasoning)))
     if not found.text.strip():
         why = "nothing after the reasoning" if found.is_finished else "the reasoning does not end"

@@ -1,8 +1,8 @@
 """Regular expressions with the meaning they have in DuckDB (RE2), on single texts.
 
 Rows stream through Python, tables through DuckDB, and a pattern must find the same in both. A pattern made of parts
-that mean the same in Python's `re` once translated runs there; any other, and any that `re` could take more
-than linear time for, is answered by DuckDB (0.2 ms a call). Neither backtracks: no text can make a pattern hang.
+that mean the same in Python's `re` once translated runs there; any other, and any on a text so long that `re` could
+take noticeably more than linear time, is answered by DuckDB (0.2 ms a call). So no text can make a pattern hang.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ _SPACE = r"\t\n\f\r "
 """RE2's `\\s`; Python's also has the vertical tab."""
 _CLASSES = {"d": "0-9", "w": "0-9A-Za-z_", "s": _SPACE}
 _PLAIN_ESCAPES = frozenset("ntrf") | frozenset(r"""\.+*?()[]{}^$|-/:;,=!"'<>@#%&~` """)
+QUADRATIC_CHARACTERS = 4_000
+"""Longest text on which a pattern that repeats something runs in `re`, which may look at it once for each character."""
 _COUNT = re.compile(r"\{(\d{1,3})(?:,(\d{0,3}))?\}")
 
 
@@ -32,7 +34,7 @@ def compile_regex(pattern: str) -> Regex:
     translated = _translated(pattern)
     if translated is not None:
         try:
-            return _PythonRegex(re.compile(translated))
+            return _PythonRegex(re.compile(translated), pattern)
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from None
     return _DuckdbRegex(pattern)
@@ -58,18 +60,29 @@ class Regex(ABC):
 
 
 class _PythonRegex(Regex):
-    def __init__(self, compiled: re.Pattern[str]) -> None:
+    def __init__(self, compiled: re.Pattern[str], pattern: str) -> None:
         self._compiled = compiled
+        self._pattern = pattern
+        self._repeats = any(sign in pattern for sign in "*+{")
         self.groups = compiled.groups
 
     def matches(self, text: str) -> bool:
+        if self._is_slow(text):
+            return _DuckdbRegex(self._pattern).matches(text)
         return self._compiled.search(text) is not None
 
     def extract(self, text: str, group: int) -> str | None:
+        if self._is_slow(text):
+            return _DuckdbRegex(self._pattern).extract(text, group)
         found = self._compiled.search(text)
         return None if found is None else found.group(group)
 
+    def _is_slow(self, text: str) -> bool:
+        return self._repeats and len(text) > QUADRATIC_CHARACTERS
+
     def extract_all(self, text: str, group: int) -> list[str | None]:
+        if self._is_slow(text):
+            return _DuckdbRegex(self._pattern).extract_all(text, group)
         return [found.group(group) for found in self._compiled.finditer(text)]
 
 

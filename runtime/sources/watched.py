@@ -120,6 +120,6 @@ def _signals_heard() -> Iterator[list[int]]:
     finally:
         for number, own in before.items():
             signal.signal(number, signal.SIG_DFL if own is None else own)
-        for number in heard:
-            if not callable(before[signal.Signals(number)]):
-                signal.raise_signal(number)
+        for arrived in heard:
+            if not callable(before[signal.Signals(arrived)]):
+                signal.raise_signal(arrived)

@@ -11,6 +11,7 @@ from runtime.control_characters import control_character_in
 from runtime.json_schema import compiled_schema
 from runtime.parse import compile_parse, names_reasoning
 from runtime.plugin import REQUIRED, attribute, declare
+from runtime.reading import read_beside
 from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import StepContext
@@ -215,7 +216,7 @@ class Generate:
                 reason, detail = result.reason, result.detail
                 continue
             try:
-                value = self._taken(result.written if self._takes_marks else result.text)
+                value = await read_beside(self._taken, result.written if self._takes_marks else result.text)
             except ParseFailed as failed:
                 reason, detail = "parse", str(failed)
                 continue

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
+from runtime.reading import read_beside
 from runtime.steps.protocol import Calls
 from runtime.verifiers.json_in_text import ParseFailed
 
@@ -84,7 +85,7 @@ class Asking(Generic[Found]):
                 continue
             is_late = False
             try:
-                return Asked(self._read(result.text), key, "measured")
+                return Asked(await read_beside(self._read, result.text), key, "measured")
             except ParseFailed as failed:
                 reason = f"{failed}: {result.text[:SHOWN_CHARACTERS]}"
         return Asked(None, key, "timeout" if is_late else "error", reason)

@@ -10,6 +10,7 @@ from compiler.plan import Step
 from runtime.json_schema import CANNOT_TELL, compiled_schema
 from runtime.outcomes import json_of as stored_json
 from runtime.plugin import REQUIRED, attribute, declare
+from runtime.reading import read_beside
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
 from runtime.verifiers.attributes import PICK, VERIFIER
@@ -104,7 +105,7 @@ class SchemaVerifier:
         value = row.columns.get(self._response)
         if isinstance(value, str):
             try:
-                value = last_json(value, self._schema) if self._finds_json else strict_json_of(value)
+                value = await read_beside(self._json_in, value)
             except ParseFailed as error:
                 return Measurement("unmeasurable", None, {"reason": str(error)})
         elif value is None:
@@ -119,6 +120,9 @@ class SchemaVerifier:
         if unclear:
             return Measurement.too_hard(violations=unclear)
         return Measurement.of(not violations, violations=violations)
+
+    def _json_in(self, text: str) -> Any:
+        return last_json(text, self._schema) if self._finds_json else strict_json_of(text)
 
     def _violations(self, value: Any) -> list[dict[str, str]]:
         """The first of them."""
