@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -81,6 +82,10 @@ def bind_value(
             return bind_call(rest, subject, node, world, module)
         case "secret":
             return _secret(place, subject, node)
+        case "text_or_secret":
+            if isinstance(node, Call):
+                return _secret(place, subject, node)
+            return as_type(constant_expression(world, module, node), "text", subject, node.span, findings)
         case "path":
             return _path(place, subject, node)
         case "block":
@@ -170,6 +175,8 @@ def _map(place: Place, schema: AttributeSchema, inner: str, node: Expression) ->
                 result[name] = item.value.name
             else:
                 result[name] = bind_value(place, schema, value_type, item.value)
+                if value_type == "text_or_secret" and isinstance(result[name], str):
+                    _refuse_written_key(place, name, item.value.span)
         except Reported:
             failed = True
     if failed:
@@ -338,6 +345,22 @@ def _secret(place: Place, subject: str, node: Expression) -> dict[str, str]:
             raise place.findings.error(
                 "MIX107", f"{subject} takes a secret", node.span, hint='write `env("API_KEY")`'
             )
+
+
+_HOLDS_A_KEY = re.compile(r"(?i)authorization|key|token|secret|password|cookie")
+
+
+def _refuse_written_key(place: Place, name: str, span: Span) -> None:
+    """MIX901 for a header that is there to carry a key."""
+    if _HOLDS_A_KEY.search(name):
+        raise place.findings.error(
+            "MIX901",
+            f"`{name}` is a secret written into the file",
+            span,
+            "everyone who reads the file reads it",
+            hint='write `env("API_KEY")` and set that variable',
+            hides=True,
+        )
 
 
 def _path(place: Place, subject: str, node: Expression) -> str:

@@ -9,6 +9,7 @@ Attribute types, a small closed language:
     count share duration bytes money   a quantity of that unit; a bare number is accepted for count and share
     path                           a file path, relative to the spec's directory
     secret                         `env("NAME")` only
+    text_or_secret                 a text, or `env("NAME")`
     name                           a bare or quoted word, free of meaning to the compiler
     enum:a|b|c                     one of these bare words
     column                         the name of a column in scope

@@ -177,6 +177,7 @@ def _type(type: str) -> str:
     special = {
         "new_column": "new column's name",
         "column_or_json": "column, or json",
+        "text_or_secret": "text or secret",
         "drawn": "name of a source, or [constraints](#constraints) call",
     }
     return special.get(type, type)

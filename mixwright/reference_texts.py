@@ -95,6 +95,7 @@ TYPES: tuple[tuple[str, str], ...] = (
     ("duration, bytes, money", "`10s`, `2h`; `512MiB`, `80GB`; `$25`"),
     ("path", "a file or directory, relative to the spec and inside the project"),
     ("secret", '`env("NAME")` only'),
+    ("text or secret", 'a text, or `env("NAME")`'),
     ("name", "a word, bare or quoted"),
     ("column", "the name of a column that the rows have here"),
     ("expression", "a row expression; after the colon what it must give"),

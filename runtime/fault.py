@@ -236,3 +236,28 @@ class Gate:
             if not waiter.done():
                 self._take(tokens)
                 waiter.set_result(None)
+
+
+class Pace:
+    """Spreads what is taken over time, so that a minute has no more than `per_minute` of it (a token bucket).
+
+    `burst` may be taken at once after a rest; with the least, 1, requests go at even distances.
+    """
+
+    def __init__(self, per_minute: float, now: Callable[[], float], burst: float = 1.0) -> None:
+        self.rate = per_minute / 60
+        self.burst = max(1.0, burst)
+        self._left = self.burst
+        self._now = now
+        self._at = -inf
+
+    def take(self, amount: float) -> float:
+        """Seconds until `amount`, which is taken now, may be used."""
+        now = self._now()
+        self._left = min(self.burst, self._left + (now - self._at) * self.rate) - amount
+        self._at = now
+        return max(0.0, -self._left / self.rate)
+
+    def give_back(self, amount: float) -> None:
+        """Less was used than was taken; a negative amount: more was."""
+        self._left += amount

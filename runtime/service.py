@@ -36,7 +36,7 @@ from runtime.engines.protocol import (
     Scores,
     Vectors,
 )
-from runtime.fault import Breaker, BreakerPolicy, Clock, Gate, RetryPolicy
+from runtime.fault import Breaker, BreakerPolicy, Clock, Gate, Pace, RetryPolicy
 from runtime.plugin import EngineUnavailable, RunError
 from runtime.width import WidthSearch
 
@@ -51,8 +51,6 @@ KV_SHARE = 0.9
 CHARACTERS_PER_TOKEN = 4
 """Of English text, roughly; the exact count is the server's."""
 
-PROBE = Request(b"", ({"role": "user", "content": "Say ok."},), {"temperature": 0.0, "max_tokens": 8}, 0)
-"""Asks whether a model answers at all; what it says is not looked at."""
 PROBE_EVERY_S = 2.0
 
 
@@ -149,6 +147,10 @@ class Service:
         is_unknown = bool(getattr(engine, "is_width_unknown", False))
         self.search = WidthSearch(self.gate, engine.slots, clock.monotonic) if is_unknown else None
         self._lengths = AnswerLengths()
+        rpm, tpm = spec.attributes.get("rpm"), spec.attributes.get("tpm")
+        self._requests_pace = Pace(float(rpm), clock.monotonic) if rpm else None
+        self._tokens_pace = Pace(float(tpm), clock.monotonic, float(tpm) / 60) if tpm else None
+        self._counts_tokens = kv_tokens is not None or tpm is not None
         self.breaker = Breaker(breaker, self.window, clock.monotonic)
         self.price_in = float(spec.attributes.get("price_in") or 0) / 1e6
         self.price_out = float(spec.attributes.get("price_out") or 0) / 1e6
@@ -174,14 +176,14 @@ class Service:
             EngineFault: the row has failed, by the retry table.
             RunStopped: the run is stopping, perhaps because of this request.
         """
+        expected = self._expected_tokens(request) if self._counts_tokens else 0
         answer = await self._answered(
             request.key,
             lambda: self.engine.complete(request),
-            lambda: self.engine.complete(PROBE),
-            self._expected_tokens(request) if self.gate.most_tokens < inf else 0,
+            lambda: self.engine.complete(plain_like(request)),
+            expected,
             reasons,
             request.sampling,
-            lambda: self.engine.complete(plain_like(request)),
         )
         self._lengths.add(answer.output_tokens)
         return answer
@@ -224,14 +226,12 @@ class Service:
         tokens: int,
         reasons: dict[str, int],
         way: object,
-        plain: Callable[[], Awaitable[Any]] | None = None,
     ) -> T:
         """What `send` gives, by the retry table.
 
         Args:
-            probe: asks whether the engine answers at all.
+            probe: asks in the same way for something that nothing is wrong with.
             way: what all requests asked in the same way share, such as a step's sampling.
-            plain: asks in that way for something that nothing is wrong with; `probe` if not given.
         """
         failures = tries = timeouts = limited = 0
         others = self.breaker.successes
@@ -246,7 +246,7 @@ class Service:
             reasons[kind.value] = reasons.get(kind.value, 0) + 1
             match kind:
                 case Fault.BAD_REQUEST:
-                    if id(way) not in self._accepted and await self._is_refused(way, plain or probe):
+                    if id(way) not in self._accepted and await self._is_refused(way, probe):
                         self._give_up(f"{fault} (so it says of every request)")
                     raise fault
                 case Fault.TOO_LONG:
@@ -309,16 +309,30 @@ class Service:
             self._stop.check()
             if not self._is_started:
                 await self._start()
+            if self._requests_pace is not None or self._tokens_pace is not None:
+                await self._keep_pace(tokens)
             self._reserve()
             answer = await send()
         except EngineFault as fault:
             return fault
         finally:
             self.gate.leave(tokens)
+        if self._tokens_pace is not None:
+            used = getattr(answer, "prompt_tokens", 0) + getattr(answer, "output_tokens", 0)
+            self._tokens_pace.give_back(tokens - used)
         self.gate.grow()
         self.breaker.succeeded()
         self._limited_since = None
         return answer
+
+    async def _keep_pace(self, tokens: int) -> None:
+        """Wait until one more request, of about so many tokens, is within what a minute may have."""
+        wait_s = 0.0
+        if self._requests_pace is not None:
+            wait_s = self._requests_pace.take(1)
+        if self._tokens_pace is not None:
+            wait_s = max(wait_s, self._tokens_pace.take(tokens))
+        await self._wait(wait_s)
 
     async def _is_refused(self, way: object, plain: Callable[[], Awaitable[Any]]) -> bool:
         """True when the engine refuses a plain request asked in this way too, so that no row is to blame.

@@ -62,6 +62,8 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     generation.check_conditions,
     models.check_tasks,
     models.check_architectures,
+    models.check_continued,
+    models.check_servers,
     rewards.check_rewards,
     verification.check_agreement,
     calibration.check_calibrations,

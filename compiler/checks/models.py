@@ -1,18 +1,21 @@
-"""88x: models that are asked for what they do not do."""
+"""88x and 445 to 447: models that are asked for what they, or the servers they are behind, do not do."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from compiler.attributes import plain
 from compiler.catalog import AttributeSchema
-from compiler.checks.checked import Checked, value_of
+from compiler.checks.checked import Checked, is_written, maker_of, value_of
 from compiler.fingerprint import GENERATES
-from compiler.program import Bound, StepDecl
+from compiler.program import Bound, ModelDecl, StepDecl
+from compiler.repair import repair_template
+from compiler.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, serves_by_default
 from compiler.suggest import listing
 from dsl.diagnostic import Label
+from dsl.source import Span
 
 
 def check_tasks(checked: Checked) -> None:
@@ -63,6 +66,116 @@ def check_architectures(checked: Checked) -> None:
         )
 
 
+def check_continued(checked: Checked) -> None:
+    """MIX445: a template that begins the answer, for a server that does not go on from there."""
+    for pipeline, position, step in checked.clean_steps():
+        asked = [(bound, name) for schema, bound, name in _named(step, "template")]
+        models = [name for _, _, name in _models_of(step)]
+        repair = repair_template(value_of(step.attributes, "on_fail"))
+        if repair is not None:
+            maker = maker_of(pipeline.steps[:position], str(value_of(step.attributes, "response", "")))
+            asked, models = (
+                [(step.attributes["on_fail"], repair)],
+                [name for _, _, name in (_models_of(maker) if maker else ())],
+            )
+        for bound, name in asked:
+            template = checked.program.templates.get(name)
+            if template is None or not template.messages or template.messages[-1].role != "assistant":
+                continue
+            for declared in models:
+                model = checked.program.models.get(declared)
+                if model is not None and checked.clean(model.span) and _server(model) not in (None, "vllm"):
+                    checked.findings.error(
+                        "MIX445",
+                        f"the server of `{model.name}` may not go on from the answer that `{name}` begins",
+                        bound.span,
+                        secondary=(
+                            Label(template.messages[-1].span, "the answer begins here"),
+                            Label(model.name_span, "an endpoint like any other"),
+                        ),
+                        hint="write `serves = vllm` in the model if vLLM or SGLang is its server, or take the beginning "
+                        "into `user`",
+                    )
+
+
+def check_servers(checked: Checked) -> None:
+    """MIX446: a setting that a model's server drops or that its task has no use for. MIX447: a field of `request` that
+    every request has of its own."""
+    for model in checked.program.models.values():
+        if checked.clean(model.span):
+            _check_model_settings(checked, model)
+    for _, _, step in checked.clean_steps():
+        for name in FOR_VLLM:
+            bound = step.attributes.get(name)
+            if bound is None:
+                continue
+            for _, _, called in _models_of(step):
+                asked = checked.program.models.get(called)
+                if asked is not None and checked.clean(asked.span):
+                    _check_taken(checked, asked, name, bound.span)
+
+
+def _check_model_settings(checked: Checked, model: ModelDecl) -> None:
+    task = value_of(model.attributes, "task", GENERATES)
+    for name in ONLY_TEXT:
+        if task != GENERATES and is_written(model.attributes, name):
+            checked.findings.error(
+                "MIX446",
+                f"`{name}` says nothing of a model with `task = {task}`",
+                model.attributes[name].span,
+                "of models that write text alone",
+                hint=f"delete `{name}`",
+            )
+    if "chat_template_kwargs" in model.attributes and task == GENERATES:
+        _check_taken(checked, model, "chat_template_kwargs", model.attributes["chat_template_kwargs"].span)
+    for name in ("request", "chat_template_kwargs"):
+        bound = model.attributes.get(name)
+        if bound is not None and not isinstance(bound.value, Mapping):
+            checked.findings.error(
+                "MIX107",
+                f"`{name}` takes `{{ name = value }}`",
+                bound.span,
+                "expected an object",
+                hint=f"for example `{name} {{ enable_thinking = false }}`",
+            )
+    request = model.attributes.get("request")
+    for field in request.value if request is not None and isinstance(request.value, Mapping) else ():
+        if field in OWN_FIELDS:
+            checked.findings.error(
+                "MIX447",
+                f"`request` cannot set `{field}`: every request has its own",
+                request.span if request else model.span,
+                hint=OWN_FIELDS[field],
+            )
+
+
+def _check_taken(checked: Checked, model: ModelDecl, name: str, span: Span) -> None:
+    if _server(model) in (None, "vllm"):
+        return
+    instead = (
+        ""
+        if name == "chat_template_kwargs"
+        else f", or `request {{ {name} = … }}` there if another server takes it"
+    )
+    checked.findings.error(
+        "MIX446",
+        f"the server of `{model.name}` may drop `{name}` without a word",
+        span,
+        "no part of the OpenAI protocol",
+        secondary=(Label(model.name_span, "an endpoint like any other"),),
+        hint=f"write `serves = vllm` in `model {model.name}` if vLLM or SGLang is its server{instead}",
+    )
+
+
+def _server(model: ModelDecl) -> str | None:
+    """Whose rules the server of a model follows; None for a model that is loaded here."""
+    if model.engine != "openai":
+        return None
+    return str(
+        value_of(model.attributes, "serves") or serves_by_default(str(value_of(model.attributes, "base_url")))
+    )
+
+
 HEADS = {
     "generate": ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel"),
     "reward": ("ForRewardModel", "ForSequenceClassification"),
@@ -87,9 +200,13 @@ def _architecture(directory: Path) -> str | None:
 
 
 def _models_of(step: StepDecl) -> Iterator[tuple[AttributeSchema, Bound, str]]:
+    return _named(step, "model")
+
+
+def _named(step: StepDecl, kind: str) -> Iterator[tuple[AttributeSchema, Bound, str]]:
     for schema in step.entry.attributes:
         bound = step.attributes.get(schema.name)
-        if bound is None or schema.type not in ("ref:model", "list[ref:model]"):
+        if bound is None or schema.type not in (f"ref:{kind}", f"list[ref:{kind}]"):
             continue
         value = plain(bound)
         for name in value if isinstance(value, list) else [value]:

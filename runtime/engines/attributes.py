@@ -19,3 +19,10 @@ POOLING = attribute(
     "else the last token of a decoder and the mean of an encoder.",
     default="auto",
 )
+
+TEMPLATE_ARGUMENTS = attribute(
+    "chat_template_kwargs",
+    "json",
+    "Arguments of the model's chat template, such as `chat_template_kwargs { enable_thinking = false }`. They are part "
+    "of the model's identity.",
+)

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Prompt:
-    """A tokenised prompt with its sampling. `seed`: 0..2^63-1; `temperature` 0 is greedy; `top_p` in (0, 1]."""
+    """A tokenised prompt with its sampling. `seed`: 0..2^63-1; `temperature` 0 is greedy; `top_p` in (0, 1]; `top_k` 0
+    keeps all tokens. Without penalties they are 0, 0 and 1."""
 
     tokens: Sequence[int]
     seed: int = 0
@@ -22,6 +23,15 @@ class Prompt:
     top_p: float = 1.0
     max_tokens: int = 256
     stop: tuple[str, ...] = ()
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+
+    @property
+    def is_penalised(self) -> bool:
+        return bool(self.presence_penalty or self.frequency_penalty) or self.repetition_penalty != 1.0
 
 
 @dataclass(frozen=True)
@@ -124,6 +134,7 @@ def _next_tokens(logits: Any, rows: Sequence[_Row]) -> Any:
     """logits: (rows, vocabulary) -> token ids: (rows,), int64."""
     import torch
 
+    logits = _penalised(logits, rows)
     drawn = [i for i, row in enumerate(rows) if row.prompt.temperature > 0]
     tokens = logits.argmax(-1)
     if not drawn:
@@ -134,6 +145,7 @@ def _next_tokens(logits: Any, rows: Sequence[_Row]) -> Any:
     uniform = torch.tensor([rows[i].draws[len(rows[i].written)] for i in drawn], device=device)
     # float64: a cumulative sum of float32 over a large vocabulary moves the borders between tokens by 1e-4.
     shares = torch.softmax(logits[chosen].double() / warmth[:, None], dim=-1)
+    _keep_likeliest(shares, [rows[i].prompt for i in drawn])
     _keep_nucleus(shares, [rows[i].prompt.top_p for i in drawn])
     borders = shares.cumsum(-1)
     # The last border is the sum that is left after the nucleus; scaling the draw spares a division per token.
@@ -141,6 +153,40 @@ def _next_tokens(logits: Any, rows: Sequence[_Row]) -> Any:
     found = torch.searchsorted(borders, points[:, None], right=True)[:, 0]
     tokens[chosen] = found.clamp(max=logits.shape[-1] - 1)
     return tokens
+
+
+def _penalised(logits: Any, rows: Sequence[_Row]) -> Any:
+    """logits: (rows, vocabulary), of tokens that a row has already made less likely (Keskar et al. 2019 for repetition;
+    presence and frequency as in OpenAI's API); the same tensor where no row asks for it."""
+    import torch
+
+    if not any(row.prompt.is_penalised for row in rows):
+        return logits
+    logits = logits.float().clone()
+    for line, row in zip(logits, rows, strict=True):
+        prompt = row.prompt
+        if prompt.repetition_penalty != 1.0:
+            known = torch.tensor([*prompt.tokens, *row.written], device=line.device).unique()
+            found = line[known]
+            line[known] = torch.where(
+                found > 0, found / prompt.repetition_penalty, found * prompt.repetition_penalty
+            )
+        if row.written and (prompt.presence_penalty or prompt.frequency_penalty):
+            known, counts = torch.tensor(row.written, device=line.device).unique(return_counts=True)
+            line[known] -= prompt.presence_penalty + prompt.frequency_penalty * counts
+    return logits
+
+
+def _keep_likeliest(shares: Any, prompts: Sequence[Prompt]) -> None:
+    """Zero, in place, what `min_p` and then `top_k` of each row leave out; what stays sums to 1 again."""
+    for line, prompt in zip(shares, prompts, strict=True):
+        if prompt.min_p > 0:
+            line[line < prompt.min_p * line.max()] = 0.0
+        if 0 < prompt.top_k < line.shape[-1]:
+            # A stable order: of equal tokens the first stay, whatever the batch.
+            line[line.sort(descending=True, stable=True).indices[prompt.top_k :]] = 0.0
+        if prompt.min_p > 0 or prompt.top_k > 0:
+            line /= line.sum()
 
 
 def _keep_nucleus(shares: Any, top_p: Sequence[float]) -> None:

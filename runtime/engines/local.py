@@ -15,6 +15,7 @@ from compiler.plan import ModelSpec
 from runtime.engines.decoding import Prompt
 from runtime.engines.measured import unit_vectors
 from runtime.engines.protocol import (
+    FURTHER_SAMPLING,
     Answer,
     EmbedRequest,
     EngineEnvironment,
@@ -69,6 +70,7 @@ class LocalEngine(ABC):
         self._environment = environment
         self.slots = slots
         self.task = str(model.attributes.get("task") or "generate")
+        self.template_arguments: Mapping[str, Any] = model.attributes.get("chat_template_kwargs") or {}
         self.provenance: Mapping[str, str] = {}
         self._changed = threading.Condition()
         self._arrived: list[Asked] = []
@@ -174,13 +176,13 @@ _LINGER_S = 0.002
 _LINGER_LIMIT_S = 0.05
 
 
-def encoded(asked: Asked, tokenizer: Any, context: int) -> bool:
-    """Tokenise a request once; False when it failed, which its caller then knows."""
+def encoded(asked: Asked, tokenizer: Any, context: int, arguments: Mapping[str, Any]) -> bool:
+    """Tokenise a request once; False when it failed, which its caller then knows. `arguments`: of the chat template."""
     if not isinstance(asked.request, Request):
         return _encoded_whole(asked, tokenizer, context)
     if asked.prompt is None:
         try:
-            asked.prompt = prompt_of(asked.request, tokenizer)
+            asked.prompt = prompt_of(asked.request, tokenizer, arguments)
         except Exception as error:  # templates raise whatever their authors chose
             asked.fail(Fault.BAD_REQUEST, f"the chat template refuses the messages: {error}")
             return False
@@ -202,17 +204,17 @@ def _encoded_whole(asked: Asked, tokenizer: Any, context: int) -> bool:
     return True
 
 
-def prompt_of(request: Request, tokenizer: Any) -> Prompt:
+def prompt_of(request: Request, tokenizer: Any, arguments: Mapping[str, Any]) -> Prompt:
     """Tokenise a request's messages; an assistant message at the end is a prefix that the answer continues."""
     messages = [dict(message) for message in request.messages]
     is_prefix = messages[-1]["role"] == "assistant"
-    tokens = tokenizer.apply_chat_template(
-        messages,
-        add_generation_prompt=not is_prefix,
-        continue_final_message=is_prefix,
-        tokenize=True,
-        return_dict=True,
-    )["input_ids"]
+    settled = {
+        "add_generation_prompt": not is_prefix,
+        "continue_final_message": is_prefix,
+        "tokenize": True,
+        "return_dict": True,
+    }
+    tokens = tokenizer.apply_chat_template(messages, **{**arguments, **settled})["input_ids"]
     sampling = request.sampling
     return Prompt(
         list(tokens),
@@ -221,6 +223,7 @@ def prompt_of(request: Request, tokenizer: Any) -> Prompt:
         float(sampling.get("top_p", 1.0)),
         int(sampling.get("max_tokens", 1024)),
         tuple(sampling.get("stop") or ()),
+        **{name: sampling[name] for name in FURTHER_SAMPLING if sampling.get(name) is not None},
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from compiler.plan import ModelSpec
-from runtime.engines.attributes import TASK
+from compiler.servers import serves_by_default
+from runtime.engines.attributes import TASK, TEMPLATE_ARGUMENTS
 from runtime.engines.openai_pooling import HttpScorer
 from runtime.engines.protocol import (
+    FURTHER_SAMPLING,
     Answer,
     EmbedRequest,
     EngineEnvironment,
@@ -46,13 +49,62 @@ _DENIED_STATUS = frozenset({401, 402, 403, 404, 405, 407})
         attribute(
             "base_url",
             "text",
-            "Address of the API, with its version: `http://localhost:8000/v1`. Not part of the model's identity: "
-            "moving a server reuses every answer.",
+            "Address of the API, with its version: `http://localhost:8000/v1`. What stands behind a `?` goes along "
+            "with every request (Azure's `api-version`). Not part of the model's identity: moving a server reuses every "
+            "answer.",
             default=REQUIRED,
             cls="run",
         ),
         attribute("model", "text", "Model name as the endpoint lists it.", default=REQUIRED),
         attribute("api_key", "secret", 'Bearer token: `env("NAME")`. Never written anywhere.', cls="run"),
+        attribute(
+            "headers",
+            "map[text_or_secret]",
+            'Headers of every request: `headers { api_key = env("AZURE_KEY") }`. Each `_` of a name is sent as `-`.',
+            cls="run",
+        ),
+        attribute(
+            "serves",
+            "enum:vllm|openai|other",
+            "Whose rules the server follows. `vllm` (SGLang too) continues an answer that a template begins and takes "
+            "`top_k`, `min_p`, `repetition_penalty` and `chat_template_kwargs`. `openai` gets `max_completion_tokens`, "
+            "and a `temperature` or `top_p` only when it is not 1. `other` gets what all servers know. Default: `openai` "
+            "at addresses of OpenAI and Azure, else `other`.",
+            cls="run",
+        ),
+        attribute(
+            "request",
+            "json",
+            "Fields that every request has besides: `request { safe_prompt = true }`. They are part of the model's "
+            "identity.",
+        ),
+        TEMPLATE_ARGUMENTS,
+        attribute(
+            "reasoning_effort",
+            "enum:none|minimal|low|medium|high|xhigh",
+            "How long the model thinks before it answers, where it has such a setting.",
+        ),
+        attribute(
+            "sampling",
+            "enum:send|leave_out",
+            "`leave_out` for a model that refuses `temperature` and `top_p`: it draws as it always does, whatever the "
+            "steps say.",
+        ),
+        attribute(
+            "seed",
+            "enum:send|random_seed|leave_out",
+            "Whether a request carries its seed: as `seed`, as `random_seed` (Mistral), or, for a server that refuses "
+            "it, not at all.",
+            default="send",
+            cls="run",
+        ),
+        attribute(
+            "max_tokens_as",
+            "enum:max_tokens|max_completion_tokens",
+            "Field that carries the longest answer. Default: `max_completion_tokens` where `serves` is `openai`, else "
+            "`max_tokens`.",
+            cls="run",
+        ),
         attribute(
             "revision", "text", "Revision of the weights, where you know it; a new one asks everything again."
         ),
@@ -63,6 +115,15 @@ _DENIED_STATUS = frozenset({401, 402, 403, 404, 405, 407})
             "count",
             "Requests open at once, never more. Without it the run starts with 16 and doubles them while the endpoint "
             "answers more for it, up to 256.",
+            cls="run",
+            minimum=1,
+        ),
+        attribute("rpm", "count", "Requests a minute, at most.", cls="run", minimum=1),
+        attribute(
+            "tpm",
+            "count",
+            "Tokens a minute, of prompts and answers together, at most; a request counts by its prompt and the 90th "
+            "percentile of the answers seen until its own number is known.",
             cls="run",
             minimum=1,
         ),
@@ -106,8 +167,9 @@ class OpenAIEngine:
     `max_tokens`, an empty one, a refusal and a filtered one are told apart and never used as good.
 
     Server faults are retried with growing random waits; 429 and `Retry-After` are obeyed, slow the run down and
-    cost a row nothing; 400 quarantines the one row; 401, 403 and 404 stop the run. When most requests fail for
-    ten seconds the run stops and keeps what was answered; the next run asks for the rest.
+    cost a row nothing; 400 quarantines the one row, and stops the run when a plain request with the same settings is
+    refused as well; 401, 403 and 404 stop the run. When most requests fail for ten seconds the run stops and keeps what
+    was answered; the next run asks for the rest.
 
     ```mix
     model teacher openai {
@@ -115,6 +177,37 @@ class OpenAIEngine:
       model = "Qwen/Qwen2.5-72B-Instruct"
       api_key = env("TEACHER_KEY")
       max_in_flight = 256
+    }
+    ```
+
+    A reasoning model of OpenAI, one behind Azure, one of Mistral, and Qwen3 on vLLM without thinking:
+
+    ```mix
+    model reasoner openai {
+      base_url = "https://api.openai.com/v1"
+      model = "gpt-5"
+      api_key = env("OPENAI_API_KEY")
+      seed = leave_out
+      reasoning_effort = low
+      rpm = 500
+    }
+    model behind_azure openai {
+      base_url = "https://my-resource.openai.azure.com/openai/deployments/my-model?api-version=2024-10-21"
+      model = "gpt-4o"
+      headers { api_key = env("AZURE_KEY") }
+    }
+    model of_mistral openai {
+      base_url = "https://api.mistral.ai/v1"
+      model = "mistral-large-latest"
+      api_key = env("MISTRAL_KEY")
+      seed = random_seed
+      request { safe_prompt = false }
+    }
+    model quick openai {
+      base_url = "http://localhost:8000/v1"
+      model = "Qwen/Qwen3-32B"
+      serves = vllm
+      chat_template_kwargs { enable_thinking = false }
     }
     ```
     """
@@ -125,7 +218,9 @@ class OpenAIEngine:
         attributes = model.attributes
         self.name = model.name
         self.model = str(attributes["model"])
-        self.base_url = str(attributes["base_url"]).rstrip("/")
+        address, mark, query = str(attributes["base_url"]).partition("?")
+        self.base_url, self._query = address.rstrip("/"), mark + query
+        self._form = _form_of(attributes, self.base_url)
         stated = attributes.get("max_in_flight")
         self.slots = int(stated or MOST_IN_FLIGHT)
         self.is_width_unknown = stated is None
@@ -133,7 +228,7 @@ class OpenAIEngine:
         self._headers = _headers(attributes, environment.secrets)
         self._session: aiohttp.ClientSession | None = None
         self._served_as = ""
-        self._scorer = HttpScorer(self.base_url, self.model, self._post, self._check_served)
+        self._scorer = HttpScorer(self.base_url, self.model, self._post, self._check_served, self._form.extra)
         self._prefixes: dict[int, tuple[Mapping[str, Any], str]] = {}
 
     async def start(self) -> None:
@@ -154,7 +249,7 @@ class OpenAIEngine:
         if url.scheme not in ("http", "https") or not url.host:
             raise EngineUnavailable(f"model '{self.name}': base_url '{self.base_url}' is not an http address")
         self._aiohttp = aiohttp
-        self._url = yarl.URL(self.base_url + "/chat/completions")
+        self._url = yarl.URL(f"{self.base_url}/chat/completions{self._query}")
         # Looked up once: aiohttp's own trust_env would read the environment again for every request.
         self._proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
         for name, (value, variable) in self._headers.items():
@@ -171,7 +266,7 @@ class OpenAIEngine:
             headers={name: value for name, (value, _) in self._headers.items()},
         )
         try:
-            await self._check_model(yarl.URL(self.base_url + "/models"))
+            await self._check_model(yarl.URL(f"{self.base_url}/models{self._query}"))
         except BaseException:
             await self.close()
             raise
@@ -205,7 +300,9 @@ class OpenAIEngine:
         import yarl
 
         # Escaped: a lone surrogate cannot be sent as UTF-8.
-        return await self._exchanged(yarl.URL(address), json.dumps(body, separators=(",", ":")).encode())
+        return await self._exchanged(
+            yarl.URL(address + self._query), json.dumps(body, separators=(",", ":")).encode()
+        )
 
     async def _exchanged(self, url: Any, sent: bytes) -> bytes:
         assert self._session is not None, "start() comes first"
@@ -217,7 +314,7 @@ class OpenAIEngine:
         except (OSError, TimeoutError, self._aiohttp.ClientError) as error:
             raise self._fault(error) from error
         if response.status != 200:
-            raise fault_of_status(response.status, body, response.headers)
+            raise advised(fault_of_status(response.status, body, response.headers))
         return body
 
     async def close(self) -> None:
@@ -257,20 +354,34 @@ class OpenAIEngine:
             )
 
     def _body(self, request: Request) -> bytes:
-        """The request as JSON bytes. All but seed and messages is the same for every row of a step."""
+        """The request as JSON bytes. All but seed and messages is the same for every row of a step.
+
+        Raises:
+            EngineFault: the messages end in the beginning of an answer, and the server cannot go on from there.
+        """
         held = self._prefixes.get(id(request.sampling))
         if held is None or held[0] is not request.sampling:
             if len(self._prefixes) > 64:
                 self._prefixes.clear()
-            held = (request.sampling, _prefix(self.model, request.sampling))
+            held = (request.sampling, _prefix(self.model, self._form, request.sampling))
             self._prefixes[id(request.sampling)] = held
+        start = held[1]
+        if self._form.seed:
+            start += f',"{self._form.seed}":{request.seed}'
+        if request.messages[-1]["role"] == "assistant":
+            if self._form.serves != "vllm":
+                raise EngineFault(
+                    Fault.DENIED,
+                    "the template begins the answer, which only vLLM's server goes on from; write `serves = vllm` if it "
+                    "is one",
+                )
+            start += ',"continue_final_message":true,"add_generation_prompt":false'
         messages = json.dumps(request.messages, ensure_ascii=False, separators=(",", ":"))
-        text = f'{held[1]},"seed":{request.seed},"messages":{messages}}}'
         # A lone surrogate cannot be sent as UTF-8; the escaped form can.
         try:
-            return text.encode()
+            return f'{start},"messages":{messages}}}'.encode()
         except UnicodeEncodeError:
-            return f'{held[1]},"seed":{request.seed},"messages":{json.dumps(request.messages)}}}'.encode()
+            return f'{start},"messages":{json.dumps(request.messages)}}}'.encode()
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """The body, if it is not longer than MAX_ANSWER_BYTES."""
@@ -345,7 +456,8 @@ def _headers(attributes: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[
     key = attributes.get("api_key")
     if isinstance(key, Mapping) and secrets.get(key["env"]):
         headers["Authorization"] = (f"Bearer {secrets[key['env']]}", str(key["env"]))
-    for name, value in (attributes.get("headers") or {}).items():
+    for written, value in (attributes.get("headers") or {}).items():
+        name = written.replace("_", "-")
         stated = (
             (secrets.get(value["env"], ""), str(value["env"]))
             if isinstance(value, Mapping)
@@ -359,12 +471,52 @@ def _fits_a_header(value: str) -> bool:
     return value.isprintable() and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
-def _prefix(model: str, sampling: Mapping[str, Any]) -> str:
-    """The part of a request body that a step's sampling settles, an open JSON object."""
-    body: dict[str, Any] = {"model": model}
-    for name in ("temperature", "top_p", "max_tokens"):
-        if sampling.get(name) is not None:
-            body[name] = sampling[name]
+@dataclass(frozen=True)
+class _Form:
+    """How a server wants to be asked."""
+
+    serves: str
+    seed: str
+    """Field of the seed; empty where it is left out."""
+    max_tokens: str
+    """Field of the longest answer."""
+    sends_sampling: bool
+    extra: Mapping[str, Any]
+    """Fields of every request."""
+
+
+def _form_of(attributes: Mapping[str, Any], base_url: str) -> _Form:
+    serves = str(attributes.get("serves") or serves_by_default(base_url))
+    seed = str(attributes.get("seed") or "send")
+    extra = {
+        name: attributes[name]
+        for name in ("chat_template_kwargs", "reasoning_effort")
+        if attributes.get(name) is not None
+    }
+    return _Form(
+        serves,
+        {"send": "seed", "leave_out": ""}.get(seed, seed),
+        str(
+            attributes.get("max_tokens_as")
+            or ("max_completion_tokens" if serves == "openai" else "max_tokens")
+        ),
+        attributes.get("sampling") != "leave_out",
+        {**(attributes.get("request") or {}), **extra},
+    )
+
+
+def _prefix(model: str, form: _Form, sampling: Mapping[str, Any]) -> str:
+    """The part of a request body that the model and a step's sampling settle, an open JSON object."""
+    body: dict[str, Any] = {"model": model, **form.extra}
+    for name in ("temperature", "top_p"):
+        value = sampling.get(name)
+        # 1 is what OpenAI's models do unasked, and some of them refuse to be asked. Elsewhere the model's own files may
+        # say something else, so it is always stated.
+        if value is not None and form.sends_sampling and not (form.serves == "openai" and value == 1):
+            body[name] = value
+    if sampling.get("max_tokens") is not None:
+        body[form.max_tokens] = sampling["max_tokens"]
+    body |= {name: sampling[name] for name in FURTHER_SAMPLING if sampling.get(name) is not None}
     if sampling.get("stop"):
         body["stop"] = list(sampling["stop"])
     if sampling.get("schema"):
@@ -417,6 +569,26 @@ def fault_of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Eng
         is_long = _TOO_LONG.search(text) and not _NO_ROOM.search(text)
         return EngineFault(Fault.TOO_LONG if is_long else Fault.BAD_REQUEST, message)
     return EngineFault(Fault.MALFORMED, message)
+
+
+_NOT_TAKEN = re.compile(
+    r"(?i)unsupported|not (?:supported|permitted|allowed)|un(?:known|recognized|expected)|extra (?:inputs|fields)"
+)
+_ADVICE = (
+    (re.compile(r"max_completion_tokens"), "max_tokens_as = max_completion_tokens"),
+    (re.compile(r"\b(?:temperature|top_p)\b"), "sampling = leave_out"),
+    (re.compile(r"\b(?:random_)?seed\b"), "seed = leave_out"),
+)
+"""What a server's refusal names, and the line in a model's block that does without it."""
+
+
+def advised(fault: EngineFault) -> EngineFault:
+    """A fault that also says what to write, where the server does not take what it was sent."""
+    if fault.fault is Fault.BAD_REQUEST and _NOT_TAKEN.search(str(fault)):
+        line = next((line for named, line in _ADVICE if named.search(str(fault))), "")
+        if line:
+            return EngineFault(fault.fault, f"{fault}; if it never takes this, write `{line}` in the model")
+    return fault
 
 
 def _error_text(body: bytes) -> str:

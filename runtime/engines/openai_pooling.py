@@ -21,6 +21,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from runtime.engines.measured import finite, probe_like, softmax, unit_vectors
@@ -73,8 +74,17 @@ STEP_FLAG = (
 class HttpScorer:
     """Asks one endpoint for scores and vectors of one model."""
 
-    def __init__(self, base_url: str, model: str, post: Post, check_served: Check) -> None:
-        """`check_served` is told the model's name in every answer, and raises when it has changed."""
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        post: Post,
+        check_served: Check,
+        extra: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """`check_served` is told the model's name in every answer, and raises when it has changed; `extra` are fields of
+        every request."""
+        self._extra = extra
         self._base_url = base_url
         self._root = base_url.removesuffix("/v1")
         self._model = model
@@ -94,7 +104,7 @@ class HttpScorer:
 
     async def embed(self, request: EmbedRequest) -> Vectors:
         """See `engines/protocol.Embedder`."""
-        body = {"model": self._model, "input": list(request.texts), "encoding_format": "float"}
+        body = {**self._extra, "model": self._model, "input": list(request.texts), "encoding_format": "float"}
         document = _document(await self._post(f"{self._base_url}/embeddings", body))
         self._check_served(str(document.get("model") or ""))
         rows = _entries(document)
@@ -149,7 +159,7 @@ class HttpScorer:
             )
 
     async def _ask(self, request: ScoreRequest, address: str, way: Way) -> Scores:
-        body: dict[str, Any] = {"model": self._model, **way.fields}
+        body: dict[str, Any] = {**self._extra, "model": self._model, **way.fields}
         if len(request.texts) == 2:
             body["text_1"], body["text_2"] = request.texts
         elif request.texts:

@@ -25,13 +25,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+FURTHER_SAMPLING = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
+"""Sampling parameters that change nothing, and are in no call's name, until a spec states them."""
+
 Task = Literal["generate", "reward", "process_reward", "classify", "embed"]
 ScoreTask = Literal["reward", "process_reward", "classify"]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One model call, rendered. `sampling`: temperature, top_p, max_tokens, stop (list), schema (JSON Schema or None)."""
+    """One model call, rendered.
+
+    `sampling`: temperature, top_p, max_tokens, stop (list), schema (JSON Schema or None); those of `FURTHER_SAMPLING`
+    are there when a spec states them. A last message of the assistant is the beginning of the answer.
+    """
 
     key: bytes
     messages: tuple[Mapping[str, str], ...]

@@ -8,7 +8,7 @@ from typing import Any
 
 from compiler.plan import ModelSpec
 from runtime.engines import pooled
-from runtime.engines.attributes import POOLING, TASK
+from runtime.engines.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
 from runtime.engines.decoding import Prompt, completions, end_tokens_of
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request, Scores
@@ -28,6 +28,7 @@ from runtime.plugin import EngineUnavailable, attribute, declare, require
         attribute("revision", "text", "commit of the repository; pin it, a branch moves"),
         TASK,
         POOLING,
+        TEMPLATE_ARGUMENTS,
         attribute(
             "dtype", "enum:float32|bfloat16", "type of the weights while they answer", default="float32"
         ),
@@ -98,7 +99,7 @@ class TransformersEngine(LocalEngine):
             waiting = [
                 asked
                 for asked in waiting
-                if asked.is_wanted and encoded(asked, self._tokenizer, self._context)
+                if asked.is_wanted and encoded(asked, self._tokenizer, self._context, self.template_arguments)
             ]
             batch = _batch_of(waiting, self._batch_size)
             if batch:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.plan import ModelSpec
-from runtime.engines.attributes import POOLING, TASK
+from runtime.engines.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
 from runtime.engines.decoding import Prompt
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
-from runtime.engines.protocol import EngineEnvironment, Fault, Finish, Request
+from runtime.engines.protocol import FURTHER_SAMPLING, EngineEnvironment, Fault, Finish, Request
 from runtime.engines.vllm_pooling import pooled_of, pooling_options, pooling_params, pooling_task
 from runtime.plugin import EngineUnavailable, attribute, declare, require
 
@@ -28,6 +28,7 @@ from runtime.plugin import EngineUnavailable, attribute, declare, require
         attribute("revision", "text", "commit of the repository; pin it, a branch moves"),
         TASK,
         POOLING,
+        TEMPLATE_ARGUMENTS,
         attribute(
             "dtype",
             "enum:auto|float32|bfloat16",
@@ -129,7 +130,7 @@ class VllmEngine(LocalEngine):
         if self._is_given_up:
             asked.fail(Fault.DENIED, self._is_given_up)
             return
-        if not asked.is_wanted or not encoded(asked, self._tokenizer, self._context):
+        if not asked.is_wanted or not encoded(asked, self._tokenizer, self._context, self.template_arguments):
             return
         assert asked.prompt is not None
         self._sent += 1
@@ -280,7 +281,9 @@ def sampling_of(asked: Asked, end_tokens: list[int]) -> Any:
         "seed": prompt.seed if prompt.temperature > 0 else None,
         "output_kind": RequestOutputKind.FINAL_ONLY,
     }
-    schema = asked.request.sampling.get("schema")
+    sampling = asked.request.sampling
+    options |= {name: sampling[name] for name in FURTHER_SAMPLING if sampling.get(name) is not None}
+    schema = sampling.get("schema")
     if schema is not None:
         options |= _structure(schema)
     return SamplingParams(**options)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from compiler.plan import Step
 from runtime.control_characters import control_character_in
+from runtime.engines.protocol import FURTHER_SAMPLING
 from runtime.json_schema import compiled_schema
 from runtime.parse import compile_parse, names_reasoning
 from runtime.plugin import REQUIRED, attribute, declare
@@ -56,6 +57,36 @@ Made = TypeVar("Made")
             default=1.0,
             minimum=0,
             maximum=1,
+        ),
+        attribute("top_k", "count", "Samples from this many likeliest tokens. All without it.", minimum=1),
+        attribute(
+            "min_p",
+            "share",
+            "Samples from tokens that are at least this part as likely as the likeliest.",
+            minimum=0,
+            maximum=1,
+        ),
+        attribute(
+            "presence_penalty",
+            "float",
+            "Taken from the logit of every token that the answer has already.",
+            minimum=-2,
+            maximum=2,
+        ),
+        attribute(
+            "frequency_penalty",
+            "float",
+            "Taken from a token's logit for each time that the answer has it.",
+            minimum=-2,
+            maximum=2,
+        ),
+        attribute(
+            "repetition_penalty",
+            "float",
+            "Divides the logit of every token of prompt and answer, or multiplies it where it is negative; over 1 makes "
+            "repetition less likely.",
+            minimum=0.01,
+            maximum=10,
         ),
         attribute(
             "max_tokens",
@@ -145,6 +176,7 @@ class Generate:
             "max_tokens": int(attributes.get("max_tokens") or 1024),
             "stop": attributes.get("stop") or None,
             "schema": self._schema,
+            **{name: attributes[name] for name in FURTHER_SAMPLING if attributes.get(name) is not None},
         }
 
     async def prepare(self) -> None:
