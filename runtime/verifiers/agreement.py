@@ -27,7 +27,7 @@ from runtime.verifiers.verdicts import (
 @declare(
     "verify",
     "agreement",
-    version=2,
+    version=3,
     evidence={
         "found": "text",
         "of": "int",
@@ -89,12 +89,12 @@ class Agreement:
         self._equivalence = Equivalence(context.workers)
 
     async def prepare(self) -> None:
-        """Fail before the first request when `equal = math` and math-verify is not there.
+        """Fail before the first request when `equal = math` and SymPy is not there.
 
         Raises:
             MissingExtra: the extra `math` is not installed.
         """
-        if self._is_math and importlib.util.find_spec("math_verify") is None:
+        if self._is_math and importlib.util.find_spec("sympy") is None:
             raise MissingExtra("verify agreement with equal = math needs: pip install 'mixwright[math]'")
 
     async def measure_group(self, rows: Sequence[Row]) -> list[Measurement]:

@@ -1,6 +1,6 @@
-"""Are two answers equal as mathematics? Quickly for texts, numbers and their lists, else in a worker with math-verify.
+"""Are two answers equal as mathematics? Quickly for texts, numbers and their lists, else in a worker with SymPy.
 
-The slow way parses LaTeX that a model wrote with SymPy, which may take for ever and must not run in this process.
+The slow way computes with formulas that a model wrote, which may take for ever and must not run in this process.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Equivalence:
 
     async def compare(self, *, gold: str, found: str) -> Comparison:
         """How the answer `found` compares with the right one, `gold`. The two are not exchangeable: an equation
-        `x = 3` may stand for 3, and math-verify reads the gold answer more strictly."""
+        `x = 3` may stand for 3, and `b` for the choice `B`."""
         quick = quickly(gold=gold, found=found)
         if quick is not None:
             return quick

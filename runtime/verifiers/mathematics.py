@@ -1,4 +1,4 @@
-"""Compares two expressions with math-verify and SymPy. Runs in a worker process: what it is given may never end.
+"""Compares two formulas with SymPy. Runs in a worker process: what it is given may never end.
 
 Each pair has its own alarm. It counts CPU time, so that a verdict does not hang on how busy the machine is, and rings
 again every half second, because SymPy swallows exceptions in places. What hangs inside one long operation of the
@@ -8,24 +8,17 @@ interpreter is ended by the caller, which kills the process.
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import signal
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import FrameType
 from typing import Any
 
 from runtime.verifiers.reading import Outcome, outcome_of
 
-RELATIVE_ERROR = 1e-6
-"""Two numbers that differ by more than this part of the larger are different, whatever rounding says."""
-
-_IMAGINARY = re.compile(r"(?<![A-Za-z\\])i(?![A-Za-z])")
-_RELATION = re.compile(r"(<=|>=|<|>|\\[lg]e(?![a-z]))")
-_OR = re.compile(r"\s*,?\s*(?:\bor\b|或者?)\s*")
-_TURNED = {">": "<", ">=": "<=", r"\ge": r"\le"}
+_ROUNDED = re.compile(r"\.\d{4}")
+"""A decimal that may be rounded: two numbers then may differ by a millionth."""
 
 
 class _Late(BaseException):
@@ -40,13 +33,11 @@ def compare(gold: str, found: str, limit_s: float) -> dict[str, Any]:
     _make_ready()
     readings: dict[str, str] = {}
 
+    def note(text: str, reading: Any) -> None:
+        readings.setdefault(text, _shown(reading))
+
     def leaf(a: str, b: str) -> Outcome | None:
-        first, second = _expression(a), _expression(b)
-        readings.setdefault(a, _shown(first))
-        readings.setdefault(b, _shown(second))
-        if first is None or second is None:
-            return "unparsable"
-        return "equal" if _are_equal(a, b, first, second) else "different"
+        return _compared(a, b, note)
 
     try:
         with _alarm(limit_s):
@@ -61,7 +52,6 @@ def compare(gold: str, found: str, limit_s: float) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _make_ready() -> None:
     """Import what is used, before any alarm: one that rings during an import leaves half a module behind."""
-    logging.getLogger("math_verify").setLevel(logging.ERROR)
     for gold, found in (
         (r"\frac{x+1}{\sqrt{2}}", r"\sin(x)^2"),
         (r"\sqrt{8}", r"2\sqrt{2}"),
@@ -71,9 +61,7 @@ def _make_ready() -> None:
         (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1\\x\end{pmatrix}"),
         (r"\int_0^1 x dx", r"\sum_{n=1}^{3} n"),
     ):
-        first, second = _expression(gold), _expression(found)
-        if first is not None and second is not None:
-            _are_equal(gold, found, first, second)
+        _compared(gold, found, lambda text, reading: None)
 
 
 def _named(gold: str, found: str, readings: dict[str, str]) -> dict[str, str]:
@@ -98,95 +86,35 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 @lru_cache(maxsize=512)
-def _expression(text: str) -> Any:
-    """The SymPy expression that a text writes; None when it cannot be parsed.
-
-    math-verify's search for answers inside a text is not used: `between 3 and 5` is not 5. Nor is its second parser,
-    which hands text to SymPy's `parse_expr`, which evaluates Python.
-    """
-    alternatives = _OR.split(text)
-    if len(alternatives) > 1 and all(_RELATION.search(part) for part in alternatives):
-        return _union([_expression(part) for part in alternatives])
-    from latex2sympy2_extended import NormalizationConfig
-    from math_verify import LatexExtractionConfig, parse
-
-    plain = NormalizationConfig(
-        basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
-    )
-    found = parse(
-        f"${_as_latex(text)}$",
-        [LatexExtractionConfig(boxed_match_priority=-1, normalization_config=plain)],
-        fallback_mode="no_fallback",
-        extraction_mode="first_match",
-        parsing_timeout=None,
-    )
-    if not found:
-        return None
-    expression = found[0]
-    if _IMAGINARY.search(text):
-        with contextlib.suppress(Exception):
-            import sympy
-
-            named = {s: sympy.I for s in expression.free_symbols if s.name == "i"}
-            expression = expression.subs(named) if named else expression
-    return expression
-
-
-def _union(inequalities: list[Any]) -> Any:
-    """The set where one of the inequalities holds; None when one is no inequality in one variable."""
-    import sympy
+def _reading(text: str, ordered: frozenset[str] = frozenset()) -> Any:
+    """What a text writes; the reason, a string, when it writes more than can be kept."""
+    from runtime.formulas.reader import read
+    from runtime.formulas.values import Unreadable
 
     try:
-        return sympy.Union(*(inequality.as_set() for inequality in inequalities))
-    except (AttributeError, NotImplementedError, ValueError, TypeError):
-        return None
+        return read(text, ordered)
+    except Unreadable as unreadable:
+        return str(unreadable)
 
 
-def _ascending(text: str) -> str:
-    """`2 > x > 1` as `1 < x < 2`: math-verify compares chains from left to right."""
-    parts = _RELATION.split(text)
-    if len(parts) < 5 or any(sign not in _TURNED for sign in parts[1::2]):
-        return text
-    return " ".join(_TURNED.get(part, part) for part in reversed(parts))
+def _compared(gold: str, found: str, note: Callable[[str, Any], None]) -> Outcome:
+    """How two formulas compare; `note` is told what each was read as."""
+    from runtime.formulas.sameness import compared
+
+    first, second = _reading(gold), _reading(found)
+    note(gold, first)
+    note(found, second)
+    if isinstance(first, str) or isinstance(second, str):
+        return "unparsable"
+    is_rounded = bool(_ROUNDED.search(gold) or _ROUNDED.search(found))
+    outcome: Outcome = compared(first, second, is_rounded=is_rounded)
+    ordered = first.ordered | second.ordered
+    if not ordered or outcome != "equal":
+        return outcome
+    # Numbers may be exchanged and matrices may not: with a mark that only matrices bear it is settled.
+    turned = compared(_reading(gold, ordered), _reading(found, ordered), is_rounded=is_rounded)
+    return "unparsable" if turned == "different" and ordered == {""} else turned
 
 
-def _as_latex(text: str) -> str:
-    """Plain-text operators as LaTeX: `sqrt(2)`, `3*x`, `x**2`, `pi`."""
-    text = _ascending(text).replace("**", "^").replace("*", r"\cdot ")
-    text = re.sub(r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}", text)
-    text = re.sub(r"\^\(([^()]*)\)", r"^{\1}", text)
-    text = re.sub(r"(?<![\\A-Za-z])(sin|cos|tan|log|ln|exp|pi|infty)(?![A-Za-z])", r"\\\1 ", text)
-    text = re.sub(r"(?<![\\A-Za-z])(?:oo|infinity)(?![A-Za-z])", r"\\infty ", text)
-    return re.sub(
-        r"<=|>=|!=", lambda found: {"<=": r"\le ", ">=": r"\ge ", "!=": r"\ne "}[found.group()], text
-    )
-
-
-def _are_equal(gold_text: str, found_text: str, gold: Any, found: Any) -> bool:
-    from math_verify import verify
-
-    # An inequality may stand for an interval where the right answer can be nothing else.
-    is_interval = "\\infty" in gold_text or gold_text[:1] + gold_text[-1:] in ("[)", "(]", "[]")
-    is_equal = bool(
-        verify([gold], [found], timeout_seconds=None, allow_set_relation_comp=is_interval, float_rounding=6)
-    )
-    return is_equal and not _differ_as_numbers(gold, found)
-
-
-def _differ_as_numbers(gold: Any, found: Any) -> bool:
-    """True when both are numbers and too far apart: math-verify rounds at six places, whatever the size."""
-    try:
-        if gold.free_symbols or found.free_symbols or not (gold.is_number and found.is_number):
-            return False
-        a, b = gold.evalf(20), found.evalf(20)
-        # A percentage is 100 times its number, and both are allowed.
-        return all(
-            bool(abs(a - b * k) > RELATIVE_ERROR * max(abs(a), abs(b * k)))
-            for k in (1, 100, Fraction(1, 100))
-        )
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        return False
-
-
-def _shown(expression: Any) -> str:
-    return "" if expression is None else str(expression)[:200]
+def _shown(reading: Any) -> str:
+    return "" if isinstance(reading, str) else str(reading.value)[:200]

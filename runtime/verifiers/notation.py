@@ -22,23 +22,36 @@ _WRAPPERS = (
     ("“", "”"),
 )
 _ENDS = " \t\n.,;:!。"
-_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname)\s*\{([^{}]*)\}")
+_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathit|mbox|operatorname)\s*\{([^{}]*)\}")
+_BOLD = re.compile(r"\\mathbf\s*\{([^{}]*)\}")
+_GROUPING = re.compile(r"(?<=\d)(?:\{,\}(?:\\!)?|,\\!)\s*(?=\d{3}(?!\d))")
+"""What groups the digits of a number in LaTeX and can be nothing else: `10{,}000`, `3,\\!250`."""
 _SIZES = re.compile(r"\\(?:left|right|big|Big|bigg|Bigg|displaystyle|limits)(?![a-zA-Z])[lr]?\.?")
-_SPACING = re.compile(r"(?<!\\)\\[!,;: ]|\\q?quad(?![a-zA-Z])|~")
+_SPACING = re.compile(r"(?<!\\)\\[,;: ]|\\q?quad(?![a-zA-Z])|~")
 _FRACTION = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _SHORT_FRACTION = re.compile(r"\\frac\s*(?:(\d)\s*(\d)|\{([^{}]*)\}\s*(\d)|(\d)\s*\{([^{}]*)\})")
-_EXPONENT = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
+_RAISED = re.compile("[⁰¹²³⁴-⁾ⁱⁿᴬ-ᵂᵃ-ᵡˡʳˢˣʰʲʷʸᶜᶠᶻ]+")
+_LOWERED = re.compile("[₀-₎ₐ-ₜᵢ-ᵪⱼ]+")
 _VULGAR = re.compile(r"[¼½¾⅐-⅞]")
-_CALLIGRAPHY = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_ALL_REALS = re.compile(r"(?:the set of )?all real(?:s| numbers)|全体实数|实数集", re.IGNORECASE)
 _COMMANDS = {
     "\u2212": "-", "–": "-", "—": "-", "‐": "-", "－": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ",
     "÷": "/", "⁄": "/", "∕": "/", "π": r"\pi ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ",
     "∪": r"\cup ", "∩": r"\cap ", "±": r"\pm ", "∈": r"\in ", "∅": r"\emptyset ", "θ": r"\theta ",
     "°": r"^\circ ", "℃": r"^\circ C", "℉": r"^\circ F", "⟨": r"\langle ", "⟩": r"\rangle ", "，": ",",
     "、": ",", "；": ";", "：": ":", "（": "(", "）": ")", "［": "[", "］": "]", "【": "[", "】": "]", "％": "%",
-    "＝": "=", "￥": "¥", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\u3000": " ",
+    "′": "'", "″": "''", "≡": r"\equiv ", "≈": r"\approx ", "∂": r"\partial ", "∇": r"\nabla ", "ℝ": r"\mathbb{R}",
+
+    "∖": r"\setminus ", "⊤": r"\top ", "†": r"\dagger ", "→": r"\to ", "∀": r"\forall ", "＝": "=",
+    "￥": "¥", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\u3000": " ",
 }  # fmt: skip
-_UNICODE = str.maketrans(_COMMANDS)
+_GREEK_NAMES = """
+alpha beta gamma delta epsilon zeta eta iota kappa lambda nu xi rho sigma tau upsilon phi chi psi omega
+Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi phi epsilon
+"""
+_GREEK = dict(zip("αβγδεζηικλνξρστυφχψωΓΔΘΛΞΠΣΦΨϕϵ", _GREEK_NAMES.split(), strict=True))
+"""Without μ and Ω, which are units, too."""
+_UNICODE = str.maketrans(_COMMANDS | {letter: f"\\{name} " for letter, name in _GREEK.items()})
 _ALIASES = re.compile(
     r"\\(varnothing|leq|geq|leqslant|geqslant|neq|degree|lbrace|rbrace|langle|rangle|bigcup)(?![a-zA-Z])"
 )
@@ -70,18 +83,24 @@ def folded(answer: str) -> str:
         text = _ascii(text)
     text = _unwrapped(text)
     if "\\" in text:
-        text = _TEXT.sub(r" \1 ", text)
+        text = _TEXT.sub(r" \1 ", _GROUPING.sub("", text).replace(r"\!", ""))
+        if r"\times" not in text:
+            # Bold letters are vectors, which only their product tells.
+            text = _BOLD.sub(r" \1 ", text)
         text = _SPACING.sub(" ", _SIZES.sub("", text)).replace(r"\$", "$").replace(r"\%", "%")
         text = _ALIASES.sub(lambda found: _ALIAS_OF[found.group(1)], _FRACTION.sub(r"\\frac", text))
         text = _SHORT_FRACTION.sub(_braced_fraction, text)
     text = " ".join(_unwrapped(text.replace("{,}", ",").replace("^{\\circ}", "^\\circ")).split()).replace(
         " ^", "^"
     )
-    return r"\emptyset" if _NOTHING.fullmatch(text) else text
+    if _NOTHING.fullmatch(text):
+        return r"\emptyset"
+    return r"\mathbb{R}" if _ALL_REALS.fullmatch(text) else text
 
 
 def _ascii(text: str) -> str:
-    text = _VULGAR.sub(_vulgar_fraction, _EXPONENT.sub(_exponent, text)).translate(_UNICODE)
+    text = _LOWERED.sub(_index, _RAISED.sub(_exponent, text))
+    text = _VULGAR.sub(_vulgar_fraction, text).translate(_UNICODE)
     text = re.sub(r"√\s*\(([^()]*)\)", r"\\sqrt{\1}", text)
     text = re.sub(r"√\s*(\d+(?:\.\d+)?|[a-zA-Z])", r"\\sqrt{\1}", text)
     return numerals_read(unicodedata.normalize("NFKC", text))
@@ -109,11 +128,20 @@ def _unwrapped(text: str) -> str:
 
 
 def _is_factorial(text: str, before: str) -> bool:
-    return before[len(text)] == "!" and bool(text) and (text[-1].isdigit() or text[-1] in ")}nkm")
+    is_letter = text[-1:].islower() and not text[-2:-1].isalpha()
+    return before[len(text)] == "!" and bool(text) and (text[-1].isdigit() or text[-1] in ")}" or is_letter)
 
 
 def _exponent(found: re.Match[str]) -> str:
-    return "^{" + found.group().translate(_CALLIGRAPHY) + "}"
+    return "^{" + _level(found.group()) + "}"
+
+
+def _index(found: re.Match[str]) -> str:
+    return "_{" + _level(found.group()) + "}"
+
+
+def _level(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).replace("\u2212", "-")
 
 
 def _vulgar_fraction(found: re.Match[str]) -> str:

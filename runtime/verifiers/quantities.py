@@ -33,11 +33,14 @@ _DECIMAL = re.compile(
     rf"(?:({_DIGITS})(?:[eE]([+-]?\d+)|\s*(?:\\times|\\cdot|\*|x)\s*{_TEN_TO})?|{_TEN_TO})(?![\d_]|\^(?!\\circ))"
 )
 _RECURRING = re.compile(r"(\d*)\.(\d*)\\overline\s*\{(\d+)\}")
-_PART = r"(?:\d+(?:\.\d+)?)"
+_PART = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)"
 _FRACTION = re.compile(
     rf"\\frac\s*\{{\s*([+-]?{_PART})\s*\}}\s*\{{\s*([+-]?{_PART})\s*\}}|({_PART})\s*/\s*({_PART})(?![\d./])"
 )
-_MIXED = re.compile(r"(\d+)\s*\\frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}|(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d./])")
+_WHOLE = r"(\d{1,3}(?:[ ,]\d{3})+|\d+)"
+_MIXED = re.compile(
+    rf"{_WHOLE}\s*\\frac\s*\{{\s*(\d+)\s*\}}\s*\{{\s*(\d+)\s*\}}|{_WHOLE}\s+(\d+)\s*/\s*(\d+)(?![\d./])"
+)
 _BASED = re.compile(r"([0-9A-Fa-f]+)_\{?\s*(\d{1,2})\s*\}?")
 _MONEY = re.compile(r"(US\$|HK\$|\$|€|£|¥|₹|(?:USD|EUR|GBP|CNY|RMB|Rs)\.?(?=\s*\d))\s*")
 _SCALE = re.compile(r"\s*(hundred|thousand|million|billion|trillion|dozen)\b", re.IGNORECASE)
@@ -135,12 +138,14 @@ def _number_at(text: str) -> tuple[Fraction, int | None, int, Fraction | None] |
     """Value, decimal places, where it ends, and for a number with a base its digits read as decimal."""
     found = _MIXED.match(text)
     if found:
-        whole, top, bottom = (int(group) for group in found.groups() if group is not None)
+        whole, top, bottom = (
+            int(group.replace(",", "").replace(" ", "")) for group in found.groups() if group is not None
+        )
         if 0 < top < bottom:
             return whole + Fraction(top, bottom), None, found.end(), None
     found = _FRACTION.match(text)
     if found:
-        top_text, bottom_text = (group for group in found.groups() if group is not None)
+        top_text, bottom_text = (group.replace(",", "") for group in found.groups() if group is not None)
         below = Fraction(bottom_text)
         return (Fraction(top_text) / below, None, found.end(), None) if below else None
     found = _RECURRING.match(text)

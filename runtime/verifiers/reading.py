@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from runtime.formulas.words import SHORT_WORDS
+from runtime.verifiers.qualifiers import without_qualifier
 from runtime.verifiers.quantities import Quantity, are_equal, quantity_of
 from runtime.verifiers.shapes import (
     Shape,
@@ -30,17 +32,26 @@ UNORDERED_LIMIT = 24
 """Parts of a set or list that are matched with each other one by one, which takes their square."""
 
 _WORDS = re.compile(r"[^\W\d_]{2,}(?:[\s'-]+[^\W\d_]+)*")
+_CHINESE_OR = re.compile(r"\s*(?:或者|或)\s*")
+_SHORT_NAME = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]{2}(?![A-Za-z])")
 _NUMBERS = re.compile(r"\d+")
 _SPACE = re.compile(r"(?<!\d) +| +(?!\d)")
 _FORMULA = re.compile(r"[\\^_=<>+*/{}]")
 _TRAILING_UNIT = re.compile(
-    r"(.*(?:[\d})]|\\[a-z]+))\s+([A-Za-z^{}\d/\\ ]+)|(.*[\d})])\s*(\^\\circ(?:\s?[CF])?)"
+    r"(.*(?:[\d})]|\\(?:pi|circ)))\s+([A-Za-z^{}\d/\\ ]+)|(.*[\d})])\s*(\^\\circ(?:\s?[CF])?)"
 )
+_ANGLE_OF = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
+_UNIT_BEHIND_LETTER = re.compile(r"(.*[A-Za-z])\s+([A-Za-z]{2}[A-Za-z^{}\d/\\ ]*)")
+"""`3x cm`. One letter would be a factor."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}|[+-]?\d+,\d{4,}")
 _RATIO = re.compile(r"\d{1,9}(?::\d{1,9}){1,5}")
 _MISGROUPED = re.compile(r"[+-]?\d+(?:,\d+)*,0\d+(?:,\d+)*")
 """Digits grouped as no number is: a list has no member that begins with 0."""
-_BUILT_SET = re.compile(r"^\\\{\s*[a-z]\s*(?:\\mid|\\vert|\||:)\s*(.+)\\\}$")
+_BUILT_SET = re.compile(
+    r"^\\\{\s*[a-z]\s*(?:\\in\s*\\mathbb\s*\{?\s*R\s*\}?\s*)?(?:\\mid|\\vert|\||:)\s*(.+)\\\}$"
+)
+_SEVERAL = re.compile(r"\d+(?: \d+)+")
+_TIME = re.compile(r"(\d{1,2})(?::([0-5]\d))?\s*([ap])\.?\s?m\.?", re.IGNORECASE)
 _CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)")
 
 
@@ -51,6 +62,12 @@ def outcome_of(gold: str, found: str, leaf: Leaf, depth: int = 0) -> Outcome | N
     a, b = quantity_of(gold), quantity_of(found)
     if a is not None and b is not None:
         return "equal" if are_equal(a, b) else "different"
+    said, condition = without_qualifier(gold)
+    other_said, other_condition = without_qualifier(found)
+    if (said, other_said) != (gold, found):
+        return _of_qualified(
+            outcome_of(said, other_said, leaf, depth + 1), condition, other_condition, leaf, depth
+        )
     known = _as_choices(gold, found) or _as_words(gold, found, a, b) or _as_notation(gold, found, a, b)
     if known is not None:
         return known
@@ -68,6 +85,17 @@ def outcome_of(gold: str, found: str, leaf: Leaf, depth: int = 0) -> Outcome | N
     if any(shape.kind != "one" for shape in shapes):
         return _of_shapes(gold, found, *shapes, leaf, depth)
     return _of_bodies(gold, found, leaf, depth)
+
+
+def _of_qualified(
+    said: Outcome | None, condition: str, other_condition: str, leaf: Leaf, depth: int
+) -> Outcome | None:
+    """What is said under a condition is another answer under another one."""
+    if said == "different" or condition == other_condition:
+        return said
+    if not condition or not other_condition:
+        return "unparsable"
+    return _all([said, outcome_of(condition, other_condition, leaf, depth + 1)])
 
 
 def _squeezed(text: str) -> str:
@@ -101,8 +129,15 @@ def _as_words(gold: str, found: str, a: Quantity | None, b: Quantity | None) -> 
     is_word, is_other_word = bool(_WORDS.fullmatch(gold)), bool(_WORDS.fullmatch(found))
     if is_word and is_other_word:
         first, second = gold.casefold(), found.casefold()
+        if _are_letters(gold) and _are_letters(found) and sorted(first) == sorted(second):
+            # `xy` and `yx`. `Tom` and `tom` may be a name or a product.
+            return (
+                ("equal" if first[1] in "aeiou" else "unparsable")
+                if first == second and len(first) > 2
+                else None
+            )
         if first == second:
-            return "equal"
+            return "equal" if _names_folded(gold) == _names_folded(found) else "unparsable"
         some, more = sorted((set(first.split()), set(second.split())), key=len)
         # `on Monday` says `Monday`, and `not Monday` has it, too.
         return "unparsable" if some <= more else "different"
@@ -113,6 +148,16 @@ def _as_words(gold: str, found: str, a: Quantity | None, b: Quantity | None) -> 
         # A single letter is a variable; `xy` may be a product.
         return "different" if len(word) > 3 or not word.isascii() else None
     return None
+
+
+def _are_letters(text: str) -> bool:
+    """True when a text may be a product of letters as well as a word."""
+    return len(text) < 4 and text.isascii() and text.isalpha() and text.casefold() not in SHORT_WORDS
+
+
+def _names_folded(text: str) -> list[str]:
+    """The words of a text in lower case, but for one or two letters, which are names (`point A`)."""
+    return [word if _are_letters(word) and len(word) < 3 else word.casefold() for word in text.split()]
 
 
 def _as_notation(gold: str, found: str, a: Quantity | None, b: Quantity | None) -> Outcome | None:
@@ -127,6 +172,14 @@ def _as_notation(gold: str, found: str, a: Quantity | None, b: Quantity | None) 
         if is_same and any(first):
             return "unparsable" if _CLOCK.fullmatch(gold) or _CLOCK.fullmatch(found) else "equal"
         return "different"
+    if (a is None and b is not None and _SEVERAL.fullmatch(gold)) or (
+        b is None and a is not None and _SEVERAL.fullmatch(found)
+    ):
+        return "different"
+    times = _TIME.fullmatch(gold), _TIME.fullmatch(found)
+    if times[0] and times[1]:
+        hours, others = ((int(t[1]), int(t[2] or 0), t[3].lower()) for t in times if t)
+        return "equal" if hours == others else "different"
     if _MISGROUPED.fullmatch(gold) or _MISGROUPED.fullmatch(found):
         return "unparsable"
     for text, number in ((gold, b), (found, a)):
@@ -228,11 +281,21 @@ def _of_bodies(gold: str, found: str, leaf: Leaf, depth: int) -> Outcome | None:
             other_body = rf"({other_body})\cdot\frac{{{size.numerator}}}{{{size.denominator}}}"
     if (body, other_body) != (gold, found):
         return outcome_of(body, other_body, leaf, depth + 1)
+    gold, found = (_CHINESE_OR.sub(" or ", text) for text in (gold, found))
     if is_prose(gold) or is_prose(found):
-        # `June 20` and `June 21`.
-        is_other_number = _NUMBERS.sub("#", gold.casefold()) == _NUMBERS.sub("#", found.casefold())
-        return "different" if is_other_number else "unparsable"
-    return leaf(gold, found)
+        return _as_texts(gold, found)
+    outcome = leaf(gold, found)
+    # `Jan 5` is no mathematics either.
+    return _as_texts(gold, found) if outcome == "unparsable" and _SHORT_NAME.search(gold) else outcome
+
+
+def _as_texts(gold: str, found: str) -> Outcome:
+    if _names_folded(gold) == _names_folded(found):
+        return "equal"
+    # `June 20` and `June 21`.
+    is_other_number = _NUMBERS.sub("#", gold.casefold()) == _NUMBERS.sub("#", found.casefold())
+    is_other_number = is_other_number and _NUMBERS.findall(gold) != _NUMBERS.findall(found)
+    return "different" if is_other_number else "unparsable"
 
 
 def _body_and_unit(text: str) -> tuple[str, Unit | None]:
@@ -240,9 +303,14 @@ def _body_and_unit(text: str) -> tuple[str, Unit | None]:
     found = _TRAILING_UNIT.fullmatch(text)
     if found:
         body, name = (found.group(1), found.group(2)) if found.group(1) else (found.group(3), found.group(4))
-        unit = unit_of(name)
+        unit = None if found.group(4) and _ANGLE_OF.search(body) else unit_of(name)
         if unit is not None and not (unit.is_count and not _FORMULA.search(body)):
             return body.strip(), unit
+    found = _UNIT_BEHIND_LETTER.fullmatch(text)
+    if found and not is_prose(found.group(1)):
+        unit = unit_of(found.group(2))
+        if unit is not None and not unit.is_count:
+            return found.group(1).strip(), unit
     money = re.fullmatch(r"([$€£¥₹])\s*([^$].*)", text)
     if money:
         return money.group(2), unit_of(money.group(1))

@@ -135,12 +135,12 @@ class Reward:
             self.measure_group = self._measure_group
 
     async def prepare(self) -> None:
-        """Fail before the first request when `pick = majority` and math-verify is not there.
+        """Fail before the first request when `pick = majority` and SymPy is not there.
 
         Raises:
             MissingExtra: the extra `math` is not installed.
         """
-        if self.selection.pick == "majority" and importlib.util.find_spec("math_verify") is None:
+        if self.selection.pick == "majority" and importlib.util.find_spec("sympy") is None:
             raise MissingExtra("verify reward with pick = majority needs: pip install 'mixwright[math]'")
 
     async def measure(self, row: Row) -> Measurement:

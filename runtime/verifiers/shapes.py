@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from runtime.formulas.words import JOINING_WORDS, SHORT_WORDS
 from runtime.verifiers.quantities import quantity_of
 
 Kind = Literal["one", "list", "set", "()", "[]", "(]", "[)"]
@@ -24,7 +25,8 @@ _NAME = (
     r"[A-Za-z](?:_\{?\w{1,8}\}?|')?(?:\s*\(\s*[A-Za-z]\s*\))?|\\(?:alpha|beta|gamma|theta|lambda|mu|phi)\s*"
 )
 _DESIGNATION = re.compile(
-    rf"{_NAME}|[A-Z]{{2,4}}|[A-Za-z][A-Za-z ]{{3,}}|P\s*\([^()]*\)|\|[A-Z]{{1,2}}\|"
+    rf"{_NAME}|(?:[A-Z]|[fgh])\^\{{?(?:-1|T|\\top)\}}?(?:\s*\(\s*[a-z]\s*\))?|[A-Z]{{2,4}}"
+    r"|[A-Za-z][A-Za-z ]{3,}|P\s*\([^()]*\)|\|[A-Z]{1,2}\|"
     r"|\\(?:angle|overline|vec|hat|triangle)\s*(?:\{[A-Za-z]+\}|[A-Z]+)|[A-Za-z]_\{[^{}]*\}|[\u4e00-\u9fffA-Za-z ]+"
 )
 """What an equation may give the value of, other than a product: `AB`, `P(A)`, `\\angle ABC`, `Area`."""
@@ -37,7 +39,7 @@ _CHOICE_WITH_TEXT = re.compile(r"\(?([A-J])(?:\)|[.:])\s*(\S.*)|\(([A-J])\)\s*(\
 _OTHER_SIGNS = re.compile(r"[<>!]=|\\[lgn]e(?![a-z])")
 _INEQUALITY = re.compile(r"[<>]|\\[lg]e(?![a-z])")
 _GROUPED = re.compile(r",\d{3}(?!\d)")
-_PLUS_MINUS = re.compile(r"([^,]*?)\\pm\s*([^,]+)")
+_PLUS_MINUS = re.compile(r"([^,]*?)\\pm(?![a-zA-Z])\s*([^,]+)")
 
 
 _COMMAND = re.compile(r"\\[a-zA-Z]+|_\{[^{}]*\}")
@@ -45,7 +47,12 @@ _FUNCTIONS = re.compile(
     r"arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|infinity|max|min|gcd|lcm|mod|det|lim"
     r"|[pbv]?matrix|array|cases"
 )
-_PROSE = re.compile(r"[A-Za-z]{4,}|[^\x00-\x7f]")
+_PROSE = re.compile(
+    r"[A-Za-z]{4,}|[^\x00-\x7f]"
+    rf"|(?<![A-Za-z])(?:{'|'.join(sorted(SHORT_WORDS))})(?![A-Za-z])"
+    rf"|(?<=[\w)}}] )(?:{'|'.join(sorted(JOINING_WORDS))})(?= [\w({{\\])",
+    re.IGNORECASE,
+)
 
 
 def is_prose(text: str) -> bool:
@@ -69,18 +76,10 @@ def shape_of(text: str) -> Shape:
         return Shape("one", (text,))
     kind, inside = _bracketed(text)
     parts = _split(inside, with_words=kind in ("one", "set"))
-    if kind == "one" and len(parts) == 1:
-        both = _PLUS_MINUS.fullmatch(text)
-        if both and "(" not in text and "{" not in both.group(1):
-            before = both.group(1)
-            return Shape(
-                "list",
-                (
-                    f"{before}+{both.group(2)}" if before.strip() else both.group(2),
-                    f"{before}-{both.group(2)}",
-                ),
-            )
-        return Shape("one", (text,))
+    if kind == "one":
+        parts = [both for part in parts for both in _with_both_signs(part)]
+        if len(parts) == 1:
+            return Shape("one", (text,))
     # `(x + 1)` and `[x]` are what stands in them; only a set may have one member.
     if len(parts) == 1 and kind not in ("one", "set"):
         return Shape("one", (text,))
@@ -94,6 +93,15 @@ def shape_of(text: str) -> Shape:
     return Shape(kind, tuple(parts))
 
 
+def _with_both_signs(part: str) -> tuple[str, ...]:
+    """`1 \\pm 2` as `1 + 2` and `1 - 2`."""
+    both = _PLUS_MINUS.fullmatch(part)
+    if both is None or "(" in part or "{" in both.group(1):
+        return (part,)
+    before, after = both.groups()
+    return (f"{before}+{after}" if before.strip() else after, f"{before}-{after}")
+
+
 def value_named(text: str) -> tuple[str | None, str]:
     """Name and value of `x = 5` or `x = 2 + 3 = 5`, else no name and the text. `2 + 3 = 5` is 5, without a name."""
     if "=" not in text or any(sign in text for sign in ("<", ">", "\\le", "\\ge", "\\ne", "!=")):
@@ -103,6 +111,8 @@ def value_named(text: str) -> tuple[str | None, str]:
     first, *rest = [part.strip() for part in _split(text, separator="=")]
     if not rest or not rest[-1]:
         return None, text
+    if len(rest) == 1 and re.fullmatch(_NAME, rest[0]) and quantity_of(first) is not None:
+        return "".join(rest[0].split()), first
     if _DESIGNATION.fullmatch(first) and not re.fullmatch(r"[a-z]{2,3}", first):
         return "".join(first.split()), rest[-1]
     letters = re.sub(r"\\(?:times|cdot|frac|sqrt|div)(?![a-zA-Z])", "", first)
@@ -142,6 +152,9 @@ def choice_and_text(text: str) -> tuple[str, str] | None:
 def _bracketed(text: str) -> tuple[Kind, str]:
     """The brackets around all of a text and what they enclose."""
     body = text.replace(r"\{", "{").replace(r"\}", "}")
+    # `]0, 1[` is open as `(0, 1)` is.
+    if body[:1] == "]" or (body[-1:] == "[" and body[:1] == "["):
+        body = ("(" if body[0] == "]" else "[") + body[1:-1] + (")" if body[-1] == "[" else body[-1])
     if len(body) < 3 or body[0] not in _OPENING or body[-1] not in _CLOSING:
         return "one", text
     depth = 0
@@ -161,7 +174,7 @@ def _bracketed(text: str) -> tuple[Kind, str]:
 
 def _split(text: str, *, separator: str = ",;", with_words: bool = False) -> list[str]:
     """Parts between the separators that stand in no brackets."""
-    if "\\begin" in text:
+    if "\\begin" in text and separator != "=":
         return [text]
     parts: list[str] = []
     depth = start = 0

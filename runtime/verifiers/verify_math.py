@@ -27,8 +27,8 @@ NO_ANSWER, NO_RIGHT_ANSWER = "no answer", "no right answer"
     "verify",
     "math",
     extra="math",
-    modules=("math_verify",),
-    version=2,
+    modules=("sympy",),
+    version=3,
     evidence={
         "gold": "text",
         "found": "text",
@@ -65,10 +65,17 @@ class MathVerifier:
     """Compares the final answer of a solution with the right one, as mathematics.
 
     The answer is found in the response: the last `\\boxed{}`, `<answer>`, `#### 42`, `Final Answer:`, `the answer is`,
+<<<<<<< HEAD
     `答案是`, `故选B`, else the last number (`extract = auto` takes the first of these that is there). Reasoning
     before it is not searched. Texts, numbers, units, choices and lists of them are compared exactly and at once;
     anything else is parsed and compared as mathematics (math-verify, in a worker process that is killed when it takes
     too long).
+=======
+    `答案是`, `故选B`, else the last number (`extract = auto` takes the first of these that is there). What stands before
+    `</think>` is not searched. Texts, numbers, units, choices and lists of them are compared exactly and at once;
+    anything else is read as mathematics and compared with SymPy, in a worker process that is killed when it takes too
+    long.
+>>>>>>> a597030 (Read formulas whole or not at all)
 
     What counts as equal:
 
@@ -78,15 +85,21 @@ class MathVerifier:
       `50 mm`, not `5 m`, and `$5` is not `€5`). What is counted is not compared (`5 apples`, `5 fruits`). `50%` equals
       `50` and `0.5`.
     - brackets count: `(1,2)`, `[1,2]` and `\\{1,2\\}` are three answers; sets and lists without brackets have no order.
+    - an inequality and the set where it holds are one answer, both ways: `0 < x < 2` and `(0,2)`, `x < 1 or x > 3` and
+      `(-\\infty,1)\\cup(3,\\infty)`.
+    - formulas that have the same value whatever their letters stand for. `R` and `r` are two letters; marks
+      (`\\hat x`, `f'`, `A^T`), the variable of a derivative and the index of a sum are part of what is compared.
+      `\\vec a\\times\\vec b` is not `\\vec b\\times\\vec a`.
+    - a condition counts (`2x if x > 0`) and one that always holds does not (`2x for all x`).
     - `x = 5` equals `5`, and neither `y = 5` nor `x^2 = 5`. `B`, `(B)` and `B. 12 cm` are one choice.
 
     With `answer`, a response passes when its answer equals it: score 1 or 0. Without, a row's candidates are grouped
     by equal answers, and those in the largest group pass when it has `agree` members; the score is the group's size.
-    A response without an answer, or with one that cannot be read (`between 3 and 5`), is `unmeasurable`, not wrong; it
-    does not pass. Nor does one that computer algebra cannot compare in two CPU seconds and 4 GiB (`9^{9^9}` in
-    disguise): it is `unmeasurable`, `too hard`, and without `answer` agrees with nothing but itself. A worker's
-    failure is an error of the verifier, never a verdict. The evidence holds both answers, as found and as read, and how
-    they were compared.
+    A response without an answer, or with one that cannot be read whole (`between 3 and 5`, `1, 2, \\ldots`), is
+    `unmeasurable`, not wrong; it does not pass. Nor does one that computer algebra cannot compare in two CPU seconds
+    and 4 GiB (`9^{9^9}` in disguise): it is `unmeasurable`, `too hard`, and without `answer` agrees with nothing but
+    itself. A worker's failure is an error of the verifier, never a verdict. The evidence holds both answers, as found
+    and as read, and how they were compared.
 
     The extra `math` must be installed even where every answer is a number: the run says so before its first request.
     """
@@ -108,12 +121,12 @@ class MathVerifier:
             self.measure_group = self._measure_group
 
     async def prepare(self) -> None:
-        """Fail before the first request, not after hours, when math-verify is not there.
+        """Fail before the first request, not after hours, when SymPy is not there.
 
         Raises:
             MissingExtra: the extra `math` is not installed.
         """
-        if importlib.util.find_spec("math_verify") is None:
+        if importlib.util.find_spec("sympy") is None:
             raise MissingExtra("verify math needs: pip install 'mixwright[math]'")
 
     async def measure(self, row: Row) -> Measurement:
