@@ -65,17 +65,10 @@ class MathVerifier:
     """Compares the final answer of a solution with the right one, as mathematics.
 
     The answer is found in the response: the last `\\boxed{}`, `<answer>`, `#### 42`, `Final Answer:`, `the answer is`,
-<<<<<<< HEAD
     `答案是`, `故选B`, else the last number (`extract = auto` takes the first of these that is there). Reasoning
     before it is not searched. Texts, numbers, units, choices and lists of them are compared exactly and at once;
-    anything else is parsed and compared as mathematics (math-verify, in a worker process that is killed when it takes
-    too long).
-=======
-    `答案是`, `故选B`, else the last number (`extract = auto` takes the first of these that is there). What stands before
-    `</think>` is not searched. Texts, numbers, units, choices and lists of them are compared exactly and at once;
     anything else is read as mathematics and compared with SymPy, in a worker process that is killed when it takes too
     long.
->>>>>>> a597030 (Read formulas whole or not at all)
 
     What counts as equal:
 
