@@ -23,7 +23,8 @@ def _visit_body(body: Iterable[nodes.Statement], findings: list[Diagnostic]) -> 
             continue
         name = statement.name
         earlier = first.setdefault(name.parts, name)
-        if earlier is not name:
+        # A name that does not stand in the text was put there to go on after a mistake.
+        if earlier is not name and (len(name.parts) > 1 or name.span.text == name.name):
             message = f"`{name.name}` is set twice in one block"
             secondary = (Label(earlier.span, "first set here"),)
             hint = "keep one of them"

@@ -46,6 +46,7 @@ def recover(
     findings: list[Diagnostic] = []
     for chunk in split(tokens):
         if len(findings) >= MOST_FINDINGS:
+            findings.append(_cut(source, chunk[0], f"{len(findings)} mistakes so far"))
             break
         found, problems = _recover_chunk(source, chunk, parse_tokens)
         statements += found
@@ -69,7 +70,20 @@ def _recover_chunk(
         one = one_edit(source, chunk, parse_tokens, findings[0], stuck)
         if one is not None:
             return one
+        if repairs >= _most_repairs(chunk):
+            where = chunk[0]
+            findings.append(_cut(source, where, f"{len(findings)} mistakes in what begins here"))
     return statements, findings
+
+
+def _cut(source: SourceFile, token: Token, count: str) -> Diagnostic:
+    """The finding that says that there may be more."""
+    span = source.span(token.start_pos or 0, token.end_pos or 0)
+    return error("MIX001", f"{count}: the rest is not read", span, hint="mend these and check again")
+
+
+def _most_repairs(chunk: list[Token]) -> int:
+    return min(MOST_REPAIRS, 2 + MOST_TOKENS // len(chunk))
 
 
 def _line_by_line(
@@ -86,7 +100,7 @@ def _line_by_line(
     first_stuck: int | None = None
     is_untouched = tokens == chunk
     dropped_lines: set[int] = set()
-    for _ in range(min(MOST_REPAIRS, 2 + MOST_TOKENS // len(chunk))):
+    for _ in range(_most_repairs(chunk)):
         try:
             statements, problems = parse_tokens(tokens)
         except TooDeep as problem:

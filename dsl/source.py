@@ -81,5 +81,9 @@ def read_source(path: Path, name: str | None = None) -> SourceFile:
         OSError: the file cannot be read.
         UnicodeDecodeError: the file is not UTF-8.
     """
-    text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    return SourceFile(name or str(path), text, path)
+    return source_of(path.read_bytes(), name or str(path), path)
+
+
+def source_of(content: bytes, name: str, path: Path) -> SourceFile:
+    """The text in the bytes of a file; raises UnicodeDecodeError when they are not UTF-8."""
+    return SourceFile(name, content.decode("utf-8-sig").replace("\r\n", "\n"), path)

@@ -1,6 +1,7 @@
 """Find mistakes in specs before anything runs.
 
 Reads the specs, what they import and the lock files beside them; asks no model, reads no row, needs no network.
+Of a directory it checks every .mix file below that is not hidden; `-` is standard input.
 Exit status: 0 no errors, 1 errors (with --deny-warnings also warnings), 2 a file cannot be read.
 'mixwright explain MIX101' tells more about a code.
 """
@@ -8,18 +9,23 @@ Exit status: 0 no errors, 1 errors (with --deny-warnings also warnings), 2 a fil
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dsl.diagnostic import Diagnostic
+    from dsl.source import SourceFile
 
 FORMATS = ("text", "concise", "json", "sarif", "github")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("specs", type=Path, nargs="+", metavar="FILE", help=".mix files")
+    parser.add_argument(
+        "specs", type=Path, nargs="+", metavar="FILE", help=".mix files, directories of them, or -"
+    )
     parser.add_argument("--format", choices=FORMATS, default="text", help="how findings are printed [text]")
     parser.add_argument(
         "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
@@ -44,12 +50,15 @@ def run(arguments: argparse.Namespace) -> int:
         given[name] = value
     diagnostics: list[Diagnostic] = []
     is_unreadable = False
-    for spec in arguments.specs:
-        found = _check(spec, given)
-        if found is None:
-            is_unreadable = True
-        else:
+    specs = list(_specs(arguments.specs))
+    for spec in specs:
+        source, problem = _read(spec)
+        if problem is None:
+            found, problem = _check(source, spec, given)
             diagnostics += found
+        if problem is not None:
+            is_unreadable = True
+            diagnostics.append(problem)
     style = "full" if arguments.format == "text" else arguments.format
     color = wants_color(sys.stdout) if style == "full" else False
     sys.stdout.write(render(diagnostics, style, color=color, version=__version__))
@@ -59,27 +68,68 @@ def run(arguments: argparse.Namespace) -> int:
     if any(d.severity in refused for d in diagnostics):
         return 1
     if style == "full" and not diagnostics:
-        print(f"{len(arguments.specs)} file{'s' if len(arguments.specs) > 1 else ''} checked, nothing found")
+        print(f"{len(specs)} file{'s' if len(specs) > 1 else ''} checked, nothing found")
     return 0
 
 
-def _check(spec: Path, given: dict[str, str]) -> tuple[Diagnostic, ...] | None:
-    """Findings in one spec; None, with a message on stderr, when it or its lock cannot be read."""
-    from compiler.stages import compile_file
+def _specs(paths: list[Path]) -> Iterator[Path]:
+    """The files to check: those named, and of a directory every .mix file below it, hidden ones left out."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found: list[Path] = []
+        for directory, below, names in os.walk(path):
+            below[:] = [name for name in below if not name.startswith(".")]
+            found += [
+                Path(directory, name) for name in names if name.endswith(".mix") and not name.startswith(".")
+            ]
+        # A directory without specs is named itself: it cannot be read as one.
+        yield from sorted(found) or [path]
 
-    lock = None
-    lock_file = spec.with_suffix(".lock")
+
+def _read(spec: Path) -> tuple[SourceFile, Diagnostic | None]:
+    """A spec, `-` being standard input; with the finding that it cannot be read, and an empty text."""
+    from dsl.source import SourceFile, read_source, source_of
+
+    name = "<stdin>" if str(spec) == "-" else str(spec)
     try:
-        if lock_file.exists():
-            from compiler.lock import LockUnreadable, read_lock
+        if name == "<stdin>":
+            return source_of(sys.stdin.buffer.read(), name, Path("stdin.mix")), None
+        return read_source(spec), None
+    except UnicodeDecodeError as error:
+        reason = f"it is not UTF-8, from byte {error.start + 1} on"
+    except IsADirectoryError:
+        reason = "no .mix file is in it"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    source = SourceFile(name, "", spec)
+    return source, _unreadable(source, f"`{name}` cannot be read: {reason}")
 
-            try:
-                lock = read_lock(lock_file)
-            except LockUnreadable as error:
-                print(f"error: {error}", file=sys.stderr)
-                return None
-        return compile_file(spec, params=given, lock=lock).diagnostics
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        print(f"error: {spec} cannot be read: {reason}", file=sys.stderr)
-        return None
+
+def _unreadable(source: SourceFile, message: str) -> Diagnostic:
+    from dsl.diagnostic import error
+
+    return error("MIX108", message, source.span(0, 0))
+
+
+def _check(
+    source: SourceFile, spec: Path, given: dict[str, str]
+) -> tuple[tuple[Diagnostic, ...], Diagnostic | None]:
+    """Findings in a spec, and the one that its lock cannot be read."""
+    from compiler.stages import compile_source
+    from dsl.source import SourceFile
+
+    lock, problem = None, None
+    lock_file = spec.with_suffix(".lock")
+    if str(spec) != "-" and lock_file.exists():
+        from compiler.lock import LockUnreadable, read_lock
+
+        try:
+            lock = read_lock(lock_file)
+        except (LockUnreadable, OSError, UnicodeDecodeError) as error:
+            place = SourceFile(str(lock_file), "", lock_file)
+            problem = _unreadable(place, " ".join(str(error).split()))
+    if problem is not None:
+        return (), problem
+    return compile_source(source, params=given, lock=lock).diagnostics, None

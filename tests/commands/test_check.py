@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -38,14 +39,65 @@ def test_exit_status(text: str, options: list[str], status: int, spec: Path) -> 
     assert main(["check", str(spec), *options]) == status
 
 
-def test_unreadable_files_are_misuse(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", str(spec)]) == 2
-    spec.write_bytes(b"\xff\xfe")
-    assert main(["check", str(spec)]) == 2
+@pytest.mark.parametrize("format", ["text", "concise", "json", "sarif", "github"])
+def test_an_unreadable_file_is_a_finding_in_every_format(
+    format: str, spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["check", str(spec), "--format", format]
+    assert main(command) == 2
+    out = capsys.readouterr().out
+    assert "No such file or directory" in out and "MIX108" in out
+    spec.write_bytes(b"edition 2026\n\xff\xfe")
+    assert main(command) == 2
+    assert "it is not UTF-8, from byte 14 on" in capsys.readouterr().out
     spec.write_text(RIGHT)
     spec.with_suffix(".lock").write_text("{")
-    assert main(["check", str(spec)]) == 2
-    assert capsys.readouterr().err.count("error:") == 3
+    assert main(command) == 2
+    captured = capsys.readouterr()
+    assert "spec.lock" in captured.out and captured.err == ""
+    if format == "json":
+        assert [d["code"] for d in json.loads(captured.out)["diagnostics"]] == ["MIX108"]
+
+
+def test_what_is_readable_is_checked_beside_what_is_not(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write_text(WRONG)
+    assert main(["check", str(spec.with_name("gone.mix")), str(spec), "--format", "concise"]) == 2
+    assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == [
+        "error[MIX108]",
+        "error[MIX101]",
+    ]
+
+
+def test_a_directory_is_every_spec_below_it_in_order(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["b.mix", "a/z.mix", "a/y.mix", ".hidden/x.mix", "a/.x.mix", "a/readme.md"]
+    for name in names:
+        (spec.parent / name).parent.mkdir(exist_ok=True)
+        (spec.parent / name).write_text(WRONG)
+    assert main(["check", str(spec.parent), "--format", "concise"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [Path(line.split(":")[0]).relative_to(spec.parent).as_posix() for line in lines] == [
+        "a/y.mix",
+        "a/z.mix",
+        "b.mix",
+    ]
+
+
+def test_a_directory_without_specs_is_told(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(spec.parent)]) == 2
+    assert "no .mix file is in it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("text", "status"), [(RIGHT, 0), (WRONG, 1)])
+def test_a_dash_is_standard_input(
+    text: str, status: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert main(["check", "-", "--format", "concise"]) == status
+    assert capsys.readouterr().out == (
+        "" if status == 0 else "<stdin>:3:19: error[MIX101]: no source or pipeline `t`\n"
+    )
 
 
 def test_all_files_are_checked(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -261,6 +261,21 @@ def test_a_large_file_full_of_mistakes_is_done_in_time() -> None:
     assert 0 < len(found) < 500
 
 
+def test_where_the_findings_are_cut_is_said() -> None:
+    text = "\n".join(f"a{n} = )" for n in range(300))
+    found = findings(text)
+    assert len(found) == 201
+    assert found[-1].message == "200 mistakes so far: the rest is not read"
+    assert found[-1].primary.span.text == "a200"
+    many = findings("p {\n" + "  a : ) = ( ]\n" * 300 + "}\n")
+    assert any(finding.message.endswith(": the rest is not read") for finding in many)
+
+
+def test_a_name_that_was_put_in_to_go_on_is_in_no_message() -> None:
+    text = "p {\n  x y, ) = {\n    a = 1\n  }\n  x y, ) = {\n    a = 1\n  }\n  in = 3\n  in = 4\n}\n"
+    assert all("`_`" not in finding.message for finding in findings(text))
+
+
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [
