@@ -17,7 +17,6 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from runtime.code.checks import check_of
 from runtime.code.dataflow import Step, loaded_names, steps_of
 from runtime.code.flatten import Item, NotFlat, flatten, stored_names
 from runtime.code.literals import NotLiteral, literal_of
+from runtime.code.suites import CALLABLE
 from runtime.code.watching import MODULE as CANDIDATE_MODULE
 from runtime.code.watching import is_always_true, module_names, of_candidate, watched
 
@@ -75,8 +75,6 @@ _UNREPEATABLE = (
 """Names that make a statement give something else when it is run again, in the other job."""
 ASIDE = "_mixwright_"
 """Start of the names of what is added to a candidate's program."""
-ENTRY_POINT = re.compile(r"[^\W\d]\w*(\(\))?(\.[^\W\d]\w*(\(\))?)*")
-"""`f`, `Solution.f`, `Solution().f`."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,7 @@ def _read(program: str, entry_point: str, setup: str) -> _Read | str:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         return f"the tests are not Python{f', line {line}' if line else ''}: {_first(error)}"
-    if entry_point and ENTRY_POINT.fullmatch(entry_point) is None:
+    if entry_point and CALLABLE.fullmatch(entry_point) is None:
         return f"the entry point `{entry_point[:60]}` is no name, and no `Class().method`"
     names = _free_names(ready.body + tree.body, entry_point)
     if not names:
@@ -204,7 +202,7 @@ def _exchanged(read: _Read, setup: str, reason: str) -> dict[str, Any]:
         if not functions:
             return {"broken": "the tests call nothing that they do not define themselves"}
         start = read.entry_point
-        if "(" in start:
+        if not start.isidentifier() and start:
             start = f"{ASIDE}entry_point"
             functions[start] = read.entry_point
         runs = _check_of(tree, start)
@@ -217,7 +215,7 @@ def _exchanged(read: _Read, setup: str, reason: str) -> dict[str, Any]:
         return {"broken": "the tests are nested too deeply"}
     if not marked.places:
         return {"broken": "no assertion that is reached uses a value of the candidate"}
-    names = tuple(name for name in functions if name != start or "(" not in read.entry_point)
+    names = tuple(name for name in functions if not name.startswith(ASIDE))
     called = tuple(sorted(_called_in(tree)))
     return {"exchange": asdict(Exchanged(names, functions, called, whole, marked.text, reason))}
 

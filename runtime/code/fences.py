@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runtime.reasoning import said
-
 TAGS: Mapping[str, tuple[str, ...]] = {
     "python": ("python", "py"),
     "javascript": ("javascript", "js", "node", "nodejs", "mjs"),
@@ -33,23 +31,28 @@ class Block:
 
 
 def code_in(answer: str, language: str, entry_point: str = "") -> str | None:
-    """The program in an answer; None when there is none.
+    """The program in an answer; None when there is none. See `blocks_in`."""
+    blocks = blocks_in(answer, language, entry_point)
+    return blocks[-1] if blocks else None
 
-    Reasoning before it is not looked at. An answer without fences is code as it is. Of several blocks
+
+def blocks_in(answer: str, language: str, entry_point: str = "") -> list[str]:
+    """The blocks of the program's language up to the program, which is the last; empty when there is none.
+
+    Reasoning up to the last `</think>` is not looked at. An answer without fences is code as it is. Of several blocks
     those of the language count, else those without a tag; of them the last that defines the entry point, else the last.
     A block of another language is not taken for this one.
     """
-    answer = said(answer)
+    answer = answer.rpartition("</think>")[2]
     blocks = blocks_of(answer)
     if not blocks:
-        return answer.strip("\n") if answer.strip() else None
+        return [answer.strip("\n")] if answer.strip() else []
     candidates = _of_language(blocks, language)
-    if not candidates:
-        return None
+    at = len(candidates) - 1
     if entry_point:
-        defining = [block for block in candidates if mentions_definition(block.text, language, entry_point)]
-        candidates = defining or candidates
-    return candidates[-1].text.strip("\n")
+        defining = [i for i, b in enumerate(candidates) if mentions_definition(b.text, language, entry_point)]
+        at = defining[-1] if defining else at
+    return [block.text.strip("\n") for block in candidates[: at + 1]]
 
 
 def assertions_in(text: str, language: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import sys
 from typing import Any
 
@@ -10,7 +11,8 @@ from typing import Any
 def inspect(code: str, names: list[str], prefix: str, entry_point: str) -> dict[str, Any]:
     """`{"error": …}` when it does not parse, `{"missing": [names]}` that it certainly does not define; of `methods` it
     defines only in a class `Solution`, as LeetCode has it; `classes` are classes, `asynchronous` functions that are to be
-    awaited. `source` is what to run: the code, after the prefix where it goes on from it.
+    awaited, `packages` the modules that it imports and Python does not bring. `source` is what to run: the code, after
+    the prefix where it goes on from it, and with functions that call the methods.
 
     Runs in a worker: the text is a model's. `version` is that of this interpreter's syntax.
     """
@@ -34,8 +36,87 @@ def inspect(code: str, names: list[str], prefix: str, entry_point: str) -> dict[
         "methods": methods,
         "classes": classes,
         "asynchronous": asynchronous,
+        "packages": _packages(tree),
         "version": version,
     }
+
+
+def completed(code: str, earlier: list[str], prefix: str) -> str:
+    """The code after those earlier blocks of an answer that define names which it uses and does not define.
+
+    Runs in a worker, as `inspect` does.
+    """
+    tree = _parsed(code)
+    before = [(block, _parsed(block)) for block in earlier]
+    if tree is None:
+        return code
+    known, _ = _defined(_parsed(prefix) or ast.Module([], []))
+    lacking = _lacking(tree) - known
+    chosen: list[str] = []
+    # From the last to the first: what a block needs itself may be in one before it.
+    for block, parsed in reversed(before):
+        if parsed is None:
+            continue
+        found = _top_level(parsed) & lacking
+        if found:
+            chosen.insert(0, block)
+            lacking = (lacking - found) | _lacking(parsed)
+    return "\n\n".join([*chosen, code])
+
+
+def _lacking(tree: ast.Module) -> set[str]:
+    """Names that are used and neither bound anywhere in the code nor Python's own."""
+    bound, is_certain = _defined(tree)
+    if not is_certain:
+        return set()
+    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
+    loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    return loaded - bound - set(dir(builtins))
+
+
+def _top_level(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Assign() | ast.AnnAssign() | ast.Import() | ast.ImportFrom():
+                names |= _defined(ast.Module([node], []))[0]
+    return names
+
+
+def _packages(tree: ast.Module) -> list[str]:
+    """Top-level modules that are imported and not Python's own."""
+    roots: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            roots.add((node.module or "").split(".")[0])
+    return sorted(filter(is_package, roots))
+
+
+def is_package(module: str) -> bool:
+    """Is a top-level module one that Python does not bring, and never did?"""
+    return module not in sys.stdlib_module_names and module not in _PYTHON_2
+
+
+_PYTHON_2 = (
+    *(
+        "__builtin__",
+        "BaseHTTPServer",
+        "ConfigParser",
+        "cPickle",
+        "cStringIO",
+        "HTMLParser",
+        "httplib",
+        "md5",
+        "Queue",
+    ),
+    *("sets", "sha", "SocketServer", "StringIO", "Tkinter", "urllib2", "urlparse", "UserDict"),
+)
+"""Python's own modules of another time: a program that imports one is wrong."""
 
 
 def _defined(tree: ast.Module) -> tuple[set[str], bool]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from runtime.code.checks import Equality
-from runtime.code.fences import assertions_in, code_in, mentions_definition
+from runtime.code.fences import assertions_in, blocks_in, mentions_definition
 from runtime.code.languages import LANGUAGES
 from runtime.code.program_judge import ProgramJudge
-from runtime.code.python_judge import PythonJudge, Settings
+from runtime.code.python_judge import WORKER_LIMIT_S, PythonJudge, Settings
 from runtime.code.sql_judge import SqlJudge
 from runtime.code.streams import Whitespace
 from runtime.code.suites import BadTests, DataCalls, ProgramTests, SqlTests, StdioTests, Suite, suite_of
@@ -20,6 +20,7 @@ from runtime.code.verdict import GRADES, Grade, Verdict, failed, unmeasurable
 from runtime.plugin import RunError
 from runtime.sandbox.protocol import CallsJob, Evaluate, Runner, Value
 
+COMPLETE = "runtime.code.inspect_python:completed"
 CODE_LIMIT = 1_000_000
 """Characters of code that are looked at."""
 
@@ -105,11 +106,13 @@ class CodeJudge:
             return unmeasurable(name, "bad tests", str(bad))
         if isinstance(suite, ProgramTests):
             suite = ProgramTests(assertions_in(suite.text, name))
-        code = code_in(question.answer, name, question.entry_point)
-        if code is None:
+        *earlier, code = blocks_in(question.answer, name, question.entry_point) or [""]
+        if not code:
             return unmeasurable(name, "no code")
         if len(code) > CODE_LIMIT:
             return failed(name, "too long", f"{len(code):,} characters")
+        if earlier and name == "python" and sum(map(len, earlier)) < CODE_LIMIT:
+            code = await self._workers().run(COMPLETE, [code, earlier, question.prefix], WORKER_LIMIT_S)
         if name == "sql":
             return await self._by_rows(code, suite, question)
         if name == "python":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.code.inspect_python import is_package
 from runtime.code.languages import COMPILE_LIMITS, Language, main_class_of
 from runtime.code.streams import Whitespace, is_same_output
 from runtime.code.suites import DataCall, StdioTest
-from runtime.code.verdict import TestResult, Verdict, cut, failed, unmeasurable
+from runtime.code.verdict import TestResult, Verdict, cut, failed, lacking_package, unmeasurable
 from runtime.sandbox.compile_cache import CompileCache
 from runtime.sandbox.protocol import Limits, ProgramJob, Ran, Runner
 from runtime.workers import WorkerError, is_too_hard
@@ -80,6 +82,9 @@ class ProgramJudge:
             ran = await self._run(language, argv, ready.files, limits, test.stdin.encode())
             if ran.outcome == "sandbox_error":
                 return Verdict("error", detail=ran.detail, language=language.name)
+            lacking = _lacks(language.name, code, ran.stderr.decode("utf-8", "replace")) if ran.status else ""
+            if lacking:
+                return unmeasurable(language.name, "missing package", lacking_package(lacking))
             results.append(_stdio_result(at, test, ran, whitespace))
             if ran.outcome in ("timeout", "limit"):
                 rest = len(tests) - at - 1
@@ -161,6 +166,9 @@ class ProgramJudge:
         ran = await self._run(language, _argv(language, files), files, limits)
         if ran.outcome == "sandbox_error":
             return Verdict("error", detail=ran.detail, language=language.name)
+        lacking = _lacks(language.name, "", ran.stderr.decode("utf-8", "replace")) if ran.status else ""
+        if lacking:
+            return unmeasurable(language.name, "missing package", lacking_package(lacking))
         texts = [cut(text) for text in apart["texts"]]
         printed = ran.stdout.decode("latin-1")
         try:
@@ -314,8 +322,34 @@ def _compiler(language: Language, sources: Mapping[str, bytes]) -> tuple[str, ..
 def _not_compiled(language: Language, compiled: Compiled, tests: int) -> Verdict:
     if compiled.outcome == "sandbox_error":
         return Verdict("error", detail=compiled.message, language=language.name)
+    lacking = _lacks(language.name, "", compiled.message)
+    if lacking:
+        return unmeasurable(language.name, "missing package", lacking_package(lacking))
     reason = {"timeout": "timeout while compiling", "limit": "limit while compiling"}.get(compiled.outcome)
     return failed(language.name, reason or "does not compile", cut(compiled.message), tests=tests)
+
+
+_LACKING: Mapping[str, str] = {
+    "python": r"^ModuleNotFoundError: No module named '(\w+)",
+    "javascript": r"Cannot find (?:module|package) '((?![./])[^']+)'",
+    "go": r"(?:no required module provides package|package) (\w[\w-]*\.[\w./-]+)(?:;| is not in std)",
+    "rust": r"can't find crate for `(\w+)`|use of (?:undeclared|unresolved) crate or module `(rand|regex|itertools|num)`",
+    "cpp": r"fatal error: ([\w+-]+/[\w/.+-]+): No such file",
+    "java": r"package ((?!java\.|javax\.)[a-z]\w*(?:\.\w+)+) does not exist",
+}
+"""What tools say where a package is missing, which is no mistake of the program's."""
+
+
+def _lacks(language: str, code: str, said: str) -> str:
+    """The package that a program asks for and the box has not; empty where there is none."""
+    if language == "python":
+        # A program can print these words itself.
+        last = said.strip().rpartition("\n")[2]
+        found = re.match(_LACKING["python"], last)
+        imports = found and re.search(rf"^[ \t]*(?:import|from)[ \t].*\b{found[1]}\b", code, re.M)
+        return found[1] if found and imports and is_package(found[1]) else ""
+    found = re.search(_LACKING[language], said) if language in _LACKING else None
+    return next(filter(None, found.groups()), "") if found else ""
 
 
 def _ending(ran: Ran) -> tuple[str, str]:

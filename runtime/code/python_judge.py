@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from runtime.code.asserts import ASIDE
 from runtime.code.checks import Equality
 from runtime.code.suites import DataCall
-from runtime.code.verdict import TestResult, Verdict, cut, failed, shown_value, unmeasurable
+from runtime.code.verdict import TestResult, Verdict, cut, failed, lacking_package, shown_value, unmeasurable
 from runtime.sandbox.plain import form_of
 from runtime.sandbox.protocol import (
     Answer,
@@ -41,6 +42,7 @@ HELPER_LIMITS = Limits(wall_s=30.0)
 CACHED_SUITES = 500
 """Test programs that are kept rewritten: those of the rows under way, whose candidates come one after another."""
 PYTHON = "python"
+NOT_FOUND = "ModuleNotFoundError"
 NOTHING_ASSERTED = "no assertion that was reached used a value of the candidate"
 
 TO_PLAIN = """
@@ -101,9 +103,9 @@ class PythonJudge:
         refused = _refused(inspected, len(rewritten["tests"]) if rewritten else 1, settings)
         if refused is not None:
             return refused
-        code = inspected["source"]
+        code = with_methods(inspected)
         if rewritten is not None:
-            return await self._by_calls(code, rewritten, (tests, entry_point, setup), settings)
+            return await self._by_calls(code, rewritten, (tests, entry_point, setup), settings, inspected)
         exchanged = suite["exchange"]
         if not settings.accepts_second_job:
             return unmeasurable(
@@ -148,7 +150,7 @@ class PythonJudge:
                 )
         except ValueError as error:
             return unmeasurable(PYTHON, "bad tests", f"an argument {error}")
-        fault = _fault(ran, len(calls))
+        fault = _fault(ran, len(calls), inspected)
         if fault is not None:
             return fault
         results: list[TestResult | None] = []
@@ -226,7 +228,12 @@ class PythonJudge:
         return found
 
     async def _by_calls(
-        self, code: str, suite: Mapping[str, Any], question: tuple[str, str, str], settings: Settings
+        self,
+        code: str,
+        suite: Mapping[str, Any],
+        question: tuple[str, str, str],
+        settings: Settings,
+        inspected: Mapping[str, Any],
     ) -> Verdict:
         tests = suite["tests"]
         setup = question[2]
@@ -236,7 +243,7 @@ class PythonJudge:
         if any(isinstance(answer, Opaque) for answer in ran.answers):
             plain = [Evaluate(f"{ASIDE}plain({call.expression})") for call in calls]
             ran = await self._sandbox.run(CallsJob(f"{source}\n\n{TO_PLAIN}", plain, limits=settings.limits))
-        fault = _fault(ran, len(tests))
+        fault = _fault(ran, len(tests), inspected)
         if fault is not None:
             return fault
         answers = _by_test(tests, ran.answers)
@@ -299,7 +306,7 @@ class PythonJudge:
             limits=settings.limits,
         )
         ran = await self._sandbox.run(job)
-        fault = _fault(ran, 1)
+        fault = _fault(ran, 1, inspected)
         if fault is not None:
             return fault
         if ran.outcome == "done":
@@ -376,10 +383,37 @@ def _refused(inspected: Mapping[str, Any], tests: int, settings: Settings) -> Ve
     return None
 
 
-def _fault(ran: Ran, tests: int) -> Verdict | None:
+def with_methods(inspected: Mapping[str, Any]) -> str:
+    """The candidate, with its class's methods also as functions where tests call them so."""
+    lines = [
+        f"def {name}(*args, **kwargs):\n    return Solution().{name}(*args, **kwargs)"
+        for name in inspected.get("methods") or ()
+    ]
+    return "\n\n".join([inspected["source"], *lines])
+
+
+def _lacks(ran: Ran, inspected: Mapping[str, Any]) -> str:
+    """The package that the candidate imports and the box has not; empty where there is none."""
+    failure = ran.failure
+    said = [
+        answer.message for answer in ran.answers if isinstance(answer, Raised) and answer.type == NOT_FOUND
+    ]
+    if failure is not None and failure.type == NOT_FOUND and failure.where in ("source", "raised"):
+        said.append(failure.message)
+    for message in said:
+        named = re.search(r"'([\w.]+)'", message)
+        if named and named[1].split(".")[0] in (inspected.get("packages") or ()):
+            return named[1].split(".")[0]
+    return ""
+
+
+def _fault(ran: Ran, tests: int, inspected: Mapping[str, Any]) -> Verdict | None:
     """A verdict where the candidate could not even be loaded, or the sandbox failed."""
     if ran.outcome == "sandbox_error":
         return Verdict("error", detail=ran.detail, language=PYTHON)
+    lacking = _lacks(ran, inspected)
+    if lacking:
+        return unmeasurable(PYTHON, "missing package", lacking_package(lacking))
     if ran.outcome == "error" and ran.failure is not None and ran.failure.where in ("setup", "source"):
         detail = f"{ran.failure.type}: {ran.failure.message}"
         if ran.failure.line:

@@ -4,6 +4,7 @@ text                                          a test program in the candidate's 
 [text, …]                                     assertions of one test program (MBPP)
 [{input, output}, …]                          programs: standard input, and the standard output it must lead to
 [{args, expected}, …]                         calls of the entry point (also kwargs, function)
+[{input, output, fn_name | type}, …]          calls: `input` is a list of arguments, or has one as JSON in each line
 {inputs: […], outputs: […], fn_name?}         the same in the form of APPS and TACO; with `fn_name` calls, else programs
 [{setup?, expected}, …]                       SQL: statements before the query, and the rows that it must give
 [{setup?, reference}, …]                      SQL: the same with a query that gives the right rows
@@ -13,16 +14,23 @@ text that is JSON                             any of these
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+CALLABLE = re.compile(r"[^\W\d]\w*(\(\))?(\.[^\W\d]\w*(\(\))?)*")
+"""`f`, `Solution.f`, `Solution().f`."""
 TESTS_LIMIT = 5_000
 TEXT_LIMIT = 2_000_000
 """Characters of a test program."""
 
 _INPUT = ("input", "stdin")
 _OUTPUT = ("output", "stdout", "expected_output")
+_TYPE = ("testtype", "test_type", "type")
+_FUNCTION = ("function", "fn_name", "func_name", "function_name", "entry_point")
+_PROGRAMS = ("stdin", "stdio", "stdin_stdout", "standard_input", "input_output", "program")
+_CALLS = ("functional", "function_call", "function", "call", "call_based", "fn_call")
 
 
 class BadTests(ValueError):
@@ -101,13 +109,46 @@ def suite_of(value: Any, language: str) -> Suite:
         raise BadTests("tests that are neither texts nor objects")
     if language == "sql":
         return SqlTests(tuple(_sql(test) for test in value))
-    if all(_first(test, _OUTPUT) is not None for test in value):
+    kinds = {_kind_of(test) for test in value}
+    if len(kinds) > 1:
+        raise BadTests("some tests are programs with standard input, and others calls")
+    if kinds == {"program"}:
         return StdioTests(
             tuple(StdioTest(_text(_first(t, _INPUT)), _text(_first(t, _OUTPUT))) for t in value)
         )
-    if all("expected" in test for test in value):
-        return DataCalls(tuple(_call(test) for test in value))
-    raise BadTests("a test needs `output`, or `args` and `expected`")
+    return DataCalls(tuple(_call(test) for test in value))
+
+
+def _kind_of(test: Mapping[str, Any]) -> Literal["program", "call"]:
+    """What one test is, by what it says, else by what it has.
+
+    Raises:
+        BadTests: it says something else, or its values are those of neither.
+    """
+    said = next((str(test[name]) for name in _TYPE if isinstance(test.get(name), str)), "")
+    kind = said.lower().replace("-", "_").replace(" ", "_")
+    if kind and kind not in (*_PROGRAMS, *_CALLS):
+        raise BadTests(f"tests of the type `{said[:60]}` are not known; `functional` and `stdin` are")
+    output = _first(test, _OUTPUT)
+    if "expected" not in test and output is None and not any(name in test for name in _OUTPUT):
+        raise BadTests("a test needs `output`, or `args` and `expected`")
+    if kind in _CALLS:
+        return "call"
+    if kind in _PROGRAMS or (output is not None and "expected" not in test):
+        if not kind and _first(test, _FUNCTION):
+            return "call"
+        if not kind and not _is_text(output):
+            raise BadTests("an `output` that is no text: `args` and `expected` are a call, or say `type`")
+        if output is None:
+            raise BadTests("a test needs `output`")
+        return "program"
+    return "call"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str | int | float) or (
+        isinstance(value, list) and all(isinstance(line, str | int | float) for line in value)
+    )
 
 
 def _of_text(text: str, language: str) -> Suite:
@@ -145,19 +186,37 @@ def _paired(value: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _call(test: Mapping[str, Any]) -> DataCall:
-    args = test.get("args", test.get("input", ()))
+    args = test.get("args")
+    is_given_as_input = args is None
+    if is_given_as_input:
+        args = _first(test, _INPUT)
+        if isinstance(args, str) and "expected" not in test:
+            args = [_json(line) for line in args.strip("\n").split("\n")]
     if not isinstance(args, list | tuple):
-        args = (args,)
+        args = () if args is None else (args,)
     kwargs = test.get("kwargs") or {}
     if not isinstance(kwargs, Mapping):
         raise BadTests("`kwargs` that is no object")
-    return DataCall(
-        tuple(args),
-        test["expected"],
-        dict(kwargs),
-        str(test.get("function") or ""),
-        test.get("may_be_wrapped") is True,
-    )
+    expected = test["expected"] if "expected" in test else _first(test, _OUTPUT)
+    if "expected" not in test and isinstance(expected, str) and isinstance(_first(test, _INPUT), str):
+        expected = _json(expected)
+    name = _first(test, _FUNCTION) or ""
+    if not isinstance(name, str) or (name and CALLABLE.fullmatch(name) is None):
+        raise BadTests(f"`{str(name)[:60]}` is no name of a function, and no `Class().method`")
+    may_be_wrapped = test.get("may_be_wrapped") is True or (is_given_as_input and "expected" not in test)
+    return DataCall(tuple(args), expected, dict(kwargs), name, may_be_wrapped)
+
+
+def _json(text: str) -> Any:
+    """A value in one line of an input.
+
+    Raises:
+        BadTests: it is no JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadTests(f"an argument or value that is no JSON: {text[:60]}") from None
 
 
 def _sql(test: Mapping[str, Any]) -> SqlTest:

@@ -88,6 +88,11 @@ def unmeasurable(language: str, reason: str, detail: str = "") -> Verdict:
     return Verdict("unmeasurable", (), reason, detail, None, language)
 
 
+def lacking_package(name: str) -> str:
+    """What a verdict says of a program that imports a package which is not in the box: nothing about the program."""
+    return f"the box has no `{name}`"
+
+
 def cut(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     """A text that a reader can take in, on one screen."""
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

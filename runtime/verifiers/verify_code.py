@@ -52,7 +52,8 @@ TIME_LIMIT_S = 10.0
         attribute(
             "entry_point",
             "expr:text",
-            "the function that the tests call: a column or a text. Tests that call it by name need none",
+            "the function that the tests call: a column or a text, also `Solution().f`. Tests that call it by name need "
+            "none",
         ),
         attribute(
             "prefix",
@@ -120,7 +121,8 @@ TIME_LIMIT_S = 10.0
 class CodeVerifier:
     """Runs a program's tests in a sandbox: the score is the share of the tests that passed, 0 to 1.
 
-    The code is the answer itself, or of its fenced blocks the last of the language that defines the entry point. What
+    The code is the answer itself, or of its fenced blocks the last of the language that defines the entry point; in
+    Python, after those earlier ones that define names which it lacks. What
     does not parse, does not compile or certainly lacks the entry point fails without being run.
 
     `tests` may hold, also as JSON text:
@@ -132,7 +134,8 @@ class CodeVerifier:
     - a list of such assertions (MBPP)
     - a list of `{ input, output }`: standard input and output of a program
     - a list of `{ args, expected }` (also `kwargs`, `function`): calls, in Python, JavaScript and Bash
-    - `{ inputs, outputs, fn_name }` (APPS, TACO)
+    - `{ inputs, outputs, fn_name }` (APPS, TACO), a list of `{ input, output, fn_name }`, or of `{ input, output,
+      testtype = "functional" }` with an argument as JSON in each line (LiveCodeBench)
     - for SQL, a list of `{ setup, expected }` (rows) or `{ setup, reference }` (a query), run by DuckDB
 
     **Who knows the answers.** A program that can see what its tests expect can return it. The evidence says with which
@@ -152,7 +155,8 @@ class CodeVerifier:
     assertion that failed and was caught.
 
     A program's own time-out, crash or broken limit is a failed test; a failure of the sandbox is an error of the
-    verifier, tried once more by itself. Rows without code or without usable tests are `unmeasurable`. The evidence has
+    verifier, tried once more by itself. Rows without code or without usable tests are `unmeasurable`, and so is a program
+    that imports a package which the sandbox has not: `missing package`, with its name. The evidence has
     the first three failing tests with what was expected and what came.
 
     **Tests that a model wrote** are checked against several programs, and these against the tests. Let a `generate` step

@@ -48,7 +48,7 @@ def test_a_wrong_program_is_told_what_was_expected_and_what_came(judged: Any) ->
         ("I cannot help with that.", TESTS, ("measured", 0.0, "does not parse", None)),
         ("def double(x:\n", TESTS, ("measured", 0.0, "does not parse", None)),
         ("def twice(x):\n    return 2 * x\n", TESTS, ("measured", 0.0, "no entry point", None)),
-        ("import nothing_like_it\n" + DOUBLE, TESTS, ("measured", 0.0, "does not load", "outside")),
+        ("import nothing_like_it\n" + DOUBLE, TESTS, ("unmeasurable", None, "missing package", None)),
         ("raise SystemExit(0)\n" + DOUBLE, TESTS, ("measured", 0.0, "does not load", "outside")),
         ("def double(x):\n    while True: pass\n", TESTS, ("measured", 0.0, "timeout", "outside")),
         ("def double(x):\n    return [0] * 10**10\n", TESTS, ("measured", 0.0, "raised", "outside")),

@@ -1,0 +1,142 @@
+"""Forms of tests, entry points, packages and answers that data sets really have: understood, or bad tests by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+ADD = "def add(a, b):\n    return a + b"
+WRONG = "def add(a, b):\n    return a - b"
+METHOD = "class Solution:\n    def add(self, a, b):\n        return a + b"
+CALLS: list[Any] = [
+    [{"input": "2\n3", "output": "5", "testtype": "functional"}],
+    [{"input": '"ab"\n"c"', "output": '"abc"', "testtype": "functional"}],
+    [{"fn_name": "add", "input": [2, 3], "output": 5, "type": "function_call"}],
+    [{"fn_name": "add", "input": [2, 3], "output": [5], "type": "function_call"}],
+    [{"fn_name": "add", "input": [2, 3], "output": 5}],
+    [{"function": "add", "args": [2, 3], "expected": 5}],
+    [{"input": [2, 3], "expected": 5}],
+    [{"args": [2, 3], "expected": 5, "type": "call"}],
+    {"fn_name": "add", "inputs": [[2, 3]], "outputs": [5]},
+    "def check(candidate):\n    assert candidate(2, 3) == 5",
+    "def check(candidate):\n    xs = [2]\n    while xs:\n        assert candidate(a=xs.pop(), b=3) == 5",
+]
+
+
+@pytest.mark.parametrize("tests", CALLS)
+def test_calls_in_the_forms_of_data_sets(judged: Any, tests: Any) -> None:
+    if "abc" not in str(tests):
+        assert judged(WRONG, tests, entry_point="add").score == 0.0
+    for program in (ADD, METHOD):
+        verdict = judged(program, tests, entry_point="add")
+        assert (verdict.outcome, verdict.score) == ("measured", 1.0), verdict
+
+
+@pytest.mark.parametrize("tests", CALLS[-2:])
+@pytest.mark.parametrize(
+    ("entry_point", "program"),
+    [
+        ("Solution().add", METHOD),
+        ("Solution.add", METHOD.replace("    def", "    @staticmethod\n    def").replace("self, ", "")),
+    ],
+)
+def test_an_entry_point_is_called_as_it_is_written(
+    judged: Any, tests: Any, entry_point: str, program: str
+) -> None:
+    assert judged(program, tests, entry_point=entry_point).score == 1.0
+    assert judged(program.replace("+", "-"), tests, entry_point=entry_point).score == 0.0
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        ([{"input": "1", "output": "1", "testtype": "interactive"}], "`interactive` are not known"),
+        ([{"input": "1", "output": "1"}, {"args": [1], "expected": 1}], "and others calls"),
+        ([{"input": "1", "output": {"a": 1}}], "no text"),
+        ([{"input": "{", "output": "1", "type": "functional"}], "no JSON"),
+        ([{"input": [1], "output": 1, "fn_name": "add(1) or f"}], "no name of a function"),
+        ([{"question": "1"}], "needs `output`"),
+        ([{"input": "1", "output": "1", "type": "stdin"}, {"input": "1", "output": "1", "type": "x"}], "`x`"),
+    ],
+)
+def test_forms_that_are_not_known_are_bad_tests(judged: Any, tests: Any, said: str) -> None:
+    verdict = judged(ADD, tests, entry_point="add")
+    assert (verdict.outcome, verdict.reason) == ("unmeasurable", "bad tests") and said in verdict.detail
+
+
+@pytest.mark.parametrize("entry_point", ["two sum", "add()()", "(lambda a: a)", "add; x", "1"])
+def test_an_entry_point_that_is_no_name_is_bad_tests(judged: Any, entry_point: str) -> None:
+    verdict = judged(ADD, "def check(candidate):\n    assert candidate(2, 3) == 5", entry_point=entry_point)
+    assert (verdict.outcome, verdict.reason) == ("unmeasurable", "bad tests")
+
+
+LATE = "def add(a, b):\n    import nowhere_to_be_found\n    return a + b"
+EARLY = "import nowhere_to_be_found as n\n" + ADD
+PRINTS = "import nowhere_to_be_found\nprint(5)"
+
+
+@pytest.mark.parametrize(
+    ("program", "tests"),
+    [
+        (EARLY, ["assert add(2, 3) == 5"]),
+        (LATE, ["assert add(2, 3) == 5"]),
+        (LATE, "xs = [2]\nwhile xs:\n    assert add(xs.pop(), 3) == 5"),
+        (EARLY, [{"args": [2, 3], "expected": 5}]),
+        (LATE, [{"args": [2, 3], "expected": 5}]),
+        (PRINTS, [{"input": "", "output": "5"}]),
+    ],
+)
+def test_a_package_that_the_box_lacks_says_nothing_of_the_program(
+    judged: Any, program: str, tests: Any
+) -> None:
+    verdict = judged(program, tests, entry_point="add")
+    assert (verdict.outcome, verdict.reason) == ("unmeasurable", "missing package")
+    assert verdict.detail == "the box has no `nowhere_to_be_found`"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import Queue\n" + ADD,
+        "import collections.nothing\n" + ADD,
+        "def add(a, b):\n    raise ModuleNotFoundError(\"No module named 'numpy'\")",
+        "import sys\nprint(\"ModuleNotFoundError: No module named 'numpy'\", file=sys.stderr)\nsys.exit(1)",
+        "try:\n    import nowhere_to_be_found\nexcept ImportError:\n    pass\n" + WRONG,
+    ],
+)
+def test_other_failures_of_import_are_the_programs_own(judged: Any, program: str) -> None:
+    assert judged(program, ["assert add(2, 3) == 5"], entry_point="add").score == 0.0
+    assert judged(program, [{"input": "", "output": "5"}]).score == 0.0
+
+
+HELPER = "def plus(a, b):\n    return a + b"
+USES = "def add(a, b):\n    return plus(a, b)"
+
+
+def blocks(*texts: str) -> str:
+    return "\n\nand then\n\n".join(f"```python\n{text}\n```" for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("answer", "score"),
+    [
+        (blocks(HELPER, USES), 1.0),
+        (blocks("ONE = 1", f"{HELPER} * ONE", USES), 1.0),
+        (blocks("from operator import add as plus", USES), 1.0),
+        # A block that the chosen one does not need is not run.
+        (blocks("plus = None\nraise SystemExit", HELPER + "\n" + USES), 1.0),
+        (blocks("a = 5\nprint(add(1, 2))", ADD), 1.0),
+        (blocks(WRONG, ADD), 1.0),
+        (blocks(ADD, WRONG), 0.0),
+        (blocks("def minus(a, b):\n    return a - b", USES), 0.0),
+        (blocks(HELPER, "def add(a, b:"), 0.0),
+    ],
+)
+def test_a_program_in_several_blocks(judged: Any, answer: str, score: float) -> None:
+    assert judged(answer, ["assert add(2, 3) == 5"], entry_point="add").score == score
+
+
+def test_a_script_in_two_blocks(judged: Any) -> None:
+    answer = blocks(HELPER, "print(plus(*map(int, input().split())))")
+    assert judged(answer, [{"input": "2 3", "output": "5"}]).score == 1.0
