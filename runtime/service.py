@@ -272,7 +272,8 @@ class Service:
                     is_suspect = self.breaker.is_silent or self.breaker.is_mostly_failing
                     if is_suspect and not await self._is_alive(probe):
                         self._give_up(str(fault))
-                    wait_s = max(self._retry.wait_s(failures, self._clock.random()), fault.retry_after_s or 0)
+                    asked_s = min(fault.retry_after_s or 0, self._retry.rate_limit_patience_s)
+                    wait_s = max(self._retry.wait_s(failures, self._clock.random()), asked_s)
                     if self.breaker.is_suspicious:
                         # The verdict on the engine is due within seconds: be there to hear it.
                         wait_s = min(wait_s, self.breaker.policy.patience_s / 4)

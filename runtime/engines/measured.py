@@ -43,9 +43,12 @@ def finite(values: Any, what: str) -> tuple[float, ...]:
     if not isinstance(values, list | tuple) or not values:
         raise EngineFault(Fault.MALFORMED, f"{what}: no list of numbers")
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise EngineFault(Fault.MALFORMED, f"{what}: {value!r} is not a finite number")
-    return tuple(float(value) for value in values)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+            raise EngineFault(Fault.MALFORMED, f"{what}: {value!r:.100} is not a finite number")
+    try:
+        return tuple(float(value) for value in values)
+    except OverflowError:
+        raise EngineFault(Fault.MALFORMED, f"{what}: a number is too large") from None
 
 
 def unit_vectors(rows: Any, what: str) -> NDArray[np.float32]:

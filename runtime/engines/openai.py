@@ -25,6 +25,7 @@ from runtime.engines.protocol import (
     Scores,
     Vectors,
 )
+from runtime.engines.server_json import LONGEST_NAME, document_of, malformed, name_in, tokens_in
 from runtime.plugin import REQUIRED, EngineUnavailable, attribute, declare, require
 
 if TYPE_CHECKING:
@@ -344,8 +345,8 @@ class OpenAIEngine:
         if response.status != 200:
             return
         try:
-            listed = [str(entry["id"]) for entry in json.loads(body)["data"]]
-        except (ValueError, TypeError, KeyError):
+            listed = [str(entry["id"]) for entry in document_of(body, "a list of models")["data"]]
+        except (EngineFault, ValueError, TypeError, KeyError):
             return
         if listed and self.model not in listed:
             shown = ", ".join(f"'{' '.join(name.split())[:100]}'" for name in sorted(listed)[:5])
@@ -386,6 +387,9 @@ class OpenAIEngine:
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """The body, if it is not longer than MAX_ANSWER_BYTES."""
         length = response.content_length
+        if length is not None and length > MAX_ANSWER_BYTES:
+            response.close()
+            raise EngineFault(Fault.MALFORMED, f"answer has {length:,} bytes and was not read")
         if length is not None and length <= MAX_ANSWER_BYTES and not response.headers.get("Content-Encoding"):
             return await response.read()
         chunks: list[bytes] = []
@@ -401,32 +405,31 @@ class OpenAIEngine:
         return b"".join(chunks)
 
     def _answer(self, body: bytes) -> Answer:
+        document = document_of(body, "a chat completion", once="choices")
         try:
-            document = json.loads(body)
-            choice = document["choices"][0]
+            [choice] = document["choices"]
             message = choice["message"]
             finish = choice.get("finish_reason")
-            text = message.get("content") or ""
-            reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
-            usage = document.get("usage") or {}
-            prompt_tokens = int(usage.get("prompt_tokens") or 0)
-            output_tokens = int(usage.get("completion_tokens") or 0)
-            served_as = str(document.get("model") or "")
-            if not isinstance(text, str) or not isinstance(reasoning, str):
-                raise TypeError("content is not text")
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            shown = body[:80].decode("utf-8", "replace")
-            raise EngineFault(Fault.MALFORMED, f"not a chat completion ({error}): {shown!r}") from error
+            text = _text(message, "content")
+            reasoning = _text(message, "reasoning_content") or _text(message, "reasoning")
+            refusal = _text(message, "refusal")
+            prompt_tokens = tokens_in(document, "prompt_tokens")
+            output_tokens = tokens_in(document, "completion_tokens")
+            served_as = name_in(document, "model")
+            system = name_in(document, "system_fingerprint")
+            if not isinstance(finish, str | None):
+                raise TypeError("`finish_reason` is no text")
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise malformed(body, "a chat completion", error) from None
         self._check_served(served_as)
         engine: dict[str, Any] = {"engine": "openai", "model": served_as}
-        if document.get("system_fingerprint"):
-            engine["system_fingerprint"] = document["system_fingerprint"]
-        refusal = message.get("refusal")
+        if system:
+            engine["system_fingerprint"] = system
         kind = finish_of(finish, text, refusal)
         if kind is Finish.REFUSED and refusal and not text:
-            text = str(refusal)
+            text = refusal
         elif kind is Finish.MALFORMED:
-            engine["finish_reason"] = finish
+            engine["finish_reason"] = finish and finish[:LONGEST_NAME]
         return Answer(text, kind, prompt_tokens, output_tokens, reasoning, engine)
 
     def _check_served(self, served_as: str) -> None:
@@ -448,6 +451,13 @@ class OpenAIEngine:
         if isinstance(error, self._aiohttp.ClientResponseError | self._aiohttp.InvalidURL):
             return EngineFault(Fault.MALFORMED, f"not an HTTP answer: {type(error).__name__}")
         return EngineFault(Fault.CONNECTION, f"connection lost: {type(error).__name__}")
+
+
+def _text(message: Mapping[str, Any], name: str) -> str:
+    found = message.get(name)
+    if not isinstance(found, str | None):
+        raise TypeError(f"`{name}` is no text")
+    return found or ""
 
 
 def _headers(attributes: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -601,7 +611,7 @@ def _error_text(body: bytes) -> str:
             raw = " ".join(parts) or raw
         else:
             raw = str(error)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         pass
     return " ".join(raw.split())[:300]
 
@@ -620,7 +630,7 @@ def retry_after_s(value: str | None) -> float | None:
 
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

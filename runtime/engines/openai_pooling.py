@@ -26,6 +26,7 @@ from typing import Any
 
 from runtime.engines.measured import finite, probe_like, softmax, unit_vectors
 from runtime.engines.protocol import EmbedRequest, EngineFault, Fault, ScoreRequest, Scores, Vectors
+from runtime.engines.server_json import document_of, name_in, tokens_in
 
 Post = Callable[[str, Mapping[str, Any]], Awaitable[bytes]]
 """(address, body) -> the body of a 200; raises EngineFault for anything else."""
@@ -105,8 +106,8 @@ class HttpScorer:
     async def embed(self, request: EmbedRequest) -> Vectors:
         """See `engines/protocol.Embedder`."""
         body = {**self._extra, "model": self._model, "input": list(request.texts), "encoding_format": "float"}
-        document = _document(await self._post(f"{self._base_url}/embeddings", body))
-        self._check_served(str(document.get("model") or ""))
+        document = document_of(await self._post(f"{self._base_url}/embeddings", body), "vectors")
+        self._check_served(_served_as(document))
         rows = _entries(document)
         if all(isinstance(row.get("index"), int) for row in rows):
             rows = sorted(rows, key=lambda row: row["index"])
@@ -167,8 +168,8 @@ class HttpScorer:
         else:
             body["messages"] = [dict(message) for message in request.messages]
             body["add_generation_prompt"] = False
-        document = _document(await self._post(address, body))
-        self._check_served(str(document.get("model") or ""))
+        document = document_of(await self._post(address, body), "scores")
+        self._check_served(_served_as(document))
         values = scores_of(request, floats_in(document))
         return Scores(values, _prompt_tokens(document), _provenance(document))
 
@@ -242,17 +243,6 @@ def _vector(found: Any) -> list[float]:
     return found
 
 
-def _document(body: bytes) -> Mapping[str, Any]:
-    """An answer's JSON object; JSON has no NaN, but Python's reader takes one, so what is read is checked."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise EngineFault(Fault.MALFORMED, f"not JSON ({error})") from None
-    if not isinstance(document, dict):
-        raise EngineFault(Fault.MALFORMED, "not a JSON object")
-    return document
-
-
 def _entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     data = document.get("data")
     if not isinstance(data, list) or not all(isinstance(row, Mapping) for row in data) or not data:
@@ -261,13 +251,21 @@ def _entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _prompt_tokens(document: Mapping[str, Any]) -> int:
-    usage = document.get("usage")
-    found = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
-    return found if isinstance(found, int) and found >= 0 else 0
+    try:
+        return tokens_in(document, "prompt_tokens")
+    except ValueError as error:
+        raise EngineFault(Fault.MALFORMED, f"no honest answer ({error})") from None
+
+
+def _served_as(document: Mapping[str, Any]) -> str:
+    try:
+        return name_in(document, "model")
+    except ValueError as error:
+        raise EngineFault(Fault.MALFORMED, f"no honest answer ({error})") from None
 
 
 def _provenance(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {"engine": "openai", "model": str(document.get("model") or "")}
+    return {"engine": "openai", "model": _served_as(document)}
 
 
 def _no_access(fault: EngineFault) -> bool:

@@ -17,7 +17,7 @@ from compiler.plan import ModelSpec
 from runtime.calls import call_key, sampling_json
 from runtime.engines.openai import OpenAIEngine
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
-from runtime.fault import Pace
+from runtime.fault import Pace, RetryPolicy
 from runtime.plugin import EngineUnavailable
 from runtime.run import RunOptions, RunReport, run_plan
 from runtime.store.store import Store
@@ -64,8 +64,9 @@ def run(
         SPEC.format(url=server.url + query, model=model, generate=generate, prefix=prefix), encoding="utf-8"
     )
     plan = mixwright.plan(spec)
+    options = RunOptions(exports=False, retry=RetryPolicy(base_s=0.002))
     with Store.open(directory / "store") as store:
-        report = run_plan(plan, store=store, options=RunOptions(exports=False))
+        report = run_plan(plan, store=store, options=options)
         found = store.sql(
             "SELECT columns FROM row_outcome WHERE run_id = (SELECT max(run_id) FROM run) "
             "AND status = 'kept' ORDER BY position"
