@@ -75,6 +75,8 @@ class Entry:
     breaker: True when the step needs the whole table.
     evidence: of a verifier, what its evidence may hold (name -> type), which a template of `repair` can show; empty when
         it does not say. A field that one measurement lacks is null there.
+    compares: of a verifier, when its verdict on a candidate needs the row's other candidates: `always`, `with NAME` or
+        `without NAME` of an attribute; empty for never (see `compiler.groups`).
     """
 
     family: str
@@ -89,6 +91,7 @@ class Entry:
     modules: tuple[str, ...] = ()
     breaker: bool = False
     evidence: Mapping[str, str] = field(default_factory=dict)
+    compares: str = ""
 
     @property
     def key(self) -> str:
@@ -132,6 +135,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         "modules": list(entry.modules),
         "breaker": entry.breaker,
         **({"evidence": dict(entry.evidence)} if entry.evidence else {}),
+        **({"compares": entry.compares} if entry.compares else {}),
     }
 
 

@@ -27,6 +27,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from compiler.catalog import builtin_catalog
+from compiler.groups import NO_ROLE, Part, groups_of, role_of
 from compiler.plan import Component, Estimate, Mixture, Pipeline, Plan, Step
 
 CHARACTERS_PER_TOKEN = 4
@@ -137,14 +139,9 @@ class _Estimation:
     def yields(self, pipeline: Pipeline) -> list[float]:
         """Rows out per row in of each step."""
         result = []
-        candidates = 1.0
-        for step in pipeline.steps:
-            factor = 1.0
-            if step.operation == "step.generate":
-                factor = float(step.attributes.get("samples") or 1)
-                candidates *= factor
-            elif step.operation.startswith("verify.") and step.attributes.get("pick", "all") != "all":
-                factor, candidates = 1 / candidates, 1.0
+        groups = groups_of(map(_part, pipeline.steps))
+        for position, (step, part) in enumerate(zip(pipeline.steps, groups.parts, strict=True)):
+            factor = 1 / groups.looked_at(position) if part.role.picks else float(part.samples)
             result.append(self.observed.yields.get(f"{pipeline.name}.{step.id}", factor))
         return result
 
@@ -231,6 +228,13 @@ class _Estimation:
             found.append(_estimate(f"{mixture.name}.{component.rows}", available, wanted))
         self.kept[mixture.name] = mixture_rows(mixture, self.rows_of)
         return found
+
+
+def _part(step: Step) -> Part:
+    entry = builtin_catalog().entries.get(step.operation)
+    samples = step.attributes.get("samples") if step.operation == "step.generate" else None
+    role = NO_ROLE if entry is None else role_of(entry, step.attributes)
+    return Part(int(samples or 1), step.label, role, step.breaker)
 
 
 def questions_of(step: Step) -> tuple[int, str]:

@@ -252,10 +252,10 @@ class Executor:
                 assert isinstance(result, Row)
                 flow = Flow(result, flow.asked)
             elif node.kind is Kind.MEASURE:
-                passed = await self._verify(at, [flow], counts)
-                if not passed:
+                (passed,) = await self._verify(at, [flow], counts)
+                if passed is None:
                     return []
-                flow = passed[0]
+                flow = passed
             else:
                 flows = await self._expand(node, flow, counts)
                 if node.step.samples == 1:
@@ -268,17 +268,31 @@ class Executor:
         return [flow]
 
     async def _candidates(self, flows: list[Flow], at: int, end: int, counts: bool) -> list[Flow]:
-        """Candidates of one row side by side, up to the verifier that closes their group, then on to `end`."""
-        closing = self.nodes[at].closed_at
-        if closing is None or closing >= end:
-            return await self._side_by_side(flows, at + 1, end, counts)
-        group = await self._side_by_side(flows, at + 1, closing, counts)
-        concerned = [flow for flow in group if self.nodes[closing].applies(flow.row)]
-        others = [flow for flow in group if not self.nodes[closing].applies(flow.row)]
-        for flow in others:
-            self._count(self.nodes[closing], flow.row, counts)
-        passed = await self._verify(closing, concerned, counts) if concerned else []
-        return await self._side_by_side(others + passed, closing + 1, end, counts)
+        """Candidates of one row side by side, coming together at each verifier that looks at all of them, up to `end`."""
+        following = at + 1
+        for gathering in self.nodes[at].gathered_at:
+            if gathering >= end:
+                break
+            group = await self._side_by_side(flows, following, gathering, counts)
+            flows = await self._together(gathering, group, counts)
+            following = gathering + 1
+        return await self._side_by_side(flows, following, end, counts)
+
+    async def _together(self, at: int, group: list[Flow], counts: bool) -> list[Flow]:
+        """What a verifier lets pass of a row's candidates, in their order; those that its `when` leaves out go on."""
+        node = self.nodes[at]
+        concerned = [flow for flow in group if node.applies(flow.row)]
+        passed = iter(await self._verify(at, concerned, counts) if concerned else ())
+        found = []
+        for flow in group:
+            if node.applies(flow.row):
+                result = next(passed)
+            else:
+                self._count(node, flow.row, counts)
+                result = flow
+            if result is not None:
+                found.append(result)
+        return found
 
     async def _side_by_side(self, flows: list[Flow], at: int, end: int, counts: bool) -> list[Flow]:
         if at >= end:
@@ -317,8 +331,8 @@ class Executor:
             flows.append(Flow(result, asked))
         return flows
 
-    async def _verify(self, at: int, flows: list[Flow], counts: bool) -> list[Flow]:
-        """The flows that pass the verifier, after as many further answers as `on_fail` allows.
+    async def _verify(self, at: int, flows: list[Flow], counts: bool) -> list[Flow | None]:
+        """Each flow, None where it does not pass the verifier, after as many further answers as `on_fail` allows.
 
         Further answers are asked for only while no candidate passes, and only of those that failed: a fault of the
         verifier is no verdict. What was found of the answers before is kept with the row, oldest first.
@@ -346,14 +360,13 @@ class Executor:
                     for verdict, trail in zip(await self._verdicts(node, flows), earlier, strict=True)
                 ]
         verdicts = node.after_on_fail(flows, verdicts)
-        passed = []
+        passed: list[Flow | None] = []
         for flow, verdict, trail in zip(flows, verdicts, earlier, strict=True):
             self._count(node, verdict, counts)
             if counts and trail:
                 node.rows_again += 1
                 node.passed_again += isinstance(verdict, Row)
-            if isinstance(verdict, Row):
-                passed.append(Flow(verdict, flow.asked))
+            passed.append(Flow(verdict, flow.asked) if isinstance(verdict, Row) else None)
         return passed
 
     async def _verdicts(self, node: Node, flows: Sequence[Flow]) -> list[Row | Dropped]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from compiler.groups import NO_ROLE, Part, Role, groups_of, role_of
 from compiler.plan import Step
 from runtime.measuring import Measuring, ScoreStore
 from runtime.outcomes import Tally
@@ -29,8 +30,8 @@ class Kind(Enum):
 class Node:
     """One step, built.
 
-    closed_at: of a sampling step: the verifier that brings its candidates together; None when none does before the
-        next breaker.
+    role: of a verifier: what it does with the candidates of a row.
+    gathered_at: of a sampling step: the verifiers that look at its candidates together, one after the other.
     asks_again: of a verifier with `on_fail = retry(n)` or `repair(template)`: the step that made what it looks at.
     repair: of `repair(template)`: renders the template, which sees all of `evidence`, the fields that are declared.
     is_asked_again: of the step that made it.
@@ -49,7 +50,8 @@ class Node:
     evidence: tuple[str, ...] = ()
     rows_again: int = 0
     passed_again: int = 0
-    closed_at: int | None = None
+    role: Role = NO_ROLE
+    gathered_at: tuple[int, ...] = ()
     asks_again: int | None = None
     is_asked_again: bool = False
 
@@ -75,10 +77,7 @@ class Node:
         if self.on_fail != "keep":
             return verdicts
         is_verdict = [isinstance(v, Dropped) and not v.quarantined for v in verdicts]
-        picks_one = (
-            bool(getattr(self.step, "closes_group", False)) and self.plan.attributes.get("pick") != "all"
-        )
-        if picks_one:
+        if self.role.picks:
             if any(isinstance(v, Row) for v in verdicts):
                 return verdicts
             first = next((i for i, is_one in enumerate(is_verdict) if is_one), None)
@@ -96,15 +95,15 @@ def nodes_of(steps: Sequence[Step], context: StepContext, store: ScoreStore, *, 
         RunError: this version has no such operation, or a step's attributes cannot be used.
     """
     nodes = [_node(step, context, store, run_id) for step in steps]
-    open_groups: list[Node] = []
+    groups = groups_of(map(_part, nodes))
     for i, node in enumerate(nodes):
-        if node.kind is Kind.KEEP:
-            open_groups.clear()
-        elif node.kind is Kind.EXPAND and node.step.samples > 1:
-            open_groups.append(node)
+        if node.kind is Kind.EXPAND:
+            node.gathered_at = groups.gathered_at(i)
         elif node.kind is Kind.MEASURE:
-            if getattr(node.step, "closes_group", False) and open_groups:
-                open_groups.pop().closed_at = i
+            if node.role.compares and not groups.open_at[i]:
+                raise RunError(
+                    f"step '{context.pipeline}.{node.id}' compares the candidates of a row, and each stands alone here"
+                )
             if node.retries:
                 node.asks_again = _maker_of(nodes, i)
                 if node.asks_again is not None:
@@ -114,11 +113,12 @@ def nodes_of(steps: Sequence[Step], context: StepContext, store: ScoreStore, *, 
 
 def fanout_of(nodes: Sequence[Node]) -> int:
     """Rows that one row becomes when nothing is dropped: candidates that no verifier brings together stay rows."""
-    fanout = 1
-    for node in nodes:
-        if node.kind is Kind.EXPAND and node.closed_at is None:
-            fanout *= node.step.samples
-    return fanout
+    return groups_of(map(_part, nodes)).fanout
+
+
+def _part(node: Node) -> Part:
+    samples = node.step.samples if node.kind is Kind.EXPAND else 1
+    return Part(samples, node.plan.label, node.role, node.kind is Kind.KEEP)
 
 
 def _node(step: Step, context: StepContext, store: ScoreStore, run_id: int) -> Node:
@@ -127,12 +127,14 @@ def _node(step: Step, context: StepContext, store: ScoreStore, run_id: int) -> N
     if step.when is not None:
         node.when = context.expression(step.when)
     if node.kind is Kind.MEASURE:
+        entry = entry_of(step.operation)
+        node.role = role_of(entry, step.attributes)
         on_fail: Any = step.attributes.get("on_fail")
         node.on_fail, node.retries = on_fail_of(on_fail)
         if node.on_fail == "repair":
             node.repair = context.template(on_fail["args"][0])
-            node.evidence = tuple(entry_of(step.operation).evidence)
-        in_groups = hasattr(built, "measure_group") and bool(getattr(built, "closes_group", False))
+            node.evidence = tuple(entry.evidence)
+        in_groups = hasattr(built, "measure_group") and node.role.gathers
         node.measuring = Measuring(
             step,
             built,
@@ -158,11 +160,12 @@ def _kind(step: Step, built: Any) -> Kind:
 
 def _maker_of(nodes: Sequence[Node], at: int) -> int | None:
     """The generating step whose answer the verifier at `at` looks at: the one that makes its `response` column, else
-    the last one before it. None when a breaker stands between: what it let pass cannot be taken back."""
+    the last one before it. None when a step stands between that decides on several rows together: what it let pass
+    cannot be taken back."""
     response = nodes[at].plan.attributes.get("response")
     last = None
     for i in range(at - 1, -1, -1):
-        if nodes[i].kind is Kind.KEEP:
+        if nodes[i].kind is Kind.KEEP or nodes[i].role.compares:
             break
         if nodes[i].kind is Kind.EXPAND:
             if nodes[i].step.column == response:

@@ -124,6 +124,7 @@ def declare(
     modules: tuple[str, ...] = (),
     breaker: bool = False,
     evidence: Mapping[str, str] | None = None,
+    compares: str = "",
 ) -> Callable[[T], T]:
     """Declare what the decorated function or class implements, under `family.name`."""
 
@@ -142,6 +143,7 @@ def declare(
             modules,
             breaker,
             dict(evidence or {}),
+            compares,
         )
         if entry.key in _plugins:
             raise ValueError(f"{entry.key} is declared twice")

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from compiler.findings import Findings
+from compiler.groups import Groups, Part, Role, groups_of, role_of
 from compiler.program import (
     Attributes,
     Declared,
@@ -37,6 +38,7 @@ class Checked:
         self.world = world
         self.program = program
         self.columns = columns
+        self._groups: dict[int, Groups] = {}
         self._errors: dict[int, list[int]] = {}
         for diagnostic in world.findings.items:
             if diagnostic.is_error:
@@ -110,21 +112,22 @@ class Checked:
         names = {n for path in self.paths_from(name) for n in path}
         return [p for p in self.program.pipelines.values() if p.name in names]
 
-    def candidates(self, steps: tuple[StepDecl, ...]) -> int:
-        """How many candidates of a row there are after these steps: samples multiply, a closed group leaves one."""
-        count = 1
-        for step in steps:
-            if step.entry.key == "step.generate":
-                count *= int(value_of(step.attributes, "samples", 1))
-            elif step.entry.family == "verify" and closes_group(step):
-                count = 1
-        return count
+    def groups(self, pipeline: PipelineDecl) -> Groups:
+        """The groups of candidates in a pipeline."""
+        # By object: what grades an evaluation may be called as a pipeline is.
+        if id(pipeline) not in self._groups:
+            self._groups[id(pipeline)] = groups_of(map(_part, pipeline.steps))
+        return self._groups[id(pipeline)]
 
 
-def closes_group(step: StepDecl) -> bool:
-    """Does a verifier leave one candidate of a row, or decide on all of them together?"""
-    pick = value_of(step.attributes, "pick", "all")
-    return pick != "all" or step.entry.key == "verify.agreement" or is_written(step.attributes, "agree")
+def role_in(step: StepDecl) -> Role:
+    """What a verifier does with the candidates of a row."""
+    return role_of(step.entry, {name: bound.value for name, bound in step.attributes.items()})
+
+
+def _part(step: StepDecl) -> Part:
+    samples = value_of(step.attributes, "samples", 1) if step.entry.key == "step.generate" else 1
+    return Part(int(samples), step.label, role_in(step), step.entry.breaker)
 
 
 def maker_of(steps: tuple[StepDecl, ...], column: str) -> StepDecl | None:

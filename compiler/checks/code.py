@@ -43,7 +43,7 @@ def check_code(checked: Checked) -> None:
             continue
         _check_tools(checked, step, told)
         _check_attributes(checked, step)
-        _check_tests(checked, step, pipeline.steps[:position])
+        _check_tests(checked, step, pipeline.steps[:position], checked.groups(pipeline).looked_at(position))
 
 
 def _check_tools(checked: Checked, step: StepDecl, told: set[str]) -> None:
@@ -95,7 +95,7 @@ def _check_type(checked: Checked, step: StepDecl, tests: str) -> None:
         )
 
 
-def _check_tests(checked: Checked, step: StepDecl, before: tuple[StepDecl, ...]) -> None:
+def _check_tests(checked: Checked, step: StepDecl, before: tuple[StepDecl, ...], candidates: int) -> None:
     tests = str(value_of(step.attributes, "tests", ""))
     _check_type(checked, step, tests)
     agree = value_of(step.attributes, "agree")
@@ -111,7 +111,6 @@ def _check_tests(checked: Checked, step: StepDecl, before: tuple[StepDecl, ...])
         )
     if not isinstance(agree, int):
         return
-    candidates = checked.candidates(before)
     at = step.attributes["agree"].span
     if agree > candidates:
         checked.findings.error(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.checks.checked import Checked, closes_group, is_written
+from compiler.checks.checked import Checked, is_written, role_in
 from compiler.checks.generation import check_sameness
 from compiler.evaluations import REPLY
 from compiler.program import EvaluationDecl, StepDecl, TrainDecl
@@ -34,7 +34,7 @@ def _check_prompt(checked: Checked, evaluation: EvaluationDecl) -> None:
 
 def _check_verifier(checked: Checked, step: StepDecl) -> None:
     kind = f"verify {step.entry.name}"
-    if closes_group(step) or (step.entry.key == "verify.math" and not is_written(step.attributes, "answer")):
+    if role_in(step).gathers:
         bound = next((step.attributes[n] for n in ("pick", "agree") if is_written(step.attributes, n)), None)
         checked.findings.error(
             "MIX741",

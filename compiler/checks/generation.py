@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from compiler.checks.checked import Checked, closes_group, is_written, maker_of, value_of
+from compiler.checks.checked import Checked, is_written, maker_of, role_in, value_of
 from compiler.placeholders import of_template
 from compiler.program import CallValue, PipelineDecl, StepDecl, TemplateDecl, TypedExpression
 from compiler.template_text import TemplateText
@@ -152,7 +152,15 @@ def check_candidates(checked: Checked) -> None:
         samples = value_of(step.attributes, "samples", 1)
         if step.entry.key != GENERATE or samples == 1:
             continue
-        if not any(s.entry.family == "verify" and closes_group(s) for s in pipeline.steps[position + 1 :]):
+        groups = checked.groups(pipeline)
+        verifiers = [
+            (at, step)
+            for at, step in enumerate(pipeline.steps)
+            if at > position and is_written(step.attributes, "pick")
+        ]
+        is_meant = any(value_of(step.attributes, "pick") == "all" for _, step in verifiers)
+        is_too_late = any(groups.ended_by[at] is not None for at, _ in verifiers)  # MIX428 says so
+        if groups.closed_at(position) is None and not is_meant and not is_too_late:
             checked.findings.lint(
                 "MIX415",
                 f"nothing picks among the {samples} candidates, so each goes on as a row",
@@ -190,14 +198,16 @@ def check_retries(checked: Checked) -> None:
 
 
 def _check_reach(checked: Checked, before: tuple[StepDecl, ...], maker: StepDecl, on_fail: CallValue) -> None:
-    breaker = next((s for s in before[before.index(maker) :] if s.entry.breaker), None)
+    between = before[before.index(maker) :]
+    breaker = next((s for s in between if s.entry.breaker or role_in(s).compares), None)
     if breaker is not None:
+        what = "all rows" if breaker.entry.breaker else "all candidates of a row"
         checked.findings.error(
             "MIX841",
             f"`{on_fail.function}` cannot take back what `{breaker.id}` has let pass",
             on_fail.span,
             f"it asks `{maker.id}` again, which stands before",
-            secondary=(Label(breaker.kind_span, "decides on all rows before this verifier"),),
+            secondary=(Label(breaker.kind_span, f"decides on {what} before this verifier"),),
             hint=f"move the verifier above `{breaker.id}`, or write `on_fail = drop`",
         )
 

@@ -207,7 +207,7 @@ def _pipeline_rows(checked: Checked, pipeline: PipelineDecl) -> tuple[int, str] 
     else:
         rows, how = below
     repeat = value_of(pipeline.start.attributes, "repeat", 1)
-    candidates = checked.candidates(pipeline.steps)
+    candidates = checked.groups(pipeline).fanout
     if isinstance(repeat, int) and repeat > 1:
         rows, how = rows * repeat, f"{how} × repeat {repeat}"
     if candidates > 1:

@@ -15,7 +15,8 @@ def check_rewards(checked: Checked) -> None:
         if step.entry.key != "verify.reward":
             continue
         _check_chat(checked, step)
-        _check_majority(checked, step, pipeline.steps[:position])
+        candidates = checked.groups(pipeline).looked_at(position)
+        _check_majority(checked, step, pipeline.steps[:position], candidates)
         model = checked.program.models.get(str(value_of(step.attributes, "model", "")))
         if model is None or not checked.clean(model.span):
             continue
@@ -81,7 +82,7 @@ def _check_chat(checked: Checked, step: StepDecl) -> None:
     )
 
 
-def _check_majority(checked: Checked, step: StepDecl, before: tuple[StepDecl, ...]) -> None:
+def _check_majority(checked: Checked, step: StepDecl, before: tuple[StepDecl, ...], candidates: int) -> None:
     """MIX886: a majority of one candidate, or of chats, which have no answer."""
     if value_of(step.attributes, "pick") != "majority":
         return
@@ -96,7 +97,7 @@ def _check_majority(checked: Checked, step: StepDecl, before: tuple[StepDecl, ..
         )
         return
     maker = maker_of(before, str(value_of(step.attributes, "response", "")))
-    if maker is None or maker.entry.key != "step.generate" or checked.candidates(before) > 1:
+    if maker is None or maker.entry.key != "step.generate" or candidates > 1:
         return
     checked.findings.error(
         "MIX886",

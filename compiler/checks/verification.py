@@ -1,20 +1,21 @@
-"""5xx: verifiers that nothing can pass."""
+"""4xx and 5xx: verifiers that look at several candidates where there are none, or that nothing can pass."""
 
 from __future__ import annotations
 
-from compiler.checks.checked import Checked, is_written, maker_of, value_of
-from compiler.program import StepDecl
+from compiler.checks.checked import Checked, is_written, maker_of, role_in, value_of
+from compiler.program import PipelineDecl, StepDecl
 from dsl.diagnostic import Label
 from dsl.source import Span
 
+CODE = "verify.code"
+
 
 def check_agreement(checked: Checked) -> None:
-    """MIX501: more answers must agree than there are. MIX502: a majority of one answer. MIX890: both ways at once."""
+    """MIX501: more answers must agree than there are. MIX502: a majority of one answer. MIX890: both ways at once.
+    MIX428: candidates that are together no more."""
+    graded = {id(pipeline) for pipeline in checked.graded}
     for pipeline, position, step in checked.clean_steps():
-        if step.entry.key not in ("verify.math", "verify.agreement"):
-            continue
-        has_answer = is_written(step.attributes, "answer")
-        if has_answer and is_written(step.attributes, "agree"):
+        if is_written(step.attributes, "answer") and is_written(step.attributes, "agree"):
             checked.findings.error(
                 "MIX890",
                 "`agree` counts candidates, and with `answer` nothing is counted",
@@ -23,36 +24,80 @@ def check_agreement(checked: Checked) -> None:
                 secondary=(Label(step.attributes["answer"].span, "each response is compared with this"),),
                 hint="delete `agree`, or delete `answer` to take what most candidates say",
             )
-            continue
-        if not checked.clean(Span(pipeline.span.source, pipeline.span.start, step.span.end)):
-            continue  # how many candidates there are rests on every step before
-        before = pipeline.steps[:position]
-        column = str(value_of(step.attributes, "response", ""))
-        maker = maker_of(before, column)
-        if maker is None or maker.entry.key != "step.generate":
-            continue
-        candidates = checked.candidates(before)
+        elif id(pipeline) not in graded and role_in(step).gathers:
+            if not checked.clean(Span(pipeline.span.source, pipeline.span.start, step.span.end)):
+                continue  # how many candidates there are rests on every step before
+            _check_group(checked, pipeline, position, step)
+
+
+def _check_group(checked: Checked, pipeline: PipelineDecl, position: int, step: StepDecl) -> None:
+    groups = checked.groups(pipeline)
+    candidates = groups.looked_at(position)
+    ended = groups.ended_by[position]
+    if ended is not None:
+        _scattered(checked, step, pipeline.steps[ended])
+    elif not role_in(step).compares or step.entry.key == CODE:
+        return  # one candidate to pick from is picked; `verify code` has a check of its own
+    elif candidates == 1:
+        _nothing_to_compare(checked, pipeline, position, step)
+    else:
         agree = value_of(step.attributes, "agree")
-        if isinstance(agree, int) and agree > candidates and not has_answer:
-            at = step.attributes["agree"]
-            checked.findings.error(
-                "MIX501",
-                f"{agree} answers must agree, and a row has {candidates}",
-                step.kind_span if at.is_default else at.span,
-                "no row can pass",
-                secondary=(_made(maker, candidates),),
-                hint=f"write `samples = {agree}` or more in `generate {maker.label}`",
-            )
-        elif not has_answer and candidates == 1:
-            is_math = step.entry.key == "verify.math"
-            checked.findings.error(
-                "MIX502",
-                f"there is nothing to compare with: {'no `answer`, and ' if is_math else ''}one sample of each row",
-                step.kind_span,
-                "every answer agrees with itself",
-                secondary=(_made(maker, candidates),),
-                hint=f"{'add `answer = …`, or' if is_math else 'write'} `samples = 5` in `generate {maker.label}`",
-            )
+        if isinstance(agree, int) and agree > candidates:
+            _out_of_reach(checked, step, agree, pipeline.steps[groups.open_at[position][-1].opened_by[-1]])
+
+
+def _scattered(checked: Checked, step: StepDecl, by: StepDecl) -> None:
+    role = role_in(step)
+    name, earlier = f"verify {step.entry.name}", f"{by.entry.family} {by.entry.name}"
+    what = "compares the candidates of a row" if role.compares else "picks among the candidates of a row"
+    at = step.attributes.get("pick") if role.picks and is_written(step.attributes, "pick") else None
+    checked.findings.error(
+        "MIX428",
+        f"`{name}` {what}, and they are together no more",
+        step.kind_span if at is None else at.span,
+        "each stands alone here",
+        secondary=(
+            Label(
+                by.kind_span,
+                "from here on each is a row of its own"
+                if by.entry.breaker
+                else "one of them goes on from here",
+            ),
+        ),
+        hint=f"move it above `{earlier}`"
+        if by.entry.breaker
+        else f"leave `pick` to the last one: write `pick = all` in `{earlier}`",
+    )
+
+
+def _nothing_to_compare(checked: Checked, pipeline: PipelineDecl, position: int, step: StepDecl) -> None:
+    is_math = step.entry.key == "verify.math"
+    maker = maker_of(pipeline.steps[:position], str(value_of(step.attributes, "response", "")))
+    is_generated = maker is not None and maker.entry.key == "step.generate"
+    where = (
+        f"in `generate {maker.label}`" if maker is not None and is_generated else "in a `generate` before it"
+    )
+    checked.findings.error(
+        "MIX502",
+        f"there is nothing to compare with: {'no `answer`, and ' if is_math else ''}one sample of each row",
+        step.kind_span,
+        "every answer agrees with itself",
+        secondary=(_made(maker, 1),) if maker is not None and is_generated else (),
+        hint=f"{'add `answer = …`, or' if is_math else 'write'} `samples = 5` {where}",
+    )
+
+
+def _out_of_reach(checked: Checked, step: StepDecl, agree: int, maker: StepDecl) -> None:
+    candidates = int(value_of(maker.attributes, "samples", 1))
+    at = step.attributes["agree"]
+    checked.findings.error(
+        "MIX501",
+        f"{agree} answers must agree, and a row has {candidates}",
+        step.kind_span if at.is_default else at.span,
+        "no row can pass",
+        secondary=(_made(maker, candidates),),
+        hint=f"write `samples = {agree}` or more in `generate {maker.label}`",
+    )
 
 
 def _made(maker: StepDecl, candidates: int) -> Label:

@@ -123,8 +123,9 @@ class Generate:
     the attempt, so a row's text depends neither on batching nor on how many rows were asked for. An answer is
     stored before it is parsed: changing `parse` or `on_fail` asks nothing again.
 
-    With `samples = n` a row becomes n candidates that go through the following steps one by one, until a `verify`
-    with `pick` or `agree` closes the group.
+    With `samples = n` a row becomes n candidates that go through the following steps one by one. A `verify` that
+    compares them (`agree`) looks at all of them together, and those that pass stay candidates; a `verify` with `pick`
+    lets one of them go on.
 
     An attempt fails when the model answers nothing, is cut off by `max_tokens`, refuses, or writes something that
     `parse` does not match. A row whose attempts all failed for a reason of the model or the machine is quarantined,

@@ -17,8 +17,9 @@ A verifier has also
     decide(rows, measurements) -> list[Row | Dropped]        a verdict for each row, in order; pure. It knows nothing
                                                              of `on_fail`, and sees no `error` or `timeout`: the
                                                              executor quarantines those and re-asks for the rest
-    closes_group: bool                                       with `pick` or `agree`: `decide` gets all candidates of
-                                                             a row together, and they go on as what it lets pass
+
+With `pick`, and where it is declared to compare (`declare(…, compares=…)`, compiler/groups.py), `decide` gets all
+candidates of a row together, and they go on as what it lets pass.
 
 A step class is built as `StepClass(step: plan.Step, context: StepContext)`. Optional: `async prepare()` before the
 first row, `report() -> dict` at the end (shown in the run's report), `async close()`; for `keep` that works for long,

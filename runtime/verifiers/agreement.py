@@ -28,6 +28,7 @@ from runtime.verifiers.verdicts import (
     "verify",
     "agreement",
     version=3,
+    compares="always",
     evidence={
         "found": "text",
         "of": "int",
@@ -74,8 +75,6 @@ class Agreement:
     verify agreement { response = answer, key = upper(extract(answer, "answer is \\(?([A-Da-d])\\b")) }
     ```
     """
-
-    closes_group = True
 
     def __init__(self, step: Step, context: StepContext) -> None:
         attributes = step.attributes

@@ -109,7 +109,6 @@ class ConstraintsVerifier:
         self.selection = Selection.of(
             step, kind="constraints", wrong="not followed", missing="nothing to check"
         )
-        self.closes_group = self.selection.closes_group
         self.decide = self.selection.decide
 
     async def prepare(self) -> None:

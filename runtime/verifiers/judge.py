@@ -168,7 +168,6 @@ class Judge:
             schema=self._form.schema(),
         )
         selection = Selection.of(step, kind="judge", missing="nothing to judge")
-        self.closes_group = selection.closes_group
         self.decide = selection.decide
 
     async def measure(self, row: Row) -> Measurement:

@@ -99,7 +99,6 @@ class LanguageVerifier:
         self._selection = Selection.of(step, kind="language", wrong="another", missing=UNDETERMINED)
         # Kept though undetermined: more than the score decides, see `verdicts.selection_of`.
         self.selection = None if self._keeps_undetermined else self._selection
-        self.closes_group = self._selection.closes_group
 
     async def prepare(self) -> None:
         """Fail before the first request, not after hours, when the model is not there.

@@ -71,7 +71,6 @@ class RefusalVerifier:
         self._wants_refusal = step.attributes.get("expect") == "refuse"
         wrong = "complied" if self._wants_refusal else "refused"
         selection = Selection.of(step, kind="refusal", wrong=wrong, missing="no text")
-        self.closes_group = selection.closes_group
         self.decide = selection.decide
 
     async def measure(self, row: Row) -> Measurement:

@@ -64,7 +64,6 @@ class Repetition:
         self._response = str(step.attributes["response"])
         self._run_words = int(step.attributes.get("words") or 10)
         selection = Selection.of(step, kind="repetition", wrong="repetitive", missing="no text")
-        self.closes_group = selection.closes_group
         self.decide = selection.decide
 
     async def measure(self, row: Row) -> Measurement:

@@ -129,7 +129,6 @@ class Reward:
         self._tag = str(attributes.get("step_tag") or "<extra_0>") if self._is_process else ""
         self._extract: Extract = attributes.get("extract") or "auto"
         self.selection = Selection.of(step, kind="reward", missing="nothing to rate")
-        self.closes_group = self.selection.closes_group
         self._equivalence = Equivalence(context.workers)
         if self.selection.pick == "majority":
             self.measure_group = self._measure_group

@@ -126,7 +126,6 @@ class Safety:
         )
         wrong = "safe" if self._wants_unsafe else "unsafe"
         selection = Selection.of(step, kind="safety", wrong=wrong, missing="no text")
-        self.closes_group = selection.closes_group
         self.decide = selection.decide
 
     async def measure(self, row: Row) -> Measurement:

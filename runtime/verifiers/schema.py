@@ -86,7 +86,6 @@ class SchemaVerifier:
         self._checks_formats = bool(attributes.get("formats"))
         self._validator: Any = None
         selection = Selection.of(step, kind="schema", wrong="violated", missing="no JSON")
-        self.closes_group = selection.closes_group
         self.decide = selection.decide
 
     async def prepare(self) -> None:

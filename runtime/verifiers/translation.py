@@ -234,7 +234,6 @@ class TranslationVerifier:
             missing="no text",
             least={**LEAST, **(attributes.get("least") or {})},
         )
-        self.closes_group = self._selection.closes_group
 
     @property
     def selection(self) -> PartSelection:

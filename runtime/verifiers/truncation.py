@@ -53,7 +53,6 @@ class Truncation:
     def __init__(self, step: Step, context: StepContext) -> None:
         self._response = str(step.attributes["response"])
         selection = Selection.of(step, kind="truncation", wrong="cut off", missing="no text")
-        self.closes_group = selection.closes_group
         self.decide = selection.decide
 
     async def measure(self, row: Row) -> Measurement:

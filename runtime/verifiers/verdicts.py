@@ -33,7 +33,6 @@ class Selection:
         class Polite:
             def __init__(self, step, context):
                 self.selection = Selection.of(step, kind="polite", wrong="rude", missing="no text")
-                self.closes_group = self.selection.closes_group
                 self.decide = self.selection.decide
 
             async def measure(self, row):
@@ -69,11 +68,6 @@ class Selection:
         low, high = thresholds_of(step.attributes)
         pick = str(step.attributes.get("pick") or "all")
         return cls(step.id, kind, low, high, pick, wrong, missing)
-
-    @property
-    def closes_group(self) -> bool:
-        """Whether one of a row's candidates goes on, so that all must be there."""
-        return self.pick != "all"
 
     def passes(self, measurement: Measurement) -> bool:
         """Whether a measurement reaches the thresholds."""

@@ -23,6 +23,7 @@ TIME_LIMIT_S = 10.0
 @declare(
     "verify",
     "code",
+    compares="with agree",
     evidence={
         "language": "text",
         "passed": "int",
@@ -199,7 +200,6 @@ class CodeVerifier:
         self._selection = Selection.of(step, kind="code", wrong="failed", missing="not testable")
         # With `agree` more than the score decides; see `verdicts.selection_of`.
         self.selection = self._selection if self._agree is None else None
-        self.closes_group = self._selection.closes_group or self._agree is not None
 
     async def prepare(self) -> None:
         """Start the sandbox and prove that the language works in it.

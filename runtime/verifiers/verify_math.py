@@ -29,6 +29,7 @@ NO_ANSWER, NO_RIGHT_ANSWER = "no answer", "no right answer"
     extra="math",
     modules=("sympy",),
     version=3,
+    compares="without answer",
     evidence={
         "gold": "text",
         "found": "text",
@@ -109,7 +110,6 @@ class MathVerifier:
         self.selection = None
         if self._answer is not None:
             self.selection = Selection(step.id, "math", 1.0, None, self._pick, "wrong", "unparsable")
-        self.closes_group = self._answer is None or self._pick != "all"
         if self._answer is None:
             self.measure_group = self._measure_group
 

@@ -75,7 +75,6 @@ class Where:
 
         self._parts = [_part_of(part, compiled) for part in _joined(tree, "and")]
         selection = Selection.of(step, kind="where", wrong="not true", missing="null")
-        self.closes_group = selection.closes_group
         self.decide = selection.decide
 
     async def measure(self, row: Row) -> Measurement:

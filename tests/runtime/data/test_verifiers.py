@@ -89,10 +89,9 @@ def test_the_right_answer_is_always_given_first_and_asked_once() -> None:
     assert workers.asked == [["3+x", "x+3"]]
 
 
-def test_pick_first_closes_the_group() -> None:
+def test_pick_first_lets_one_candidate_go_on() -> None:
     step = built("verify.math", response="solution", answer="answer", pick="first")
     rows = candidates("solution", ["1", "2", "2"], answer="2")
-    assert step.closes_group
     verdicts = step.decide(rows, measured(step, rows))
     assert shown(verdicts) == ["math: wrong", "passes", "math: not picked"]
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runtime.plugin import RowError, declare
+from runtime.plugin import RowError, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import Measurement
 
@@ -45,7 +45,6 @@ class ScoreText:
         self.score = FUNCTIONS[step.attributes["score"]]
         self.least = step.attributes.get("min", 1)
         self.pick = step.attributes.get("pick", "all")
-        self.closes_group = self.pick != "all"
         self.measured: list[str] = []
 
     async def measure(self, row: Row) -> Measurement:
@@ -65,14 +64,18 @@ class ScoreText:
         return [row if ok else Dropped(row, self.id, "wrong") for row, ok in zip(rows, good, strict=True)]
 
 
-@declare("verify", "test_majority")
+@declare(
+    "verify",
+    "test_majority",
+    compares="always",
+    attributes=(attribute("pick", "enum:first|all", "", default="first"),),
+)
 class Majority:
-    """Passes the first of the candidates that most have in common."""
-
-    closes_group = True
+    """Passes the candidates that most have in common, or the first of them."""
 
     def __init__(self, step: Any, context: Any) -> None:
         self.id, self.response = step.id, step.attributes["response"]
+        self.pick = step.attributes.get("pick", "first")
         self.groups: list[int] = []
 
     async def measure_group(self, rows: Sequence[Row]) -> list[Measurement]:
@@ -82,8 +85,9 @@ class Majority:
 
     def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
         best = max(m.score or 0 for m in measurements)
-        first = next(i for i, m in enumerate(measurements) if m.score == best)
-        return [row if i == first else Dropped(row, self.id, "not picked") for i, row in enumerate(rows)]
+        agreed = [i for i, m in enumerate(measurements) if m.score == best]
+        chosen = agreed if self.pick == "all" else agreed[:1]
+        return [row if i in chosen else Dropped(row, self.id, "not picked") for i, row in enumerate(rows)]
 
 
 @declare("dedup", "test_first", breaker=True)

@@ -134,8 +134,6 @@ def test_an_error_of_a_group_counts_for_each_of_its_rows(
 class InWorker:
     """Passes every text that a worker process can look at."""
 
-    closes_group = False
-
     def __init__(self, step: Any, context: Any) -> None:
         self.workers = context.workers
         self.decide = Selection(step.id, "in worker", 1.0).decide

@@ -169,6 +169,52 @@ class TestCandidates:
         steps = report.summary["pipelines"]["essays"]["steps"]
         assert (steps["m1"]["in"], steps["m1"]["out"], steps["m2"]["in"], steps["m2"]["out"]) == (6, 2, 2, 1)
 
+    def test_what_agrees_stays_a_group_for_the_next_verifier(self, lab: Lab) -> None:
+        """Two look at the same five candidates; the second sees what the first let pass."""
+        answers = iter("aabac")
+        lab.engine.script = lambda text, before: Answer(next(answers), Finish.STOP)
+        majority = [
+            step("verify.test_majority", id=f"m{i}", reads=("answer",), response="answer", pick=pick)
+            for i, pick in ((1, "all"), (2, "all"), (3, "first"))
+        ]
+        report = lab.run(plans.pipeline(generate(samples=5), *majority), rows=1)
+        steps = report.summary["pipelines"]["essays"]["steps"]
+        assert [(steps[m]["in"], steps[m]["out"]) for m in ("m1", "m2", "m3")] == [(5, 3), (3, 3), (3, 1)]
+        assert [row for row in lab.outcomes() if row[0] == "kept"] == [("kept", "", "", 0)]
+
+    def test_rows_that_a_verifier_does_not_apply_to_keep_their_place_in_the_group(self, lab: Lab) -> None:
+        answers = iter("xay")
+        lab.engine.script = lambda text, before: Answer(next(answers), Finish.STOP)
+        mark = call(lambda columns: {"even": columns["answer"] == "a"}, id="mark")
+        majority = step(
+            "verify.test_majority", id="m1", reads=("answer",), response="answer", pick="all", when=WHEN_EVEN
+        )
+        first = score(lambda text: 1, id="first", pick="first")
+        lab.run(plans.pipeline(generate(samples=3), mark, majority, first), rows=1)
+        assert [row for row in lab.outcomes() if row[0] == "kept"] == [("kept", "", "", 0)]
+
+    def test_conditional_steps_that_make_one_column_make_one_group(self, lab: Lab) -> None:
+        """Whichever of the two made a row's candidates, one of them is picked."""
+        lab.says("same")
+        odd = WHEN_EVEN.model_copy(update={"tree": ["op", "not", ["col", "even"]]})
+        mark = call(lambda columns: {"even": columns["n"] % 2 == 0}, id="mark")
+        makers = [
+            generate(samples=samples, when=when, id=f"g{samples}")
+            for samples, when in ((2, WHEN_EVEN), (3, odd))
+        ]
+        majority = step("verify.test_majority", id="m", reads=("answer",), response="answer")
+        report = lab.run(plans.pipeline(mark, *makers, majority), rows=4)
+        assert report.summary["rows"]["kept"] == 4
+        assert report.summary["pipelines"]["essays"]["steps"]["m"]["in"] == 10
+
+    def test_a_plan_that_compares_what_stands_alone_is_refused(self, lab: Lab) -> None:
+        majority = step("verify.test_majority", id="m", reads=("answer",), response="answer")
+        dedup = step("dedup.test_first", on="answer")
+        with pytest.raises(
+            RunError, match=r"'essays\.m' compares the candidates of a row, and each stands alone"
+        ):
+            lab.run(plans.pipeline(generate(samples=3), dedup, majority), rows=1)
+
 
 class TestOnFail:
     def test_generate_retries_what_does_not_parse_and_then_drops_it(self, lab: Lab) -> None:
