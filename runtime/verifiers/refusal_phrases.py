@@ -152,7 +152,8 @@ INSTEADS = (
 _APOLOGY_CUES = """sorry apolog unfortunately regrettably 歉 对不起 遗憾 不好意思 谅 siento lamento desculp sinto desol
 désol dispiace scuso leid entschuldig извин прост сожал 申し訳 すみ ごめん 残念 죄송 미안 유감"""
 _CUES = """not n't unable declin refus against within outside inappropriate 无 不 没 拒 恕 违 爱莫 no não nao ne non nicht
-kein не ません かね ない 없 어렵 불가"""
+nein kein не ません かね ない 없 어렵 불가 nah never denied rather hard impos möglich refus recus rifiut 没 免谈 нет отказ
+いいえ いえ 無理 だめ 駄目 断り 遠慮 아니 아뇨 안 못 거절 싫"""
 APOLOGY_CUES = tuple(_APOLOGY_CUES.split())
 SELF_CUES = (" ai", "language model", "assistant", "chatbot", "人工智能", "语言模型", "助手")
 CUES = (*_CUES.split(), *APOLOGY_CUES, *SELF_CUES)
