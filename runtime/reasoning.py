@@ -27,12 +27,14 @@ _OPENING = (
     r"|<unused94>thought\b"
 )
 _CLOSING = rf"</{_TAGS}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>|<channel\|>|<unused95>"
-_OPENS = re.compile(rf"\s*(?:{_OPENING})")
+_OPENS = re.compile(rf"[\s\ufeff]*(?:{_OPENING})")
 _CLOSES = re.compile(_CLOSING)
 _TOKEN = re.compile(
     rf"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})|(?P<fence>(?:^|(?<=\n))[ \t]{{0,8}}(?:`{{3,}}|~{{3,}}))"
     r"|(?P<tick>`)|(?P<line>\n)"
 )
+_STRAY = re.compile(rf"\s*(?:{_CLOSING})(?=[ \t]*(?:\n|\Z))")
+"""A second closing mark behind the first, on a line of its own."""
 _HINTS = ("</", "[/", "◁/", "|>", "<unused95>")
 """One of these is in every closing mark."""
 _FRAME_OPENS = re.compile(r"\s*(?:<\|begin_of_solution\|>|<\|START_RESPONSE\|>)")
@@ -96,6 +98,8 @@ def spoken(answer: str) -> Spoken:
             break
         thoughts.append(answer[opening.end() : start].strip())
         at = end
+        stray = _STRAY.match(answer, at)
+        at = stray.end() if stray else at
     if not at:
         closing = _lone_closing(answer)
         if closing is None:
@@ -140,10 +144,17 @@ def _end_of_block(text: str, at: int) -> tuple[int, int] | None:
 def _lone_closing(text: str) -> tuple[int, int] | None:
     """The last closing mark of reasoning that was opened before the answer; None where the first mark is another."""
     last = None
+    opened_until = (
+        -1
+    )  # the end of a line in which a sentence names an opening mark: its closing mark is named too
     for found, is_meant in _marks(text, 0):
-        if is_meant:
-            if found["opening"]:
+        if found["opening"]:
+            if is_meant:
                 break
+            if found.start() >= opened_until and text[found.start() - 1 : found.start()] not in _QUOTES:
+                line_end = text.find("\n", found.end())
+                opened_until = line_end if line_end >= 0 else len(text)
+        elif is_meant and found.start() >= opened_until:
             last = found.span()
     return last
 
@@ -170,6 +181,8 @@ def _is_word(text: str, start: int, end: int) -> bool:
         return True
     if start and after in _PUNCTUATION and after and before not in ("\n", ""):
         return before in (" ", "\t")
+    if before == " " and not after:
+        return text[max(0, start - 2) : start - 1].isalnum()
     if before == " " and after == " ":
         last, following = text[max(0, start - 2) : start - 1], text[end + 1 : end + 2]
         return (last.isalnum() or last in (",;")) and following.islower()

@@ -113,7 +113,9 @@ class VerdictForm:
             # Servers that ignore the schema let models write "8" or "8/10".
             head, slash, of = value.strip().partition("/")
             value = _float_of(head) if not slash or _float_of(of) == self.high else None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = _float_of(str(value))  # infinite where no float holds it, as `1e999` is
+        if not isinstance(value, float) or not math.isfinite(value):
             raise ParseFailed(f"`{name}` is no number")
         if not self.low <= value <= self.high:
             raise ParseFailed(f"`{name}` is {value:g}, and the scale is {self.low:g} to {self.high:g}")

@@ -44,6 +44,8 @@ def test_opinions(form: VerdictForm, text: str, opinion: Opinion) -> None:
         (SCORE, '{"reason": "hm", "score": true}'),
         (SCORE, '{"reason": "hm", "score": null}'),
         (SCORE, '{"reason": "hm", "score": NaN}'),
+        (SCORE, '{"reason": "hm", "score": 1' + "0" * 400 + "}"),
+        (SCORE, '{"reason": "hm", "score": "1e999"}'),
         (SCORE, '{"reason": "hm", "score": "7/5"}'),
         (SCORE, '{"reason": "cut off", "score": '),
         (PASS, '{"reason": "hm", "pass": "yes"}'),

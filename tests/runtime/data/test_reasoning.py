@@ -58,6 +58,11 @@ def test_reasoning_is_told_from_what_is_said(answer: str) -> None:
         ("<think>x</think>\n\n    return 1", "    return 1"),
         ("先想一想。</think>你好", "你好"),
         ("a.</think>No, wait.</think>B", "B"),
+        ("<think>a</think>\n\n</think>\n\nB", "B"),
+        ("\ufeff<think>a</think>B", "B"),
+        ("They ask of the `<think>` mark.</think>B", "B"),
+        ("They ask of the `<think>` mark.\n</think>\n\nB", "B"),
+        ("They ask of the <think> mark.\n</think>\n\nB", "B"),
     ],
 )
 def test_where_the_reasoning_ends(answer: str, text: str) -> None:
@@ -72,6 +77,9 @@ def test_where_the_reasoning_ends(answer: str, text: str) -> None:
         "The <think> tag opens it and </think> closes it.",
         "Write </think> to end the block.",
         "It ends with </think>, as said.",
+        "It ends with </think>",
+        "Models emit text such as <think>...</think> before answers.",
+        "Write <think> Let me see. </think> The answer is 4.",
         "<think></think> is the pair of tags that R1 uses.",
         "`</think>` ends it.",
         "The form is:\n```\n<think>\nhm\n</think>\nanswer\n```\nThat is all.",
