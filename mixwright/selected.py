@@ -115,6 +115,7 @@ def _rows_of_file(path: Path) -> Iterator[dict[str, Any]]:
                     raise RunError(f"{path}:{number}: needs an object with `messages`: {reason}") from None
                 yield {
                     "id": str(row.get("id", number)),
+                    "lineage": str(row.get("lineage") or row.get("id", number)),
                     "component": str(row.get("component", "")),
                     "messages": messages,
                     "tools": tools,

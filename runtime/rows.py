@@ -50,6 +50,14 @@ def candidate_id(row_id: bytes, step_id: str, candidate: int) -> bytes:
     return digest("mixwright.candidate.v1", row_id, step_id, candidate)
 
 
+def entry_id(leaf: str, row_id: bytes, repeat: int) -> bytes:
+    """Identity of a row in a mixture: two pipelines may give rows of one lineage, and a row may be taken again.
+
+    leaf: the source or pipeline that gave it. repeat: 0 for its first appearance.
+    """
+    return digest("mixwright.entry.v1", leaf, row_id, repeat)
+
+
 def order_key(seed: int, row_id: bytes) -> int:
     """Rank of a row under a seed, 0..2^63-1: rows are started, and selected, in ascending order of it."""
     return int.from_bytes(digest("mixwright.order.v1", seed, row_id)[:8], "little") >> 1

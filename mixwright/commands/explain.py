@@ -20,7 +20,9 @@ LONG_TEXT = 2_000
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "what", metavar="ROW|CODE", help="a row id in hex, or its first digits; or a code (MIX401)"
+        "what",
+        metavar="ROW|CODE",
+        help="a row's id or lineage in hex, or its first digits; or a code (MIX401)",
     )
     parser.add_argument(
         "--run", type=int, metavar="N", help="the row as run N left it [the newest that has it]"
@@ -89,7 +91,8 @@ def rendered(history: dict[str, Any], *, limit: int | None) -> str:
     for place in history["mixtures"]:
         again = f", appearance {place['repeat'] + 1}" if place["repeat"] else ""
         lines.append(
-            f"mixture {place['mixture']}: position {place['position']}, as {place['component']}{again}"
+            f"mixture {place['mixture']}: position {place['position']}, as {place['component']}{again}, "
+            f"exported as {place['id']}"
         )
     for outcome in history["outcomes"]:
         lines += ["", *_outcome(outcome, history, limit)]

@@ -151,8 +151,8 @@ def _opening(facts: CardFacts) -> str:
     )
     if facts.shape == MESSAGES:
         text += (
-            " `id` names a row by its lineage; `component` is the line of the mixture it came in by, `source` where it "
-            "started."
+            " `id` names a row, `lineage` what it was made of, which several rows may share; `component` is the line of "
+            "the mixture it came in by, `source` where it started."
         )
     return text if record.shortfall is None else f"{text}\n\n**Short of its quotas:** {record.shortfall}."
 

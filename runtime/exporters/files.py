@@ -48,7 +48,7 @@ class _Written:
         """The Parquet type of each column."""
         keys = ", ".join(f"{key} {type}" for key, type in _MESSAGE.items() if key in self.keys)
         columns = {"messages": f"STRUCT({keys})[]"} | ({"tools": "VARCHAR"} if self.has_tools else {})
-        return {**columns, "id": "VARCHAR", "component": "VARCHAR", "source": "VARCHAR"}
+        return {**columns, "id": "VARCHAR", "lineage": "VARCHAR", "component": "VARCHAR", "source": "VARCHAR"}
 
 
 def example_of(row: MixtureRow) -> dict[str, Any]:
@@ -57,7 +57,8 @@ def example_of(row: MixtureRow) -> dict[str, Any]:
     return {
         "messages": row.messages,
         **tools,
-        "id": row.row_id.hex(),
+        "id": row.id,
+        "lineage": row.lineage,
         "component": row.component,
         "source": row.source,
     }

@@ -111,7 +111,8 @@ def llama_factory_example(row: MixtureRow) -> dict[str, Any]:
         "messages": turns,
         "system": system,
         "tools": tools,
-        "id": row.row_id.hex(),
+        "id": row.id,
+        "lineage": row.lineage,
         "component": row.component,
         "source": row.source,
     }

@@ -16,7 +16,8 @@ class MessagesExport:
     """Write a mixture as JSON lines that Hugging Face `datasets` and most trainers load as they are.
 
     Makes `<path>/data/train-00000-of-00001.jsonl`, one example a line in the mixture's order:
-    `{"messages": [{"role": "user", "content": "…"}, …], "id": "<hex>", "component": "…", "source": "…"}`;
+    `{"messages": [{"role": "user", "content": "…"}, …], "id": "<hex>", "lineage": "<hex>", "component": "…",
+    "source": "…"}`, with an `id` of its own for each row and a `lineage` that rows made of one row share;
     `<path>/README.md`, a dataset card with the realised quotas, licenses, models, decontamination report and
     how to reproduce it; and `<path>/manifest.json` with the row count and the sha256 of every file.
 

@@ -138,7 +138,7 @@ def write_lines(
                 try:
                     file.write(line_of(line(row)))
                 except ChatError as error:
-                    problems.append((row.row_id.hex(), str(error)))
+                    problems.append((row.id, str(error)))
                     continue
                 yield row
 
@@ -172,10 +172,10 @@ def _worked_out(
     for batch, sequences in encoded(rows, settings, tokenizer, counts):
         lengths += [len(sequence.tokens) for sequence in sequences.values()]
         for row in batch:
-            sequence = sequences.get(row.for_training()["id"])
+            sequence = sequences.get(row.id)
             reason = compare(row, sequence) if compare is not None and sequence is not None else None
             if reason is not None:
-                problems.append((row.row_id.hex(), reason))
+                problems.append((row.id, reason))
     trainer = TRAINERS[job.export.format]
     exact = "`format = tokenized` holds its labels"
     read_otherwise = (

@@ -106,6 +106,7 @@ def mixture_rows(store: Store, plan: Plan, run_id: int, mixture: str) -> Iterato
             source=source,
             license=plan.sources[source].license if source in plan.sources else "",
             repeat=row.repeat,
+            leaf=row.pipeline,
         )
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from runtime.mixture.messages import ChatError, chat_of, tools_of
 from runtime.plugin import RunError
+from runtime.rows import entry_id
 
 
 @dataclass(frozen=True)
 class MixtureRow:
     """One training example. `messages` as in `messages.py`; `repeat` is 0 for a row's first appearance.
 
+    leaf: the source or pipeline that gave it, where that is not the component itself.
     tools: what the assistant may call, as JSON Schemas; None for most.
     """
 
@@ -25,11 +27,27 @@ class MixtureRow:
     license: str = ""
     repeat: int = 0
     tools: list[dict[str, Any]] | None = None
+    leaf: str = ""
+
+    @property
+    def id(self) -> str:
+        """Its name in exports, 32 hex digits: another one for each row of the mixture, the same in every run."""
+        return entry_id(self.leaf or self.component, self.row_id, self.repeat).hex()
+
+    @property
+    def lineage(self) -> str:
+        """Hex name of what it was made of: rows that two pipelines made of one row share it, and repetitions."""
+        return self.row_id.hex()
 
     def for_training(self) -> dict[str, Any]:
-        """The row as training reads it: `id` (with a number for each repetition), `component`, `messages`, `tools`."""
-        name = self.row_id.hex() + (f"+{self.repeat}" if self.repeat else "")
-        return {"id": name, "component": self.component, "messages": self.messages, "tools": self.tools}
+        """The row as training reads it: `id`, `lineage`, `component`, `messages`, `tools`."""
+        return {
+            "id": self.id,
+            "lineage": self.lineage,
+            "component": self.component,
+            "messages": self.messages,
+            "tools": self.tools,
+        }
 
 
 def mixture_row(
@@ -41,6 +59,7 @@ def mixture_row(
     source: str = "",
     license: str = "",
     repeat: int = 0,
+    leaf: str = "",
 ) -> MixtureRow:
     """The training example of a row: its column `messages`, and `tools` if there is one. Others stay in the store.
 
@@ -57,4 +76,4 @@ def mixture_row(
         chat, tools = chat_of(columns["messages"]), tools_of(columns.get("tools"))
     except ChatError as error:
         raise RunError(f"{where}: {error}") from None
-    return MixtureRow(row_id, chat, component, group, source, license, repeat, tools)
+    return MixtureRow(row_id, chat, component, group, source, license, repeat, tools, leaf)

@@ -9,6 +9,7 @@ from typing import Any
 
 from compiler.plan import Origin, Plan
 from runtime.plugin import RunError
+from runtime.rows import entry_id
 from runtime.store.finished import steps_of
 from runtime.store.store import Store
 
@@ -59,9 +60,15 @@ def history_of(store: Store, prefix: str, *, run_id: int | None = None) -> dict[
         "runs": runs,
         "outcomes": outcomes,
         "mixtures": [
-            {"mixture": mixture, "position": position, "component": component, "repeat": repeat}
-            for mixture, position, component, repeat in store.sql(
-                """SELECT mixture, position, component, repeat FROM selection WHERE run_id = ? AND row_id = ?
+            {
+                "mixture": mixture,
+                "position": position,
+                "component": component,
+                "repeat": repeat,
+                "id": entry_id(pipeline, row_id, repeat).hex(),
+            }
+            for mixture, position, component, repeat, pipeline in store.sql(
+                """SELECT mixture, position, component, repeat, pipeline FROM selection WHERE run_id = ? AND row_id = ?
                 ORDER BY mixture, position""",
                 [chosen, row_id],
             )
@@ -90,6 +97,8 @@ def history_of(store: Store, prefix: str, *, run_id: int | None = None) -> dict[
 
 
 def _resolved(store: Store, prefix: str) -> bytes:
+    """The row of that lineage; or that an export names so. An entry's name follows from what the store has held since
+    its first version, so that rows of old stores are found by it too."""
     rows = store.sql(
         "SELECT DISTINCT row_id FROM outcome WHERE starts_with(lower(hex(row_id)), ?) ORDER BY 1 LIMIT ?",
         [prefix, LISTED + 1],
@@ -100,6 +109,16 @@ def _resolved(store: Store, prefix: str) -> bytes:
         raise UnknownRow(
             f"{_count(rows)} rows start with {prefix}: {_listed([row.hex() for (row,) in rows])}"
         )
+    exported = {
+        bytes(row_id)
+        for leaf, row_id, repeat in store.sql("SELECT DISTINCT pipeline, row_id, repeat FROM selection")
+        if entry_id(leaf, bytes(row_id), repeat).hex().startswith(prefix)
+    }
+    if len(exported) == 1:
+        return exported.pop()
+    if exported:
+        found = sorted(row_id.hex() for row_id in exported)
+        raise UnknownRow(f"{_count(found)} rows are exported with an id of {prefix}: {_listed(found)}")
     made_of = store.sql(
         """SELECT DISTINCT row_id FROM outcome
         WHERE starts_with(lower(hex(origin_id)), $1)

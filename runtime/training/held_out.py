@@ -71,7 +71,7 @@ def _said(row: dict[str, Any]) -> bytes:
 
 
 def _original(row: dict[str, Any]) -> str:
-    return str(row["id"]).partition("+")[0]
+    return str(row.get("lineage") or row["id"]).partition("+")[0]
 
 
 @dataclass(frozen=True)

@@ -244,7 +244,7 @@ def test_tokens_and_labels_are_those_of_training(
     )
     assert lines == [(s.tokens.tolist(), [1] * len(s.tokens), s.labels.tolist()) for s in expected]
     ids = [json.loads(line)["id"] for line in (place / "ids.jsonl").read_text().splitlines()]
-    assert ids == [row.row_id.hex() for row in mixed(rows)]
+    assert ids == [row.id for row in mixed(rows)]
     assert (place / "trl.yaml").exists() and (place / "axolotl.yaml").exists()
 
 

@@ -41,7 +41,7 @@ def messages(tmp_path):
 def expected_rows(directory: Path) -> list[tuple[object, ...]]:
     with Store.open(directory / "store") as store:
         found = mixture_rows(store, plan(directory), 1, "tutor")
-        return [(r.messages, r.row_id.hex(), r.component, r.source) for r in found]
+        return [(r.messages, r.id, r.component, r.source) for r in found]
 
 
 @pytest.mark.parametrize(("format", "reader"), [("messages", "read_json"), ("parquet", "read_parquet")])
@@ -93,7 +93,7 @@ def test_hugging_face_datasets_loads_the_directory(tmp_path, format, monkeypatch
 
     target = exported(tmp_path, format=format)
     loaded = datasets.load_dataset(str(target), split="train", cache_dir=str(tmp_path / "cache"))
-    assert loaded.column_names == ["messages", "id", "component", "source"]
+    assert loaded.column_names == ["messages", "id", "lineage", "component", "source"]
     assert [row["messages"] for row in loaded] == [row[0] for row in expected_rows(tmp_path)]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from compiler.plan import Fingerprint, From, Origin, Pipeline, Plan, SourceSpec, SpecFile, Step
 from mixwright.cli import main
-from runtime.rows import candidate_id
+from runtime.rows import candidate_id, entry_id
 from runtime.store.records import CallRecord, OutcomeRecord, ScoreRecord, SelectionRecord
 from runtime.store.store import Store
 from tests.runtime.store.conftest import key_of
@@ -94,7 +94,7 @@ def test_a_kept_row_walks_back_to_its_source(run_store: Path, capsys: pytest.Cap
         == f"""\
 row {KEPT.hex()}
 run 1 of tiny.mix (done)
-mixture mix: position 17, as math
+mixture mix: position 17, as math, exported as {entry_id("math", KEPT, 0).hex()}
 
 math: kept
    solve (step.generate)  tiny.mix:4: generate solve {{ prompt = ask, model = teacher, samples = 2 }}
