@@ -133,6 +133,8 @@ def _characters_per_token(plan: Plan, train: Train, rows: list[list[str]]) -> tu
 
 def forecast_text(forecast: TrainForecast) -> str:
     """One training job's forecast for a terminal, without a line end at the end."""
+    from runtime.training.schedule import idle_text
+
     found = forecast.found
     job, memory, machine = found.job, found.memory, found.machine
     gpus = f"{found.gpus} {machine.name}"
@@ -160,6 +162,8 @@ def forecast_text(forecast: TrainForecast) -> str:
         f"  time      {found.steps:,} steps of {found.accumulation} x {found.micro_batch} sequences on each GPU, "
         f"{found.seconds:.2f} s each ({found.arithmetic_s:.2f} arithmetic, {found.traffic_s:.2f} traffic)"
     )
+    if idle := idle_text(found.idle, found.filling_batch):
+        lines.append(f"  idle      {idle}")
     cost = "" if forecast.dollars is None else f", ${forecast.dollars:,.2f}"
     lines.append(
         f"            {_hours(found.hours)}, {found.gpu_hours:,.1f} GPU-hours{cost}; "
@@ -201,6 +205,8 @@ def _figures(found: Forecast) -> dict[str, Any]:
         "gpu_hours": found.gpu_hours,
         "mfu": found.mfu,
         "mfu_with_padding": found.padded_mfu,
+        "idle": found.idle,
+        "filling_batch": found.filling_batch,
     }
 
 

@@ -83,8 +83,8 @@ def check_memory(checked: Checked) -> None:
         load = load_of(
             attributes,
             shape,
-            # A step's sequences may be spread with micro-batches of half the size; padded ones may all be short.
-            micro_batch=max(1, int(attributes["micro_batch"]) // 2),
+            # A rank may have one sequence in a step; padded ones may all be short.
+            micro_batch=1,
             width=int(attributes["context"]) if _is_packed(train.attributes) else 1,
         )
         if load.fits(machine, gpus):

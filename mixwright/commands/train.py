@@ -230,6 +230,7 @@ class Progress:
 def plan_lines(prepared: Prepared) -> list[str]:
     """What will be trained, before it is."""
     from runtime.training.encode import fates
+    from runtime.training.schedule import filling_batch, idle_text
 
     settings, manifest, layout = prepared.settings, prepared.manifest, prepared.layout
     start = "a fresh Llama" if settings.architecture else settings.place
@@ -247,6 +248,11 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"rows: {len(ids):,} {text} ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})"
         for text, ids in fates(manifest.counts)
     ]
+    filling = filling_batch(
+        layout, examples=manifest.examples, bins=manifest.bins, micro_batch=settings.micro_batch
+    )
+    if idle := idle_text(layout.idle, filling):
+        lines.append(f"note: {idle}")
     if prepared.packing_note:
         lines.append(f"warning: {prepared.packing_note}")
     if manifest.counts["unstopped"]:

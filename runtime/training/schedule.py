@@ -27,17 +27,51 @@ class Layout:
     def slots(self) -> int:
         return self.ranks * self.accumulation * self.micro
 
+    @property
+    def idle(self) -> float:
+        """Share of the slots that are empty in every step."""
+        return 1 - self.bins_per_step / self.slots
+
 
 def layout_of(*, batch: int, examples: int, bins: int, ranks: int, micro_batch: int) -> Layout:
-    """The layout in which a step sees `batch` examples on average: few empty slots first, then a large micro."""
+    """The layout in which a step sees `batch` examples on average: few empty slots first, then a large micro.
+
+    A micro-batch is never larger than what a rank has in a step: padding it up would cost as much as sequences do.
+    """
     bins_per_step = max(1, min(bins, round(batch * bins / examples)))
     per_rank = -(-bins_per_step // ranks)
-
-    def cost(micro: int) -> tuple[int, int]:
-        return (-(-per_rank // micro) * micro, -micro)
-
-    micro = min(range(max(1, micro_batch // 2), micro_batch + 1), key=cost)
+    micro = _micro_of(per_rank, micro_batch)
     return Layout(bins_per_step, ranks, -(-per_rank // micro), micro)
+
+
+def _micro_of(per_rank: int, micro_batch: int) -> int:
+    most = min(micro_batch, per_rank)
+    sizes = range(min(most, max(1, micro_batch // 2)), most + 1)
+    return min(sizes, key=lambda micro: (-(-per_rank // micro) * micro, -micro))
+
+
+def filling_batch(layout: Layout, *, examples: int, bins: int, micro_batch: int) -> int | None:
+    """The `batch` nearest to the layout's that leaves no slot empty; None where the ranks outnumber the bins."""
+    near = layout.bins_per_step // layout.ranks
+    most = bins // layout.ranks
+    counts = range(max(1, near - micro_batch), min(most, near + 1 + micro_batch) + 1)
+    full = [count for count in counts if count % _micro_of(count, micro_batch) == 0]
+    if not full:
+        return None
+    found = min(full, key=lambda count: abs(count * layout.ranks - layout.bins_per_step))
+    return round(found * layout.ranks * examples / bins)
+
+
+IDLE_TOLD = 0.05
+"""A share of empty slots that is told."""
+
+
+def idle_text(idle: float, filling: int | None) -> str:
+    """What a user is told of empty slots; empty where there are few."""
+    if idle < IDLE_TOLD:
+        return ""
+    fills = "fewer GPUs would not wait" if filling is None else f"`batch = {filling}` would fill them"
+    return f"{idle:.0%} of the GPUs' places for sequences are empty in each step; {fills}"
 
 
 def steps_of(layout: Layout, *, bins: int, epochs: float, steps: int | None) -> int:

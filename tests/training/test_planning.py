@@ -28,7 +28,9 @@ from compiler.hardware.shape import (
     shape_of_config,
 )
 from mixwright import cli
+from mixwright.training_forecast import forecast_text
 from runtime.training.planning.forecast import Job, forecast, sequences_of, smallest
+from runtime.training.planning.job_of import TrainForecast
 from runtime.training.planning.lengths import assumed_lengths, lengths_of
 from runtime.training.planning.probe import Timed, calibration_of, steady_seconds
 
@@ -100,6 +102,20 @@ def test_tulu_3_is_of_the_right_size(shape: Shape, micro_batch: int, gpus: int, 
     )
     assert found.fits
     assert hours / 2 < found.hours < hours * 2
+
+
+def test_gpus_that_stand_idle_are_told_with_the_batch_that_fills_them() -> None:
+    """144 of Alpaca's examples are 9 sequences: on 8 GPUs one has two of them, and seven wait for it."""
+    job = Job(LLAMA_7B, ALPACA, context=2048, batch=144)
+    found = forecast(job, MACHINES["h100_80gb"], 8)
+    assert found.accumulation * found.micro_batch == 2
+    assert found.idle > 0.4
+    better = forecast(replace(job, batch=found.filling_batch), MACHINES["h100_80gb"], 8)
+    assert better.idle == 0 and better.filling_batch is None
+    assert better.hours < found.hours
+    told = forecast_text(TrainForecast("sft", "7B", found, None, (), None))
+    assert f"are empty in each step; `batch = {found.filling_batch}` would fill them" in told
+    assert "idle" not in forecast_text(TrainForecast("sft", "7B", better, None, (), None))
 
 
 def test_twice_the_micro_batch_of_the_large_models_is_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runtime.training.schedule import EMPTY, Layout, bins_by_slot, layout_of, steps_of
+from runtime.training.schedule import EMPTY, Layout, bins_by_slot, filling_batch, layout_of, steps_of
 
 
 def bins_of_steps(layout: Layout, steps: int, last: int | None = None) -> list[list[int]]:
@@ -20,6 +20,25 @@ def test_a_step_has_the_same_bins_for_any_ranks_and_micro_batches(ranks: int, mi
     assert layout.bins_per_step == 7
     assert layout.micro <= micro_batch
     assert bins_of_steps(layout, 5) == bins_of_steps(reference, 5)
+
+
+@pytest.mark.parametrize(("bins_per_step", "slots"), [(8, 8), (9, 16), (1, 8), (64, 64), (65, 80)])
+def test_no_rank_is_padded_up_to_a_larger_micro_batch(bins_per_step: int, slots: int) -> None:
+    """Alpaca packed into 2,048 tokens is 9 sequences a step: on 8 GPUs one or two for each, not four."""
+    layout = layout_of(batch=bins_per_step, examples=1000, bins=1000, ranks=8, micro_batch=8)
+    assert (layout.bins_per_step, layout.slots) == (bins_per_step, slots)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 8, 32])
+@pytest.mark.parametrize("batch", [1, 7, 12, 128, 130, 1000])
+@pytest.mark.parametrize("bins", [31, 320, 3200])
+def test_the_batch_that_is_advised_leaves_no_place_empty(ranks: int, batch: int, bins: int) -> None:
+    given = {"examples": 3200, "bins": bins, "micro_batch": 8}
+    layout = layout_of(batch=batch, ranks=ranks, **given)
+    advised = filling_batch(layout, **given)
+    assert (advised is None) == (bins < ranks)
+    if advised is not None:
+        assert layout_of(batch=advised, ranks=ranks, **given).idle == 0
 
 
 def test_an_epoch_has_every_bin_once_and_repeats_none() -> None:

@@ -6,7 +6,7 @@ them; padded, a micro-batch is as wide as the longest of its examples on average
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from compiler.hardware.shape import Shape
 from runtime.training.packing import pack
 from runtime.training.planning.duration import micro_step_seconds
 from runtime.training.planning.lengths import Lengths
-from runtime.training.schedule import layout_of, steps_of
+from runtime.training.schedule import filling_batch, layout_of, steps_of
 
 PACKED_EXACTLY = 200_000
 """Examples that are packed to count the sequences; of more, a sample of this size is, and scaled up."""
@@ -77,6 +77,10 @@ class Forecast:
     traffic_s: float
     mfu: float
     padded_mfu: float
+    idle: float
+    """Share of the GPUs' sequence places that are empty in a step."""
+    filling_batch: int | None
+    """The `batch` that would fill them; None where none would, or nothing is idle."""
 
     @property
     def fits(self) -> bool:
@@ -121,8 +125,17 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         )
         micro, accumulation, per_step = layout.micro, layout.accumulation, layout.bins_per_step
         steps = steps_of(layout, bins=seen.count, epochs=job.epochs, steps=job.steps)
+        idle = layout.idle
+        filling = (
+            filling_batch(layout, examples=job.lengths.examples, bins=seen.count, micro_batch=job.micro_batch)
+            if idle
+            else None
+        )
+        if not job.packing and micro < job.micro_batch:
+            width = job.lengths.limited(job.context).expected_longest(micro)
+            seen = replace(seen, width=width, attended=width)
     else:
-        micro, accumulation, per_step = job.micro_batch, 1, batch
+        micro, accumulation, per_step, idle, filling = job.micro_batch, 1, batch, 0.0, None
         steps = job.steps or max(1, -(-round(seen.count * job.epochs) // batch))
     arithmetic, traffic = micro_step_seconds(
         job.shape,
@@ -166,6 +179,8 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         traffic_s=traffic,
         mfu=real * per_token,
         padded_mfu=seen.width * trained * per_token,
+        idle=idle,
+        filling_batch=filling,
     )
 
 
