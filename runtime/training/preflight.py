@@ -2,12 +2,14 @@
 
 `transformers` derives the borders from the positions, but some architectures never pass the positions on to their
 attention mask (opt, bloom, gpt_oss with eager attention, falcon ...). They train on without an error while every
-sequence sees its neighbours.
+sequence sees its neighbours. Those with a state (Mamba and the like) carry it from one sequence into the next. What could
+not be tried is not taken for right.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -19,50 +21,170 @@ LEAK_LIMIT = 1e-4
 """Relative difference of logits, separate against packed: below 1e-5 where nothing leaks, above 0.01 where it does."""
 
 _SMALL = {
-    "num_hidden_layers": 2,
     "hidden_size": 64,
     "intermediate_size": 64,
     "num_attention_heads": 2,
     "num_key_value_heads": 2,
     "head_dim": 32,
     "vocab_size": 97,
-    "n_layer": 2,
     "n_embd": 64,
-    "n_head": 2,
+    "n_head": 4,
     "ffn_dim": 64,
     "word_embed_proj_dim": 64,
+    "rotary_dim": 8,
+    "num_kv_shared_layers": 0,
     "num_local_experts": 2,
     "num_experts": 2,
+    "n_routed_experts": 2,
     "num_experts_per_tok": 1,
     "moe_intermediate_size": 64,
+    "vocab_size_per_layer_input": 97,
+    "hidden_size_per_layer_input": 8,
 }
+_LATENT = {
+    "kv_lora_rank": 16,
+    "q_lora_rank": 16,
+    "qk_rope_head_dim": 16,
+    "qk_nope_head_dim": 16,
+    "qk_head_dim": 32,
+    "v_head_dim": 16,
+    "head_dim": 16,
+    "n_group": 1,
+    "topk_group": 1,
+    "moe_topk": 1,
+}
+"""Of architectures with latent attention, whose rotated part has a size of its own."""
+_STATE = {
+    "mamba_expand": 2,
+    "mamba_d_ssm": 128,
+    "mamba_n_heads": 4,
+    "mamba_d_head": 32,
+    "mamba_d_state": 16,
+    "mamba_n_groups": 1,
+    "mamba_ngroups": 1,
+    "mamba_dt_rank": 4,
+    "n_mamba_heads": 4,
+    "mamba_headdim": 32,
+    "attention_hidden_size": 128,
+    "attention_head_dim": 64,
+    "adapter_rank": 8,
+    "state_size": 16,
+    "expand": 2,
+    "num_heads": 4,
+    "n_groups": 1,
+    "time_step_rank": 4,
+    "expert_layer_period": 2,
+}
+"""Of architectures with a state, alone or beside attention."""
+_DEPTHS = ("num_hidden_layers", "n_layer", "num_layers")
+_KINDS = ("layer_types", "layers_block_type", "block_types", "mlp_layer_types", "attention_layers")
+
+
+class Unknown(Exception):
+    """Whether an architecture keeps packed sequences apart could not be tried; the message says why."""
 
 
 def leak_of(config: Any) -> float:
     """Largest difference of a logit between sequences run one by one and packed in one row.
 
-    Runs a two-layer model of the configuration's architecture with small sizes and random weights; takes about 0.3
-    CPU-seconds and leaves the caller's random state alone.
+    Runs a small model of the configuration's architecture with random weights and at least one layer of each kind that
+    it has; takes about 0.3 CPU-seconds and leaves the caller's random state alone.
 
     Raises:
-        Exception: whatever the architecture raises when it cannot be built this small.
+        Unknown: the architecture cannot be built small, or not with every kind of its layers.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
+    config = config.get_text_config()
+    wanted, reasons = _kinds_of(config), []
+    for shrunk, sizes in (
+        (_shrunk, _SMALL),
+        (_shrunk, _SMALL | _LATENT),
+        (_shrunk, _SMALL | _STATE),
+        (_made_anew, _SMALL),
+    ):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            try:
+                small = shrunk(config, sizes)
+                model = AutoModelForCausalLM.from_config(small, dtype=torch.float32).eval()
+                missing = wanted - _kinds_of(model.config)
+                if not missing:
+                    return _leak_of(model)
+                reasons.append(f"it has no layer of kind {', '.join(sorted(missing))}")
+            except Exception as error:  # whatever an architecture raises when its sizes do not go together
+                reasons.append(str(error).partition("\n")[0] or type(error).__name__)
+    raise Unknown(f"no small model of it could be tried: {reasons[0]}")
+
+
+def _shrunk(config: Any, sizes: Mapping[str, int]) -> Any:
+    """A configuration of the same architecture with small sizes and as few layers as hold all kinds."""
     small = copy.deepcopy(config)
-    for name, value in _SMALL.items():
+    depth = next((int(getattr(config, name)) for name in _DEPTHS if hasattr(config, name)), 0)
+    kinds = list(zip(*_kinds_by_layer(config), strict=False))
+    # The first layer of each kind; where that many are no prefix, all up to the last of them.
+    first = [n for n, kind in enumerate(kinds) if kind not in kinds[:n]]
+    if len(first) < 2:
+        first = [0, 1][: max(1, depth)]
+    chosen, count = first, len(first)
+    if any(_is_fixed(small, name, [getattr(config, name)[n] for n in first]) for name in _listed(config)):
+        chosen, count = list(range(max(first) + 1)), max(first) + 1
+    for name, value in (*sizes.items(), *((name, count) for name in _DEPTHS)):
         if hasattr(small, name):
             with suppress(AttributeError):  # some derive it from the others
                 setattr(small, name, value)
-    if getattr(small, "layer_types", None):
-        small.layer_types = small.layer_types[:2]
+    for name, value in list(vars(small).items()):
+        if depth > 2 and isinstance(value, list | tuple) and len(value) == depth:
+            per_layer = [sizes.get(name, value[n]) for n in chosen]
+            with suppress(AttributeError):
+                setattr(small, name, per_layer)
     for name in ("pad_token_id", "bos_token_id", "eos_token_id"):
         setattr(small, name, None)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(small, dtype=torch.float32).eval()
-        sequences = [torch.randint(1, 97, (1, length)) for length in (5, 9, 3)]
+    return small
+
+
+def _made_anew(config: Any, sizes: Mapping[str, int]) -> Any:
+    """The same from the class of the configuration, for those whose values cannot be set one by one."""
+    layers = _kinds_by_layer(config)
+    kinds = list(zip(*layers, strict=False))
+    first = [n for n, kind in enumerate(kinds) if kind not in kinds[:n]] or [0]
+    of_layers = {
+        name: [values[n] for n in first] for name, values in zip(_listed(config), layers, strict=True)
+    }
+    known = config.to_dict()
+    depth = {name: len(first) for name in _DEPTHS if name in known}
+    given = {name: value for name, value in sizes.items() if name in known}
+    window = {name: known[name] for name in ("sliding_window",) if known.get(name)}
+    return type(config)(**given, **depth, **of_layers, **window)
+
+
+def _listed(config: Any) -> list[str]:
+    """The attributes that say of each layer what kind it is."""
+    return [name for name in _KINDS if isinstance(getattr(config, name, None), list | tuple)]
+
+
+def _kinds_by_layer(config: Any) -> list[list[str]]:
+    return [[str(kind) for kind in getattr(config, name)] for name in _listed(config)]
+
+
+def _kinds_of(config: Any) -> set[str]:
+    return {kind for layers in _kinds_by_layer(config) for kind in layers}
+
+
+def _is_fixed(config: Any, name: str, value: list[Any]) -> bool:
+    """Is an attribute worked out from others, so that it cannot be set?"""
+    try:
+        setattr(copy.deepcopy(config), name, value)
+    except AttributeError:
+        return True
+    return False
+
+
+def _leak_of(model: Any) -> float:
+    import torch
+
+    sequences = [torch.randint(1, 97, (1, length)) for length in (5, 9, 3)]
     with torch.inference_mode():
         # Wide weights make attention matter; fresh ones barely look around.
         for parameter in model.parameters():
@@ -78,7 +200,7 @@ def with_packing(settings: TrainSettings) -> tuple[TrainSettings, str]:
     """The settings with `packing` decided, and why `auto` pads where it does.
 
     Raises:
-        RunError: `best_fit`, with an architecture that lets packed examples see each other.
+        RunError: `best_fit`, with an architecture that lets packed examples see each other, or may.
     """
     if settings.packing == "none" or settings.architecture is not None:
         return replace(settings, packing="none" if settings.packing == "none" else "best_fit"), ""
@@ -88,14 +210,17 @@ def with_packing(settings: TrainSettings) -> tuple[TrainSettings, str]:
     config = AutoConfig.from_pretrained(settings.place, trust_remote_code=False, **revision)
     try:
         leak = leak_of(config)
-    except Exception:  # an architecture that cannot be made small is not thereby a leaking one
-        leak = 0.0
-    if leak <= LEAK_LIMIT:
-        return replace(settings, packing="best_fit"), ""
-    found = (
-        f"architecture '{config.model_type}' lets packed examples see each other: logits differ by {leak:.2g} of the "
-        f"largest, {LEAK_LIMIT:.0e} is allowed"
-    )
+    except Unknown as error:
+        found = (
+            f"whether architecture '{config.model_type}' keeps packed examples apart is not known: {error}"
+        )
+    else:
+        if leak <= LEAK_LIMIT:
+            return replace(settings, packing="best_fit"), ""
+        found = (
+            f"architecture '{config.model_type}' lets packed examples see each other: logits differ by {leak:.2g} of "
+            f"the largest, {LEAK_LIMIT:.0e} is allowed"
+        )
     if settings.packing == "auto":
         return replace(settings, packing="none"), f"{found}; examples are padded"
     raise RunError(f"{found}; write `packing = none`, or `packing = auto` to pad where packing is not exact")

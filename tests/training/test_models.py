@@ -53,8 +53,14 @@ def test_adamw_of_muon_is_torchs(random_model: Path) -> None:
     assert torch.allclose(own, reference, atol=1e-6)
 
 
-APART = "llama qwen2 qwen3 qwen3_moe mistral mixtral phi3 olmo2 olmoe gpt_neox gpt2 gemma2 gemma3_text granite glm4"
-LEAKING = "opt bloom gpt_oss falcon mpt"
+APART = (
+    "llama qwen2 qwen3 qwen3_moe mistral mixtral phi3 olmo2 olmoe gpt_neox gpt2 gemma2 gemma3_text granite glm4 "
+    "deepseek_v3 gemma3 gemma3n_text gemma4_text gptj codegen"
+)
+LEAKING = (
+    "opt bloom gpt_oss falcon mpt "
+    "bamba jamba falcon_h1 mamba mamba2 granitemoehybrid qwen3_next zamba2 recurrent_gemma"
+)
 
 
 @pytest.mark.parametrize("name", APART.split())
@@ -74,6 +80,46 @@ def test_an_architecture_that_lets_packed_sequences_mix_is_told_apart(name: str)
     from runtime.training.preflight import LEAK_LIMIT, leak_of
 
     assert leak_of(AutoConfig.for_model(name)) > 100 * LEAK_LIMIT
+
+
+@pytest.mark.parametrize("name", ["gemma3_text", "jamba", "qwen3_next", "recurrent_gemma", "gpt_neo"])
+def test_a_layer_of_each_kind_is_looked_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five layers of gemma3 see a window before one sees everything; jamba has one with attention among eight."""
+    from transformers import AutoConfig
+
+    from runtime.training import preflight
+
+    config, tried = AutoConfig.for_model(name), []
+
+    def leak(model: Any) -> float:
+        tried.append(model.config)
+        return 0.0
+
+    monkeypatch.setattr(preflight, "_leak_of", leak)
+    preflight.leak_of(config)
+    kinds = preflight._kinds_of(config)
+    assert len(kinds) >= 2 and preflight._kinds_of(tried[0]) == kinds
+    assert tried[0].num_hidden_layers <= 8
+
+
+def test_an_architecture_that_cannot_be_tried_is_not_taken_for_a_right_one(
+    train_block: Any, tmp_path: Path
+) -> None:
+    """This one lacks a number that every model of its kind has; so would one that is newer than the preflight."""
+    import json
+
+    from runtime.training.preflight import with_packing
+    from runtime.training.settings import settings_of
+
+    (tmp_path / "odd").mkdir()
+    odd = {"model_type": "lfm2_moe", "num_hidden_layers": 4}
+    (tmp_path / "odd" / "config.json").write_text(json.dumps(odd))
+    with pytest.raises(
+        RunError, match=r"'lfm2_moe' keeps packed examples apart is not known: .*; write `packing = n"
+    ):
+        with_packing(settings_of(train_block(base="odd"), tmp_path))
+    settings, note = with_packing(settings_of(train_block(base="odd", packing="auto"), tmp_path))
+    assert settings.packing == "none" and "is not known" in note
 
 
 def test_a_leaking_architecture_is_refused_before_any_rank_starts(
