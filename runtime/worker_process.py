@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from typing import Any, BinaryIO
 
 from runtime.no_network import forbid_sockets
@@ -25,8 +26,8 @@ FRAME_LIMIT_BYTES = 64 * 1024 * 1024
 def serve() -> None:
     """Answer jobs on standard input until it ends; results go to what was standard output.
 
-    A frame in is a list of jobs, `[function, arguments]`; a frame out is one job's result, `[1, value]` or
-    `[0, error type, message]`, written as soon as it is there.
+    A frame in is a list of jobs, `[function, arguments]`; a frame out is one job's result, `[1, value, cpu]` or
+    `[0, error type, message, cpu]`, written as soon as it is there; `cpu` are the process's CPU seconds until now.
     """
     results = os.fdopen(os.dup(1), "wb")
     # A library that prints must not write into the frames.
@@ -60,13 +61,13 @@ def read_frame(stream: BinaryIO) -> Any:
     return json.loads(body)
 
 
-def write_frame(stream: BinaryIO, value: Any) -> None:
+def write_frame(stream: BinaryIO, value: list[Any]) -> None:
     try:
-        body = json.dumps(value).encode()
+        body = json.dumps([*value, time.process_time()]).encode()
     except (TypeError, ValueError) as error:
-        body = json.dumps([0, type(error).__name__, str(error)[:2000]]).encode()
+        body = json.dumps([0, type(error).__name__, str(error)[:2000], time.process_time()]).encode()
     if len(body) > FRAME_LIMIT_BYTES:
-        body = json.dumps([0, "ValueError", "the result is too large"]).encode()
+        body = json.dumps([0, "ValueError", "the result is too large", time.process_time()]).encode()
     stream.write(len(body).to_bytes(4, "little") + body)
     stream.flush()
 

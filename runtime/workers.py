@@ -4,9 +4,10 @@
 
 Each worker is a Python process of its own, started with a clean environment (no secrets, `PYTHONSAFEPATH=1`), a
 memory limit and no network. It works on one job at a time and answers each when it is done, so this side knows
-which one is running. The deadline is kept here, not in the worker: the worker of a job that is late is ended with
-SIGKILL, the job's caller gets WorkerTimeout, and the jobs behind it in the chunk go to another worker. The same
-holds for a worker that dies: the job it was at gets WorkerDied, no other.
+which one is running. The deadline is kept here, not in the worker, and counts CPU time: the worker of a job that
+took more is ended with SIGKILL, the job's caller gets WorkerTimeout, and the jobs behind it in the chunk go to another
+worker. The same holds for a worker that dies: the job it was at gets WorkerDied, no other. A job that the machine gave
+no time is begun once more, then its caller gets WorkerStalled: that says nothing of the job.
 
 Small jobs travel together: a chunk holds about CHUNK_SECONDS of work by what the function took so far. Cost of an
 empty job: 16 µs of CPU time on both sides together, 23 through `run` (`benchmarks/workers_speed.py`).
@@ -21,13 +22,17 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 START_LIMIT_S = 120.0
 """Seconds to start a worker and import a function's module; SymPy alone takes 2 s on a busy machine."""
+PATIENCE = 20.0
+"""Seconds by the clock for a CPU second: what a job may take must not depend on what else the machine does."""
+CPU_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+"""What the system's account of CPU time may lag behind."""
 FRAME_LIMIT_BYTES = 64 * 1024 * 1024
 CHUNK_SECONDS = 0.02
 """Work that is sent to a worker at once: much more than a round trip, and little to wait for behind another job."""
@@ -48,7 +53,11 @@ class WorkerError(Exception):
 
 
 class WorkerTimeout(WorkerError):
-    """The job passed its deadline; its worker was killed and replaced."""
+    """The job took more CPU time than it may; its worker was killed and replaced."""
+
+
+class WorkerStalled(WorkerError):
+    """The job ended in no time by the clock, twice, and took little CPU time: the machine is busy, or it waits."""
 
 
 class WorkerDied(WorkerError):
@@ -60,6 +69,15 @@ def is_too_hard(error: WorkerError) -> bool:
     return isinstance(error, WorkerTimeout) or str(error).startswith(("MemoryError:", "RecursionError:"))
 
 
+def cpu_seconds_of(pid: int) -> float | None:
+    """CPU seconds that a process took until now; None where the system does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * CPU_TICK_S
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 @dataclass(eq=False, slots=True)
 class _Job:
     """One call that somebody waits for. `future` None only imports the function, for the job behind it."""
@@ -68,6 +86,7 @@ class _Job:
     body: str
     limit_s: float
     future: asyncio.Future[Any] | None
+    has_stalled: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -94,6 +113,8 @@ class _Worker(asyncio.SubprocessProtocol):
         self._loaded: set[str] = set()
         self._received = bytearray()
         self._began = 0.0
+        self._cpu_before = 0.0
+        """CPU seconds of the process when the job under way was begun."""
         self._alarm: asyncio.TimerHandle | None = None
         self._verdict: WorkerError | None = None
         self._transport: Any = None
@@ -139,7 +160,9 @@ class _Worker(asyncio.SubprocessProtocol):
         how = "ended" if code is None else f"signal {-code}" if code < 0 else f"status {code}"
         left = list(self.jobs)
         self.jobs.clear()
-        if left:
+        if left and isinstance(self._verdict, WorkerStalled) and not left[0].has_stalled:
+            left[0].has_stalled = True
+        elif left:
             current = left.pop(0)
             error = self._verdict or WorkerDied(f"the worker ended during the job ({how})")
             while current.future is None and left:  # it ended while it imported the function of the next
@@ -180,18 +203,32 @@ class _Worker(asyncio.SubprocessProtocol):
         if not self.jobs:
             return
         job = self.jobs[0]
-        if self._loop.time() < self._began + job.limit_s:
-            self._set_alarm(self._began + job.limit_s)
-        else:
+        now = self._loop.time()
+        took_s, limit_s = now - self._began, job.limit_s
+        if took_s < limit_s:
+            self._set_alarm(self._began + limit_s)
+            return
+        if job.future is None:
             # What no job was begun on is the machine's fault, not the job's.
-            is_import = job.future is None
-            late = f"{job.function} was not imported" if is_import else "no result"
-            self.kill((WorkerDied if is_import else WorkerTimeout)(f"{late} after {job.limit_s:g} s"))
+            self.kill(WorkerDied(f"{job.function} was not imported after {limit_s:g} s"))
+            return
+        used_s = self._pool.cpu_seconds(self._transport.get_pid())
+        # Where the system does not say, the clock must do.
+        spent_s = took_s if used_s is None else used_s - self._cpu_before + CPU_TICK_S
+        if spent_s >= limit_s:
+            self.kill(WorkerTimeout(f"no result after {limit_s:g} s"))
+        elif took_s >= PATIENCE * limit_s:
+            self.kill(
+                WorkerStalled(f"no result after {took_s:.3g} s, of which the machine gave it {spent_s:.2g} s")
+            )
+        else:
+            self._set_alarm(now + min(max(limit_s - spent_s, CPU_TICK_S), PATIENCE * limit_s - took_s))
 
     def _answered(self, answer: list[Any]) -> None:
         if not self.jobs or self._verdict is not None:
             return
         job = self.jobs.popleft()
+        self._cpu_before = answer[-1]
         error = None if answer[0] else WorkerError(f"{answer[1]}: {answer[2]}")
         if job.future is None:
             if error is not None:
@@ -219,7 +256,14 @@ class WorkerPool:
     bounds what a leaking library can take. Bound to the event loop that first runs a job.
     """
 
-    def __init__(self, size: int | None = None, *, jobs_per_worker: int = 5_000) -> None:
+    def __init__(
+        self,
+        size: int | None = None,
+        *,
+        jobs_per_worker: int = 5_000,
+        cpu_seconds: Callable[[int], float | None] = cpu_seconds_of,
+    ) -> None:
+        self.cpu_seconds = cpu_seconds
         self.size = size or max(1, min(8, (os.cpu_count() or 2) - 1))
         self._jobs_per_worker = jobs_per_worker
         self._queue: deque[_Job] = deque()
@@ -234,10 +278,11 @@ class WorkerPool:
     async def run(self, function: str, args: Sequence[Any], timeout_s: float) -> Any:
         """The value of `function(*args)`; arguments and value are JSON values.
 
-        `timeout_s` counts from when a worker has started, has imported the function and begins with this job.
+        `timeout_s` is CPU time, from when a worker has started, has imported the function and begins with this job.
 
         Raises:
-            WorkerTimeout: it took longer; the worker was killed.
+            WorkerTimeout: it took more; the worker was killed.
+            WorkerStalled: twice it had no result after PATIENCE times as long by the clock, though it took less.
             WorkerDied: the worker ended by itself.
             WorkerError: the function raised, or cannot be imported.
         """

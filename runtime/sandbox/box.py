@@ -49,6 +49,8 @@ class RunningJob:
         channel: of a calls or exchange job: the untrusted process's frames.
         stdout, stderr: of a program: read ends of pipes, else -1.
         gone: set when all its processes have ended: whether they were ended for taking too much memory together.
+        used_s, waited_s: of a job that was killed: CPU seconds of its processes, and the seconds that one of them stood
+            in line for a processor. 0 where the system does not say.
     """
 
     number: int
@@ -57,6 +59,8 @@ class RunningJob:
     stdout: int
     stderr: int
     gone: asyncio.Future[bool]
+    used_s: float = 0.0
+    waited_s: float = 0.0
 
 
 @dataclass(eq=False)
@@ -158,6 +162,7 @@ class Box:
                 told = json.loads(packet)
                 job = self._running.get(told["gone"])
                 if job is not None and not job.gone.done():
+                    job.used_s, job.waited_s = told.get("used_s", 0.0), told.get("waited_s", 0.0)
                     job.gone.set_result(told["is_over"])
         for job in self._running.values():
             if not job.gone.done():

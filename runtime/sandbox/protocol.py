@@ -21,7 +21,7 @@ done            it ran to its end: every call was answered (perhaps by an except
                 status), or the test program reached its last line
 error           the untrusted code failed: does not compile, raised while loading, ended before its last answer,
                 crashed, or sent something that is no answer
-timeout         its wall-clock deadline passed
+timeout         its wall-clock deadline passed, and not because others had the processors
 limit           it took more than it was given: `Ran.limit` says of what
 sandbox_error   the box failed, not the code: says nothing about the code and must never count as a failed test
 """

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -34,6 +35,8 @@ from runtime.sandbox.protocol import (
 ARGUMENT_LIMIT_BYTES = 16 * 1024**2
 """All arguments of one call."""
 OUTPUT_ENDED = Ran("limit", "more output than it may write", "output")
+MORE_PATIENCE = 4.0
+"""A job that others kept from the processors is run once more, with so many times the seconds by the clock."""
 END_GRACE_S = 1.0
 """Seconds for a process that has given its last answer to end by itself."""
 
@@ -62,16 +65,37 @@ async def run_job(box: Boxed, job: Job) -> Ran:
         ValueError: an argument is not plain data, or a path leaves the working directory.
     """
     started = time.monotonic()
+    ran = await _run_once(box, job)
+    if ran.outcome == "sandbox_error":
+        patient = replace(job.limits, wall_s=MORE_PATIENCE * job.limits.wall_s)
+        ran = await _run_once(box, replace(job, limits=patient))
+    return replace(ran, wall_s=time.monotonic() - started)
+
+
+async def _run_once(box: Boxed, job: Job) -> Ran:
     match job:
         case CallsJob():
-            ran = await _run_calls(box, job)
+            return await _run_calls(box, job)
         case ProgramJob():
-            ran = await _run_program(box, job)
+            return await _run_program(box, job)
         case ExchangeJob():
-            ran = await _run_exchange(box, job)
+            return await _run_exchange(box, job)
         case _:
             assert_never(job)
-    return replace(ran, wall_s=time.monotonic() - started)
+
+
+def _timed_out(limits: Limits, jobs: Sequence[RunningJob], detail: str) -> Ran:
+    """What a job was that did not end in time, after it is gone: late, or kept from the processors by others.
+
+    A job that sleeps is late. One that stood in line for half of its time, and got less CPU time than it may take, says
+    nothing about the code; where its limits leave the say to CPU time, and not to the clock.
+    """
+    waited_s, used_s = max(job.waited_s for job in jobs), sum(job.used_s for job in jobs)
+    if used_s < limits.cpu_s < limits.wall_s and waited_s >= limits.wall_s / 2:
+        return Ran(
+            "sandbox_error", f"the machine is too busy: {detail}, and stood in line for {waited_s:.1f} s"
+        )
+    return Ran("timeout", detail)
 
 
 async def _run_calls(box: Boxed, job: CallsJob) -> Ran:
@@ -92,6 +116,8 @@ async def _run_calls(box: Boxed, job: CallsJob) -> Ran:
         if ran.outcome == "done":
             ran = await _with_cpu(box, running, ran)
         await box.end(running)
+        if ran.outcome == "timeout":
+            ran = _timed_out(job.limits, [running], ran.detail)
     return replace(ran, answers=tuple(answers))
 
 
@@ -267,6 +293,8 @@ async def _run_program(box: Boxed, job: ProgramJob) -> Ran:
             except TimeoutError:
                 ran = Ran("timeout", f"not ended after {limits.wall_s:g} s")
             await box.end(running)
+            if ran.outcome == "timeout":
+                ran = _timed_out(limits, [running], ran.detail)
             stdout, stderr = [await _taken(stream) for stream in streams]
     return replace(ran, stdout=stdout, stderr=stderr)
 
@@ -346,6 +374,8 @@ async def _run_exchange(box: Boxed, job: ExchangeJob) -> Ran:
             ran = Ran("timeout", f"no result after {limits.wall_s:g} s")
         await box.end(candidate)
         await box.end(test)
+        if ran.outcome == "timeout":
+            ran = _timed_out(limits, [test, candidate], ran.detail)
     return ran
 
 

@@ -156,9 +156,10 @@ class CodeVerifier:
     assertion that failed and was caught.
 
     A program's own time-out, crash or broken limit is a failed test; a failure of the sandbox is an error of the
-    verifier, tried once more by itself. Rows without code or without usable tests are `unmeasurable`, and so is a program
-    that imports a package which the sandbox has not: `missing package`, with its name. The evidence has
-    the first three failing tests with what was expected and what came.
+    verifier, tried once more by itself. CPU time decides: a program that the machine kept waiting is run again with more
+    patience, and then is an error, which the next run tries again. Rows without code or without usable tests are
+    `unmeasurable`, and so is a program that imports a package which the sandbox has not: `missing package`, with its
+    name. The evidence has the first three failing tests with what was expected and what came.
 
     **Tests that a model wrote** are checked against several programs, and these against the tests. Let a `generate` step
     write the tests of a row, and a later one several solutions; with `agree = n` only the tests that n of the candidates

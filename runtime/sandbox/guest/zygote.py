@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import glob
 import importlib
 import json
 import os
@@ -100,6 +101,8 @@ def main(control_descriptor: int, packages: list[str]) -> None:
 
 def _serve(control: socket.socket, filters: dict[str, kernel.Prepared]) -> None:
     jobs: dict[int, tuple[dict[str, Any], int]] = {}
+    accounts: dict[int, dict[str, float]] = {}
+    """What jobs that were killed by order had of the processors until then."""
     over: set[int] = set()
     poll = select.poll()
     poll.register(control.fileno(), select.POLLIN)
@@ -118,7 +121,8 @@ def _serve(control: socket.socket, filters: dict[str, kernel.Prepared]) -> None:
                 # Returns only when every process of the job's pid namespace is gone.
                 os.waitpid(pid, 0)
                 number = order["number"]
-                control.send(json.dumps({"gone": number, "is_over": number in over}).encode())
+                told = {"gone": number, "is_over": number in over, **accounts.pop(number, {})}
+                control.send(json.dumps(told).encode())
                 over.discard(number)
                 continue
             packet, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 8)
@@ -128,6 +132,7 @@ def _serve(control: socket.socket, filters: dict[str, kernel.Prepared]) -> None:
             if "kill" in order:
                 for running, pid in jobs.values():
                     if running["number"] == order["kill"]:
+                        accounts[order["kill"]] = _account()
                         os.kill(pid, signal.SIGKILL)
                 continue
             pid = job.start(order, descriptors, filters[order["profile"]])
@@ -138,6 +143,23 @@ def _serve(control: socket.socket, filters: dict[str, kernel.Prepared]) -> None:
             os.close(low)
             jobs[end] = (order, pid)
             poll.register(end, select.POLLIN)
+
+
+def _account() -> dict[str, float]:
+    """CPU seconds that all processes in the box but this one had, and the most that a thread of them stood in line for
+    a processor."""
+    used = waited = 0
+    for path in glob.glob("/proc/[0-9]*/task/*/schedstat"):
+        if path.startswith("/proc/1/"):
+            continue
+        try:
+            with open(path, "rb") as file:
+                ran, stood, _ = map(int, file.read().split())
+        except (OSError, ValueError):
+            continue
+        used += ran
+        waited = max(waited, stood)
+    return {"used_s": used / 1e9, "waited_s": waited / 1e9}
 
 
 def _memory_bytes() -> int:

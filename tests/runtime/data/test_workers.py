@@ -15,7 +15,15 @@ from typing import Any
 
 import pytest
 
-from runtime.workers import WorkerDied, WorkerError, WorkerPool, WorkerTimeout, is_too_hard
+from runtime.workers import (
+    WorkerDied,
+    WorkerError,
+    WorkerPool,
+    WorkerStalled,
+    WorkerTimeout,
+    cpu_seconds_of,
+    is_too_hard,
+)
 
 
 @asynccontextmanager
@@ -35,11 +43,53 @@ def run(job: Callable[[WorkerPool], Awaitable[Any]], **options: Any) -> Any:
     return asyncio.run(main())
 
 
+ENDLESS: tuple[str, list[Any]] = ("math:factorial", [10**8])
+"""A job that takes CPU time and nothing else."""
+
+
+def test_a_job_that_the_machine_gave_no_time_is_not_too_hard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sleeps: the clock goes on, and its CPU time stands. Begun once more, then an error that nobody stores."""
+    monkeypatch.setattr("runtime.workers.PATIENCE", 2.0)
+    asked: list[int] = []
+
+    def account(pid: int) -> float | None:
+        asked.append(pid)
+        return cpu_seconds_of(pid)
+
+    async def job(workers: WorkerPool) -> Any:
+        with pytest.raises(
+            WorkerStalled, match=r"no result after .* s, of which the machine gave it"
+        ) as late:
+            await workers.run("time:sleep", [60], 0.2)
+        assert not is_too_hard(late.value)
+        return await workers.run("json:loads", ["1"], 5)
+
+    assert run(job, cpu_seconds=account) == 1
+    assert len(set(asked)) == 2
+
+
+def test_a_busy_machine_does_not_make_a_job_late() -> None:
+    """By the clock it is over its limit for long; by an account that runs a hundred times slower it is not."""
+
+    async def job(workers: WorkerPool) -> Any:
+        return await workers.run("time:sleep", [0.3], 0.05)
+
+    assert run(job, cpu_seconds=lambda pid: 0.0) is None
+
+
+def test_where_the_system_keeps_no_account_the_clock_decides() -> None:
+    async def job(workers: WorkerPool) -> None:
+        with pytest.raises(WorkerTimeout):
+            await workers.run("time:sleep", [60], 0.05)
+
+    run(job, cpu_seconds=lambda pid: None)
+
+
 def test_a_late_job_is_killed_and_the_next_gets_a_new_worker() -> None:
     async def job(workers: WorkerPool) -> tuple[int, int]:
         first = await workers.run("os:getpid", [], 5)
         with pytest.raises(WorkerTimeout, match=r"no result after 0\.05 s"):
-            await workers.run("time:sleep", [60], 0.05)
+            await workers.run(*ENDLESS, 0.05)
         return first, await workers.run("os:getpid", [], 5)
 
     first, second = run(job)
@@ -118,14 +168,14 @@ def test_jobs_of_one_chunk_fail_one_by_one() -> None:
     # Quick jobs of each function teach the pool to send many at once; then one hangs, one is killed, one raises.
     killed = "tests.runtime.execution.functions_for_workers:killed_on_y"
     jobs: list[tuple[str, list[Any]]] = [("json:loads", [str(n)]) for n in range(30)]
-    jobs[7], jobs[15], jobs[20] = ("time:sleep", [60]), (killed, ["y"]), ("json:loads", ["{"])
+    jobs[7], jobs[15], jobs[20] = ENDLESS, (killed, ["y"]), ("json:loads", ["{"])
 
     async def job(workers: WorkerPool) -> list[Any]:
-        for name, quick in (("json:loads", ["0"]), ("time:sleep", [0]), (killed, ["x"])):
+        for name, quick in (("json:loads", ["0"]), (ENDLESS[0], [0]), (killed, ["x"])):
             await workers.run_many(name, [quick] * 40, 30)
         # A quick job may be slow to answer on a busy machine; what is tested is who is behind the late one.
-        workers._seconds.update(dict.fromkeys(("json:loads", "time:sleep", killed), 1e-5))
-        limits = [0.3 if name == "time:sleep" else 30 for name, _ in jobs]
+        workers._seconds.update(dict.fromkeys(("json:loads", ENDLESS[0], killed), 1e-5))
+        limits = [0.3 if name == ENDLESS[0] else 30 for name, _ in jobs]
         running = (workers.run(*one, limit) for one, limit in zip(jobs, limits, strict=True))
         return await asyncio.gather(*running, return_exceptions=True)
 
