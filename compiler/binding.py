@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from compiler.attribute_values import bind_value, example_of
+from compiler.blocks import language_blocks
 from compiler.catalog import AttributeSchema, Entry
 from compiler.findings import Reported
 from compiler.place import Place
@@ -73,6 +74,34 @@ def bind_attributes(
         if name not in seen and schema.default is not None:
             bound[name] = Bound(value=schema.default, span=at, is_default=True)
     return bound
+
+
+def bind_budget(place: Place, body: Sequence[Statement]) -> Bound | None:
+    """The `budget` block of a mixture or policy, where it has one."""
+    blocks = [s for s in body if isinstance(s, Block) and s.kind == "budget"]
+    for block in blocks[:1]:
+        if block.labels:
+            place.findings.error(
+                "MIX120",
+                "`budget` has no name",
+                block.labels[0].span,
+                hint="write `budget { requests = 10k }`",
+            )
+    for block in blocks[1:]:
+        place.findings.error(
+            "MIX115",
+            "`budget` is given twice",
+            block.kind_span,
+            "given again here",
+            secondary=(Label(blocks[0].kind_span, "first given here"),),
+            hint="move its lines into the first",
+        )
+    if not blocks:
+        return None
+    limits = bind_attributes(
+        place, language_blocks()["budget"], blocks[0].body, blocks[0].kind_span, "`budget`"
+    )
+    return Bound(value={name: bound.value for name, bound in limits.items()}, span=blocks[0].span)
 
 
 def _name_of(statement: Statement) -> tuple[str, Span]:

@@ -130,6 +130,10 @@ class _Estimation:
         if source is None:
             mixture = self.plan.mixtures.get(name)
             return mixture_rows(mixture, self.rows_of) if mixture else None
+        if source.pin is not None and source.pin.selected is not None:
+            return source.pin.selected
+        if source.where is not None:
+            return None  # nobody has counted what it lets in
         rows: float | None = source.pin.rows if source.pin else None
         if source.kind == "inline":
             rows = len(source.attributes["rows"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from compiler.blocks import EDITIONS, language_blocks
+from compiler.blocks import EDITIONS, NOT_YET, language_blocks
 from compiler.findings import Findings
 from compiler.suggest import listing, nearest, replace_fix
 from compiler.world import NAMED_KINDS, Declaration, Module, World
@@ -162,7 +162,7 @@ def _collect(world: World, module: Module) -> None:
             _let(findings, module, statement)
         elif statement.kind in NAMED_KINDS:
             _declare(world, module, statement)
-        elif statement.kind in ("train", "export", "test", "policy"):
+        elif statement.kind in ("train", "export", "policy", *NOT_YET):
             module.unnamed.append(statement)
         elif statement.kind != "import":
             _unknown_block(world, statement)

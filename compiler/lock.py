@@ -4,9 +4,10 @@
 a branch name or a missing revision meant, so that `check` is offline and fully typed and `run` notices a changed
 file. JSON, sorted by name, one key a line, so that a diff in git reads like a list of what changed.
 
-Column names and types are those of the *file*, before the source's `columns` mapping: editing a mapping makes no
-lock stale. `definition` is the hash of how the file is read (`source_definition`); a lock whose definition is
-another one is stale.
+Column names and types are those of the *file*, before the source's `columns` mapping: they hold when a mapping is
+edited. `definition` is the hash of how the file is read (`source_definition`); a lock whose definition is another one
+is stale. `selection` is the hash of what is taken of it (`where`, `limit`, `columns`); where it is another one, only
+the number of `selected` rows is unknown.
 
 Imports neither pydantic nor duckdb: `check` reads it.
 """
@@ -20,13 +21,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compiler.attributes import FIELDS_OF_SOURCES, by_class, resolved, schema_of
+from compiler.attributes import FIELDS_OF_SOURCES, by_class, plain, resolved, schema_of
 from compiler.catalog import Entry
 from compiler.fingerprint import PATH_TYPES, content_hash
+from compiler.json_text import json_of
 
 FORMAT_VERSION = "1.0"
 
 DEFINITION_DOMAIN = "mixwright.source-definition.v1"
+SELECTION_DOMAIN = "mixwright.source-selection.v1"
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,16 @@ class SourceLock:
     columns: column name in the file -> type, in the file's order.
     characters: mean length of each text column in code points, over the first rows, for token estimates.
     revision: commit of a hub data set, else empty.
+    selection: hash of `where`, `limit` and `columns`, empty for none of them.
+    selected: rows after `where` and `limit`; None where the whole file is read.
     """
 
     digest: str
     rows: int
     columns: Mapping[str, str]
     definition: str
+    selection: str = ""
+    selected: int | None = None
     characters: Mapping[str, float] = field(default_factory=dict)
     revision: str = ""
     license: str = ""
@@ -92,7 +99,7 @@ def read_lock(path: Path) -> Lock:
     except (OSError, UnicodeDecodeError) as error:
         raise LockUnreadable(f"{path.name} cannot be read: {error}") from error
     try:
-        document = json.loads(text)
+        document = json_of(text)
         version = str(document["format_version"])
     except (ValueError, KeyError, TypeError):
         raise LockUnreadable(f"{path.name} is damaged; 'mixwright lock' writes it anew") from None
@@ -109,8 +116,26 @@ def read_lock(path: Path) -> Lock:
 
 
 def _known(record: Any, raw: Mapping[str, Any]) -> Any:
-    """A record of the fields this version knows: a newer minor version may have more."""
-    return record(**{name: value for name, value in raw.items() if name in record.__dataclass_fields__})
+    """A record of the fields this version knows: a newer minor version may have more.
+
+    Raises:
+        TypeError: a field is missing, or holds what it cannot hold.
+    """
+    known = {name: value for name, value in raw.items() if name in record.__dataclass_fields__}
+    for name, value in known.items():
+        if not _fits(name, value):
+            raise TypeError(f"{name} holds {value!r}")
+    return record(**known)
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Is it a value that this field of a lock can have?"""
+    if name in ("rows", "size_bytes", "selected"):
+        return (type(value) is int and value >= 0) or (value is None and name == "selected")
+    if name in ("columns", "characters"):
+        types = (str,) if name == "columns" else (int, float)
+        return isinstance(value, dict) and all(type(item) in types for item in value.values())
+    return isinstance(value, str)
 
 
 def lock_text(lock: Lock) -> str:
@@ -129,7 +154,9 @@ NEEDED = ("rows", "columns", "definition", "identity")
 
 def _written(record: SourceLock | ModelLock) -> dict[str, Any]:
     return {
-        name: value for name, value in asdict(record).items() if name in NEEDED or value not in ("", {}, 0)
+        name: value
+        for name, value in asdict(record).items()
+        if name in NEEDED or (name == "selected" and value is not None) or value not in ("", {}, 0, None)
     }
 
 
@@ -160,6 +187,22 @@ def source_definition(entry: Entry, attributes: Mapping[str, Any]) -> str:
     values = resolved(entry, attributes, without=FIELDS_OF_SOURCES)
     row = {name: _portable(entry, name, value) for name, value in by_class(entry, values)["row"].items()}
     return content_hash(DEFINITION_DOMAIN, {"kind": entry.key, "version": entry.version, "row": row})
+
+
+def source_selection(attributes: Mapping[str, Any]) -> str:
+    """Hash of what is taken of a source's rows: `where`, `limit` and `columns`; empty when all of it is, as it is."""
+    where = plain(attributes["where"])["tree"] if "where" in attributes else None
+    taken = {name: plain(attributes[name]) if name in attributes else None for name in ("limit", "columns")}
+    if where is None and not any(taken.values()):
+        return ""
+    return content_hash(SELECTION_DOMAIN, {"where": where, **taken})
+
+
+def selected_rows(lock: SourceLock, attributes: Mapping[str, Any]) -> int | None:
+    """Rows of a locked source after its `where` and `limit`; None where it selects otherwise than when it was locked."""
+    if lock.selection != source_selection(attributes):
+        return None
+    return lock.rows if lock.selected is None else lock.selected
 
 
 def model_definition(values: Mapping[str, Any]) -> str:
@@ -205,13 +248,17 @@ def _field_changes(old: Any, new: Any) -> list[str]:
     for name, value in after.items():
         if before[name] == value or name == "characters":
             continue
-        if name in ("rows", "size_bytes", "revision", "license"):
-            changes.append(f"{name} {before[name] or 'none'} -> {value or 'none'}")
+        if name in ("rows", "selected", "size_bytes", "revision", "license"):
+            changes.append(f"{name} {_shown(before[name])} -> {_shown(value)}")
         elif name == "columns":
             changes.append(_column_changes(before[name], value))
         else:
             changes.append(name)
     return changes
+
+
+def _shown(value: Any) -> Any:
+    return "none" if value in (None, "") else value
 
 
 def _column_changes(old: Mapping[str, str], new: Mapping[str, str]) -> str:

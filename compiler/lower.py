@@ -16,7 +16,7 @@ from compiler.attributes import COMMON_TO_STEPS, FIELDS_OF_SOURCES, plain, resol
 from compiler.catalog import Catalog, builtin_catalog
 from compiler.estimate import Observed, estimates
 from compiler.fingerprint import Meanings, model_identity, node_hashes, source_hashes
-from compiler.lock import Lock, is_stale, model_definition
+from compiler.lock import Lock, is_stale, model_definition, selected_rows
 from compiler.plan import (
     AllQuota,
     Budget,
@@ -56,6 +56,7 @@ from compiler.program import (
     MixtureDecl,
     ModelDecl,
     PipelineDecl,
+    PolicyDecl,
     Program,
     SourceDecl,
     StepDecl,
@@ -170,7 +171,7 @@ class _Lowering:
             mixtures={d.name: self.mixture(d) for d in _kept(program.mixtures, reached.mixtures)},
             trains={d.name: self.train(d) for d in _kept(program.trains, reached.trains)},
             exports={d.name: self.export(d) for d in _kept(program.exports, reached.exports)},
-            policies={name: resolved(d.entry, d.attributes) for name, d in program.policies.items()},
+            policies={name: self.policy(d) for name, d in program.policies.items()},
             extras=tuple(sorted({entry.extra for entry in reached.entries if entry.extra})),
         )
         return plan.model_copy(
@@ -203,7 +204,14 @@ class _Lowering:
         pinned = self.lock.sources.get(decl.name)
         if pinned is not None and is_stale(pinned, decl.entry, decl.attributes):
             pinned = None
-        pin = SourcePin(digest=pinned.digest, rows=pinned.rows, revision=pinned.revision) if pinned else None
+        pin = None
+        if pinned is not None:
+            pin = SourcePin(
+                digest=pinned.digest,
+                rows=pinned.rows,
+                selected=selected_rows(pinned, decl.attributes),
+                revision=pinned.revision,
+            )
         return SourceSpec(
             name=decl.name,
             kind=decl.kind,
@@ -224,6 +232,7 @@ class _Lowering:
             name=decl.name,
             messages=messages,
             inputs=tuple(sorted(decl.inputs)),
+            doc=_plain_of(decl.attributes, "doc") or "",
             origin=origin_of(decl.name_span),
         )
 
@@ -244,6 +253,7 @@ class _Lowering:
             steps=tuple(self.step(step) for step in decl.steps),
             columns=dict(decl.columns),
             seed=_plain_of(decl.attributes, "seed") or 0,
+            doc=_plain_of(decl.attributes, "doc") or "",
             origin=origin_of(decl.name_span),
         )
 
@@ -286,6 +296,7 @@ class _Lowering:
             fill=fill,
             budget=_budget(_plain_of(decl.attributes, "budget") or {}),
             variant_of=decl.variant_of,
+            doc=_plain_of(decl.attributes, "doc") or "",
             columns=dict(decl.columns),
             origin=origin_of(decl.name_span),
         )
@@ -314,6 +325,10 @@ class _Lowering:
             steps=tuple(self.step(step) for step in decl.graded.steps),
             origin=origin_of(decl.span),
         )
+
+    def policy(self, decl: PolicyDecl) -> dict[str, Any]:
+        limits = _budget(_plain_of(decl.attributes, "budget") or {})
+        return {**resolved(decl.entry, decl.attributes), "budget": limits.model_dump(exclude_none=True)}
 
     def export(self, decl: ExportDecl) -> Export:
         values = resolved(decl.entry, decl.attributes, catalog=self.catalog)

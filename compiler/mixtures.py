@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from compiler.binding import bind_attributes, value_without_equal
+from compiler.binding import bind_attributes, bind_budget, value_without_equal
 from compiler.blocks import MIXTURE_STEPS, language_blocks
 from compiler.findings import Reported
 from compiler.flow import Flow
@@ -67,13 +67,9 @@ class _Mixing:
         )
         steps = self._statements(self.block.body, "")
         self._fill(attributes)
-        budget = [s for s in self.block.body if isinstance(s, Block) and s.kind == "budget"]
-        if budget:
-            self.resolver.extra_labels(budget[0], budget[0].labels, "budget { … }")
-            limits = bind_attributes(
-                place, language_blocks()["budget"], budget[0].body, budget[0].kind_span, "`budget`"
-            )
-            attributes["budget"] = Bound(value={k: b.value for k, b in limits.items()}, span=budget[0].span)
+        budget = bind_budget(place, self.block.body)
+        if budget is not None:
+            attributes["budget"] = budget
         columns = self._columns()
         flow = Flow(self.resolver, self.module, self.declaration.name, steps)
         flow.columns = columns

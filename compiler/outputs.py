@@ -1,24 +1,22 @@
-"""Blocks that nothing refers to: train, export, policy, test."""
+"""Blocks that nothing refers to: train, export, policy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from compiler.binding import bind_attributes
-from compiler.blocks import language_blocks
+from compiler.binding import bind_attributes, bind_budget
+from compiler.blocks import NOT_YET, language_blocks
 from compiler.evaluations import bind_evaluations, is_evaluation
 from compiler.findings import Reported
 from compiler.place import Place
 from compiler.program import (
-    Bound,
     ExportDecl,
     PolicyDecl,
-    TestDecl,
     TrainDecl,
 )
 from compiler.world import Module
 from dsl.diagnostic import Label
-from dsl.nodes import Attribute, Block, Ref, Text
+from dsl.nodes import Attribute, Block, Ref
 from dsl.source import Span
 
 if TYPE_CHECKING:
@@ -34,8 +32,14 @@ def bind_output(resolver: Resolver, module: Module, block: Block) -> None:
                 _export(resolver, module, block)
             case "policy":
                 _policy(resolver, module, block)
-            case "test":
-                _test(resolver, block)
+            case word if word in NOT_YET:
+                raise resolver.world.findings.error(
+                    "MIX128",
+                    f"`{word}` blocks are not in this version",
+                    block.kind_span,
+                    "nothing would run it",
+                    hint=f"delete it, or keep it in a comment: `# {word} …`",
+                )
     except Reported:
         pass
 
@@ -122,7 +126,7 @@ def _policy(resolver: Resolver, module: Module, block: Block) -> None:
                 "MIX120", "`policy` needs a name", block.kind_span, hint="write `policy release { … }`"
             )
     _fresh(resolver, resolver.policies, name.name, name.span)
-    entry, blocks = language_blocks()["policy"], language_blocks()
+    entry = language_blocks()["policy"]
     place = Place(resolver.world, module)
     attributes = bind_attributes(
         place,
@@ -132,26 +136,11 @@ def _policy(resolver: Resolver, module: Module, block: Block) -> None:
         f"policy `{name.name}`",
         taken=lambda s: isinstance(s, Block) and s.kind == "budget",
     )
-    for item in block.body:
-        if isinstance(item, Block) and item.kind == "budget":
-            budget = bind_attributes(place, blocks["budget"], item.body, item.kind_span, "`budget`")
-            attributes["budget"] = Bound(value={k: b.value for k, b in budget.items()}, span=item.span)
+    budget = bind_budget(place, block.body)
+    if budget is not None:
+        attributes["budget"] = budget
     resolver.policies[name.name] = PolicyDecl(
         name=name.name, entry=entry, attributes=attributes, span=block.span, name_span=name.span
-    )
-
-
-def _test(resolver: Resolver, block: Block) -> None:
-    match block.labels:
-        case (Text(value=name, span=span),):
-            pass
-        case _:
-            raise resolver.world.findings.error(
-                "MIX120", "`test` needs a quoted name", block.kind_span, hint='write `test "…" { … }`'
-            )
-    _fresh(resolver, resolver.tests, name, span)
-    resolver.tests[name] = TestDecl(
-        name=name, entry=language_blocks()["test"], attributes={}, span=block.span, name_span=span
     )
 
 

@@ -68,6 +68,9 @@ class SourcePin(PlanModel):
 
     digest: str = Field(description="sha256 of the bytes read, or of the rows for SQL and inline sources")
     rows: int
+    selected: int | None = Field(
+        default=None, description="rows after `where` and `limit`; null where the lock did not count these"
+    )
     revision: str = ""
 
 
@@ -96,6 +99,7 @@ class TemplateSpec(PlanModel):
     name: str
     messages: tuple[TemplateMessage, ...]
     inputs: tuple[str, ...]
+    doc: str = ""
     origin: Origin
 
 
@@ -150,6 +154,7 @@ class Pipeline(PlanModel):
     steps: tuple[Step, ...]
     columns: dict[str, str] = Field(description="schema of the rows that leave it")
     seed: int = 0
+    doc: str = ""
     origin: Origin
 
 
@@ -251,6 +256,7 @@ class Mixture(PlanModel):
     fill: str = Field(default="", description="component that fills a shortfall")
     budget: Budget = Budget()
     variant_of: str = ""
+    doc: str = Field(default="", description="what it is for; the dataset card says it")
     columns: dict[str, str]
     origin: Origin
 
@@ -357,10 +363,10 @@ def plan_from_json(text: str) -> Plan:
     Raises:
         ValueError: not a plan, or a plan of another major format version.
     """
-    import json
+    from compiler.json_text import json_of
 
-    document = json.loads(text)
-    version = document.get("format_version", "") if isinstance(document, dict) else ""
+    document = json_of(text)
+    version = str(document.get("format_version") or "") if isinstance(document, dict) else ""
     if version.split(".")[0] != FORMAT_VERSION.split(".")[0]:
         raise ValueError(f"plan format {version or 'missing'}, this version reads {FORMAT_VERSION}")
     return Plan.model_validate(document)

@@ -102,6 +102,9 @@ class SourceDecl(Declared):
     mapping: Mapping[str, str] = field(default_factory=dict)
     where: TypedExpression | None = None
     locked_rows: int | None = None
+    """The most rows it can give: after `where` and `limit` where the lock counted these, else before them."""
+    is_counted: bool = True
+    """False for a locked source that selects otherwise than when it was locked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,11 +217,6 @@ class ExportDecl(Declared):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestDecl(Declared):
-    """A `test` block."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class PolicyDecl(Declared):
     """A `policy` block."""
 
@@ -240,5 +238,4 @@ class Program:
     """Variants are here too, already applied, with `variant_of` set."""
     trains: Mapping[str, TrainDecl]
     exports: Mapping[str, ExportDecl]
-    tests: Mapping[str, TestDecl]
     policies: Mapping[str, PolicyDecl]

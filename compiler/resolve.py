@@ -28,7 +28,6 @@ from compiler.program import (
     Program,
     SourceDecl,
     TemplateDecl,
-    TestDecl,
     TrainDecl,
 )
 from compiler.schema import Columns
@@ -54,7 +53,6 @@ class Resolver:
         self.mixtures: dict[str, MixtureDecl] = {}
         self.trains: dict[str, TrainDecl] = {}
         self.exports: dict[str, ExportDecl] = {}
-        self.tests: dict[str, TestDecl] = {}
         self.policies: dict[str, PolicyDecl] = {}
         self.parsed: dict[str, ParsedTemplate] = {}
         self.columns: dict[str, Columns] = {}
@@ -94,7 +92,6 @@ class Resolver:
             mixtures=self.mixtures,
             trains=self.trains,
             exports=self.exports,
-            tests=self.tests,
             policies=self.policies,
         )
 

@@ -42,6 +42,13 @@ def bind_source(resolver: Resolver, declaration: Declaration) -> SourceDecl:
     if where:
         only = replace(entry, attributes=tuple(a for a in entry.attributes if a.name == "where"))
         attributes.update(bind_attributes(place, only, where, declaration.name_span, title))
+    is_counted = True
+    if (locked := _locked(resolver, declaration.qualified, entry, first)) is not None:
+        from compiler.lock import selected_rows
+
+        counted = selected_rows(locked, attributes)
+        is_counted = counted is not None
+        locked_rows = locked_rows if counted is None else counted
     decl = SourceDecl(
         name=declaration.qualified,
         entry=entry,
@@ -53,6 +60,7 @@ def bind_source(resolver: Resolver, declaration: Declaration) -> SourceDecl:
         mapping=attributes["columns"].value if "columns" in attributes else {},
         where=attributes["where"].value if "where" in attributes else None,
         locked_rows=locked_rows,
+        is_counted=is_counted,
     )
     resolver.sources[decl.name] = decl
     resolver.columns[decl.name] = columns

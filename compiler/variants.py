@@ -18,6 +18,8 @@ from dsl.source import Span
 if TYPE_CHECKING:
     from compiler.resolve import Resolver
 
+OWN = ("doc",)
+"""Attributes that a variant states of itself, in the place of its base's."""
 ATTRIBUTES = ("seed", "total", "shortfall")
 BUDGET = ("requests", "tokens", "time", "cost")
 
@@ -74,6 +76,7 @@ class _Change:
         self.failed = False
         self.without: set[str] = set()
         self.values: dict[str, Attribute] = {}
+        self.own: dict[str, Attribute] = {}
 
     def apply(self) -> Block:
         self._read()
@@ -95,13 +98,14 @@ class _Change:
                 "it changes nothing",
                 hint="leave something out: `without = [group]`, or set a value: `set { seed = 1 }`",
             )
-        return replace(self.block, body=tuple(body))
+        kept = [s for s in body if not (isinstance(s, Attribute) and s.name.name in self.own)]
+        return replace(self.block, body=(*kept, *self.own.values()))
 
     def _paths(self) -> list[str]:
         """What a variant can name: components, groups, and components in groups."""
         paths: list[str] = []
         for statement in self.block.body:
-            if isinstance(statement, Attribute) and statement.name.name not in (*ATTRIBUTES, "doc"):
+            if isinstance(statement, Attribute) and statement.name.name not in (*ATTRIBUTES, *OWN):
                 paths.append(statement.name.name)
             elif isinstance(statement, Block) and statement.kind == "group" and statement.labels:
                 group = statement.labels[0].span.text
@@ -121,8 +125,8 @@ class _Change:
                 and isinstance(statement.value, ObjectNode)
             ):
                 self._read_set(statement.value.body)
-            elif isinstance(statement, Attribute) and statement.name.name == "doc":
-                continue
+            elif isinstance(statement, Attribute) and statement.name.name in OWN:
+                self.own[statement.name.name] = statement
             else:
                 self.failed = True
                 span = statement.name.span if isinstance(statement, Attribute) else statement.kind_span

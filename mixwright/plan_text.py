@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from compiler.diff import quota_text
 from compiler.graph import step_text
@@ -48,7 +48,14 @@ def _head(plan: Plan) -> str:
         lines.append(
             f"not locked: {_listed(unlocked)}; 'mixwright lock {plan.spec}' pins them and makes the figures exact"
         )
+    for name, policy in plan.policies.items():
+        if limits := policy.get("budget"):
+            lines.append(f"policy {name}: a run spends at most {_limits(limits)}")
     return "\n".join(lines)
+
+
+def _limits(budget: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {most:,g}" for name, most in budget.items())
 
 
 def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], recorded: Recorded) -> str:
@@ -70,7 +77,7 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
     kept = recorded.kept.get(pipeline.name)
     if kept:
         title += f"   ({kept.rows:,} rows of it kept by run {kept.run_id})"
-    return title + "\n" + _table(rows)
+    return f"{title}\n{_doc(pipeline.doc)}{_table(rows)}"
 
 
 def _start_columns(plan: Plan, pipeline: Pipeline) -> dict[str, str]:
@@ -97,13 +104,18 @@ def _answers(recorded: Recorded, node: str, step: Step, requests: int | None) ->
     return f"at most {answers:,}" if answers else "none"
 
 
+def _doc(text: str) -> str:
+    """What the spec says a pipeline or mixture is for, on a line of its own."""
+    return f"  {' '.join(text.split())}\n" if text.strip() else ""
+
+
 def _mixture(mixture: Mixture, by_node: dict[str, Estimate]) -> str:
     facts = [f"seed {mixture.seed}"]
     facts += [f"total {mixture.total:,}"] if mixture.total is not None else []
     fill = f"fill({mixture.fill})" if mixture.shortfall == "fill" else mixture.shortfall
     facts.append(f"shortfall {fill}")
     budget = {k: v for k, v in mixture.budget.model_dump().items() if v is not None}
-    facts += ["budget " + ", ".join(f"{k} {v:,g}" for k, v in budget.items())] if budget else []
+    facts += [f"budget {_limits(budget)}"] if budget else []
     origin = (
         f"variant {mixture.name} of {mixture.variant_of}" if mixture.variant_of else f"mixture {mixture.name}"
     )
@@ -112,7 +124,7 @@ def _mixture(mixture: Mixture, by_node: dict[str, Estimate]) -> str:
         estimate = by_node.get(f"{mixture.name}.{component.rows}")
         counts = _row_counts(estimate)
         rows.append((f"{component.rows}", component.group, quota_text(component), *counts))
-    text = f"{origin}   ({', '.join(facts)})\n{_table(rows)}"
+    text = f"{origin}   ({', '.join(facts)})\n{_doc(mixture.doc)}{_table(rows)}"
     if mixture.steps:
         text += "\n  then " + ", ".join(step_text(step) for step in mixture.steps)
     return text

@@ -150,7 +150,7 @@ class Run:
         """Requests in flight are not waited for any more."""
         self.mixtures = chosen_mixtures(plan, options.mixtures)
         self.pipelines = needed_pipelines(plan, self.mixtures, named=bool(options.mixtures))
-        self.spending = Spending(_budget(plan, self.mixtures), clock)
+        self.spending = Spending(budget_of(plan, self.mixtures), clock)
         if engines is None:
             steps = [step for pipeline in self.pipelines for step in pipeline.steps]
             steps += [step for mixture in _with_nested(plan, self.mixtures) for step in mixture.steps]
@@ -376,18 +376,10 @@ def _with_nested(plan: Plan, mixtures: Mapping[str, Mixture]) -> list[Mixture]:
     return list(found.values())
 
 
-def _budget(plan: Plan, mixtures: Mapping[str, Mixture]) -> Budget:
+def budget_of(plan: Plan, mixtures: Mapping[str, Mixture]) -> Budget:
+    """What a run of these mixtures may spend: the smallest limit of each, and of every policy."""
     stated = [mixture.budget for mixture in mixtures.values()]
-    for policy in plan.policies.values():
-        limits = policy.get("budget") or {}
-        stated.append(
-            Budget(
-                requests=limits.get("requests"),
-                tokens=limits.get("tokens"),
-                seconds=limits.get("time"),
-                cost=limits.get("cost"),
-            )
-        )
+    stated += [Budget(**(policy.get("budget") or {})) for policy in plan.policies.values()]
     return tightest(stated)
 
 

@@ -93,6 +93,15 @@ def check_locks(checked: Checked) -> None:
             "it was locked with other attributes",
             hint=f"run `mixwright lock {spec}`",
         )
+    for source in checked.program.sources.values():
+        if not source.is_counted and checked.clean(source.span):
+            checked.findings.warning(
+                "MIX805",
+                f"source `{source.name}` takes other rows than when it was locked",
+                source.name_span,
+                "its `where`, `limit` or `columns` were others",
+                hint=f"run `mixwright lock {spec}`: how many rows it gives is not known",
+            )
     unknown = [s for s in open_sources if s not in stale]
     if unknown:
         names = listing(f"`{s.name}`" for s in unknown)

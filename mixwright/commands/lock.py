@@ -1,8 +1,9 @@
 """Pin every source and model that a spec reads, in NAME.lock beside NAME.mix.
 
-Each source is read once, whole: its digest, rows, columns and types, license, and the commit of a hub data set are
-written down. A model's configuration, tokenizer and weights are digested where they are on this machine. Afterwards
-'check' is offline and knows every column, and 'run' notices a source that changed. Commit the lock file.
+Each source is read whole: its digest, rows, columns and types, license, the commit of a hub data set, and how many
+rows its 'where' and 'limit' let in are written down. A model's configuration, tokenizer and weights are digested where
+they are on this machine. Afterwards 'check' is offline and knows every column, and 'run' notices a source that changed.
+Commit the lock file.
 
 --check reads everything again, writes nothing, and exits 1 when something differs from the lock.
 """
@@ -13,6 +14,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ from compiler.lock import (
     model_definition,
     read_lock,
     source_definition,
+    source_selection,
     write_lock,
 )
 from mixwright.terminal import table
@@ -48,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write or verify the lock file; returns the exit status."""
-    from mixwright.compiling import Misuse, compiled
+    from mixwright.compiling import Misuse, compiled, given_params
 
     result = compiled(arguments.spec, arguments.params, lock=Lock(), errors_only=True)
     if result is None:
@@ -62,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
         old = Lock()
     new = found_lock(result.program, result.plan)
+    new = with_selections(new, arguments.spec, given_params(arguments.params))
     changes = lock_changes(old, new)
     for line in changes:
         print(line)
@@ -85,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 def summary_text(lock: Lock) -> str:
     """What is pinned, a line each: sources with rows, columns and license, models with what identifies them."""
     rows = [
-        ("source", name, f"{s.rows:,} rows", f"{len(s.columns)} columns", s.license or "no license")
+        ("source", name, _rows_text(s), f"{len(s.columns)} columns", s.license or "no license")
         for name, s in lock.sources.items()
     ]
     rows += [
@@ -93,6 +97,36 @@ def summary_text(lock: Lock) -> str:
         for name, model in lock.models.items()
     ]
     return table(rows, indent="") if rows else "the spec reads no source and no model"
+
+
+def with_selections(lock: Lock, spec: Path, params: Mapping[str, str]) -> Lock:
+    """The lock with the rows that `where` and `limit` leave of each source, counted.
+
+    The spec is compiled once more: with the columns that were just found, expressions have their types.
+    """
+    from mixwright.compiling import compilation_of, plan_of
+    from runtime.sources.reader import inspect_source
+
+    program = compilation_of(spec, params, lock, None).program
+    if program is None:
+        return lock  # what is wrong with the columns that are there now is for `check` to say
+    plan = plan_of(program, spec, lock, None)
+    sources = dict(lock.sources)
+    for name, locked in lock.sources.items():
+        read = plan.sources[name].model_copy(update={"pin": None})
+        is_part = read.where is not None or read.attributes.get("limit") is not None
+        sources[name] = replace(
+            locked,
+            selection=source_selection(program.sources[name].attributes),
+            selected=inspect_source(read, Path(plan.directory)).rows if is_part else None,
+        )
+    return replace(lock, sources=sources)
+
+
+def _rows_text(source: SourceLock) -> str:
+    return (
+        f"{source.rows:,} rows" if source.selected is None else f"{source.selected:,} of {source.rows:,} rows"
+    )
 
 
 def found_lock(program: Program, plan: Plan) -> Lock:
@@ -106,7 +140,7 @@ def found_lock(program: Program, plan: Plan) -> Lock:
         name: _found_source(spec, directory, source_definition(decl.entry, decl.attributes))
         for name, spec in plan.sources.items()
         for decl in (program.sources[name],)
-        if spec.kind != "inline"
+        if spec.kind != "inline" or spec.where is not None
     }
     return Lock(sources, {name: _found_model(spec, directory) for name, spec in plan.models.items()})
 
@@ -114,7 +148,7 @@ def found_lock(program: Program, plan: Plan) -> Lock:
 def _found_source(spec: SourceSpec, directory: Path, definition: str) -> SourceLock:
     from runtime.sources.reader import inspect_source
 
-    # The file itself, before `columns`, `where` and `limit`: editing those must make no lock stale.
+    # The file itself, before `columns`, `where` and `limit`: editing those must not hide its columns.
     attributes = {**spec.attributes, "limit": None}
     whole = spec.model_copy(
         update={"mapping": {}, "columns": {}, "where": None, "pin": None, "attributes": attributes}

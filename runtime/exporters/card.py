@@ -86,6 +86,8 @@ class CardFacts:
     mixwright_version: str = ""
     license: str = ""
     language: Sequence[str] = ()
+    doc: str = ""
+    """What the spec says the mixture is for."""
     shape: str = MESSAGES
     """What a row holds, in words."""
     training: str = ""
@@ -145,7 +147,8 @@ def _front_matter(facts: CardFacts) -> str:
 
 def _opening(facts: CardFacts) -> str:
     record = facts.record
-    text = (
+    text = f"{facts.doc.strip()}\n\n" if facts.doc.strip() else ""
+    text += (
         f"{record.rows:,} training examples ({facts.shape}), a mixture built by "
         f"Mixwright {facts.mixwright_version} from `{facts.spec}`."
     )

@@ -174,6 +174,7 @@ def card_facts(plan: Plan, store: Store, run_id: int, export: Export, record: Mi
         title=export_path(plan, export).name,
         record=record,
         seed=mixture.seed,
+        doc=mixture.doc,
         data_file=implementation(f"export.{export.format}").data_file,
         shape=implementation(f"export.{export.format}").shape,
         sources=source_facts(plan, store, run_id, export.mixture),

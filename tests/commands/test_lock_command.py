@@ -28,16 +28,95 @@ def spec(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_lock_holds_the_file_and_not_its_selection(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lock_holds_the_file_and_counts_what_is_taken_of_it(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["lock", str(spec)]) == 0
     lock = read_lock(spec.with_suffix(".lock"))
     assert list(lock.sources) == ["web"]
     web = lock.sources["web"]
-    assert (web.rows, web.columns, web.license) == (2, {"text": "text", "id": "int"}, "mit")
+    assert (web.rows, web.selected, web.columns, web.license) == (2, 1, {"text": "text", "id": "int"}, "mit")
     assert web.characters == {"text": 2.0}
     printed = capsys.readouterr()
-    assert "source  web  2 rows  2 columns  mit" in printed.out
+    assert "source  web  1 of 2 rows  2 columns  mit" in printed.out
     assert printed.err == "", "warnings are for check and plan: a spec that is being locked is told to lock"
+
+
+TEN = """edition 2026
+source few inline {{ rows = [{rows}]{inline}, license = "mit" }}
+source web jsonl {{ path = "ten.jsonl"{taken} }}
+pipeline rows {{ from web
+  chat {{ user = q, assistant = q }} }}
+pipeline more {{ from few
+  chat {{ user = q, assistant = q }} }}
+mixture main {{ seed = 1
+  rows = all
+  more = all
+}}
+"""
+
+
+def ten(directory: Path, taken: str = "", inline: str = "") -> Path:
+    rows = [{"q": f"question {n}", "n": n} for n in range(10)]
+    (directory / "ten.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spec = directory / "ten.mix"
+    written = ", ".join(f'{{ q = "few {n}", n = {n} }}' for n in range(10))
+    spec.write_text(TEN.format(rows=written, taken=taken, inline=inline))
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("taken", "rows"),
+    [
+        ("", 10),
+        (", where = n < 3", 3),
+        (", limit = 4", 4),
+        (", where = n > 6, limit = 9", 3),
+        (", columns = { q = q, number = n }, where = number < 2", 2),
+        (", where = n / 2 < 1.0", 2),
+    ],
+)
+def test_the_plan_promises_the_rows_that_the_run_finds(
+    tmp_path: Path, taken: str, rows: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = ten(tmp_path, taken, taken.replace("number = n", "n = n").replace("number <", "n <"))
+    assert main(["lock", str(spec)]) == 0
+    assert main(["check", str(spec)]) == 0
+    assert main(["lock", "--check", str(spec)]) == 0
+    capsys.readouterr()
+    assert main(["plan", str(spec), "--json"]) == 0
+    estimates = {e["node"]: e["rows_in"] for e in json.loads(capsys.readouterr().out)["plan"]["estimates"]}
+    assert (estimates["rows.from"], estimates["more.from"]) == (rows, rows)
+    assert main(["run", str(spec), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["pipelines"]
+    assert [found[name]["steps"]["chat"]["in"] for name in ("rows", "more")] == [rows, rows]
+
+
+def test_rows_that_nobody_counted_are_not_promised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = ten(tmp_path, ", where = n < 3", ", where = n < 3")
+    assert main(["plan", str(spec), "--json"]) == 0
+    estimates = {e["node"]: e["rows_in"] for e in json.loads(capsys.readouterr().out)["plan"]["estimates"]}
+    assert (estimates["rows.from"], estimates["more.from"]) == (None, None)
+
+
+@pytest.mark.parametrize("taken", [", where = n < 5", ", limit = 5", ", columns = { q = q }", ""])
+def test_another_selection_than_the_locked_one_is_a_finding(
+    tmp_path: Path, taken: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = ten(tmp_path, ", where = n < 3")
+    main(["lock", str(spec)])
+    ten(tmp_path, taken)
+    capsys.readouterr()
+    assert main(["check", str(spec)]) == 0
+    assert "MIX805" in capsys.readouterr().out
+    assert main(["lock", "--check", str(spec)]) == 1
+    assert "selection" in capsys.readouterr().out
+    main(["lock", str(spec)])
+    capsys.readouterr()
+    assert main(["check", str(spec)]) == 0
+    assert "MIX805" not in capsys.readouterr().out
 
 
 def test_check_says_what_changed_and_writes_nothing(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +127,10 @@ def test_check_says_what_changed_and_writes_nothing(spec: Path, capsys: pytest.C
         file.write('{"text": "new", "id": 3, "lang": "en"}\n')
     capsys.readouterr()
     assert main(["lock", "--check", str(spec)]) == 1
-    assert capsys.readouterr().out.splitlines()[0] == "~ source web: digest, rows 2 -> 3, columns (+lang)"
+    assert (
+        capsys.readouterr().out.splitlines()[0]
+        == "~ source web: digest, rows 2 -> 3, columns (+lang), selected 1 -> 2"
+    )
     assert spec.with_suffix(".lock").read_bytes() == before
 
 

@@ -131,7 +131,6 @@ def program(*declarations: Any) -> Program:
         mixtures=of(MixtureDecl),
         trains={},
         exports={},
-        tests={},
         policies={},
     )
 

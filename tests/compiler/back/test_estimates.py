@@ -9,7 +9,7 @@ import pytest
 from bound_programs import component, math_program, mixture, pipeline, program, source, step, template
 
 from compiler.estimate import Observed, estimates, mixture_rows, questions_of
-from compiler.lock import Lock, SourceLock, source_definition
+from compiler.lock import Lock, SourceLock, source_definition, source_selection
 from compiler.lower import column_characters, lower
 from compiler.plan import Estimate, Fingerprint, Origin, Plan, Step
 from compiler.program import Program
@@ -24,6 +24,7 @@ def locked(declared: Program, **rows: int) -> Lock:
                 columns={},
                 definition=source_definition(declared.sources[name].entry, declared.sources[name].attributes),
                 characters={"persona": 40.0},
+                selection=source_selection(declared.sources[name].attributes),
             )
             for name, count in rows.items()
         }

@@ -93,7 +93,6 @@ train student on main {
 }
 export hub of main { format = messages, path = "out/hub", card = true }
 policy release { licenses = ["mit"], max_quarantined = 2% }
-test "a problem is rendered" { given = { persona = "x" } }
 """
 
 TOKEN = re.compile(r"<<~[A-Z]+|\"[^\"\n]*\"|[A-Za-z_][\w.]*|[\d_.]+[A-Za-z%]*|\s+|.", re.DOTALL)

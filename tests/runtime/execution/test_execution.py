@@ -17,7 +17,7 @@ from virtual import ScriptedEngine
 from compiler.plan import Budget, CountQuota, Expression, From, Step
 from runtime.engines.protocol import Answer, Finish
 from runtime.plugin import RunError
-from runtime.run import RunOptions, RunReport, run_plan
+from runtime.run import RunOptions, RunReport, budget_of, run_plan
 from runtime.store.store import Store
 
 
@@ -398,6 +398,15 @@ class TestDemand:
         assert report.summary["requests"] == 120
         assert (report.status, report.exit_code) == ("short", 0)
         assert "budget of 120 requests is spent" in report.messages[0]
+
+    def test_the_budget_of_a_policy_bounds_every_run_and_the_tightest_counts(self, tmp_path: Path) -> None:
+        policies = {"release": {"budget": {"requests": 70}}, "notes": {"doc": "x"}}
+        mixture = plans.mixture(
+            ("essays", "pipeline", CountQuota(count=1)), budget=Budget(requests=90, cost=2.0)
+        )
+        made = plans.plan(tmp_path, mixtures=[mixture], policies=policies)
+        assert budget_of(made, made.mixtures) == Budget(requests=70, cost=2.0)
+        assert budget_of(made, {}) == Budget(requests=70)
 
     def test_repeat_starts_rows_again_with_other_seeds(self, lab: Lab) -> None:
         report = lab.run(

@@ -1,0 +1,41 @@
+"""JSON that somebody else may have written: a lock, a plan, what a killed process left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+class Damaged(ValueError):
+    """A file of ours does not hold what it should; the message names it and says what to do."""
+
+    exit_code = 2
+
+
+def json_of(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is no JSON, or nested deeper than the machine can follow.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def json_file(path: Path, *, what_to_do: str) -> dict[str, Any]:
+    """The object that a file of ours holds.
+
+    Raises:
+        Damaged: it holds something else.
+        OSError: it cannot be read.
+    """
+    try:
+        found = json_of(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Damaged(f"{path} is damaged: {what_to_do}")
+    return found

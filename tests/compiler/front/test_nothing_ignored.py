@@ -1,0 +1,509 @@
+"""Nothing that a spec may say is accepted and ignored.
+
+Every attribute of every block, step, verifier, source, engine and export is written into a spec of its own: the plan
+changes, or a finding says why not. And every attribute's name is read by the code that the entry belongs to.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from front_specs import compiled
+
+from compiler.blocks import NOT_YET, language_blocks
+from compiler.catalog import AttributeSchema, Entry, builtin_catalog
+from compiler.lower import lower
+from runtime.plugin import plugins
+
+ROOT = Path(__file__).parents[3]
+
+PRELUDE = """edition 2026
+import "more.mix" as more
+source rows inline {
+  rows = [{ q = "1 + 1?", a = "2", n = 2, f = 0.5, flag = true, t = "def f(x): return x", spare = "x", de = "zwei",
+    made = ["assert f(1) == 2"], fixed = [{ id = "length:words", min_words = 2 }],
+    talk = [{ role = "user", content = "q" }, { role = "assistant", content = "a" }], pair = [["q", "a"]],
+    kinds = ["keywords:existence"], given = [{ keywords = ["x"] }], tools = [] }]
+  license = "mit"
+}
+source held inline { rows = [{ q = "7 + 7?", a = "14" }], license = "mit" }
+source graded inline { rows = [{ q = "1", a = "2", response = "2", good = true, g = "x", n = 2, spare = "x",
+  made = ["assert f(1) == 2"], kinds = ["keywords:existence"] }], license = "mit" }
+source other inline { rows = [{ q = "1 + 1?", a = "2", term = "x", de = "y" }], license = "mit" }
+model writer openai { base_url = "http://127.0.0.1:1/v1", model = "w" }
+model second openai { base_url = "http://127.0.0.1:1/v1", model = "x" }
+model reward transformers { repo = "r/r", task = reward }
+model steps transformers { repo = "r/p", task = process_reward }
+model classes transformers { repo = "r/c", task = classify }
+model vectors transformers { repo = "r/e", task = embed }
+template ask { user = "{{ q }}" }
+template again { user = "{{ q }} again" }
+template back { user = "{{ a }} {{ to }} {{ from }}" }
+template rubric { user = "{{ q }} {{ response }} {{ spare }}" }
+template rubric2 { user = "{{ q }}: {{ response }}" }
+template guard { user = "{{ response }}: safe or unsafe?" }
+"""
+
+ROWS = """
+pipeline made { from rows
+  derive { response = a }
+  STEP
+  chat { user = q, assistant = a }
+}
+mixture main { seed = 1
+  made = 1
+  MIXTURE
+}
+"""
+
+MINIMAL: dict[str, dict[str, str]] = {
+    "decontaminate.ngram": {"against": "[other]"},
+    "dedup.exact": {"on": "q"},
+    "dedup.minhash": {"on": "q"},
+    **{
+        f"export.{format}": {"path": '"out/x"', "format": format}
+        for format in (
+            "axolotl",
+            "llama_factory",
+            "messages",
+            "open_instruct",
+            "packed",
+            "parquet",
+            "tokenized",
+            "trl",
+        )
+    },
+    "model.openai": {"base_url": '"http://127.0.0.1:1/v1"', "model": '"m"'},
+    "model.transformers": {"repo": '"m/m"'},
+    "model.vllm": {"repo": '"m/m"'},
+    "select.less": {"repo": '"m/m"', "targets": "[other]", "user": "q", "assistant": "a", "count": "1"},
+    "source.csv": {"path": '"data/x"'},
+    "source.duckdb": {"sql": '"SELECT 1 AS q"'},
+    "source.hf": {"repo": '"a/b"'},
+    "source.inline": {"rows": '[{ q = "x", n = 1 }]'},
+    "source.json": {"path": '"data/x"'},
+    "source.jsonl": {"path": '"data/x"'},
+    "source.parquet": {"path": '"data/x"'},
+    "source.sql": {"sql": '"SELECT 1 AS q"'},
+    "step.chat": {"user": "q", "assistant": "a"},
+    "step.derive": {"extra": "q"},
+    "step.draw": {"values": "[1, 2]"},
+    "step.filter": {"where": "n > 1"},
+    "step.generate": {"prompt": "ask", "model": "writer"},
+    "step.render": {"templates": "[ask]"},
+    "train.sft": {"repo": '"m/m"', "output": '"out/t"'},
+    "verify.agreement": {"agree": "2"},
+    "verify.code": {"tests": "made"},
+    "verify.constraints": {"constraints": "kinds"},
+    "verify.judge": {"rubric": "rubric", "models": "[writer]"},
+    "verify.language": {"is": '"en"'},
+    "verify.math": {"answer": "a"},
+    "verify.reward": {"model": "reward", "request": "q", "response": "response"},
+    "verify.safety": {"model": "writer"},
+    "verify.schema": {"schema": '{ type = "object" }'},
+    "verify.translation": {"source": "q", "from": '"en"', "to": '"de"'},
+    "verify.where": {"expr": "n > 1"},
+    "train_block.cluster": {"gpus": "8"},
+    "train_block.evaluate": {"on": "other", "prompt": "ask", "answer": "a"},
+    "verify_block.calibrate": {"rows": "graded", "label": "good", "precision": "50%"},
+}
+"""The least that each entry can be written with."""
+
+BY_TYPE = {
+    "text": '"zz"',
+    "int": "3",
+    "float": "0.25",
+    "count": "3",
+    "share": "25%",
+    "duration": "7s",
+    "bytes": "1GiB",
+    "money": "$0.5",
+    "secret": 'env("KEY")',
+    "path": '"elsewhere"',
+    "name": "q",
+    "column": "spare",
+    "expr:bool": "n > 5",
+    "expr:text": "spare",
+    "expr:any": "spare",
+    "json": "[1]",
+    "list[text]": '["zz"]',
+    "list[name]": "[zz]",
+    "list[ref:source]": "[rows]",
+    "list[ref:template]": "[again]",
+    "list[ref:model]": "[second]",
+    "ref:template": "again",
+    "ref:model": "second",
+    "ref:source": "rows",
+    "call:parse": "json()",
+    "call:on_fail": "retry(2)",
+    "call:on_verdict": "retry(2)",
+    "map[path]": '{ x = "data/x" }',
+    "map[new_column=text]": '{ q = "q" }',
+}
+COMMIT = '"' + "a" * 40 + '"'
+VALUES: dict[str, str] = {
+    "revision": COMMIT,
+    "decontaminate.ngram.against": "[held]",
+    "select.less.targets": "[held]",
+    "evaluate.on": "held",
+    "permutations": "512",
+    "export.train": "one",
+    "model.transformers.path": '"models/small"',
+    "model.vllm.path": '"models/small"',
+    "context": "16Ki",
+    "projection": "64",
+    "vocabulary": "1000",
+    "source.path": '"data/y"',
+    "sql": '"SELECT 2 AS q"',
+    "source.names": '{ x = ["q"] }',
+    "source.csv.names": '["q"]',
+    "verify.judge.rubric": "rubric2",
+    "verify.safety.prompt": "guard",
+    "verify.translation.from": '"fr"',
+    "select.less.user": "a",
+    "source.hf.revision": COMMIT,
+    "source.inline.rows": '[{ q = "y", n = 2 }]',
+    "from": "other",
+    "values": "[3, 4]",
+    "step.draw.count": "2",
+    "step.draw.balance": "n",
+    "step.draw.column": "q",
+    "schema": '{ type = "array" }',
+    "step.generate.schema": '{ type = "object", properties = { q = { type = "string" } } }',
+    "architecture": "{ hidden_size = 8 }",
+    "tokenizer": '"models/tokenizer"',
+    "learn": "[reasoning]",
+    "checks": "[length]",
+    "zero": "1",
+    "user": "spare",
+    "turns": "talk",
+    "train.sft.turns": "last",
+    "tools": "tools",
+    "reasoning": "spare",
+    "good": "1",
+    "least": "{ length = 0.5 }",
+    "glossary": "other",
+    "pairs": "other",
+    "labels": "[1, 2]",
+    "scale": "[1, 10]",
+    "back": "back",
+    "verify_block.calibrate.rows": "other",
+    "verify_block.calibrate.label": "a",
+    "group": "g",
+    "optimizer": "muon",
+    "verify.agree": "1",
+    "samples": "2",
+    "quorum": "1",
+    "verify.judge.min": "2",
+    "verify.judge.samples": "3",
+    "train_block.evaluate.on": "held",
+    "verify.constraints.kwargs": "given",
+    "verify.constraints.constraints": "fixed",
+    "verify.safety.model": "classes",
+    "verify.reward.model": "steps",
+    "verify.translation.similarity": "vectors",
+    "verify.translation.quality": "reward",
+    "verify.messages": "talk",
+}
+"""By entry and attribute, family and attribute, or attribute: where its type alone does not make a fitting value."""
+
+
+def value_of(entry: Entry, schema: AttributeSchema) -> str:
+    """A value that is not the default, nor the one of MINIMAL."""
+    for key in (f"{entry.key}.{schema.name}", f"{entry.family}.{schema.name}", schema.name):
+        if key in VALUES:
+            return VALUES[key]
+    if schema.type.startswith("enum:"):
+        given = MINIMAL.get(entry.key, {}).get(schema.name, schema.default)
+        return next(word for word in schema.type[5:].split("|") if word != given)
+    if schema.type == "bool":
+        return "false" if schema.default else "true"
+    if schema.type.startswith("block:"):
+        key = schema.type.removeprefix("block:")
+        return "{ " + ", ".join(f"{k} = {v}" for k, v in MINIMAL.get(key, {}).items()) + " }"
+    return BY_TYPE[schema.type]
+
+
+def spec_of(key: str, body: dict[str, str]) -> str:
+    """A spec in which an entry is written with these attributes."""
+    family, _, name = key.partition(".")
+    text = " , ".join(
+        f"{k} {v}" if v.startswith("{") and k != "values" and not k.startswith("map:") else f"{k} = {v}"
+        for k, v in body.items()
+    )
+    nested = {
+        "train_block": (
+            "train.sft",
+            {"cluster": "cluster", "lora": "lora", "evaluate": "evaluate"}.get(name, ""),
+        ),
+        "less_block": ("select.less", name),
+        "verify_block": ("verify.math", name),
+    }
+    if family in nested:
+        outer, block = nested[family]
+        return spec_of(outer, {**MINIMAL[outer], block: "{ " + text + " }"})
+    step = mixture = after = ""
+    if key == "step.chat":
+        return PRELUDE + f"pipeline tries {{ from rows\n chat {{ {text} }} }}\n"
+    if family == "model":
+        after = f"model tried {name} {{ {text} }}\n"
+        after += "pipeline tries { from rows\n generate m { prompt = ask, model = tried } }\n"
+    elif family == "source":
+        after = f'source tried {name} {{ {text} }}\npipeline tries {{ from tried\n derive {{ m = "x" }} }}\n'
+    elif family == "export":
+        after = f"export tried of main {{ {text} }}\n"
+        after += 'train one on main { repo = "m/m", output = "out/one" }\n'
+    elif family == "train":
+        after = f"train tried on main {{ {text} }}\n"
+    elif key in ("step.generate", "step.draw", "step.render"):
+        step = f"{name} tried {{ {text} }}"
+    elif family == "step":
+        step = f"{name} {{ {text} }}"
+    else:
+        words = {"verify": {"response": "response"}}.get(family, {})
+        full = {**words, **body} if family == "verify" and key != "verify.reward" else body
+        text = " , ".join(f"{k} {v}" if v.startswith("{") else f"{k} = {v}" for k, v in full.items())
+        step = f"{family} {name} {{ {text} }}"
+    return PRELUDE + ROWS.replace("STEP", step).replace("MIXTURE", mixture) + after
+
+
+def result_of(directory: Path, text: str) -> tuple[str, list[str]]:
+    """The plan without where things stand in the text, and what the findings say."""
+    (directory / "more.mix").parent.mkdir(exist_ok=True, parents=True)
+    result = compiled(directory, text, files={"more.mix": "edition 2026\n", "data/x": "", "data/y": ""})
+    said = [
+        f"{d.code} {d.message}: {d.primary.message} {d.primary.span.text}; {d.hint}"
+        for d in result.diagnostics
+        if d.is_error
+    ]
+    if result.program is None:
+        return "", said
+    plan = lower(result.program, root=directory, directory=directory)
+    document = plan.model_copy(update={"files": ()}).model_dump_json(indent=0)
+    return re.sub(r'"(?:line|column)": ?\d+,?', "", document), said
+
+
+ATTRIBUTES = [
+    (entry.key, schema.name)
+    for entry in builtin_catalog().entries.values()
+    for schema in entry.attributes
+    if schema.name != "*"
+]
+
+
+@pytest.mark.parametrize(("key", "name"), ATTRIBUTES)
+def test_an_attribute_changes_the_plan(key, name, tmp_path):
+    entry = builtin_catalog().entries[key]
+    schema = entry.attribute(name)
+    body = MINIMAL.get(key, {})
+    without, said = result_of(tmp_path, spec_of(key, body))
+    assert said == []
+    with_it, said = result_of(tmp_path, spec_of(key, {**body, name: value_of(entry, schema)}))
+    if said:
+        # What was written does not fit here, and the compiler says so: it was read.
+        assert any(re.search(rf"\b{re.escape(name)}\b", text) for text in said)
+    else:
+        assert with_it != without
+
+
+LANGUAGE = """edition 2026
+param size { type = count, default = 2{param} }
+source rows inline { rows = [{ q = "1 + 1?", a = "2", n = 2 }, { q = "3 + 1?", a = "4", n = 7 }], license = "mit" }
+source other inline { rows = [{ q = "2 + 2?", a = "4", n = 3 }], license = "mit" }
+model writer openai { base_url = "http://127.0.0.1:1/v1", model = "w" }
+template ask { {user}{template} }
+pipeline made {
+  {pipeline}
+  from rows { {from} }
+  generate r { prompt = ask, model = writer }
+  chat { user = q, assistant = a }
+}
+pipeline more { from other
+  chat { user = q, assistant = a } }
+mixture main { seed = 1
+  made = size
+  group rest { more = 1 }
+  {mixture}
+  {budget}
+}
+variant half of main { set { total = 4 } {variant} }
+policy release { {policy} }
+"""
+
+WRITTEN: dict[tuple[str, str], tuple[str, str]] = {
+    ("param", "type"): ("param", "type = count"),  # written in LANGUAGE, as `default` is
+    ("param", "default"): ("param", "default = 2"),
+    ("param", "min"): ("param", ", min = 5"),
+    ("param", "max"): ("param", ", max = 1"),
+    ("param", "doc"): ("param", ""),  # shown where the value is missing
+    ("template", "system"): ("template", ', system = "Be brief."'),
+    ("template", "user"): ("user", 'user = "{{ q }}!"'),
+    ("template", "assistant"): ("template", ', assistant = "It is"'),
+    ("template", "file"): ("user", 'file = "data/x"'),
+    ("template", "doc"): ("template", ', doc = "asks"'),
+    ("pipeline", "seed"): ("pipeline", "seed = 7"),
+    ("pipeline", "doc"): ("pipeline", 'doc = "makes"'),
+    ("from", "where"): ("from", "where = n > 1"),
+    ("from", "columns"): ("from", "columns = [q, a]"),
+    ("from", "limit"): ("from", "limit = 1"),
+    ("from", "repeat"): ("from", "repeat = 2"),
+    ("mixture", "seed"): ("mixture", "seed = 9"),
+    ("mixture", "total"): ("mixture", "total = 3"),
+    ("mixture", "shortfall"): ("mixture", "shortfall = warn"),
+    ("mixture", "doc"): ("mixture", 'doc = "teaches"'),
+    ("budget", "requests"): ("budget", "budget { requests = 5 }"),
+    ("budget", "tokens"): ("budget", "budget { tokens = 5 }"),
+    ("budget", "time"): ("budget", "budget { time = 5s }"),
+    ("budget", "cost"): ("budget", "budget { cost = $5 }"),
+    ("variant", "without"): ("variant", "without = [rest]"),
+    ("variant", "doc"): ("variant", 'doc = "half of it"'),
+    ("policy", "licenses"): ("policy", 'licenses = ["apache-2.0"]'),
+    ("policy", "max_quarantined"): ("policy", "max_quarantined = 5%"),
+    ("policy", "doc"): ("policy", 'doc = "for release"'),
+}
+"""Where each attribute of the language's own blocks goes in LANGUAGE, and what it says."""
+
+
+def language_spec(hole: str = "", text: str = "") -> str:
+    """LANGUAGE with one hole filled, the others as they are without."""
+    spec = LANGUAGE
+    for name in ("param", "user", "template", "pipeline", "from", "mixture", "budget", "variant", "policy"):
+        without = 'user = "{{ q }}"' if name == "user" else ""
+        spec = spec.replace("{" + name + "}", text if name == hole else without)
+    return spec if "seed = 9" not in text else spec.replace("mixture main { seed = 1", "mixture main {")
+
+
+def spoken(directory: Path, spec: str) -> tuple[str, list[str]]:
+    plan, said = result_of(directory, spec)
+    return re.sub(r'"(?:line|column)": ?\d+,?', "", plan), said
+
+
+@pytest.mark.parametrize(
+    ("block", "name"), [(e.name, a.name) for e in language_blocks().values() for a in e.attributes]
+)
+def test_an_attribute_of_the_language_changes_the_plan(block, name, tmp_path):
+    hole, text = WRITTEN[block, name]
+    (tmp_path / "data").mkdir(exist_ok=True)
+    if block == "param" and name in ("type", "default", "doc"):
+        without = spoken(tmp_path, language_spec())
+        other = {
+            "type": ("= count", "= int"),
+            "default": ("default = 2", "default = 1"),
+            "doc": ("default = 2", 'doc = "rows to make"'),
+        }
+        spec = language_spec().replace(*other[name])
+        if name == "doc":
+            result = compiled(tmp_path, spec)
+            assert [d.notes for d in result.diagnostics if d.code == "MIX109"] == [("rows to make",)]
+        elif name == "type":
+            assert spoken(tmp_path, language_spec().replace("= count", "= bool"))[1] != []
+        else:
+            assert spoken(tmp_path, spec) != without
+        return
+    assert spoken(tmp_path, language_spec())[1] == []
+    assert spoken(tmp_path, language_spec(hole, text)) != spoken(tmp_path, language_spec())
+
+
+@pytest.mark.parametrize("limit", ["requests = 5", "tokens = 5", "time = 5s", "cost = $5"])
+def test_the_budget_of_a_policy_is_in_the_plan(limit, tmp_path):
+    with_it = spoken(tmp_path, language_spec("policy", f"budget {{ {limit} }}"))
+    assert with_it[1] == []
+    assert with_it != spoken(tmp_path, language_spec("policy", "budget { }"))
+
+
+@pytest.mark.parametrize("hole", ["budget", "policy"])
+def test_a_second_budget_and_a_named_one_are_errors(hole, tmp_path):
+    _, said = spoken(tmp_path, language_spec(hole, "budget { requests = 5 }\n  budget { tokens = 5 }"))
+    assert [text[:6] for text in said] == ["MIX115"]
+    _, said = spoken(tmp_path, language_spec(hole, "budget big { requests = 5 }"))
+    assert [text[:6] for text in said] == ["MIX120"]
+
+
+@pytest.mark.parametrize("word", NOT_YET)
+def test_a_word_that_is_kept_for_later_is_an_error(word, tmp_path):
+    _, said = spoken(tmp_path, language_spec() + f'{word} "a name" {{ given = rows }}\n')
+    assert [text.partition(":")[0] for text in said] == [f"MIX128 `{word}` blocks are not in this version"]
+
+
+# What reads the attributes that every entry of a family has.
+SHARED = {
+    "": ("runtime.ordering", "runtime.nodes"),
+    "model": (
+        "runtime.models",
+        "runtime.service",
+        "compiler.checks.generation",
+        "runtime.engines.tasks",
+        "runtime.exporters.write",
+    ),
+    "source": ("runtime.sources.reader", "runtime.exporters.write"),
+    "export": ("runtime.exporters.write", "runtime.exporters.protocol", "runtime.exporters.recipe"),
+    "verify": ("runtime.calibration", "runtime.measuring", "runtime.nodes", "runtime.run"),
+    "verify_block": ("runtime.calibration", "runtime.verifiers.calibrate"),
+    "train": ("runtime.training",),
+    "train_block": ("runtime.training", "compiler.evaluations", "mixwright.training_forecast"),
+    "less_block": ("runtime.steps.select_less",),
+}
+
+
+def test_the_code_of_an_entry_reads_each_of_its_attributes():
+    unread = []
+    for key, plugin in plugins().items():
+        words = set(words_of(sys.modules[plugin.implementation.__module__]))
+        for module in SHARED.get(plugin.entry.family, ()) + SHARED[""]:
+            words |= words_in(module)
+        names = {a.name for a in plugin.entry.attributes if a.name not in ("*", "when", "id")}
+        unread += [f"{key}.{name}" for name in sorted(names - words)]
+    assert unread == []
+
+
+def words_of(module: ModuleType, depth: int = 2) -> Iterator[str]:
+    """Texts and attribute names in a module of the runtime and in those it imports, without its declarations."""
+    yield from words_in(module.__name__)
+    if depth:
+        for name in imported_by(module.__name__):
+            yield from words_in(name)
+            if name in sys.modules:
+                yield from words_of(sys.modules[name], depth - 1)
+
+
+def path_of(name: str) -> list[Path]:
+    place = ROOT.joinpath(*name.split("."))
+    return [place.with_suffix(".py")] if place.with_suffix(".py").exists() else sorted(place.rglob("*.py"))
+
+
+@cache
+def imported_by(name: str) -> tuple[str, ...]:
+    found = []
+    for path in path_of(name):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("runtime."):
+                found.append(node.module or "")
+    return tuple(dict.fromkeys(found))
+
+
+@cache
+def words_in(name: str) -> frozenset[str]:
+    found: set[str] = set()
+
+    def look(node: ast.AST) -> None:
+        if isinstance(node, ast.Call):
+            called = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            if called in ("attribute", "threshold", "declare"):
+                return
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+        if isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        for child in ast.iter_child_nodes(node):
+            look(child)
+
+    for path in path_of(name):
+        look(ast.parse(path.read_text(encoding="utf-8")))
+    return frozenset(found)
