@@ -12,9 +12,12 @@ from compiler.suggest import listing, nearest
 from compiler.values import EXAMPLES, TYPE_WORDS, Constant, as_type, evaluate
 from compiler.world import CHAIN_LIMIT, Declaration, Module, World
 from dsl.diagnostic import Applicability, Edit, Fix, Label
-from dsl.nodes import Attribute, Block, Expression, Ref
+from dsl.nodes import Attribute, Block, Expression, Ref, Text
 from dsl.quantity import Unit, parse_quantity
 from dsl.source import SourceFile, Span
+
+LARGEST_IN_ALL = 64_000_000
+"""Characters that constants may come to, counted at each place that names one."""
 
 COMMAND_LINE = "command line"
 """Name of the file that findings on `-p` point into."""
@@ -44,7 +47,16 @@ def constant_of(world: World, module: Module, ref: Ref) -> Constant | None:
                 span,
                 hint=f"did you mean `{near}`?" if near else f"it has: {listing(names)}" if names else "",
             )
-        value = Constant(value.value[part], is_vouched=value.is_vouched)
+        value = Constant(value.value[part], is_vouched=value.is_vouched, parts_size=value.parts_size)
+    world.named_size += value.size
+    if world.named_size > LARGEST_IN_ALL:
+        raise world.findings.error(
+            "MIX119",
+            f"constants make more than {LARGEST_IN_ALL:,} characters of the spec",
+            ref.span,
+            "each place that names one holds it whole",
+            hint="keep large texts in a file that a source reads",
+        )
     return value
 
 
@@ -138,11 +150,13 @@ def _param(world: World, declaration: Declaration) -> Constant:
     elif not attributes.keys() <= _PARAM_ATTRIBUTES:
         raise Reported  # by the binder, and it may be the default
     else:
+        doc = attributes.get("doc")
         raise world.findings.error(
             "MIX109",
             f"parameter `{declaration.name}` has no value",
             declaration.name_span,
             "no default, and none given",
+            notes=(doc.value.value,) if doc is not None and isinstance(doc.value, Text) else (),
             hint=f"add `-p {declaration.qualified}={EXAMPLES.get(type, 'value').strip(chr(34))}`",
         )
     for name, words in (("min", "at least"), ("max", "at most")):

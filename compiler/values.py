@@ -63,6 +63,13 @@ class Constant:
     value: Any
     unit: Unit = Unit.NUMBER
     is_vouched: bool = False
+    parts_size: int = 0
+    """Of a list or object, the characters in it: what is named twice counts twice, as it is written out twice."""
+
+    @property
+    def size(self) -> int:
+        """Characters, about."""
+        return 1 + (len(self.value) if isinstance(self.value, str) else self.parts_size)
 
     @property
     def is_number(self) -> bool:
@@ -91,6 +98,9 @@ def kind_words(value: Any) -> str:
         case _:
             return "an object"
 
+
+LARGEST = 4_000_000
+"""Characters that a constant may have."""
 
 Lookup = Callable[[Ref], "Constant | None"]
 """The constant a name stands for, None when it names no constant; raises Reported for a broken one."""
@@ -124,9 +134,11 @@ def evaluate(node: Expression, lookup: Lookup, findings: Findings, *, bare_words
                 fix=Fix("put it in quotes", (Edit(node.span, f'"{node.name}"'),), Applicability.MAYBE),
             )
         case ListNode(items, _):
-            return Constant([evaluate(i, lookup, findings, bare_words=bare_words).value for i in items])
+            parts = [evaluate(i, lookup, findings, bare_words=bare_words) for i in items]
+            size = _check_size(sum(part.size for part in parts), node.span, findings)
+            return Constant([part.value for part in parts], parts_size=size)
         case ObjectNode():
-            return Constant(_object(node, lookup, findings, bare_words))
+            return _object(node, lookup, findings, bare_words)
         case Unary(operator, operand, span):
             return _unary(operator, evaluate(operand, lookup, findings), span, findings)
         case Binary():
@@ -151,16 +163,31 @@ def evaluate(node: Expression, lookup: Lookup, findings: Findings, *, bare_words
             )
 
 
-def _object(node: ObjectNode, lookup: Lookup, findings: Findings, bare_words: bool) -> dict[str, Any]:
+def _check_size(size: int, span: Span, findings: Findings) -> int:
+    """Report a constant beyond LARGEST; returns its size."""
+    if size > LARGEST:
+        raise findings.error(
+            "MIX119",
+            f"the value is larger than {LARGEST:,} characters",
+            span,
+            "constants that name one another can double with every line",
+            hint="keep large texts in a file that a source reads",
+        )
+    return size
+
+
+def _object(node: ObjectNode, lookup: Lookup, findings: Findings, bare_words: bool) -> Constant:
     result: dict[str, Any] = {}
+    size = 0
     for item in node.body:
         if not isinstance(item, Attribute):
             raise findings.error(
                 "MIX121", f"`{item.kind}` is a block; an object holds `name = value` alone", item.kind_span
             )
-        name = item.name.name
-        result[name] = evaluate(item.value, lookup, findings, bare_words=bare_words).value
-    return result
+        found = evaluate(item.value, lookup, findings, bare_words=bare_words)
+        size = _check_size(size + len(item.name.name) + found.size, node.span, findings)
+        result[item.name.name] = found.value
+    return Constant(result, parts_size=size)
 
 
 def _unary(operator: str, value: Constant, span: Span, findings: Findings) -> Constant:
@@ -177,6 +204,7 @@ def _binary(node: Binary, left: Constant, right: Constant, findings: Findings) -
     a, b, operator = left.value, right.value, node.operator
     vouched = left.is_vouched or right.is_vouched
     if operator == "+" and isinstance(a, str) and isinstance(b, str):
+        _check_size(len(a) + len(b), node.span, findings)
         return Constant(a + b, is_vouched=vouched)
     if operator in ("and", "or") and isinstance(a, bool) and isinstance(b, bool):
         return Constant((a and b) if operator == "and" else (a or b))

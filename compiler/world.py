@@ -68,7 +68,7 @@ class Module:
     used_imports: set[str] = field(default_factory=set)
     declarations: dict[str, Declaration] = field(default_factory=dict)
     unnamed: list[Block] = field(default_factory=list)
-    """Blocks that nothing refers to: train, export, test, policy."""
+    """Blocks that nothing refers to: train, export, policy."""
     edition: int | None = None
 
     @property
@@ -102,6 +102,8 @@ class World:
     """Words in the headers of blocks that were reported: a name that nothing declares may be one of theirs."""
     _unknown: dict[tuple[int, str, tuple[str, ...]], Diagnostic] = field(default_factory=dict)
     """What was reported of names that nothing declares: where else one stands is added to it."""
+    named_size: int = 0
+    """Characters of constants, counted at each place that names one."""
     depth: int = 0
     """Constants that are being worked out, one for the next."""
 

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from types import ModuleType
 
 from mixwright import __version__
@@ -44,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     if argv is not None:
         with guarded_streams():
             return _run(argv)
+    _speak_utf8()
     # To the end of the process, which may be a traceback.
     guarded_streams().__enter__()
     if not set(SHORT_LIVED).intersection(sys.argv[1:2]):
@@ -53,6 +55,16 @@ def main(argv: list[str] | None = None) -> int:
         return _run(sys.argv[1:])
     finally:
         gc.freeze()
+
+
+def _speak_utf8() -> None:
+    """Start over in UTF-8 where the locale is another one: paths and texts of specs are UTF-8, whatever it says."""
+    if sys.getfilesystemencoding().lower() != "utf-8" and not sys.flags.utf8_mode:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets its escape.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(argv: list[str]) -> int:
@@ -75,7 +87,9 @@ def _run(argv: list[str]) -> int:
     module.configure(parser)
     arguments = parser.parse_args(argv[1:])
     try:
-        return int(module.run(arguments))
+        status = int(module.run(arguments))
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -83,10 +97,24 @@ def _run(argv: list[str]) -> int:
         return 130
     except Exception as error:
         exit_code = getattr(error, "exit_code", None)
+        text = str(error)
         if exit_code is None:
-            raise
-        print(f"error: {error}", file=sys.stderr)
+            from mixwright.failures import failure_text
+
+            exit_code, text = 2, failure_text(error) or ""
+            if not text:
+                raise
+        _forget_output()
+        print(f"error: {text}", file=sys.stderr)
         return int(exit_code)
+
+
+def _forget_output() -> None:
+    """What could not be written to a full standard output must not fail once more when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _module(name: str) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,12 +64,21 @@ def compiled(
         ) from None
     except LockUnreadable as error:
         raise Misuse(str(error)) from None
+    _check_names(spec)
     shown = result.errors if errors_only else result.diagnostics
     sys.stderr.write(render(shown, color=wants_color(sys.stderr)))
     if result.program is None:
         return None
     plan = plan_of(result.program, spec, lock, variant)
     return Compiled(result.program, plan, column_characters(result.program, lock))
+
+
+def _check_names(spec: Path) -> None:
+    try:
+        str(spec.resolve()).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(spec).decode("utf-8", "backslashreplace")
+        raise Misuse(f"the path of {shown} is not UTF-8, which a plan cannot hold; rename it") from None
 
 
 def plan_of_file(
@@ -82,18 +92,31 @@ def plan_of_file(
     if path.suffix != ".json":
         result = compiled(path, params, variant=variant, errors_only=errors_only)
         return None if result is None else result.plan
-    if params or variant:
-        raise Misuse(
-            "a plan.json has its params and variant applied; give -p and --variant with the .mix file"
-        )
+    if variant:
+        raise Misuse("a plan.json has its variant applied; give --variant with the .mix file")
     from compiler.plan import plan_from_json
+    from compiler.plan_places import misplaced
 
     try:
-        return plan_from_json(path.read_text(encoding="utf-8"))
+        plan = plan_from_json(path.read_text(encoding="utf-8"))
+        given = given_params(params)
+        if problem := _other_params(plan, given) or misplaced(plan, path, tuple(given.values())):
+            raise Misuse(f"{path} is not run: {problem}")
+        return plan
     except OSError as error:
         raise Misuse(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise Misuse(f"{path} is not a plan: {str(error).partition(chr(10))[0]}") from None
+
+
+def _other_params(plan: Plan, given: Mapping[str, str]) -> str:
+    """Params of a plan.json can be said once more, to vouch for a path outside the project; not changed."""
+    for name, value in given.items():
+        if str(plan.params.get(name)) != value:
+            return (
+                f"its params are applied, {name} = {plan.params.get(name)}; give another with the .mix file"
+            )
+    return ""
 
 
 def chosen_train(plan: Plan, name: str | None) -> Train:

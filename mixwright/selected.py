@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.diff import differences
+from compiler.json_text import json_of
 from compiler.plan import Plan, plan_from_json
 from runtime.plugin import RunError
 
@@ -108,7 +108,7 @@ def _rows_of_file(path: Path) -> Iterator[dict[str, Any]]:
                 if not line.strip():
                     continue
                 try:
-                    row = json.loads(line)
+                    row = json_of(line)
                     messages, tools = chat_of(row["messages"]), tools_of(row.get("tools"))
                 except (ValueError, TypeError, KeyError) as error:
                     reason = str(error) if isinstance(error, ChatError) else "a list of role and content"

@@ -207,6 +207,16 @@ def declared_catalog() -> Catalog:
     return Catalog({key: ours[key].entry for key in sorted(ours)})
 
 
+def not_loaded(error: Exception) -> str:
+    """Why transformers did not load a model, in one line."""
+    text = " ".join(str(error).split())
+    if "trust_remote_code" in text:
+        return (
+            "it brings code of its own (`auto_map`), which is never run; use a model that transformers knows"
+        )
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
 def require(module: str, extra: str, what: str) -> ModuleType:
     """Import a package of an extra.
 

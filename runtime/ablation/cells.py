@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from compiler.json_text import json_of
 from compiler.plan import Evaluation, Plan, Train
 from runtime.training.evaluate import held_out_problems
 from runtime.training.fresh import base_digest
@@ -86,7 +87,7 @@ def problems_digest(plan: Plan, evaluations: Sequence[Evaluation]) -> str:
 def finished(cell: Cell, output: Path, key: str) -> Result | None:
     """The result of a cell that was finished with this key; None when it has to be trained."""
     try:
-        values = json.loads((cell.directory(output) / FILE).read_text(encoding="utf-8"))
+        values = json_of((cell.directory(output) / FILE).read_text(encoding="utf-8"))
         result = Result(**values)
     except (OSError, ValueError, TypeError):
         return None

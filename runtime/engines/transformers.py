@@ -13,7 +13,7 @@ from runtime.engines.decoding import Prompt, completions, end_tokens_of
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request, Scores
 from runtime.engines.sequences import Tokens
-from runtime.plugin import EngineUnavailable, attribute, declare, require
+from runtime.plugin import EngineUnavailable, attribute, declare, not_loaded, require
 
 
 @declare(
@@ -196,7 +196,7 @@ def load(spec: ModelSpec, environment: EngineEnvironment) -> tuple[Any, Any]:
     except EngineUnavailable as error:
         raise EngineUnavailable(f"{what}: {error}") from error
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise EngineUnavailable(f"{what} cannot be loaded from {place}: {error}") from error
+        raise EngineUnavailable(f"{what} cannot be loaded from {place}: {not_loaded(error)}") from error
     if not tokenizer.chat_template:
         raise EngineUnavailable(f"{what} has no chat template; a base model needs one to answer messages")
     model.eval()

@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from compiler.json_text import json_of
 from runtime.plugin import RunError
 
 MANIFEST = "manifest.json"
@@ -147,7 +148,7 @@ def names_of_ours(directory: Path) -> set[str]:
 
 def _read_manifest(directory: Path) -> dict[str, Any] | None:
     try:
-        document = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        document = json_of((directory / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     is_ours = isinstance(document, dict) and document.get("made_by") == MADE_BY

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+from compiler.json_text import json_of
 from compiler.plan import Plan
 from runtime.report.curves import TrainingFacts, training_html
 
@@ -85,6 +85,6 @@ def _document(path: Path) -> dict[str, Any] | None:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json_of(text)
     except ValueError:
         return None

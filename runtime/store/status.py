@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+from compiler.json_text import json_of
+
 STATUS_FORMAT = 1
 
 
@@ -110,7 +112,7 @@ def write_status(path: Path, status: Mapping[str, Any]) -> None:
 def read_status(path: Path) -> Status | None:
     """The status file's document; None when there is none that can be read."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json_of(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(document, dict) or document.get("format") != STATUS_FORMAT:

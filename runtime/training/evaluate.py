@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from compiler.json_text import json_of
 from compiler.plan import Evaluation, Plan
 from runtime.plugin import RunError
 from runtime.training.grading import REPLY, Grade, graded
@@ -277,7 +278,7 @@ def _digest(value: Any) -> str:
 def _kept(path: Path) -> Any:
     """What `_keep` wrote; None where there is nothing whole."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json_of(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 

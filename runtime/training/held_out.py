@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from compiler.json_text import json_file
 from runtime.training.encode import IGNORED
 from runtime.training.packed import Packed, open_packed
 
@@ -90,7 +91,7 @@ def open_held_out(directory: Path) -> HeldOut:
     listing = directory / "held" / "names.json"
     if not listing.exists():
         return HeldOut({})
-    names = json.loads(listing.read_text(encoding="utf-8"))
+    names = json_file(listing, what_to_do="delete the job's directory, and 'mixwright train' makes it anew")
     return HeldOut({name: open_packed(directory / "held" / place) for name, place in names.items()})
 
 

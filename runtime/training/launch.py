@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compiler.json_text import json_file, json_of
 from runtime.plugin import RunError
 from runtime.training.curve import COMPLETE, FAILED, LAUNCHER_PID, read_curve
 
@@ -111,7 +111,7 @@ def run_ranks(
         on_line(line)
     # The marker decides, not the exit status: tearing down process groups can fail after all is written.
     if ended_file.exists():
-        ended = Ended(**json.loads(ended_file.read_text(encoding="utf-8")))
+        ended = Ended(**json_file(ended_file, what_to_do="delete it, and the same command goes on"))
         if stop.exists() and ended.how == "paused":
             stop.unlink()
             raise Interrupted(f"stopped at step {ended.step}; the same command continues from there")
@@ -176,9 +176,13 @@ def last_checkpoint(checkpoints: Path) -> Checkpoint | None:
     complete = [place for place in checkpoints.glob("checkpoint-*") if (place / COMPLETE).exists()]
     if not complete:
         return None
-    newest = max(complete, key=lambda place: int(place.name.rpartition("-")[2]))
-    wrote = int(json.loads((newest / COMPLETE).read_text(encoding="utf-8"))["ranks"])
-    return Checkpoint(newest, int(newest.name.rpartition("-")[2]), wrote)
+    for newest in sorted(complete, key=lambda place: int(place.name.rpartition("-")[2]), reverse=True):
+        try:
+            wrote = int(json_of((newest / COMPLETE).read_text(encoding="utf-8"))["ranks"])
+        except (ValueError, LookupError, TypeError):
+            continue  # half of the mark: so may be the checkpoint
+        return Checkpoint(newest, int(newest.name.rpartition("-")[2]), wrote)
+    return None
 
 
 def made_universal(checkpoint: Checkpoint) -> None:

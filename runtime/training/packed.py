@@ -23,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from compiler.json_text import json_of
 from runtime.plugin import RunError
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts, fates
 from runtime.training.packing import one_each, pack
@@ -160,7 +161,7 @@ def packed_source(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer
 def read_manifest(directory: Path) -> PackedManifest | None:
     """The manifest of a complete packed directory of this format, else None."""
     try:
-        found = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+        found = json_of((directory / "manifest.json").read_text(encoding="utf-8"))
         manifest = PackedManifest(**found)
     except (OSError, ValueError, TypeError):
         return None

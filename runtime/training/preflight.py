@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from runtime.plugin import RunError
+from runtime.plugin import RunError, not_loaded
 from runtime.training.settings import TrainSettings
 
 LEAK_LIMIT = 1e-4
@@ -207,7 +207,10 @@ def with_packing(settings: TrainSettings) -> tuple[TrainSettings, str]:
     from transformers import AutoConfig
 
     revision = {"revision": settings.revision} if settings.revision else {}
-    config = AutoConfig.from_pretrained(settings.place, trust_remote_code=False, **revision)
+    try:
+        config = AutoConfig.from_pretrained(settings.place, trust_remote_code=False, **revision)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{settings.place} cannot be trained: {not_loaded(error)}") from error
     try:
         leak = leak_of(config)
     except Unknown as error:

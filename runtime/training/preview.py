@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan import Train
-from runtime.plugin import RunError, require
+from runtime.plugin import RunError, not_loaded, require
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts, Learned, encode
 
 
@@ -82,9 +82,7 @@ def load_tokenizer(place: str, revision: str = "") -> Any:
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
     except Exception as error:  # tokenizers raises bare exceptions on a broken file
-        raise RunError(
-            f"no tokenizer can be loaded from {place}: {str(error).partition(chr(10))[0]}"
-        ) from error
+        raise RunError(f"no tokenizer can be loaded from {place}: {not_loaded(error)}") from error
     if not tokenizer.chat_template:
         raise RunError(f"the tokenizer in {place} has no chat template")
     return tokenizer

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from compiler.json_text import json_of
 from compiler.plan import Plan, Train
 from runtime.plugin import RunError, require
 from runtime.training.curve import read_curve
@@ -370,7 +371,10 @@ def _finished_report(prepared: Prepared, output: Path) -> TrainReport | None:
     current = output / "state" / "current"
     if not current.exists() or current.read_text(encoding="utf-8") != prepared.fingerprint:
         return None
-    return TrainReport(**json.loads(marker.read_text(encoding="utf-8")))
+    try:
+        return TrainReport(**json_of(marker.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        return None  # half of it was written: the job goes on from its last checkpoint
 
 
 def _report(

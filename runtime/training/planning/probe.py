@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+from compiler.json_text import json_of
+
 FILE = "machine.json"
 
 
@@ -83,6 +85,6 @@ def write_calibration(found: Calibration, directory: Path) -> Path:
 def read_calibration(directory: Path) -> Calibration | None:
     """What a probe left beside the store; None without one, or when it cannot be read."""
     try:
-        return Calibration(**json.loads((directory / FILE).read_text(encoding="utf-8")))
+        return Calibration(**json_of((directory / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
