@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from types import ModuleType
 
 from mixwright import __version__
-from mixwright.terminal import guarded_streams
+from mixwright.terminal import guard_streams, guarded_streams
 
 COMMANDS: dict[str, str] = {
     "check": "find mistakes in specs before anything runs",
@@ -46,8 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         with guarded_streams():
             return _run(argv)
     _speak_utf8()
-    # To the end of the process, which may be a traceback.
-    guarded_streams().__enter__()
+    guard_streams()
     if not set(SHORT_LIVED).intersection(sys.argv[1:2]):
         return _run(sys.argv[1:])
     gc.disable()

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from dsl.visible import Painted, printable
 
-__all__ = ["GuardedStream", "Painted", "duration", "guarded_streams", "printable", "table"]
+__all__ = ["GuardedStream", "Painted", "duration", "guard_streams", "guarded_streams", "printable", "table"]
 
 
 class GuardedStream:
@@ -31,6 +31,11 @@ class GuardedStream:
         return getattr(self.unguarded, name)
 
 
+def guard_streams() -> None:
+    """Guard everything that is printed from here to the end of the process, which may be a traceback."""
+    sys.stdout, sys.stderr = GuardedStream(sys.stdout), GuardedStream(sys.stderr)
+
+
 @contextmanager
 def guarded_streams() -> Iterator[None]:
     """Everything that is printed meanwhile goes through a guard: messages, warnings, logs and tracebacks alike.
@@ -38,7 +43,7 @@ def guarded_streams() -> Iterator[None]:
     The one door to the terminal, so that no command has to know which of its texts a server, a model or a file gave it.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = GuardedStream(before[0]), GuardedStream(before[1])
+    guard_streams()
     try:
         yield
     finally:

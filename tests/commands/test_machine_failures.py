@@ -205,6 +205,13 @@ def test_a_full_standard_output_is_told(spec: Path, command: str) -> None:
     assert done.stderr.startswith("error: no space left on device")
 
 
+def test_the_process_itself_writes_no_control_character_of_others(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mixwright", "check", "red\x1b[31m.mix"], capture_output=True, cwd=tmp_path
+    )
+    assert (done.returncode, b"\x1b" in done.stdout + done.stderr) == (2, False)
+
+
 @pytest.mark.parametrize("variables", [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
 def test_paths_are_utf8_whatever_the_locale_is(spec: Path, variables: dict[str, str]) -> None:
     project = spec.parent / "数据"
