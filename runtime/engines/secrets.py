@@ -57,7 +57,7 @@ class Redactor:
 
     def answer(self, text: str) -> str:
         """What a model wrote, without a secret in it; words that only look like a short one stay."""
-        if any(needle in text for needle in self._needles):
+        if text and any(needle in text for needle in self._needles):
             for secret in self._secrets:
                 if secret.needles:
                     text = secret.removed(text, LEAST_IN_ANSWERS)
@@ -85,8 +85,8 @@ class _Secret:
         self.forms = tuple(dict.fromkeys((value, *_encoded(value))))
         # A password like `whatever` is no reason to change what a model wrote.
         is_likely_a_word = len(value) < 8 or (len(value) < 20 and not any(c.isdigit() for c in value))
-        # Each run of 2n - 1 characters of a form holds one of its blocks of n; looking for a text in a text is fast.
-        self.needles = () if is_likely_a_word else tuple(n for form in self.forms for n in _blocks(form))
+        # Looked for in every answer, so few and by plain search.
+        self.needles = () if is_likely_a_word else tuple(n for form in self.forms for n in _ends(form))
 
     def removed(self, text: str, least: int) -> str:
         """The text without this secret, and without runs of at least `least` characters of it."""
@@ -153,11 +153,10 @@ def _encoded(value: str) -> list[str]:
     return [form for form in found if len(form) >= LEAST_IN_FAULTS]
 
 
-def _blocks(form: str) -> list[str]:
+def _ends(form: str) -> tuple[str, ...]:
+    """Its two ends, one of which is in every copy that is not cut off at both; the whole of a short one."""
     size = LEAST_IN_ANSWERS
-    if len(form) < 2 * size:
-        return [form]
-    return [form[at : at + size] for at in range(0, len(form) - size + 1, size)]
+    return (form,) if len(form) < 2 * size else (form[:size], form[-size:])
 
 
 class Discreet:
@@ -166,6 +165,8 @@ class Discreet:
     def __init__(self, engine: Engine, redactor: Redactor) -> None:
         self._engine = engine
         self._redactor = redactor
+        self._provenance: tuple[Mapping[str, Any], Any] = ({}, {})
+        """The last answer's and what became of it: they are nearly always the same."""
 
     def __getattr__(self, name: str) -> Any:
         # `slots` and the like; and what not every engine offers: `score`, `embed`.
@@ -187,7 +188,9 @@ class Discreet:
         except EngineFault as fault:
             raise self._clean(fault) from None
         text, reasoning = self._redactor.answer(answer.text), self._redactor.answer(answer.reasoning)
-        engine = self._redactor.provenance(answer.engine)
+        if answer.engine != self._provenance[0]:
+            self._provenance = (answer.engine, self._redactor.provenance(answer.engine))
+        engine = self._provenance[1]
         if (text, reasoning, engine) == (answer.text, answer.reasoning, answer.engine):
             return answer
         return dataclasses.replace(answer, text=text, reasoning=reasoning, engine=engine)
