@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ class Question:
 class CodeJudge:
     """Judges candidates of one language. The sandbox and the workers are asked for when they are first needed.
 
-    `cache` is where compiled programs are kept, by default below the user's cache directory.
+    `cache` is where compiled programs are kept, by default below the user's cache directory; `packages` are modules that
+    programs in Python can import besides Python's own.
     """
 
     def __init__(
@@ -54,10 +56,13 @@ class CodeJudge:
         whitespace: Whitespace = "lines",
         grade: Grade = "second_job",
         cache: Path | None = None,
+        packages: Sequence[str] = (),
     ) -> None:
+        self._packages = tuple(packages)
         self._sandbox = sandbox
         self._workers = workers
         self._language = LANGUAGES[language]
+        self._memory = memory_bytes
         self._limits = self._language.run_limits(time_limit_s, memory_bytes)
         self._time_limit_s = time_limit_s
         self._equality: Equality = equality
@@ -78,8 +83,11 @@ class CodeJudge:
         if self._language.name == "sql":
             return
         sandbox = self._sandbox()
+        if self._packages:
+            await sandbox.provide(self._package_directories())
         await sandbox.start()
         if self._language.name == "python":
+            await self._prove_packages(sandbox)
             ran = await sandbox.run(CallsJob("import sys", [Evaluate("tuple(sys.version_info[:2])")]))
             match ran.answers:
                 case (Value(value=(int(major), int(minor))),):
@@ -92,6 +100,40 @@ class CodeJudge:
             raise RunError(
                 f"{self._language.name} does not work in the sandbox: {said}; {self._language.remedy}, and run again"
             )
+
+    def _package_directories(self) -> list[Path]:
+        """Where this program's own Python has the packages.
+
+        Raises:
+            RunError: the language is not Python.
+        """
+        if self._language.name != "python":
+            raise RunError(
+                f"`packages` are Python's; programs in {self._language.name} have what is installed"
+            )
+        found = [importlib.util.find_spec(name.split(".")[0]) for name in self._packages]
+        roots = [
+            Path(spec.origin) for spec in found if spec is not None and spec.origin not in (None, "built-in")
+        ]
+        return [
+            path.parents[1] if path.name == "__init__.py" else path.parent for path in dict.fromkeys(roots)
+        ]
+
+    async def _prove_packages(self, sandbox: Runner) -> None:
+        """Import each in the box, under the limits of every program.
+
+        Raises:
+            RunError: one cannot be imported there.
+        """
+        for name in self._packages:
+            job = CallsJob(
+                f"import {name}", [Evaluate("True")], limits=self._language.run_limits(60.0, self._memory)
+            )
+            ran = await sandbox.run(job)
+            if ran.outcome != "done":
+                raise RunError(
+                    f"the sandbox has no package `{name}`: {ran.detail}; install it where mixwright runs, with pip"
+                )
 
     async def verdict(self, question: Question) -> Verdict:
         """What the tests say of the candidate.
@@ -156,6 +198,7 @@ class CodeJudge:
             self._weakest >= GRADES.index("same_program"),
             self._weakest >= GRADES.index("second_job"),
             self._version,
+            self._packages,
         )
         if self._python is None:
             self._python = PythonJudge(self._sandbox(), self._workers())

@@ -68,13 +68,14 @@ job, where it can do no harm: what comes out is data again."""
 
 @dataclass(frozen=True)
 class Settings:
-    """How a candidate is run. `version` is that of the Python inside the sandbox."""
+    """How a candidate is run. `version` is that of the Python inside the sandbox, which has `packages`."""
 
     limits: Limits
     equality: Equality = "python"
     accepts_same_program: bool = False
     accepts_second_job: bool = True
     version: tuple[int, int] = (0, 0)
+    packages: Sequence[str] = ()
 
 
 class PythonJudge:
@@ -150,7 +151,7 @@ class PythonJudge:
                 )
         except ValueError as error:
             return unmeasurable(PYTHON, "bad tests", f"an argument {error}")
-        fault = _fault(ran, len(calls), inspected)
+        fault = _fault(ran, len(calls), inspected, settings)
         if fault is not None:
             return fault
         results: list[TestResult | None] = []
@@ -243,7 +244,7 @@ class PythonJudge:
         if any(isinstance(answer, Opaque) for answer in ran.answers):
             plain = [Evaluate(f"{ASIDE}plain({call.expression})") for call in calls]
             ran = await self._sandbox.run(CallsJob(f"{source}\n\n{TO_PLAIN}", plain, limits=settings.limits))
-        fault = _fault(ran, len(tests), inspected)
+        fault = _fault(ran, len(tests), inspected, settings)
         if fault is not None:
             return fault
         answers = _by_test(tests, ran.answers)
@@ -306,7 +307,7 @@ class PythonJudge:
             limits=settings.limits,
         )
         ran = await self._sandbox.run(job)
-        fault = _fault(ran, 1, inspected)
+        fault = _fault(ran, 1, inspected, settings)
         if fault is not None:
             return fault
         if ran.outcome == "done":
@@ -407,11 +408,15 @@ def _lacks(ran: Ran, inspected: Mapping[str, Any]) -> str:
     return ""
 
 
-def _fault(ran: Ran, tests: int, inspected: Mapping[str, Any]) -> Verdict | None:
+def _fault(ran: Ran, tests: int, inspected: Mapping[str, Any], settings: Settings) -> Verdict | None:
     """A verdict where the candidate could not even be loaded, or the sandbox failed."""
     if ran.outcome == "sandbox_error":
         return Verdict("error", detail=ran.detail, language=PYTHON)
     lacking = _lacks(ran, inspected)
+    if lacking in settings.packages:
+        return Verdict(
+            "error", detail=f"{lacking_package(lacking)}, which it had at the start", language=PYTHON
+        )
     if lacking:
         return unmeasurable(PYTHON, "missing package", lacking_package(lacking))
     if ran.outcome == "error" and ran.failure is not None and ran.failure.where in ("setup", "source"):

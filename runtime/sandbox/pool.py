@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 import itertools
 import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 
 from runtime.sandbox.box import Box, BoxFailed
@@ -46,6 +49,16 @@ class Sandbox:
         """
         if not self._idle and not self._busy:
             self._idle.append(await self._started())
+
+    async def provide(self, packages: Sequence[Path]) -> None:
+        """Give boxes that start from now on these directories of Python packages too; those that idle are replaced."""
+        more = tuple(path for path in packages if path not in self.options.packages)
+        if not more:
+            return
+        self.options = replace(self.options, packages=(*self.options.packages, *more))
+        idle, self._idle = self._idle, []
+        for box in idle:
+            await box.close()
 
     async def run(self, job: Job) -> Ran:
         """The job's result. A box that fails is replaced and the job tried once more, then it is a `sandbox_error`.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 Outcome = Literal["done", "error", "timeout", "limit", "sandbox_error"]
@@ -263,6 +264,9 @@ class Runner(Protocol):
         Raises:
             SandboxUnavailable: it cannot be had.
         """
+
+    async def provide(self, packages: Sequence[Path]) -> None:
+        """Let jobs that start from now on import what is in these directories, where the back-end can."""
 
     async def run(self, job: Job) -> Ran:
         """The job's result; waits for a free worker. A failing box is tried once more, then `sandbox_error`.

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -246,6 +246,9 @@ class WrappedSandbox:
             said = ran.stderr.decode(errors="replace").strip().splitlines()
             cause = said[-1] if said else ran.detail or ran.outcome
             raise SandboxUnavailable(f"the back-end runs no job: {cause}", "start that tool by hand and see")
+
+    async def provide(self, packages: Sequence[Path]) -> None:
+        """Nothing: what the image, or the system's Python, has is all there is."""
 
     async def run(self, job: Job) -> Ran:
         """The job's result."""

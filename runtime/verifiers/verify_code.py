@@ -81,6 +81,12 @@ TIME_LIMIT_S = 10.0
             "memory of the program; by default what its language needs: 512 MiB, 1 GiB (JavaScript, Go), 2 GiB (Java)",
         ),
         attribute(
+            "packages",
+            "list[text]",
+            "modules that programs in Python can import besides Python's own, such as `numpy`: those of the environment "
+            "that mixwright runs in, read-only; the run fails at its start where one is missing",
+        ),
+        attribute(
             "equality",
             "enum:python|strict",
             "of Python's `==` in tests: `python` is Python's own (True equals 1 and 1.0); `strict` wants the same types",
@@ -195,6 +201,7 @@ class CodeVerifier:
             equality=attributes.get("equality") or "python",
             whitespace=attributes.get("whitespace") or "lines",
             grade=attributes.get("grade") or "second_job",
+            packages=attributes.get("packages") or (),
         )
         self._agree: int | None = attributes.get("agree")
         self._min_tests = int(attributes.get("min_tests") or 1)

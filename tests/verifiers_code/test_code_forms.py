@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from runtime.code.judge import CodeJudge, Question
+from runtime.plugin import RunError
+from runtime.sandbox.pool import Sandbox
+from runtime.workers import WorkerPool
 
 ADD = "def add(a, b):\n    return a + b"
 WRONG = "def add(a, b):\n    return a - b"
@@ -140,3 +147,27 @@ def test_a_program_in_several_blocks(judged: Any, answer: str, score: float) -> 
 def test_a_script_in_two_blocks(judged: Any) -> None:
     answer = blocks(HELPER, "print(plus(*map(int, input().split())))")
     assert judged(answer, [{"input": "2 3", "output": "5"}]).score == 1.0
+
+
+def test_packages_that_are_declared_are_there_from_the_start(tmp_path: Path) -> None:
+    """Those of the environment that runs this; what is missing fails the start, not a program."""
+
+    async def main() -> list[Any]:
+        found: list[Any] = []
+        for package in ("packaging", "nowhere_to_be_found"):
+            sandbox, workers = Sandbox(size=1), WorkerPool(1)
+            judge = CodeJudge(lambda s=sandbox: s, lambda w=workers: w, cache=tmp_path, packages=[package])  # type: ignore[misc]
+            try:
+                await judge.prepare()
+                source = "def f(x):\n    import packaging.version as v\n    return v.Version(x).major"
+                found.append((await judge.verdict(Question(source, "assert f('3.1') == 3"))).score)
+            except RunError as error:
+                found.append(str(error))
+            finally:
+                await workers.close()
+                await sandbox.close()
+        return found
+
+    score, said = asyncio.run(main())
+    assert score == 1.0
+    assert said.startswith("the sandbox has no package `nowhere_to_be_found`")
