@@ -21,7 +21,7 @@ from compiler.checks import run_checks
 from compiler.findings import Findings
 from compiler.loader import load, project_root
 from compiler.params import check_given
-from compiler.program import Program
+from compiler.program import ExportDecl, Program
 from compiler.resolve import Resolver
 from compiler.schema import Columns
 from compiler.suggest import listing, nearest
@@ -200,8 +200,17 @@ def _with_variant(world: World, program: Program, variant: str) -> Program:
             if t.mixture in (base, *kept)
         },
         exports={
-            n: replace(e, mixture=variant) if e.mixture == base else e
+            n: _beside(e, variant) if e.mixture == base else e
             for n, e in program.exports.items()
             if e.mixture in (base, *kept)
         },
     )
+
+
+def _beside(export: ExportDecl, variant: str) -> ExportDecl:
+    """A mixture's export as one of its variant: in a directory of its own, which names it, not over the mixture's."""
+    path = export.attributes.get("path")
+    attributes = dict(export.attributes)
+    if path is not None:
+        attributes["path"] = replace(path, value=f"{str(path.value).rstrip('/')}-{variant}")
+    return replace(export, mixture=variant, attributes=attributes)

@@ -9,6 +9,7 @@ from runtime.demand import PipelineRun
 from runtime.nodes import Node
 from runtime.plugin import RunError
 from runtime.run import Run, RunReport
+from runtime.store.records import EventRecord
 
 
 async def finish(run: Run) -> RunReport:
@@ -36,6 +37,11 @@ async def finish(run: Run) -> RunReport:
         store.end_run(run.run_id, "stopped", summary)
         messages.append(f"interrupted; {_kept(run)} are kept, 'mixwright run' again goes on from there")
         return RunReport(run.run_id, "stopped", 128 + run.signal, summary, tuple(messages))
+    if run.options.limit is not None:
+        from runtime.exporters.write import LIMITED
+
+        store.put_event(EventRecord(run.run_id, LIMITED, str(run.options.limit)))
+        await store.flush()
     if run.options.exports:
         try:
             _export(run, summary)
@@ -47,7 +53,11 @@ async def finish(run: Run) -> RunReport:
         messages.append(stop.reason)
     messages += [f"mixture '{name}': {text}" for name, text in short.items()]
     exit_code = 0
-    if any(run.plan.mixtures[name].shortfall == "error" for name in short) or (stop.reason and not mixtures):
+    is_limited = run.options.limit is not None
+    if is_limited and short:
+        messages.append(f"as --limit says: at most {run.options.limit:,} rows were started in each place")
+    is_error = not is_limited and any(run.plan.mixtures[name].shortfall == "error" for name in short)
+    if is_error or (stop.reason and not mixtures):
         exit_code = 1
     over = _over_policy(run, summary)
     if over:
@@ -57,7 +67,7 @@ async def finish(run: Run) -> RunReport:
     if broken:
         exit_code = 1
         messages += broken
-    status = "short" if short or stop.reason else "done"
+    status = "short" if (short and not is_limited) or stop.reason else "done"
     summary["exit_code"] = exit_code
     store.end_run(run.run_id, status, summary)
     return RunReport(run.run_id, status, exit_code, summary, tuple(messages))

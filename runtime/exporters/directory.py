@@ -140,6 +140,12 @@ def write_manifest(directory: Path, facts: Mapping[str, Any]) -> None:
     (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
+def is_complete(directory: Path) -> bool:
+    """Whether a whole mixture was exported there, as far as its manifest says; older manifests are of whole ones."""
+    manifest = _read_manifest(directory)
+    return manifest is not None and manifest.get("complete") is not False
+
+
 def names_of_ours(directory: Path) -> set[str]:
     """What Mixwright wrote in a directory: the manifest and the files that it names."""
     manifest = _read_manifest(directory)

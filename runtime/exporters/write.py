@@ -22,6 +22,7 @@ from runtime.exporters.card import (
 from runtime.exporters.directory import (
     CARD,
     check_target,
+    is_complete,
     names_of_ours,
     replaced_directory,
     write_manifest,
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from runtime.mixture.record import MixtureRecord
     from runtime.mixture.rows import MixtureRow
     from runtime.store.store import Store
+
+
+LIMITED = "limited"
+"""Kind of the event of a run with `--limit`."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,9 @@ def write_exports(
 ) -> list[Exported]:
     """Write every export of a mixture that a run selected. Call after `record_selection` and `store.flush()`.
 
+    What a run with `--limit` selected goes beside the target, to `<path>.limited`, and a mixture that is short of its
+    quotas to `<path>.short` where a whole one was exported: neither replaces that.
+
     Memory: one example and the card, whatever the mixture's size; DuckDB is held to 1 GB for Parquet.
 
     Raises:
@@ -60,13 +68,21 @@ def write_exports(
 
     exports = [export for export in plan.exports.values() if export.mixture == mixture]
     check_targets(plan, [mixture], store=store.directory, force=force)
+    is_limited = bool(store.sql("SELECT 1 FROM event WHERE run_id = ? AND kind = ?", [run_id, LIMITED]))
     written = []
     for export in exports:
         rows = mixture_rows(store, plan, run_id, mixture)
         facts = card_facts(plan, store, run_id, export, read_record(store, run_id, mixture))
         train, root = train_of(plan, export), Path(plan.directory)
         target = export_path(plan, export)
-        written.append(write_export(target, export, rows, facts, train=train, root=root, force=force))
+        if is_limited:
+            target = target.with_name(f"{target.name}.limited")
+        elif facts.record.shortfall and is_complete(target):
+            target = target.with_name(f"{target.name}.short")
+        is_whole = not is_limited and not facts.record.shortfall
+        written.append(
+            write_export(target, export, rows, facts, train=train, root=root, force=force, is_whole=is_whole)
+        )
     return written
 
 
@@ -119,8 +135,10 @@ def write_export(
     train: Train | None = None,
     root: Path | None = None,
     force: bool = False,
+    is_whole: bool = True,
 ) -> Exported:
     """Write one export, whole or not at all. root: where the paths of `train` start, the spec's directory.
+    is_whole: it holds all that the mixture asks for, so that no limited or short run may replace it.
 
     Raises:
         RunError: see `replaced_directory` and `mixture_row`; or the rows are not as many as the record says.
@@ -142,6 +160,7 @@ def write_export(
                 "export": export.name,
                 "mixture": export.mixture,
                 "rows": written.rows,
+                "complete": is_whole,
                 "components": {result.component: result.got for result in facts.record.results},
                 "mixwright": facts.mixwright_version,
                 "spec": dict(facts.spec_files),
