@@ -17,7 +17,7 @@ from typing import Any
 
 from compiler.expression_sql import sql_call, sql_column, sql_list, sql_literal, sql_operator
 from compiler.findings import Findings, Reported
-from compiler.functions import FUNCTIONS, Typed, check_call
+from compiler.functions import FUNCTIONS, Typed, check_call, function_meant
 from compiler.placeholders import check_literal
 from compiler.program import TypedExpression
 from compiler.schema import (
@@ -177,7 +177,15 @@ class _Typer:
     def field(self, value: Typed, name: str, span: Span) -> Typed:
         fields = fields_of(value.type)
         if fields is None and value.type not in UNTYPED:
-            raise self.findings.error("MIX123", f"{value.type} has no fields", span, "fields are of structs")
+            meant = function_meant(name) if value.tree[0] == "col" else None
+            right = f"{meant}({value.tree[1]})"
+            raise self.findings.error(
+                "MIX123",
+                f"{value.type} has no fields",
+                span,
+                "fields are of structs",
+                hint=f"write `{right}`" if meant else "",
+            )
         if fields is not None and name not in fields:
             near = nearest(name, fields)
             raise self.findings.error(
@@ -309,11 +317,29 @@ class _Typer:
                 hint=f"write `{wanted if node.operator == '==' else 'not ' + wanted}`",
             )
 
+    def _method(self, node: Call) -> None:
+        """Report `q.len()`, a function as other languages call it; does nothing when no function is meant."""
+        *operand, last = node.function.parts
+        meant = function_meant(last)
+        if meant is None:
+            return
+        given = [a.span.text for a in (*node.arguments, *node.keywords)]
+        right = f"{meant}({', '.join(['.'.join(operand), *given])})"
+        raise self.findings.error(
+            "MIX122",
+            f"`{last}` is a function, and stands before its value",
+            node.function.part_spans[-1],
+            hint=f"write `{right}`",
+            fix=replace_fix(node.span, right),
+        )
+
     def call(self, node: Call) -> Typed:
         name = node.function.name
         function = FUNCTIONS.get(name)
+        if function is None and len(node.function.parts) > 1:
+            self._method(node)
         if function is None:
-            near = nearest(name, FUNCTIONS)
+            near = function_meant(name)
             raise self.findings.error(
                 "MIX122",
                 f"no function `{name}`",

@@ -11,6 +11,41 @@ from compiler.suggest import listing, nearest
 from dsl.nodes import Attribute, Call
 from dsl.source import Span
 
+OTHER_NAMES = {
+    "abs": ("fabs",),
+    "coalesce": ("ifnull", "nvl", "default", "isnull_or"),
+    "contains": ("includes", "has", "in_list", "any"),
+    "ends_with": ("endswith", "endsWith", "has_suffix"),
+    "extract": ("regexp_extract", "search", "findone"),
+    "extract_all": ("regexp_extract_all", "findall", "find_all"),
+    "float": ("double", "number"),
+    "if": ("ifelse", "iff", "iif", "cond", "case", "choose", "where"),
+    "int": ("integer", "to_int", "parseInt"),
+    "is_null": ("isnull", "isna", "is_none", "empty"),
+    "item": ("nth", "get", "element", "at"),
+    "join": ("string_agg", "implode"),
+    "len": ("length", "size", "count", "char_length", "strlen"),
+    "lower": ("lowercase", "tolower", "to_lower", "toLowerCase", "lcase"),
+    "matches": ("match", "regex", "regexp", "regexp_matches", "rlike", "test"),
+    "replace": ("sub", "gsub", "regexp_replace", "replaceAll"),
+    "split": ("string_split", "explode"),
+    "starts_with": ("startswith", "startsWith", "has_prefix"),
+    "text": ("str", "string", "to_string", "toString", "varchar"),
+    "trim": ("strip", "btrim"),
+    "upper": ("uppercase", "toupper", "to_upper", "toUpperCase", "ucase"),
+    "word_count": ("wordcount", "words", "count_words"),
+}
+"""Names that other languages have for these functions."""
+
+_BY_OTHER_NAME = {other: name for name, others in OTHER_NAMES.items() for other in others}
+
+
+def function_meant(name: str) -> str | None:
+    """The function that a name is, is called elsewhere, or is nearest to."""
+    if name in FUNCTIONS:
+        return name
+    return _BY_OTHER_NAME.get(name) or nearest(name, FUNCTIONS)
+
 
 @dataclass(frozen=True)
 class Typed:

@@ -87,6 +87,10 @@ def _import(
             module.imports.update(dict.fromkeys(_header_words(block)))
             return
     name = alias.name
+    if "\0" in where.value:
+        module.imports[name] = None
+        world.findings.error("MIX108", "a path with a NUL character", where.span)
+        return
     if name in module.import_spans or name in module.declarations:
         first = module.import_spans.get(name) or module.declarations[name].name_span
         _duplicate(world.findings, name, alias.span, first)

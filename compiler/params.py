@@ -8,7 +8,7 @@ from typing import Any
 
 from compiler.blocks import PARAM_TYPES, language_blocks
 from compiler.findings import Reported
-from compiler.suggest import listing, nearest
+from compiler.suggest import SPELLINGS, listing, misspelt_word, nearest
 from compiler.values import EXAMPLES, TYPE_WORDS, Constant, as_type, evaluate
 from compiler.world import CHAIN_LIMIT, Declaration, Module, World
 from dsl.diagnostic import Applicability, Edit, Fix, Label
@@ -82,6 +82,8 @@ def _constant_or_report(world: World, module: Module, ref: Ref) -> Constant | No
             secondary=(Label(declaration.name_span, "declared here"),),
             hint="a `let` or `param` name can stand here",
         )
+    if ref.name in SPELLINGS:
+        raise misspelt_word(world.findings, ref.name, ref.span)
     near = nearest(ref.name, world.visible(module, ("let", "param")))
     if near is not None or len(ref.parts) > 1:
         raise world.unknown(module, ref, ("let", "param"))

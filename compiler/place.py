@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compiler.findings import Findings
 from compiler.schema import Columns
-from compiler.suggest import listing, nearest, replace_fix
+from compiler.suggest import SPELLINGS, listing, misspelt_word, nearest, replace_fix
 from compiler.world import Module, World
 from dsl.diagnostic import Label
 from dsl.source import Span
@@ -63,6 +63,8 @@ def missing_column(place: Place, name: str, span: Span, *, may_be_text: bool = F
             f"{place.columns.left_out[first]}",
             hint=f"add `{first}` to `columns` there",
         )
+    if name in SPELLINGS:
+        return misspelt_word(place.findings, name, span)
     known = list(place.columns.types)
     constants = place.world.visible(place.module, ("let", "param"))
     near = nearest(name, known, constants, place.columns.left_out)

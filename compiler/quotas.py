@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from compiler.blocks import QUOTA_CALLS
@@ -96,6 +97,15 @@ def _call(place: Place, node: Call) -> CallValue:
     first = _PARAMETERS[name][0][0]
     given: dict[str, Expression] = {}
     if len(node.arguments) > 1:
+        right = f"{name}({','.join(a.span.text for a in node.arguments).replace(',', '_')})"
+        if re.fullmatch(rf"{name}\(\d{{1,3}}(_\d{{3}})+\)", right):
+            raise findings.error(
+                "MIX122",
+                "thousands are set apart with `_`",
+                node.arguments[0].span.to(node.arguments[-1].span),
+                hint=f"write `{right}`",
+                fix=replace_fix(node.span, right),
+            )
         raise findings.error(
             "MIX122",
             f"`{name}` takes one argument without a name, here {len(node.arguments)}",

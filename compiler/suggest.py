@@ -4,8 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from compiler.findings import Findings
 from dsl.diagnostic import Applicability, Edit, Fix
 from dsl.source import Span
+
+SPELLINGS = {
+    **dict.fromkeys(("True", "TRUE"), "true"),
+    **dict.fromkeys(("False", "FALSE"), "false"),
+    **dict.fromkeys(("None", "nil", "Null", "NULL", "undefined", "NaN"), "null"),
+}
+"""Words of other languages for `true`, `false` and `null`."""
+
+
+def misspelt_word(findings: Findings, name: str, span: Span) -> Exception:
+    """Report `True` where nothing of that name is declared."""
+    right = SPELLINGS[name]
+    return findings.error(
+        "MIX101",
+        f"`{name}` is written `{right}`",
+        span,
+        hint=f"write `{right}`",
+        fix=replace_fix(span, right),
+    )
 
 
 def edit_distance(a: str, b: str, limit: int) -> int:

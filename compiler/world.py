@@ -181,6 +181,9 @@ class World:
             return Reported()
         names = self._others(module, ref, kinds)
         near = nearest(ref.name, names, self.visible(module, NAMED_KINDS))
+        rest = ".".join(ref.parts[1:])
+        if ref.parts[0].removesuffix("s") in (*NAMED_KINDS, "var", "local") and rest in names:
+            near = rest  # `template.ask`: a name says no kind
         reported = self.findings.error(
             "MIX101",
             f"no {kinds[0] if len(kinds) == 1 else ' or '.join(k for k in kinds if k != 'variant')} `{ref.name}`",

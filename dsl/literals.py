@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from dsl.diagnostic import Diagnostic, Edit, Fix, Label, error
+from dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, Label, error
 from dsl.nodes import Heredoc
 from dsl.source import SourceFile
 
@@ -86,12 +87,24 @@ def heredoc_value(source: SourceFile, start: int, end: int) -> tuple[Heredoc, li
             dropped = 0
             if not findings:
                 findings.append(_left_of_tag(source, start, offset, line, prefix, tag, body, end))
+            if findings[0].fix is not None:
+                blank = len(line) - len(line.lstrip(" \t"))
+                edit = Edit(source.span(offset, offset + blank), _indented(line[:blank], prefix))
+                findings[0] = replace(
+                    findings[0], fix=replace(findings[0].fix, edits=(*findings[0].fix.edits, edit))
+                )
         lines.append(line[dropped:])
         offsets.append(offset + dropped)
         offset += len(line) + 1
     if not offsets:
         offsets.append(offset)
     return Heredoc("\n".join(lines), tag, source.span(start, end), tuple(offsets)), findings
+
+
+def _indented(blank: str, prefix: str) -> str:
+    """The indentation of a line as its closing tag has it, and what goes beyond: a tab is as wide as one of its own."""
+    width = len(blank.expandtabs(max(len(prefix), 1)))
+    return prefix + " " * max(0, width - len(prefix.expandtabs(max(len(prefix), 1))))
 
 
 def _left_of_tag(
@@ -105,15 +118,24 @@ def _left_of_tag(
         return error("MIX003", message, opener_span, "opened here", hint=hint)
     indent = len(line) - len(line.lstrip(" \t"))
     at = source.span(offset, offset + max(indent, 1))
-    notes: tuple[str, ...] = ()
-    if indent >= len(prefix):
-        notes = ("the closing tag's line is indented with other characters (tabs or spaces) than this line",)
+    fix = Fix(f"indent as `{tag}` is", (), Applicability.MAYBE)
+    if "\t" in line[:indent] + prefix and line[:indent].strip(prefix[:1]):
+        mine, tags = ("a tab" if "\t" in text else "spaces" for text in (line[:indent], prefix))
+        return error(
+            "MIX004",
+            f"heredoc line is indented with {mine}, its closing tag with {tags}",
+            source.span(offset, offset + indent),
+            f"{mine}, shown as spaces" if mine == "a tab" else mine,
+            secondary=(Label(source.span(end - len(tag), end), f"indented with {tags}"),),
+            hint=f"indent the line with the {len(prefix)} characters that stand before `{tag}`",
+            fix=fix,
+        )
     return error(
         "MIX004",
         f"heredoc line starts left of its closing tag `{tag}`",
         at,
         f"must start with the {len(prefix)} white space characters before `{tag}`",
         secondary=(Label(source.span(end - len(tag), end), "the closing tag sets the indentation"),),
-        notes=notes,
         hint=f"indent the line, or move `{tag}` to the left",
+        fix=fix,
     )

@@ -17,7 +17,8 @@ from lark import Token
 
 from dsl.brackets import balance
 from dsl.diagnostic import Diagnostic, error
-from dsl.grammar import CLOSERS, OPENERS
+from dsl.foreign import without_foreign
+from dsl.grammar import CLOSERS, OPENERS, lex
 from dsl.mistakes import diagnose
 from dsl.nodes import Statement
 from dsl.source import SourceFile
@@ -43,7 +44,13 @@ def recover(
     `parse_tokens` returns the statements of a chunk with the findings inside its literals, or raises Stuck.
     """
     statements: list[Statement] = []
-    findings: list[Diagnostic] = []
+    tokens, findings = without_foreign(source, tokens, lex)
+    if findings:
+        try:
+            whole, problems = parse_tokens(tokens)
+            return whole, findings + problems
+        except (Stuck, TooDeep):
+            pass
     for chunk in split(tokens):
         if len(findings) >= MOST_FINDINGS:
             findings.append(_cut(source, chunk[0], f"{len(findings)} mistakes so far"))

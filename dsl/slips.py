@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dsl.borrowed import BORROWED
 from dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, Label, error
-from dsl.stuck import OPERATORS, RESERVED, VALUE_ENDS, VALUE_STARTS, Mistake, Place, described_character
+from dsl.foreign import QUOTES
+from dsl.stuck import OPERATORS, RESERVED, VALUE_ENDS, VALUE_STARTS, Mistake, Place
 from dsl.tree import missing_equal
-
-_QUOTES = "'“”„‘’«»"
-TYPOGRAPHIC = dict.fromkeys(_QUOTES, '"') | {
-    "\N{FULLWIDTH COMMA}": ",",
-    "\N{FULLWIDTH EQUALS SIGN}": "=",
-    "\N{FULLWIDTH COLON}": "=",
-    "\N{FULLWIDTH LEFT PARENTHESIS}": "(",
-    "\N{FULLWIDTH RIGHT PARENTHESIS}": ")",
-    "\N{MINUS SIGN}": "-",
-    "\N{EN DASH}": "-",
-}
-"""Characters that text processors and other keyboards write for the language's own."""
 
 # Known slips. Each looks at the place and returns what it recognises, or None.
 
@@ -46,6 +36,9 @@ def _open_heredoc(place: Place) -> Mistake | None:
     opener, *body = place.token.split("\n")
     tag = opener.lstrip("<~- ").split(" ")[0].strip("\"'")
     span = place.source.span(place.span.start, place.span.start + len(opener.rstrip()))
+    if opener.startswith("<<<<<<<"):
+        hint = "keep one of the versions, and delete the other with all marks"
+        return Mistake(error("MIX001", "the mark of a merge is still in the file", span, hint=hint))
     message = f"heredoc `{opener.strip()}` is not closed"
     hint = f"write `{tag}` on a line of its own where the text ends"
     secondary: tuple[Label, ...] = ()
@@ -217,17 +210,6 @@ def _reserved_name(place: Place) -> Mistake | None:
     )
 
 
-def _string_prefix(place: Place) -> Mistake | None:
-    is_string = place.token.type == "STRING" and place.previous.type == "NAME"
-    if not is_string or not place.is_joined(place.previous, place.token) or "_COMMA" not in place.accepts:
-        return None
-    prefix = place.span_of(place.previous)
-    hint = "write `\\\\d` for `\\d`; or use a heredoc, which has no escapes"
-    diagnostic = error("MIX001", f"strings take no prefix `{place.previous}`", prefix, hint=hint)
-    # The string behind the prefix stays as the value, but its escapes were meant to be raw: report nothing of them.
-    return Mistake(diagnostic, place.index - 1, place.index + 1, (place.new("QUANTITY", "0"),))
-
-
 def _missing_comma(place: Place) -> Mistake | None:
     if "_COMMA" not in place.accepts or place.token.type not in VALUE_STARTS - {"SIGN"}:
         return None
@@ -296,22 +278,15 @@ def _typographic(place: Place) -> Mistake | None:
     character = str(place.token)
     if place.token.type != "STRAY":
         return None
-    if character in TYPOGRAPHIC:
-        plain = TYPOGRAPHIC[character]
-        fix = Fix(f"use `{plain}`", (Edit(place.span, plain),), Applicability.MAYBE)
-        hint = f"write `{plain}`"
-        return Mistake(
-            error("MIX005", f"found `{character}` where `{plain}` is meant", place.span, hint=hint, fix=fix)
-        )
-    if character.isspace() or not character.isprintable():
-        fix = Fix("use a space", (Edit(place.span, " "),))
-        message = f"unexpected {described_character(character)}"
-        diagnostic = error("MIX001", message, place.span, "cannot be seen", fix=fix)
-        return Mistake(diagnostic, place.index, place.index + 1, ())
+    if character in QUOTES or character == "'":
+        fix = Fix('use `"`', (Edit(place.span, '"'),), Applicability.MAYBE)
+        message = f'found `{character}` where `"` is meant'
+        return Mistake(error("MIX005", message, place.span, hint='write `"`', fix=fix))
     return None
 
 
 SLIPS: tuple[Callable[[Place], Mistake | None], ...] = (
+    *BORROWED,
     _open_string,
     _open_heredoc,
     _quoted_name,
@@ -327,7 +302,6 @@ SLIPS: tuple[Callable[[Place], Mistake | None], ...] = (
     _assignment_as_comparison,
     _reserved_name,
     _operator_on_next_line,
-    _string_prefix,
     _missing_comma,
     _foreign_letters,
     _typographic,

@@ -34,9 +34,15 @@ def check_secrets(checked: Checked) -> None:
                 "a secret is written into the file",
                 Span(module.source, match.start(group), match.end(group)),
                 "everyone who reads the file reads it",
-                hint='revoke it, then write `env("API_KEY")` and set that variable',
+                hint=_instead(group),
                 hides=True,
             )
+
+
+def _instead(group: str) -> str:
+    if group == "password":
+        return 'take it out of the URL; a key is given by `api_key = env("API_KEY")`'
+    return 'revoke it, then write `env("API_KEY")` and set that variable'
 
 
 @cache
