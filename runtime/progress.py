@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dsl.visible import printable
+from runtime.eta import filled
 from runtime.run import Run
 
 STATUS_EVERY_S = 1.0
 LINE_EVERY_S = 10.0
-ETA_AFTER_S = 30.0
-"""Before this, a remaining time would be a guess about start-up."""
 
 
 def status_of(run: Run) -> dict[str, Any]:
@@ -74,26 +73,16 @@ def status_of(run: Run) -> dict[str, Any]:
 
 
 def eta_s(run: Run) -> tuple[float, float] | None:
-    """Seconds that are left, from and to: at the pace so far, and at 1.5 times that; None while it cannot be told."""
-    elapsed = run.spending.seconds
-    if elapsed < ETA_AFTER_S:
+    """Seconds that are left, from and to; None while it cannot be told. Each call notes how far the run is."""
+    share = filled(run)
+    if share is None:
         return None
-    done = left = 0.0
-    for pipeline in run.runs.values():
-        finished = pipeline.executor.finished
-        target = pipeline.expected_starts()
-        if target is None:
-            return None
-        done += finished
-        left += max(0.0, target - finished)
-    if done <= 0:
-        return None
-    seconds = left * elapsed / done
-    return (round(seconds, 1), round(1.5 * seconds, 1))
+    run.pace.note(run.spending.seconds, share)
+    return run.pace.left()
 
 
-def line_of(run: Run) -> str:
-    """The run in one line of plain text."""
+def line_of(run: Run, width: int | None = None) -> str:
+    """The run in one line of plain text, of at most `width` columns: what is left to do stays, the last parts go."""
     started = sum(pipeline.executor.started for pipeline in run.runs.values())
     kept = sum(outcomes.kept for outcomes in run.outcomes.values())
     dropped = sum(outcomes.dropped for outcomes in run.outcomes.values())
@@ -101,6 +90,9 @@ def line_of(run: Run) -> str:
     counts = run.calls.counts.values()
     elapsed = max(run.spending.seconds, 1e-6)
     parts = [f"{kept:,} kept of {started:,} started"]
+    left = eta_s(run)
+    if left is not None:
+        parts.insert(0, f"{_span(left[0])} to {_span(left[1])} left")
     if dropped:
         parts.append(f"{dropped:,} dropped")
     if quarantined:
@@ -112,12 +104,12 @@ def line_of(run: Run) -> str:
     if reused:
         parts.append(f"{reused:,} reused")
     parts.append(f"{run.calls.in_flight} in flight")
-    left = eta_s(run)
-    if left is not None:
-        parts.append(f"{_span(left[0])} to {_span(left[1])} left")
     if run.stop.reason:
-        parts.append(f"stopping: {run.stop.reason}")
-    return printable(" · ".join(parts))
+        parts.insert(0, f"stopping: {run.stop.reason}")
+    shown = [printable(part) for part in parts]
+    while width is not None and len(shown) > 1 and len(" · ".join(shown)) > width:
+        shown.pop()
+    return " · ".join(shown)
 
 
 def watcher(
@@ -173,6 +165,8 @@ def _live(stream: TextIO) -> Callable[[Run | None], None]:
     from rich.text import Text
 
     live: Live | None = None
+    # Rich moves the cursor itself; what it shows was made printable.
+    console = Console(file=getattr(stream, "unguarded", stream))
 
     def show(run: Run | None) -> None:
         nonlocal live
@@ -180,10 +174,8 @@ def _live(stream: TextIO) -> Callable[[Run | None], None]:
             if live is not None:
                 live.stop()
             return
-        text = Text(line_of(run), no_wrap=True, overflow="ellipsis")
+        text = Text(line_of(run, console.width), no_wrap=True, overflow="ellipsis")
         if live is None:
-            # Rich moves the cursor itself; what it shows was made printable.
-            console = Console(file=getattr(stream, "unguarded", stream))
             live = Live(text, console=console, auto_refresh=False, transient=True)
             live.start()
         live.update(text, refresh=True)
