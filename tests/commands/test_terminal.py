@@ -25,6 +25,8 @@ from mixwright.cli import main
 from mixwright.terminal import GuardedStream
 
 ATTACK = "\x1b[2J\x1b]8;;http://evil\x07link\x1b]8;;\x07\r\x9b31m\x90\u202egnp\u2066\u200f\x00\x08\x7f\ufeff\U000e0041"
+HIDDEN = "\u202egnp\u2066\u200f\ufeff\U000e0041"
+"""What a row may hold: one with a control character is refused."""
 CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -92,20 +94,20 @@ def test_what_a_server_says_is_shown_as_text(server: str, tmp_path: Path, capsys
 def test_what_a_model_writes_is_shown_as_text_by_every_command(tmp_path: Path, capsys: Capture) -> None:
     spec = str(tmp_path / "a.mix")
     with PickyServer(
-        lambda seen: Reply(completion(f"An essay.{ATTACK}", system_fingerprint=ATTACK))
+        lambda seen: Reply(completion(f"An essay.{HIDDEN}", system_fingerprint=ATTACK))
     ) as picky:
         Path(spec).write_text(SPEC.format(url=picky.url))
         assert main(["run", spec]) == 0
     all_said(capsys)
     assert main(["preview", spec]) == 0
-    assert "An essay.\\u001b[2J" in all_said(capsys)
+    assert "An essay.\\u202egnp" in all_said(capsys)
     assert main(["preview", spec, "--json"]) == 0
     rows = [json.loads(line) for line in all_said(capsys).splitlines()]
     assert all(
         ATTACK.replace("\x00", "") in row["messages"][1]["content"].replace("\x00", "") for row in rows
     )
     assert main(["explain", rows[0]["id"], "--store", str(tmp_path / ".mixwright")]) == 0
-    assert "\\u001b[2J" in all_said(capsys)
+    assert "\\u202egnp" in all_said(capsys)
     for command in (
         ["explain", rows[0]["id"], "--json", "--store", str(tmp_path / ".mixwright")],
         ["status", "--store", str(tmp_path / ".mixwright")],
