@@ -95,6 +95,8 @@ def _run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        if isinstance(error, RuntimeError) and str(error) == "Query interrupted":
+            return 130  # what DuckDB makes of a KeyboardInterrupt inside a query
         exit_code = getattr(error, "exit_code", None)
         text = str(error)
         if exit_code is None:
