@@ -137,10 +137,22 @@ _ENTRIES = (
     Entry(
         "block",
         "policy",
-        "What must hold for the whole file.",
+        "What must hold for the whole file, or with `policy NAME of MIXTURE` for one mixture or variant.",
         label="name",
         attributes=(
-            _a("licenses", "list[text]", "Licenses that rows and models in a mixture may have.", cls="meta"),
+            _a(
+                "licenses",
+                "list[text]",
+                "Licenses that rows in a mixture may have: ids in lower case (`apache-2.0`), or patterns (`cc-by-*`).",
+                cls="meta",
+            ),
+            _a(
+                "forbid",
+                "list[enum:nc|nd|sa|copyleft]",
+                "Licenses that they may not have, by what those ask of derived works: `nc` allows no commercial use, "
+                "`nd` no derived works, `sa` only under the same license, `copyleft` the same for software.",
+                cls="meta",
+            ),
             _a(
                 "max_quarantined",
                 "share",

@@ -327,8 +327,10 @@ class _Lowering:
         )
 
     def policy(self, decl: PolicyDecl) -> dict[str, Any]:
+        """Its attributes; `of` where it is of one mixture alone."""
         limits = _budget(_plain_of(decl.attributes, "budget") or {})
-        return {**resolved(decl.entry, decl.attributes), "budget": limits.model_dump(exclude_none=True)}
+        of = {"of": decl.mixture} if decl.mixture else {}
+        return {**resolved(decl.entry, decl.attributes), "budget": limits.model_dump(exclude_none=True), **of}
 
     def export(self, decl: ExportDecl) -> Export:
         values = resolved(decl.entry, decl.attributes, catalog=self.catalog)

@@ -118,12 +118,18 @@ def _export(resolver: Resolver, module: Module, block: Block) -> None:
 
 
 def _policy(resolver: Resolver, module: Module, block: Block) -> None:
+    of = ""
     match block.labels:
         case (Ref(parts=(_,)) as name,):
             pass
+        case (Ref(), Ref(parts=("of",)), Ref()):
+            name, _, of = _name_and_mixture(resolver, module, block, "of")
         case _:
             raise resolver.world.findings.error(
-                "MIX120", "`policy` needs a name", block.kind_span, hint="write `policy release { … }`"
+                "MIX120",
+                "`policy` needs a name",
+                block.kind_span,
+                hint="write `policy release { … }`, or `policy release of my_mixture { … }`",
             )
     _fresh(resolver, resolver.policies, name.name, name.span)
     entry = language_blocks()["policy"]
@@ -140,7 +146,7 @@ def _policy(resolver: Resolver, module: Module, block: Block) -> None:
     if budget is not None:
         attributes["budget"] = budget
     resolver.policies[name.name] = PolicyDecl(
-        name=name.name, entry=entry, attributes=attributes, span=block.span, name_span=name.span
+        name=name.name, entry=entry, attributes=attributes, span=block.span, name_span=name.span, mixture=of
     )
 
 

@@ -329,6 +329,7 @@ class Plan(PlanModel):
     trains: dict[str, Train] = {}
     exports: dict[str, Export] = {}
     policies: dict[str, dict[str, Json]] = {}
+    """By name; one with `of` holds for that mixture alone."""
     estimates: tuple[Estimate, ...] = ()
     extras: tuple[str, ...] = Field(default=(), description="pip extras that this plan needs")
 

@@ -218,7 +218,9 @@ class ExportDecl(Declared):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyDecl(Declared):
-    """A `policy` block."""
+    """A `policy` block, and the mixture that it is of; of all where that is empty."""
+
+    mixture: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

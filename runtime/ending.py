@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runtime.demand import PipelineRun
@@ -73,18 +73,16 @@ async def finish(run: Run) -> RunReport:
     return RunReport(run.run_id, status, exit_code, summary, tuple(messages))
 
 
-def allowed_quarantine(policies: Mapping[str, Mapping[str, Any]]) -> float:
+def allowed_quarantine(policies: Iterable[Mapping[str, Any]]) -> float:
     """The share of rows that may be quarantined: the strictest `max_quarantined`; without any, none may."""
-    stated = [
-        policy["max_quarantined"] for policy in policies.values() if policy.get("max_quarantined") is not None
-    ]
+    stated = [policy["max_quarantined"] for policy in policies if policy.get("max_quarantined") is not None]
     return float(min(stated, default=0.0))
 
 
 def _over_policy(run: Run, summary: Mapping[str, Any]) -> str:
     rows = summary["rows"]
     quarantined, ended = rows["quarantined"], rows["kept"] + rows["dropped"] + rows["quarantined"]
-    allowed = allowed_quarantine(run.plan.policies)
+    allowed = allowed_quarantine(run.policies)
     if not quarantined or quarantined <= allowed * ended:
         return ""
     reasons = ", ".join(f"{count} {reason}" for reason, count in summary["quarantined"].items())

@@ -18,7 +18,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -151,6 +151,7 @@ class Run:
         """Requests in flight are not waited for any more."""
         self.mixtures = chosen_mixtures(plan, options.mixtures)
         self.pipelines = needed_pipelines(plan, self.mixtures, named=bool(options.mixtures))
+        self.policies = policies_of(plan, self.mixtures)
         self.spending = Spending(budget_of(plan, self.mixtures), clock)
         if engines is None:
             steps = [step for pipeline in self.pipelines for step in pipeline.steps]
@@ -378,10 +379,16 @@ def _with_nested(plan: Plan, mixtures: Mapping[str, Mixture]) -> list[Mixture]:
     return list(found.values())
 
 
+def policies_of(plan: Plan, mixtures: Iterable[str]) -> list[Mapping[str, Any]]:
+    """The policies that hold for a run of these mixtures."""
+    wanted = {"", *mixtures}
+    return [policy for policy in plan.policies.values() if policy.get("of", "") in wanted]
+
+
 def budget_of(plan: Plan, mixtures: Mapping[str, Mixture]) -> Budget:
-    """What a run of these mixtures may spend: the smallest limit of each, and of every policy."""
+    """What a run of these mixtures may spend: the smallest limit of each, and of every policy that holds for it."""
     stated = [mixture.budget for mixture in mixtures.values()]
-    stated += [Budget(**(policy.get("budget") or {})) for policy in plan.policies.values()]
+    stated += [Budget(**(policy.get("budget") or {})) for policy in policies_of(plan, mixtures)]
     return tightest(stated)
 
 

@@ -76,6 +76,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     mixtures.check_seeds,
     mixtures.check_evaluation_sets,
     mixtures.check_licenses,
+    mixtures.check_license_ids,
     mixtures.check_messages,
     quotas.check_totals,
     quotas.check_supply,

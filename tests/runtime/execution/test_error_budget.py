@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import plans
 import pytest
@@ -13,9 +14,10 @@ from plans import numbered, step
 from spec_runs import SpecRuns
 
 from compiler.plan import Step
+from runtime.ending import allowed_quarantine
 from runtime.plugin import RunError, declare
 from runtime.rows import Row
-from runtime.run import RunOptions, RunReport, run_plan
+from runtime.run import RunOptions, RunReport, policies_of, run_plan
 from runtime.steps.protocol import Measurement
 from runtime.store.store import Store
 from runtime.verifiers.verdicts import Selection
@@ -152,3 +154,13 @@ def test_a_worker_killed_in_the_middle_is_an_error_of_its_row_alone(lines: Rows)
     why = '{"error":"WorkerDied: the worker ended during the job (signal 9)"}'
     assert ended == [("7", "quarantined", "verifier error", why)]
     assert report.summary["rows"]["kept"] == 39
+
+
+def test_a_policy_of_one_mixture_holds_for_no_other() -> None:
+    policies: dict[str, dict[str, Any]] = {
+        "all": {"max_quarantined": 0.5},
+        "strict": {"max_quarantined": 0.1, "of": "public"},
+    }
+    plan = SimpleNamespace(policies=policies)
+    allowed = {name: allowed_quarantine(policies_of(cast(Any, plan), [name])) for name in ("main", "public")}
+    assert allowed == {"main": 0.5, "public": 0.1}
