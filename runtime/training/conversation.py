@@ -24,13 +24,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.training.provenance import FIRST_CODE, THOUGHT, Coder, Interval, is_code
+from runtime.training.provenance import FIRST_CODE, Coder, Interval, is_code, thought_in
 
 _TAGS = re.compile(r"<([^<>/\s]+)>\s*</\1>")
 """An empty block."""
 _OPENED = re.compile(r"<[^<>/|\s]+>\s*\Z")
 _CLOSING = re.compile(r"</[^<>\s]+>\s*")
-_LITERAL = re.compile(r"'((?:[^'\\\n]|\\.)*)'|\"((?:[^\"\\\n]|\\.)*)\"")
 
 Mark = tuple[int, int]
 
@@ -135,9 +134,7 @@ class Renderer:
         self._control = _any_of(token.content for token in added if token.special)
         self._added = _any_of(token.content for token in added)
         self._has_marks = any(re.search(r"\{%-?\s*generation\s*-?%\}", text) for text in texts)
-        found = [a or b for text in texts for a, b in _LITERAL.findall(text)]
-        words = {re.sub(r"\\(.)", r"\1", word.replace("\\n", "\n")).strip() for word in found}
-        self._words = _any_of(word for word in words if len(word) > 1)
+        self._words = _any_of(word for text in texts for word in _literals(text) if len(word) > 1)
 
     def located(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
@@ -566,6 +563,16 @@ def _shared(one: str, other: str) -> int:
     return next((n for n in range(most) if one[n] != other[n]), most)
 
 
+def _literals(template: str) -> Iterator[str]:
+    """The texts that a template writes or looks for."""
+    import jinja2
+
+    with suppress(jinja2.TemplateSyntaxError):  # rendering will tell
+        for _, kind, value in jinja2.Environment().lex(template):
+            if kind == "string":
+                yield value[1:-1].replace("\\n", "\n").replace("\\", "").strip()
+
+
 def _any_of(texts: Any) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, sorted(set(texts) - {""}, key=len, reverse=True))) or r"(?!)")
 
@@ -574,10 +581,12 @@ def _written(messages: Sequence[Mapping[str, Any]], tools: Any) -> Iterator[str]
     """Every text of a conversation that a template may write."""
     for message in messages:
         for name, value in message.items():
-            inline = THOUGHT.match(value) if name == "content" and isinstance(value, str) else None
-            if inline and message["role"] == "assistant":
-                # The tags of its reasoning are control tokens to some tokenizers.
-                yield from (inline.group(1), value[inline.end() :])
+            is_said = message["role"] == "assistant" and name == "content" and isinstance(value, str)
+            inline = thought_in(value) if is_said else None
+            if inline:
+                # The marks of its reasoning are control tokens to some tokenizers.
+                begin, end, answer_at = inline
+                yield from (value[begin:end], value[answer_at:])
                 continue
             # Calls as templates write them: JSON in which no character of a control token is escaped.
             yield value if isinstance(value, str) else json.dumps({name: value}, ensure_ascii=False)

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-THOUGHT = re.compile(r"\A\s*<think>(.*?)</think>\s*", re.DOTALL)
-"""Reasoning written into the content, as R1, QwQ and Qwen3 give it."""
+from runtime.reasoning import spoken
+
+_BLOCK = re.compile(r"\A\s*<think>(.*?)</think>\s*", re.DOTALL)
 
 FIRST_CODE, LAST_CODE = 0x40000, 0xDFFFF
 _RAW = np.array([c for c in range(0x3100) if chr(c).isspace() or c < 0x20 or chr(c) in '"\\\x7f'], np.uint32)
@@ -135,12 +136,12 @@ class Coder:
                 found["content"] = self._coded(number, str(role), content)
             return found
         if isinstance(content, str):
-            inline = THOUGHT.match(content)
+            inline = thought_in(content)
             if inline:
-                begin, end = inline.span(1)
-                thought = self._coded(number, "reasoning", inline.group(1))
-                answer = self._coded(number, "answers", content[inline.end() :])
-                found["content"] = content[:begin] + thought + content[end : inline.end()] + answer
+                begin, end, answer_at = inline
+                thought = self._coded(number, "reasoning", content[begin:end])
+                answer = self._coded(number, "answers", content[answer_at:])
+                found["content"] = content[:begin] + thought + content[end:answer_at] + answer
             else:
                 found["content"] = self._coded(number, "answers", content)
         if isinstance(message.get("reasoning_content"), str):
@@ -186,6 +187,20 @@ class Coder:
         self._pieces.append(_Piece(message, part, text, codes, places))
         points[places] = (FIRST_CODE + codes).astype(np.uint32)
         return points.tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def thought_in(content: str) -> tuple[int, int, int] | None:
+    """Where reasoning that is written into the content begins and ends, and where the answer begins."""
+    found = spoken(content)
+    if not found.is_finished or found.text == content:
+        return None
+    inline = _BLOCK.match(content)
+    if inline:
+        return *inline.span(1), inline.end()
+    at, answer_at = content.find(found.reasoning), len(content) - len(found.text)
+    end = at + len(found.reasoning)
+    is_whole = content.endswith(found.text) and at >= 0 and end <= answer_at
+    return (at, end, answer_at) if found.reasoning and is_whole else None
 
 
 def is_code(character: str) -> bool:

@@ -113,6 +113,30 @@ def test_reasoning_inside_the_content_is_the_same(families: Any) -> None:
     assert trained(families(QWEN3), inside) == trained(families(QWEN3), THOUGHTS)
 
 
+def test_reasoning_without_an_opening_mark_is_the_same(families: Any) -> None:
+    """R1's template opens the block in the prompt, so that a served answer begins within it."""
+    inside = [
+        {"role": m["role"], "content": f"{m['reasoning_content']}\n</think>\n\n{m['content']}"}
+        if "reasoning_content" in m
+        else m
+        for m in THOUGHTS
+    ]
+    assert trained(families(QWEN3), inside) == trained(families(QWEN3), THOUGHTS)
+
+
+def test_a_word_that_the_template_looks_for_does_not_stop_the_comparison(families: Any) -> None:
+    """This template opens a block where an answer speaks of the mark that closes one."""
+    messages = chat("1+1?", "Close it with `</think>`, he said.", "2+2?", "4")
+    counts = EncodingCounts()
+    found = list(
+        encode(
+            [{"id": "r", "messages": messages}], families(QWEN3), context=2000, overlong="drop", counts=counts
+        )
+    )
+    assert (found, counts.unwritten, counts.unlocatable) == ([], ["r"], [])
+    assert trained(families(STOPS["chatml"][0]), messages)[0] == f"{messages[1]['content']}<|im_end|>"
+
+
 def test_answers_alone_can_be_trained(families: Any) -> None:
     runs = trained(families(QWEN3), THOUGHTS, learned=Learned(("answers",)))
     assert runs == ["2<|im_end|>", "4<|im_end|>"]
