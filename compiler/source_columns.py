@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,15 @@ from compiler.program import (
 from compiler.schema import Columns, columns_of_rows
 from compiler.suggest import listing, nearest, replace_fix
 from compiler.world import Declaration
-from dsl.nodes import Attribute
+from dsl.nodes import Attribute, ListNode, ObjectNode
 from dsl.source import Span
 
 if TYPE_CHECKING:
     from compiler.resolve import Resolver
+
+
+LEAST_ROWS = 3
+"""Rows from which on one that differs from all others stands out."""
 
 
 def bind_source(resolver: Resolver, declaration: Declaration) -> SourceDecl:
@@ -81,6 +86,7 @@ def _source_columns(
                 _not_rows(resolver, declaration, attributes["rows"], written)
             return Columns(is_open=True), None
         in_file, rows = columns_of_rows(written), len(written)
+        _check_keys(resolver, declaration)
     elif (locked := _locked(resolver, declaration.qualified, entry, attributes)) is not None:
         in_file, rows = dict(locked.columns), int(locked.rows)
     if "columns" not in attributes and any(_is(s, "columns") for s in declaration.node.body):
@@ -93,6 +99,31 @@ def _source_columns(
     for new, old in mapping.items():
         types[new] = _mapped_type(resolver, declaration, attributes["columns"].span, new, old, in_file)
     return Columns(types), rows
+
+
+def _check_keys(resolver: Resolver, declaration: Declaration) -> None:
+    """MIX214: one row of several calls a column otherwise than all the others do."""
+    lists = [
+        s.value for s in declaration.node.body if isinstance(s, Attribute) and isinstance(s.value, ListNode)
+    ]
+    for node in lists:
+        rows = [item for item in node.items if isinstance(item, ObjectNode)]
+        names = [{s.name.name: s.name for s in row.body if isinstance(s, Attribute)} for row in rows]
+        counts = Counter(name for row in names for name in row)
+        if len(rows) < LEAST_ROWS:
+            continue
+        for row in names:
+            missing = [name for name, count in counts.items() if count == len(rows) - 1 and name not in row]
+            own = [name for name in row if counts[name] == 1]
+            if len(missing) == len(own) == 1:
+                resolver.world.findings.lint(
+                    "MIX214",
+                    f"only this row of `{declaration.name}` has `{own[0]}`, and all others have `{missing[0]}`",
+                    row[own[0]].span,
+                    f"`{missing[0]}` is null here, `{own[0]}` everywhere else",
+                    hint=f"did you mean `{missing[0]}`?",
+                    fix=replace_fix(row[own[0]].span, missing[0]),
+                )
 
 
 def _mapped_type(

@@ -9,6 +9,26 @@ from compiler.suggest import listing, nearest
 
 JSON_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+KEYWORDS = (
+    *REFERENCES,
+    *("$anchor", "$comment", "$defs", "$dynamicAnchor", "$id", "$schema", "$vocabulary", "additionalItems"),
+    *("additionalProperties", "allOf", "anyOf", "const", "contains", "contentEncoding", "contentMediaType"),
+    *("contentSchema", "default", "definitions", "dependencies", "dependentRequired", "dependentSchemas"),
+    *(
+        "deprecated",
+        "description",
+        "else",
+        "enum",
+        "examples",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "format",
+    ),
+    *("if", "items", "maxContains", "maxItems", "maxLength", "maxProperties", "maximum", "minContains"),
+    *("minItems", "minLength", "minProperties", "minimum", "multipleOf", "not", "oneOf", "pattern"),
+    *("patternProperties", "prefixItems", "properties", "propertyNames", "readOnly", "required", "then"),
+    *("title", "type", "unevaluatedItems", "unevaluatedProperties", "uniqueItems", "writeOnly"),
+)
 DATA = ("const", "default", "enum", "examples")
 """Keywords whose values are data, whatever they look like."""
 META_SCHEMAS = ("http://json-schema.org/", "https://json-schema.org/")
@@ -16,7 +36,8 @@ META_SCHEMAS = ("http://json-schema.org/", "https://json-schema.org/")
 
 
 def check_schemas(checked: Checked) -> None:
-    """MIX506: a JSON Schema that is no object, or names a type that JSON has not. MIX852: one that refers elsewhere."""
+    """MIX506: a JSON Schema that is no object, or names a type that JSON has not. MIX507: a misspelt keyword. MIX852:
+    a schema that refers to another document."""
     for _, _, step in checked.clean_steps():
         bound = step.attributes.get("schema")
         if bound is None or bound.value is None or bound.is_default:
@@ -38,6 +59,15 @@ def check_schemas(checked: Checked) -> None:
                 bound.span,
                 f"types are: {listing(JSON_TYPES)}",
                 hint=f"did you mean `{near}`?" if near else f"write one of: {listing(JSON_TYPES)}",
+            )
+        elif (unknown := _unknown_keyword(bound.value)) is not None:
+            keyword, near = unknown
+            checked.findings.lint(
+                "MIX507",
+                f"JSON Schema has no keyword `{keyword}`",
+                bound.span,
+                "a keyword that it does not know checks nothing",
+                hint=f"did you mean `{near}`?",
             )
         elsewhere = _reference_elsewhere(bound.value)
         if elsewhere is not None:
@@ -61,6 +91,19 @@ def _wrong_type(schema: Any) -> str | None:
     nested = [*_values(schema.get("properties")), *_values(schema.get("$defs")), schema.get("items")]
     nested += [s for key in ("anyOf", "oneOf", "allOf") for s in schema.get(key) or () if isinstance(s, dict)]
     return next((w for s in nested if (w := _wrong_type(s)) is not None), None)
+
+
+def _unknown_keyword(schema: Any) -> tuple[str, str] | None:
+    """The first keyword of a schema, or of one nested in it, that is none but is near to one; with that one."""
+    if not isinstance(schema, dict):
+        return None
+    for keyword in schema:
+        near = None if keyword in KEYWORDS else nearest(keyword, KEYWORDS)
+        if near is not None and near not in schema:
+            return keyword, near
+    nested = [*_values(schema.get("properties")), *_values(schema.get("$defs")), schema.get("items")]
+    nested += [s for key in ("anyOf", "oneOf", "allOf") for s in schema.get(key) or () if isinstance(s, dict)]
+    return next((found for s in nested if (found := _unknown_keyword(s)) is not None), None)
 
 
 def _values(value: Any) -> list[Any]:

@@ -91,3 +91,21 @@ def test_limits_of_a_parameter_have_its_type(written: str, code: str, message: s
 def test_a_list_that_needs_an_item_is_not_empty(written: str, tmp_path: Path) -> None:
     (finding,) = compiled(tmp_path, f"edition 2026\nsource s inline {{ {written} }}\n").errors
     assert (finding.code, finding.message) == ("MIX117", "`rows` is empty")
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("{ q = 1, a = 2 }, { Q = 1, a = 2 }, { q = 1, a = 2 }", [("Q", "did you mean `q`?")]),
+        ("{ q = 1, a = 2 }, { q = 1, terms = 2 }, { q = 1, a = 2 }", [("terms", "did you mean `a`?")]),
+        ("{ q = 1, a = 2 }, { q = 1 }, { q = 1, a = 2 }", []),
+        ("{ q = 1 }, { Q = 1 }", []),
+        ("{ q = 1 }, { q = 1, note = 2 }, { q = 1 }", []),
+        ("{ q = 1 }, { b = 1 }, { q = 1 }, { c = 1 }", []),
+    ],
+)
+def test_a_row_that_calls_a_column_otherwise(
+    rows: str, expected: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    found = compiled(tmp_path, f"edition 2026\nsource s inline {{ rows = [{rows}] }}\n").diagnostics
+    assert [(d.primary.span.text, d.hint) for d in found if d.code == "MIX214"] == expected
