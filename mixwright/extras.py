@@ -39,13 +39,14 @@ def missing_extras(plan: Plan) -> list[Missing]:
     return list(found.values())
 
 
-def require_extras(plan: Plan) -> None:
-    """Refuse a plan before anything of it runs.
+def require_extras(plan: Plan, *, trains: bool = False) -> None:
+    """Refuse a plan before anything of it runs. trains: also for want of what its `train` blocks need, which are
+    commands of their own.
 
     Raises:
         MissingExtra: something is not installed; the message names every install command.
     """
-    missing = missing_extras(plan)
+    missing = missing_extras(plan if trains else plan.model_copy(update={"trains": {}}))
     if missing:
         raise MissingExtra("; ".join(map(str, missing)))
 

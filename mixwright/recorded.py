@@ -8,6 +8,7 @@ hash.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,8 +137,8 @@ def _read(plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]
 
 def _runs_of(plan: Plan, store: Store) -> list[tuple[int, Plan]]:
     """Id and plan of the newest runs of the same spec file, newest first; plans that cannot be read are skipped."""
-    name = Path(plan.spec).name
-    found = []
+    name, place = Path(plan.spec).name, os.path.relpath(plan.directory, plan.root)
+    found, moved = [], []
     for run_id, spec, text in store.sql("SELECT run_id, spec, plan FROM run ORDER BY run_id DESC"):
         if Path(spec).name != name:
             continue
@@ -147,9 +148,13 @@ def _runs_of(plan: Plan, store: Store) -> list[tuple[int, Plan]]:
             continue
         if old.directory == plan.directory:
             found.append((run_id, old))
+        elif os.path.relpath(old.directory, old.root) == place:
+            moved.append(
+                (run_id, old)
+            )  # by a project that stood elsewhere, which may be this one before it moved
         if len(found) == RUNS_READ:
             break
-    return found
+    return found or moved[:RUNS_READ]
 
 
 def _generating(plan: Plan) -> dict[str, str]:

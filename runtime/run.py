@@ -18,8 +18,11 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -99,7 +102,37 @@ def run_plan(
     Raises:
         RunError: the machine failed or an engine is unavailable; the message says what was kept and how to go on.
     """
-    return asyncio.run(execute(plan, store=store, options=options, engines=engines, clock=clock))
+    run = partial(execute, plan, store=store, options=options, engines=engines, clock=clock)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(run())
+    return _beside_a_loop(run)
+
+
+def _beside_a_loop(run: Callable[..., Coroutine[Any, Any, RunReport]]) -> RunReport:
+    """Run in a thread with a loop of its own: the one of this thread (a notebook's) waits in this very call.
+
+    Signals come to the main thread alone, so it is the one that waits here that passes them on.
+    """
+    received: list[Callable[[int, FrameType | None], None]] = []
+    ended: Future[RunReport] = Future()
+
+    def work() -> None:
+        try:
+            ended.set_result(asyncio.run(run(on_begin=lambda begun: received.append(_receiver(begun)))))
+        except BaseException as error:
+            ended.set_exception(error)
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        if received:
+            received[0](number, frame)
+
+    thread = threading.Thread(target=work, name="mixwright-run")
+    with _handling(pass_on):
+        thread.start()
+        thread.join()
+    return ended.result()
 
 
 async def execute(
@@ -109,12 +142,15 @@ async def execute(
     options: RunOptions | None = None,
     engines: Mapping[str, Engine] | None = None,
     clock: Clock | None = None,
+    on_begin: Callable[[Run], None] | None = None,
 ) -> RunReport:
-    """`run_plan` inside a running event loop."""
+    """`run_plan` inside a running event loop. on_begin: is told of the run and sees to signals, which else come here."""
     from runtime.ending import finish
 
     run = Run(plan, store, options or RunOptions(), engines, clock or SystemClock())
-    with _signals(run):
+    if on_begin is not None:
+        on_begin(run)
+    with contextlib.nullcontext() if on_begin is not None else _handling(_receiver(run)):
         try:
             await run.work()
         except asyncio.CancelledError:
@@ -392,9 +428,8 @@ def budget_of(plan: Plan, mixtures: Mapping[str, Mixture]) -> Budget:
     return tightest(stated)
 
 
-@contextlib.contextmanager
-def _signals(run: Run) -> Iterator[None]:
-    """First signal: stop cleanly. Second: at once. Third: leave."""
+def _receiver(run: Run) -> Callable[[int, FrameType | None], None]:
+    """What signals do to a run, for use in its loop. First: stop cleanly. Second: at once. Third: leave."""
     loop = asyncio.get_running_loop()
 
     def received(number: int, _frame: FrameType | None) -> None:
@@ -407,6 +442,12 @@ def _signals(run: Run) -> Iterator[None]:
             os._exit(128 + number)
         loop.call_soon_threadsafe(lambda: None)  # a loop that waits for its sockets goes on
 
+    return received
+
+
+@contextlib.contextmanager
+def _handling(received: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Signals that end a program go to `received` meanwhile, where this is the main thread."""
     # Handlers of the process and not of the loop, whose own run when it is idle: a loop that reads a source is not.
     before = {}
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
         plans[name] = found.plan
     for plan in plans.values():
-        require_extras(plan)
+        require_extras(plan, trains=True)
     from runtime.ablation.cells import cells_of
     from runtime.ablation.job import Ablation, Options
     from runtime.report.ablation import ablation_html

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from mixwright.sandbox_option import add_sandbox_option
 
 if TYPE_CHECKING:
+    from compiler.plan import Plan
     from runtime.run import RunReport
+    from runtime.store.store import Store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
     from runtime.exporters.write import check_targets
     from runtime.plugin import CalibrationFailed
     from runtime.progress import watcher
-    from runtime.report.facts import run_facts
-    from runtime.report.html import write_report
     from runtime.run import RunOptions, run_plan
     from runtime.store.location import status_path
     from runtime.store.store import Store
@@ -78,17 +78,33 @@ def run(arguments: argparse.Namespace) -> int:
             # The figures are what there is to look at: no row was started.
             last = store.last_run()
             if last is not None:
-                write_report(directory / "report.html", run_facts(store, plan, last.run_id))
+                _write_pages(directory, store, plan, last.run_id)
             raise
-        write_report(directory / "report.html", run_facts(store, plan, report.run_id))
+        page = _write_pages(directory, store, plan, report.run_id)
     if arguments.json:
         print(json.dumps({"status": report.status, **report.summary}, ensure_ascii=False))
     else:
         print(report_text(report), end="")
-        print(f"report: {directory / 'report.html'}")
+        print(f"report: {page}")
     for message in report.messages:
         print(message, file=sys.stderr)
     return report.exit_code
+
+
+def _write_pages(directory: Path, store: Store, plan: Plan, run_id: int) -> Path:
+    """Write the page of a run beside the store, and as `report.html`, the last one; returns the run's own.
+
+    A run that finds everything made says little of how that came about: the pages of earlier runs stay.
+    """
+    from runtime.report.facts import run_facts
+    from runtime.report.html import write_report
+
+    facts = run_facts(store, plan, run_id)
+    page = directory / "reports" / f"run-{run_id}.html"
+    page.parent.mkdir(exist_ok=True)
+    write_report(page, facts)
+    write_report(directory / "report.html", facts)
+    return page
 
 
 def report_text(report: RunReport) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,70 @@ def test_rows_under_an_unknown_name_are_an_error(tmp_path):
     mixwright.run(spec_file(tmp_path), store=tmp_path / "store")
     with pytest.raises(Exception, match="holds no rows of 'odd'"):
         list(mixwright.rows(tmp_path / "store", "odd"))
+
+
+def test_a_run_works_where_an_event_loop_runs_already(tmp_path):
+    """As in a notebook, whose cells are run by a loop."""
+
+    async def cell() -> mixwright.api.RunReport:
+        return mixwright.run(spec_file(tmp_path), store=tmp_path / "store")
+
+    report = asyncio.run(cell())
+    assert (report.status, report.exit_code) == ("done", 0)
+
+    async def broken() -> None:
+        mixwright.run(spec_file(tmp_path, SPEC.replace("where = n > 1", "where = m > 1")))
+
+    with pytest.raises(mixwright.SpecError):
+        asyncio.run(broken())
+
+
+INTERRUPTED = """
+import asyncio, os, signal, sys
+import mixwright
+import runtime.run as running
+
+async def work(run):
+    os.kill(os.getpid(), signal.SIGINT)
+    while not run.stop.reason:
+        await asyncio.sleep(0)
+    if sys.argv[2] == "twice":
+        run._task = asyncio.current_task()
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+    run.stop.check()
+
+running.Run.work = work
+
+async def cell():
+    return mixwright.run(sys.argv[1], store=sys.argv[1] + ".store")
+
+print(asyncio.run(cell()).status)
+"""
+
+
+@pytest.mark.parametrize("times", ["once", "twice"])
+def test_ctrl_c_stops_a_run_inside_a_loop(tmp_path, times):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(spec_file(tmp_path)), times],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "stopped\n", done.stderr
+
+
+def test_a_run_needs_nothing_of_what_trains(tmp_path, monkeypatch):
+    monkeypatch.setattr("mixwright.extras.find_spec", lambda name: None)
+    trained = SPEC + 'train student on all_even { repo = "org/base", output = "out/student" }\n'
+    assert mixwright.run(spec_file(tmp_path, trained), store=tmp_path / "store").exit_code == 0
+
+
+def test_explain_of_a_row_says_nothing_of_leaks(tmp_path):
+    mixwright.run(spec_file(tmp_path), store=tmp_path / ".mixwright")
+    done = subprocess.run(
+        [sys.executable, "-m", "mixwright", "explain", "ab", "--store", str(tmp_path / ".mixwright")],
+        capture_output=True,
+        text=True,
+    )
+    assert "leaked" not in done.stderr + done.stdout

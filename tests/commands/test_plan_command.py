@@ -278,3 +278,25 @@ def test_a_run_refuses_what_is_missing(spec: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("mixwright.extras.find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=r"pip install 'mixwright\[openai\]'"):
         require_extras(plan_of(spec))
+
+
+def test_a_project_that_moved_keeps_what_its_runs_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    (old / ".mixwright").mkdir(parents=True)
+    text = (
+        "edition 2026\n\n"
+        'source web inline { rows = [{ q = "a" }, { q = "b" }, { q = "c" }, { q = "d" }] }\n'
+        'pipeline qa {\n  from web\n  filter { where = q == "a" }\n  chat { user = q, assistant = q }\n}\n'
+        "mixture small {\n  seed = 7\n  qa = 1\n}\n"
+    )
+    (old / "demo.mix").write_text(text)
+    assert main(["run", str(old / "demo.mix")]) == 0
+    assert main(["plan", str(old / "demo.mix")]) == 0
+    before = capsys.readouterr().out.partition("pipeline qa")[2]
+    old.rename(new)
+    assert main(["plan", str(new / "demo.mix")]) == 0
+    after = capsys.readouterr().out.partition("pipeline qa")[2]
+    assert "kept by run 1" in after and "nothing changed since run 1" in after
+    assert after.replace(str(new), str(old)) == before

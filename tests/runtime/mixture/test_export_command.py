@@ -91,8 +91,14 @@ def test_a_run_refuses_a_foreign_directory_before_it_starts(spec, capsys):
     assert not (spec.parent / ".mixwright").exists()
 
 
-def test_a_report_is_written_beside_the_store_after_each_run(spec):
+def test_every_run_has_a_page_and_the_last_one_is_the_report(spec, capsys):
     run(spec)
+    first = (spec.parent / ".mixwright/reports/run-1.html").read_bytes()
+    run(spec)
+    assert capsys.readouterr().out.endswith(f"report: {spec.parent / '.mixwright/reports/run-2.html'}\n")
+    assert (spec.parent / ".mixwright/reports/run-1.html").read_bytes() == first
+    second = (spec.parent / ".mixwright/reports/run-2.html").read_bytes()
+    assert second != first and (spec.parent / ".mixwright/report.html").read_bytes() == second
     assert "demo.mix" in (spec.parent / ".mixwright" / "report.html").read_text(encoding="utf-8")
 
 
