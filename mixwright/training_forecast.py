@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dsl.visible import printable
+
 if TYPE_CHECKING:
     from compiler.plan import Plan, Train
     from runtime.training.planning.forecast import Forecast
@@ -26,8 +28,16 @@ ASSUMED_TOKENS = 500
 """Mean tokens of an example where no run has selected rows yet."""
 
 
-def training_forecasts(plan: Plan, store: Path) -> list[TrainForecast]:
-    """A forecast for each `train` block whose model's sizes are known and that names its GPUs, or all after a probe."""
+@dataclass(frozen=True)
+class Unforeseen:
+    """A `train` block that names its GPUs and has no forecast, and why."""
+
+    train: str
+    reason: str
+
+
+def training_forecasts(plan: Plan, store: Path) -> list[TrainForecast | Unforeseen]:
+    """A forecast, or why there is none, for each `train` block that names its GPUs; for all of them after a probe."""
     from runtime.training.planning.probe import read_calibration
 
     calibration = read_calibration(store)
@@ -36,14 +46,14 @@ def training_forecasts(plan: Plan, store: Path) -> list[TrainForecast]:
     ]
     if not trains:
         return []
+    from compiler.hardware.model import why_no_shape
     from runtime.training.planning.job_of import train_forecast
 
-    found = []
+    found: list[TrainForecast | Unforeseen] = []
     for train in trains:
-        lengths = lengths_for(plan, train, store)
-        forecast = train_forecast(train, Path(plan.directory), lengths, calibration)
-        if forecast is not None:
-            found.append(forecast)
+        directory = Path(plan.directory)
+        forecast = train_forecast(train, directory, lengths_for(plan, train, store), calibration)
+        found.append(forecast or Unforeseen(train.name, why_no_shape(train.attributes, directory)))
     return found
 
 
@@ -131,8 +141,10 @@ def _characters_per_token(plan: Plan, train: Train, rows: list[list[str]]) -> tu
     return max(0.1, sum(map(len, texts)) / max(1, tokens)), "measured with its tokenizer"
 
 
-def forecast_text(forecast: TrainForecast) -> str:
+def forecast_text(forecast: TrainForecast | Unforeseen) -> str:
     """One training job's forecast for a terminal, without a line end at the end."""
+    if isinstance(forecast, Unforeseen):
+        return f"train {forecast.train}   no forecast: {printable(forecast.reason)}"
     from runtime.training.schedule import idle_text
 
     found = forecast.found
@@ -150,6 +162,7 @@ def forecast_text(forecast: TrainForecast) -> str:
         f"            weights {_gb(memory.weights)}, gradients {_gb(memory.gradients)}, "
         f"optimizer {_gb(memory.optimizer)}, gathered layers {_gb(memory.gathered)}, "
         f"kept activations {_gb(memory.kept)}, working set {_gb(memory.working)}"
+        + (f", mask {_gb(memory.mask)}" if memory.mask else "")
         + (f"; in host memory {_gb(memory.host)} for each GPU" if memory.host else ""),
     ]
     if forecast.smallest is not None:
@@ -160,7 +173,8 @@ def forecast_text(forecast: TrainForecast) -> str:
         return "\n".join(lines)
     lines.append(
         f"  time      {found.steps:,} steps of {found.accumulation} x {found.micro_batch} sequences on each GPU, "
-        f"{found.seconds:.2f} s each ({found.arithmetic_s:.2f} arithmetic, {found.traffic_s:.2f} traffic)"
+        f"{found.seconds:.2f} s each ({found.arithmetic_s:.2f} arithmetic, {found.traffic_s:.2f} traffic"
+        + (f", {found.update_s:.2f} update on the host)" if found.update_s else ")")
     )
     if idle := idle_text(found.idle, found.filling_batch):
         lines.append(f"  idle      {idle}")
@@ -171,13 +185,15 @@ def forecast_text(forecast: TrainForecast) -> str:
     )
     lines.append(
         f"  constants {machine.utilisation * machine.peak / 1e12:,.3g} of {machine.peak / 1e12:,.0f} TFLOP/s, "
-        f"{machine.bandwidth / 1e9:,.3g} GB/s: {machine.origin}"
+        f"{machine.joined(found.gpus) / 1e9:,.3g} GB/s: {machine.origin}"
     )
     return "\n".join(lines)
 
 
-def forecast_report(forecast: TrainForecast) -> dict[str, Any]:
+def forecast_report(forecast: TrainForecast | Unforeseen) -> dict[str, Any]:
     """The same for `--json`: bytes, seconds, hours, dollars."""
+    if isinstance(forecast, Unforeseen):
+        return {"train": forecast.train, "no_forecast": forecast.reason}
     return {
         "train": forecast.train,
         "model": forecast.model,

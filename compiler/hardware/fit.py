@@ -16,7 +16,8 @@ LORA_RANK = 16
 
 @dataclass(frozen=True)
 class Load:
-    """What decides the memory of a job. `width`: token places of its widest sequence, at most `context`."""
+    """What decides the memory of a job. `width`: token places of its widest sequence, at most `context`. `packed`:
+    several examples stand in one, told apart by a mask."""
 
     shape: Shape
     micro_batch: int
@@ -26,6 +27,7 @@ class Load:
     precision_bytes: int = 2
     lora_rank: int = 0
     offload: bool = False
+    packed: bool = False
 
     def memory(self, gpus: int) -> Memory:
         """Bytes on each of `gpus` GPUs."""
@@ -38,6 +40,7 @@ class Load:
             precision_bytes=self.precision_bytes,
             lora_rank=self.lora_rank,
             offload=self.offload,
+            masked=float(self.micro_batch * self.width**2) if self.packed else 0.0,
         )
 
     def fits(self, machine: Machine, gpus: int) -> bool:
@@ -55,6 +58,7 @@ def load_of(given: Mapping[str, Any], shape: Shape, *, micro_batch: int, width: 
         precision_bytes=2 if given["precision"] == "bf16" else 4,
         lora_rank=int((given.get("lora") or {}).get("rank") or 0),
         offload=given.get("offload") not in (None, "none"),
+        packed=given.get("packing") not in (None, "none"),
     )
 
 

@@ -9,11 +9,14 @@
                   without recomputation 46 B a token, unit of width and layer
     working       the largest of: a layer's activations and their gradients (69 B a token and unit of width), and
                   the logits with their gradient (10 B a token and vocabulary entry)
+    mask          1 B a pair of token places of each packed sequence: which may see which, for attention that does not
+                  know where an example ends
 
-P parameters, T those that are trained (all of them, or LoRA's). The bytes a token were measured with hooks on saved
-tensors of 7B and 65B Llamas under scaled-dot-product attention: 45.7 to 47.5 in a layer, times 1.5 with gradients; 5 to
-6 for head and loss, 10 with gradients. What is not in here (context, NCCL, fragmentation) is the difference between a
-card's nominal and real size, see machines.py.
+P parameters, T those that are trained (all of them, or LoRA's). Without ZeRO the weights themselves are fp32, under
+autocast: 4 P, 4 T and 8 T, and 2 T of bf16 copies. The bytes a token were measured with hooks on saved tensors of 7B
+and 65B Llamas under scaled-dot-product attention: 45.7 to 47.5 in a layer, times 1.5 with gradients; 5 to 6 for head and
+loss, 10 with gradients. What is not in here (context, NCCL, fragmentation) is the difference between a card's nominal and
+real size, see machines.py.
 """
 
 from __future__ import annotations
@@ -37,12 +40,21 @@ class Memory:
     gathered: float
     kept: float
     working: float
+    mask: float = 0.0
     host: float = 0.0
 
     @property
     def total(self) -> float:
         """Bytes on the GPU."""
-        return self.weights + self.gradients + self.optimizer + self.gathered + self.kept + self.working
+        return (
+            self.weights
+            + self.gradients
+            + self.optimizer
+            + self.gathered
+            + self.kept
+            + self.working
+            + self.mask
+        )
 
 
 def memory_of(
@@ -55,24 +67,30 @@ def memory_of(
     precision_bytes: int = 2,
     lora_rank: int = 0,
     offload: bool = False,
+    masked: float = 0.0,
 ) -> Memory:
     """What each of `gpus` GPUs needs for micro-batches of `tokens` token places, padding included.
 
-    precision_bytes: 2 for bf16, 4 for fp32, which keeps no second copy of the weights.
+    precision_bytes: 2 for bf16, 4 for fp32, which keeps no second copy of the weights. masked: pairs of token places that
+    a mask tells apart.
     """
     trained = shape.lora_parameters(lora_rank) if lora_rank else shape.parameters
-    states = 12 if precision_bytes == 2 else 8
+    is_autocast = zero == 0 and precision_bytes == 2
+    held_bytes = 4 if is_autocast else precision_bytes
+    states = 12 if held_bytes == 2 else 8
     optimizer = states * trained / (gpus if zero >= 1 else 1)
     width = shape.hidden
     kept = (
         (precision_bytes if recompute else LAYER_BYTES * precision_bytes / 2) * tokens * width * shape.layers
     )
+    gathered = 2 * precision_bytes * shape.layer if zero == 3 and gpus > 1 else 0.0
     return Memory(
-        weights=precision_bytes * shape.parameters / (gpus if zero == 3 else 1),
-        gradients=precision_bytes * trained / (gpus if zero >= 2 else 1),
+        weights=held_bytes * shape.parameters / (gpus if zero == 3 else 1),
+        gradients=held_bytes * trained / (gpus if zero >= 2 else 1),
         optimizer=0.0 if offload else optimizer,
-        gathered=2 * precision_bytes * shape.layer if zero == 3 and gpus > 1 else 0.0,
+        gathered=2.0 * trained if is_autocast else float(gathered),
         kept=float(kept),
         working=float(max(LAYER_WORKING_BYTES * tokens * width, LOGIT_BYTES * tokens * shape.vocabulary)),
+        mask=masked,
         host=optimizer if offload else 0.0,
     )

@@ -41,6 +41,23 @@ def shape_of(given: Mapping[str, Any], directory: Path) -> tuple[Shape, str] | N
     return (found, repo) if found else None
 
 
+def why_no_shape(given: Mapping[str, Any], directory: Path) -> str:
+    """What keeps `shape_of` from knowing the sizes, in words."""
+    if given.get("architecture"):
+        return "`architecture` gives no sizes that make sense"
+    if given.get("base"):
+        place = str(given["base"])
+        read = _json_of(directory / place / "config.json")
+        missing = f"{place}/config.json cannot be read"
+    else:
+        place = str(given.get("repo") or "")
+        read = _cached_config(place, str(given.get("revision") or ""))
+        missing = f"{place} is not in the local Hugging Face cache"
+    if read is None:
+        return missing
+    return f"the planner does not know how models of type {str(read.get('model_type'))[:40]!r} are laid out"
+
+
 def _vocabulary(directory: Path) -> int:
     """Entries of a tokenizer.json, special ones included; `ASSUMED_VOCABULARY` where it cannot be read."""
     document = _json_of(directory / "tokenizer.json") or {}

@@ -165,7 +165,7 @@ def cost_lines(mixtures: list[Mixed], cells: list[Cell], options: Options, store
     import math
 
     from mixwright.recorded import store_directory
-    from mixwright.training_forecast import training_forecasts
+    from mixwright.training_forecast import Unforeseen, training_forecasts
 
     steps: dict[str, int] = {}
     hours: dict[str, float] = {}
@@ -176,6 +176,8 @@ def cost_lines(mixtures: list[Mixed], cells: list[Cell], options: Options, store
         # Packed steps hold `batch` examples on average: the count is right to a step or two.
         steps[one.name] = int(wanted or math.ceil(len(one.rows) * given["epochs"] / given["batch"]))
         for forecast in training_forecasts(one.plan, store_directory(one.plan, store)):
+            if isinstance(forecast, Unforeseen):
+                continue
             if forecast.train == one.train.name and forecast.found.steps:
                 share = steps[one.name] / forecast.found.steps
                 hours[one.name] = forecast.found.hours * share

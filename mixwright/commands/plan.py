@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from compiler.plan import Plan
     from mixwright.recorded import MovedThreshold, Recorded
+    from mixwright.training_forecast import Unforeseen
     from runtime.training.planning.job_of import TrainForecast
 
 JSON_FORMAT_VERSION = "1.0"
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     store = store_directory(plan, arguments.store)
     found = recorded(plan, store, result.characters)
     plan = plan.model_copy(update={"estimates": found.estimates or plan.estimates})
-    from mixwright.training_forecast import training_forecasts
+    from mixwright.training_forecast import Unforeseen, training_forecasts
 
     forecasts = training_forecasts(plan, store)
     out = arguments.out or Path(plan.root) / ".mixwright" / "plan.json"
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(plan_report(plan, found, forecasts), indent=1, ensure_ascii=False))
     else:
         print(report_text(plan, found, store, out, forecasts), end="")
-    return 0 if all(forecast.found.fits for forecast in forecasts) else 1
+    return 0 if all(isinstance(each, Unforeseen) or each.found.fits for each in forecasts) else 1
 
 
 def write_plan(plan: Plan, path: Path) -> None:
@@ -86,7 +87,9 @@ def write_plan(plan: Plan, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def plan_report(plan: Plan, found: Recorded, forecasts: Sequence[TrainForecast] = ()) -> dict[str, Any]:
+def plan_report(
+    plan: Plan, found: Recorded, forecasts: Sequence[TrainForecast | Unforeseen] = ()
+) -> dict[str, Any]:
     """What `--json` prints."""
     from compiler.diff import differences
     from mixwright.extras import missing_extras
@@ -123,7 +126,7 @@ def plan_report(plan: Plan, found: Recorded, forecasts: Sequence[TrainForecast] 
 
 
 def report_text(
-    plan: Plan, found: Recorded, store: Path, out: Path, forecasts: Sequence[TrainForecast] = ()
+    plan: Plan, found: Recorded, store: Path, out: Path, forecasts: Sequence[TrainForecast | Unforeseen] = ()
 ) -> str:
     """What the command prints: the plan, its training jobs, the store, the changes, what is missing."""
     from mixwright.extras import missing_extras

@@ -29,15 +29,221 @@ from compiler.hardware.shape import (
 )
 from mixwright import cli
 from mixwright.training_forecast import forecast_text
+from runtime.training.planning.duration import MicroStep, micro_step
 from runtime.training.planning.forecast import Job, forecast, sequences_of, smallest
 from runtime.training.planning.job_of import TrainForecast
 from runtime.training.planning.lengths import assumed_lengths, lengths_of
 from runtime.training.planning.probe import Timed, calibration_of, steady_seconds
 
-A800 = MACHINES["a800_80gb"]
-ALPACA = assumed_lengths(
-    52_002, 130, "Alpaca's 52,002 examples of 130 tokens on average, log-normal", longest=512
+A800, H100 = MACHINES["a800_80gb"], MACHINES["h100_80gb"]
+
+# Token lengths of Alpaca's 52,002 examples in its own template, cut at 512: the mean of each 200th of the sorted
+# ones. Characters scaled to the 122.65 tokens on average that its tokenizer makes.
+ALPACA_QUANTILES = np.asarray(
+    [
+        42,
+        45,
+        47,
+        48,
+        49,
+        50,
+        51,
+        52,
+        53,
+        54,
+        55,
+        56,
+        56,
+        57,
+        58,
+        58,
+        59,
+        60,
+        60,
+        61,
+        61,
+        62,
+        63,
+        63,
+        64,
+        64,
+        65,
+        65,
+        66,
+        66,
+        67,
+        67,
+        68,
+        68,
+        69,
+        69,
+        69,
+        70,
+        70,
+        71,
+        71,
+        72,
+        72,
+        73,
+        73,
+        74,
+        74,
+        74,
+        75,
+        75,
+        76,
+        76,
+        76,
+        77,
+        77,
+        78,
+        78,
+        78,
+        79,
+        79,
+        80,
+        80,
+        81,
+        81,
+        82,
+        82,
+        82,
+        83,
+        83,
+        84,
+        84,
+        85,
+        85,
+        86,
+        87,
+        87,
+        87,
+        88,
+        89,
+        89,
+        90,
+        91,
+        91,
+        92,
+        92,
+        93,
+        94,
+        95,
+        95,
+        96,
+        96,
+        97,
+        98,
+        99,
+        100,
+        101,
+        102,
+        102,
+        103,
+        104,
+        105,
+        106,
+        107,
+        108,
+        109,
+        110,
+        111,
+        112,
+        113,
+        114,
+        115,
+        116,
+        117,
+        118,
+        119,
+        120,
+        121,
+        122,
+        123,
+        124,
+        125,
+        126,
+        127,
+        128,
+        129,
+        130,
+        131,
+        132,
+        133,
+        134,
+        135,
+        136,
+        137,
+        138,
+        139,
+        140,
+        141,
+        142,
+        143,
+        144,
+        146,
+        147,
+        148,
+        149,
+        150,
+        151,
+        152,
+        153,
+        154,
+        155,
+        156,
+        158,
+        159,
+        160,
+        161,
+        162,
+        164,
+        165,
+        166,
+        167,
+        169,
+        170,
+        172,
+        173,
+        174,
+        176,
+        177,
+        179,
+        180,
+        182,
+        184,
+        186,
+        187,
+        189,
+        191,
+        192,
+        194,
+        196,
+        199,
+        201,
+        203,
+        206,
+        209,
+        212,
+        215,
+        218,
+        221,
+        225,
+        229,
+        234,
+        239,
+        245,
+        252,
+        262,
+        272,
+        286,
+        305,
+        328,
+        369,
+        467,
+    ]
 )
+ALPACA = lengths_of(np.append(np.resize(ALPACA_QUANTILES, 52_001), 512), "Alpaca's own")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +262,13 @@ def test_published_runs_are_planned_as_they_went(
     assert found.hours == pytest.approx(hours, rel=0.10)
 
 
+def test_alpacas_lengths_are_those_that_were_published() -> None:
+    """122.65 tokens on average; batches of 8, 4 and 2 are 226.8, 188.9 and 154.2 wide."""
+    assert ALPACA.mean == pytest.approx(122.65, rel=0.01)
+    widths = [ALPACA.expected_longest(batch) for batch in (8, 4, 2)]
+    assert widths == pytest.approx([226.8, 188.9, 154.2], rel=0.02)
+
+
 def test_the_arithmetic_of_the_7b_row() -> None:
     """Every figure of the first row by hand, from the formulas in the docstrings."""
     found = forecast(Job(LLAMA_7B, ALPACA, context=512, packing=False, micro_batch=8, epochs=3), A800, 2)
@@ -72,36 +285,87 @@ def test_the_arithmetic_of_the_7b_row() -> None:
     assert memory.total / 1e9 == pytest.approx(57.1, abs=0.1)
     assert memory_of(LLAMA_7B, gpus=1, tokens=8 * 512).total > 80e9  # so one GPU does not do
 
-    width = ALPACA.expected_longest(8)
-    assert width == pytest.approx(300, abs=1)
+    # Both GPUs wait for the longest of their sixteen examples.
+    width = ALPACA.expected_longest(16)
     assert found.steps == -(-52_002 * 3 // 16)
     multiplied = parameters - 32_000 * 4096
     operations = 8 * width * (6 * multiplied + 6 * 32 * 4096 * width) * 7.55 / 6
-    assert found.arithmetic_s == pytest.approx(operations / (0.62 * 7.55 / 8 * 312e12))
-    assert found.traffic_s == pytest.approx(6 * parameters * (1 / 2) / 51.5e9)
-    assert found.seconds == pytest.approx(1.06, abs=0.01)
+    assert found.arithmetic_s == pytest.approx(operations / (0.315 * 312e12))
+    assert found.traffic_s == pytest.approx(6 * parameters * (1 / 2) / 41e9)
+    # Arithmetic is the longer in both directions, so the traffic hides.
+    assert 2 / 7.55 * found.arithmetic_s > found.traffic_s / 3
+    assert found.seconds == found.arithmetic_s
     real = ALPACA.total * 3
     assert found.mfu == pytest.approx(6 * parameters * real / (2 * 312e12 * found.steps * found.seconds))
 
 
 @pytest.mark.parametrize(
-    ("shape", "micro_batch", "gpus", "hours"),
-    [(LLAMA3_8B, 1, 32, 6), (LLAMA3_70B, 1, 64, 50)],
-    ids=["8B", "70B"],
+    ("shape", "gpus", "hours"), [(LLAMA3_8B, 32, 6), (LLAMA3_70B, 64, 50)], ids=["8B", "70B"]
 )
-def test_tulu_3_is_of_the_right_size(shape: Shape, micro_batch: int, gpus: int, hours: float) -> None:
-    """939k rows, two epochs, batch 128, H100s. Assumed: 700 tokens a row, padded, the constants of `machines.py`.
+def test_tulu_3_is_planned_as_it_went(shape: Shape, gpus: int, hours: float) -> None:
+    """939,343 rows, two epochs, batch 128, one sequence at once, H100s: within 25%, of an assumed 700 tokens a row.
 
-    Reported and not fitted: the mean length and the cluster's network are not published. Within a factor of two.
+    The mean length and the clusters' networks are not published.
     """
     lengths = assumed_lengths(939_343, 700, "assumed", longest=4096)
-    job = Job(shape, lengths, context=4096, packing=False, micro_batch=micro_batch, batch=128, epochs=2)
-    found = forecast(job, MACHINES["h100_80gb"], gpus)
-    print(
-        f"{shape.parameters / 1e9:.1f}B: {found.hours:.1f} h planned, {hours} h published, MFU {found.mfu:.1%}"
-    )
+    job = Job(shape, lengths, context=4096, packing=False, micro_batch=1, batch=128, epochs=2)
+    found = forecast(job, H100, gpus)
     assert found.fits
-    assert hours / 2 < found.hours < hours * 2
+    assert found.hours == pytest.approx(hours, rel=0.25)
+
+
+def test_traffic_hides_behind_arithmetic_layer_by_layer() -> None:
+    """Of two jobs that differ in traffic alone, the one whose traffic is the shorter part takes no longer for it."""
+
+    def step(tokens: float, bandwidth: float) -> MicroStep:
+        machine = replace(A800, bandwidth=bandwidth)
+        return micro_step(LLAMA_7B, machine, gpus=8, tokens=tokens, attended=512)
+
+    few, many = step(64, 40e9), step(65_536, 40e9)
+    assert few.together == pytest.approx(few.traffic)
+    assert many.together == pytest.approx(many.arithmetic)
+    assert step(65_536, 80e9).together == many.together
+    probed = replace(A800, overlaps=False)
+    both = micro_step(LLAMA_7B, probed, gpus=8, tokens=2_048, attended=512)
+    assert both.together == pytest.approx(both.arithmetic + both.traffic)
+
+
+def test_the_network_between_nodes_counts_only_beyond_one_node() -> None:
+    machine = replace(H100, bandwidth=200e9, network=20e9)
+    one, two = (micro_step(LLAMA_7B, machine, gpus=g, tokens=64, attended=64).traffic for g in (8, 16))
+    assert two == pytest.approx(one * (200 / 20) * (15 / 16) / (7 / 8))
+
+
+def test_offload_costs_time() -> None:
+    job = Job(LLAMA_13B, ALPACA, context=512, micro_batch=8, batch=128)
+    on_card, on_host = (forecast(replace(job, offload=offload), A800, 4) for offload in (False, True))
+    # Four GPUs of one node: 2 bytes down and 2 up a parameter of each, 30 through the host's memory of all.
+    update = LLAMA_13B.parameters / 4 * 4 / 25e9 + LLAMA_13B.parameters * 30 / 200e9
+    assert on_host.update_s == pytest.approx(update)
+    assert on_host.seconds == pytest.approx(on_card.seconds + update)
+
+
+def test_without_zero_the_weights_are_fp32() -> None:
+    """LoRA on an 8B: its weights alone take 32 GB, whatever little is trained."""
+    memory = memory_of(LLAMA3_8B, gpus=1, tokens=0, zero=0, lora_rank=16)
+    assert memory.weights == 4 * LLAMA3_8B.parameters > 32e9
+
+
+def test_the_mask_of_packed_examples_takes_a_byte_a_pair() -> None:
+    packed = Load(LLAMA3_8B, 1, 131_072, packed=True)
+    assert packed.memory(8).mask == 131_072**2 > 17e9
+    assert replace(packed, packed=False).memory(8).mask == 0
+
+
+def test_idle_experts_do_no_work() -> None:
+    """MFU means operations that are done: a model with eight times the experts of which as many are idle has the same."""
+    dense = Shape(1024, 8, 8, 8, 4096, 32_000)
+    sparse = replace(dense, experts=8, active_experts=1)
+    job = Job(dense, ALPACA, context=512, batch=64)
+    one, many = (
+        forecast(replace(job, shape=shape), replace(A800, bandwidth=1e15), 4) for shape in (dense, sparse)
+    )
+    assert many.mfu == pytest.approx(one.mfu, rel=0.01)
 
 
 def test_gpus_that_stand_idle_are_told_with_the_batch_that_fills_them() -> None:
@@ -140,9 +404,10 @@ def test_stages_of_zero_divide_what_they_divide() -> None:
     weights = [m.weights / LLAMA_7B.parameters for m in states]
     gradients = [m.gradients / LLAMA_7B.parameters for m in states]
     optimizer = [m.optimizer / LLAMA_7B.parameters for m in states]
-    assert weights == [2, 2, 2, 0.5]
-    assert gradients == [2, 2, 0.5, 0.5]
-    assert optimizer == [12, 3, 3, 3]
+    # Without ZeRO the weights are fp32 themselves, and there is no second copy.
+    assert weights == [4, 2, 2, 0.5]
+    assert gradients == [4, 2, 0.5, 0.5]
+    assert optimizer == [8, 3, 3, 3]
 
 
 @given(st.lists(st.integers(1, 600), min_size=1, max_size=200), st.integers(1, 64))
@@ -203,6 +468,15 @@ def test_sizes_are_read_from_a_configuration() -> None:
         "starcoder2",
         "gpt_oss",
         "apertus",
+        "gemma",
+        "gemma3_text",
+        "cohere2",
+        "deepseek_v2",
+        "deepseek_v3",
+        "glm4_moe",
+        "minicpm3",
+        "qwen2_moe",
+        "qwen3_next",
     ],
 )
 def test_a_family_has_as_many_parameters_as_transformers_builds(family: str) -> None:
@@ -211,9 +485,38 @@ def test_a_family_has_as_many_parameters_as_transformers_builds(family: str) -> 
     config = transformers.AutoConfig.for_model(family)
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(config)
-    shape = shape_of_config(config.to_dict())
+    # A published `config.json` leaves out what is the family's default, ties of the embeddings among it.
+    written = {name: value for name, value in config.to_dict().items() if name != "tie_word_embeddings"}
+    if not transformers.AutoConfig.for_model(family).tie_word_embeddings:
+        written["tie_word_embeddings"] = False
+    shape = shape_of_config(written)
     assert shape is not None
     assert shape.parameters == pytest.approx(sum(p.numel() for p in model.parameters()), rel=1e-3)
+
+
+def test_the_part_for_texts_of_a_model_of_pictures_has_sizes() -> None:
+    config = {
+        "model_type": "gemma3",
+        "text_config": {**SIZES, "model_type": "gemma3_text"},
+        "vision_config": {},
+    }
+    shape = shape_of_config(config)
+    assert shape is not None and shape.hidden == 64 and shape.tie
+
+
+def test_a_train_block_without_a_forecast_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"model_type": "jamba", "mamba_d_state": 16}')
+    text = SPEC.format(micro_batch=8)
+    start, end = text.index("  repo ="), text.index("  output")
+    spec = tmp_path / "t.mix"
+    spec.write_text(f'{text[:start]}  base = "model"\n{text[end:]}')
+    assert cli.main(["plan", str(spec)]) == 0
+    said = "train student   no forecast: the planner does not know how models of type 'jamba' are laid out"
+    assert said in capsys.readouterr().out
 
 
 SIZES = {
@@ -236,7 +539,9 @@ SIZES = {
         {"intermediate_size": -1},
         {"head_dim": -1},
         {"num_attention_heads": "many"},
-        {"n_routed_experts": 256},
+        {"n_routed_experts": 256, "num_experts_per_tok": 300},
+        {"layer_types": ["conv", "full_attention"]},
+        {"kv_lora_rank": 16},
         {"mamba_d_state": 16},
     ],
 )

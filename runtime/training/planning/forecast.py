@@ -15,7 +15,7 @@ from compiler.hardware.machines import Machine
 from compiler.hardware.memory import Memory
 from compiler.hardware.shape import Shape
 from runtime.training.packing import pack
-from runtime.training.planning.duration import micro_step_seconds
+from runtime.training.planning.duration import micro_step, offload_seconds
 from runtime.training.planning.lengths import Lengths
 from runtime.training.schedule import filling_batch, layout_of, steps_of
 
@@ -53,14 +53,15 @@ class Sequences:
     count: int
     width: float
     widest: int
-    attended: float
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a job takes on some GPUs of a machine. Seconds are of one step, the last two of its arithmetic and traffic.
+    """What a job takes on some GPUs of a machine. Seconds are of one step: of its arithmetic and its traffic, which hide
+    behind each other in part, and of an offloaded update.
 
-    mfu: 6 P times the examples' own tokens a second, over the GPUs' peak. padded_mfu counts padding as tokens.
+    mfu: 6 P times the examples' own tokens a second, over the GPUs' peak; P without the experts that a token does not
+    meet. padded_mfu counts padding as tokens.
     """
 
     job: Job
@@ -75,6 +76,7 @@ class Forecast:
     seconds: float
     arithmetic_s: float
     traffic_s: float
+    update_s: float
     mfu: float
     padded_mfu: float
     idle: float
@@ -106,9 +108,9 @@ def sequences_of(job: Job) -> Sequences:
             examples = np.random.Generator(np.random.Philox(key=0)).permutation(examples)[:PACKED_EXACTLY]
         bins = max(1, round(len(pack(examples, job.context, seed=0)) * scale))
         # Attention over a packed row costs what the row's width does: its kernel masks, and does not skip.
-        return Sequences(bins, float(job.context), job.context, float(job.context))
+        return Sequences(bins, float(job.context), job.context)
     width = lengths.expected_longest(job.micro_batch)
-    return Sequences(lengths.examples, width, lengths.longest, width)
+    return Sequences(lengths.examples, width, lengths.longest)
 
 
 def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | None = None) -> Forecast:
@@ -137,19 +139,21 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
     else:
         micro, accumulation, per_step, idle, filling = job.micro_batch, 1, batch, 0.0, None
         steps = job.steps or max(1, -(-round(seen.count * job.epochs) // batch))
-    arithmetic, traffic = micro_step_seconds(
+    # Each layer's traffic makes all GPUs wait for the one whose examples are longest.
+    slowest = seen.width if job.packing else job.lengths.limited(job.context).expected_longest(micro * gpus)
+    one = micro_step(
         job.shape,
         machine,
         gpus=gpus,
-        tokens=micro * seen.width,
-        attended=seen.attended,
+        tokens=micro * slowest,
+        attended=slowest,
         zero=job.zero,
         accumulation=accumulation,
         recompute=job.recompute,
         lora_rank=job.lora_rank,
     )
-    arithmetic, traffic = arithmetic * accumulation, traffic * accumulation
-    seconds = arithmetic + traffic
+    update = offload_seconds(job.shape, machine, gpus=gpus, lora_rank=job.lora_rank) if job.offload else 0.0
+    seconds = one.together * accumulation + update
     # A step is never more than all there is, however large `batch`.
     trained = seen.count * job.epochs if job.steps is None else float(steps * per_step)
     real = job.lengths.limited(job.context).total * trained / seen.count
@@ -162,8 +166,9 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         precision_bytes=job.precision_bytes,
         lora_rank=job.lora_rank,
         offload=job.offload,
+        packed=job.packing,
     )
-    per_token = 6 * job.shape.parameters / (gpus * machine.peak * steps * seconds)
+    per_token = 6 * job.shape.active / (gpus * machine.peak * steps * seconds)
     return Forecast(
         job=job,
         machine=machine,
@@ -175,8 +180,9 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         accumulation=accumulation,
         steps=steps,
         seconds=seconds,
-        arithmetic_s=arithmetic,
-        traffic_s=traffic,
+        arithmetic_s=one.arithmetic * accumulation,
+        traffic_s=one.traffic * accumulation,
+        update_s=update,
         mfu=real * per_token,
         padded_mfu=seen.width * trained * per_token,
         idle=idle,

@@ -70,7 +70,7 @@ def train_forecast(
     named = str(cluster.get("gpu") or (calibration.device if calibration else ""))
     machine = MACHINES.get(named)
     if machine is None and calibration is not None and named == calibration.device:
-        machine = Machine(named, _own_memory(), calibration.peak, 0.0, 1e15, "")
+        machine = Machine(named, _own_memory(), calibration.peak, 0.0, 1e15, 1e15, "")
     model = shape_of(train.attributes, directory)
     if machine is None or model is None:
         return None
