@@ -135,7 +135,7 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         )
         if not job.packing and micro < job.micro_batch:
             width = job.lengths.limited(job.context).expected_longest(micro)
-            seen = replace(seen, width=width, attended=width)
+            seen = replace(seen, width=width)
     else:
         micro, accumulation, per_step, idle, filling = job.micro_batch, 1, batch, 0.0, None
         steps = job.steps or max(1, -(-round(seen.count * job.epochs) // batch))
