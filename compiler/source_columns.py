@@ -102,7 +102,7 @@ def _source_columns(
 
 
 def _check_keys(resolver: Resolver, declaration: Declaration) -> None:
-    """MIX214: one row of several calls a column otherwise than all the others do."""
+    """MIX215: one row of several calls a column otherwise than all the others do."""
     lists = [
         s.value for s in declaration.node.body if isinstance(s, Attribute) and isinstance(s.value, ListNode)
     ]
@@ -117,7 +117,7 @@ def _check_keys(resolver: Resolver, declaration: Declaration) -> None:
             own = [name for name in row if counts[name] == 1]
             if len(missing) == len(own) == 1:
                 resolver.world.findings.lint(
-                    "MIX214",
+                    "MIX215",
                     f"only this row of `{declaration.name}` has `{own[0]}`, and all others have `{missing[0]}`",
                     row[own[0]].span,
                     f"`{missing[0]}` is null here, `{own[0]}` everywhere else",

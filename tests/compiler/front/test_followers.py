@@ -108,4 +108,4 @@ def test_a_row_that_calls_a_column_otherwise(
     rows: str, expected: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     found = compiled(tmp_path, f"edition 2026\nsource s inline {{ rows = [{rows}] }}\n").diagnostics
-    assert [(d.primary.span.text, d.hint) for d in found if d.code == "MIX214"] == expected
+    assert [(d.primary.span.text, d.hint) for d in found if d.code == "MIX215"] == expected
