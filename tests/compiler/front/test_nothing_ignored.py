@@ -144,6 +144,7 @@ BY_TYPE = {
     "call:parse": "json()",
     "call:on_fail": "retry(2)",
     "call:on_verdict": "retry(2)",
+    "map[text_or_secret]": '{ team = "zz" }',
     "map[path]": '{ x = "data/x" }',
     "map[new_column=text]": '{ q = "q" }',
 }
@@ -365,6 +366,7 @@ WRITTEN: dict[tuple[str, str], tuple[str, str]] = {
     ("variant", "without"): ("variant", "without = [rest]"),
     ("variant", "doc"): ("variant", 'doc = "half of it"'),
     ("policy", "licenses"): ("policy", 'licenses = ["apache-2.0"]'),
+    ("policy", "forbid"): ("policy", "forbid = [nc]"),
     ("policy", "max_quarantined"): ("policy", "max_quarantined = 5%"),
     ("policy", "doc"): ("policy", 'doc = "for release"'),
 }
