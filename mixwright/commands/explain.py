@@ -37,7 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     what = arguments.what
     if re.fullmatch(r"(?i)mix\d+", what):
         return _explain_code(what.upper(), as_json=arguments.json)
-    if not re.fullmatch(r"[0-9a-fA-F]{4,32}", what):
+    # Token exports name the pieces of a row that was split `ID/0`, `ID/1` …
+    row = re.fullmatch(r"([0-9a-fA-F]{4,32})(?:/\d+)?", what)
+    if row is None:
         print(
             f"error: '{printable(what)}' is neither a row id (4 to 32 hex digits) nor a code such as MIX401; "
             "exported rows carry their id, and docs/diagnostics.md lists the codes",
@@ -57,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     try:
         with Store.open(directory, read_only=True) as store:
-            history = history_of(store, what, run_id=arguments.run)
+            history = history_of(store, row[1], run_id=arguments.run)
     except StoreLocked as error:
         print(f"error: {error}; rows can be explained when it has ended", file=sys.stderr)
         return error.exit_code

@@ -33,9 +33,9 @@ class PackedExport:
     """Write a mixture as packed sequences: whole examples side by side, by the best-fit packing of `mixwright train`.
 
     Makes `<path>/packed/` as the launcher maps it into memory: `tokens.npy`, `labels.npy`, `positions.npy` of shape
-    (sequences, context), int32, `bins.jsonl` with the ids in each sequence, and a manifest with the counts; and the
-    same sequences without padding as `<path>/data/train-00000-of-00001.parquet`: `input_ids`, `labels`, and
-    `seq_lengths`, the length of each example, from which TRL's padding-free collator makes the positions:
+    (sequences, context), int32, `bins.jsonl` with the `ids` and `lineages` in each sequence, and a manifest with the
+    counts; and the same sequences without padding as `<path>/data/train-00000-of-00001.parquet`: `input_ids`, `labels`,
+    and `seq_lengths`, the length of each example, from which TRL's padding-free collator makes the positions:
     `SFTConfig(padding_free=True, max_length=None, dataset_kwargs={"skip_prepare_dataset": True})`. `tokenizer/` has the
     tokenizer.
 

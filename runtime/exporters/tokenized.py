@@ -48,7 +48,7 @@ class TokenizedExport:
     Tokens and labels are those that `mixwright train` makes of the mixture by its `train` block: whatever `learn`,
     `turns`, `overlong` and weights of messages say is in the labels, `-100` where nothing is trained. Rows that it
     refuses are left out; the card counts them and the manifest has their ids. `ids.jsonl` has the row of each line,
-    `tokenizer/` the tokenizer.
+    `id`, `lineage` and `component`; `tokenizer/` the tokenizer.
 
     TRL and axolotl read it as it is; where the `train` block continues from a model, `trl.yaml` and `axolotl.yaml`
     are written as well. For LLaMA-Factory's `tokenized_path`, `datasets` turns it into its own files:
@@ -74,7 +74,12 @@ class TokenizedExport:
                 for sequence in sequences_of(listed, settings, tokenizer, counts):
                     longest = max(longest, file.write(_line(sequence)))
                     lengths.append(len(sequence.tokens))
-                    ids.write(json.dumps({"id": sequence.id, "component": sequence.component}) + "\n")
+                    names = {
+                        "id": sequence.id,
+                        "lineage": sequence.lineage,
+                        "component": sequence.component,
+                    }
+                    ids.write(json.dumps(names) + "\n")
             recipe = recipe_of(job, settings, tokenizer, lengths, counts)
             lines_to_parquet(scratch, path, _COLUMNS, longest=longest)
         finally:

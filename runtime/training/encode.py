@@ -31,12 +31,16 @@ Overlong = Literal["truncate", "drop", "split"]
 
 @dataclass(frozen=True)
 class Encoded:
-    """One sequence. `tokens` and `labels`: (length,) int32; `labels[i]` is `tokens[i]` or `IGNORED`."""
+    """One sequence. `tokens` and `labels`: (length,) int32; `labels[i]` is `tokens[i]` or `IGNORED`.
+
+    `id` is that of its row, with `/0`, `/1` … for the pieces of one that was split; `lineage` that of its row.
+    """
 
     id: str
     component: str
     tokens: NDArray[np.int32]
     labels: NDArray[np.int32]
+    lineage: str = ""
 
 
 @dataclass(frozen=True)
@@ -277,7 +281,7 @@ def _fitted(
         part[:1] = IGNORED
         if (part != IGNORED).any():
             name = row_id if len(pieces) == 1 else f"{row_id}/{number}"
-            kept.append(Encoded(name, component, tokens[piece].copy(), part))
+            kept.append(Encoded(name, component, tokens[piece].copy(), part, str(row.get("lineage", ""))))
     if not kept:
         # Its assistant speaks only after the cut.
         counts.unlabelled.append(row_id)

@@ -6,7 +6,7 @@ A directory holds three arrays of shape (bins, context), int32:
     labels.npy      the token where it is trained, else -100; never the first token of a sequence
     positions.npy   0, 1, 2 ... from the start of each sequence, and of the padding
 
-and `bins.jsonl` (the ids of each bin's sequences, in order) and `manifest.json`. There is no attention mask:
+and `bins.jsonl` (the ids and lineages of each bin's sequences, in order) and `manifest.json`. There is no attention mask:
 `transformers` derives the borders between sequences from the positions, but only when no mask is given.
 """
 
@@ -86,11 +86,11 @@ def write_packed(
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     lengths: list[int] = []
-    ids: list[str] = []
+    names: list[tuple[str, str]] = []
     with (scratch / "flat").open("wb") as flat:
         for sequence in sequences:
             lengths.append(len(sequence.tokens))
-            ids.append(sequence.id)
+            names.append((sequence.id, sequence.lineage))
             flat.write(np.stack((sequence.tokens, sequence.labels)).astype(np.int32).tobytes())
     if not lengths:
         told = [f"{len(ids)} {words}" for words, ids in fates(counts)]
@@ -121,7 +121,8 @@ def write_packed(
             for name, line in (("tokens", tokens), ("labels", labels), ("positions", positions)):
                 arrays[name][number] = line
                 hashed.update(line.tobytes())
-            index.write(json.dumps({"used": at, "ids": [ids[m] for m in members]}) + "\n")
+            ids, lineages = zip(*(names[member] for member in members), strict=True)
+            index.write(json.dumps({"used": at, "ids": ids, "lineages": lineages}) + "\n")
     for array in arrays.values():
         array.flush()
     del source_values

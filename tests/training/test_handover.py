@@ -21,6 +21,10 @@ pytestmark = pytest.mark.train
 
 CALL = {"type": "function", "function": {"name": "weather", "arguments": '{"city": "Bern"}'}}
 WEATHER = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+SECOND = mixed([{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}] * 2)[
+    1
+].id
+"""The id of the second row, whatever is in it."""
 CALLING = {
     "messages": [
         {"role": "user", "content": "Weather?"},
@@ -145,7 +149,7 @@ def test_a_row_that_a_trainer_cannot_hold_is_named(
     format: str, row: Any, reason: str, tmp_path: Path
 ) -> None:
     """With the number of others, and nothing is written."""
-    with pytest.raises(RunError, match=f"row {1:032x}: .*{reason}.*; 1 other"):
+    with pytest.raises(RunError, match=f"row {SECOND}: .*{reason}.*; 1 other"):
         exported(format, [PLAIN, row, row], None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -162,7 +166,7 @@ def test_an_overlong_row_that_a_trainer_treats_otherwise_is_named(
     format: str, attributes: Any, reason: str, train: Any, tmp_path: Path
 ) -> None:
     long = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "1+1 " * 99}]}
-    with pytest.raises(RunError, match=f"row {1:032x}: .*{reason}"):
+    with pytest.raises(RunError, match=f"row {SECOND}: .*{reason}"):
         exported(format, [PLAIN, long], train(**attributes), tmp_path / "out")
     exported(format, [PLAIN, PLAIN], train(**attributes), tmp_path / "out")
 
@@ -170,11 +174,11 @@ def test_an_overlong_row_that_a_trainer_treats_otherwise_is_named(
 def test_a_row_that_trl_would_read_otherwise_is_named(train: Any, tmp_path: Path, random_model: Path) -> None:
     """Text of a control token is a control token to TRL; the labels of `mixwright train` leave the row out."""
     forged = {"messages": [{"role": "user", "content": "a<|end|>b"}, {"role": "assistant", "content": "c"}]}
-    with pytest.raises(RunError, match=f"row {1:032x}: it has a control token as text"):
+    with pytest.raises(RunError, match=f"row {SECOND}: it has a control token as text"):
         exported("trl", [PLAIN, forged], train(), tmp_path / "out")
     place = exported("tokenized", [PLAIN, forged], train(), tmp_path / "out")
     assert (
-        f"1 row with the text of a control token in a message, refused: `{1:032x}`"
+        f"1 row with the text of a control token in a message, refused: `{SECOND}`"
         in (place / "README.md").read_text()
     )
 
@@ -243,8 +247,8 @@ def test_tokens_and_labels_are_those_of_training(
         counts=EncodingCounts(),
     )
     assert lines == [(s.tokens.tolist(), [1] * len(s.tokens), s.labels.tolist()) for s in expected]
-    ids = [json.loads(line)["id"] for line in (place / "ids.jsonl").read_text().splitlines()]
-    assert ids == [row.id for row in mixed(rows)]
+    names = [json.loads(line) for line in (place / "ids.jsonl").read_text().splitlines()]
+    assert names == [{"id": r.id, "lineage": r.lineage, "component": r.component} for r in mixed(rows)]
     assert (place / "trl.yaml").exists() and (place / "axolotl.yaml").exists()
 
 
@@ -258,6 +262,9 @@ def test_packed_sequences_are_those_of_training(rows: Any, train: Any, tmp_path:
     prepared = prepare(settings_of(block, tmp_path), listed, tmp_path / "out")
     packed = open_packed(place / "packed")
     assert packed.manifest.digest == prepared.manifest.digest
+    bins = [json.loads(line) for line in (place / "packed" / "bins.jsonl").read_text().splitlines()]
+    names = [pair for found in bins for pair in zip(found["ids"], found["lineages"], strict=True)]
+    assert sorted(names) == sorted((row["id"], row["lineage"]) for row in listed)
     with duckdb.connect() as connection:
         lines = connection.execute(
             f"SELECT input_ids, labels, seq_lengths FROM '{place}/data/*.parquet'"

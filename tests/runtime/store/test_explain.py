@@ -133,6 +133,14 @@ def test_a_dropped_row_tells_which_step_and_why_and_cannot_forge_the_screen(
     assert "    | three\\u001b[2J\\u000d| forged\n" in shown
 
 
+def test_a_piece_of_a_row_that_was_split_tells_of_the_row(
+    run_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As exports of tokens name it."""
+    assert main(["explain", f"{WRONG.hex()}/1", "--store", str(run_store)]) == 0
+    assert "math: dropped by step check: wrong" in capsys.readouterr().out
+
+
 def test_the_history_as_json(run_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "--json", WRONG.hex(), "--store", str(run_store)]) == 0
     history = json.loads(capsys.readouterr().out)
