@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from runtime.code.flatten import EXITS, dotted, is_foreign
+from runtime.code.reachable import bodies_of, is_constant, own_parts, reachable
 
 Place: TypeAlias = ast.expr | ast.stmt | ast.ExceptHandler
 
@@ -42,7 +43,6 @@ _ABOUT_FUNCTIONS = (
 """Calls that are told of the candidate and do not call it."""
 _BROAD = ("Exception", "BaseException", "AssertionError", "self.failureException")
 _RAISES = ("raises", "assertRaises", "assertRaisesRegex")
-_LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def watched(program: str, names: Sequence[str], entry_point: str) -> Watched:
     """
     tree = ast.parse(program)
     flow = _Flow(tree, names, entry_point)
-    marks = _Marks(flow, _reachable(tree))
+    marks = _Marks(flow, reachable(tree))
     marks.statements(tree.body)
     text = _Text(program)
     for node, mark in marks.found:
@@ -129,11 +129,11 @@ class _Marks:
         self.found: list[tuple[Place, str]] = []
         self.places = 0
         self._flow = flow
-        self._reachable = reachable
+        self.reachable = reachable
 
     def statements(self, body: Iterable[ast.stmt]) -> None:
         for node in body:
-            if id(node) in self._reachable:
+            if id(node) in self.reachable:
                 self._statement(node)
 
     def _statement(self, node: ast.stmt) -> None:
@@ -160,7 +160,7 @@ class _Marks:
                 self._asked(call.args[0])
             elif name.lower().startswith("assert") and self._flow.is_tainted(call):
                 self._asked(call)
-        for body in _bodies_of(node):
+        for body in bodies_of(node):
             self.statements(body)
 
     def _assertion(self, test: ast.expr) -> None:
@@ -182,7 +182,7 @@ class _Marks:
         names them; but not where it passes over an assertion about the candidate that did not come to its end.
         """
         fails_without = _fails(node.body) or _fails(node.orelse)
-        inner = _Marks(self._flow, self._reachable)
+        inner = _Marks(self._flow, self.reachable)
         inner.statements(node.body)
         asserts = any(mark == "used" for _, mark in inner.found) or bool(inner.places)
         self.places += fails_without and self._flow.has_call(node.body)
@@ -399,102 +399,11 @@ class _Flow:
                 self._callables |= set(self._parameters[name])
 
 
-def _reachable(tree: ast.Module) -> set[int]:
-    """The ids of the statements that can be reached, from the module's own and from what a test runner calls."""
-    found: set[int] = set()
-    waiting: list[ast.stmt] = _live(tree.body)
-    kept: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]] = {}
-    """Functions and classes by name, until something that can be reached mentions them."""
-    mentioned: set[str] = set()
-    while waiting:
-        node = waiting.pop()
-        if id(node) in found:
-            continue
-        found.add(id(node))
-        names = set()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            is_run = node.name.startswith(
-                ("test", "Test", "setup", "setUp", "teardown", "tearDown", "asyncSet", "__")
-            )
-            bases = [ast.unparse(base) for base in getattr(node, "bases", ())]
-            is_run |= any("TestCase" in base for base in bases)
-            is_run |= bool(node.decorator_list)
-            outer = [*node.decorator_list, *getattr(node, "bases", ())]
-            names = {n for part in outer for n in _mentions(part)}
-            if is_run or node.name in mentioned:
-                waiting += _live(node.body)
-            else:
-                kept.setdefault(node.name, []).append(node)
-        else:
-            for body in _bodies_of(node):
-                waiting += _live(body)
-            for part in _own_parts(node):
-                names |= _mentions(part)
-        new = names - mentioned
-        mentioned |= new
-        waiting += [s for name in new for owner in kept.pop(name, ()) for s in _live(owner.body)]
-    return found
-
-
-def _live(body: Iterable[ast.stmt]) -> list[ast.stmt]:
-    """The statements of a block up to the first that leaves it."""
-    alive = []
-    for node in body:
-        alive.append(node)
-        if isinstance(node, _LEAVES) or (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and dotted(node.value) in EXITS
-        ):
-            break
-    return alive
-
-
-def _bodies_of(node: ast.stmt) -> Iterator[list[ast.stmt]]:
-    """The blocks of a statement, without those that are never entered."""
-    match node:
-        case ast.If(test=test, body=body, orelse=orelse):
-            if not _is_constant(test, False):
-                yield body
-            if not _is_constant(test, True):
-                yield orelse
-        case ast.While(test=test, body=body, orelse=orelse):
-            if not _is_constant(test, False):
-                yield body
-            yield orelse
-        case ast.For(iter=ast.List(elts=[]) | ast.Tuple(elts=[]) | ast.Dict(keys=[]), orelse=orelse):
-            yield orelse
-        case ast.Match(cases=cases):
-            for case in cases:
-                yield case.body
-        case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=finalbody):
-            yield body
-            for handler in handlers:
-                yield handler.body
-            yield orelse
-            yield finalbody
-        case _:
-            for field in ("body", "orelse"):
-                block = getattr(node, field, None)
-                if isinstance(block, list):
-                    yield block
-
-
-def _own_parts(node: ast.stmt) -> Iterator[ast.AST]:
-    """The expressions of a statement itself, without those of the statements in it."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.ExceptHandler):
-            if child.type is not None:
-                yield child.type
-        elif isinstance(child, ast.match_case):
-            yield from (part for part in (child.pattern, child.guard) if part is not None)
-        elif not isinstance(child, ast.stmt):
-            yield child
-
-
 def _calls_of(node: ast.stmt) -> Iterator[ast.Call]:
     waiting = (
         []
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        else list(_own_parts(node))
+        else list(own_parts(node))
     )
     while waiting:
         part = waiting.pop()
@@ -505,17 +414,11 @@ def _calls_of(node: ast.stmt) -> Iterator[ast.Call]:
             waiting += ast.iter_child_nodes(part)
 
 
-def _mentions(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} | {
-        n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)
-    }
-
-
 def _fails(body: Sequence[ast.stmt]) -> bool:
     """Does a block itself fail the test: `raise`, `assert False`, `self.fail()`, `sys.exit(1)`?"""
     return any(
         isinstance(node, ast.Raise)
-        or (isinstance(node, ast.Assert) and _is_constant(node.test, False))
+        or (isinstance(node, ast.Assert) and is_constant(node.test, False))
         or (isinstance(node, ast.Expr) and _is_failing_call(node.value))
         for node in body
     )
@@ -538,10 +441,6 @@ def _type_names(node: ast.expr | None) -> list[str]:
     if node is None:
         return ["BaseException"]
     return [dotted(part) for part in (node.elts if isinstance(node, ast.Tuple) else [node])]
-
-
-def _is_constant(node: ast.expr, value: bool) -> bool:
-    return isinstance(node, ast.Constant) and bool(node.value) is value
 
 
 def is_always_true(node: ast.expr) -> bool:

@@ -12,7 +12,6 @@ to the token that ends the turn. What the template adds by itself, such as an em
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +23,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.training.provenance import FIRST_CODE, Coder, Interval, is_code, thought_in
+from runtime.training.provenance import FIRST_CODE, Coder, Interval, is_code
+from runtime.training.said import for_template, has_call, json_text, texts_of
 
 _TAGS = re.compile(r"<([^<>/\s]+)>\s*</\1>")
 """An empty block."""
@@ -93,7 +93,10 @@ class _Form:
             found["content"] = [{"type": "text", "text": text}] if text or not calls else []
         if self.arguments == "text" and calls:
             found["tool_calls"] = [
-                {**call, "function": {**call["function"], "arguments": _json(call["function"]["arguments"])}}
+                {
+                    **call,
+                    "function": {**call["function"], "arguments": json_text(call["function"]["arguments"])},
+                }
                 for call in calls
             ]
         return found
@@ -149,8 +152,8 @@ class Renderer:
             Unlocatable: the template does not show where the assistant speaks.
             TemplateFails: it raises an error.
         """
-        plain = [_for_template(message) for message in messages]
-        for text in _written(plain, tools):
+        plain = [for_template(message) for message in messages]
+        for text in texts_of(plain, tools):
             forged = self._control.search(text)
             if forged:
                 raise Forged(forged.group())
@@ -476,37 +479,12 @@ def _lost(r: _Rendered) -> list[tuple[int, str]]:
     found = list(r.coder.lost(r.codes))
     for number, message in enumerate(r.messages):
         for call in message.get("tool_calls") or ():
-            if not _has_call(r.whole, call["function"], r.form.arguments):
+            if not has_call(r.whole, call["function"], r.form.arguments):
                 found.append((number, "tool_calls"))
     names = [tool.get("function", tool).get("name") for tool in r.tools or ()]
     if any(isinstance(name, str) and name not in r.whole for name in names):
         found.append((-1, "tools"))
     return found
-
-
-def _has_call(whole: str, function: Mapping[str, Any], form: str) -> bool:
-    """Are the parts of a call there that have no code?"""
-    arguments = function.get("arguments")
-    is_pythons = form == "object" and isinstance(arguments, Mapping | list) and repr(arguments) in whole
-    if is_pythons and repr(arguments) != _json(arguments):
-        return False  # Python's notation for an object is no JSON
-    return str(function.get("name")) in whole and all(
-        any(spelled in whole for spelled in (_json(value), str(value))) for value in _bare(arguments)
-    )
-
-
-def _bare(value: Any) -> Iterator[Any]:
-    """Keys, numbers and truth values of a call's arguments."""
-    match value:
-        case Mapping():
-            for key, each in value.items():
-                yield key
-                yield from _bare(each)
-        case list():
-            for each in value:
-                yield from _bare(each)
-        case bool() | int() | float():
-            yield value
 
 
 def _marks_by_turn(marks: list[Mark], intervals: list[list[Interval] | None]) -> list[list[Mark]] | None:
@@ -575,48 +553,6 @@ def _literals(template: str) -> Iterator[str]:
 
 def _any_of(texts: Any) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, sorted(set(texts) - {""}, key=len, reverse=True))) or r"(?!)")
-
-
-def _written(messages: Sequence[Mapping[str, Any]], tools: Any) -> Iterator[str]:
-    """Every text of a conversation that a template may write."""
-    for message in messages:
-        for name, value in message.items():
-            is_said = message["role"] == "assistant" and name == "content" and isinstance(value, str)
-            inline = thought_in(value) if is_said else None
-            if inline:
-                # The marks of its reasoning are control tokens to some tokenizers.
-                begin, end, answer_at = inline
-                yield from (value[begin:end], value[answer_at:])
-                continue
-            # Calls as templates write them: JSON in which no character of a control token is escaped.
-            yield value if isinstance(value, str) else json.dumps({name: value}, ensure_ascii=False)
-    if tools:
-        yield json.dumps(tools, ensure_ascii=False)
-
-
-def _for_template(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as chat templates expect it: arguments of calls as objects, reasoning under the common name."""
-    found = {key: value for key, value in message.items() if value is not None and key != "weight"}
-    if "reasoning" in found:
-        found.setdefault("reasoning_content", found.pop("reasoning"))
-    if found.get("tool_calls"):
-        found["tool_calls"] = [_call(call) for call in found["tool_calls"]]
-    found.setdefault("content", "")
-    if isinstance(found["content"], list):
-        found["content"] = "".join(str(part.get("text") or "") for part in found["content"])
-    return found
-
-
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = dict(call.get("function") or {})
-    if isinstance(function.get("arguments"), str):
-        with suppress(ValueError):  # what is no JSON stays a text, as the model wrote it
-            function["arguments"] = json.loads(function["arguments"])
-    return {"type": "function", **call, "function": function}
-
-
-def _json(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _reason(error: Exception) -> str:

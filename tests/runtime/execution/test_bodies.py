@@ -15,7 +15,8 @@ from picky_server import PickyServer, Reply, completion
 from plans import model
 from test_requests import run
 
-from runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine, fault_of_status, retry_after_s
+from runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine
+from runtime.engines.openai_faults import fault_of_status, retry_after_s
 from runtime.engines.openai_pooling import HttpScorer
 from runtime.engines.protocol import (
     EmbedRequest,

@@ -14,7 +14,8 @@ import pytest
 from plans import model
 
 from benchmarks.fake_server import ThreadedServer
-from runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine, fault_of_status, finish_of, retry_after_s
+from runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine, finish_of
+from runtime.engines.openai_faults import fault_of_status, retry_after_s
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
 from runtime.plugin import EngineUnavailable
 
