@@ -4,8 +4,8 @@ Exact standard types only. A subclass is refused, so nothing that arrives has a 
 `int` whose `__eq__` is always true stays behind. Values keep their type (True is not 1, a tuple is not a list) and every
 bit (floats in hexadecimal, lone surrogates in text).
 
-The same file runs inside the box, where the code around it may have been tampered with by what it measures: `decode`
-trusts nothing about its input, and `encode`'s promises hold only outside. Imports nothing but the standard library.
+The same file runs inside the box, where the code around it may have been tampered with by what it measures: `loads`
+trusts nothing about its input, and `dumps`'s promises hold only outside. Imports nothing but the standard library.
 
 The form: None, true, false and text are themselves; all else is an array whose first item is the type's letter.
 """
@@ -29,7 +29,7 @@ class NotPlain(ValueError):
     """A value, or a text, is not plain data. The message names the type or the cap."""
 
 
-def encode(value: Any, limit_bytes: int) -> str:
+def dumps(value: Any, limit_bytes: int) -> str:
     """`value` as ASCII JSON text of at most about `limit_bytes`.
 
     Raises:
@@ -41,8 +41,8 @@ def encode(value: Any, limit_bytes: int) -> str:
     return text
 
 
-def decode(text: str | bytes) -> Any:
-    """The value of `encode`'s text, of exact standard types. A defaultdict arrives without its factory.
+def loads(text: str | bytes) -> Any:
+    """The value of `dumps`'s text, of exact standard types. A defaultdict arrives without its factory.
 
     Raises:
         NotPlain: the text is anything else.
@@ -55,7 +55,7 @@ def decode(text: str | bytes) -> Any:
 
 
 def value_of(form: Any) -> Any:
-    """As `decode`, from parsed JSON."""
+    """As `loads`, from parsed JSON."""
     try:
         return _value_of(form, DEPTH_LIMIT)
     except NotPlain:
@@ -65,7 +65,7 @@ def value_of(form: Any) -> Any:
 
 
 def form_of(value: Any, limit_bytes: int) -> Any:
-    """As `encode`, before it is made JSON text; the size is an estimate from below."""
+    """As `dumps`, before it is made JSON text; the size is an estimate from below."""
     return _form_of(value, DEPTH_LIMIT, [limit_bytes])
 
 

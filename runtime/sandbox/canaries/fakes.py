@@ -6,7 +6,7 @@ result list in its memory, or a token it can find.
 
 from __future__ import annotations
 
-from runtime.sandbox.plain import encode
+from runtime.sandbox.plain import dumps
 from runtime.sandbox.protocol import Call, CallsJob, Limits, Ran, Value
 
 INPUTS = (0, 3, 7_919)
@@ -162,7 +162,7 @@ class Anything:
 json.dumps = lambda *a, **k: "true"
 json.JSONEncoder.encode = lambda *a, **k: "true"
 import runtime.sandbox.plain as plain, runtime.sandbox.guest.calls as calls
-calls.form_of = plain.form_of = plain.encode = lambda *a: True
+calls.form_of = plain.form_of = plain.dumps = lambda *a: True
 def solve(n):
     return Anything()
 """,
@@ -206,6 +206,6 @@ def is_fooled(ran: Ran) -> bool:
     if ran.outcome != "done" or len(ran.answers) != len(EXPECTED):
         return False
     return all(
-        isinstance(answer, Value) and encode(answer.value, 1 << 20) == encode(expected, 1 << 20)
+        isinstance(answer, Value) and dumps(answer.value, 1 << 20) == dumps(expected, 1 << 20)
         for answer, expected in zip(ran.answers, EXPECTED, strict=True)
     )
