@@ -21,6 +21,10 @@ TRAINERS: Mapping[str, str] = {
 NEEDS_TRAIN = ("tokenized", "packed")
 """Export formats that hold tokens: only a `train` block says of which tokenizer and how many to a sequence."""
 
+UNTOLD = ("min_learning_rate", "betas", "eps")
+"""Attributes of a train that trainers' configurations do not have; AdamW's numbers all but open-instruct's do."""
+_ADAMW = ("betas", "eps")
+
 _ALL_PARTS = {"answers", "reasoning", "tool_calls"}
 
 
@@ -47,6 +51,19 @@ def lacking(format: str, attributes: Mapping[str, Any]) -> Lacking | None:
         )
     if attributes.get("optimizer") == "muon":
         return Lacking("optimizer", f"{trainer} has no Muon", "write `optimizer = adamw`")
+    if attributes.get("schedule") == "wsd":
+        return Lacking(
+            "schedule",
+            f"the configuration for {trainer} has no `schedule = wsd`",
+            "write `schedule = cosine` in the train, or `config = false` in the export for the data alone",
+        )
+    for name in UNTOLD:
+        if attributes.get(name) is not None and not (name in _ADAMW and format != "open_instruct"):
+            return Lacking(
+                name,
+                f"the configuration for {trainer} does not tell `{name}`",
+                "delete it in the train, or write `config = false` in the export for the data alone",
+            )
     loss = attributes.get("loss", "token")
     if loss != "token" and not (loss == "sum" and format == "open_instruct"):
         return Lacking("loss", f"{trainer} has no `loss = {loss}`", "write `loss = token`")

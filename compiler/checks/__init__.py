@@ -84,6 +84,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     training.check_starts,
     training.check_lengths,
     training.check_effects,
+    training.check_rates,
     less.check_targets,
     evaluations.check_evaluations,
     training.check_memory,

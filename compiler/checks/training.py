@@ -243,3 +243,55 @@ def check_lengths(checked: Checked) -> None:
                         secondary=(Label(attributes["context"].span, "longest sequence of the training"),),
                         hint=f"write `max_tokens = {context // 2}`, or a longer `context` in the train",
                     )
+
+
+def check_rates(checked: Checked) -> None:
+    """MIX760: numbers of the optimizer and its schedule that cannot be, or that another attribute makes idle."""
+    for train in checked.program.trains.values():
+        if checked.clean(train.span):
+            problem = _rate_problem(train.attributes)
+            if problem is not None:
+                name, message, hint = problem
+                checked.findings.error("MIX760", message, train.attributes[name].span, hint=hint)
+
+
+def _rate_problem(attributes: Any) -> tuple[str, str, str] | None:
+    """The attribute at fault, what is wrong, and what to write instead."""
+    betas, eps = value_of(attributes, "betas"), value_of(attributes, "eps")
+    if betas is not None and (len(betas) != 2 or not all(0 <= beta < 1 for beta in betas)):
+        found = ", ".join(f"{beta:g}" for beta in betas)
+        return (
+            "betas",
+            f"`betas` are two numbers, each at least 0 and under 1, here [{found}]",
+            "write `betas = [0.9, 0.95]`",
+        )
+    if eps is not None and eps <= 0:
+        return "eps", f"`eps` is above 0, here {eps:g}", "write `eps = 1e-8`"
+    schedule, decay = value_of(attributes, "schedule"), value_of(attributes, "decay")
+    if is_written(attributes, "decay") and schedule != "wsd":
+        return (
+            "decay",
+            f"`decay` is of `schedule = wsd`, here it is {schedule}",
+            "write `schedule = wsd`, or delete `decay`",
+        )
+    warmup = value_of(attributes, "warmup", 0)
+    if schedule == "wsd" and warmup + decay > 1:
+        return (
+            "decay" if is_written(attributes, "decay") else "warmup",
+            f"a warm-up of {warmup:.0%} and a decay of {decay:.0%} are more than all steps",
+            "write `warmup = 3%, decay = 20%`",
+        )
+    least, peak = value_of(attributes, "min_learning_rate"), value_of(attributes, "learning_rate")
+    if least is not None and schedule == "constant":
+        return (
+            "min_learning_rate",
+            "`schedule = constant` stays at its peak, and `min_learning_rate` has no effect",
+            "write `schedule = cosine`, or delete `min_learning_rate`",
+        )
+    if least is not None and least > peak:
+        return (
+            "min_learning_rate",
+            f"the rate would end at {least:g}, above its peak of {peak:g}",
+            f"write `min_learning_rate = {peak / 10:g}`",
+        )
+    return None

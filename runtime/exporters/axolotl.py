@@ -107,6 +107,7 @@ def axolotl_values(recipe: Recipe, data: dict[str, Any]) -> dict[str, Any]:
         "warmup_steps": recipe.warmup_steps,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.clip,
+        **recipe.adamw,
         "optimizer": "adamw_torch",
         "bf16": settings.precision == "bf16",
         "gradient_checkpointing": settings.recompute,

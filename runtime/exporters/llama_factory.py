@@ -179,6 +179,7 @@ def _values(recipe: Recipe, dataset: str, template: str | None) -> dict[str, Any
         "warmup_steps": recipe.warmup_steps,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.clip,
+        **recipe.adamw,
         "optim": "adamw_torch",
         "bf16": settings.precision == "bf16",
         "disable_gradient_checkpointing": not settings.recompute,

@@ -60,6 +60,14 @@ class Recipe:
         """The schedule by the name that `transformers` has for it."""
         return "constant_with_warmup" if self.settings.schedule == "constant" else self.settings.schedule
 
+    @property
+    def adamw(self) -> dict[str, float]:
+        """AdamW's numbers where the train states them, as `transformers`, and who takes its arguments, names them."""
+        settings = self.settings
+        first, second = settings.betas or (None, None)
+        told = {"adam_beta1": first, "adam_beta2": second, "adam_epsilon": settings.eps}
+        return {name: value for name, value in told.items() if value is not None}
+
 
 @dataclass
 class Lengths:

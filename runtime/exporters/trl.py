@@ -97,6 +97,7 @@ def trl_values(recipe: Recipe) -> dict[str, Any]:
         "warmup_steps": recipe.warmup_steps,
         "weight_decay": settings.weight_decay,
         "max_grad_norm": settings.clip,
+        **recipe.adamw,
         "optim": "adamw_torch",
         "bf16": settings.precision == "bf16",
         "gradient_checkpointing": settings.recompute,

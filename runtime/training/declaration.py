@@ -64,9 +64,19 @@ from runtime.plugin import REQUIRED, attribute, declare
         attribute("learning_rate", "float", "peak learning rate", default=2e-5, minimum=0.0),
         attribute(
             "schedule",
-            "enum:linear|cosine|constant",
-            "decay to zero after the warm-up, or none",
+            "enum:linear|cosine|constant|wsd",
+            "how the rate falls after the warm-up: `linear`, along a `cosine`, not at all (`constant`), or `wsd`: it"
+            " stays, and falls linearly in the last part of the steps, `decay`",
             default="linear",
+        ),
+        attribute(
+            "decay", "share", "part of the steps in which `schedule = wsd` falls", default=0.2, maximum=1.0
+        ),
+        attribute(
+            "min_learning_rate",
+            "float",
+            "rate at the last step, instead of zero; other rates end at the same share of their peak",
+            minimum=0.0,
         ),
         attribute(
             "warmup", "share", "part of the steps that the rate rises from zero", default=0.03, maximum=1.0
@@ -134,6 +144,13 @@ from runtime.plugin import REQUIRED, attribute, declare
             default=0.015,
             minimum=0.0,
         ),
+        attribute(
+            "betas",
+            "list[float]",
+            "decay of AdamW's two averages, each at least 0 and under 1; `[0.9, 0.999]` when not stated, and"
+            " `[0.9, 0.98]` beside Muon",
+        ),
+        attribute("eps", "float", "what AdamW adds to its denominator, above 0; 1e-8 when not stated"),
         attribute("init_std", "float", "standard deviation of fresh weights", default=0.02, minimum=0.0),
         attribute(
             "save_as",

@@ -22,6 +22,7 @@ import threading
 import time
 import traceback
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,13 @@ from runtime.training.held_out import FILE as HELD_OUT
 from runtime.training.held_out import held_out_callback, open_held_out
 from runtime.training.loss import divisor, weighted_loss
 from runtime.training.packed import Packed, open_packed
-from runtime.training.schedule import Layout
+from runtime.training.schedule import Layout, share_of_rate
 from runtime.training.settings import TrainSettings, settings_from_json
 
 MEETING = timedelta(seconds=120)
 """How long ranks may take to answer each other at the start."""
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""AdamW's where the spec does not say."""
 
 
 def main() -> None:
@@ -151,8 +154,9 @@ def _arguments(
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.clip,
-        lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
-        warmup_steps=round(settings.warmup * steps),
+        adam_beta1=(settings.betas or BETAS)[0],
+        adam_beta2=(settings.betas or BETAS)[1],
+        adam_epsilon=settings.eps or EPSILON,
         max_steps=steps,
         per_device_train_batch_size=layout.micro,
         gradient_accumulation_steps=layout.accumulation,
@@ -236,6 +240,7 @@ def _trainer(
     directory: Path,
     pause_after: int,
 ) -> Any:
+    from torch.optim.lr_scheduler import LambdaLR
     from torch.utils.data import SequentialSampler
     from transformers import Trainer
 
@@ -267,8 +272,23 @@ def _trainer(
                 muon_learning_rate=settings.muon_learning_rate,
                 learning_rate=settings.learning_rate,
                 weight_decay=settings.weight_decay,
+                betas=settings.betas,
+                epsilon=settings.eps or EPSILON,
             )
             return self.optimizer
+
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            share = partial(
+                share_of_rate,
+                steps=num_training_steps,
+                warmup=round(settings.warmup * num_training_steps),
+                schedule=settings.schedule,
+                decay=settings.decay,
+                least=(settings.min_learning_rate or 0.0) / (settings.learning_rate or 1.0),
+            )
+            self.lr_scheduler: Any = LambdaLR(optimizer or self.optimizer, share)
+            self._created_lr_scheduler = True
+            return self.lr_scheduler
 
     trainer = SlotTrainer(
         model=model,

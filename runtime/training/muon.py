@@ -8,6 +8,7 @@ cannot shard it here. On the small model it takes about a third of the steps Ada
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -41,7 +42,10 @@ class MuonWithAdamW(torch.optim.Optimizer):  # type: ignore[misc]  # torch is un
         muon_learning_rate: float,
         learning_rate: float,
         weight_decay: float = 0.0,
+        betas: tuple[float, float] | None = None,
+        epsilon: float = 1e-8,
     ) -> None:
+        self._adamw = partial(_adamw, betas=betas or _ADAMW_BETAS, epsilon=epsilon)
         hidden: list[Any] = []
         rest: list[Any] = []
         for name, parameter in named_parameters:
@@ -61,7 +65,7 @@ class MuonWithAdamW(torch.optim.Optimizer):  # type: ignore[misc]  # torch is un
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            update = _muon if group["is_muon"] else _adamw
+            update = _muon if group["is_muon"] else self._adamw
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     if parameter.ndim > 1:
@@ -79,11 +83,13 @@ def _muon(parameter: Any, state: dict[str, Any], rate: float) -> None:
     parameter.add_(orthogonalised(ahead), alpha=-rate * max(1.0, rows / columns) ** 0.5)
 
 
-def _adamw(parameter: Any, state: dict[str, Any], rate: float, epsilon: float = 1e-8) -> None:
+def _adamw(
+    parameter: Any, state: dict[str, Any], rate: float, *, betas: tuple[float, float], epsilon: float
+) -> None:
     mean = state.setdefault("mean", torch.zeros_like(parameter))
     square = state.setdefault("square", torch.zeros_like(parameter))
     count = state["count"] = state.get("count", 0) + 1
-    first, second = _ADAMW_BETAS
+    first, second = betas
     mean.lerp_(parameter.grad, 1 - first)
     square.lerp_(parameter.grad.square(), 1 - second)
     scale = (square / (1 - second**count)).sqrt_().add_(epsilon)

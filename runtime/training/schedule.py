@@ -6,6 +6,7 @@ they do not divide evenly, empty slots fill up; they hold no trained token and s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,3 +101,28 @@ def bins_by_slot(
     padded[:wanted] = order
     slots[:, : layout.bins_per_step] = padded.reshape(steps, layout.bins_per_step)
     return slots.reshape(-1)
+
+
+def share_of_rate(
+    step: int, *, steps: int, warmup: int, schedule: str, decay: float = 0.0, least: float = 0.0
+) -> float:
+    """What of its peak the learning rate is at a step, counted from 0 before `steps`; 0..1, from the warm-up's end at
+    least `least`.
+
+    It rises linearly over `warmup` steps. The same numbers as `transformers` has for `linear`, `cosine` and
+    `constant`. `wsd` (Hu et al. 2024, MiniCPM) stays at the peak and falls linearly over the last `decay` of the steps.
+    """
+    if step < warmup:
+        return step / max(1, warmup)
+    match schedule:
+        case "constant":
+            return 1.0
+        case "cosine":
+            progress = (step - warmup) / max(1, steps - warmup)
+            share = max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
+        case "wsd":
+            falling = max(1, round(decay * steps))
+            share = min(1.0, max(0.0, (steps - step) / falling))
+        case _:
+            share = max(0.0, (steps - step) / max(1, steps - warmup))
+    return least + (1.0 - least) * share if least else share

@@ -53,7 +53,7 @@ class TrainSettings:
     epochs: float
     steps: int | None
     learning_rate: float
-    schedule: Literal["linear", "cosine", "constant"]
+    schedule: Literal["linear", "cosine", "constant", "wsd"]
     warmup: float
     batch: int
     micro_batch: int
@@ -75,13 +75,23 @@ class TrainSettings:
     ranks: int
     """Processes of the job, over all nodes."""
     nodes: int
+    decay: float
+    min_learning_rate: float | None = None
+    betas: tuple[float, float] | None = None
+    eps: float | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
     def fingerprint(self, packed_digest: str, base_digest: str) -> str:
         """Hex digest of what decides the weights: not how many ranks there are or how they share the work."""
-        values = {name: value for name, value in asdict(self).items() if name not in _UNDECISIVE}
+        values = {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in _UNDECISIVE and not (name in _OPTIONAL and value is None)
+        }
+        if self.schedule != "wsd":
+            del values["decay"]
         parts = json.dumps(["mixwright.train.v1", values, packed_digest, base_digest], sort_keys=True)
         return blake2b(parts.encode(), digest_size=16).hexdigest()
 
@@ -90,6 +100,8 @@ _UNDECISIVE = frozenset(
     ("place", "tokenizer", "micro_batch", "checkpoints", "ranks", "nodes", "recompute", "offload")
 )
 """Settings that change how a job is run and not the weights it ends with."""
+_OPTIONAL = tuple(f.name for f in fields(TrainSettings) if f.default is None)
+"""Settings of which a job without them is the job that it was before there were any."""
 
 
 def settings_from_json(text: str) -> TrainSettings:
@@ -98,6 +110,8 @@ def settings_from_json(text: str) -> TrainSettings:
         values["architecture"] = Architecture(**values["architecture"])
     if values["lora"]:
         values["lora"] = Lora(**{**values["lora"], "layers": tuple(values["lora"]["layers"])})
+    if values["betas"]:
+        values["betas"] = tuple(values["betas"])
     return TrainSettings(**{**values, "learn": tuple(values["learn"])})
 
 
@@ -145,6 +159,9 @@ def settings_of(
         nodes=nodes,
         lora=_lora(given.get("lora")),
         steps=steps if steps is not None else given.get("steps"),
+        betas=_betas(name, given.get("betas")),
+        min_learning_rate=given.get("min_learning_rate"),
+        eps=given.get("eps"),
         **{**{field: given[field] for field in _PLAIN}, "learn": tuple(sorted(set(given["learn"])))},
     )
     if settings.offload != "none" and settings.zero != 3:
@@ -176,8 +193,17 @@ _PLAIN = tuple(
         "nodes",
         "steps",
         "lora",
+        *_OPTIONAL,
     )
 )
+
+
+def _betas(name: str, given: Any) -> tuple[float, float] | None:
+    if not given:
+        return None
+    if len(given) != 2 or not all(0 <= beta < 1 for beta in given):
+        raise RunError(f"{name}: `betas` are two numbers, each at least 0 and under 1, here {given}")
+    return float(given[0]), float(given[1])
 
 
 def _lora(given: Any) -> Lora | None:

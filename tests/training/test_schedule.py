@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from runtime.training.schedule import EMPTY, Layout, bins_by_slot, filling_batch, layout_of, steps_of
+from runtime.training.schedule import (
+    EMPTY,
+    Layout,
+    bins_by_slot,
+    filling_batch,
+    layout_of,
+    share_of_rate,
+    steps_of,
+)
 
 
 def bins_of_steps(layout: Layout, steps: int, last: int | None = None) -> list[list[int]]:
@@ -63,3 +73,34 @@ def test_a_batch_larger_than_the_data_is_all_of_it() -> None:
     layout = layout_of(batch=128, examples=10, bins=3, ranks=2, micro_batch=8)
     assert layout.bins_per_step == 3
     assert np.isin(np.arange(3), bins_by_slot(layout, bins=3, steps=1, seed=0)).all()
+
+
+def rates(**given: Any) -> list[float]:
+    """The rate at each of 20 steps of which 4 warm up, as a share of the peak."""
+    return [share_of_rate(step, steps=20, warmup=4, **given) for step in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "theirs"),
+    [("linear", "linear"), ("cosine", "cosine"), ("constant", "constant_with_warmup")],
+)
+def test_the_rate_is_that_of_transformers_to_the_last_bit(schedule: str, theirs: str) -> None:
+    torch = pytest.importorskip("torch")
+    optimization = pytest.importorskip("transformers.optimization")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    [share] = optimization.get_scheduler(theirs, optimizer, 4, 20).lr_lambdas
+    assert rates(schedule=schedule) == [share(step) for step in range(20)]
+
+
+def test_wsd_rises_stays_and_falls_in_its_last_part() -> None:
+    falling = [0.8, 0.6, 0.4, 0.2]
+    assert rates(schedule="wsd", decay=0.25) == pytest.approx([0, 0.25, 0.5, 0.75, *[1] * 12, *falling])
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "wsd"])
+def test_a_rate_ends_at_its_least(schedule: str) -> None:
+    falling = rates(schedule=schedule, decay=0.5, least=0.1)[4:]
+    assert falling == sorted(falling, reverse=True)
+    assert min(falling) > 0.1
+    last = share_of_rate(20, steps=20, warmup=4, schedule=schedule, decay=0.5, least=0.1)
+    assert last == pytest.approx(0.1)

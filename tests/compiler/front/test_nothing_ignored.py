@@ -134,6 +134,7 @@ BY_TYPE = {
     "expr:any": "spare",
     "json": "[1]",
     "list[text]": '["zz"]',
+    "list[float]": "[0.9, 0.95]",
     "list[name]": "[zz]",
     "list[ref:source]": "[rows]",
     "list[ref:template]": "[again]",
