@@ -87,6 +87,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     training.check_rates,
     less.check_targets,
     evaluations.check_evaluations,
+    evaluations.check_measures,
     training.check_memory,
     exports.check_trains_of_exports,
     safety.check_extras,

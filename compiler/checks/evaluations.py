@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from compiler.checks.checked import Checked, is_written, role_in
+from typing import Any
+
+from compiler.checks.checked import Checked, is_written, role_in, value_of
 from compiler.checks.generation import check_sameness
 from compiler.evaluations import REPLY
 from compiler.program import EvaluationDecl, StepDecl, TrainDecl
-from compiler.suggest import listing
+from compiler.suggest import listing, nearest
 from dsl.diagnostic import Label
+
+HELD_OUT = "held_out"
+"""The loss of held-out examples, among the measures of a train."""
 
 
 def check_evaluations(checked: Checked) -> None:
@@ -21,6 +26,54 @@ def check_evaluations(checked: Checked) -> None:
                 _check_verifier(checked, step)
             _check_prompt(checked, evaluation)
             _check_decontaminated(checked, train, evaluation)
+
+
+def check_measures(checked: Checked) -> None:
+    """MIX761: what is measured while it trains is not there, or cannot decide."""
+    for train in checked.program.trains.values():
+        bound = train.attributes.get("measure")
+        if bound is not None and isinstance(bound.value, dict) and checked.clean(train.span):
+            problem = _measure_problem(train, bound.value)
+            if problem is not None:
+                checked.findings.error("MIX761", problem[0], bound.span, hint=problem[1])
+
+
+def _measure_problem(train: TrainDecl, given: dict[str, Any]) -> tuple[str, str] | None:
+    names = [HELD_OUT]
+    for evaluation in train.evaluations:
+        ids = [step.id for step in evaluation.graded.steps]
+        names += [evaluation.name] if len(ids) == 1 else [f"{evaluation.name}.{id}" for id in ids]
+    sets = {name.partition(".")[0] for name in names}
+    best, on = given.get("best"), given.get("on") or ()
+    if best is not None and best not in names:
+        near = nearest(str(best), names)
+        return (
+            f"`{best}` is nothing that `{train.name}` measures",
+            f"did you mean `{near}`?" if near else f"write one of: {listing(names)}",
+        )
+    unknown = next((str(name) for name in on if str(name) not in {*sets, *names}), None)
+    if unknown is not None:
+        near = nearest(unknown, sorted(sets))
+        return (
+            f"`{train.name}` has no evaluation `{unknown}`",
+            f"did you mean `{near}`?" if near else f"write one of: {listing(sorted(sets))}",
+        )
+    if given.get("patience") is not None and best is None:
+        return (
+            "`patience` waits for something better, and `best` does not say by what",
+            "add `best = held_out`",
+        )
+    if not value_of(train.attributes, "holdout") and (
+        best == HELD_OUT or HELD_OUT in (given.get("on") or ())
+    ):
+        return "no examples are held out whose loss could be measured", "add `holdout = 2%`"
+    cluster = value_of(train.attributes, "cluster") or {}
+    if isinstance(cluster, dict) and int(cluster.get("nodes") or 1) > 1 and {best, *on} - {HELD_OUT, None}:
+        return (
+            "evaluations while it trains are made on one machine",
+            "write `on = [held_out], best = held_out`",
+        )
+    return None
 
 
 def _check_prompt(checked: Checked, evaluation: EvaluationDecl) -> None:
@@ -99,4 +152,4 @@ def _check_decontaminated(checked: Checked, train: TrainDecl, evaluation: Evalua
     )
 
 
-__all__ = ["check_evaluations"]
+__all__ = ["check_evaluations", "check_measures"]

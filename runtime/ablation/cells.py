@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.json_text import json_of
-from compiler.plan import Evaluation, Plan, Train
-from runtime.training.evaluate import held_out_problems
+from compiler.plan import Train
 from runtime.training.fresh import base_digest
 from runtime.training.settings import TrainSettings
 
@@ -70,18 +69,6 @@ def key_of(
     parts = {component: [row["id"] for row in found] for component, found in sorted(held_out.items())}
     hashed.update(json.dumps([parts, problems]).encode())
     return settings.fingerprint(hashed.hexdigest(), base_digest(settings))
-
-
-def problems_digest(plan: Plan, evaluations: Sequence[Evaluation]) -> str:
-    """Hex digest of the problems of all evaluations, and of what grades them."""
-    found = [
-        [
-            evaluation.model_dump(mode="json", exclude={"origin": True, "steps": {"__all__": {"origin"}}}),
-            [[list(p.messages), p.columns] for p in held_out_problems(plan, evaluation)],
-        ]
-        for evaluation in evaluations
-    ]
-    return blake2b(json.dumps(found, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
 
 
 def finished(cell: Cell, output: Path, key: str) -> Result | None:

@@ -18,14 +18,13 @@ from runtime.ablation.cells import (
     finished,
     keep,
     key_of,
-    problems_digest,
     with_seed,
     write_whole,
 )
 from runtime.ablation.table import Table, table_csv, table_json, table_of
 from runtime.plugin import RunError
 from runtime.report.training import write_training_page
-from runtime.training.evaluate import measured
+from runtime.training.evaluate import measured, problems_digest
 from runtime.training.held_out import divided, without
 from runtime.training.launch import Interrupted
 from runtime.training.settings import TrainSettings, settings_of

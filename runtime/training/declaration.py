@@ -179,6 +179,11 @@ from runtime.plugin import REQUIRED, attribute, declare
             "problems whose answers are graded before and after; several have names: `evaluate gsm8k { … }`",
         ),
         attribute(
+            "measure",
+            "block:train_block.measure",
+            "what is measured while it trains, which weights are kept, and when it stops early",
+        ),
+        attribute(
             "holdout",
             "share",
             "part of each component's examples that is not trained on; its loss is told, component by component",
@@ -261,6 +266,56 @@ def lora() -> None:
 
     The output is a whole model with the adapters merged in, which loads like any other; the adapters alone are kept in
     `adapter/`.
+    """
+
+
+@declare(
+    "train_block",
+    "measure",
+    attributes=(
+        attribute(
+            "every",
+            "count",
+            "steps between two measurements; there is one at the last step",
+            default=REQUIRED,
+            minimum=1,
+        ),
+        attribute(
+            "on",
+            "list[name]",
+            "`held_out`, the loss of the examples that `holdout` keeps back, and evaluations of the block by name",
+            default=["held_out"],
+        ),
+        attribute(
+            "best",
+            "name",
+            "keep the weights that are best by this: `held_out` (lower is better) or an evaluation (higher is better);"
+            ' one verifier of several by `"name.id"`; the last weights when not stated',
+        ),
+        attribute(
+            "patience", "count", "stop after so many measurements in a row without a better one", minimum=1
+        ),
+    ),
+)
+def measure() -> None:
+    """Measure the model every so many steps while it trains; keep the best weights, and stop when nothing gets better.
+
+    ```mix
+    train student on numbers {
+      base = "tiny/model"
+      output = "out/student"
+      holdout = 2%
+      measure { every = 50, best = held_out, patience = 3 }
+    }
+    ```
+
+    Held-out loss, the mean over all held-out tokens, is measured by the ranks as they go. For an evaluation they save
+    a checkpoint and end, the model answers as it does after training, and they go on from there: choose `every` so that
+    an evaluation is short beside what is trained between two. Several machines have no evaluations on the way.
+
+    Of measures that are equal the earlier is the better. Saved models that can no longer be the best are deleted. A run
+    that is stopped or killed goes on to the same choice. `measures.jsonl` has what evaluations gave, `held_out.jsonl`
+    the losses, and `report.json` the step that was kept.
     """
 
 

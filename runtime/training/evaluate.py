@@ -86,6 +86,18 @@ def held_out_problems(plan: Plan, wanted: Evaluation) -> list[Problem]:
     return problems
 
 
+def problems_digest(plan: Plan, evaluations: Sequence[Evaluation]) -> str:
+    """Hex digest of the problems of all evaluations, and of what grades them."""
+    found = [
+        [
+            evaluation.model_dump(mode="json", exclude={"origin": True, "steps": {"__all__": {"origin"}}}),
+            [[list(p.messages), p.columns] for p in held_out_problems(plan, evaluation)],
+        ]
+        for evaluation in evaluations
+    ]
+    return blake2b(json.dumps(found, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
 def measured(
     plan: Plan,
     evaluations: Sequence[Evaluation],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -129,21 +129,35 @@ def losses(model: Any, held: HeldOut, *, micro: int, device: Any) -> dict[str, f
     return found
 
 
-def held_out_callback(path: Path, held: HeldOut, micro: int) -> Any:
-    """A callback that appends `{"step", "losses"}` at the start, at each checkpoint and at the end.
+def held_out_callback(
+    path: Path, held: HeldOut, micro: int, is_moment: Callable[[int, int], bool] = lambda step, steps: False
+) -> Any:
+    """A callback that appends `{"step", "losses", "mean"}` at the start, at each checkpoint and at the end; `mean` is
+    over the trained tokens of all components.
 
+    is_moment: of a step and the number of steps, is it measured there as well?
     Its attribute `trainer` must be set: the losses are those of the wrapped model, whose weights are sharded.
     """
     from transformers import TrainerCallback
 
+    sizes = {name: int((packed.labels[:, 1:] != IGNORED).sum()) for name, packed in held.components.items()}
+
+    def mean(found: Mapping[str, float]) -> float:
+        return sum(found[name] * size for name, size in sizes.items() if size) / max(1, sum(sizes.values()))
+
     class Measured(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
         trainer: Any = None
+        _last = -1
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:
                 kept = [line for line in read_held_out(path) if line["step"] <= state.global_step]
                 path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
             if state.global_step == 0:
+                self._measure(args, state)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if is_moment(state.global_step, state.max_steps):
                 self._measure(args, state)
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -153,13 +167,17 @@ def held_out_callback(path: Path, held: HeldOut, micro: int) -> Any:
             self._measure(args, state)
 
         def _measure(self, args: Any, state: Any) -> None:
+            if self._last == state.global_step:
+                return
+            self._last = state.global_step
             found = losses(self.trainer.model_wrapped, held, micro=micro, device=args.device)
             if not state.is_world_process_zero:
                 return
             lines = read_held_out(path)
             if not lines or lines[-1]["step"] < state.global_step:
                 with path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"step": state.global_step, "losses": found}) + "\n")
+                    line = {"step": state.global_step, "losses": found, "mean": mean(found)}
+                    file.write(json.dumps(line) + "\n")
 
     return Measured()
 

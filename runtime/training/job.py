@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -33,8 +34,10 @@ from runtime.training.curve import FAILED, LAUNCHER_PID, curve_callback, pause_c
 from runtime.training.held_out import FILE as HELD_OUT
 from runtime.training.held_out import held_out_callback, open_held_out
 from runtime.training.loss import divisor, weighted_loss
+from runtime.training.measuring import PROBE, is_moment, measure_callback
 from runtime.training.packed import Packed, open_packed
 from runtime.training.schedule import Layout, share_of_rate
+from runtime.training.settings import HELD_OUT as HELD_OUT_NAME
 from runtime.training.settings import TrainSettings, settings_from_json
 
 MEETING = timedelta(seconds=120)
@@ -101,23 +104,36 @@ def train(
     )
     trainer = _trainer(model, arguments, settings, packed, slots, layout, directory, pause_after)
     held = open_held_out(directory)
+    measure = settings.measure
     if not held.is_empty:
-        measured = held_out_callback(directory / HELD_OUT, held, layout.micro)
+        measured = held_out_callback(
+            directory / HELD_OUT,
+            held,
+            layout.micro,
+            lambda step, steps: (
+                measure is not None and HELD_OUT_NAME in measure.on and is_moment(step, measure, steps)
+            ),
+        )
         measured.trainer = trainer
         trainer.add_callback(measured)
+    measuring = None
+    if measure is not None and (measure.best or measure.evaluations):
+        measuring = measure_callback(
+            directory,
+            measure,
+            lambda place: _save_candidate(trainer, tokenizer, packed, place),
+            lambda: _last_checkpoint(directory),
+        )
+        trainer.add_callback(measuring)
     trainer.train(resume_from_checkpoint=resume or None)
 
     is_done = trainer.state.global_step >= arguments.max_steps
     if is_done:
-        loss = _probe_loss(trainer, packed)
-        # Off while training; saved so, every reader would generate without a cache.
-        trainer.model.config.use_cache = True
-        trainer.save_model(str(directory / "final"))
-        if _rank() == 0:
-            tokenizer.save_pretrained(directory / "final")
+        loss = _save_whole(trainer, tokenizer, packed, directory / "final")
     _barrier()
     if _rank() == 0:
-        ended = {"how": "done" if is_done else "paused", "step": trainer.state.global_step}
+        how = "measured" if measuring is not None and measuring.has_ended else "paused"
+        ended = {"how": "done" if is_done else how, "step": trainer.state.global_step}
         if is_done:
             ended["probe_loss"] = loss
         _write_json(directory / "ended.json", ended)
@@ -304,6 +320,42 @@ def _trainer(
 
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _save_whole(trainer: Any, tokenizer: Any, packed: Packed, place: Path) -> float:
+    """Write model and tokenizer; returns the loss of the first bins. Every rank takes part."""
+    loss = _probe_loss(trainer, packed)
+    config = trainer.model.config
+    # Off while training; saved so, every reader would generate without a cache.
+    before, config.use_cache = config.use_cache, True
+    trainer.save_model(str(place))
+    config.use_cache = before
+    if _rank() == 0:
+        tokenizer.save_pretrained(place)
+    return loss
+
+
+def _save_candidate(trainer: Any, tokenizer: Any, packed: Packed, place: Path) -> None:
+    """Write a model that may be the best, whole or not at all, with the loss that it is checked by."""
+    partial = place.with_name(f"{place.name}.partial")
+    if _rank() == 0:
+        shutil.rmtree(partial, ignore_errors=True)
+    _barrier()
+    was_training = trainer.model_wrapped.training
+    loss = _save_whole(trainer, tokenizer, packed, partial)
+    trainer.model_wrapped.train(was_training)
+    _barrier()
+    if _rank() == 0:
+        _write_json(partial / PROBE, {"loss": loss})
+        shutil.rmtree(place, ignore_errors=True)
+        partial.rename(place)
+
+
+def _last_checkpoint(directory: Path) -> int:
+    from runtime.training.launch import last_checkpoint
+
+    found = last_checkpoint(directory / "checkpoints")
+    return found.step if found else 0
 
 
 def _probe_loss(trainer: Any, packed: Packed) -> float:

@@ -24,7 +24,8 @@ _PAUSE_LIMIT_S = 300.0
 
 @dataclass(frozen=True)
 class Ended:
-    """How the ranks ended: `done` or `paused`, at which step, and the loss of the probe if done."""
+    """How the ranks ended: `done`, `paused`, or `measured` where they wait for a measurement or stop after one; at which
+    step, and the loss of the probe if done."""
 
     how: str
     step: int
@@ -112,7 +113,7 @@ def run_ranks(
     # The marker decides, not the exit status: tearing down process groups can fail after all is written.
     if ended_file.exists():
         ended = Ended(**json_file(ended_file, what_to_do="delete it, and the same command goes on"))
-        if stop.exists() and ended.how == "paused":
+        if stop.exists() and ended.how != "done":
             stop.unlink()
             raise Interrupted(f"stopped at step {ended.step}; the same command continues from there")
         return ended

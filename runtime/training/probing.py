@@ -78,7 +78,13 @@ def _timed(
     """One micro-step of `micro` sequences on each rank, the median of some."""
     # One micro-batch of every rank a step: `batch` counts examples, of which a packed sequence has several.
     settings = replace(
-        settings, steps=STEPS, checkpoints=0, micro_batch=micro, batch=settings.ranks * micro, holdout=0.0
+        settings,
+        steps=STEPS,
+        checkpoints=0,
+        micro_batch=micro,
+        batch=settings.ranks * micro,
+        holdout=0.0,
+        measure=None,
     )
     prepared = prepare(settings, rows, place)
     manifest, is_packed = prepared.manifest, prepared.settings.packing == "best_fit"

@@ -34,6 +34,31 @@ class Lora:
     layers: tuple[str, ...]
 
 
+HELD_OUT = "held_out"
+"""Name of the loss of held-out examples among what is measured while training."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is measured every so many steps. `best` decides which weights are kept, and with `patience` when to stop."""
+
+    every: int
+    on: tuple[str, ...]
+    best: str | None
+    patience: int | None
+    problems: str = ""
+    """Digest of the evaluations' problems and of what grades them; of them the weights may depend."""
+
+    @property
+    def is_loss(self) -> bool:
+        return self.best == HELD_OUT
+
+    @property
+    def evaluations(self) -> tuple[str, ...]:
+        """Evaluations by name, without their verifiers' ids."""
+        return tuple(dict.fromkeys(name.partition(".")[0] for name in self.on if name != HELD_OUT))
+
+
 @dataclass(frozen=True)
 class TrainSettings:
     """What decides a training run. Shares are 0..1; `place` is a directory or a repository."""
@@ -79,6 +104,7 @@ class TrainSettings:
     min_learning_rate: float | None = None
     betas: tuple[float, float] | None = None
     eps: float | None = None
+    measure: Measure | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
@@ -92,6 +118,8 @@ class TrainSettings:
         }
         if self.schedule != "wsd":
             del values["decay"]
+        if self.measure is not None and self.measure.best is None:
+            del values["measure"]  # it only looks
         parts = json.dumps(["mixwright.train.v1", values, packed_digest, base_digest], sort_keys=True)
         return blake2b(parts.encode(), digest_size=16).hexdigest()
 
@@ -110,6 +138,8 @@ def settings_from_json(text: str) -> TrainSettings:
         values["architecture"] = Architecture(**values["architecture"])
     if values["lora"]:
         values["lora"] = Lora(**{**values["lora"], "layers": tuple(values["lora"]["layers"])})
+    if values["measure"]:
+        values["measure"] = Measure(**{**values["measure"], "on": tuple(values["measure"]["on"])})
     if values["betas"]:
         values["betas"] = tuple(values["betas"])
     return TrainSettings(**{**values, "learn": tuple(values["learn"])})
@@ -162,12 +192,15 @@ def settings_of(
         betas=_betas(name, given.get("betas")),
         min_learning_rate=given.get("min_learning_rate"),
         eps=given.get("eps"),
+        measure=_measure(given.get("measure")),
         **{**{field: given[field] for field in _PLAIN}, "learn": tuple(sorted(set(given["learn"])))},
     )
     if settings.offload != "none" and settings.zero != 3:
         raise RunError(
             f"{name}: `offload = {settings.offload}` needs `zero = 3` (has zero = {settings.zero})"
         )
+    if settings.measure is not None and settings.measure.evaluations and nodes > 1:
+        raise RunError(f"{name}: evaluations while it trains are made on one node, here {nodes}")
     if settings.optimizer == "muon" and settings.lora is not None:
         raise RunError(f"{name}: `lora` needs `optimizer = adamw`")
     if settings.optimizer == "muon" and (settings.zero or settings.ranks > 1):
@@ -196,6 +229,15 @@ _PLAIN = tuple(
         *_OPTIONAL,
     )
 )
+
+
+def _measure(given: Any) -> Measure | None:
+    if not given:
+        return None
+    best = given.get("best")
+    on = dict.fromkeys([*given["on"], *([best] if best else [])])
+    patience = given.get("patience")
+    return Measure(int(given["every"]), tuple(on), best, int(patience) if patience else None)
 
 
 def _betas(name: str, given: Any) -> tuple[float, float] | None:

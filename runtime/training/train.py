@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -25,11 +25,12 @@ import numpy as np
 from compiler.json_text import json_of
 from compiler.plan import Plan, Train
 from runtime.plugin import RunError, require
+from runtime.training import measuring
 from runtime.training.curve import read_curve
 from runtime.training.encode import FATES, EncodingCounts, Learned, encode
 from runtime.training.held_out import FILE as HELD_OUT
-from runtime.training.held_out import divided, read_held_out, without
-from runtime.training.launch import Interrupted, Nodes, run_ranks
+from runtime.training.held_out import divided, open_held_out, read_held_out, without
+from runtime.training.launch import Ended, Interrupted, Nodes, last_checkpoint, run_ranks
 from runtime.training.nodes import give_up, meeting, tell
 from runtime.training.packed import PackedManifest, packed_source, read_manifest, write_packed
 from runtime.training.planning.room import machine_here, refuse_overflow
@@ -82,6 +83,10 @@ class TrainReport:
     `before` where that was not asked for."""
     not_trained: dict[str, list[str]]
     """Ids of rows that are not trained on whole, by what became of them: see `runtime.training.encode.FATES`."""
+    best_step: int | None = None
+    """The step whose weights were kept, where `measure` chose; losses of the curve are of the last step."""
+    measured: list[list[float]] = field(default_factory=list)
+    """Each step at which it was measured, with what it chose by there."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ def train_mixture(
     listener = listener or Listener()
     directory = Path(plan.directory)
     settings = settings_of(train, directory, ranks=ranks, steps=steps, nodes=nodes.count if nodes else 1)
+    settings = _with_problems(settings, plan, train)
     if settings.lora is not None:
         require("peft", "train", "`lora`")
     if settings.zero:
@@ -160,7 +166,8 @@ def train_mixture(
                 give_up(others, "the job has ended before")
             evaluation |= _evaluate(plan, train, prepared, listener, "after", sandbox, output)
             return _written(replace(report, evaluation=evaluation), prepared, output)
-        ended = run_ranks(
+        start = partial(
+            run_ranks,
             prepared.directory,
             ranks=settings.ranks,
             on_line=listener.line,
@@ -169,12 +176,78 @@ def train_mixture(
             nodes=nodes,
             told=None if others is None else partial(tell, others, prepared.directory, ranks=settings.ranks),
         )
+        judge = partial(_judge, plan, train, prepared, listener, sandbox)
+        ended = _until_over(prepared, start, judge, listener)
         reloaded = None
         if ended.how == "done":
             reloaded = _publish(prepared, output, ended.probe_loss)
             evaluation |= _evaluate(plan, train, prepared, listener, "after", sandbox, output)
         report = _report(prepared, output, ended.how, reloaded, evaluation, time.monotonic() - began)
         return _written(report, prepared, output)
+
+
+def _until_over(
+    prepared: Prepared, start: Callable[[], Ended], judge: Callable[[int], None], listener: Listener
+) -> Ended:
+    """Run the ranks, and the evaluations between their runs, to the end or until nothing gets better.
+
+    The best model, where it is asked for, is then the job's final one.
+    """
+    measure, directory = prepared.settings.measure, prepared.directory
+    if measure is None:
+        return start()
+    points = partial(measuring.points_of, directory, measure, steps=prepared.steps)
+    while True:
+        found = last_checkpoint(directory / "checkpoints")
+        at = found.step if found else 0
+        measuring.cut(directory, at)
+        for step in measuring.unjudged(directory, at) if measure.evaluations else ():
+            judge(step)
+        if measure.best and measuring.is_over(points(until=at), measure):
+            listener.says(f"stopped after step {at:,}: nothing got better in {measure.patience} measurements")
+            ended = Ended("done", at)
+            break
+        ended = start()
+        if ended.how == "paused":
+            return ended
+        if ended.how == "done":
+            for step in measuring.unjudged(directory, ended.step) if measure.evaluations else ():
+                judge(step)
+            break
+    best = measuring.best_of(points(), is_loss=measure.is_loss) if measure.best else None
+    if best is None:
+        return ended
+    listener.says(f"kept the weights of step {best[0]:,}: {measure.best} {best[1]:.4g}")
+    return replace(ended, probe_loss=measuring.take_best(directory, best[0]))
+
+
+def _judge(plan: Plan, train: Train, prepared: Prepared, listener: Listener, sandbox: str, step: int) -> None:
+    """Make the evaluations with the model that was saved at a step, and keep what they gave."""
+    from runtime.training.evaluate import measured
+    from runtime.training.fresh import merge_adapter
+
+    settings, directory = prepared.settings, prepared.directory
+    measure = settings.measure
+    assert measure is not None
+    place = measuring.place_of(directory, step)
+    if settings.lora is not None and (place / "adapter_model.safetensors").exists():
+        base = str(directory / "initial") if settings.architecture else settings.place
+        merge_adapter(place, base, settings.revision)
+    found = measured(
+        plan,
+        [evaluation for evaluation in train.evaluations if evaluation.name in measure.evaluations],
+        place,
+        context=settings.context,
+        kept=directory,
+        moment=f"step-{step}",
+        sandbox=sandbox,
+        says=listener.says,
+    )
+    listener.measured(f"after step {step:,} of", found)
+    if measure.best and not measure.is_loss and measure.best not in found:
+        raise RunError(f"`measure` has no `{measure.best}`; it measures {', '.join(found)}")
+    measuring.record(directory, step, {name: float(accuracy["accuracy"]) for name, accuracy in found.items()})
+    measuring.prune(directory, measure, steps=prepared.steps, checkpoint=step)
 
 
 def prepare(
@@ -215,6 +288,10 @@ def prepare(
     directory.mkdir(parents=True, exist_ok=True)
     _link(directory / "packed", packed_place)
     _hold_out(settings, held, tokenizer, directory / "held")
+    if settings.measure is not None and settings.measure.is_loss and open_held_out(directory).is_empty:
+        raise RunError(
+            "`measure` chooses by the loss of held-out examples, and there are none: write `holdout = 2%`"
+        )
     np.save(
         directory / "slots.npy",
         bins_by_slot(layout, bins=manifest.bins, steps=steps, seed=settings.seed, last=last),
@@ -226,13 +303,22 @@ def prepare(
         write_initial(settings, tokenizer, initial)
     place = initial if settings.architecture is not None else Path(settings.place)
     parameters = parameter_count(place) if place.is_dir() else 0
-    from runtime.training.launch import last_checkpoint
-
     resume = last_checkpoint(directory / "checkpoints")
     resumed_at = resume.step if resume else 0
     return Prepared(
         directory, fingerprint, settings, manifest, layout, steps, parameters, resumed_at, packing_note
     )
+
+
+def _with_problems(settings: TrainSettings, plan: Plan, train: Train) -> TrainSettings:
+    """The settings, and where an evaluation decides which weights are kept, its problems and verifiers with them."""
+    measure = settings.measure
+    if measure is None or measure.best is None or measure.is_loss:
+        return settings
+    from runtime.training.evaluate import problems_digest
+
+    deciding = [e for e in train.evaluations if e.name == measure.best.partition(".")[0]]
+    return replace(settings, measure=replace(measure, problems=problems_digest(plan, deciding)))
 
 
 def _made_tokenizer(settings: TrainSettings, rows: list[dict[str, Any]], state: Path) -> Path:
@@ -321,7 +407,7 @@ def _publish(prepared: Prepared, output: Path, probe_loss: float | None) -> floa
     if finish_weights(final, settings.save_as) and probe_loss is not None:
         # What was saved is right; fp32 weights in bf16 may be 10% worse on a small model, and no more.
         reloaded = check_saved(final, prepared.directory / "packed", probe_loss, tolerance=ROUNDED)
-    told = [prepared.directory / name for name in ("curve.jsonl", HELD_OUT, "tensorboard")]
+    told = [prepared.directory / name for name in ("curve.jsonl", HELD_OUT, measuring.FILE, "tensorboard")]
     for file in [*final.iterdir(), *(place for place in told if place.exists())]:
         if file.is_dir():
             shutil.copytree(file, output / file.name, copy_function=shutil.copyfile, dirs_exist_ok=True)
@@ -389,6 +475,10 @@ def _report(
     curve = read_curve(prepared.directory / "curve.jsonl")
     # The first step also pays for start-up.
     speeds = sorted(line["tokens_per_s"] for line in curve[1:])
+    measure, points = prepared.settings.measure, []
+    if measure is not None and measure.best:
+        points = measuring.points_of(prepared.directory, measure, steps=prepared.steps)
+    best = measuring.best_of(points, is_loss=measure is not None and measure.is_loss)
     return TrainReport(
         output=str(output),
         how=how,
@@ -406,17 +496,21 @@ def _report(
         reloaded_loss=reloaded,
         tokens_per_s=speeds[len(speeds) // 2] if speeds else None,
         seconds=round(seconds, 1),
-        held_out=_held_out_losses(prepared.directory / HELD_OUT),
+        held_out=_held_out_losses(prepared.directory / HELD_OUT, None if best is None else best[0]),
         evaluation=evaluation,
         not_trained={reason: manifest.counts[reason] for reason in FATES},
+        best_step=None if best is None else best[0],
+        measured=[list(point) for point in points],
     )
 
 
-def _held_out_losses(path: Path) -> dict[str, list[float]]:
+def _held_out_losses(path: Path, kept: int | None) -> dict[str, list[float]]:
+    """Of each component the loss before, and with the weights that are kept: those of a step, else the last."""
     lines = read_held_out(path)
     if not lines:
         return {}
-    first, last = lines[0]["losses"], lines[-1]["losses"]
+    first = lines[0]["losses"]
+    last = next((line["losses"] for line in lines if line["step"] == kept), lines[-1]["losses"])
     return {component: [first[component], last[component]] for component in first}
 
 
@@ -428,7 +522,8 @@ def _written(report: TrainReport, prepared: Prepared, output: Path) -> TrainRepo
         (output / "state" / "current").write_text(prepared.fingerprint, encoding="utf-8")
         (output / "report.json").write_text(text, encoding="utf-8")
         # Only now: an evaluation that fails, or a kill before the report, must not cost the training.
-        shutil.rmtree(prepared.directory / "checkpoints", ignore_errors=True)
+        for name in ("checkpoints", "measured"):
+            shutil.rmtree(prepared.directory / name, ignore_errors=True)
     else:
         (prepared.directory / "paused.json").write_text(text, encoding="utf-8")
     return report

@@ -98,7 +98,7 @@ MINIMAL: dict[str, dict[str, str]] = {
     "step.filter": {"where": "n > 1"},
     "step.generate": {"prompt": "ask", "model": "writer"},
     "step.render": {"templates": "[ask]"},
-    "train.sft": {"repo": '"m/m"', "output": '"out/t"'},
+    "train.sft": {"repo": '"m/m"', "output": '"out/t"', "holdout": "5%"},
     "verify.agreement": {"agree": "2"},
     "verify.code": {"tests": "made"},
     "verify.constraints": {"constraints": "kinds"},
@@ -111,6 +111,7 @@ MINIMAL: dict[str, dict[str, str]] = {
     "verify.translation": {"source": "q", "from": '"en"', "to": '"de"'},
     "verify.where": {"expr": "n > 1"},
     "train_block.cluster": {"gpus": "8"},
+    "train_block.measure": {"every": "8"},
     "train_block.evaluate": {"on": "other", "prompt": "ask", "answer": "a"},
     "verify_block.calibrate": {"rows": "graded", "label": "good", "precision": "50%"},
 }
@@ -206,6 +207,7 @@ VALUES: dict[str, str] = {
     "verify.judge.min": "2",
     "verify.judge.samples": "3",
     "train_block.evaluate.on": "held",
+    "train_block.measure.best": "held_out",
     "verify.constraints.kwargs": "given",
     "verify.constraints.constraints": "fixed",
     "verify.safety.model": "classes",
@@ -243,7 +245,9 @@ def spec_of(key: str, body: dict[str, str]) -> str:
     nested = {
         "train_block": (
             "train.sft",
-            {"cluster": "cluster", "lora": "lora", "evaluate": "evaluate"}.get(name, ""),
+            {"cluster": "cluster", "lora": "lora", "evaluate": "evaluate", "measure": "measure"}.get(
+                name, ""
+            ),
         ),
         "less_block": ("select.less", name),
         "verify_block": ("verify.math", name),
