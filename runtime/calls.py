@@ -395,7 +395,7 @@ class Calls:
 
     def _spent(self, asked: _Asked, found: Scores | Vectors) -> None:
         asked.counts.prompt_tokens += found.prompt_tokens
-        self.spending.answered(found.prompt_tokens, 0, found.prompt_tokens * asked.service.price_in)
+        asked.service.book(found.prompt_tokens, 0)
 
     async def _ask_engine(
         self, service: Service, request: Request, text: str, attempt: int, node: str, counts: CallCounts
@@ -417,8 +417,7 @@ class Calls:
             provenance = _encode(answer.engine)
             counts.prompt_tokens += answer.prompt_tokens
             counts.output_tokens += answer.output_tokens
-            dollars = answer.prompt_tokens * service.price_in + answer.output_tokens * service.price_out
-            self.spending.answered(answer.prompt_tokens, answer.output_tokens, dollars)
+            service.book(answer.prompt_tokens, answer.output_tokens)
             if reason:
                 counts.faults[reason] = counts.faults.get(reason, 0) + 1
         self._put(

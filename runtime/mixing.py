@@ -154,11 +154,18 @@ class MixtureRun:
         return self.selection
 
     def progress(self) -> list[tuple[str, int | None, int]]:
-        """(component, rows wanted, rows there) of each component; wanted is None for all."""
-        return [
-            (name, self._demands[name].rows if name in self._demands else None, len(feed.survivors))
-            for name, feed in self._feeds.items()
-        ]
+        """(component, rows wanted, rows there) of each component; wanted is None for all.
+
+        Rows that a pipeline has made since it was last asked count as far as the mixture's steps let rows through. Empty
+        while it is not known how many rows are wanted.
+        """
+        demands = self._demands
+        if not demands:
+            try:
+                demands = required_rows(self.mixture, self._candidates(), total=self._total)
+            except RunError:  # a nested mixture, whose size the outer one has yet to say
+                return []
+        return [(name, demands[name].rows, _there(feed, demands[name])) for name, feed in self._feeds.items()]
 
     def dropped(self) -> dict[str, dict[str, int]]:
         """Rows that each mixture-wide step dropped, over all components: step id -> reason -> rows."""
@@ -247,6 +254,18 @@ class MixtureRun:
                 tally.rows_out += 1
                 survivors.append(replace(start, row=result))
         return survivors
+
+
+def _there(feed: _Feed, demand: Demand) -> int:
+    """How much of a component's demand is there now: what it lacked when it was asked, less what came since."""
+    fresh = 0.0
+    if feed.pipeline is not None:
+        passed = len(feed.survivors) / feed.fed if feed.fed else 1.0
+        fresh = (len(feed.pipeline.kept) + len(feed.pipeline.executor.kept) - feed.fed) * passed
+    if demand.rows is None or demand.missing is None:
+        there = int(len(feed.survivors) + fresh)
+        return there if demand.rows is None else min(demand.rows, there)
+    return max(0, min(demand.rows, int(demand.rows - demand.missing + fresh)))
 
 
 def _applied(node: Node, row: Row) -> Row | Dropped:

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: one status document, a line for terminals, a line every ten seconds for logs."""
+"""What a run shows while it goes on: one status document, a block for terminals, lines at intervals for logs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from dsl.visible import printable
-from runtime.eta import filled
+from runtime.eta import note
+from runtime.live import LiveBlock, is_live
+from runtime.progress_text import block_of, line_of
 from runtime.run import Run
 
 STATUS_EVERY_S = 1.0
-LINE_EVERY_S = 10.0
+LINE_EVERY_S, LATER_EVERY_S = 10.0, 60.0
 
 
 def status_of(run: Run) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def status_of(run: Run) -> dict[str, Any]:
         "state": "running",
         "started": run.started_at,
         "elapsed_s": spending.seconds,
-        "eta_s": eta_s(run),
+        "eta_s": run.pace.left(),
         "pipelines": pipelines,
         "quotas": quotas,
         "requests": {
@@ -72,53 +73,13 @@ def status_of(run: Run) -> dict[str, Any]:
     }
 
 
-def eta_s(run: Run) -> tuple[float, float] | None:
-    """Seconds that are left, from and to; None while it cannot be told. Each call notes how far the run is."""
-    share = filled(run)
-    if share is None:
-        return None
-    run.pace.note(run.spending.seconds, share)
-    return run.pace.left()
-
-
-def line_of(run: Run, width: int | None = None) -> str:
-    """The run in one line of plain text, of at most `width` columns: what is left to do stays, the last parts go."""
-    started = sum(pipeline.executor.started for pipeline in run.runs.values())
-    kept = sum(outcomes.kept for outcomes in run.outcomes.values())
-    dropped = sum(outcomes.dropped for outcomes in run.outcomes.values())
-    quarantined = sum(outcomes.quarantined for outcomes in run.outcomes.values())
-    counts = run.calls.counts.values()
-    elapsed = max(run.spending.seconds, 1e-6)
-    parts = [f"{kept:,} kept of {started:,} started"]
-    left = eta_s(run)
-    if left is not None:
-        parts.insert(0, f"{_span(left[0])} to {_span(left[1])} left")
-    if dropped:
-        parts.append(f"{dropped:,} dropped")
-    if quarantined:
-        parts.append(f"{quarantined:,} quarantined")
-    asked = sum(c.answered + c.failed for c in counts)
-    if asked:
-        parts.append(f"{asked:,} answers ({asked / elapsed:,.1f}/s)")
-    reused = sum(c.reused for c in counts)
-    if reused:
-        parts.append(f"{reused:,} reused")
-    parts.append(f"{run.calls.in_flight} in flight")
-    if run.stop.reason:
-        parts.insert(0, f"stopping: {run.stop.reason}")
-    shown = [printable(part) for part in parts]
-    while width is not None and len(shown) > 1 and len(" · ".join(shown)) > width:
-        shown.pop()
-    return " · ".join(shown)
-
-
 def watcher(
     path: Path | None, *, stream: TextIO = sys.stderr, is_quiet: bool = False
 ) -> Callable[[Run], Any]:
     """A coroutine function that writes `status.json` every second and shows a run on `stream`.
 
-    On a terminal the line renews itself (rich); elsewhere a line is written every ten seconds. Progress must never
-    end a run: a status file that cannot be written is given up.
+    On a terminal a block of lines renews itself; elsewhere a line is written every ten seconds, later every minute.
+    Progress must never end a run: a status file that cannot be written is given up.
     """
 
     async def watch(run: Run) -> None:
@@ -126,6 +87,7 @@ def watcher(
         status = path
         try:
             while True:
+                note(run)
                 if status is not None:
                     from runtime.store.status import write_status
 
@@ -146,45 +108,17 @@ def watcher(
 def _shower(stream: TextIO, is_quiet: bool) -> Callable[[Run | None], None]:
     if is_quiet:
         return lambda _: None
-    if stream.isatty():
-        return _live(stream)
+    if is_live(stream):
+        block = LiveBlock(stream)
+        return lambda run: block.end() if run is None else block.show(block_of(run, *block.size()))
     next_line_s = LINE_EVERY_S
 
     def plain(run: Run | None) -> None:
         nonlocal next_line_s
         if run is not None and run.spending.seconds >= next_line_s:
-            next_line_s = run.spending.seconds + LINE_EVERY_S
+            elapsed = run.spending.seconds
+            # A night's log is read in the morning: it gets a line a minute.
+            next_line_s = elapsed + max(LINE_EVERY_S, min(LATER_EVERY_S, elapsed / 30))
             print(line_of(run), file=stream, flush=True)
 
     return plain
-
-
-def _live(stream: TextIO) -> Callable[[Run | None], None]:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    live: Live | None = None
-    # Rich moves the cursor itself; what it shows was made printable.
-    console = Console(file=getattr(stream, "unguarded", stream))
-
-    def show(run: Run | None) -> None:
-        nonlocal live
-        if run is None:
-            if live is not None:
-                live.stop()
-            return
-        text = Text(line_of(run, console.width), no_wrap=True, overflow="ellipsis")
-        if live is None:
-            live = Live(text, console=console, auto_refresh=False, transient=True)
-            live.start()
-        live.update(text, refresh=True)
-
-    return show
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

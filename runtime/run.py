@@ -33,7 +33,7 @@ from runtime.calibration import calibrate_all
 from runtime.calls import Calls
 from runtime.demand import PipelineRun, Sources, supply_of
 from runtime.engines.protocol import Engine
-from runtime.eta import Pace
+from runtime.eta import RunPace
 from runtime.executor import Executor
 from runtime.fault import BreakerPolicy, Clock, RetryPolicy, SystemClock
 from runtime.mixing import MixtureRun, SourceBook
@@ -214,7 +214,7 @@ class Run:
         self.mixture_runs: dict[str, MixtureRun] = {}
         self.calibrations: dict[str, dict[str, Any]] = {}
         """By verifier, `pipeline.step`; see `runtime.verifiers.calibrate.Calibration.figures`."""
-        self.pace = Pace()
+        self.pace = RunPace()
         self._workers: Any = None
         self._boxes: Any = None
         self._task: asyncio.Task[None] | None = None

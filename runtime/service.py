@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from math import ceil, inf
 from typing import Any, NoReturn, TypeVar
 
@@ -36,6 +36,7 @@ from runtime.engines.protocol import (
     Scores,
     Vectors,
 )
+from runtime.eta import Recent
 from runtime.fault import Breaker, BreakerPolicy, Clock, Gate, Pace, RetryPolicy
 from runtime.plugin import EngineUnavailable, RunError
 from runtime.width import WidthSearch
@@ -119,6 +120,24 @@ class AnswerLengths:
         return max_tokens if self._bound is None else min(self._bound, max_tokens)
 
 
+@dataclass
+class Used:
+    """What a model was used for in this run: answered requests, their tokens, dollars; and what of it lately."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    recent_requests: Recent = field(default_factory=Recent)
+    recent_tokens: Recent = field(default_factory=Recent)
+    """Of answers; of what was read where a model writes nothing, but scores or embeds."""
+
+    def note(self, elapsed_s: float) -> None:
+        """Note how much it is now; from then on the rates of the last seconds are known."""
+        self.recent_requests.note(elapsed_s, self.requests)
+        self.recent_tokens.note(elapsed_s, self.output_tokens or self.prompt_tokens)
+
+
 class Service:
     """Answers requests through one engine, as its faults allow. Knows nothing of rows or the store."""
 
@@ -154,6 +173,7 @@ class Service:
         self.breaker = Breaker(breaker, self.window, clock.monotonic)
         self.price_in = float(spec.attributes.get("price_in") or 0) / 1e6
         self.price_out = float(spec.attributes.get("price_out") or 0) / 1e6
+        self.used = Used()
         self._spending = spending
         self._stop = stop
         stop.on_stop(self._refuse_waiters)
@@ -168,6 +188,25 @@ class Service:
         self._trials: dict[int, asyncio.Task[bool]] = {}
         self._probe: asyncio.Task[bool] | None = None
         self._probed_at = float("-inf")
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether it is known what its tokens cost."""
+        return bool(self.price_in or self.price_out)
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds for which it is asked nothing, because the server said so; none or less when it is."""
+        return self._paused_until - self._clock.monotonic()
+
+    def book(self, prompt_tokens: int, output_tokens: int) -> None:
+        """Book an answered request with the model and the run."""
+        dollars = prompt_tokens * self.price_in + output_tokens * self.price_out
+        self.used.requests += 1
+        self.used.prompt_tokens += prompt_tokens
+        self.used.output_tokens += output_tokens
+        self.used.cost += dollars
+        self._spending.answered(prompt_tokens, output_tokens, dollars)
 
     async def answer(self, request: Request, reasons: dict[str, int]) -> Answer:
         """The engine's answer, good or not; `reasons` counts the tries that failed, by fault.

@@ -10,6 +10,7 @@ from typing import Any
 
 from plans import model
 
+from compiler.plan import Plan
 from runtime.budget import Budget, Spending
 from runtime.calls import Calls
 from runtime.engines.measured import unit_vectors
@@ -24,9 +25,11 @@ from runtime.engines.protocol import (
     Scores,
     Vectors,
 )
+from runtime.run import Run, RunOptions, RunReport, execute
 from runtime.service import StopSignal
 from runtime.steps.protocol import CallResult
 from runtime.store.records import CallRecord
+from runtime.store.store import Store
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -67,6 +70,44 @@ class VirtualClock:
 def run_virtually(job: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine under virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(job)
+
+
+class WholeRunLoop(VirtualLoop):
+    """Virtual time for a run with its store: while a thread works for it, the clock stands."""
+
+    def __init__(self) -> None:
+        self._threads = 0
+        super().__init__()
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        self._threads += 1
+        job = super().run_in_executor(executor, func, *args)
+        job.add_done_callback(self._came_back)
+        return job
+
+    def _came_back(self, _job: Any) -> None:
+        self._threads -= 1
+
+    def _run_once(self) -> None:
+        if self._threads:
+            asyncio.SelectorEventLoop._run_once(self)  # type: ignore[attr-defined]
+        else:
+            super()._run_once()
+
+
+def run_plan_virtually(
+    plan: Plan, *, store: Store, watch: Callable[[Run], Any], engine: ScriptedEngine
+) -> RunReport:
+    """A whole run under virtual time; every model of the plan is `engine`."""
+    job = execute(
+        plan,
+        store=store,
+        options=RunOptions(exports=False, watch=watch),
+        engines=dict.fromkeys(plan.models, engine),
+        clock=VirtualClock(),
+    )
+    with asyncio.Runner(loop_factory=WholeRunLoop) as runner:
         return runner.run(job)
 
 
