@@ -17,7 +17,7 @@ LORA_RANK = 16
 @dataclass(frozen=True)
 class Load:
     """What decides the memory of a job. `width`: token places of its widest sequence, at most `context`. `packed`:
-    several examples stand in one, told apart by a mask."""
+    several examples stand in one, told apart by a mask. `chunked`: the logits are never there all at once."""
 
     shape: Shape
     micro_batch: int
@@ -28,6 +28,7 @@ class Load:
     lora_rank: int = 0
     offload: bool = False
     packed: bool = False
+    chunked: bool = False
 
     def memory(self, gpus: int) -> Memory:
         """Bytes on each of `gpus` GPUs."""
@@ -41,6 +42,7 @@ class Load:
             lora_rank=self.lora_rank,
             offload=self.offload,
             masked=float(self.micro_batch * self.width**2) if self.packed else 0.0,
+            chunked=self.chunked,
         )
 
     def fits(self, machine: Machine, gpus: int) -> bool:
@@ -59,6 +61,7 @@ def load_of(given: Mapping[str, Any], shape: Shape, *, micro_batch: int, width: 
         lora_rank=int((given.get("lora") or {}).get("rank") or 0),
         offload=given.get("offload") not in (None, "none"),
         packed=given.get("packing") not in (None, "none"),
+        chunked=given.get("chunked_loss") not in (None, "off"),
     )
 
 
@@ -92,6 +95,8 @@ def remedies(load: Load, machine: Machine, gpus: int) -> list[Remedy]:
 
     if not load.recompute:
         consider("recompute = true", replace(load, recompute=True))
+    if not load.chunked:
+        consider("chunked_loss = on", replace(load, chunked=True))
     micro = load.micro_batch // 2
     while micro >= 1 and not consider(f"micro_batch = {micro}", replace(load, micro_batch=micro)):
         micro //= 2

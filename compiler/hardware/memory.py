@@ -8,7 +8,8 @@
     kept          2 B a token, unit of width and layer: the input of each layer, from which it is recomputed;
                   without recomputation 46 B a token, unit of width and layer
     working       the largest of: a layer's activations and their gradients (69 B a token and unit of width), and
-                  the logits with their gradient (10 B a token and vocabulary entry)
+                  the logits with their gradient (10 B a token and vocabulary entry); of a loss in chunks, 16 B a
+                  vocabulary entry and place of one chunk, and the head's own gradient in fp32 and bf16
     mask          1 B a pair of token places of each packed sequence: which may see which, for attention that does not
                   know where an example ends
 
@@ -28,6 +29,10 @@ from compiler.hardware.shape import Shape
 LAYER_BYTES = 46
 LAYER_WORKING_BYTES = 69
 LOGIT_BYTES = 10
+CHUNK_PLACES = 1024
+"""Token places of which the logits are there at once where the loss is computed in chunks."""
+CHUNK_LOGIT_BYTES = 16
+"""A place and vocabulary entry: bf16 logits, fp32 logits and logarithms, and the gradients of logits in both."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,12 @@ def memory_of(
     lora_rank: int = 0,
     offload: bool = False,
     masked: float = 0.0,
+    chunked: bool = False,
 ) -> Memory:
     """What each of `gpus` GPUs needs for micro-batches of `tokens` token places, padding included.
 
     precision_bytes: 2 for bf16, 4 for fp32, which keeps no second copy of the weights. masked: pairs of token places that
-    a mask tells apart.
+    a mask tells apart. chunked: the loss is computed in chunks.
     """
     trained = shape.lora_parameters(lora_rank) if lora_rank else shape.parameters
     is_autocast = zero == 0 and precision_bytes == 2
@@ -83,6 +89,10 @@ def memory_of(
     kept = (
         (precision_bytes if recompute else LAYER_BYTES * precision_bytes / 2) * tokens * width * shape.layers
     )
+    logits = LOGIT_BYTES * tokens * shape.vocabulary
+    if chunked:
+        of_head = 0 if lora_rank else (4 + precision_bytes) * shape.vocabulary * width
+        logits = CHUNK_LOGIT_BYTES * min(tokens, CHUNK_PLACES) * shape.vocabulary + of_head
     gathered = 2 * precision_bytes * shape.layer if zero == 3 and gpus > 1 else 0.0
     return Memory(
         weights=held_bytes * shape.parameters / (gpus if zero == 3 else 1),
@@ -90,7 +100,7 @@ def memory_of(
         optimizer=0.0 if offload else optimizer,
         gathered=2.0 * trained if is_autocast else float(gathered),
         kept=float(kept),
-        working=float(max(LAYER_WORKING_BYTES * tokens * width, LOGIT_BYTES * tokens * shape.vocabulary)),
+        working=float(max(LAYER_WORKING_BYTES * tokens * width, logits)),
         mask=masked,
         host=optimizer if offload else 0.0,
     )

@@ -253,8 +253,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
     )
     if idle := idle_text(layout.idle, filling):
         lines.append(f"note: {idle}")
-    if prepared.packing_note:
-        lines.append(f"warning: {prepared.packing_note}")
+    lines += [f"warning: {note}" for note in prepared.notes]
     if manifest.counts["unstopped"]:
         lines.append(
             f"warning: the chat template puts no end token after {manifest.counts['unstopped']:,} of "

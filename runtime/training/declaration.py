@@ -107,6 +107,15 @@ from runtime.plugin import REQUIRED, attribute, declare
             default="token",
         ),
         attribute(
+            "chunked_loss",
+            "enum:auto|on|off",
+            "compute the loss from the logits of some token places at a time, only trained ones, instead of all at"
+            " once: the same loss and gradients in less memory; `auto` does so wherever the model's head can be taken"
+            " apart, and says where it cannot be; `on` refuses that",
+            default="auto",
+            cls="run",
+        ),
+        attribute(
             "learn",
             "list[enum:answers|reasoning|tool_calls]",
             "what of an assistant's turn counts in the loss",

@@ -11,6 +11,7 @@ from typing import Any
 
 from compiler.json_text import json_file
 from runtime.training.encode import IGNORED
+from runtime.training.loss import whole_loss
 from runtime.training.packed import Packed, open_packed
 
 FILE = "held_out.jsonl"
@@ -95,8 +96,18 @@ def open_held_out(directory: Path) -> HeldOut:
     return HeldOut({name: open_packed(directory / "held" / place) for name, place in names.items()})
 
 
-def losses(model: Any, held: HeldOut, *, micro: int, device: Any) -> dict[str, float]:
-    """Mean loss per trained token of each component. Every rank takes part, with the same number of forward passes."""
+def losses(
+    model: Any,
+    held: HeldOut,
+    *,
+    micro: int,
+    device: Any,
+    summed: Callable[[Any, dict[str, Any]], Any] = whole_loss,
+) -> dict[str, float]:
+    """Mean loss per trained token of each component. Every rank takes part, with the same number of forward passes.
+
+    summed: of a model and a batch the sum over trained tokens of -log p.
+    """
     import torch
     import torch.distributed as distributed
 
@@ -115,13 +126,10 @@ def losses(model: Any, held: HeldOut, *, micro: int, device: Any) -> dict[str, f
         for start in range(0, bins, ranks * micro):
             mine = [start + rank * micro + i for i in range(micro)]
             batch = batch_of(packed, [b if b < bins else EMPTY for b in mine])
-            labels = batch.pop("labels")[:, 1:].to(device)
+            batch = {name: value.to(device) for name, value in batch.items()}
+            count = (batch["labels"][:, 1:] != IGNORED).sum()
             with torch.no_grad():
-                logits = model(**{k: v.to(device) for k, v in batch.items()}, use_cache=False).logits[:, :-1]
-                summed = torch.nn.functional.cross_entropy(
-                    logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
-                )
-            total += torch.stack([summed.double(), (labels != IGNORED).sum().double()])
+                total += torch.stack([summed(model, batch).double(), count.double()])
         if distributed.is_initialized():
             distributed.all_reduce(total)
         found[name] = float(total[0] / total[1]) if total[1] else float("nan")
@@ -170,7 +178,13 @@ def held_out_callback(
             if self._last == state.global_step:
                 return
             self._last = state.global_step
-            found = losses(self.trainer.model_wrapped, held, micro=micro, device=args.device)
+            found = losses(
+                self.trainer.model_wrapped,
+                held,
+                micro=micro,
+                device=args.device,
+                summed=self.trainer.summed_loss,
+            )
             if not state.is_world_process_zero:
                 return
             lines = read_held_out(path)

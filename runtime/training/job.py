@@ -30,10 +30,12 @@ from typing import Any
 import numpy as np
 
 from runtime.training.batches import batch_of, probe_batch
+from runtime.training.chunked import chunked_loss
 from runtime.training.curve import FAILED, LAUNCHER_PID, curve_callback, pause_callback
+from runtime.training.encode import IGNORED
 from runtime.training.held_out import FILE as HELD_OUT
 from runtime.training.held_out import held_out_callback, open_held_out
-from runtime.training.loss import divisor, weighted_loss
+from runtime.training.loss import divisor, whole_loss
 from runtime.training.measuring import PROBE, is_moment, measure_callback
 from runtime.training.packed import Packed, open_packed
 from runtime.training.schedule import Layout, share_of_rate
@@ -272,11 +274,17 @@ def _trainer(
             return divisor(batches, settings.loss, device)
 
         def compute_loss(self, model: Any, inputs: Any, *given: Any, **keywords: Any) -> Any:
-            if "weights" not in inputs:
+            if "weights" not in inputs and settings.chunked_loss != "on":
                 return super().compute_loss(model, inputs, *given, **keywords)
-            loss = weighted_loss(model, inputs, keywords["num_items_in_batch"])
             # DeepSpeed and DDP take the mean of the ranks' gradients.
-            return loss * self.accelerator.num_processes
+            scale = self.accelerator.num_processes / keywords["num_items_in_batch"]
+            return self.summed_loss(model, inputs) * scale
+
+        def summed_loss(self, model: Any, inputs: Any) -> Any:
+            """Sum over trained tokens of -log p; `model` may be wrapped."""
+            if settings.chunked_loss == "on":
+                return chunked_loss(model, self.model, inputs)
+            return whole_loss(model, inputs)
 
         def create_optimizer(self, *given: Any) -> Any:
             if settings.optimizer != "muon":
@@ -316,6 +324,9 @@ def _trainer(
             pause_callback(directory / "STOP", pause_after),
         ],
     )
+    if settings.chunked_loss == "on" or settings.loss == "example":
+        # Some models take no divisor; these losses are not theirs.
+        trainer.model_accepts_loss_kwargs = True
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
@@ -366,7 +377,8 @@ def _probe_loss(trainer: Any, packed: Packed) -> float:
     model.eval()
     with torch.no_grad():
         batch = {name: value.to(trainer.args.device) for name, value in probe_batch(packed).items()}
-        return float(model(**batch, use_cache=False).loss)
+        count = (batch["labels"][:, 1:] != IGNORED).sum()
+        return float(trainer.summed_loss(model, batch) / count)
 
 
 def _start_processes(settings: TrainSettings) -> None:

@@ -46,14 +46,17 @@ def divisor(batches: Any, loss: str, device: Any) -> Any:
     return examples
 
 
-def weighted_loss(model: Any, inputs: dict[str, Any], examples: Any) -> Any:
-    """Sum over tokens of weight times -log p, divided by `examples`; `inputs` as from `batch_of(by_example=True)`."""
+def whole_loss(model: Any, inputs: dict[str, Any]) -> Any:
+    """Sum over trained tokens of weight times -log p, from the logits of all; `inputs` as from `batch_of`.
+
+    Without `weights` each trained token weighs 1. The same as `runtime.training.chunked.chunked_loss`, for models whose
+    head cannot be taken apart.
+    """
     import torch
 
     given = {name: value for name, value in inputs.items() if name not in ("labels", "weights")}
-    logits = model(**given).logits[:, :-1].float()
-    labels, weights = inputs["labels"][:, 1:], inputs["weights"][:, 1:]
+    logits = model(**given, use_cache=False).logits[:, :-1].float()
     each = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+        logits.flatten(0, 1), inputs["labels"][:, 1:].flatten(), ignore_index=IGNORED, reduction="none"
     )
-    return (each * weights.flatten()).sum() / examples
+    return (each * inputs["weights"][:, 1:].flatten() if "weights" in inputs else each).sum()

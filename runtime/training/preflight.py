@@ -1,4 +1,4 @@
-"""Whether an architecture keeps packed sequences apart.
+"""Whether an architecture keeps packed sequences apart, and whether its loss can be computed in chunks.
 
 `transformers` derives the borders from the positions, but some architectures never pass the positions on to their
 attention mask (opt, bloom, gpt_oss with eager attention, falcon ...). They train on without an error while every
@@ -9,9 +9,10 @@ not be tried is not taken for right.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from runtime.plugin import RunError, not_loaded
@@ -19,6 +20,8 @@ from runtime.training.settings import TrainSettings
 
 LEAK_LIMIT = 1e-4
 """Relative difference of logits, separate against packed: below 1e-5 where nothing leaks, above 0.01 where it does."""
+CHUNKING_LIMIT = 1e-5
+"""Relative difference of loss and gradients, whole against in chunks, in fp32: 1e-6 where the same is computed."""
 
 _SMALL = {
     "hidden_size": 64,
@@ -87,8 +90,28 @@ class Unknown(Exception):
 def leak_of(config: Any) -> float:
     """Largest difference of a logit between sequences run one by one and packed in one row.
 
-    Runs a small model of the configuration's architecture with random weights and at least one layer of each kind that
-    it has; takes about 0.3 CPU-seconds and leaves the caller's random state alone.
+    Raises:
+        Unknown: the architecture cannot be built small, or not with every kind of its layers.
+    """
+    return _measured(config, _leak_of)
+
+
+def chunking_error_of(config: Any, adapted: Sequence[str] = ()) -> float:
+    """Largest relative difference that computing the loss in chunks makes to it and to a gradient.
+
+    adapted: ends of the names of layers that get adapters.
+
+    Raises:
+        Unknown: the architecture cannot be built small, or its head cannot be taken apart.
+    """
+    return _measured(config, partial(_chunking_error_of, adapted=adapted))
+
+
+def _measured(config: Any, measure: Callable[[Any], float]) -> float:
+    """What `measure` finds at a small model of the configuration's architecture.
+
+    It has random weights and at least one layer of each kind that the architecture has. Takes about 0.3 CPU-seconds and
+    leaves the caller's random state alone.
 
     Raises:
         Unknown: the architecture cannot be built small, or not with every kind of its layers.
@@ -111,7 +134,7 @@ def leak_of(config: Any) -> float:
                 model = AutoModelForCausalLM.from_config(small, dtype=torch.float32).eval()
                 missing = wanted - _kinds_of(model.config)
                 if not missing:
-                    return _leak_of(model)
+                    return measure(model)
                 reasons.append(f"it has no layer of kind {', '.join(sorted(missing))}")
             except Exception as error:  # whatever an architecture raises when its sizes do not go together
                 reasons.append(str(error).partition("\n")[0] or type(error).__name__)
@@ -196,6 +219,84 @@ def _leak_of(model: Any) -> float:
     return float((apart - packed).abs().max() / apart.abs().max().clamp(min=1e-6))
 
 
+def _chunking_error_of(model: Any, *, adapted: Sequence[str]) -> float:
+    import torch
+
+    from runtime.training.chunked import chunked_loss, head_of
+
+    head = head_of(model)
+    name = next(name for name, module in model.named_modules() if module is head)
+    if any(name == layer or name.endswith(f".{layer}") for layer in adapted):
+        raise TypeError("its head has adapters")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(3.0)
+    batch = {"input_ids": torch.randint(1, 97, (2, 12)), "labels": torch.randint(1, 97, (2, 12))}
+    batch["labels"][0, :5] = -100
+    count = int((batch["labels"][:, 1:] != -100).sum())
+    found = []
+    for is_whole in (True, False):
+        model.zero_grad()
+        loss = (
+            model(**batch, use_cache=False).loss * count
+            if is_whole
+            else chunked_loss(model, model, batch, places=7)
+        )
+        torch.autograd.backward(loss)
+        gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        found.append((loss.detach()[None], torch.cat(gradients)))
+    errors = [
+        (whole - parts).abs().max() / whole.abs().max().clamp(min=1e-6)
+        for whole, parts in zip(*found, strict=True)
+    ]
+    return float(torch.stack(errors).max())  # which is NaN where one is
+
+
+def with_chunks(settings: TrainSettings) -> tuple[TrainSettings, str]:
+    """The settings with `chunked_loss` decided, and why `auto` computes the loss whole where it does.
+
+    Raises:
+        RunError: `on`, with an architecture whose head cannot be taken apart.
+    """
+    if settings.chunked_loss == "off":
+        return settings, ""
+    adapted = settings.lora.layers if settings.lora else ()
+    if settings.architecture is not None:
+        from transformers import LlamaConfig
+
+        config: Any = LlamaConfig()
+    else:
+        config = _config_of(settings)
+    try:
+        error = chunking_error_of(config, adapted)
+    except Unknown as unknown:
+        found = (
+            f"whether the loss of architecture '{config.model_type}' can be computed in chunks is not known: "
+            f"{unknown}"
+        )
+    else:
+        if error <= CHUNKING_LIMIT:
+            return replace(settings, chunked_loss="on"), ""
+        found = (
+            f"computed in chunks, the loss of architecture '{config.model_type}' or a gradient would be off by "
+            f"{error:.2g} of the largest, {CHUNKING_LIMIT:.0e} is allowed"
+        )
+    if settings.chunked_loss == "auto":
+        return replace(settings, chunked_loss="off"), f"{found}; it is computed whole"
+    raise RunError(f"{found}; write `chunked_loss = off`, or `chunked_loss = auto`")
+
+
+def _config_of(settings: TrainSettings) -> Any:
+    from transformers import AutoConfig
+
+    revision = {"revision": settings.revision} if settings.revision else {}
+    try:
+        return AutoConfig.from_pretrained(settings.place, trust_remote_code=False, **revision)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{settings.place} cannot be trained: {not_loaded(error)}") from error
+
+
 def with_packing(settings: TrainSettings) -> tuple[TrainSettings, str]:
     """The settings with `packing` decided, and why `auto` pads where it does.
 
@@ -204,13 +305,7 @@ def with_packing(settings: TrainSettings) -> tuple[TrainSettings, str]:
     """
     if settings.packing == "none" or settings.architecture is not None:
         return replace(settings, packing="none" if settings.packing == "none" else "best_fit"), ""
-    from transformers import AutoConfig
-
-    revision = {"revision": settings.revision} if settings.revision else {}
-    try:
-        config = AutoConfig.from_pretrained(settings.place, trust_remote_code=False, **revision)
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{settings.place} cannot be trained: {not_loaded(error)}") from error
+    config = _config_of(settings)
     try:
         leak = leak_of(config)
     except Unknown as error:

@@ -86,6 +86,7 @@ class TrainSettings:
     clip: float
     seed: int
     loss: Literal["token", "example", "sum"]
+    chunked_loss: Literal["auto", "on", "off"]
     learn: tuple[str, ...]
     turns: Literal["all", "last"]
     overlong: Literal["truncate", "drop", "split"]
@@ -125,7 +126,17 @@ class TrainSettings:
 
 
 _UNDECISIVE = frozenset(
-    ("place", "tokenizer", "micro_batch", "checkpoints", "ranks", "nodes", "recompute", "offload")
+    (
+        "place",
+        "tokenizer",
+        "micro_batch",
+        "checkpoints",
+        "ranks",
+        "nodes",
+        "recompute",
+        "offload",
+        "chunked_loss",
+    )
 )
 """Settings that change how a job is run and not the weights it ends with."""
 _OPTIONAL = tuple(f.name for f in fields(TrainSettings) if f.default is None)

@@ -34,7 +34,7 @@ from runtime.training.launch import Ended, Interrupted, Nodes, last_checkpoint, 
 from runtime.training.nodes import give_up, meeting, tell
 from runtime.training.packed import PackedManifest, packed_source, read_manifest, write_packed
 from runtime.training.planning.room import machine_here, refuse_overflow
-from runtime.training.preflight import with_packing
+from runtime.training.preflight import with_chunks, with_packing
 from runtime.training.preview import load_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
 from runtime.training.settings import TrainSettings, settings_of
@@ -52,8 +52,8 @@ class Prepared:
     steps: int
     parameters: int
     resumed_at: int
-    packing_note: str = ""
-    """Why `packing = auto` pads, if it does."""
+    notes: tuple[str, ...] = ()
+    """Why `packing = auto` pads and `chunked_loss = auto` computes the loss whole, where they do."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,8 @@ def prepare(
     if settings.vocabulary is not None:
         settings = replace(settings, tokenizer=str(_made_tokenizer(settings, listed, output / "state")))
     tokenizer = load_tokenizer(settings.tokenizer, settings.revision)
-    settings, packing_note = with_packing(settings)
+    settings, why_padded = with_packing(settings)
+    settings, why_whole = with_chunks(settings)
     listed, held = divided(listed, settings.holdout) if held_out is None else without(listed, held_out)
     packed_place = output / "state" / "packed" / packed_source(settings, listed, tokenizer)[:12]
     manifest = _pack(settings, listed, tokenizer, packed_place)
@@ -306,7 +307,15 @@ def prepare(
     resume = last_checkpoint(directory / "checkpoints")
     resumed_at = resume.step if resume else 0
     return Prepared(
-        directory, fingerprint, settings, manifest, layout, steps, parameters, resumed_at, packing_note
+        directory,
+        fingerprint,
+        settings,
+        manifest,
+        layout,
+        steps,
+        parameters,
+        resumed_at,
+        notes=tuple(note for note in (why_padded, why_whole) if note),
     )
 
 

@@ -140,7 +140,8 @@ def test_a_leaking_architecture_is_refused_before_any_rank_starts(
         settings = settings_of(train_block(base="opt", packing=packing), tmp_path)
         prepared = prepare(settings, rows, tmp_path / "out")
         assert prepared.manifest.bins == len(rows) and prepared.settings.packing == "none"
-        assert ("'opt' lets packed examples see each other" in prepared.packing_note) == (packing == "auto")
+        noted = "'opt' lets packed examples see each other" in "".join(prepared.notes)
+        assert noted == (packing == "auto")
     settings = settings_of(train_block(packing="auto"), tmp_path)
     assert prepare(settings, rows, tmp_path / "out").manifest.bins < len(rows)
 

@@ -271,12 +271,12 @@ def test_a_job_runs_with_its_optimizer_in_the_host_s_memory(
 def test_the_loss_depends_on_neither_ranks_nor_micro_batch_nor_packing(
     plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path, loss: str
 ) -> None:
-    """To six digits, gradients too, on all rows at a step: sharded and packed, against one rank with padding."""
+    """To six digits, gradients too, on all rows at a step: sharded, packed and in chunks, against one plain rank."""
     curves, norms = [], []
     for number, shape in enumerate(
         [
-            {"zero": 3, "ranks": 2, "micro_batch": 1, "packing": "best_fit"},
-            {"zero": 0, "ranks": 1, "micro_batch": 4, "packing": "none"},
+            {"zero": 3, "ranks": 2, "micro_batch": 1, "packing": "best_fit", "chunked_loss": "on"},
+            {"zero": 0, "ranks": 1, "micro_batch": 4, "packing": "none", "chunked_loss": "off"},
         ]
     ):
         train = train_block(

@@ -44,6 +44,7 @@ class Job:
     precision_bytes: int = 2
     lora_rank: int = 0
     offload: bool = False
+    chunked: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,7 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         lora_rank=job.lora_rank,
         offload=job.offload,
         packed=job.packing,
+        chunked=job.chunked,
     )
     per_token = 6 * job.shape.active / (gpus * machine.peak * steps * seconds)
     return Forecast(

@@ -55,6 +55,7 @@ def job_of(train: Train, shape: Shape, lengths: Lengths) -> Job:
         precision_bytes=2 if given["precision"] == "bf16" else 4,
         lora_rank=int(adapters.get("rank") or 0),
         offload=given.get("offload") not in (None, "none"),
+        chunked=given.get("chunked_loss") not in (None, "off"),
     )
 
 

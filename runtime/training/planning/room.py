@@ -33,7 +33,11 @@ def refuse_overflow(
     model = shape_of(given, directory) if machine is not None else None
     if machine is None or model is None:
         return
-    load = load_of(given, model[0], micro_batch=micro, width=widest)
+    load = replace(
+        load_of(given, model[0], micro_batch=micro, width=widest),
+        packed=settings.packing == "best_fit",
+        chunked=settings.chunked_loss == "on",
+    )
     if load.fits(machine, settings.ranks):
         return
     ways = [remedy.change for remedy in remedies(load, machine, settings.ranks)]
