@@ -215,7 +215,9 @@ class CellsPace:
             steps, seconds = self._span()
             self._stepped += steps
             self._stepped_s += seconds
-            self._besides_s.append(now_s - self._began_s - seconds)
+            # Its first step is over when it is told of, and is none of what comes besides.
+            first_s = seconds / steps if steps else 0.0
+            self._besides_s.append(max(0.0, now_s - self._began_s - seconds - first_s))
         self._running, self._began_s, self._first, self._last = 0, None, None, None
 
     def left(self, now_s: float) -> Left | None:
@@ -229,7 +231,7 @@ class CellsPace:
         besides = sum(self._besides_s) / len(self._besides_s) if self._besides_s else 0.0
         total = sum(steps * a_step + besides for steps in self._waiting)
         if self._began_s is not None:
-            spent = now_s - self._began_s - seconds
+            spent = now_s - self._began_s - seconds - (a_step if self._first else 0.0)
             since = now_s - self._last[0] if self._last else 0.0
             # The step under way is in both: what was waited since the last one is no time besides the steps.
             total += max(0.0, (self._running - done) * a_step)

@@ -19,7 +19,7 @@ class Machine:
     bandwidth, network: bytes a second and GPU at which ZeRO-3 gathers and scatters inside a node of `node` GPUs, and
     between nodes. host: bytes a second and GPU to and from the host's memory.
     overlaps: traffic of a layer hides behind the arithmetic of another; else the two add up.
-    origin: where the constants come from, in words.
+    origin: where the constants come from, in words; is_measured: from a probe of this machine.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Machine:
     node: int = 8
     host: float = 25e9
     overlaps: bool = True
+    is_measured: bool = False
 
     def joined(self, gpus: int) -> float:
         """Bytes a second and GPU between so many of them."""
@@ -85,6 +86,7 @@ def calibrated(machine: Machine, *, utilisation: float, bandwidth: float | None)
         network=machine.network if bandwidth is None else bandwidth,
         overlaps=bandwidth is None and machine.overlaps,
         origin="measured by a probe on this machine",
+        is_measured=True,
     )
 
 

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright.sandbox_option import add_sandbox_option
-from mixwright.terminal import Painted
 
 if TYPE_CHECKING:
     from compiler.plan import Plan, Train
     from runtime.ablation.cells import Cell, Result
     from runtime.ablation.job import Mixed, Options, Watcher
     from runtime.ablation.table import Table
+    from runtime.eta import Left
 
 SEEDS = 3
 """With two, an interval is wide and holds less often than it says (`runtime.ablation.interval`)."""
@@ -120,8 +120,10 @@ def run(arguments: argparse.Namespace) -> int:
         progress.says(text)
     ablation = Ablation(mixtures, options, progress.watcher(), report=ablation_html)
     with _exclusive(output):
-        ablation.work(cells)
-    progress.end()
+        try:
+            ablation.work(cells)
+        finally:
+            progress.end()
     if arguments.json:
         from runtime.ablation.table import table_json
 
@@ -161,22 +163,18 @@ def _rows(
 
 
 def cost_lines(mixtures: list[Mixed], cells: list[Cell], options: Options, store: Path | None) -> list[str]:
-    """What will be trained, and where the machine's constants are known how long it takes."""
-    import math
-
+    """What will be trained, and where a probe has measured the machine how long its steps take."""
     from mixwright.recorded import store_directory
     from mixwright.training_forecast import Unforeseen, training_forecasts
+    from runtime.ablation.job import planned_steps
 
-    steps: dict[str, int] = {}
+    steps = planned_steps(mixtures, options)
     hours: dict[str, float] = {}
     dollars = 0.0
     for one in mixtures:
-        given = one.train.attributes
-        wanted = options.steps or given["steps"]
-        # Packed steps hold `batch` examples on average: the count is right to a step or two.
-        steps[one.name] = int(wanted or math.ceil(len(one.rows) * given["epochs"] / given["batch"]))
         for forecast in training_forecasts(one.plan, store_directory(one.plan, store)):
-            if isinstance(forecast, Unforeseen):
+            # Assumed constants are right to a factor at best, and of another machine than one thinks.
+            if isinstance(forecast, Unforeseen) or not forecast.found.machine.is_measured:
                 continue
             if forecast.train == one.train.name and forecast.found.steps:
                 share = steps[one.name] / forecast.found.steps
@@ -194,7 +192,7 @@ def cost_lines(mixtures: list[Mixed], cells: list[Cell], options: Options, store
 
         seconds = sum(hours.get(cell.mixture, 0.0) for cell in cells) * 3600
         lines.append(
-            f"forecast: {duration(seconds)} of training"
+            f"forecast: {duration(seconds)} of training, by the probe of this machine"
             + (f", ${dollars:,.2f}" if dollars else "")
             + "; making rows, asking and grading come on top"
         )
@@ -248,22 +246,22 @@ def _difference(line: Any, column: str) -> float | None:
 
 
 class _Progress:
-    """Tells of the work on stderr: a line for what begins and ends, and on a terminal one that moves."""
+    """Tells of the work on stderr: a line for what begins and ends, and on a terminal one that renews itself."""
 
     def __init__(self, *, is_quiet: bool) -> None:
+        from runtime.live import LiveBlock, is_live
+
         self._is_quiet = is_quiet
-        self._is_midline = False
+        self._block = LiveBlock(sys.stderr) if is_live(sys.stderr) and not is_quiet else None
 
     def watcher(self) -> Watcher:
         from runtime.ablation.job import Watcher
 
         return Watcher(self.cell, self.ended, self.failed, lambda text: self.says(f"  {text}"), self.line)
 
-    def cell(self, cell: Cell, number: int, of: int, left_s: float | None) -> None:
-        from mixwright.terminal import duration
-
-        left = "" if left_s is None else f", about {duration(left_s)} left"
-        self.says(f"cell {number} of {of}: {cell.mixture}, seed {cell.seed}{left}")
+    def cell(self, cell: Cell, number: int, of: int, left: Left | None) -> None:
+        told = "" if left is None else f", {_left(left)}"
+        self.says(f"cell {number} of {of}: {cell.mixture}, seed {cell.seed}{told}")
 
     def ended(self, cell: Cell, result: Result, was_kept: bool) -> None:
         measures = "".join(f", {name} {of['accuracy']:.1%}" for name, of in result.measures.items())
@@ -275,11 +273,11 @@ class _Progress:
         self.end()
         print(f"failed: {cell.mixture}, seed {cell.seed}: {text}", file=sys.stderr, flush=True)
 
-    def line(self, line: dict[str, Any]) -> None:
-        if sys.stderr.isatty() and not self._is_quiet:
-            sys.stderr.write(Painted(f"\r\x1b[K  step {line['step']:,}  loss {line['loss']:.4f}"))
-            sys.stderr.flush()
-            self._is_midline = True
+    def line(self, line: dict[str, Any], steps: int, left: Left | None) -> None:
+        if self._block is not None:
+            parts = [] if left is None else [f"{_left(left)} in all"]
+            parts += [f"step {line['step']:,} of about {steps:,}", f"loss {line['loss']:.4f}"]
+            self._block.show([f"  {' · '.join(parts)}"])
 
     def says(self, text: str) -> None:
         if not self._is_quiet:
@@ -287,9 +285,14 @@ class _Progress:
             print(text, file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        if self._is_midline:
-            sys.stderr.write("\n")
-            self._is_midline = False
+        if self._block is not None:
+            self._block.end()
+
+
+def _left(left: Left) -> str:
+    from mixwright.terminal import duration
+
+    return f"{'more than' if left.is_least else 'about'} {duration(left.seconds)} left"
 
 
 def _exclusive(output: Path) -> Any:

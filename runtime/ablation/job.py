@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ from runtime.ablation.cells import (
     write_whole,
 )
 from runtime.ablation.table import Table, table_csv, table_json, table_of
+from runtime.eta import CellsPace, Left
 from runtime.plugin import RunError
 from runtime.report.training import write_training_page
 from runtime.training.evaluate import measured, problems_digest
@@ -56,22 +58,29 @@ class Options:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Hears of the work. `cell`: which of how many is begun, and seconds that are left, None before the first ended."""
+    """Hears of the work. `cell`: which of how many is begun, and what is left of all, None before something was measured;
+    `line`: a line of its curve, its steps, and what is left."""
 
-    cell: Callable[[Cell, int, int, float | None], None] = lambda cell, number, of, left: None
+    cell: Callable[[Cell, int, int, Left | None], None] = lambda cell, number, of, left: None
     ended: Callable[[Cell, Result, bool], None] = lambda cell, result, was_kept: None
     failed: Callable[[Cell, str], None] = lambda cell, text: None
     says: Callable[[str], None] = lambda text: None
-    line: Callable[[dict[str, Any]], None] = lambda line: None
+    line: Callable[[dict[str, Any], int, Left | None], None] = lambda line, steps, left: None
 
 
 class Ablation:
     """An ablation being made: the mixtures (the base first), and what has come of its cells."""
 
     def __init__(
-        self, mixed: Sequence[Mixed], options: Options, watcher: Watcher, *, report: Callable[[Table], str]
+        self,
+        mixed: Sequence[Mixed],
+        options: Options,
+        watcher: Watcher,
+        *,
+        report: Callable[[Table], str],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """report: the table as a page."""
+        """report: the table as a page. clock: seconds that only grow."""
         self.mixed = {one.name: one for one in mixed}
         self.options = options
         self.watcher = watcher
@@ -79,7 +88,9 @@ class Ablation:
         self.failures: dict[tuple[str, int], str] = {}
         self.untrained: dict[str, dict[str, Any]] = {}
         self._report = report
+        self._clock = clock
         self._base = mixed[0]
+        self._pace = CellsPace(())
 
     @property
     def table(self) -> Table:
@@ -100,28 +111,21 @@ class Ablation:
         self._measure_start()
         problems = problems_digest(self._base.plan, self._base.train.evaluations)
         _, held_out = divided(self._base.rows, float(self._base.train.attributes["holdout"]))
-        spent: list[float] = []
-        for number, cell in enumerate(cells, 1):
-            left = sum(spent) / len(spent) * (len(cells) - number + 1) if spent else None
-            one = self.mixed[cell.mixture]
-            began = time.monotonic()
+        states = [self._state(cell, held_out, problems) for cell in cells]
+        steps = planned_steps(list(self.mixed.values()), self.options)
+        self._pace = CellsPace(
+            [steps[cell.mixture] for cell, state in zip(cells, states, strict=True) if isinstance(state, str)]
+        )
+        for number, (cell, state) in enumerate(zip(cells, states, strict=True), 1):
             try:
-                if one.failure:
-                    raise RunError(one.failure)
-                settings = settings_of(
-                    with_seed(one.train, cell.seed),
-                    Path(one.plan.directory),
-                    ranks=self.options.ranks,
-                    steps=self.options.steps,
-                )
-                trained, _ = without(one.rows, held_out)
-                key = key_of(settings, trained, held_out, problems)
-                result = finished(cell, self.options.output, key)
-                was_kept = result is not None
-                if result is None:
-                    self.watcher.cell(cell, number, len(cells), left)
-                    result = self._train(cell, one, held_out, key)
-                    spent.append(time.monotonic() - began)
+                if isinstance(state, Exception):
+                    raise state
+                was_kept = isinstance(state, Result)
+                if isinstance(state, str):
+                    self.watcher.cell(cell, number, len(cells), self._pace.left(self._clock()))
+                    result = self._train(cell, held_out, state, steps[cell.mixture])
+                else:
+                    result = state
                 self.results.append(result)
                 self.watcher.ended(cell, result, was_kept)
             except Interrupted:
@@ -132,6 +136,26 @@ class Ablation:
                 self.failures[(cell.mixture, cell.seed)] = text
                 self.watcher.failed(cell, text)
             self.write()
+
+    def _state(
+        self, cell: Cell, held_out: Mapping[str, list[dict[str, Any]]], problems: str
+    ) -> Result | str | Exception:
+        """The result of a cell that was finished before, the key of one that is to be trained, or why it cannot be."""
+        one = self.mixed[cell.mixture]
+        if one.failure:
+            return RunError(one.failure)
+        try:
+            settings = settings_of(
+                with_seed(one.train, cell.seed),
+                Path(one.plan.directory),
+                ranks=self.options.ranks,
+                steps=self.options.steps,
+            )
+            trained, _ = without(one.rows, held_out)
+            key = key_of(settings, trained, held_out, problems)
+        except Exception as error:
+            return error
+        return finished(cell, self.options.output, key) or key
 
     def write(self) -> None:
         """Write `ablation.json`, `.csv` and `.html` into the output directory."""
@@ -163,9 +187,26 @@ class Ablation:
         )
 
     def _train(
-        self, cell: Cell, one: Mixed, held_out: Mapping[str, list[dict[str, Any]]], key: str
+        self, cell: Cell, held_out: Mapping[str, list[dict[str, Any]]], key: str, steps: int
     ) -> Result:
-        directory = cell.directory(self.options.output)
+        self._pace.begin(self._clock())
+        has_ended = False
+        try:
+            result = self._trained(cell, held_out, key, steps)
+            has_ended = True
+        finally:
+            self._pace.end(self._clock(), failed=not has_ended)
+        return result
+
+    def _trained(
+        self, cell: Cell, held_out: Mapping[str, list[dict[str, Any]]], key: str, steps: int
+    ) -> Result:
+        def line(line: dict[str, Any]) -> None:
+            now = self._clock()
+            self._pace.step(now, int(line["step"]))
+            self.watcher.line(line, steps, self._pace.left(now))
+
+        one, directory = self.mixed[cell.mixture], cell.directory(self.options.output)
         report = train_mixture(
             one.plan,
             with_seed(one.train, cell.seed),
@@ -176,7 +217,7 @@ class Ablation:
             held_out=held_out,
             evaluate_before=False,
             sandbox=self.options.sandbox,
-            listener=Listener(line=self.watcher.line, says=self.watcher.says),
+            listener=Listener(line=line, says=self.watcher.says),
         )
         result = _result(cell, key, one, report)
         keep(result, self.options.output)
@@ -184,6 +225,16 @@ class Ablation:
         if not self.options.keeps_models:
             _discard_models(directory)
         return result
+
+
+def planned_steps(mixtures: Sequence[Mixed], options: Options) -> dict[str, int]:
+    """Optimizer steps of a cell of each mixture; packed ones hold `batch` examples on average: right to a step or two."""
+    found = {}
+    for one in mixtures:
+        given = one.train.attributes
+        wanted = options.steps or given["steps"]
+        found[one.name] = int(wanted or math.ceil(len(one.rows) * given["epochs"] / given["batch"]))
+    return found
 
 
 def _result(cell: Cell, key: str, one: Mixed, report: TrainReport) -> Result:

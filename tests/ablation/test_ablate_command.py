@@ -12,8 +12,10 @@ import pytest
 
 from mixwright import cli
 from runtime.ablation import job
+from runtime.eta import CellsPace, Left
 from runtime.plugin import RunError
 from runtime.training.launch import Interrupted
+from runtime.training.planning.probe import Calibration, write_calibration
 from runtime.training.train import TrainReport
 
 SPEC = """edition 2026
@@ -155,18 +157,6 @@ def test_without_anything_to_measure_nothing_is_trained(
     assert jobs == []
 
 
-def test_a_job_with_a_known_machine_is_forecast(
-    project: Path, jobs: list[Job], capsys: pytest.CaptureFixture[str]
-) -> None:
-    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4}
-    sizes |= {"intermediate_size": 128, "vocab_size": 512, "model_type": "llama"}
-    (project / "model" / "config.json").write_text(json.dumps(sizes))
-    cluster = "  cluster { gpus = 1, gpu = h100_80gb, price = $2 }\n"
-    (project / "t.mix").write_text(SPEC.replace("  batch = 1\n", "  batch = 1\n" + cluster))
-    assert run("--seeds", 1) == 0
-    assert "forecast: " in capsys.readouterr().err
-
-
 def test_leave_one_out_makes_a_variant_for_each_group(
     project: Path, jobs: list[Job], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,3 +235,78 @@ def test_misuse_is_one_line_and_status_2(
     assert run(*arguments) == 2
     assert message in capsys.readouterr().err
     assert jobs == []
+
+
+def test_no_forecast_of_a_machine_that_nobody_measured(
+    project: Path, jobs: list[Job], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Constants of a data sheet promised two hours for three minutes."""
+    config = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 128}
+    config |= {"num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 512}
+    (project / "model" / "config.json").write_text(json.dumps(config))
+    (project / "t.mix").write_text(
+        SPEC.replace("  seed = 5\n", '  seed = 5\n  cluster { gpu = "h100_80gb", gpus = 1, price = $2 }\n')
+    )
+    assert run("--seeds", 1) == 0
+    assert "forecast" not in capsys.readouterr().err
+    write_calibration(Calibration("h100_80gb", 1, 989e12, 0.3, None), project / ".mixwright")
+    assert run("--seeds", 1) == 0
+    assert "of training, by the probe of this machine, $" in capsys.readouterr().err
+
+
+STEP_S, BESIDES_S = 2.0, 30.0
+
+
+def told_of_cells(steps: list[int], *, failing: int | None = None) -> list[tuple[float, Left | None]]:
+    """What is left of cells whose steps take 2 s, and all else 20 s before and 10 s after: by the clock, by the pace."""
+    pace, now = CellsPace(steps), 0.0
+    seen: list[tuple[float, Left | None]] = []
+
+    def note() -> None:
+        seen.append((now, pace.left(now)))
+
+    for number, count in enumerate(steps):
+        note()
+        pace.begin(now)
+        now += BESIDES_S - 10
+        if number == failing:
+            pace.end(now, failed=True)
+            continue
+        for step in range(1, count + 1):
+            now += STEP_S
+            pace.step(now, step)
+            note()
+        now += 10
+        pace.end(now)
+    return [(now - at, left) for at, left in seen]
+
+
+def test_what_is_left_comes_of_the_cells_that_ended_by_their_steps() -> None:
+    steps = [100, 20, 100, 20, 100, 20]
+    seen = told_of_cells(steps)
+    assert seen[0][1] is None, "nothing is measured"
+    assert [left for _, left in seen[1:6]] == [None] * 4 + [Left(710.0, is_least=True)]
+    after = seen[1 + steps[0] :]
+    assert len(after) == 5 + sum(steps[1:])
+    for truth, left in after:
+        assert left is not None and not left.is_least
+        # The step that the launcher does not tell the beginning of is in what comes besides: a step a cell.
+        assert abs(left.seconds - truth) <= STEP_S
+
+
+def test_a_cell_that_failed_says_nothing_of_the_others() -> None:
+    for truth, left in told_of_cells([50] * 5, failing=1)[60:]:
+        assert left is not None
+        assert abs(left.seconds - truth) <= STEP_S
+
+
+def test_cells_that_ended_before_are_not_waited_for(
+    project: Path, jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of three variants were trained by an earlier ablation: one cell is left, not three."""
+    assert run("--seeds", 1) == 0
+    begun: list[list[int]] = []
+    monkeypatch.setattr(job, "CellsPace", lambda steps: begun.append(list(steps)) or CellsPace(steps))
+    (project / "t.mix").write_text(SPEC.replace("math.sums = 1", "language.translations = 0, math.sums = 1"))
+    assert run("--seeds", 1) == 0
+    assert begun == [[], [2]]
