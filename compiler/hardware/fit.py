@@ -60,9 +60,14 @@ def load_of(given: Mapping[str, Any], shape: Shape, *, micro_batch: int, width: 
         precision_bytes=2 if given["precision"] == "bf16" else 4,
         lora_rank=int((given.get("lora") or {}).get("rank") or 0),
         offload=given.get("offload") not in (None, "none"),
-        packed=given.get("packing") not in (None, "none"),
+        packed=given.get("packing") not in (None, "none") and needs_mask(given),
         chunked=given.get("chunked_loss") not in (None, "off"),
     )
+
+
+def needs_mask(given: Mapping[str, Any]) -> bool:
+    """Does the attention kernel of a `train` block tell packed examples apart by a mask of all pairs?"""
+    return given.get("attention") not in ("flash", "flex")
 
 
 @dataclass(frozen=True)

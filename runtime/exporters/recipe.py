@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +92,8 @@ def settings_for(job: Job) -> TrainSettings:
     if found is not None:
         raise RunError(f"export '{job.export.name}': {found.message}: {found.hint}")
     ranks = int(given.get("ranks") or (given.get("cluster") or {}).get("gpus") or 1)
-    return with_packing(settings_of(job.train, job.root, ranks=ranks))[0]
+    # The other trainer brings its own attention, maybe for GPUs that this machine lacks.
+    return with_packing(replace(settings_of(job.train, job.root, ranks=ranks), attention="auto"))[0]
 
 
 def encoded(

@@ -107,6 +107,15 @@ from runtime.plugin import REQUIRED, attribute, declare
             default="token",
         ),
         attribute(
+            "attention",
+            "enum:auto|flash|flex|sdpa|eager",
+            "kernel of attention: `flash` takes packed examples without a mask and needs a GPU, `precision = bf16` and"
+            " the package flash-attn; `flex` needs a GPU; `sdpa` is PyTorch's, `eager` plain matrices; `auto` leaves the"
+            " choice to the model",
+            default="auto",
+            cls="run",
+        ),
+        attribute(
             "chunked_loss",
             "enum:auto|on|off",
             "compute the loss from the logits of some token places at a time, only trained ones, instead of all at"

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from runtime.training.attention import NAMES, one_row
 from runtime.training.batches import batch_of, probe_batch
 from runtime.training.chunked import chunked_loss
 from runtime.training.curve import FAILED, LAUNCHER_PID, curve_callback, pause_callback
@@ -97,7 +98,10 @@ def train(
     # Without DeepSpeed, bf16 is autocast over fp32 weights; with it, DeepSpeed keeps the fp32 copy.
     is_bf16 = settings.precision == "bf16" and settings.zero > 0
     model = AutoModelForCausalLM.from_pretrained(
-        place, dtype=torch.bfloat16 if is_bf16 else torch.float32, **options
+        place,
+        dtype=torch.bfloat16 if is_bf16 else torch.float32,
+        attn_implementation=NAMES[settings.attention],
+        **options,
     )
     if settings.lora is not None:
         model = _adapted(model, settings)
@@ -262,6 +266,8 @@ def _trainer(
     from torch.utils.data import SequentialSampler
     from transformers import Trainer
 
+    arranged = one_row if settings.attention == "flash" else dict
+
     class SlotTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped here
         """Takes the slots in order; its optimizer may be Muon."""
 
@@ -275,7 +281,7 @@ def _trainer(
 
         def compute_loss(self, model: Any, inputs: Any, *given: Any, **keywords: Any) -> Any:
             if "weights" not in inputs and settings.chunked_loss != "on":
-                return super().compute_loss(model, inputs, *given, **keywords)
+                return super().compute_loss(model, arranged(inputs), *given, **keywords)
             # DeepSpeed and DDP take the mean of the ranks' gradients.
             scale = self.accelerator.num_processes / keywords["num_items_in_batch"]
             return self.summed_loss(model, inputs) * scale
@@ -283,8 +289,8 @@ def _trainer(
         def summed_loss(self, model: Any, inputs: Any) -> Any:
             """Sum over trained tokens of -log p; `model` may be wrapped."""
             if settings.chunked_loss == "on":
-                return chunked_loss(model, self.model, inputs)
-            return whole_loss(model, inputs)
+                return chunked_loss(model, self.model, arranged(inputs))
+            return whole_loss(model, arranged(inputs))
 
         def create_optimizer(self, *given: Any) -> Any:
             if settings.optimizer != "muon":

@@ -16,10 +16,13 @@ from functools import partial
 from typing import Any
 
 from runtime.plugin import RunError, not_loaded
+from runtime.training.attention import NAMES, placed, refuse_attention
 from runtime.training.settings import TrainSettings
 
 LEAK_LIMIT = 1e-4
 """Relative difference of logits, separate against packed: below 1e-5 where nothing leaks, above 0.01 where it does."""
+BF16_LIMIT = 0.02
+"""The same of a kernel that computes in bf16, of which a number has eight bits."""
 CHUNKING_LIMIT = 1e-5
 """Relative difference of loss and gradients, whole against in chunks, in fp32: 1e-6 where the same is computed."""
 
@@ -87,13 +90,24 @@ class Unknown(Exception):
     """Whether an architecture keeps packed sequences apart could not be tried; the message says why."""
 
 
-def leak_of(config: Any) -> float:
+def leak_of(config: Any, attention: str = "auto") -> float:
     """Largest difference of a logit between sequences run one by one and packed in one row.
+
+    attention: the kernel, by its name in `runtime.training.attention`.
 
     Raises:
         Unknown: the architecture cannot be built small, or not with every kind of its layers.
     """
-    return _measured(config, _leak_of)
+    return _measured(config, _leak_of, attention)
+
+
+def kernel_error_of(config: Any, attention: str) -> float:
+    """Largest relative difference of a logit between an attention kernel and plain matrices.
+
+    Raises:
+        Unknown: the architecture cannot be built small, or not with this kernel.
+    """
+    return _measured(config, partial(_kernel_error_of, attention=attention), attention)
 
 
 def chunking_error_of(config: Any, adapted: Sequence[str] = ()) -> float:
@@ -107,8 +121,8 @@ def chunking_error_of(config: Any, adapted: Sequence[str] = ()) -> float:
     return _measured(config, partial(_chunking_error_of, adapted=adapted))
 
 
-def _measured(config: Any, measure: Callable[[Any], float]) -> float:
-    """What `measure` finds at a small model of the configuration's architecture.
+def _measured(config: Any, measure: Callable[[Any], float], attention: str = "auto") -> float:
+    """What `measure` finds at a small model of the configuration's architecture, with this kernel.
 
     It has random weights and at least one layer of each kind that the architecture has. Takes about 0.3 CPU-seconds and
     leaves the caller's random state alone.
@@ -131,10 +145,12 @@ def _measured(config: Any, measure: Callable[[Any], float]) -> float:
             torch.manual_seed(0)
             try:
                 small = shrunk(config, sizes)
-                model = AutoModelForCausalLM.from_config(small, dtype=torch.float32).eval()
+                model = AutoModelForCausalLM.from_config(
+                    small, dtype=torch.float32, attn_implementation=NAMES[attention]
+                ).eval()
                 missing = wanted - _kinds_of(model.config)
                 if not missing:
-                    return measure(model)
+                    return measure(placed(model, attention))
                 reasons.append(f"it has no layer of kind {', '.join(sorted(missing))}")
             except Exception as error:  # whatever an architecture raises when its sizes do not go together
                 reasons.append(str(error).partition("\n")[0] or type(error).__name__)
@@ -207,16 +223,31 @@ def _is_fixed(config: Any, name: str, value: list[Any]) -> bool:
 def _leak_of(model: Any) -> float:
     import torch
 
-    sequences = [torch.randint(1, 97, (1, length)) for length in (5, 9, 3)]
+    device = next(model.parameters()).device
+    sequences = [torch.randint(1, 97, (1, length)).to(device) for length in (5, 9, 3)]
     with torch.inference_mode():
         # Wide weights make attention matter; fresh ones barely look around.
         for parameter in model.parameters():
             if parameter.ndim == 2:
                 parameter.mul_(3.0)
         apart = torch.cat([model(input_ids=s, use_cache=False).logits for s in sequences], dim=1)
-        positions = torch.cat([torch.arange(s.shape[1])[None] for s in sequences], dim=1)
+        positions = torch.cat([torch.arange(s.shape[1])[None] for s in sequences], dim=1).to(device)
         packed = model(input_ids=torch.cat(sequences, dim=1), position_ids=positions, use_cache=False).logits
     return float((apart - packed).abs().max() / apart.abs().max().clamp(min=1e-6))
+
+
+def _kernel_error_of(model: Any, *, attention: str) -> float:
+    import torch
+
+    tokens = torch.randint(1, 97, (2, 12)).to(next(model.parameters()).device)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(3.0)
+        chosen = model(input_ids=tokens, use_cache=False).logits
+        model.set_attn_implementation("eager")
+        plain = model(input_ids=tokens, use_cache=False).logits
+    return float((chosen - plain).abs().max() / plain.abs().max().clamp(min=1e-6))
 
 
 def _chunking_error_of(model: Any, *, adapted: Sequence[str]) -> float:
@@ -253,6 +284,29 @@ def _chunking_error_of(model: Any, *, adapted: Sequence[str]) -> float:
     return float(torch.stack(errors).max())  # which is NaN where one is
 
 
+def check_attention(settings: TrainSettings) -> None:
+    """Refuse an attention kernel that cannot run here, or with which the model gives other logits.
+
+    Raises:
+        RunError: it says why, and what would run.
+    """
+    refuse_attention(settings)
+    if settings.attention == "auto":
+        return
+    config = _architecture_of(settings)
+    named = f"`attention = {settings.attention}` of architecture '{config.model_type}'"
+    try:
+        error = kernel_error_of(config, settings.attention)
+    except Unknown as unknown:
+        raise RunError(f"{named} could not be tried: {unknown}; write `attention = auto`") from unknown
+    limit = BF16_LIMIT if settings.attention == "flash" else LEAK_LIMIT
+    if not error <= limit:
+        raise RunError(
+            f"{named} gives other logits than plain matrices: by {error:.2g} of the largest, {limit:.0e} is allowed; "
+            "write `attention = auto`"
+        )
+
+
 def with_chunks(settings: TrainSettings) -> tuple[TrainSettings, str]:
     """The settings with `chunked_loss` decided, and why `auto` computes the loss whole where it does.
 
@@ -262,12 +316,7 @@ def with_chunks(settings: TrainSettings) -> tuple[TrainSettings, str]:
     if settings.chunked_loss == "off":
         return settings, ""
     adapted = settings.lora.layers if settings.lora else ()
-    if settings.architecture is not None:
-        from transformers import LlamaConfig
-
-        config: Any = LlamaConfig()
-    else:
-        config = _config_of(settings)
+    config = _architecture_of(settings)
     try:
         error = chunking_error_of(config, adapted)
     except Unknown as unknown:
@@ -285,6 +334,14 @@ def with_chunks(settings: TrainSettings) -> tuple[TrainSettings, str]:
     if settings.chunked_loss == "auto":
         return replace(settings, chunked_loss="off"), f"{found}; it is computed whole"
     raise RunError(f"{found}; write `chunked_loss = off`, or `chunked_loss = auto`")
+
+
+def _architecture_of(settings: TrainSettings) -> Any:
+    if settings.architecture is None:
+        return _config_of(settings)
+    from transformers import LlamaConfig
+
+    return LlamaConfig()
 
 
 def _config_of(settings: TrainSettings) -> Any:
@@ -307,17 +364,18 @@ def with_packing(settings: TrainSettings) -> tuple[TrainSettings, str]:
         return replace(settings, packing="none" if settings.packing == "none" else "best_fit"), ""
     config = _config_of(settings)
     try:
-        leak = leak_of(config)
+        leak = leak_of(config, settings.attention)
     except Unknown as error:
         found = (
             f"whether architecture '{config.model_type}' keeps packed examples apart is not known: {error}"
         )
     else:
-        if leak <= LEAK_LIMIT:
+        limit = BF16_LIMIT if settings.attention == "flash" else LEAK_LIMIT
+        if leak <= limit:
             return replace(settings, packing="best_fit"), ""
         found = (
             f"architecture '{config.model_type}' lets packed examples see each other: logits differ by {leak:.2g} of "
-            f"the largest, {LEAK_LIMIT:.0e} is allowed"
+            f"the largest, {limit:.0e} is allowed"
         )
     if settings.packing == "auto":
         return replace(settings, packing="none"), f"{found}; examples are padded"

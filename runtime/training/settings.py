@@ -86,6 +86,7 @@ class TrainSettings:
     clip: float
     seed: int
     loss: Literal["token", "example", "sum"]
+    attention: Literal["auto", "flash", "flex", "sdpa", "eager"]
     chunked_loss: Literal["auto", "on", "off"]
     learn: tuple[str, ...]
     turns: Literal["all", "last"]
@@ -135,6 +136,7 @@ _UNDECISIVE = frozenset(
         "nodes",
         "recompute",
         "offload",
+        "attention",
         "chunked_loss",
     )
 )

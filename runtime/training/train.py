@@ -34,7 +34,7 @@ from runtime.training.launch import Ended, Interrupted, Nodes, last_checkpoint, 
 from runtime.training.nodes import give_up, meeting, tell
 from runtime.training.packed import PackedManifest, packed_source, read_manifest, write_packed
 from runtime.training.planning.room import machine_here, refuse_overflow
-from runtime.training.preflight import with_chunks, with_packing
+from runtime.training.preflight import check_attention, with_chunks, with_packing
 from runtime.training.preview import load_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
 from runtime.training.settings import TrainSettings, settings_of
@@ -270,6 +270,7 @@ def prepare(
     if settings.vocabulary is not None:
         settings = replace(settings, tokenizer=str(_made_tokenizer(settings, listed, output / "state")))
     tokenizer = load_tokenizer(settings.tokenizer, settings.revision)
+    check_attention(settings)
     settings, why_padded = with_packing(settings)
     settings, why_whole = with_chunks(settings)
     listed, held = divided(listed, settings.holdout) if held_out is None else without(listed, held_out)

@@ -45,6 +45,8 @@ class Job:
     lora_rank: int = 0
     offload: bool = False
     chunked: bool = False
+    masked: bool = True
+    """Packed examples are told apart by a mask of all pairs."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         precision_bytes=job.precision_bytes,
         lora_rank=job.lora_rank,
         offload=job.offload,
-        packed=job.packing,
+        packed=job.packing and job.masked,
         chunked=job.chunked,
     )
     per_token = 6 * job.shape.active / (gpus * machine.peak * steps * seconds)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.hardware.fit import Remedy, remedies
+from compiler.hardware.fit import Remedy, needs_mask, remedies
 from compiler.hardware.machines import MACHINES, Machine, calibrated
 from compiler.hardware.model import shape_of
 from compiler.hardware.shape import Shape
@@ -56,6 +56,7 @@ def job_of(train: Train, shape: Shape, lengths: Lengths) -> Job:
         lora_rank=int(adapters.get("rank") or 0),
         offload=given.get("offload") not in (None, "none"),
         chunked=given.get("chunked_loss") not in (None, "off"),
+        masked=needs_mask(given),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compiler.hardware.fit import load_of, remedies
+from compiler.hardware.fit import load_of, needs_mask, remedies
 from compiler.hardware.machines import Machine
 from compiler.hardware.model import shape_of
 from runtime.plugin import RunError
@@ -35,7 +35,7 @@ def refuse_overflow(
         return
     load = replace(
         load_of(given, model[0], micro_batch=micro, width=widest),
-        packed=settings.packing == "best_fit",
+        packed=settings.packing == "best_fit" and needs_mask(given),
         chunked=settings.chunked_loss == "on",
     )
     if load.fits(machine, settings.ranks):
