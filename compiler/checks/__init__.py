@@ -85,6 +85,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     training.check_lengths,
     training.check_effects,
     training.check_rates,
+    training.check_parts,
     less.check_targets,
     evaluations.check_evaluations,
     evaluations.check_measures,

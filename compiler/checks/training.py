@@ -255,6 +255,43 @@ def check_rates(checked: Checked) -> None:
                 checked.findings.error("MIX760", message, train.attributes[name].span, hint=hint)
 
 
+def check_parts(checked: Checked) -> None:
+    """MIX762: rates or frozen parts that are not written as patterns, or go with another way of training parts."""
+    for train in checked.program.trains.values():
+        attributes = train.attributes
+        if not checked.clean(train.span):
+            continue
+        rates, frozen = value_of(attributes, "rates"), value_of(attributes, "frozen")
+        if rates is not None and not (isinstance(rates, list) and all(map(_is_rate, rates))):
+            checked.findings.error(
+                "MIX762",
+                "`rates` is a list of patterns with a rate of at least 0 each",
+                attributes["rates"].span,
+                hint='write `rates = [{ of = "*embed_tokens*", rate = 1e-6 }]`',
+            )
+        for name, value in (("rates", rates), ("frozen", frozen)):
+            other = "lora" if value_of(attributes, "lora") else "optimizer"
+            if value and (other == "lora" or value_of(attributes, "optimizer") == "muon"):
+                checked.findings.error(
+                    "MIX762",
+                    f"`{name}` is of AdamW on the model's own weights",
+                    attributes[name].span,
+                    secondary=(Label(attributes[other].span, "trains other parts"),),
+                    hint=f"delete `{name}`, or write `optimizer = adamw` without `lora`",
+                )
+
+
+def _is_rate(given: Any) -> bool:
+    return (
+        isinstance(given, dict)
+        and set(given) == {"of", "rate"}
+        and isinstance(given["of"], str)
+        and isinstance(given["rate"], int | float)
+        and not isinstance(given["rate"], bool)
+        and given["rate"] >= 0
+    )
+
+
 def _rate_problem(attributes: Any) -> tuple[str, str, str] | None:
     """The attribute at fault, what is wrong, and what to write instead."""
     betas, eps = value_of(attributes, "betas"), value_of(attributes, "eps")

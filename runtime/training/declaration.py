@@ -168,6 +168,24 @@ from runtime.plugin import REQUIRED, attribute, declare
             "decay of AdamW's two averages, each at least 0 and under 1; `[0.9, 0.999]` when not stated, and"
             " `[0.9, 0.98]` beside Muon",
         ),
+        attribute(
+            "rates",
+            "json",
+            "learning rates of parts, by patterns on the names of parameters, the first that matches:"
+            ' `[{ of = "*embed_tokens*", rate = 1e-6 }]`; they follow the schedule',
+        ),
+        attribute(
+            "frozen",
+            "list[text]",
+            'parts that are not trained, by patterns on the names of parameters: `["model.layers.0.*"]`',
+        ),
+        attribute(
+            "trackers",
+            "list[enum:wandb|mlflow|trackio]",
+            "where the curve is shown as well; a package that must be installed, whose failures do not stop the training",
+            default=[],
+            cls="run",
+        ),
         attribute("eps", "float", "what AdamW adds to its denominator, above 0; 1e-8 when not stated"),
         attribute("init_std", "float", "standard deviation of fresh weights", default=0.02, minimum=0.0),
         attribute(

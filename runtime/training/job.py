@@ -34,6 +34,7 @@ from runtime.training.batches import batch_of, probe_batch
 from runtime.training.chunked import chunked_loss
 from runtime.training.curve import FAILED, LAUNCHER_PID, curve_callback, pause_callback
 from runtime.training.encode import IGNORED
+from runtime.training.groups import freeze, grouped
 from runtime.training.held_out import FILE as HELD_OUT
 from runtime.training.held_out import held_out_callback, open_held_out
 from runtime.training.loss import divisor, whole_loss
@@ -105,6 +106,7 @@ def train(
     )
     if settings.lora is not None:
         model = _adapted(model, settings)
+    freeze(model, settings)
     tokenizer = AutoTokenizer.from_pretrained(
         settings.tokenizer, trust_remote_code=False, revision=settings.revision or "main"
     )
@@ -294,10 +296,14 @@ def _trainer(
 
         def create_optimizer(self, *given: Any) -> Any:
             if settings.optimizer != "muon":
+                if settings.rates:
+                    kind, numbers = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+                    decayed = self.get_decay_parameter_names(self.model)
+                    self.optimizer: Any = kind(grouped(self.model, settings, decayed), **numbers)
                 return super().create_optimizer(*given)
             from runtime.training.muon import MuonWithAdamW
 
-            self.optimizer: Any = MuonWithAdamW(
+            self.optimizer = MuonWithAdamW(
                 self.model.named_parameters(),
                 muon_learning_rate=settings.muon_learning_rate,
                 learning_rate=settings.learning_rate,

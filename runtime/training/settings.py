@@ -60,6 +60,14 @@ class Measure:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """The peak learning rate of the parameters whose names match the pattern `of`."""
+
+    of: str
+    rate: float
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """What decides a training run. Shares are 0..1; `place` is a directory or a repository."""
 
@@ -107,6 +115,8 @@ class TrainSettings:
     betas: tuple[float, float] | None = None
     eps: float | None = None
     measure: Measure | None = None
+    rates: tuple[Rate, ...] | None = None
+    frozen: tuple[str, ...] | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
@@ -153,6 +163,10 @@ def settings_from_json(text: str) -> TrainSettings:
         values["lora"] = Lora(**{**values["lora"], "layers": tuple(values["lora"]["layers"])})
     if values["measure"]:
         values["measure"] = Measure(**{**values["measure"], "on": tuple(values["measure"]["on"])})
+    if values["rates"]:
+        values["rates"] = tuple(Rate(**rate) for rate in values["rates"])
+    if values["frozen"]:
+        values["frozen"] = tuple(values["frozen"])
     if values["betas"]:
         values["betas"] = tuple(values["betas"])
     return TrainSettings(**{**values, "learn": tuple(values["learn"])})
@@ -206,6 +220,8 @@ def settings_of(
         min_learning_rate=given.get("min_learning_rate"),
         eps=given.get("eps"),
         measure=_measure(given.get("measure")),
+        rates=tuple(Rate(str(r["of"]), float(r["rate"])) for r in given.get("rates") or ()) or None,
+        frozen=tuple(given.get("frozen") or ()) or None,
         **{**{field: given[field] for field in _PLAIN}, "learn": tuple(sorted(set(given["learn"])))},
     )
     if settings.offload != "none" and settings.zero != 3:
@@ -214,6 +230,8 @@ def settings_of(
         )
     if settings.measure is not None and settings.measure.evaluations and nodes > 1:
         raise RunError(f"{name}: evaluations while it trains are made on one node, here {nodes}")
+    if (settings.rates or settings.frozen) and (settings.lora is not None or settings.optimizer == "muon"):
+        raise RunError(f"{name}: `rates` and `frozen` are of AdamW without `lora`")
     if settings.optimizer == "muon" and settings.lora is not None:
         raise RunError(f"{name}: `lora` needs `optimizer = adamw`")
     if settings.optimizer == "muon" and (settings.zero or settings.ranks > 1):

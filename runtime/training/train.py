@@ -28,6 +28,7 @@ from runtime.plugin import RunError, require
 from runtime.training import measuring
 from runtime.training.curve import read_curve
 from runtime.training.encode import FATES, EncodingCounts, Learned, encode
+from runtime.training.groups import parameter_names, refuse_idle_patterns
 from runtime.training.held_out import FILE as HELD_OUT
 from runtime.training.held_out import divided, open_held_out, read_held_out, without
 from runtime.training.launch import Ended, Interrupted, Nodes, last_checkpoint, run_ranks
@@ -38,6 +39,7 @@ from runtime.training.preflight import check_attention, with_chunks, with_packin
 from runtime.training.preview import load_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
 from runtime.training.settings import TrainSettings, settings_of
+from runtime.training.trackers import Trackers, required
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def train_mixture(
         require("peft", "train", "`lora`")
     if settings.zero:
         require("deepspeed", "train", f"`zero = {settings.zero}`")
+    required(train.attributes.get("trackers") or ())
     output = Path(os.path.normpath(output or directory / train.attributes["output"]))
     output.mkdir(parents=True, exist_ok=True)
     with _only_run(output):
@@ -166,18 +169,34 @@ def train_mixture(
                 give_up(others, "the job has ended before")
             evaluation |= _evaluate(plan, train, prepared, listener, "after", sandbox, output)
             return _written(replace(report, evaluation=evaluation), prepared, output)
+        trackers = Trackers(
+            train.attributes.get("trackers") or (),
+            prepared.directory / "curve.jsonl",
+            project=train.mixture,
+            run=train.name,
+            settings=asdict(prepared.settings),
+            says=listener.says,
+        )
+
+        def on_line(line: dict[str, Any]) -> None:
+            listener.line(line)
+            trackers.follow()
+
         start = partial(
             run_ranks,
             prepared.directory,
             ranks=settings.ranks,
-            on_line=listener.line,
+            on_line=on_line,
             pause_after=pause_after,
             is_sharded=settings.zero > 0,
             nodes=nodes,
             told=None if others is None else partial(tell, others, prepared.directory, ranks=settings.ranks),
         )
         judge = partial(_judge, plan, train, prepared, listener, sandbox)
-        ended = _until_over(prepared, start, judge, listener)
+        try:
+            ended = _until_over(prepared, start, judge, listener)
+        finally:
+            trackers.end()
         reloaded = None
         if ended.how == "done":
             reloaded = _publish(prepared, output, ended.probe_loss)
@@ -305,6 +324,8 @@ def prepare(
         write_initial(settings, tokenizer, initial)
     place = initial if settings.architecture is not None else Path(settings.place)
     parameters = parameter_count(place) if place.is_dir() else 0
+    if settings.rates or settings.frozen:
+        refuse_idle_patterns(settings, parameter_names(str(place), settings.revision))
     resume = last_checkpoint(directory / "checkpoints")
     resumed_at = resume.step if resume else 0
     return Prepared(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from compiler.plan import Train
+from compiler.plan import Plan, Train
 from runtime.plugin import RunError
 from runtime.training.settings import TrainSettings, settings_from_json, settings_of
 
@@ -33,7 +35,15 @@ def test_a_job_without_options_is_the_job_that_it_was(settings: Callable[..., Tr
 
 @pytest.mark.parametrize(
     "given",
-    [{"schedule": "wsd"}, {"min_learning_rate": 1e-4}, {"betas": [0.9, 0.95]}, {"eps": 1e-6}],
+    [
+        {"schedule": "wsd"},
+        {"min_learning_rate": 1e-4},
+        {"betas": [0.9, 0.95]},
+        {"eps": 1e-6},
+        {"rates": [{"of": "*", "rate": 1e-4}]},
+        {"frozen": ["*.0.*"]},
+        {"measure": {"every": 2, "on": ["held_out"], "best": "held_out"}, "holdout": 0.1},
+    ],
     ids=lambda given: next(iter(given)),
 )
 def test_an_option_makes_another_job_and_survives_the_file(
@@ -111,3 +121,116 @@ def test_the_rate_of_a_job_is_that_of_its_schedule(trainer: Callable[..., Any]) 
         made.optimizer.step()
         made.lr_scheduler.step()
     assert rates == pytest.approx([1e-3, 1e-3, 1e-3, 5.5e-4, 1e-4])
+
+
+def test_a_measure_that_only_looks_makes_no_other_job(settings: Callable[..., TrainSettings]) -> None:
+    looks = settings(measure={"every": 2, "on": ["held_out"]})
+    assert looks.fingerprint("rows", "base") == BEFORE
+
+
+NAMES = [
+    "model.embed_tokens.weight",
+    "model.layers.0.mlp.weight",
+    "model.layers.1.mlp.weight",
+    "lm_head.weight",
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"frozen": ["*.2.*"]},
+            r"`frozen`: `\*\.2\.\*` matches none of 4 parameters; some are model\.embed_tok",
+        ),
+        ({"rates": [{"of": "head", "rate": 0.1}]}, "`rates`: `head` matches none of 4 parameters"),
+        ({"frozen": ["*"]}, "`frozen` leaves nothing to train"),
+        (
+            {"rates": [{"of": "model.*", "rate": 0.1}, {"of": "*.0.*", "rate": 0.2}]},
+            r"all that `\*\.0\.\*` matches is frozen, or has an earlier rate",
+        ),
+    ],
+)
+def test_a_pattern_that_does_nothing_is_an_error(
+    settings: Callable[..., TrainSettings], given: dict[str, Any], message: str
+) -> None:
+    from runtime.training.groups import refuse_idle_patterns
+
+    with pytest.raises(RunError, match=message):
+        refuse_idle_patterns(settings(**given), NAMES)
+    with pytest.raises(RunError, match="`rates` and `frozen` are of AdamW without `lora`"):
+        settings(**given, optimizer="muon", zero=0, ranks=1)
+
+
+def test_names_are_known_before_a_model_is_loaded(random_model: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    from runtime.training.groups import parameter_names
+
+    model = AutoModelForCausalLM.from_pretrained(random_model)
+    assert parameter_names(str(random_model), "") == [name for name, _ in model.named_parameters()]
+
+
+def test_each_part_follows_the_schedule_from_its_own_rate(trainer: Callable[..., Any]) -> None:
+    made = trainer(
+        learning_rate=1e-3,
+        min_learning_rate=1e-4,
+        weight_decay=0.1,
+        rates=[{"of": "*layers.0.*", "rate": 1e-2}, {"of": "*layers*", "rate": 1e-5}],
+    )
+    names = {id(parameter): name for name, parameter in made.model.named_parameters()}
+    found = {
+        names[id(parameter)]: (group["lr"], group["weight_decay"])
+        for group in made.optimizer.param_groups
+        for parameter in group["params"]
+    }
+    assert len(found) == len(names)
+    assert found["model.layers.0.mlp.up_proj.weight"] == (1e-2, 0.1)
+    assert found["model.layers.1.input_layernorm.weight"] == (1e-5, 0.0)
+    assert found["model.embed_tokens.weight"] == (1e-3, 0.1)
+    for _ in range(4):
+        made.optimizer.step()
+        made.lr_scheduler.step()
+    assert sorted(set(made.lr_scheduler.get_last_lr())) == pytest.approx([1e-6, 1e-4, 1e-3])
+
+
+@pytest.mark.slow  # starts two ranks
+def test_zero3_leaves_frozen_parts_and_trackers_follow_the_curve(
+    plan: Plan,
+    train_block: Callable[..., Train],
+    rows: list[dict[str, Any]],
+    random_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("deepspeed")
+    from safetensors.torch import load_file
+
+    from runtime.training.curve import read_curve
+    from runtime.training.train import train_mixture
+
+    logged: list[int] = []
+    tracker: Any = SimpleNamespace(
+        init=lambda **_: None,
+        log=lambda values, step: logged.append(step),
+        finish=lambda: logged.append(-1),
+    )
+    monkeypatch.setitem(sys.modules, "trackio", tracker)
+    train = train_block(
+        steps=2,
+        precision="fp32",
+        save_as="fp32",
+        warmup=0.0,
+        trackers=["trackio"],
+        frozen=["*embed_tokens*"],
+        rates=[{"of": "*layers.0.*", "rate": 0.0}],
+    )
+    report = train_mixture(plan, train, rows, tmp_path / "out")
+    before, after = (
+        load_file(random_model / "model.safetensors"),
+        load_file(tmp_path / "out/model.safetensors"),
+    )
+    same = {name for name in before if before[name].float().equal(after[name])}
+    assert same == {name for name in before if "embed_tokens" in name or "layers.0." in name}
+    assert report.how == "done"
+    assert logged == [line["step"] for line in read_curve(tmp_path / "out" / "curve.jsonl")] + [-1]
