@@ -156,6 +156,11 @@ class RunPace:
         if total:
             self._whole.note(elapsed_s, there / total)
 
+    @property
+    def least(self) -> float | None:
+        """Seconds that those quotas need of which it can be told, the slowest of them; None while there is none."""
+        return max((pace.seconds or 0.0 for pace in self._lacking if pace is not None), default=0.0) or None
+
     def left(self) -> tuple[float, float] | None:
         """Seconds that are left, from and to; None while it cannot be told, of one quota that is not full or of all."""
         whole = self._whole.seconds

@@ -70,10 +70,14 @@ def _state(run: Run) -> list[str]:
     dropped = sum(outcomes.dropped for outcomes in run.outcomes.values())
     quarantined = sum(outcomes.quarantined for outcomes in run.outcomes.values())
     counts = run.calls.counts.values()
-    parts = [f"stopping: {run.stop.reason}"] if run.stop.reason else []
+    parts = []
     left = run.pace.left()
-    if left is not None and not run.stop.reason:
+    if run.stop.reason:
+        parts.append(f"stopping: {run.stop.reason}")
+    elif left is not None:
         parts.append(f"{span_between(*left)} left")
+    elif run.pace.least is not None:
+        parts.append(f"more than {span(run.pace.least)} left")
     parts.append(f"{span(run.spending.seconds)} so far")
     if run.spending.limit.cost is not None:
         parts.append(f"{_dollars(run.spending.cost)} of {_dollars(run.spending.limit.cost)}")
