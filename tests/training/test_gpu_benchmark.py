@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -188,13 +189,13 @@ def test_the_table_has_a_line_for_each_run() -> None:
 
 
 @pytest.mark.train
-@pytest.mark.slow  # four jobs of one rank, each with processes that import torch and deepspeed
-def test_the_script_measures_jobs_at_toy_size(tmp_path: Path) -> None:
+@pytest.mark.slow  # a job of one rank: torch and deepspeed are imported in four processes
+def test_the_script_measures_a_job_at_toy_size(tmp_path: Path) -> None:
     pytest.importorskip("deepspeed")
     done = subprocess.run(
         [
             ROOT / "benchmarks" / "gpu" / "run.sh",
-            *("--out", tmp_path, "--seconds", "3000", "--parts", "machine", "small", "resume"),
+            *("--out", tmp_path, "--seconds", "3000", "--parts", "machine", "small"),
             *("--variants", "packed"),
         ],
         env={**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"},
@@ -207,9 +208,6 @@ def test_the_script_measures_jobs_at_toy_size(tmp_path: Path) -> None:
     run = told["parts"]["small"]["found"]["runs"]["packed"]
     assert run["steps"] == 5 and run["fill"] > 0.8 and run["tokens_per_s"] > 0
     assert run["planned_bytes"] > 12 * run["parameters"] and run["mfu"] is None
-    resumed = told["parts"]["resume"]["found"]
-    assert resumed["paused_at"] == 2 and len(resumed["continued"]) == 4
-    assert resumed["same_losses"] and resumed["same_bytes"]
     assert not (tmp_path / "work").exists()
 
 
@@ -245,6 +243,36 @@ def test_packed_and_padded_are_compared_and_examples_that_see_each_other_are_wro
     monkeypatch.setattr(batches, "batch_of", positions_on_and_on)
     with pytest.raises(Wrong, match=r"llama: loss 0\.\d+ and gradient 0\.\d+ apart"):
         told_by("equality", tmp_path)
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("off", [0.0, 0.3])
+def test_a_run_that_continues_with_other_losses_is_wrong(
+    off: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs that only write what a job writes; `tests/training/test_train.py` stops and continues real ones."""
+    pytest.importorskip("transformers")
+    from runtime.training import train
+
+    calls: list[tuple[str, int]] = []
+
+    def job(plan: Any, block: Any, rows: Any, output: Path, *, pause_after: int = 0, **given: Any) -> Any:
+        calls.append((output.name, pause_after))
+        output.mkdir(exist_ok=True)
+        losses = [6.0, 5.9, 5.8, 5.7 + off * (output.name == "stopped")]
+        lines = [json.dumps({"step": n, "loss": loss}) + "\n" for n, loss in enumerate(losses)]
+        (output / "curve.jsonl").write_text("".join(lines))
+        (output / "model.safetensors").write_bytes(b"%f" % losses[-1])
+        return SimpleNamespace(steps=pause_after or 4, reloaded_loss=5.7)
+
+    monkeypatch.setattr(train, "train_mixture", job)
+    if off:
+        with pytest.raises(Wrong, match=r"losses of the continued run are 0\.05\d+ off"):
+            told_by("resume", tmp_path)
+    else:
+        found = told_by("resume", tmp_path)["found"]
+        assert found["paused_at"] == 2 and found["same_losses"] and found["same_bytes"]
+    assert calls == [("straight", 0), ("stopped", 2), ("stopped", 0)]
 
 
 @pytest.mark.train
