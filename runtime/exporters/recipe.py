@@ -175,7 +175,7 @@ def _worked_out(
     from runtime.training.preview import load_tokenizer
 
     settings = settings_for(job)
-    tokenizer = load_tokenizer(settings.tokenizer, settings.revision)
+    tokenizer = load_tokenizer(settings.tokenizer, settings.revision, template=settings.chat_template)
     counts, lengths = EncodingCounts(), []
     compare = check(tokenizer, settings) if check is not None else None
     for batch, sequences in encoded(rows, settings, tokenizer, counts):

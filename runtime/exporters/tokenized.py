@@ -103,12 +103,14 @@ def counted(job: Job, rows: Iterable[MixtureRow]) -> tuple[int, TrainSettings, A
             f"'{job.export.mixture}', which says of which tokenizer the tokens are"
         )
     settings, listed = settings_for(job), list(rows)
+    template = settings.chat_template
     if settings.vocabulary is None:
-        return len(listed), settings, load_tokenizer(settings.tokenizer, settings.revision), listed
+        tokenizer = load_tokenizer(settings.tokenizer, settings.revision, template=template)
+        return len(listed), settings, tokenizer, listed
     place = job.directory / "tokenizer"
     texts = [str(message.get("content") or "") for row in listed for message in row.messages]
     train_tokenizer(texts, place, vocabulary=settings.vocabulary, context=settings.context)
-    return len(listed), settings, load_tokenizer(str(place)), listed
+    return len(listed), settings, load_tokenizer(str(place), template=template), listed
 
 
 def sequences_of(

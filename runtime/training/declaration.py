@@ -30,6 +30,11 @@ from runtime.plugin import REQUIRED, attribute, declare
             "instead of `tokenizer`: make one of this size from the mixture (byte-level BPE, one token a digit)",
             minimum=300,
         ),
+        attribute(
+            "chat_template",
+            "text",
+            "Jinja template instead of the tokenizer's own, saved with the model: a file, or the text of one",
+        ),
         attribute("context", "count", "longest sequence, in tokens", default=2048, minimum=8),
         attribute(
             "packing",

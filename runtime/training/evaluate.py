@@ -107,6 +107,7 @@ def measured(
     kept: Path,
     moment: str,
     revision: str = "",
+    template: str | None = None,
     sandbox: str = "bwrap",
     says: Callable[[str], None] = lambda text: None,
 ) -> dict[str, dict[str, Any]]:
@@ -124,7 +125,7 @@ def measured(
 
     def ask(problems: Sequence[Problem], max_tokens: int) -> list[str]:
         if not loaded:
-            loaded.append(GreedyModel(model, revision=revision))
+            loaded.append(GreedyModel(model, revision=revision, template=template))
         return loaded[0].replies(problems, context=context, max_tokens=max_tokens)
 
     for evaluation in evaluations:
@@ -237,12 +238,14 @@ def _followed(grades: Sequence[Grade]) -> float | None:
 class GreedyModel:
     """A model that answers by its likeliest tokens, by the loop of the `transformers` engine, in fp32."""
 
-    def __init__(self, place: str | Path, *, revision: str = "") -> None:
+    def __init__(self, place: str | Path, *, revision: str = "", template: str | None = None) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         options: dict[str, Any] = {"trust_remote_code": False, **({"revision": revision} if revision else {})}
         self._tokenizer = AutoTokenizer.from_pretrained(place, **options)
+        if template is not None:
+            self._tokenizer.chat_template = template
         self._model = AutoModelForCausalLM.from_pretrained(
             place, dtype=torch.float32, use_safetensors=True, **options
         )

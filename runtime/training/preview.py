@@ -11,6 +11,7 @@ from typing import Any
 from compiler.plan import Train
 from runtime.plugin import RunError, not_loaded, require
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts, Learned, encode
+from runtime.training.settings import template_of
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,14 @@ def tokenizer_of(train: Train, directory: Path) -> Any:
         raise RunError(
             f"train '{train.name}' makes its tokenizer of the mixture: there is none before it trains"
         )
-    local = given.get("tokenizer") or given.get("base")
+    local, template = given.get("tokenizer") or given.get("base"), template_of(given, directory)
     if local:
-        return load_tokenizer(str(directory / str(local)))
-    return load_tokenizer(str(given.get("repo")), str(given.get("revision") or ""))
+        return load_tokenizer(str(directory / str(local)), template=template)
+    return load_tokenizer(str(given.get("repo")), str(given.get("revision") or ""), template=template)
 
 
-def load_tokenizer(place: str, revision: str = "") -> Any:
-    """A tokenizer with a chat template, from a directory or the hub's cache.
+def load_tokenizer(place: str, revision: str = "", *, template: str | None = None) -> Any:
+    """A tokenizer with a chat template, its own or `template`, from a directory or the hub's cache.
 
     Raises:
         MissingExtra: transformers is not installed.
@@ -83,6 +84,8 @@ def load_tokenizer(place: str, revision: str = "") -> Any:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
     except Exception as error:  # tokenizers raises bare exceptions on a broken file
         raise RunError(f"no tokenizer can be loaded from {place}: {not_loaded(error)}") from error
+    if template is not None:
+        tokenizer.chat_template = template
     if not tokenizer.chat_template:
         raise RunError(f"the tokenizer in {place} has no chat template")
     return tokenizer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from pathlib import Path
@@ -117,6 +118,8 @@ class TrainSettings:
     measure: Measure | None = None
     rates: tuple[Rate, ...] | None = None
     frozen: tuple[str, ...] | None = None
+    chat_template: str | None = None
+    """Text of a template that takes the place of the tokenizer's own."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
@@ -222,6 +225,7 @@ def settings_of(
         measure=_measure(given.get("measure")),
         rates=tuple(Rate(str(r["of"]), float(r["rate"])) for r in given.get("rates") or ()) or None,
         frozen=tuple(given.get("frozen") or ()) or None,
+        chat_template=template_of(given, directory),
         **{**{field: given[field] for field in _PLAIN}, "learn": tuple(sorted(set(given["learn"])))},
     )
     if settings.offload != "none" and settings.zero != 3:
@@ -260,6 +264,31 @@ _PLAIN = tuple(
         *_OPTIONAL,
     )
 )
+
+
+def template_of(given: dict[str, Any], directory: Path) -> str | None:
+    """The chat template that a `train` block states; None where it leaves the tokenizer its own.
+
+    Raises:
+        RunError: it names a file that is not there, or is no Jinja.
+    """
+    written = given.get("chat_template")
+    if not written:
+        return None
+    text = str(written)
+    if "{" not in text:  # a template without an expression would be the same text for all rows
+        try:
+            text = (directory / text).read_text(encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"`chat_template`: {directory / text} cannot be read: {error.strerror}") from error
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        # Marks of what an assistant says are of `transformers`, not of Jinja.
+        Environment().parse(re.sub(r"{%-?\s*(end)?generation\s*-?%}", "", text))
+    except TemplateSyntaxError as error:
+        raise RunError(f"`chat_template`, line {error.lineno}: {error.message}") from error
+    return text
 
 
 def _measure(given: Any) -> Measure | None:

@@ -288,7 +288,9 @@ def prepare(
     listed = list(rows)
     if settings.vocabulary is not None:
         settings = replace(settings, tokenizer=str(_made_tokenizer(settings, listed, output / "state")))
-    tokenizer = load_tokenizer(settings.tokenizer, settings.revision)
+    tokenizer = load_tokenizer(settings.tokenizer, settings.revision, template=settings.chat_template)
+    if settings.chat_template is not None:
+        settings = replace(settings, tokenizer=str(_with_template(settings, tokenizer, output / "state")))
     check_attention(settings)
     settings, why_padded = with_packing(settings)
     settings, why_whole = with_chunks(settings)
@@ -350,6 +352,18 @@ def _with_problems(settings: TrainSettings, plan: Plan, train: Train) -> TrainSe
 
     deciding = [e for e in train.evaluations if e.name == measure.best.partition(".")[0]]
     return replace(settings, measure=replace(measure, problems=problems_digest(plan, deciding)))
+
+
+def _with_template(settings: TrainSettings, tokenizer: Any, state: Path) -> Path:
+    """Directory of the tokenizer with the template of the block; ranks load it, and save it with the model."""
+    key = f"{settings.tokenizer}@{settings.revision}\0{settings.chat_template}"
+    place = state / "tokenizer" / f"template-{blake2b(key.encode(), digest_size=6).hexdigest()}"
+    partial = place.with_name(place.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    tokenizer.save_pretrained(partial)
+    shutil.rmtree(place, ignore_errors=True)
+    partial.rename(place)
+    return place
 
 
 def _made_tokenizer(settings: TrainSettings, rows: list[dict[str, Any]], state: Path) -> Path:
@@ -470,6 +484,7 @@ def _evaluate(
         train.evaluations,
         settings.place if model is None else model,
         revision=settings.revision if model is None else "",
+        template=settings.chat_template,
         context=settings.context,
         kept=prepared.directory,
         moment=moment,

@@ -42,6 +42,7 @@ def test_a_job_without_options_is_the_job_that_it_was(settings: Callable[..., Tr
         {"eps": 1e-6},
         {"rates": [{"of": "*", "rate": 1e-4}]},
         {"frozen": ["*.0.*"]},
+        {"chat_template": "{{ messages }}"},
         {"measure": {"every": 2, "on": ["held_out"], "best": "held_out"}, "holdout": 0.1},
     ],
     ids=lambda given: next(iter(given)),
@@ -234,3 +235,41 @@ def test_zero3_leaves_frozen_parts_and_trackers_follow_the_curve(
     assert same == {name for name in before if "embed_tokens" in name or "layers.0." in name}
     assert report.how == "done"
     assert logged == [line["step"] for line in read_curve(tmp_path / "out" / "curve.jsonl")] + [-1]
+
+
+TEMPLATE = (
+    "{% for m in messages %}{{ m.role | upper }}: {% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+    "{{ eos_token }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}"
+)
+
+
+def test_a_template_of_the_block_takes_the_place_of_the_tokenizers(
+    settings: Callable[..., TrainSettings], rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """As a text or a file: the same job; what is packed is written by it, and the tokenizer that is saved has it."""
+    from transformers import AutoTokenizer
+
+    from runtime.training.packed import open_packed
+    from runtime.training.train import prepare
+
+    (tmp_path / "chat.jinja").write_text(TEMPLATE)
+    texts, jobs = [], []
+    for written in (TEMPLATE, "chat.jinja"):
+        prepared = prepare(settings(chat_template=written, ranks=1), rows[1:2], tmp_path / "out")
+        tokenizer = AutoTokenizer.from_pretrained(prepared.settings.tokenizer)
+        packed = open_packed(prepared.directory / "packed")
+        texts.append(tokenizer.decode(packed.tokens[0, : packed.used[0]].tolist()))
+        jobs.append((prepared.fingerprint, tokenizer.chat_template))
+    assert jobs[0] == jobs[1] and jobs[0][1] == TEMPLATE
+    assert texts == ["USER: Ada has 1 pears. Ada has 1 pears. ASSISTANT: 1+1: #### 2<|end|>"] * 2
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [("nowhere.jinja", "nowhere.jinja cannot be read"), ("{% for m in %}", "`chat_template`, line 1: ")],
+)
+def test_a_template_that_cannot_be_read_is_named(
+    settings: Callable[..., TrainSettings], written: str, message: str
+) -> None:
+    with pytest.raises(RunError, match=message):
+        settings(chat_template=written)
