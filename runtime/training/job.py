@@ -40,6 +40,7 @@ from runtime.training.held_out import held_out_callback, open_held_out
 from runtime.training.loss import divisor, whole_loss
 from runtime.training.measuring import PROBE, is_moment, measure_callback
 from runtime.training.packed import Packed, open_packed
+from runtime.training.resumed import resumed_callback
 from runtime.training.schedule import Layout, share_of_rate
 from runtime.training.settings import HELD_OUT as HELD_OUT_NAME
 from runtime.training.settings import TrainSettings, settings_from_json
@@ -133,6 +134,10 @@ def train(
             lambda: _last_checkpoint(directory),
         )
         trainer.add_callback(measuring)
+    if resume:
+        corrected = resumed_callback(Path(resume), is_universal=is_universal, seed=settings.seed)
+        corrected.trainer = trainer
+        trainer.add_callback(corrected)
     trainer.train(resume_from_checkpoint=resume or None)
 
     is_done = trainer.state.global_step >= arguments.max_steps
