@@ -12,6 +12,7 @@ from compiler.hardware.machines import machine_of_device
 from runtime.training.encode import IGNORED
 from runtime.training.packed import Packed
 from runtime.training.schedule import EMPTY, Layout
+from runtime.training.state import read_lines, write_lines, write_state
 from runtime.training.tensorboard import EventFile
 
 COMPLETE = "COMPLETE"
@@ -22,12 +23,17 @@ LAUNCHER_PID = "MIXWRIGHT_LAUNCHER_PID"
 """Environment variable by which ranks know who started them."""
 
 
+_LINE = {"step": int, "loss": float, "tokens_per_s": float, "seconds": float}
+
+
 def read_curve(path: Path) -> list[dict[str, Any]]:
-    """The complete lines of a curve, in order of steps; empty when there is none."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return [json.loads(line) for line in lines]
+    """The complete lines of a curve, in order of steps; empty when there is none.
+
+    Raises:
+        Damaged: a line holds something else.
+    """
+    what_to_do = "delete it, and the same command goes on; the losses of earlier steps are then gone"
+    return read_lines(path, _LINE, what_to_do=what_to_do)
 
 
 def curve_callback(path: Path, packed: Packed, slots: Any, layout: Layout, *, is_sum: bool = False) -> Any:
@@ -53,7 +59,7 @@ def curve_callback(path: Path, packed: Packed, slots: Any, layout: Layout, *, is
             self._began = self._last = time.monotonic()
             if state.is_world_process_zero:
                 kept = [line for line in read_curve(path) if line["step"] <= state.global_step]
-                path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+                write_lines(path, kept)
                 self._events = EventFile(path.parent / "tensorboard", started_at=time.time())
                 self._operations = 6.0 * _parameters(given["model"])
                 self._peak = _peak_of(args.device, args.world_size)
@@ -143,6 +149,6 @@ def pause_callback(stop: Path, pause_after: int) -> Any:
             if state.is_world_process_zero:
                 ranks = int(os.environ.get("WORLD_SIZE", "1"))
                 place = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-                (place / COMPLETE).write_text(json.dumps({"ranks": ranks}), encoding="utf-8")
+                write_state(place / COMPLETE, {"ranks": ranks})
 
     return Pause()

@@ -9,10 +9,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from compiler.json_text import json_file
 from runtime.training.encode import IGNORED
 from runtime.training.loss import whole_loss
 from runtime.training.packed import Packed, open_packed
+from runtime.training.state import read_lines, read_state, write_lines
 
 FILE = "held_out.jsonl"
 
@@ -92,7 +92,7 @@ def open_held_out(directory: Path) -> HeldOut:
     listing = directory / "held" / "names.json"
     if not listing.exists():
         return HeldOut({})
-    names = json_file(listing, what_to_do="delete the job's directory, and 'mixwright train' makes it anew")
+    names = read_state(dict[str, str], listing)
     return HeldOut({name: open_packed(directory / "held" / place) for name, place in names.items()})
 
 
@@ -160,7 +160,7 @@ def held_out_callback(
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:
                 kept = [line for line in read_held_out(path) if line["step"] <= state.global_step]
-                path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+                write_lines(path, kept)
             if state.global_step == 0:
                 self._measure(args, state)
 
@@ -198,6 +198,5 @@ def held_out_callback(
 
 def read_held_out(path: Path) -> list[dict[str, Any]]:
     """The lines of a held-out file, in order of steps; empty when there is none."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    what_to_do = "delete it, and the same command goes on; the losses of earlier steps are then gone"
+    return read_lines(path, {"step": int, "losses": dict[str, float]}, what_to_do=what_to_do)

@@ -15,7 +15,6 @@ for CPU ranks; each was found to be needed with deepspeed 0.19 and accelerate 1.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -27,8 +26,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from compiler.json_text import Damaged
+from runtime.plugin import RunError
 from runtime.training.attention import NAMES, one_row
 from runtime.training.batches import batch_of, probe_batch
 from runtime.training.chunked import chunked_loss
@@ -39,11 +38,12 @@ from runtime.training.held_out import FILE as HELD_OUT
 from runtime.training.held_out import held_out_callback, open_held_out
 from runtime.training.loss import divisor, whole_loss
 from runtime.training.measuring import PROBE, is_moment, measure_callback
-from runtime.training.packed import Packed, open_packed
+from runtime.training.packed import Packed, mapped, open_packed
 from runtime.training.resumed import resumed_callback
 from runtime.training.schedule import Layout, share_of_rate
 from runtime.training.settings import HELD_OUT as HELD_OUT_NAME
-from runtime.training.settings import TrainSettings, settings_from_json
+from runtime.training.settings import TrainSettings
+from runtime.training.state import read_state, write_state
 
 MEETING = timedelta(seconds=120)
 """How long ranks may take to answer each other at the start."""
@@ -61,7 +61,7 @@ def main() -> None:
     arguments = parser.parse_args()
     _end_with_the_launcher()
     try:
-        settings = settings_from_json((arguments.directory / "settings.json").read_text(encoding="utf-8"))
+        settings = read_state(TrainSettings, arguments.directory / "settings.json")
         _start_processes(settings)
         train(
             arguments.directory,
@@ -70,9 +70,10 @@ def main() -> None:
             is_universal=arguments.universal,
             pause_after=arguments.pause_after,
         )
-    except Exception:
-        # torchrun tells which rank failed and not why.
-        (arguments.directory / f"{FAILED}{_rank()}").write_text(traceback.format_exc(), encoding="utf-8")
+    except Exception as error:
+        # torchrun tells which rank failed and not why; the last line is told to the user.
+        story = traceback.format_exc() + (f"{error}\n" if isinstance(error, Damaged | RunError) else "")
+        (arguments.directory / f"{FAILED}{_rank()}").write_text(story, encoding="utf-8")
         raise
     _leave()
 
@@ -86,8 +87,8 @@ def train(
 
     torch.manual_seed(settings.seed)
     packed = open_packed(directory / "packed")
-    slots = np.load(directory / "slots.npy", mmap_mode="r")
-    layout = Layout(**json.loads((directory / "layout.json").read_text(encoding="utf-8")))
+    slots = mapped(directory / "slots.npy")
+    layout = read_state(Layout, directory / "layout.json")
     # Before the model: with ZeRO-3 these arguments make `from_pretrained` shard while it loads.
     arguments = _arguments(
         directory, settings, layout, steps=len(slots) // layout.slots, is_universal=is_universal
@@ -149,7 +150,7 @@ def train(
         ended = {"how": "done" if is_done else how, "step": trainer.state.global_step}
         if is_done:
             ended["probe_loss"] = loss
-        _write_json(directory / "ended.json", ended)
+        write_state(directory / "ended.json", ended)
 
 
 def _adapted(model: Any, settings: TrainSettings) -> Any:
@@ -374,7 +375,7 @@ def _save_candidate(trainer: Any, tokenizer: Any, packed: Packed, place: Path) -
     trainer.model_wrapped.train(was_training)
     _barrier()
     if _rank() == 0:
-        _write_json(partial / PROBE, {"loss": loss})
+        write_state(partial / PROBE, {"loss": loss})
         shutil.rmtree(place, ignore_errors=True)
         partial.rename(place)
 
@@ -474,12 +475,6 @@ def _end_with_the_launcher() -> None:
             time.sleep(1.0)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _write_json(path: Path, value: Any) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

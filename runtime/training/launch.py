@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,11 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.json_text import json_file, json_of
+from compiler.json_text import Damaged
 from runtime.plugin import RunError
 from runtime.training.curve import COMPLETE, FAILED, LAUNCHER_PID, read_curve
+from runtime.training.state import read_state
 
 _POLL_S = 0.2
+_ROOM = 1 << 20
+"""Bytes; a device with fewer free is full."""
+_FULL = re.compile("No space left on device|Disk quota exceeded")
 _PAUSE_LIMIT_S = 300.0
 """How long ranks may take to reach their checkpoint after a first interrupt."""
 
@@ -30,6 +35,15 @@ class Ended:
     how: str
     step: int
     probe_loss: float | None = None
+
+
+def read_ended(path: Path) -> Ended:
+    """How the ranks ended, as rank 0 wrote it.
+
+    Raises:
+        Damaged: the file holds something else.
+    """
+    return read_state(Ended, path, what_to_do="delete it, and the same command goes on")
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,7 @@ def run_ranks(
     for failure in directory.glob(f"{FAILED}*"):
         failure.unlink()
     resume = last_checkpoint(directory / "checkpoints")
+    _drop_unfinished(directory / "checkpoints", resume)
     job = ["--resume", str(resume.place) if resume else "", "--pause-after", str(pause_after)]
     if resume is not None and resume.ranks != ranks and is_sharded:
         made_universal(resume)
@@ -108,11 +123,11 @@ def run_ranks(
             seen = _follow(child, directory, seen, on_line, stop)
         finally:
             end_session(child)
-    for line in _lines(directory / "curve.jsonl")[seen:]:
+    for line in read_curve(directory / "curve.jsonl")[seen:]:
         on_line(line)
     # The marker decides, not the exit status: tearing down process groups can fail after all is written.
     if ended_file.exists():
-        ended = Ended(**json_file(ended_file, what_to_do="delete it, and the same command goes on"))
+        ended = read_ended(ended_file)
         if stop.exists() and ended.how != "done":
             stop.unlink()
             raise Interrupted(f"stopped at step {ended.step}; the same command continues from there")
@@ -125,11 +140,17 @@ def run_ranks(
 
 def _reason(directory: Path) -> str:
     """What the first failing rank said, or that one ended without a word (killed for memory, most often)."""
-    told = sorted(directory.glob(f"{FAILED}*"), key=lambda file: file.stat().st_mtime)
-    if not told:
-        return "a rank was ended from outside, by a kill or for want of memory"
-    rank = told[0].name.removeprefix(FAILED)
-    return f"rank {rank}: {told[0].read_text(encoding='utf-8').strip().splitlines()[-1]}"
+    stories = {
+        file.name.removeprefix(FAILED): file.read_text(encoding="utf-8", errors="replace").strip()
+        for file in sorted(directory.glob(f"{FAILED}*"), key=lambda file: file.stat().st_mtime)
+    }
+    # torch says of a full disk that a position is unexpected, and there may have been no room for the story.
+    if shutil.disk_usage(directory).free < _ROOM or any(map(_FULL.search, stories.values())):
+        return f"no space left on the device of {directory}; free some"
+    for rank, story in stories.items():
+        if story:
+            return f"rank {rank}: {story.splitlines()[-1]}"
+    return "a rank was ended from outside, by a kill or for want of memory"
 
 
 def _follow(
@@ -144,7 +165,7 @@ def _follow(
     while child.poll() is None:
         try:
             time.sleep(_POLL_S)
-            lines = _lines(directory / "curve.jsonl")
+            lines = read_curve(directory / "curve.jsonl")
             # A run that resumes first drops the lines after its checkpoint.
             seen = min(seen, len(lines))
             for line in lines[seen:]:
@@ -179,11 +200,21 @@ def last_checkpoint(checkpoints: Path) -> Checkpoint | None:
         return None
     for newest in sorted(complete, key=lambda place: int(place.name.rpartition("-")[2]), reverse=True):
         try:
-            wrote = int(json_of((newest / COMPLETE).read_text(encoding="utf-8"))["ranks"])
-        except (ValueError, LookupError, TypeError):
+            wrote = read_state(dict[str, int], newest / COMPLETE)
+            return Checkpoint(newest, int(newest.name.rpartition("-")[2]), wrote["ranks"])
+        except (Damaged, LookupError):
             continue  # half of the mark: so may be the checkpoint
-        return Checkpoint(newest, int(newest.name.rpartition("-")[2]), wrote)
     return None
+
+
+def _drop_unfinished(checkpoints: Path, resume: Checkpoint | None) -> None:
+    """Delete what lies after the checkpoint that the job goes on from: of half of one nothing is ever read.
+
+    Its shards would be taken for the next one's at the same step, which fewer ranks may write.
+    """
+    for place in checkpoints.glob("checkpoint-*"):
+        if resume is None or int(place.name.rpartition("-")[2]) > resume.step:
+            shutil.rmtree(place)
 
 
 def made_universal(checkpoint: Checkpoint) -> None:
@@ -220,15 +251,7 @@ def made_universal(checkpoint: Checkpoint) -> None:
 
 def _line_count_at(curve: Path, resume: Checkpoint | None) -> int:
     step = resume.step if resume else 0
-    return sum(line["step"] <= step for line in _lines(curve))
-
-
-def _lines(curve: Path) -> list[dict[str, Any]]:
-    try:
-        return read_curve(curve)
-    except ValueError:
-        # Read while it is being rewritten at a resume; the next look finds it whole.
-        return []
+    return sum(line["step"] <= step for line in read_curve(curve))
 
 
 def end_session(child: subprocess.Popen[bytes]) -> None:

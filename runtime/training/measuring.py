@@ -17,6 +17,7 @@ from typing import Any
 from runtime.training.held_out import FILE as HELD_OUT_FILE
 from runtime.training.held_out import read_held_out
 from runtime.training.settings import Measure
+from runtime.training.state import read_lines, read_state, write_lines
 
 FILE = "measures.jsonl"
 PROBE = "probe.json"
@@ -49,7 +50,7 @@ def points_of(directory: Path, measure: Measure, *, steps: int, until: int | Non
     if measure.is_loss:
         found = [(line["step"], line["mean"]) for line in read_held_out(directory / HELD_OUT_FILE)]
     else:
-        lines = read_held_out(directory / FILE)
+        lines = read_measures(directory)
         found = [(line["step"], line["measures"][measure.best]) for line in lines]
     return [
         (step, value)
@@ -122,9 +123,8 @@ def measure_callback(
 def cut(directory: Path, step: int) -> None:
     """Forget what was measured after a step from which training goes on."""
     path = directory / FILE
-    kept = [line for line in read_held_out(path) if line["step"] <= step]
     if path.exists():
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        write_lines(path, [line for line in read_measures(directory) if line["step"] <= step])
     for place in [*directory.glob("replies-step-*"), *directory.glob("accuracy-step-*")]:
         if int(place.name.split("-")[2]) > step:
             place.unlink()
@@ -132,9 +132,19 @@ def cut(directory: Path, step: int) -> None:
 
 def unjudged(directory: Path, until: int) -> list[int]:
     """Steps up to one whose saved model the evaluations have not been made with."""
-    known = {line["step"] for line in read_held_out(directory / FILE)}
+    known = {line["step"] for line in read_measures(directory)}
     steps = [int(place.name.removeprefix("step-")) for place in (directory / "measured").glob("step-*[0-9]")]
     return sorted(step for step in steps if step not in known and step <= until)
+
+
+def read_measures(directory: Path) -> list[dict[str, Any]]:
+    """What evaluations gave, line by line in order of steps; empty when there is none.
+
+    Raises:
+        Damaged: a line holds something else.
+    """
+    what_to_do = "delete it, and the same command measures again"
+    return read_lines(directory / FILE, {"step": int, "measures": dict[str, float]}, what_to_do=what_to_do)
 
 
 def record(directory: Path, step: int, measures: dict[str, float]) -> None:
@@ -151,4 +161,4 @@ def take_best(directory: Path, step: int) -> float:
     shutil.copytree(place, partial, ignore=shutil.ignore_patterns(PROBE))
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
-    return float(json.loads((place / PROBE).read_text(encoding="utf-8"))["loss"])
+    return read_state(dict[str, float], place / PROBE)["loss"]

@@ -9,12 +9,22 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from runtime.plugin import RunError
-from runtime.training.launch import Ended, Interrupted, Nodes, end_session, ranks_command, ranks_environment
+from runtime.training.launch import (
+    Ended,
+    Interrupted,
+    Nodes,
+    end_session,
+    ranks_command,
+    ranks_environment,
+    read_ended,
+)
+from runtime.training.state import state_of
 
 _POLL_S = 0.2
 _TRY = timedelta(seconds=5)
@@ -49,14 +59,24 @@ def meeting(nodes: Nodes) -> Any:
             ) from error
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the first node tells the others: the prepared job and how its ranks start, or why there is none."""
+
+    directory: str = ""
+    arguments: list[str] = field(default_factory=list)
+    ranks: int = 1
+    over: str = ""
+
+
 def tell(store: Any, directory: Path, arguments: list[str], ranks: int) -> None:
     """The first node's part: where the prepared job is, and how its ranks start."""
-    store.set(_KEY, json.dumps({"directory": str(directory), "arguments": arguments, "ranks": ranks}))
+    store.set(_KEY, json.dumps(asdict(Told(str(directory), arguments, ranks))))
 
 
 def give_up(store: Any, reason: str) -> None:
     """Tell the others that there is nothing to do."""
-    store.set(_KEY, json.dumps({"over": reason}))
+    store.set(_KEY, json.dumps(asdict(Told(over=reason))))
 
 
 def work(nodes: Nodes) -> Ended | None:
@@ -70,21 +90,21 @@ def work(nodes: Nodes) -> Ended | None:
         RunError: the first node has gone, the job's directory is not on this machine, or a rank failed.
     """
     told = _job_told(nodes)
-    if "over" in told:
+    if told.over:
         return None
-    directory = Path(told["directory"])
+    directory = Path(told.directory)
     if not (directory / "settings.json").exists():
         raise RunError(
             f"node {nodes.rank} does not see {directory}: `output` must be on storage that all nodes share"
         )
-    command = ranks_command(directory, nodes, told["ranks"], told["arguments"])
+    command = ranks_command(directory, nodes, told.ranks, told.arguments)
     with (directory / f"ranks.{nodes.rank}.log").open("ab") as log:
         child = subprocess.Popen(
             command,
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=ranks_environment(told["ranks"] // nodes.count, is_alone=False),
+            env=ranks_environment(told.ranks // nodes.count, is_alone=False),
             # Its own session, as on the first node: an interrupt must not end ranks before their checkpoint.
             start_new_session=True,
         )
@@ -97,10 +117,10 @@ def work(nodes: Nodes) -> Ended | None:
         raise RunError(
             f"the ranks of node {nodes.rank} failed (status {child.returncode}); the whole story is in {log.name}"
         )
-    return Ended(**json.loads(ended.read_text(encoding="utf-8"))) if ended.exists() else None
+    return read_ended(ended) if ended.exists() else None
 
 
-def _job_told(nodes: Nodes) -> dict[str, Any]:
+def _job_told(nodes: Nodes) -> Told:
     """What the first node says: the job, or that there is none."""
     store = meeting(nodes)
     until = time.monotonic() + WAIT.total_seconds()
@@ -109,12 +129,17 @@ def _job_told(nodes: Nodes) -> dict[str, Any]:
             if time.monotonic() > until:
                 raise RunError(f"node {nodes.rank} heard nothing of a job for {WAIT}")
             time.sleep(_POLL_S)
-        told: dict[str, Any] = json.loads(store.get(_KEY))
+        heard: bytes = store.get(_KEY)
     except RuntimeError as error:
         raise RunError(
             f"node {nodes.rank}: the first node at {nodes.master} ended before it had a job; its own messages tell why"
         ) from error
-    return told
+    return state_of(
+        Told,
+        heard,
+        f"what the first node at {nodes.master} tells",
+        what_to_do="every node needs the same version of mixwright",
+    )
 
 
 def _wait(child: subprocess.Popen[bytes], stop: Path) -> None:

@@ -23,11 +23,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.json_text import json_of
+from compiler.json_text import Damaged
 from runtime.plugin import RunError
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts, fates
 from runtime.training.packing import one_each, pack
 from runtime.training.settings import TrainSettings
+from runtime.training.state import MADE_ANEW, read_lines, read_state
 
 FORMAT = 3
 
@@ -162,9 +163,8 @@ def packed_source(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer
 def read_manifest(directory: Path) -> PackedManifest | None:
     """The manifest of a complete packed directory of this format, else None."""
     try:
-        found = json_of((directory / "manifest.json").read_text(encoding="utf-8"))
-        manifest = PackedManifest(**found)
-    except (OSError, ValueError, TypeError):
+        manifest = read_state(PackedManifest, directory / "manifest.json")
+    except (OSError, Damaged):
         return None
     return manifest if manifest.format == FORMAT else None
 
@@ -174,13 +174,28 @@ def open_packed(directory: Path) -> Packed:
 
     Raises:
         RunError: it is missing or of another format.
+        Damaged: its files hold something else.
     """
     manifest = read_manifest(directory)
     if manifest is None:
         raise RunError(f"{directory} holds no packed sequences of format {FORMAT}")
-    lines = (directory / "bins.jsonl").read_text(encoding="utf-8").splitlines()
-    tokens, labels, positions = (
-        np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("tokens", "labels", "positions")
-    )
-    used = np.asarray([json.loads(line)["used"] for line in lines], np.int64)
+    lines = read_lines(directory / "bins.jsonl", {"used": int}, what_to_do=MADE_ANEW)
+    tokens, labels, positions = arrays = [
+        mapped(directory / f"{name}.npy") for name in ("tokens", "labels", "positions")
+    ]
+    used = np.asarray([line["used"] for line in lines], np.int64)
+    if len(used) != manifest.bins or any(a.shape != (manifest.bins, manifest.context) for a in arrays):
+        raise Damaged(f"{directory} is damaged: {MADE_ANEW}")
     return Packed(manifest, tokens, labels, positions, used)
+
+
+def mapped(path: Path) -> Any:
+    """The array of a file, mapped read-only.
+
+    Raises:
+        Damaged: the file holds none, or half of one.
+    """
+    try:
+        return np.load(path, mmap_mode="r")
+    except (ValueError, EOFError):
+        raise Damaged(f"{path} is damaged: {MADE_ANEW}") from None

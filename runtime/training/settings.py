@@ -158,23 +158,6 @@ _OPTIONAL = tuple(f.name for f in fields(TrainSettings) if f.default is None)
 """Settings of which a job without them is the job that it was before there were any."""
 
 
-def settings_from_json(text: str) -> TrainSettings:
-    values = json.loads(text)
-    if values["architecture"]:
-        values["architecture"] = Architecture(**values["architecture"])
-    if values["lora"]:
-        values["lora"] = Lora(**{**values["lora"], "layers": tuple(values["lora"]["layers"])})
-    if values["measure"]:
-        values["measure"] = Measure(**{**values["measure"], "on": tuple(values["measure"]["on"])})
-    if values["rates"]:
-        values["rates"] = tuple(Rate(**rate) for rate in values["rates"])
-    if values["frozen"]:
-        values["frozen"] = tuple(values["frozen"])
-    if values["betas"]:
-        values["betas"] = tuple(values["betas"])
-    return TrainSettings(**{**values, "learn": tuple(values["learn"])})
-
-
 def settings_of(
     train: Train,
     directory: Path,

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.json_text import json_of
+from compiler.json_text import Damaged
 from compiler.plan import Plan, Train
 from runtime.plugin import RunError, require
 from runtime.training import measuring
@@ -39,6 +39,7 @@ from runtime.training.preflight import check_attention, with_chunks, with_packin
 from runtime.training.preview import load_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
 from runtime.training.settings import TrainSettings, settings_of
+from runtime.training.state import read_state
 from runtime.training.trackers import Trackers, required
 
 
@@ -501,11 +502,11 @@ def _finished_report(prepared: Prepared, output: Path) -> TrainReport | None:
     if not (marker.exists() and (output / "config.json").exists()):
         return None
     current = output / "state" / "current"
-    if not current.exists() or current.read_text(encoding="utf-8") != prepared.fingerprint:
+    if not current.exists() or current.read_bytes() != prepared.fingerprint.encode():
         return None
     try:
-        return TrainReport(**json_of(marker.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
+        return read_state(TrainReport, marker)
+    except Damaged:
         return None  # half of it was written: the job goes on from its last checkpoint
 
 

@@ -123,7 +123,7 @@ def test_what_was_measured_after_the_checkpoint_is_forgotten(tmp_path: Path) -> 
         measuring.record(tmp_path, step, {"exam": 0.5})
         (tmp_path / f"replies-step-{step}-aa.json").touch()
     measuring.cut(tmp_path, 10)
-    assert [line["step"] for line in read_held_out(tmp_path / measuring.FILE)] == [10]
+    assert [line["step"] for line in measuring.read_measures(tmp_path)] == [10]
     assert [path.name for path in tmp_path.glob("replies-*")] == ["replies-step-10-aa.json"]
 
 
