@@ -1,9 +1,11 @@
 """Packing and training beside TRL, in one run: `python benchmarks/training_side_by_side.py`; needs torch and TRL.
 
-Three tables. Packing: CPU-seconds and fill at 52,000 and a million lengths (log-normal, mean 130, as
+Four tables. Packing: CPU-seconds and fill at 52,000 and a million lengths (log-normal, mean 130, as
 Alpaca's), ours and TRL's `pack_dataset`, which also moves the tokens. Training: real tokens per CPU-second of
 forward, backward and AdamW on the same documents and the same small fp32 Llama, one thread: padded to the
-longest, our rows (batch, context), TRL's packing flattened by its padding-free collator. Encoding (with
+longest, our rows (batch, context), with the loss whole and in chunks, TRL's packing flattened by its padding-free
+collator. Memory: what one step adds to a process's peak at 32,000 vocabulary entries, with the loss whole and in
+chunks, each in a process of its own, all places trained and a third of them. Encoding (with
 --alpaca FILE): rows per CPU-second from conversations to labels, ours and
 `apply_chat_template(return_assistant_tokens_mask=True)`, which neither finds parts of turns nor checks a row.
 """
@@ -12,6 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,9 +36,14 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="*", default=[52_000, 1_000_000])
     parser.add_argument("--alpaca", type=Path, help="JSON lines with instruction, input, output")
     parser.add_argument("--rows", type=int, default=8_000, help="rows of it that are encoded")
+    parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.peak:
+        print(step_peak(arguments.peak[0] == "chunked", float(arguments.peak[1])))
+        return
     pack_lengths(arguments.lengths)
     train_documents(arguments.documents)
+    compare_peaks()
     if arguments.alpaca:
         encode_conversations(arguments.alpaca, arguments.rows)
 
@@ -88,8 +98,9 @@ def train_documents(count: int) -> None:
     from trl import pack_dataset
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+    from runtime.training.batches import batch_of
+    from runtime.training.chunked import chunked_loss
     from runtime.training.encode import Encoded, EncodingCounts
-    from runtime.training.job import batch_of
     from runtime.training.packed import open_packed, write_packed
 
     torch.set_num_threads(1)
@@ -99,17 +110,17 @@ def train_documents(count: int) -> None:
     ]
     rows = [{"input_ids": t.tolist(), "labels": [-100, *t[1:].tolist()]} for t in tokens]
 
-    def batches_of_ours(place: Path) -> list[dict[str, Any]]:
+    def batches_of_ours(place: Path, packing: str, size: int) -> list[dict[str, Any]]:
         sequences = [
             Encoded(str(n), "", t, np.array(r["labels"], np.int32))
             for n, (t, r) in enumerate(zip(tokens, rows, strict=True))
         ]
-        options = {"context": CONTEXT, "packing": "best_fit", "seed": 0, "pad": 0, "source": ""}
-        write_packed(sequences, place / "packed", counts=EncodingCounts(), **options)
-        packed = open_packed(place / "packed")
+        options = {"context": CONTEXT, "packing": packing, "seed": 0, "pad": 0, "source": ""}
+        write_packed(sequences, place / packing, counts=EncodingCounts(), **options)
+        packed = open_packed(place / packing)
         return [
-            batch_of(packed, list(range(n, min(n + 4, len(packed.used)))))
-            for n in range(0, len(packed.used), 4)
+            batch_of(packed, list(range(n, min(n + size, len(packed.used)))))
+            for n in range(0, len(packed.used), size)
         ]
 
     def collated(padding_free: bool, packed: bool, size: int) -> list[dict[str, Any]]:
@@ -124,8 +135,10 @@ def train_documents(count: int) -> None:
         ways = {
             "padded, batch 8 (TRL)": collated(False, False, 8),
             "packed, flattened (1, 4 x 512) (TRL)": collated(True, True, 4),
-            "packed, rows (4, 512) (ours)": batches_of_ours(Path(place)),
+            "padded, batch 8 (ours)": batches_of_ours(Path(place), "none", 8),
+            "packed, rows (4, 512) (ours)": batches_of_ours(Path(place), "best_fit", 4),
         }
+        ways["packed, in chunks (ours)"] = ways["packed, rows (4, 512) (ours)"]
         results = {}
         for name, batches in ways.items():
             torch.manual_seed(0)
@@ -141,23 +154,70 @@ def train_documents(count: int) -> None:
             )
             optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 
-            def step_all(model: Any = model, optimizer: Any = optimizer, batches: Any = batches) -> float:
+            def step_all(
+                model: Any = model, optimizer: Any = optimizer, batches: Any = batches, name: str = name
+            ) -> float:
                 total = 0.0
                 for batch in batches:
-                    loss = model(**batch, use_cache=False).loss
+                    count = int((batch["labels"] != -100).sum())
+                    if "chunks" in name:
+                        loss = chunked_loss(model, model, batch) / count
+                    else:
+                        loss = model(**batch, use_cache=False).loss
                     loss.backward()
                     optimizer.step()
                     optimizer.zero_grad()
-                    total += float(loss.detach()) * int((batch["labels"] != -100).sum())
+                    total += float(loss.detach()) * count
                 return total / int(lengths.sum() - len(lengths))
 
             step_all(batches=batches[:1])
             results[name] = cpu_s(step_all)
     print(f"\ntraining, {count} documents, {int(lengths.sum()):,} real tokens")
-    slowest = max(seconds for seconds, _ in results.values())
+    slowest = results["padded, batch 8 (TRL)"][0]
     for name, (seconds, loss) in results.items():
         rate = int(lengths.sum()) / seconds
         print(f"{name:<40}{rate:10,.0f} tokens/CPU-s{slowest / seconds:7.2f}x   mean loss {loss:.4f}")
+
+
+def compare_peaks() -> None:
+    print("\nmemory that one step of 2,048 places adds, 32,000 vocabulary entries")
+    for share in (1.0, 0.33):
+        peaks = {}
+        for way in ("whole", "chunked"):
+            command = [sys.executable, __file__, "--peak", way, str(share)]
+            told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+            peaks[way] = int(told[0]), float(told[1])
+        (whole, seconds), (chunked, seconds_chunked) = peaks["whole"], peaks["chunked"]
+        print(
+            f"{share:>5.0%} trained   whole {whole / 1e6:7,.0f} MB {seconds:6.2f} CPU-s   "
+            f"in chunks {chunked / 1e6:7,.0f} MB {seconds_chunked:6.2f} CPU-s"
+        )
+
+
+def step_peak(is_chunked: bool, share: float) -> str:
+    """Bytes that a step adds to this process's peak, and its CPU-seconds."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from runtime.training.chunked import chunked_loss
+    from runtime.training.loss import whole_loss
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2, "num_attention_heads": 4}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=32_000, **sizes))
+    tokens = torch.randint(1, 32_000, (1, 2048))
+    labels = torch.where(torch.rand(tokens.shape) < share, tokens, -100)
+
+    def step(places: int) -> None:
+        batch = {"input_ids": tokens[:, :places], "labels": labels[:, :places]}
+        loss = chunked_loss(model, model, batch, places=256) if is_chunked else whole_loss(model, batch)
+        loss.backward()
+
+    step(16)  # the gradients of the weights are there before
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds, _ = cpu_s(lambda: step(2048))
+    return f"{(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024} {seconds}"
 
 
 def encode_conversations(file: Path, count: int) -> None:
