@@ -12,7 +12,8 @@ import pytest
 
 from compiler.plan import Plan, Train
 from runtime.plugin import RunError
-from runtime.training.settings import TrainSettings, settings_from_json, settings_of
+from runtime.training.settings import TrainSettings, settings_of
+from runtime.training.state import state_of
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
@@ -52,7 +53,7 @@ def test_an_option_makes_another_job_and_survives_the_file(
 ) -> None:
     found = settings(**given)
     assert found.fingerprint("rows", "base") != BEFORE
-    assert settings_from_json(found.to_json()) == found
+    assert state_of(TrainSettings, found.to_json().encode(), "it") == found
 
 
 @pytest.mark.parametrize("betas", [[0.9], [0.9, 1.0], [-0.1, 0.9], [0.9, 0.95, 0.99]])
