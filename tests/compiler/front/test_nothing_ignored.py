@@ -279,6 +279,8 @@ def spec_of(key: str, body: dict[str, str]) -> str:
         full = {**words, **body} if family == "verify" and key != "verify.reward" else body
         text = " , ".join(f"{k} {v}" if v.startswith("{") else f"{k} = {v}" for k, v in full.items())
         step = f"{family} {name} {{ {text} }}"
+        if key == "verify.agreement":
+            step = f"generate again {{ prompt = ask, model = writer, samples = 5 }}\n {step}"
     return PRELUDE + ROWS.replace("STEP", step).replace("MIXTURE", mixture) + after
 
 
