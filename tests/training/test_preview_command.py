@@ -90,8 +90,8 @@ def test_misuse_says_what_to_type(spec: Path, capsys: pytest.CaptureFixture[str]
     ("line", "arguments", "message"),
     [
         ("{}", ["--limit", "-1"], "--limit"),
-        (r'{"messages": [{"role": "user", "content": "\ud800"}]}', [], "half of a surrogate pair"),
-        (r'{"messages": [{"role": "user", "content": "\ud800"}]}', ["--json"], "half of a surrogate pair"),
+        (r'{"messages": [{"role": "user", "content": "\ud800"}]}', [], "holds the control character U+D800"),
+        (r'{"messages": [{"role": "user", "content": "\ud800"}]}', ["--json"], "holds the control character U+D800"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(
