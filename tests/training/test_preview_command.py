@@ -91,7 +91,11 @@ def test_misuse_says_what_to_type(spec: Path, capsys: pytest.CaptureFixture[str]
     [
         ("{}", ["--limit", "-1"], "--limit"),
         (r'{"messages": [{"role": "user", "content": "\ud800"}]}', [], "holds the control character U+D800"),
-        (r'{"messages": [{"role": "user", "content": "\ud800"}]}', ["--json"], "holds the control character U+D800"),
+        (
+            r'{"messages": [{"role": "user", "content": "\ud800"}]}',
+            ["--json"],
+            "holds the control character U+D800",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(
