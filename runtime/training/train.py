@@ -12,8 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
@@ -26,6 +25,7 @@ from compiler.json_text import Damaged
 from compiler.plan import Plan, Train
 from runtime.plugin import RunError, require
 from runtime.training import measuring
+from runtime.training.alone import only_run
 from runtime.training.curve import read_curve
 from runtime.training.encode import FATES, EncodingCounts, Learned, encode
 from runtime.training.groups import parameter_names, refuse_idle_patterns
@@ -142,7 +142,7 @@ def train_mixture(
     required(train.attributes.get("trackers") or ())
     output = Path(os.path.normpath(output or directory / train.attributes["output"]))
     output.mkdir(parents=True, exist_ok=True)
-    with _only_run(output):
+    with only_run(output):
         began = time.monotonic()
         others = meeting(nodes) if nodes is not None and nodes.count > 1 else None
         try:
@@ -574,20 +574,6 @@ def _written(report: TrainReport, prepared: Prepared, output: Path) -> TrainRepo
     else:
         (prepared.directory / "paused.json").write_text(text, encoding="utf-8")
     return report
-
-
-@contextmanager
-def _only_run(output: Path) -> Iterator[None]:
-    """Hold the output directory's lock; it goes with the process, however that ends."""
-    import fcntl
-
-    (output / "state").mkdir(exist_ok=True)
-    with (output / "state" / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"another training run writes to {output}") from error
-        yield
 
 
 def _quieten() -> None:
