@@ -65,7 +65,7 @@ class Candidates:
                 f"mixture component '{component}': its quota needs column '{column}'; its rows have none"
             )
         if column not in self._codes:
-            self._codes[column] = encode(self.columns[column])
+            self._codes[column] = coded(self.columns[column])
         return self._codes[column]
 
     @cached_property
@@ -73,7 +73,7 @@ class Candidates:
         return {}
 
 
-def encode(values: Sequence[Any]) -> tuple[Integers, list[str]]:
+def coded(values: Sequence[Any]) -> tuple[Integers, list[str]]:
     """Values as integer codes `(rows,)` and the text of each code. A value is itself if text, else its JSON."""
     if set(map(type, values)) - {str}:
         values = [v if isinstance(v, str) else canonical_json(v) for v in values]
