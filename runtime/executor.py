@@ -281,11 +281,12 @@ class Executor:
     async def _together(self, at: int, group: list[Flow], counts: bool) -> list[Flow]:
         """What a verifier lets pass of a row's candidates, in their order; those that its `when` leaves out go on."""
         node = self.nodes[at]
-        concerned = [flow for flow in group if node.applies(flow.row)]
+        applies = [node.applies(flow.row) for flow in group]
+        concerned = [flow for flow, is_concerned in zip(group, applies, strict=True) if is_concerned]
         passed = iter(await self._verify(at, concerned, counts) if concerned else ())
         found = []
-        for flow in group:
-            if node.applies(flow.row):
+        for flow, is_concerned in zip(group, applies, strict=True):
+            if is_concerned:
                 result = next(passed)
             else:
                 self._count(node, flow.row, counts)
