@@ -86,6 +86,8 @@ def statements(draw: st.DrawFn, depth: int = 2) -> str:
         return f"{draw(refs)}{draw(spaces)}={draw(spaces)}{draw(values(depth))}"
     labels = draw(st.lists(st.one_of(refs, strings, quantities), max_size=3))
     header = " ".join([draw(names), *labels])
+    if len(labels) == 1 and labels[0][0] in '"$0123456789':  # `samples 4` alone lacks its `=`
+        return f"{header} {draw(bodies(depth - 1))}"
     return header if draw(st.booleans()) or not depth else f"{header} {draw(bodies(depth - 1))}"
 
 

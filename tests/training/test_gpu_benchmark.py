@@ -28,6 +28,7 @@ from benchmarks.gpu.measure import (
     run_part,
     table,
 )
+from runtime.training.state import write_lines
 
 
 def fake(name: str) -> Part:
@@ -260,8 +261,10 @@ def test_a_run_that_continues_with_other_losses_is_wrong(
         calls.append((output.name, pause_after))
         output.mkdir(exist_ok=True)
         losses = [6.0, 5.9, 5.8, 5.7 + off * (output.name == "stopped")]
-        lines = [json.dumps({"step": n, "loss": loss}) + "\n" for n, loss in enumerate(losses)]
-        (output / "curve.jsonl").write_text("".join(lines))
+        write_lines(
+            output / "curve.jsonl",
+            [{"step": n, "loss": x, "tokens_per_s": 1.0, "seconds": 1.0} for n, x in enumerate(losses)],
+        )
         (output / "model.safetensors").write_bytes(b"%f" % losses[-1])
         return SimpleNamespace(steps=pause_after or 4, reloaded_loss=5.7)
 

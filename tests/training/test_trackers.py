@@ -40,7 +40,14 @@ def trackers(names: list[str], curve: Path, told: list[str]) -> Trackers:
 
 def write(curve: Path, *steps: int) -> None:
     with curve.open("a") as file:
-        file.writelines(json.dumps({"step": step, "loss": 1 / step}) + "\n" for step in steps)
+        for step in steps:
+            values = {name.removeprefix("train/"): value for name, value in line(step).items()}
+            file.write(json.dumps({"step": step, **values}) + "\n")
+
+
+def line(step: int) -> dict[str, float]:
+    """What a tracker is told of a step."""
+    return {"train/loss": 1 / step, "train/tokens_per_s": 100.0, "train/seconds": 2.0 * step}
 
 
 def test_each_line_of_the_curve_is_sent_once(tmp_path: Path, called: list[tuple[Any, ...]]) -> None:
@@ -54,18 +61,18 @@ def test_each_line_of_the_curve_is_sent_once(tmp_path: Path, called: list[tuple[
     following.end()
     assert [call for call in called if call[0].startswith("wandb")] == [
         ("wandb.init", "m", "student", {"batch": 8}),
-        ("wandb.log", {"train/loss": 1.0}, 1),
-        ("wandb.log", {"train/loss": 0.5}, 2),
-        ("wandb.log", {"train/loss": 0.25}, 4),
+        ("wandb.log", line(1), 1),
+        ("wandb.log", line(2), 2),
+        ("wandb.log", line(4), 4),
         ("wandb.finish",),
     ]
     assert [call for call in called if call[0].startswith("mlflow")] == [
         ("mlflow.set_experiment", "m"),
         ("mlflow.start_run", "student"),
         ("mlflow.log_params", {"batch": "8"}),
-        ("mlflow.log_metrics", {"train/loss": 1.0}, 1),
-        ("mlflow.log_metrics", {"train/loss": 0.5}, 2),
-        ("mlflow.log_metrics", {"train/loss": 0.25}, 4),
+        ("mlflow.log_metrics", line(1), 1),
+        ("mlflow.log_metrics", line(2), 2),
+        ("mlflow.log_metrics", line(4), 4),
         ("mlflow.end_run",),
     ]
 

@@ -49,7 +49,7 @@ def test_the_spec_is_right(tmp_path: Path) -> None:
         ("model teacher openai", "teacher model openai", [(2, "MIX116")]),
         ("template solve {", "template { solve = 1, ", [(4, "MIX120"), (8, "MIX101")]),
         ("template solve {", "tempalte solve {", [(4, "MIX116")]),
-        ("edition 2026", "edition 2,026", [(1, "MIX001")]),
+        ("edition 2026", "edition 2,026", [(1, "MIX005")]),
         ("edition 2026", "edition 2026 2026", [(1, "MIX120")]),
         ("param scale {", "param scale factor {", [(5, "MIX120")]),
         ("seed = 1, solved", "sed = 1, solved", [(16, "MIX105")]),

@@ -269,7 +269,7 @@ def test_a_worker_that_hangs_for_good_is_killed(monkeypatch: pytest.MonkeyPatch)
 
     class Hanging(WorkerPool):
         async def run(self, function: str, args: Sequence[Any], timeout_s: float) -> Any:
-            return await super().run("time:sleep", [60], timeout_s)
+            return await super().run("re:match", ["(a+)+$", "a" * 64 + "b"], timeout_s)
 
     async def main() -> Comparison:
         pool = Hanging(1)
