@@ -171,8 +171,9 @@ def forecast_text(forecast: TrainForecast | Unforeseen) -> str:
     if not found.fits:
         lines += [f"  would fit {remedy.change}   ({_gb(remedy.total)})" for remedy in forecast.remedies]
         return "\n".join(lines)
+    place = "each GPU" if job.sequence_parallel == 1 else f"every {job.sequence_parallel} GPUs together"
     lines.append(
-        f"  time      {found.steps:,} steps of {found.accumulation} x {found.micro_batch} sequences on each GPU, "
+        f"  time      {found.steps:,} steps of {found.accumulation} x {found.micro_batch} sequences on {place}, "
         f"{found.seconds:.2f} s each ({found.arithmetic_s:.2f} arithmetic, {found.traffic_s:.2f} traffic"
         + (f", {found.update_s:.2f} update on the host)" if found.update_s else ")")
     )

@@ -84,6 +84,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     training.check_starts,
     training.check_lengths,
     training.check_effects,
+    training.check_sharing,
     training.check_rates,
     training.check_parts,
     less.check_targets,

@@ -20,17 +20,22 @@ def check_batches(checked: Checked) -> None:
         attributes = train.attributes
         batch, micro = value_of(attributes, "batch"), value_of(attributes, "micro_batch")
         ranks = _ranks(attributes)
+        shared = int(value_of(attributes, "sequence_parallel", 1) or 1)
         if (
             isinstance(batch, int)
             and isinstance(micro, int)
             and ranks
+            and ranks % shared == 0
             and is_written(attributes, "micro_batch")
         ):
-            step = micro * ranks
+            step = micro * ranks // shared
+            product, factors = "micro_batch × ranks", f"{micro} × {ranks}"
+            if shared > 1:
+                product, factors = f"{product} / sequence_parallel", f"{factors} / {shared}"
             if batch % step and not _is_packed(attributes):
                 checked.findings.error(
                     "MIX701",
-                    f"a batch of {batch} is not a multiple of micro_batch × ranks = {micro} × {ranks} = {step}",
+                    f"a batch of {batch} is not a multiple of {product} = {factors} = {step}",
                     attributes["batch"].span
                     if is_written(attributes, "batch")
                     else attributes["micro_batch"].span,
@@ -60,6 +65,39 @@ def check_batches(checked: Checked) -> None:
                 attributes["zero"].span,
                 secondary=(Label(attributes["ranks"].span, "one rank"),),
                 hint="write `zero = 0`, or more ranks",
+            )
+
+
+def check_sharing(checked: Checked) -> None:
+    """MIX753: sequences shared by ranks among which ranks or heads do not divide."""
+    for train in checked.program.trains.values():
+        attributes = train.attributes
+        size = value_of(attributes, "sequence_parallel", 1)
+        if not isinstance(size, int) or size < 2 or not checked.clean(train.span):
+            continue
+        ranks = _ranks(attributes) or (1 if value_of(attributes, "optimizer") == "muon" else None)
+        if ranks and ranks % size:
+            by = next(n for n in range(min(size, ranks), 0, -1) if ranks % n == 0)
+            checked.findings.error(
+                "MIX753",
+                f"{size} ranks to a sequence do not divide {ranks} rank{'s' * (ranks > 1)}",
+                attributes["sequence_parallel"].span,
+                hint=f"write `sequence_parallel = {by}`, or another number of ranks",
+            )
+            continue
+        from compiler.hardware.model import shape_of
+
+        model = shape_of({name: bound.value for name, bound in attributes.items()}, checked.world.directory)
+        if model is None:
+            continue
+        shape, name = model
+        if shape.sharing(size) != size:
+            checked.findings.error(
+                "MIX753",
+                f"{size} ranks to a sequence do not divide the heads of {name}",
+                attributes["sequence_parallel"].span,
+                f"{shape.heads} heads of queries, {shape.kv_heads} of keys",
+                hint=f"write `sequence_parallel = {shape.sharing(size)}`",
             )
 
 

@@ -17,7 +17,8 @@ LORA_RANK = 16
 @dataclass(frozen=True)
 class Load:
     """What decides the memory of a job. `width`: token places of its widest sequence, at most `context`. `packed`:
-    several examples stand in one, told apart by a mask. `chunked`: the logits are never there all at once."""
+    several examples stand in one, told apart by a mask. `chunked`: the logits are never there all at once.
+    `sequence_parallel`: GPUs that share a sequence; the mask is whole on each."""
 
     shape: Shape
     micro_batch: int
@@ -29,13 +30,14 @@ class Load:
     offload: bool = False
     packed: bool = False
     chunked: bool = False
+    sequence_parallel: int = 1
 
     def memory(self, gpus: int) -> Memory:
         """Bytes on each of `gpus` GPUs."""
         return memory_of(
             self.shape,
             gpus=gpus,
-            tokens=self.micro_batch * self.width,
+            tokens=-(-self.micro_batch * self.width // self.sequence_parallel),
             zero=self.zero,
             recompute=self.recompute,
             precision_bytes=self.precision_bytes,
@@ -62,6 +64,7 @@ def load_of(given: Mapping[str, Any], shape: Shape, *, micro_batch: int, width: 
         offload=given.get("offload") not in (None, "none"),
         packed=given.get("packing") not in (None, "none") and needs_mask(given),
         chunked=given.get("chunked_loss") not in (None, "off"),
+        sequence_parallel=int(given.get("sequence_parallel") or 1),
     )
 
 
@@ -79,8 +82,8 @@ class Remedy:
 
 
 def fewest_gpus(load: Load, machine: Machine) -> int | None:
-    """The smallest power of two of GPUs that hold a job; None when 4,096 do not."""
-    gpus = 1
+    """The fewest GPUs that hold a job, a power of two of those that share a sequence; None when 4,096 do not."""
+    gpus = load.sequence_parallel
     while gpus <= MOST_GPUS:
         if load.fits(machine, gpus):
             return gpus
@@ -105,6 +108,11 @@ def remedies(load: Load, machine: Machine, gpus: int) -> list[Remedy]:
     micro = load.micro_batch // 2
     while micro >= 1 and not consider(f"micro_batch = {micro}", replace(load, micro_batch=micro)):
         micro //= 2
+    shared = 2 * load.sequence_parallel
+    while gpus % shared == 0 and load.shape.sharing(shared) == shared:
+        if consider(f"sequence_parallel = {shared}", replace(load, sequence_parallel=shared)):
+            break
+        shared *= 2
     if load.zero < 3 and gpus > 1:
         consider("zero = 3", replace(load, zero=3))
     enough = fewest_gpus(load, machine)

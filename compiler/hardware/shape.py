@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import gcd
 from typing import Any
 
 
@@ -86,6 +87,17 @@ class Shape:
         return self.heads * (self.head or self.hidden // self.heads)
 
     @property
+    def exchanged(self) -> int:
+        """Width of a token's queries, keys, values and attention output together."""
+        if self.latent is not None:
+            return 2 * self.queries + 2 * self.heads * self.latent.value
+        return 2 * self.queries + 2 * self.kv_heads * (self.head or self.hidden // self.heads)
+
+    def sharing(self, most: int) -> int:
+        """The most ranks, up to `most`, among which the heads of attention divide."""
+        return sharing(self.heads, self.heads if self.latent else self.kv_heads, most)
+
+    @property
     def attending(self) -> int:
         """Layers whose tokens look at all earlier ones."""
         return self.layers - (self.recurrent.layers if self.recurrent else 0)
@@ -155,6 +167,12 @@ class Shape:
         attention = 2 * (self.hidden + self.queries) + 2 * (self.hidden + keys)
         matrices = 3 if self.is_gated else 2
         return self.layers * rank * (attention + matrices * self.experts * (self.hidden + self.ffn))
+
+
+def sharing(heads: int, kv_heads: int, most: int) -> int:
+    """The most ranks, up to `most`, among which so many heads of queries and of keys divide."""
+    common = gcd(heads, kv_heads)
+    return next(size for size in range(min(most, common), 0, -1) if common % size == 0)
 
 
 _UNGATED = frozenset(

@@ -237,7 +237,8 @@ def plan_lines(prepared: Prepared) -> list[str]:
     sharding = f"ZeRO-{settings.zero}" if settings.zero else "plain PyTorch"
     lines = [
         f"model: {start}, {prepared.parameters:,} parameters; {settings.optimizer}, {sharding}, "
-        f"{settings.precision}, {settings.ranks} rank{'s' * (settings.ranks > 1)}",
+        f"{settings.precision}, {settings.ranks} rank{'s' * (settings.ranks > 1)}"
+        + (f", {settings.sequence_parallel} to a sequence" if settings.sequence_parallel > 1 else ""),
         f"data: {manifest.counts['rows']:,} rows, {manifest.tokens:,} tokens, {manifest.trained_tokens:,} trained; "
         f"{manifest.bins:,} sequences of up to {manifest.context:,}, {manifest.fill:.1%} full",
         f"steps: {prepared.steps:,} of {layout.bins_per_step} sequences "

@@ -303,6 +303,10 @@ def instructions(trainer: str, command: str, recipe: Recipe, notes: Iterable[str
         said.append(
             f"`holdout = {settings.holdout:.0%}` is not taken out: the file has every row of the mixture."
         )
+    if settings.sequence_parallel > 1:
+        said.append(
+            f"`sequence_parallel = {settings.sequence_parallel}` is not told: each process takes whole sequences."
+        )
     said += [*notes, *refusals(recipe.counts)]
     listed = "\n".join(f"- {note}" for note in said)
     return f"## Training with {trainer}\n\nIn this directory:\n\n```\n{command}\n```\n\n{listed}"

@@ -18,6 +18,7 @@ from typing import Any
 
 from compiler.hardware.memory import CHUNK_PLACES
 from runtime.training.encode import IGNORED
+from runtime.training.loss import NOT_THE_MODELS, predicted
 
 
 def chunked_loss(model: Any, inner: Any, inputs: dict[str, Any], *, places: int = CHUNK_PLACES) -> Any:
@@ -26,20 +27,19 @@ def chunked_loss(model: Any, inner: Any, inputs: dict[str, Any], *, places: int 
     model: what is called, maybe a wrapper for many ranks. inner: the `transformers` or `peft` model in it. inputs: as
     from `batch_of`; without `weights` each trained token weighs 1.
     """
-    given = {name: value for name, value in inputs.items() if name not in ("labels", "weights")}
-    labels = inputs["labels"][:, 1:]
+    given = {name: value for name, value in inputs.items() if name not in NOT_THE_MODELS}
+    labels, weights = predicted(inputs)
     is_trained = labels != IGNORED
-    weights = inputs["weights"][:, 1:][is_trained] if "weights" in inputs else None
     head, config = head_of(inner), inner.config.get_text_config()
     found: list[Any] = []
 
     def forward(hidden: Any) -> Any:
         return _summed().apply(
-            hidden[:, :-1][is_trained],
+            hidden[is_trained],
             head.weight,
             head.bias,
             labels[is_trained],
-            weights,
+            None if weights is None else weights[is_trained],
             config,
             places,
             _keeps_gradients(),

@@ -215,6 +215,15 @@ from runtime.plugin import REQUIRED, attribute, declare
             minimum=1,
         ),
         attribute(
+            "sequence_parallel",
+            "count",
+            "ranks that share each sequence, for a long `context`: each holds a part of its tokens, and exchanges them"
+            " within attention for a part of the heads, which the ranks must divide (Ulysses); the loss stays the same",
+            default=1,
+            cls="run",
+            minimum=1,
+        ),
+        attribute(
             "evaluate",
             "block:train_block.evaluate",
             "problems whose answers are graded before and after; several have names: `evaluate gsm8k { … }`",

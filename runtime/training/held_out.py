@@ -103,10 +103,11 @@ def losses(
     micro: int,
     device: Any,
     summed: Callable[[Any, dict[str, Any]], Any] = whole_loss,
+    sharing: int = 1,
 ) -> dict[str, float]:
     """Mean loss per trained token of each component. Every rank takes part, with the same number of forward passes.
 
-    summed: of a model and a batch the sum over trained tokens of -log p.
+    summed: of a model and a batch the sum over trained tokens of -log p. sharing: ranks that work on the same batch.
     """
     import torch
     import torch.distributed as distributed
@@ -116,7 +117,7 @@ def losses(
 
     ranks, rank = 1, 0
     if distributed.is_initialized():
-        ranks, rank = distributed.get_world_size(), distributed.get_rank()
+        ranks, rank = distributed.get_world_size() // sharing, distributed.get_rank() // sharing
     was_training = model.training
     model.eval()
     found = {}
@@ -138,12 +139,17 @@ def losses(
 
 
 def held_out_callback(
-    path: Path, held: HeldOut, micro: int, is_moment: Callable[[int, int], bool] = lambda step, steps: False
+    path: Path,
+    held: HeldOut,
+    micro: int,
+    is_moment: Callable[[int, int], bool] = lambda step, steps: False,
+    *,
+    sharing: int = 1,
 ) -> Any:
     """A callback that appends `{"step", "losses", "mean"}` at the start, at each checkpoint and at the end; `mean` is
     over the trained tokens of all components.
 
-    is_moment: of a step and the number of steps, is it measured there as well?
+    is_moment: of a step and the number of steps, is it measured there as well? sharing: ranks that share a sequence.
     Its attribute `trainer` must be set: the losses are those of the wrapped model, whose weights are sharded.
     """
     from transformers import TrainerCallback
@@ -184,6 +190,7 @@ def held_out_callback(
                 micro=micro,
                 device=args.device,
                 summed=self.trainer.summed_loss,
+                sharing=sharing,
             )
             if not state.is_world_process_zero:
                 return

@@ -44,6 +44,7 @@ from runtime.training.schedule import Layout, share_of_rate
 from runtime.training.settings import HELD_OUT as HELD_OUT_NAME
 from runtime.training.settings import TrainSettings
 from runtime.training.state import read_state, write_state
+from runtime.training.ulysses import Group, install, joined
 
 MEETING = timedelta(seconds=120)
 """How long ranks may take to answer each other at the start."""
@@ -94,6 +95,9 @@ def train(
         directory, settings, layout, steps=len(slots) // layout.slots, is_universal=is_universal
     )
     _meet()
+    group = joined(settings.sequence_parallel)
+    if group is not None:
+        install(lambda: group)
     options: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}
     place = str(directory / "initial") if settings.architecture else settings.place
     if settings.revision and not settings.architecture:
@@ -112,7 +116,7 @@ def train(
     tokenizer = AutoTokenizer.from_pretrained(
         settings.tokenizer, trust_remote_code=False, revision=settings.revision or "main"
     )
-    trainer = _trainer(model, arguments, settings, packed, slots, layout, directory, pause_after)
+    trainer = _trainer(model, arguments, settings, packed, slots, layout, directory, pause_after, group)
     held = open_held_out(directory)
     measure = settings.measure
     if not held.is_empty:
@@ -123,6 +127,7 @@ def train(
             lambda step, steps: (
                 measure is not None and HELD_OUT_NAME in measure.on and is_moment(step, measure, steps)
             ),
+            sharing=settings.sequence_parallel,
         )
         measured.trainer = trainer
         trainer.add_callback(measured)
@@ -247,17 +252,22 @@ def deepspeed_config(settings: TrainSettings, *, is_universal: bool = False) -> 
 
 
 class Slots:
-    """The bins of a run, slot by slot: what the loader draws from, in order."""
+    """The bins of a run, slot by slot: what the loader draws from, in order.
 
-    def __init__(self, packed: Packed, slots: Any) -> None:
-        self._packed = packed
+    It deals them to the ranks in turn, `micro` to each; ranks that share a sequence, `sharing` of them, get the same.
+    """
+
+    def __init__(self, slots: Any, *, micro: int, sharing: int) -> None:
         self._slots = slots
+        self._micro = micro
+        self._sharing = sharing
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._slots) * self._sharing
 
-    def __getitem__(self, slot: int) -> int:
-        return int(self._slots[slot])
+    def __getitem__(self, dealt: int) -> int:
+        turn, place = divmod(dealt, self._micro)
+        return int(self._slots[turn // self._sharing * self._micro + place])
 
 
 def _trainer(
@@ -269,12 +279,15 @@ def _trainer(
     layout: Layout,
     directory: Path,
     pause_after: int,
+    group: Group | None,
 ) -> Any:
     from torch.optim.lr_scheduler import LambdaLR
     from torch.utils.data import SequentialSampler
     from transformers import Trainer
 
     arranged = one_row if settings.attention == "flash" else dict
+    # Some models take no divisor; these losses are not theirs.
+    is_ours = settings.chunked_loss == "on" or settings.loss == "example" or group is not None
 
     class SlotTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped here
         """Takes the slots in order; its optimizer may be Muon."""
@@ -283,22 +296,31 @@ def _trainer(
             return SequentialSampler(self.train_dataset)
 
         def _get_num_items_in_batch(self, batches: Any, device: Any) -> Any:
-            if settings.loss == "token":
-                return super()._get_num_items_in_batch(batches, device)
-            return divisor(batches, settings.loss, device)
+            if settings.loss != "token":
+                return divisor(batches, settings.loss, device, copies=settings.sequence_parallel)
+            counted = super()._get_num_items_in_batch(batches, device)
+            return counted if group is None else counted // group.size
 
         def compute_loss(self, model: Any, inputs: Any, *given: Any, **keywords: Any) -> Any:
-            if "weights" not in inputs and settings.chunked_loss != "on":
+            if not is_ours:
                 return super().compute_loss(model, arranged(inputs), *given, **keywords)
             # DeepSpeed and DDP take the mean of the ranks' gradients.
             scale = self.accelerator.num_processes / keywords["num_items_in_batch"]
-            return self.summed_loss(model, inputs) * scale
+            return self._own_loss(model, inputs) * scale
+
+        def _own_loss(self, model: Any, inputs: Any) -> Any:
+            """Sum over this rank's trained tokens of -log p, of a batch or of its slice; `model` may be wrapped."""
+            batch = arranged(inputs)
+            if group is not None:
+                batch = group.part_of(batch)
+            if settings.chunked_loss == "on":
+                return chunked_loss(model, self.model, batch)
+            return whole_loss(model, batch)
 
         def summed_loss(self, model: Any, inputs: Any) -> Any:
-            """Sum over trained tokens of -log p; `model` may be wrapped."""
-            if settings.chunked_loss == "on":
-                return chunked_loss(model, self.model, arranged(inputs))
-            return whole_loss(model, arranged(inputs))
+            """The same over all of a batch's trained tokens, without gradients."""
+            own = self._own_loss(model, inputs)
+            return own if group is None else group.total(own)
 
         def create_optimizer(self, *given: Any) -> Any:
             if settings.optimizer != "muon":
@@ -335,15 +357,14 @@ def _trainer(
     trainer = SlotTrainer(
         model=model,
         args=arguments,
-        train_dataset=Slots(packed, slots),
+        train_dataset=Slots(slots, micro=layout.micro, sharing=settings.sequence_parallel),
         data_collator=lambda bins: batch_of(packed, bins, by_example=settings.loss == "example"),
         callbacks=[
             curve_callback(directory / "curve.jsonl", packed, slots, layout, is_sum=settings.loss == "sum"),
             pause_callback(directory / "STOP", pause_after),
         ],
     )
-    if settings.chunked_loss == "on" or settings.loss == "example":
-        # Some models take no divisor; these losses are not theirs.
+    if is_ours:
         trainer.model_accepts_loss_kwargs = True
     from transformers import PrinterCallback
 

@@ -33,8 +33,11 @@ def example_weights(labels: NDArray[np.int64], positions: NDArray[np.int64]) -> 
     return weights
 
 
-def divisor(batches: Any, loss: str, device: Any) -> Any:
-    """What the sum over a step is divided by, a scalar tensor: its examples, over all ranks, or 1 for `sum`."""
+def divisor(batches: Any, loss: str, device: Any, *, copies: int = 1) -> Any:
+    """What the sum over a step is divided by, a scalar tensor: its examples, over all ranks, or 1 for `sum`.
+
+    copies: ranks that hold the same batch, of which each works on a part.
+    """
     import torch
     import torch.distributed as distributed
 
@@ -43,7 +46,26 @@ def divisor(batches: Any, loss: str, device: Any) -> Any:
     examples = sum(batch["weights"][..., 1:].sum() for batch in batches).to(device)
     if distributed.is_initialized():
         distributed.all_reduce(examples)
-    return examples
+    return examples / copies
+
+
+def predicted(inputs: dict[str, Any]) -> tuple[Any, Any]:
+    """Labels and weights of a batch, each at the place whose logits predict it; weights None where all weigh 1.
+
+    The last place predicts nothing, unless the batch is a slice that was shifted before it was cut: `shift_labels`.
+    """
+    import torch
+
+    if "shift_labels" in inputs:
+        return inputs["shift_labels"], inputs.get("shift_weights")
+    ahead = torch.nn.functional.pad(inputs["labels"][:, 1:], (0, 1), value=IGNORED)
+    if "weights" not in inputs:
+        return ahead, None
+    return ahead, torch.nn.functional.pad(inputs["weights"][:, 1:], (0, 1))
+
+
+NOT_THE_MODELS = frozenset(("labels", "weights", "shift_labels", "shift_weights"))
+"""What a batch holds for the loss alone."""
 
 
 def whole_loss(model: Any, inputs: dict[str, Any]) -> Any:
@@ -54,9 +76,10 @@ def whole_loss(model: Any, inputs: dict[str, Any]) -> Any:
     """
     import torch
 
-    given = {name: value for name, value in inputs.items() if name not in ("labels", "weights")}
-    logits = model(**given, use_cache=False).logits[:, :-1].float()
+    given = {name: value for name, value in inputs.items() if name not in NOT_THE_MODELS}
+    labels, weights = predicted(inputs)
+    logits = model(**given, use_cache=False).logits.float()
     each = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), inputs["labels"][:, 1:].flatten(), ignore_index=IGNORED, reduction="none"
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
     )
-    return (each * inputs["weights"][:, 1:].flatten() if "weights" in inputs else each).sum()
+    return (each if weights is None else each * weights.flatten()).sum()

@@ -1,4 +1,5 @@
-"""Whether an architecture keeps packed sequences apart, and whether its loss can be computed in chunks.
+"""Whether an architecture keeps packed sequences apart, and whether its loss can be computed in chunks and its sequences
+on several ranks.
 
 `transformers` derives the borders from the positions, but some architectures never pass the positions on to their
 attention mask (opt, bloom, gpt_oss with eager attention, falcon ...). They train on without an error while every
@@ -15,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from compiler.hardware.shape import sharing
 from runtime.plugin import RunError, not_loaded
 from runtime.training.attention import NAMES, placed, refuse_attention
 from runtime.training.settings import TrainSettings
@@ -119,6 +121,15 @@ def chunking_error_of(config: Any, adapted: Sequence[str] = ()) -> float:
         Unknown: the architecture cannot be built small, or its head cannot be taken apart.
     """
     return _measured(config, partial(_chunking_error_of, adapted=adapted))
+
+
+def sharing_error_of(config: Any, attention: str = "auto", *, is_packed: bool = True) -> float:
+    """Largest relative difference of a logit that cutting sequences in two makes, each half on a rank of its own.
+
+    Raises:
+        Unknown: the architecture cannot be built small, or not be cut.
+    """
+    return _measured(config, partial(_sharing_error_of, is_packed=is_packed), attention)
 
 
 def _measured(config: Any, measure: Callable[[Any], float], attention: str = "auto") -> float:
@@ -236,6 +247,40 @@ def _leak_of(model: Any) -> float:
     return float((apart - packed).abs().max() / apart.abs().max().clamp(min=1e-6))
 
 
+def _sharing_error_of(model: Any, *, is_packed: bool) -> float:
+    import torch
+
+    from runtime.training.ulysses import Group, group_of_thread, in_threads, install
+
+    device = next(model.parameters()).device
+    lengths = (10, 9, 5) if is_packed else (24,)
+    batch = {
+        "input_ids": torch.randint(1, 97, (1, sum(lengths))).to(device),
+        "position_ids": torch.cat([torch.arange(length) for length in lengths])[None].to(device),
+    }
+    batch["labels"] = batch["input_ids"]
+
+    def half(group: Group) -> Any:
+        with torch.inference_mode():
+            part = group.part_of(batch)
+            given = {name: part[name] for name in ("input_ids", "position_ids")}
+            return model(**given, use_cache=False).logits
+
+    with torch.inference_mode():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(3.0)
+        whole = model(
+            input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False
+        ).logits
+    undo = install(group_of_thread)
+    try:
+        halves = torch.cat(in_threads(2, half), dim=1)
+    finally:
+        undo()
+    return float((halves - whole).abs().max() / whole.abs().max().clamp(min=1e-6))
+
+
 def _kernel_error_of(model: Any, *, attention: str) -> float:
     import torch
 
@@ -304,6 +349,39 @@ def check_attention(settings: TrainSettings) -> None:
         raise RunError(
             f"{named} gives other logits than plain matrices: by {error:.2g} of the largest, {limit:.0e} is allowed; "
             "write `attention = auto`"
+        )
+
+
+def check_sharing(settings: TrainSettings) -> None:
+    """Refuse `sequence_parallel` where heads do not divide, or where a cut sequence gives other logits.
+
+    settings: with `packing` decided.
+
+    Raises:
+        RunError: it says why, and what would run.
+    """
+    size = settings.sequence_parallel
+    if size == 1:
+        return
+    config = _architecture_of(settings).get_text_config()
+    sizes = settings.architecture
+    heads = sizes.heads if sizes else getattr(config, "num_attention_heads", size)
+    kv_heads = sizes.kv_heads if sizes else getattr(config, "num_key_value_heads", None) or heads
+    if heads % size or kv_heads % size:
+        raise RunError(
+            f"`sequence_parallel = {size}` does not divide the heads of attention, of which '{config.model_type}' has "
+            f"{heads} for queries and {kv_heads} for keys: write `sequence_parallel = {sharing(heads, kv_heads, size)}`"
+        )
+    named = f"`sequence_parallel = {size}` with architecture '{config.model_type}'"
+    try:
+        error = sharing_error_of(config, settings.attention, is_packed=settings.packing == "best_fit")
+    except Unknown as unknown:
+        raise RunError(f"{named} could not be tried: {unknown}; write `sequence_parallel = 1`") from unknown
+    limit = BF16_LIMIT if settings.attention == "flash" else LEAK_LIMIT
+    if not error <= limit:
+        raise RunError(
+            f"{named} gives other logits than whole sequences, by {error:.2g} of the largest, {limit:.0e} is allowed: "
+            "something but its attention looks at earlier tokens; write `sequence_parallel = 1`"
         )
 
 

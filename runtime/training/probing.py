@@ -16,7 +16,7 @@ from compiler.plan import Plan, Train
 from runtime.plugin import RunError, require
 from runtime.training.curve import read_curve
 from runtime.training.launch import run_ranks
-from runtime.training.planning.duration import operations, traffic
+from runtime.training.planning.duration import exchange, operations, traffic
 from runtime.training.planning.probe import Calibration, Timed, calibration_of, steady_seconds
 from runtime.training.settings import TrainSettings, settings_of
 from runtime.training.train import prepare
@@ -82,14 +82,14 @@ def _timed(
         steps=STEPS,
         checkpoints=0,
         micro_batch=micro,
-        batch=settings.ranks * micro,
+        batch=settings.groups * micro,
         holdout=0.0,
         measure=None,
     )
     prepared = prepare(settings, rows, place)
     manifest, is_packed = prepared.manifest, prepared.settings.packing == "best_fit"
     if is_packed:
-        examples = round(settings.ranks * micro * manifest.examples / manifest.bins)
+        examples = round(settings.groups * micro * manifest.examples / manifest.bins)
         prepared = prepare(replace(settings, batch=max(1, examples)), rows, place)
     run_ranks(
         prepared.directory, ranks=settings.ranks, on_line=lambda line: None, is_sharded=settings.zero > 0
@@ -100,8 +100,8 @@ def _timed(
     width = float(manifest.context if is_packed else manifest.tokens / manifest.examples)
     layout = prepared.layout
     rank = settings.lora.rank if settings.lora else 0
-    done = operations(
-        shape, layout.micro * width, width, recompute=settings.recompute, lora=settings.lora is not None
-    )
+    tokens, sharing = layout.micro * width / settings.sequence_parallel, settings.sequence_parallel
+    done = operations(shape, tokens, width, recompute=settings.recompute, lora=settings.lora is not None)
     sent = traffic(shape, settings.ranks, zero=settings.zero, lora_rank=rank)
+    sent += exchange(shape, tokens, sharing, recompute=settings.recompute)
     return Timed(done, sent, seconds / layout.accumulation)

@@ -17,7 +17,10 @@ EMPTY = -1
 
 @dataclass(frozen=True)
 class Layout:
-    """How a step's bins are spread: `ranks * accumulation * micro` slots, at least `bins_per_step`."""
+    """How a step's bins are spread: `ranks * accumulation * micro` slots, at least `bins_per_step`.
+
+    Ranks that share a sequence count as one here.
+    """
 
     bins_per_step: int
     ranks: int

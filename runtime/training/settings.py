@@ -110,6 +110,8 @@ class TrainSettings:
     lora: Lora | None
     ranks: int
     """Processes of the job, over all nodes."""
+    sequence_parallel: int
+    """Ranks that share each sequence."""
     nodes: int
     decay: float
     min_learning_rate: float | None = None
@@ -120,6 +122,11 @@ class TrainSettings:
     frozen: tuple[str, ...] | None = None
     chat_template: str | None = None
     """Text of a template that takes the place of the tokenizer's own."""
+
+    @property
+    def groups(self) -> int:
+        """Ranks, or groups of ranks, that have sequences of their own."""
+        return self.ranks // self.sequence_parallel
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
@@ -151,6 +158,7 @@ _UNDECISIVE = frozenset(
         "offload",
         "attention",
         "chunked_loss",
+        "sequence_parallel",
     )
 )
 """Settings that change how a job is run and not the weights it ends with."""
@@ -225,6 +233,10 @@ def settings_of(
         raise RunError(
             f"{name}: `optimizer = muon` needs whole matrices: write `zero = 0` and `ranks = 1`, "
             f"or `optimizer = adamw` (has zero = {settings.zero}, ranks = {settings.ranks})"
+        )
+    if settings.ranks % settings.sequence_parallel:
+        raise RunError(
+            f"{name}: `sequence_parallel = {settings.sequence_parallel}` does not divide {settings.ranks} ranks"
         )
     return settings
 

@@ -35,7 +35,7 @@ from runtime.training.launch import Ended, Interrupted, Nodes, last_checkpoint, 
 from runtime.training.nodes import give_up, meeting, tell
 from runtime.training.packed import PackedManifest, packed_source, read_manifest, write_packed
 from runtime.training.planning.room import machine_here, refuse_overflow
-from runtime.training.preflight import check_attention, with_chunks, with_packing
+from runtime.training.preflight import check_attention, check_sharing, with_chunks, with_packing
 from runtime.training.preview import load_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
 from runtime.training.settings import TrainSettings, settings_of
@@ -295,6 +295,7 @@ def prepare(
     check_attention(settings)
     settings, why_padded = with_packing(settings)
     settings, why_whole = with_chunks(settings)
+    check_sharing(settings)
     listed, held = divided(listed, settings.holdout) if held_out is None else without(listed, held_out)
     packed_place = output / "state" / "packed" / packed_source(settings, listed, tokenizer)[:12]
     manifest = _pack(settings, listed, tokenizer, packed_place)
@@ -302,7 +303,7 @@ def prepare(
         batch=settings.batch,
         examples=manifest.examples,
         bins=manifest.bins,
-        ranks=settings.ranks,
+        ranks=settings.groups,
         micro_batch=settings.micro_batch,
     )
     steps = steps_of(layout, bins=manifest.bins, epochs=settings.epochs, steps=settings.steps)

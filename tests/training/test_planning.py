@@ -29,7 +29,7 @@ from compiler.hardware.shape import (
 )
 from mixwright import cli
 from mixwright.training_forecast import forecast_text
-from runtime.training.planning.duration import MicroStep, micro_step
+from runtime.training.planning.duration import MicroStep, exchange, micro_step
 from runtime.training.planning.forecast import Job, forecast, sequences_of, smallest
 from runtime.training.planning.job_of import TrainForecast
 from runtime.training.planning.lengths import assumed_lengths, lengths_of
@@ -380,6 +380,36 @@ def test_gpus_that_stand_idle_are_told_with_the_batch_that_fills_them() -> None:
     told = forecast_text(TrainForecast("sft", "7B", found, None, (), None))
     assert f"are empty in each step; `batch = {found.filling_batch}` would fill them" in told
     assert "idle" not in forecast_text(TrainForecast("sft", "7B", better, None, (), None))
+
+
+def test_a_long_sequence_is_divided_among_gpus() -> None:
+    """8 billion parameters at 128k: on one H100 each a sequence's activations alone take 71 GB, on eight a ninth."""
+    whole = Load(LLAMA3_8B, 1, 131_072, chunked=True)
+    shared = replace(whole, sequence_parallel=8)
+    assert (whole.memory(8).kept, whole.memory(8).working) == pytest.approx((34.4e9, 37.0e9), rel=0.01)
+    assert (shared.memory(8).kept, shared.memory(8).working) == pytest.approx((4.3e9, 5.25e9), rel=0.01)
+    assert shared.memory(8).weights == whole.memory(8).weights
+    masked = replace(shared, packed=True)
+    assert masked.memory(8).mask == 131_072**2, "attention works on all tokens, each GPU's heads"
+    assert remedies(whole, H100, 8)[0].change == "sequence_parallel = 2"
+    assert (fewest_gpus(whole, H100), fewest_gpus(shared, H100)) == (32, 8)
+    assert "sequence_parallel = 2" not in [r.change for r in remedies(whole, H100, 1)]
+
+
+def test_groups_of_gpus_take_sequences_as_one_gpu_does() -> None:
+    """Each sends 7/8 of its 16,384 tokens, 10,240 numbers wide in bf16, forward, recomputed and backward in 32 layers."""
+    assert exchange(LLAMA3_8B, 16_384, 8) == 3 * 32 * 2 * 10_240 * 16_384 * 7 / 8
+    lengths = lengths_of(np.full(64, 131_072), "given")
+    job = Job(LLAMA3_8B, lengths, 131_072, micro_batch=1, batch=16, chunked=True, masked=False)
+    alone = forecast(job, H100, 16)
+    eight = forecast(replace(job, sequence_parallel=8), H100, 16)
+    assert (alone.accumulation, eight.accumulation) == (1, 8)
+    assert alone.steps == eight.steps == 4
+    assert eight.arithmetic_s == pytest.approx(alone.arithmetic_s)
+    assert eight.seconds > alone.seconds + 8 * 28.2e9 / H100.joined(8) * 0.9
+    assert not alone.fits and eight.fits
+    found = smallest(replace(job, sequence_parallel=8), H100)
+    assert found is not None and found.gpus == 8
 
 
 def test_twice_the_micro_batch_of_the_large_models_is_refused() -> None:

@@ -9,6 +9,9 @@ that attend. The factor 7.55/6 is recomputation: measured 1.259 and not 4/3, for
 again. f = 2/7.55 is the forward share. While one layer is worked on the next is fetched, so of arithmetic and traffic the
 longer counts, in each direction. All GPUs wait for each other at each layer: `tokens` are those of the GPU with the most.
 
+GPUs that share a sequence have their part of its tokens each. They exchange queries, keys, values and outputs within each
+layer, forward, recomputed and backward, and arithmetic waits for that.
+
 With `offload` an optimizer step sends 2 bytes of gradient and 2 of weight a parameter between GPU and host, and moves 30
 bytes a parameter through the host's memory (gradient, weight and both moments read in fp32, three of them and the bf16
 weight written).
@@ -53,6 +56,12 @@ def traffic(shape: Shape, gpus: int, *, zero: int = 3, accumulation: int = 1, lo
     return 2 * 2 * trained / accumulation * share
 
 
+def exchange(shape: Shape, tokens: float, sharing: int, *, recompute: bool = True) -> float:
+    """Bytes that each GPU sends in a micro-step to those with which it shares sequences; `tokens` of its own, in bf16."""
+    passes = 3 if recompute else 2
+    return 2 * passes * shape.attending * shape.exchanged * tokens * (sharing - 1) / sharing
+
+
 @dataclass(frozen=True)
 class MicroStep:
     """Seconds of one micro-step. Its parts overlap: together they take at most their sum, and no less than either."""
@@ -73,19 +82,22 @@ def micro_step(
     accumulation: int = 1,
     recompute: bool = True,
     lora_rank: int = 0,
+    sharing: int = 1,
 ) -> MicroStep:
-    """What a micro-step takes whose fullest GPU has `tokens` token places."""
+    """What a micro-step takes whose fullest GPU, or `sharing` GPUs that share sequences, has `tokens` token places."""
+    tokens /= sharing
+    exchanging = exchange(shape, tokens, sharing, recompute=recompute) / machine.joined(sharing)
     work = operations(shape, tokens, attended, recompute=recompute, lora=lora_rank > 0)
     sent = traffic(shape, gpus, zero=zero, accumulation=accumulation, lora_rank=lora_rank)
     arithmetic, sending = work / (machine.utilisation * machine.peak), sent / machine.joined(gpus)
     if not machine.overlaps:
-        return MicroStep(arithmetic, sending, arithmetic + sending)
+        return MicroStep(arithmetic, sending + exchanging, arithmetic + sending + exchanging)
     forward = 2 / ((4 if lora_rank else 6) * (RECOMPUTED if recompute else 1.0))
     gathered = 1 / 3 if zero == 3 else 0.0
     together = max(forward * arithmetic, gathered * sending) + max(
         (1 - forward) * arithmetic, (1 - gathered) * sending
     )
-    return MicroStep(arithmetic, sending, together)
+    return MicroStep(arithmetic, sending + exchanging, together + exchanging)
 
 
 def offload_seconds(shape: Shape, machine: Machine, *, gpus: int, lora_rank: int = 0) -> float:

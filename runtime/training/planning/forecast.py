@@ -47,6 +47,8 @@ class Job:
     chunked: bool = False
     masked: bool = True
     """Packed examples are told apart by a mask of all pairs."""
+    sequence_parallel: int = 1
+    """GPUs that share each sequence."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,14 @@ def sequences_of(job: Job) -> Sequences:
 def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | None = None) -> Forecast:
     """What a job takes on `gpus` GPUs; `sequences` saves counting them again."""
     seen = sequences or sequences_of(job)
-    batch = job.batch or gpus * job.micro_batch
+    groups = max(1, gpus // job.sequence_parallel)
+    batch = job.batch or groups * job.micro_batch
     if job.packing or job.batch is not None:
         layout = layout_of(
             batch=batch,
             examples=job.lengths.examples,
             bins=seen.count,
-            ranks=gpus,
+            ranks=groups,
             micro_batch=job.micro_batch,
         )
         micro, accumulation, per_step = layout.micro, layout.accumulation, layout.bins_per_step
@@ -143,7 +146,7 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         micro, accumulation, per_step, idle, filling = job.micro_batch, 1, batch, 0.0, None
         steps = job.steps or max(1, -(-round(seen.count * job.epochs) // batch))
     # Each layer's traffic makes all GPUs wait for the one whose examples are longest.
-    slowest = seen.width if job.packing else job.lengths.limited(job.context).expected_longest(micro * gpus)
+    slowest = seen.width if job.packing else job.lengths.limited(job.context).expected_longest(micro * groups)
     one = micro_step(
         job.shape,
         machine,
@@ -154,6 +157,7 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         accumulation=accumulation,
         recompute=job.recompute,
         lora_rank=job.lora_rank,
+        sharing=job.sequence_parallel,
     )
     update = offload_seconds(job.shape, machine, gpus=gpus, lora_rank=job.lora_rank) if job.offload else 0.0
     seconds = one.together * accumulation + update
@@ -171,6 +175,7 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
         offload=job.offload,
         packed=job.packing and job.masked,
         chunked=job.chunked,
+        sequence_parallel=job.sequence_parallel,
     )
     per_token = 6 * job.shape.active / (gpus * machine.peak * steps * seconds)
     return Forecast(
@@ -195,9 +200,10 @@ def forecast(job: Job, machine: Machine, gpus: int, *, sequences: Sequences | No
 
 
 def smallest(job: Job, machine: Machine) -> Forecast | None:
-    """The forecast on the fewest GPUs, a power of two, that hold the job; None when 4,096 do not."""
+    """The forecast on the fewest GPUs, a power of two of those that share a sequence, that hold the job; None when 4,096
+    do not."""
     seen = sequences_of(job)
-    gpus = 1
+    gpus = job.sequence_parallel
     while gpus <= MOST_GPUS:
         found = forecast(job, machine, gpus, sequences=seen)
         if found.fits:

@@ -57,6 +57,7 @@ def job_of(train: Train, shape: Shape, lengths: Lengths) -> Job:
         offload=given.get("offload") not in (None, "none"),
         chunked=given.get("chunked_loss") not in (None, "off"),
         masked=needs_mask(given),
+        sequence_parallel=int(given.get("sequence_parallel") or 1),
     )
 
 
