@@ -38,7 +38,7 @@ from typing import Any, Literal
 AttributeClass = Literal["row", "set", "meta", "run"]
 LabelKind = Literal["none", "name", "new_column", "rows", "kind"]
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,29 @@ class AttributeSchema:
 
 
 @dataclass(frozen=True)
+class Asks:
+    """Requests that a step sends to models for each row; what is said here names its attributes.
+
+    model: the attribute with the model, or with the models that are each asked; where it is not given nothing is asked.
+    template: the attribute with the template of the request; empty for one that the step makes up.
+    times: attributes that multiply the requests, a count by its number, a list by its length. each: how many there are
+        of one model before that. twice: the condition (`compiler.conditions`) under which each is sent twice.
+    when: the condition under which anything is asked.
+    max_tokens: the attribute with the longest answer in tokens; empty where a score or a vector is asked for.
+    writes: the column that the answers go into, as in `makes`: each answer is a candidate of the row.
+    """
+
+    model: str
+    template: str = ""
+    times: tuple[str, ...] = ()
+    each: int = 1
+    twice: str = ""
+    when: str = "always"
+    max_tokens: str = ""
+    writes: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
     """One block or step kind, e.g. family `step`, name `generate`; or `verify` with kind `math`.
 
@@ -75,8 +98,10 @@ class Entry:
     breaker: True when the step needs the whole table.
     evidence: of a verifier, what its evidence may hold (name -> type), which a template of `repair` can show; empty when
         it does not say. A field that one measurement lacks is null there.
-    compares: of a verifier, when its verdict on a candidate needs the row's other candidates: `always`, `with NAME` or
-        `without NAME` of an attribute; empty for never (see `compiler.groups`).
+    compares: of a verifier, the condition (`compiler.conditions`) under which its verdict on a candidate needs the row's
+        other candidates; empty for never (see `compiler.groups`).
+    asks: what it asks models.
+    needs_all_rows: of a breaker: it decides once, on all rows that ever reach it.
     """
 
     family: str
@@ -92,6 +117,8 @@ class Entry:
     breaker: bool = False
     evidence: Mapping[str, str] = field(default_factory=dict)
     compares: str = ""
+    asks: tuple[Asks, ...] = ()
+    needs_all_rows: bool = False
 
     @property
     def key(self) -> str:
@@ -136,7 +163,16 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         "breaker": entry.breaker,
         **({"evidence": dict(entry.evidence)} if entry.evidence else {}),
         **({"compares": entry.compares} if entry.compares else {}),
+        **({"asks": [_stated(asks) for asks in entry.asks]} if entry.asks else {}),
+        **({"needs_all_rows": True} if entry.needs_all_rows else {}),
     }
+
+
+def _stated(asks: Asks) -> dict[str, Any]:
+    """What is not as it is by default."""
+    usual = vars(Asks(""))
+    found = {name: value for name, value in vars(asks).items() if value != usual[name]}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 def catalog_from_json(text: str) -> Catalog:
@@ -160,6 +196,9 @@ def catalog_from_json(text: str) -> Catalog:
                 "attributes": attributes,
                 "reads": tuple(raw["reads"]),
                 "modules": tuple(raw["modules"]),
+                "asks": tuple(
+                    Asks(**{**asks, "times": tuple(asks.get("times", ()))}) for asks in raw.get("asks", ())
+                ),
             }
         )
         entries[entry.key] = entry

@@ -7,9 +7,8 @@ figures are a *lower* bound of the work where a quota must be met, and an *upper
 
     rows_started = all rows                                          where everything is wanted
     rows_started = min(rows * repeat, quota / product of yields)     where a mixture wants `quota` rows
-    requests     = rows_in * samples                                 retries and cached answers not counted
-    requests     = rows_in * judges * samples * orders               of `verify judge`; of `verify safety` and `reward`,
-                                                                     and of `translation` with `back`, one a row
+    requests     = rows_in * questions of a row                      as the step declares them (`compiler.traits`);
+                                                                     retries and cached answers are not counted
 
 Tokens. Four characters count as one token, the usual figure for English.
 
@@ -28,8 +27,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from compiler.catalog import builtin_catalog
-from compiler.groups import NO_ROLE, Part, groups_of, role_of
+from compiler.groups import Part, groups_of
 from compiler.plan import Component, Estimate, Mixture, Pipeline, Plan, Step
+from compiler.traits import Question, Traits, traits_of
 
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
@@ -143,9 +143,9 @@ class _Estimation:
     def yields(self, pipeline: Pipeline) -> list[float]:
         """Rows out per row in of each step."""
         result = []
-        groups = groups_of(map(_part, pipeline.steps))
+        groups = groups_of(Part(traits_in(step), step.label, step.breaker) for step in pipeline.steps)
         for position, (step, part) in enumerate(zip(pipeline.steps, groups.parts, strict=True)):
-            factor = 1 / groups.looked_at(position) if part.role.picks else float(part.samples)
+            factor = 1 / groups.looked_at(position) if part.traits.picks else float(part.samples)
             result.append(self.observed.yields.get(f"{pipeline.name}.{step.id}", factor))
         return result
 
@@ -200,20 +200,28 @@ class _Estimation:
     def step(
         self, node: str, step: Step, rows: float | None, out: float | None, lengths: dict[str, float]
     ) -> Estimate:
-        asked, template = questions_of(step)
-        if not asked:
+        questions = traits_in(step).asks
+        if not questions:
             return _estimate(node, rows, out, 0.0, 0.0, 0.0)
-        bound = float(step.attributes.get("max_tokens") or 0)
-        written = self.observed.output_tokens.get(node, bound)
-        if step.operation == "step.generate":
-            lengths[step.label] = written * CHARACTERS_PER_TOKEN
+        found: list[tuple[Question, float, float]] = []
+        for question in questions:
+            written = self.observed.output_tokens.get(node, float(question.max_tokens))
+            prompt = self.observed.prompt_tokens.get(node)
+            if prompt is None:
+                prompt = self.prompt_tokens(question.template, lengths)
+            if question.writes:
+                lengths[question.writes] = written * CHARACTERS_PER_TOKEN
+            found.append((question, prompt, written))
         if rows is None:
             return _estimate(node, rows, out, None, None, None)
-        requests = rows * asked
-        prompt = self.observed.prompt_tokens.get(node)
-        if prompt is None:
-            prompt = self.prompt_tokens(template, lengths)
-        return _estimate(node, rows, out, requests, requests * prompt, requests * written)
+        return _estimate(
+            node,
+            rows,
+            out,
+            rows * sum(question.requests for question, _, _ in found),
+            rows * sum(question.requests * prompt for question, prompt, _ in found),
+            rows * sum(question.requests * written for question, _, written in found),
+        )
 
     def prompt_tokens(self, template: str, lengths: Mapping[str, float]) -> float:
         """Tokens of one rendered prompt."""
@@ -234,31 +242,30 @@ class _Estimation:
         return found
 
 
-def _part(step: Step) -> Part:
-    entry = builtin_catalog().entries.get(step.operation)
-    samples = step.attributes.get("samples") if step.operation == "step.generate" else None
-    role = NO_ROLE if entry is None else role_of(entry, step.attributes)
-    return Part(int(samples or 1), step.label, role, step.breaker)
+def traits_in(step: Step) -> Traits:
+    """What a step asks models, and of rows: as its plan says, in one of before as the catalog declares it."""
+    return step.traits or traits_of(
+        builtin_catalog().entries.get(step.operation), step.attributes, step.label
+    )
 
 
-def questions_of(step: Step) -> tuple[int, str]:
-    """Requests that a step sends for one row, and the template of them; (0, "") for a step that asks no model."""
-    attributes = step.attributes
-    samples = int(attributes.get("samples") or 1)
-    match step.operation:
-        case "step.generate":
-            return samples, str(attributes.get("prompt"))
-        case "verify.judge":
-            orders = 2 if attributes.get("against") and attributes.get("swap", True) else 1
-            return len(attributes["models"]) * samples * orders, str(attributes["rubric"])
-        case "verify.translation":
-            return int(attributes.get("back") is not None), str(attributes.get("back") or "")
-        case "verify.safety":
-            return 1, str(attributes.get("prompt") or "")
-        case "verify.reward":
-            return 1, ""
-        case _:
-            return 0, ""
+def tokens_by_model(step: Step, estimate: Estimate) -> dict[str, tuple[float, float]]:
+    """Model -> prompt and output tokens of a step's estimate that are its part: by how many requests it gets, and how
+    long their answers may be."""
+    asks = traits_in(step).asks
+    requests = sum(question.requests for question in asks)
+    written = sum(question.requests * question.max_tokens for question in asks)
+    found: dict[str, tuple[float, float]] = {}
+    for question in asks:
+        share = question.requests / requests / len(question.models)
+        of_written = share * requests * question.max_tokens / written if written else 0.0
+        for model in question.models:
+            prompt, output = found.get(model, (0.0, 0.0))
+            found[model] = (
+                prompt + share * (estimate.prompt_tokens or 0),
+                output + of_written * (estimate.output_tokens or 0),
+            )
+    return found
 
 
 def component_rows(mixture: Mixture, component: Component, rows_of: _RowsOf) -> float | None:

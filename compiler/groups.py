@@ -7,69 +7,30 @@
     dedup …                      decides on all rows: from here on every candidate is a row of its own
 
 Groups nest: what is opened last is looked at, and closed, first. The compiler checks by these rules and the runtime
-runs by them; whether a verifier compares is declared with it (`Entry.compares`).
+runs by them; what a step does with candidates is declared with it (`compiler.traits`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
 
-from compiler.catalog import Entry
-
-PICK, PICKS_NONE = "pick", "all"
-
-
-@dataclass(frozen=True)
-class Role:
-    """What a verifier does with the candidates of a row.
-
-    compares: its verdict on one needs the others. picks: of those that pass one goes on.
-    """
-
-    compares: bool = False
-    picks: bool = False
-
-    @property
-    def gathers(self) -> bool:
-        """It decides on all candidates of a row together."""
-        return self.compares or self.picks
-
-
-NO_ROLE = Role()
-
-
-def role_of(entry: Entry, values: Mapping[str, Any]) -> Role:
-    """The role of a verifier by its attributes' plain values; None, or not there, is not given."""
-    if entry.family != "verify":
-        return NO_ROLE
-    how, _, name = entry.compares.partition(" ")
-    match how:
-        case "always":
-            compares = True
-        case "with":
-            compares = values.get(name) is not None
-        case "without":
-            compares = values.get(name) is None
-        case _:
-            compares = False
-    picked = values.get(PICK)
-    if picked is None:
-        schema = entry.attribute(PICK)
-        picked = schema.default if schema else None
-    return Role(compares, picked not in (None, PICKS_NONE))
+from compiler.traits import NO_TRAITS, Traits
 
 
 @dataclass(frozen=True)
 class Part:
-    """One step, as far as groups go: `samples` answers to a row, in `column`; or a verifier; or a breaker."""
+    """One step, as far as groups go: the column with its label, and whether it decides on all rows."""
 
-    samples: int = 1
+    traits: Traits = NO_TRAITS
     column: str = ""
-    role: Role = NO_ROLE
     breaker: bool = False
+
+    @property
+    def samples(self) -> int:
+        """Candidates that it makes of a row."""
+        return self.traits.candidates
 
 
 @dataclass(frozen=True)
@@ -100,12 +61,12 @@ class Groups:
         return tuple(
             at
             for at, part in enumerate(self.parts)
-            if part.role.gathers and self.open_at[at] and position in self.open_at[at][-1].opened_by
+            if part.traits.gathers and self.open_at[at] and position in self.open_at[at][-1].opened_by
         )
 
     def closed_at(self, position: int) -> int | None:
         """The verifier that closes the group of the sampling step at `position`."""
-        return next((at for at in self.gathered_at(position) if self.parts[at].role.picks), None)
+        return next((at for at in self.gathered_at(position) if self.parts[at].traits.picks), None)
 
     def looked_at(self, position: int) -> int:
         """How many candidates the verifier at `position` sees together; 1 where no group is open."""
@@ -127,7 +88,7 @@ def groups_of(parts: Iterable[Part]) -> Groups:
             ended = at
             fanout *= prod(group.samples for group in open_now)
             open_now.clear()
-        elif part.role.picks and open_now:
+        elif part.traits.picks and open_now:
             open_now.pop()
             ended = at
         elif part.samples > 1:

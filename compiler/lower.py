@@ -64,6 +64,7 @@ from compiler.program import (
     TrainDecl,
 )
 from compiler.reach import Reach, reach
+from compiler.traits import traits_of
 from compiler.weights import Weights, weights_identity
 from dsl.source import Span
 
@@ -280,6 +281,7 @@ class _Lowering:
             makes=dict(decl.makes),
             columns=dict(decl.columns),
             breaker=decl.entry.breaker,
+            traits=traits_of(decl.entry, values, decl.label),
             fingerprint=Fingerprint(**hashes._asdict()),
             origin=origin_of(decl.span),
         )

@@ -1,4 +1,4 @@
-"""The plan: everything the runtime needs, as one versioned JSON document. Imports nothing of ours.
+"""The plan: everything the runtime needs, as one versioned JSON document.
 
 A plan is complete: names are resolved, constants folded, parameters applied, templates inlined, row
 expressions compiled, defaults filled in. A reader needs neither the spec nor the compiler. Secrets are
@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT_VERSION = "1.0"
+from compiler.traits import Traits
+
+FORMAT_VERSION = "1.1"
 
 Json = Any  # a JSON value; pydantic checks that it serialises
 
@@ -126,6 +128,10 @@ class Step(PlanModel):
     makes: dict[str, str] = {}
     columns: dict[str, str] = Field(description="schema of the rows after this step")
     breaker: bool = False
+    traits: Traits | None = Field(
+        default=None,
+        description="what it asks models, and of rows; null in older plans: as the catalog declares it",
+    )
     fingerprint: Fingerprint
     origin: Origin
 

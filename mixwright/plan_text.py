@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from compiler.diff import quota_text
+from compiler.estimate import tokens_by_model, traits_in
 from compiler.graph import step_text
 from compiler.plan import Estimate, Mixture, Pipeline, Plan, Step, Train
 from mixwright.recorded import Recorded
@@ -93,7 +94,7 @@ def _made(step: Step) -> str:
 
 def _answers(recorded: Recorded, node: str, step: Step, requests: int | None) -> str:
     """What the store has of a step's requests: `30 of 60` where they were looked up, else a bound."""
-    if not isinstance(step.attributes.get("model"), str):
+    if not traits_in(step).asks:
         return ""
     answered = recorded.answered.get(node)
     if answered is not None and (answered.is_all or answered.hits):
@@ -149,17 +150,14 @@ def estimated_cost(plan: Plan) -> float | None:
     cost, is_priced = 0.0, False
     for pipeline in plan.pipelines.values():
         for step in pipeline.steps:
-            model = plan.models.get(str(step.attributes.get("model")))
             estimate = by_node.get(f"{pipeline.name}.{step.id}")
-            if model is None or estimate is None:
+            if estimate is None:
                 continue
-            for price, tokens in (
-                ("price_in", estimate.prompt_tokens),
-                ("price_out", estimate.output_tokens),
-            ):
-                dollars = model.attributes.get(price)
-                if dollars is not None and tokens is not None:
-                    cost, is_priced = cost + dollars * tokens / 1e6, True
+            for model, tokens in tokens_by_model(step, estimate).items():
+                prices = (plan.models[model].attributes.get(name) for name in ("price_in", "price_out"))
+                for price, count in zip(prices, tokens, strict=True):
+                    if price is not None:
+                        cost, is_priced = cost + price * count / 1e6, True
     return cost if is_priced else None
 
 

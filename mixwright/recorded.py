@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.catalog import builtin_catalog
-from compiler.estimate import Observed, estimates
+from compiler.estimate import Observed, estimates, traits_in
 from compiler.fingerprint import pipeline_row_hashes
 from compiler.plan import Estimate, Plan, Step, plan_from_json
 from mixwright.rehearsal import Answered, rehearsed
@@ -96,7 +96,7 @@ def recorded(
 
 def _read(plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]]) -> Recorded:
     runs = _runs_of(plan, store)
-    nodes = _generating(plan)
+    nodes = _asking(plan)
     answers: dict[str, int] = {}
     prompt_tokens: dict[str, float] = {}
     output_tokens: dict[str, float] = {}
@@ -104,8 +104,12 @@ def _read(plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]
         "SELECT node, identity, count(DISTINCT key), avg(prompt_tokens), avg(output_tokens)"
         " FROM call WHERE status = 'ok' GROUP BY node, identity"
     ):
-        if nodes.get(node) == identity:
-            answers[node], prompt_tokens[node], output_tokens[node] = count, prompt, output
+        if identity in nodes.get(node, ()):
+            before = answers.get(node, 0)
+            answers[node] = before + count
+            for means, mean in ((prompt_tokens, prompt), (output_tokens, output)):
+                if mean is not None:
+                    means[node] = (means.get(node, mean) * before + mean * count) / answers[node]
     hashes = pipeline_row_hashes(plan, builtin_catalog())
     kept: dict[str, KeptRows] = {}
     for run_id, old in runs:
@@ -157,15 +161,14 @@ def _runs_of(plan: Plan, store: Store) -> list[tuple[int, Plan]]:
     return found or moved[:RUNS_READ]
 
 
-def _generating(plan: Plan) -> dict[str, str]:
-    """Node of each step that asks a model -> that model's identity."""
-    nodes = {}
-    for pipeline in plan.pipelines.values():
-        for step in pipeline.steps:
-            model = plan.models.get(str(step.attributes.get("model")))
-            if model is not None:
-                nodes[f"{pipeline.name}.{step.id}"] = model.identity
-    return nodes
+def _asking(plan: Plan) -> dict[str, set[str]]:
+    """Node of each step that asks models -> their identities."""
+    return {
+        f"{pipeline.name}.{step.id}": {plan.models[model].identity for model in models}
+        for pipeline in plan.pipelines.values()
+        for step in pipeline.steps
+        if (models := {model for question in traits_in(step).asks for model in question.models})
+    }
 
 
 def _moved_thresholds(plan: Plan, last: Plan, run_id: int, store: Store) -> dict[str, MovedThreshold]:

@@ -130,7 +130,7 @@ async def _measured(
 def _groups(rows: Sequence[Row], column: Any, node: Node, source: str) -> list[list[Row]]:
     """The rows that are judged together: those that agree in `column`; without it each alone."""
     if column is None:
-        if node.measuring is not None and node.measuring.in_groups:
+        if node.measuring is not None and node.traits.compares:
             raise RunError(
                 f"verifier '{node.measuring.node}' compares candidates: say in `calibrate` which rows of '{source}' "
                 "belong together, `group = question`"

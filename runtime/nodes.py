@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from compiler.groups import NO_ROLE, Part, Role, groups_of, role_of
+from compiler.groups import Part, groups_of
 from compiler.plan import Step
+from compiler.traits import NO_TRAITS, Traits, traits_of
 from runtime.measuring import Measuring, ScoreStore
 from runtime.outcomes import Tally
 from runtime.plugin import RunError, entry_of, implementation
@@ -30,7 +31,7 @@ class Kind(Enum):
 class Node:
     """One step, built.
 
-    role: of a verifier: what it does with the candidates of a row.
+    traits: what it asks models, and of rows; the plan says it.
     gathered_at: of a sampling step: the verifiers that look at its candidates together, one after the other.
     asks_again: of a verifier with `on_fail = retry(n)` or `repair(template)`: the step that made what it looks at.
     repair: of `repair(template)`: renders the template, which sees all of `evidence`, the fields that are declared.
@@ -42,6 +43,7 @@ class Node:
     step: Any
     kind: Kind
     tally: Tally
+    traits: Traits = NO_TRAITS
     when: Callable[[Mapping[str, Any]], Any] | None = None
     measuring: Measuring | None = None
     on_fail: str = "drop"
@@ -50,7 +52,6 @@ class Node:
     evidence: tuple[str, ...] = ()
     rows_again: int = 0
     passed_again: int = 0
-    role: Role = NO_ROLE
     gathered_at: tuple[int, ...] = ()
     asks_again: int | None = None
     is_asked_again: bool = False
@@ -62,7 +63,7 @@ class Node:
     @property
     def needs_all_rows(self) -> bool:
         """A breaker that decides once, on all rows that ever reach it."""
-        return self.kind is Kind.KEEP and bool(getattr(self.step, "needs_all_rows", False))
+        return self.kind is Kind.KEEP and self.traits.needs_all_rows
 
     def applies(self, row: Row) -> bool:
         """False for rows that the step's `when` leaves out; null leaves out."""
@@ -77,7 +78,7 @@ class Node:
         if self.on_fail != "keep":
             return verdicts
         is_verdict = [isinstance(v, Dropped) and not v.quarantined for v in verdicts]
-        if self.role.picks:
+        if self.traits.picks:
             if any(isinstance(v, Row) for v in verdicts):
                 return verdicts
             first = next((i for i, is_one in enumerate(is_verdict) if is_one), None)
@@ -100,7 +101,7 @@ def nodes_of(steps: Sequence[Step], context: StepContext, store: ScoreStore, *, 
         if node.kind is Kind.EXPAND:
             node.gathered_at = groups.gathered_at(i)
         elif node.kind is Kind.MEASURE:
-            if node.role.compares and not groups.open_at[i]:
+            if node.traits.compares and not groups.open_at[i]:
                 raise RunError(
                     f"step '{context.pipeline}.{node.id}' compares the candidates of a row, and each stands alone here"
                 )
@@ -117,24 +118,24 @@ def fanout_of(nodes: Sequence[Node]) -> int:
 
 
 def _part(node: Node) -> Part:
-    samples = node.step.samples if node.kind is Kind.EXPAND else 1
-    return Part(samples, node.plan.label, node.role, node.kind is Kind.KEEP)
+    return Part(node.traits, node.plan.label, node.kind is Kind.KEEP)
 
 
 def _node(step: Step, context: StepContext, store: ScoreStore, run_id: int) -> Node:
     built = implementation(step.operation)(step, context)
-    node = Node(step, built, _kind(step, built), Tally(step.id))
+    entry = entry_of(step.operation)
+    # A plan of before does not say it.
+    traits = step.traits or traits_of(entry, step.attributes, step.label)
+    node = Node(step, built, _kind(step, built), Tally(step.id), traits)
     if step.when is not None:
         node.when = context.expression(step.when)
     if node.kind is Kind.MEASURE:
-        entry = entry_of(step.operation)
-        node.role = role_of(entry, step.attributes)
         on_fail: Any = step.attributes.get("on_fail")
         node.on_fail, node.retries = on_fail_of(on_fail)
         if node.on_fail == "repair":
             node.repair = context.template(on_fail["args"][0])
             node.evidence = tuple(entry.evidence)
-        in_groups = hasattr(built, "measure_group") and node.role.gathers
+        in_groups = hasattr(built, "measure_group") and traits.compares
         node.measuring = Measuring(
             step,
             built,
@@ -165,7 +166,7 @@ def _maker_of(nodes: Sequence[Node], at: int) -> int | None:
     response = nodes[at].plan.attributes.get("response")
     last = None
     for i in range(at - 1, -1, -1):
-        if nodes[i].kind is Kind.KEEP or nodes[i].role.compares:
+        if nodes[i].kind is Kind.KEEP or nodes[i].traits.compares:
             break
         if nodes[i].kind is Kind.EXPAND:
             if nodes[i].step.column == response:

@@ -19,14 +19,18 @@ Errors of the machine:
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
-from compiler.catalog import AttributeClass, AttributeSchema, Catalog, Entry, LabelKind
+from compiler.catalog import Asks, AttributeClass, AttributeSchema, Catalog, Entry, LabelKind
+from compiler.conditions import attributes_in
 
 T = TypeVar("T")
+
+MODELS = ("ref:model", "list[ref:model]")
+"""Types of attributes with models to ask."""
 
 REQUIRED: Any = object()
 """Default of an attribute that must be written."""
@@ -125,8 +129,14 @@ def declare(
     breaker: bool = False,
     evidence: Mapping[str, str] | None = None,
     compares: str = "",
+    asks: tuple[Asks, ...] = (),
+    needs_all_rows: bool = False,
 ) -> Callable[[T], T]:
-    """Declare what the decorated function or class implements, under `family.name`."""
+    """Declare what the decorated function or class implements, under `family.name`; see `compiler.catalog.Entry`.
+
+    Raises:
+        ValueError: what is declared names an attribute that the entry does not have.
+    """
 
     def register(implementation: T) -> T:
         doc = (implementation.__doc__ or "").strip()
@@ -144,13 +154,31 @@ def declare(
             breaker,
             dict(evidence or {}),
             compares,
+            asks,
+            needs_all_rows,
         )
+        for problem in _unnamed(entry):
+            raise ValueError(f"{entry.key}: {problem}")
         if entry.key in _plugins:
             raise ValueError(f"{entry.key} is declared twice")
         _plugins[entry.key] = Plugin(entry, implementation)
         return implementation
 
     return register
+
+
+def _unnamed(entry: Entry) -> Iterator[str]:
+    """What is wrong with an entry's traits: they name attributes that it does not have."""
+    named = [("compares", name) for name in attributes_in(entry.compares or "always")]
+    for asks in entry.asks:
+        if not (entry.attribute(asks.model) or AttributeSchema("", "", "")).type.endswith(MODELS):
+            yield f"it asks `{asks.model}`, which is no attribute of type `ref:model`"
+        named += [("asks", name) for name in (asks.template, *asks.times, asks.max_tokens) if name]
+        for condition in (asks.when, asks.twice or "always"):
+            named += [("asks", name) for name in attributes_in(condition)]
+    for trait, name in named:
+        if entry.attribute(name) is None:
+            yield f"`{trait}` names `{name}`, which is no attribute of it"
 
 
 def plugins() -> Mapping[str, Plugin]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.checks.checked import Checked, is_written, value_of
+from compiler.checks.checked import Checked, traits_in
 from compiler.program import StepDecl, SubBlock
 from compiler.schema import Columns, is_assignable
 from compiler.suggest import listing, nearest, replace_fix
@@ -19,7 +19,7 @@ def check_calibrations(checked: Checked) -> None:
             continue
         block = bound.value
         columns = checked.columns.get(str(block.get("rows")))
-        if compares(step) and "group" not in block.spans:
+        if traits_in(step).compares and "group" not in block.spans:
             checked.findings.error(
                 "MIX845",
                 "this verifier compares a row's candidates, and labelled rows stand alone",
@@ -32,15 +32,6 @@ def check_calibrations(checked: Checked) -> None:
             continue  # not locked yet: the run looks before it starts
         _check_reads(checked, step, block, columns)
         _check_label(checked, block, columns, bound.span)
-
-
-def compares(step: StepDecl) -> bool:
-    """Does a verifier measure the candidates of a row together?"""
-    if step.entry.key == "verify.math":
-        return not is_written(step.attributes, "answer")
-    if step.entry.key == "verify.reward":
-        return bool(value_of(step.attributes, "pick") == "majority")
-    return step.entry.key == "verify.agreement"
 
 
 def _check_reads(checked: Checked, step: StepDecl, block: SubBlock, columns: Columns) -> None:

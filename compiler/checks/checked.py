@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from compiler.findings import Findings
-from compiler.groups import Groups, Part, Role, groups_of, role_of
+from compiler.groups import Groups, Part, groups_of
 from compiler.program import (
     Attributes,
     Declared,
@@ -18,6 +18,7 @@ from compiler.program import (
     StepDecl,
 )
 from compiler.schema import Columns
+from compiler.traits import Traits, traits_of
 from compiler.world import World
 from dsl.source import Span
 
@@ -120,14 +121,13 @@ class Checked:
         return self._groups[id(pipeline)]
 
 
-def role_in(step: StepDecl) -> Role:
-    """What a verifier does with the candidates of a row."""
-    return role_of(step.entry, {name: bound.value for name, bound in step.attributes.items()})
+def traits_in(step: StepDecl) -> Traits:
+    """What a step asks models, and of rows."""
+    return traits_of(step.entry, {name: bound.value for name, bound in step.attributes.items()}, step.label)
 
 
 def _part(step: StepDecl) -> Part:
-    samples = value_of(step.attributes, "samples", 1) if step.entry.key == "step.generate" else 1
-    return Part(int(samples), step.label, role_in(step), step.entry.breaker)
+    return Part(traits_in(step), step.label, step.entry.breaker)
 
 
 def maker_of(steps: tuple[StepDecl, ...], column: str) -> StepDecl | None:

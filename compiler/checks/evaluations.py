@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.checks.checked import Checked, is_written, role_in, value_of
+from compiler.checks.checked import Checked, is_written, traits_in, value_of
 from compiler.checks.generation import check_sameness
 from compiler.evaluations import REPLY
 from compiler.program import EvaluationDecl, StepDecl, TrainDecl
@@ -87,7 +87,7 @@ def _check_prompt(checked: Checked, evaluation: EvaluationDecl) -> None:
 
 def _check_verifier(checked: Checked, step: StepDecl) -> None:
     kind = f"verify {step.entry.name}"
-    if role_in(step).gathers:
+    if traits_in(step).gathers:
         bound = next((step.attributes[n] for n in ("pick", "agree") if is_written(step.attributes, n)), None)
         checked.findings.error(
             "MIX741",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from compiler.checks.checked import Checked, is_written, maker_of, role_in, value_of
+from compiler.checks.checked import Checked, is_written, maker_of, traits_in, value_of
 from compiler.placeholders import of_template
 from compiler.program import CallValue, PipelineDecl, StepDecl, TemplateDecl, TypedExpression
 from compiler.template_text import TemplateText
@@ -199,7 +199,7 @@ def check_retries(checked: Checked) -> None:
 
 def _check_reach(checked: Checked, before: tuple[StepDecl, ...], maker: StepDecl, on_fail: CallValue) -> None:
     between = before[before.index(maker) :]
-    breaker = next((s for s in between if s.entry.breaker or role_in(s).compares), None)
+    breaker = next((s for s in between if s.entry.breaker or traits_in(s).compares), None)
     if breaker is not None:
         what = "all rows" if breaker.entry.breaker else "all candidates of a row"
         checked.findings.error(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.checks.checked import Checked, is_written, maker_of, role_in, value_of
+from compiler.checks.checked import Checked, is_written, maker_of, traits_in, value_of
 from compiler.program import PipelineDecl, StepDecl
 from dsl.diagnostic import Label
 from dsl.source import Span
@@ -24,7 +24,7 @@ def check_agreement(checked: Checked) -> None:
                 secondary=(Label(step.attributes["answer"].span, "each response is compared with this"),),
                 hint="delete `agree`, or delete `answer` to take what most candidates say",
             )
-        elif id(pipeline) not in graded and role_in(step).gathers:
+        elif id(pipeline) not in graded and traits_in(step).gathers:
             if not checked.clean(Span(pipeline.span.source, pipeline.span.start, step.span.end)):
                 continue  # how many candidates there are rests on every step before
             _check_group(checked, pipeline, position, step)
@@ -36,7 +36,7 @@ def _check_group(checked: Checked, pipeline: PipelineDecl, position: int, step: 
     ended = groups.ended_by[position]
     if ended is not None:
         _scattered(checked, step, pipeline.steps[ended])
-    elif not role_in(step).compares or step.entry.key == CODE:
+    elif not traits_in(step).compares or step.entry.key == CODE:
         return  # one candidate to pick from is picked; `verify code` has a check of its own
     elif candidates == 1:
         _nothing_to_compare(checked, pipeline, position, step)
@@ -47,10 +47,10 @@ def _check_group(checked: Checked, pipeline: PipelineDecl, position: int, step: 
 
 
 def _scattered(checked: Checked, step: StepDecl, by: StepDecl) -> None:
-    role = role_in(step)
+    traits = traits_in(step)
     name, earlier = f"verify {step.entry.name}", f"{by.entry.family} {by.entry.name}"
-    what = "compares the candidates of a row" if role.compares else "picks among the candidates of a row"
-    at = step.attributes.get("pick") if role.picks and is_written(step.attributes, "pick") else None
+    what = "compares the candidates of a row" if traits.compares else "picks among the candidates of a row"
+    at = step.attributes.get("pick") if traits.picks and is_written(step.attributes, "pick") else None
     checked.findings.error(
         "MIX428",
         f"`{name}` {what}, and they are together no more",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
+from compiler.catalog import Asks
 from compiler.plan import Step
 from runtime.control_characters import control_character_in
 from runtime.engines.protocol import FURTHER_SAMPLING
@@ -25,6 +26,7 @@ Made = TypeVar("Made")
     "step",
     "generate",
     label="new_column",
+    asks=(Asks("model", template="prompt", times=("samples",), max_tokens="max_tokens", writes="{label}"),),
     attributes=(
         attribute(
             "prompt",

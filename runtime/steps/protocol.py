@@ -7,9 +7,9 @@ Four shapes, told apart by the method they have:
     async measure(row)    -> Measurement                     a verifier of rows one by one
     async measure_group(rows) -> list[Measurement]           a verifier that needs all candidates of a row at once
     keep(rows)            -> list[Row | Dropped]             a breaker: rows arrive in start order, wave after
-                                                             wave; earlier decisions are never revised. With
-                                                             `needs_all_rows = True` it is called once, with all
-                                                             rows that ever reach it: a share of them has no meaning
+                                                             wave; earlier decisions are never revised. Declared
+                                                             with `needs_all_rows` it is called once, with all rows
+                                                             that ever reach it: a share of them has no meaning
                                                              before
 
 A verifier has also
@@ -19,7 +19,8 @@ A verifier has also
                                                              executor quarantines those and re-asks for the rest
 
 With `pick`, and where it is declared to compare (`declare(…, compares=…)`, compiler/groups.py), `decide` gets all
-candidates of a row together, and they go on as what it lets pass.
+candidates of a row together, and they go on as what it lets pass. A verifier that compares measures them together too
+where it has `measure_group`.
 
 A step class is built as `StepClass(step: plan.Step, context: StepContext)`. Optional: `async prepare()` before the
 first row, `report() -> dict` at the end (shown in the run's report), `async close()`; for `keep` that works for long,

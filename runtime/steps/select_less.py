@@ -61,6 +61,7 @@ def lora() -> None:
     "select",
     "less",
     breaker=True,
+    needs_all_rows=True,
     extra="train",
     modules=("torch", "transformers", "peft"),
     reads=("messages",),
@@ -135,8 +136,6 @@ class SelectLess:
     It runs as a process of its own, on a GPU if there is one, and goes on at the row where it was stopped. Its
     features stay in `.mixwright/less/<digest>`, 2 bytes a number: 16 KiB a row and epoch.
     """
-
-    needs_all_rows = True
 
     def __init__(self, step: Step, context: StepContext) -> None:
         attributes = step.attributes

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from compiler.catalog import Asks
 from compiler.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
@@ -29,6 +30,15 @@ class _Question:
 @declare(
     "verify",
     "judge",
+    asks=(
+        Asks(
+            "models",
+            template="rubric",
+            times=("samples",),
+            twice="with against and with swap",
+            max_tokens="max_tokens",
+        ),
+    ),
     evidence={
         "judges": "json",
         "opinions": "list[struct{judge: text, call: text, sample: int, swapped: bool, score: float, aspects: json, "

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compiler.catalog import Asks
 from compiler.plan import Step
 from runtime.engines.measured import sigmoid
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
@@ -25,6 +26,8 @@ NO_ANSWER = "no answer"
 @declare(
     "verify",
     "reward",
+    asks=(Asks("model"),),
+    compares="pick = majority",
     evidence={
         "model": "text",
         "call": "text",
@@ -130,8 +133,6 @@ class Reward:
         self._extract: Extract = attributes.get("extract") or "auto"
         self.selection = Selection.of(step, kind="reward", missing="nothing to rate")
         self._equivalence = Equivalence(context.workers)
-        if self.selection.pick == "majority":
-            self.measure_group = self._measure_group
 
     async def prepare(self) -> None:
         """Fail before the first request when `pick = majority` and SymPy is not there.
@@ -164,7 +165,7 @@ class Reward:
         }
         return Measurement("measured", aggregated(result.values, self._aggregate), evidence)
 
-    async def _measure_group(self, rows: Sequence[Row]) -> list[Measurement]:
+    async def measure_group(self, rows: Sequence[Row]) -> list[Measurement]:
         """Scores with the classes of equal answers, for a majority."""
         rewards = await gather_all(self.measure(row) for row in rows)
         responses = [text_of_response(row.columns.get(self._response or "")) for row in rows]

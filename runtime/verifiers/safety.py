@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from compiler.catalog import Asks
 from compiler.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
@@ -18,6 +19,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
 @declare(
     "verify",
     "safety",
+    asks=(Asks("model", template="prompt", max_tokens="max_tokens"),),
     evidence={
         "said": "text",
         "categories": "list[text]",

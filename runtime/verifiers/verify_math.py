@@ -110,8 +110,6 @@ class MathVerifier:
         self.selection = None
         if self._answer is not None:
             self.selection = Selection(step.id, "math", 1.0, None, self._pick, "wrong", "unparsable")
-        if self._answer is None:
-            self.measure_group = self._measure_group
 
     async def prepare(self) -> None:
         """Fail before the first request, not after hours, when SymPy is not there.
@@ -143,7 +141,7 @@ class MathVerifier:
             case _:
                 return Measurement("error", None, comparison.evidence)
 
-    async def _measure_group(self, rows: Sequence[Row]) -> list[Measurement]:
+    async def measure_group(self, rows: Sequence[Row]) -> list[Measurement]:
         """Score of each candidate: how many candidates of the row have an equal answer."""
         responses = [text_of_response(row.columns.get(self._response)) for row in rows]
         answers = [answer_in(text, self._extract) if text else None for text in responses]

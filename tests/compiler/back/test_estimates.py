@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bound_programs import component, math_program, mixture, pipeline, program, source, step, template
 
-from compiler.estimate import Observed, estimates, mixture_rows, questions_of
+from compiler.estimate import Observed, estimates, mixture_rows, traits_in
 from compiler.lock import Lock, SourceLock, source_definition, source_selection
 from compiler.lower import column_characters, lower
-from compiler.plan import Estimate, Fingerprint, Origin, Plan, Step
+from compiler.plan import Estimate, Fingerprint, Origin, Plan, Step, plan_from_json
 from compiler.program import Program
 
 
@@ -60,6 +61,9 @@ def test_a_quota_starts_as_many_rows_as_must_survive() -> None:
         ("verify.judge", {"models": ["a"], "rubric": "r", "against": "x", "samples": 3}, (6, "r")),
         ("verify.judge", {"models": ["a"], "rubric": "r", "against": "x", "swap": False}, (1, "r")),
         ("verify.safety", {"model": "a", "prompt": "p"}, (1, "p")),
+        ("verify.reward", {"model": "a"}, (1, "")),
+        ("verify.translation", {"back": "b", "back_model": "a", "similarity": "e", "quality": "q"}, (3, "b")),
+        ("verify.translation", {"quality": "q"}, (1, "")),
         ("verify.where", {}, (0, "")),
     ],
 )
@@ -76,7 +80,9 @@ def test_verifiers_that_ask_models_are_counted(
         fingerprint=Fingerprint(row="", set="", meta=""),
         origin=Origin(file="f", line=1, column=1),
     )
-    assert questions_of(step) == questions
+    traits = traits_in(step)
+    template = next((question.template for question in traits.asks), "")
+    assert (traits.requests, template) == questions
 
 
 def test_tokens() -> None:
@@ -165,3 +171,13 @@ def test_rows_of_a_mixture(quotas: tuple[Any, Any], rows: int) -> None:
     plan = planned(program(*inline, mixture("mix", *parts, total=100)))
     assert mixture_rows(plan.mixtures["mix"], lambda _: 50.0) == rows
     assert sum(e.rows_out or 0 for e in plan.estimates) == rows
+
+
+def test_a_plan_of_before_is_estimated_by_the_catalog() -> None:
+    """Such a plan does not say what its steps ask."""
+    plan = planned(math_program(quota=100), personas=500, gsm8k=7473)
+    old = plan.model_dump(mode="json", exclude={"estimates": True})
+    for step_of in old["pipelines"]["math"]["steps"]:
+        del step_of["traits"]
+    read = plan_from_json(json.dumps({**old, "format_version": "1.0"}))
+    assert {e.node: e.requests for e in estimates(read)} == {e.node: e.requests for e in plan.estimates}

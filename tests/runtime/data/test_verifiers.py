@@ -34,11 +34,14 @@ class Workers:
 
 def measured(step: Any, rows: Sequence[Row]) -> list[Measurement]:
     async def main() -> list[Measurement]:
-        if hasattr(step, "measure_group"):
-            return list(await step.measure_group(rows))
         return [await step.measure(one) for one in rows]
 
     return asyncio.run(main())
+
+
+def measured_together(step: Any, rows: Sequence[Row]) -> list[Measurement]:
+    """As a run measures the candidates of a row where the verifier compares them."""
+    return list(asyncio.run(step.measure_group(rows)))
 
 
 def shown(verdicts: Sequence[Row | Dropped]) -> list[str]:
@@ -107,7 +110,7 @@ def test_pick_first_lets_one_candidate_go_on() -> None:
 def test_without_an_answer_the_majority_passes(agree: int | None, expected: list[str]) -> None:
     step = built("verify.math", response="solution", agree=agree)
     rows = candidates("solution", ["The answer is 7.", "8", r"\boxed{7.0}", "none", "#### 7"])
-    found = measured(step, rows)
+    found = measured_together(step, rows)
     assert [m.score for m in found] == [3.0, 1.0, 3.0, None, 3.0]
     assert found[0].evidence == {"found": "7", "of": 5, "class": 0}
     assert shown(step.decide(rows, found)) == expected
@@ -116,7 +119,7 @@ def test_without_an_answer_the_majority_passes(agree: int | None, expected: list
 def test_a_tie_goes_to_the_first_candidate() -> None:
     step = built("verify.math", response="solution", agree=2)
     rows = candidates("solution", ["1", "2", "2", "1"])
-    verdicts = shown(step.decide(rows, measured(step, rows)))
+    verdicts = shown(step.decide(rows, measured_together(step, rows)))
     assert verdicts == ["passes", "math: minority", "math: minority", "passes"]
 
 
@@ -150,7 +153,7 @@ def test_agreement_is_by_equal_answers_however_written() -> None:
     rows = candidates(
         "solution", ["#### 1/2", r"\boxed{0.5}", "答案是二分之一。", "#### 2", r"\boxed{\frac{2}{4}}"]
     )
-    verdicts = shown(step.decide(rows, measured(step, rows)))
+    verdicts = shown(step.decide(rows, measured_together(step, rows)))
     assert verdicts == ["passes", "passes", "passes", "math: minority", "passes"]
 
 
@@ -160,7 +163,7 @@ def test_agreement_is_by_equal_answers_however_written() -> None:
 def test_agreement_overlooks_case_width_and_space() -> None:
     step = built("verify.agreement", response="label", agree=2)
     rows = candidates("label", ["Yes", "no", " ＹＥＳ\n", None])
-    verdicts = step.decide(rows, measured(step, rows))
+    verdicts = step.decide(rows, measured_together(step, rows))
     assert shown(verdicts) == [
         "passes",
         "agreement: minority",
@@ -172,7 +175,7 @@ def test_agreement_overlooks_case_width_and_space() -> None:
 def test_agreement_as_mathematics_and_all() -> None:
     step = built("verify.agreement", response="label", agree=2, equal="math", pick="all")
     rows = candidates("label", ["The answer is 1/2", "0.5", "3"])
-    verdicts = step.decide(rows, measured(step, rows))
+    verdicts = step.decide(rows, measured_together(step, rows))
     assert shown(verdicts) == ["passes", "passes", "agreement: minority"]
 
 
