@@ -279,7 +279,7 @@ def _trainer(
     layout: Layout,
     directory: Path,
     pause_after: int,
-    group: Group | None,
+    group: Group | None = None,
 ) -> Any:
     from torch.optim.lr_scheduler import LambdaLR
     from torch.utils.data import SequentialSampler
