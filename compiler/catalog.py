@@ -40,6 +40,9 @@ LabelKind = Literal["none", "name", "new_column", "rows", "kind"]
 
 FORMAT_VERSION = "1.1"
 
+RULES = ("opinions", "guard", "ratings", "translated", "programs", "targets", "turns")
+"""Checks of a kind of their own (`compiler.checks`) that steps are declared to be held to."""
+
 
 @dataclass(frozen=True)
 class AttributeSchema:
@@ -48,6 +51,10 @@ class AttributeSchema:
     `cls` says what a change of it changes: `row` what a row contains, `set` which rows are wanted,
     `meta` nothing in the data, `run` how it is executed. The default is `row`, the safe one.
     `tasks`: of a reference to a model, what the model must be for; None for writing text.
+    `holds`: of a column, `text` where it must hold text; of an expression, `language` where it gives a code of one;
+        `constraints`; `inherited_schema` of a JSON Schema that is that of the step which made `response`, where it is
+        not written.
+    `short_for`: of a column with the right answer: the verifier that compares with it.
     """
 
     name: str
@@ -59,6 +66,8 @@ class AttributeSchema:
     minimum: float | None = None
     maximum: float | None = None
     tasks: tuple[str, ...] | None = None
+    holds: str | None = None
+    short_for: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,8 +100,8 @@ class Entry:
     family: `block` (template, mixture, train ...), `model`, `source`, `step`, `verify`, `dedup`,
         `decontaminate`, `export`.
     label: what the label after the kind is; for families with kinds the kind itself comes first.
-    reads / makes: columns read whatever the attributes say, and columns made (name -> type). Columns named by
-        attributes of type `column`, `new_column` and `expr` are found by the compiler.
+    reads / makes: columns read whatever the attributes say, and columns made (name -> type; see `compiler.makes`).
+        Those named by attributes of type `column`, `new_column` and `expr` are found by the compiler.
     extra: the pip extra that brings the packages it needs; empty for none.
     modules: import names that must be found for the extra to count as installed.
     breaker: True when the step needs the whole table.
@@ -101,6 +110,12 @@ class Entry:
     compares: of a verifier, the condition (`compiler.conditions`) under which its verdict on a candidate needs the row's
         other candidates; empty for never (see `compiler.groups`).
     asks: what it asks models.
+    one_of: alternatives of which exactly one must be given, each whole: `(("user", "assistant"), ("turns",))`.
+    goes_with: attributes that belong to one alternative: (attribute, of that one, of the one where it means nothing).
+    rules: those of `RULES` that it is held to.
+    offers: of an engine, what not every one can do: `conversation`, to pass on messages as they are; `server`, that
+        what is asked goes to a server with rules of its own.
+    rows_in: of a source, the attribute in which its rows are written.
     needs_all_rows: of a breaker: it decides once, on all rows that ever reach it.
     """
 
@@ -119,11 +134,21 @@ class Entry:
     compares: str = ""
     asks: tuple[Asks, ...] = ()
     needs_all_rows: bool = False
+    one_of: tuple[tuple[str, ...], ...] = ()
+    goes_with: tuple[tuple[str, str, str], ...] = ()
+    rules: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
+    rows_in: str = ""
 
     @property
     def key(self) -> str:
         """`step.generate`, `verify.math`: unique in the catalog."""
         return f"{self.family}.{self.name}"
+
+    @property
+    def writes(self) -> bool:
+        """Its column is what a model answers."""
+        return any(asks.writes for asks in self.asks)
 
     def attribute(self, name: str) -> AttributeSchema | None:
         return next((a for a in self.attributes if a.name == name), None)
@@ -138,6 +163,11 @@ class Catalog:
     def family(self, family: str) -> dict[str, Entry]:
         """Entries of a family by name."""
         return {e.name: e for e in self.entries.values() if e.family == family}
+
+    def only(self, family: str) -> Entry:
+        """The entry of a family that has one."""
+        (entry,) = self.family(family).values()
+        return entry
 
     def to_json(self) -> str:
         """Canonical text of `catalog.json`: sorted, one entry after another, ends with a newline."""
@@ -165,6 +195,11 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         **({"compares": entry.compares} if entry.compares else {}),
         **({"asks": [_stated(asks) for asks in entry.asks]} if entry.asks else {}),
         **({"needs_all_rows": True} if entry.needs_all_rows else {}),
+        **({"one_of": [list(choice) for choice in entry.one_of]} if entry.one_of else {}),
+        **({"goes_with": [list(names) for names in entry.goes_with]} if entry.goes_with else {}),
+        **({"rules": list(entry.rules)} if entry.rules else {}),
+        **({"offers": list(entry.offers)} if entry.offers else {}),
+        **({"rows_in": entry.rows_in} if entry.rows_in else {}),
     }
 
 
@@ -199,6 +234,10 @@ def catalog_from_json(text: str) -> Catalog:
                 "asks": tuple(
                     Asks(**{**asks, "times": tuple(asks.get("times", ()))}) for asks in raw.get("asks", ())
                 ),
+                "one_of": tuple(map(tuple, raw.get("one_of", ()))),
+                "goes_with": tuple(map(tuple, raw.get("goes_with", ()))),
+                "rules": tuple(raw.get("rules", ())),
+                "offers": tuple(raw.get("offers", ())),
             }
         )
         entries[entry.key] = entry

@@ -239,7 +239,7 @@ class _Comparison:
         for name in sorted({*before, *after}):
             if before.get(name) != after.get(name):
                 yield Change("meta", f"evaluate {name}")
-        yield from self.attributes(self.entry("train.sft"), old.attributes, new.attributes)
+        yield from self.attributes(self.catalog.only("train"), old.attributes, new.attributes)
 
     def export(self, old: Any, new: Any) -> Iterator[Change]:
         if old.mixture != new.mixture:

@@ -135,8 +135,9 @@ class _Estimation:
         if source.where is not None:
             return None  # nobody has counted what it lets in
         rows: float | None = source.pin.rows if source.pin else None
-        if source.kind == "inline":
-            rows = len(source.attributes["rows"])
+        entry = builtin_catalog().entries.get(f"source.{source.kind}")
+        if entry is not None and entry.rows_in:
+            rows = len(source.attributes[entry.rows_in])
         limit = source.attributes.get("limit")
         return rows if limit is None or rows is None else min(rows, limit)
 
@@ -257,7 +258,7 @@ def tokens_by_model(step: Step, estimate: Estimate) -> dict[str, tuple[float, fl
     written = sum(question.requests * question.max_tokens for question in asks)
     found: dict[str, tuple[float, float]] = {}
     for question in asks:
-        share = question.requests / requests / len(question.models)
+        share = question.requests / requests / max(1, len(question.models))
         of_written = share * requests * question.max_tokens / written if written else 0.0
         for model in question.models:
             prompt, output = found.get(model, (0.0, 0.0))

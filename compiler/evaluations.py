@@ -71,7 +71,7 @@ class _Evaluation:
             assert isinstance(statement.value, ObjectNode)
             self.body, self.at = statement.value.body, statement.name.span
         self.span = statement.span
-        self.entry = resolver.world.catalog.entries["train_block.evaluate"]
+        self.entry = resolver.world.catalog.family("train_block")["evaluate"]
 
     @property
     def findings(self) -> Any:
@@ -184,11 +184,15 @@ class _Evaluation:
         return flow.steps(blocks)
 
     def _short_form(self, columns: Columns, answer: Bound) -> StepDecl:
-        """`answer = column` stands for `verify math { response = reply, answer = column }`."""
+        """`answer = column` stands for the verifier that it is short for, with this column and the reply."""
+        schema = self.entry.attribute("answer")
+        assert schema is not None and schema.short_for is not None
+        entry = self.resolver.world.catalog.entries[schema.short_for]
+        id = schema.short_for.replace(".", "_")
         return StepDecl(
-            id="verify_math",
-            made_id="verify_math",
-            entry=self.resolver.world.catalog.entries["verify.math"],
+            id=id,
+            made_id=id,
+            entry=entry,
             label="",
             label_span=None,
             attributes={

@@ -11,6 +11,7 @@ from compiler.blocks import STEP_FAMILIES, language_blocks
 from compiler.catalog import Entry
 from compiler.drawn import CONSTRAINTS
 from compiler.findings import Reported
+from compiler.makes import DRAWN, NAMED_BY_ATTRIBUTES, is_always_made, made_type, remakes
 from compiler.place import Place
 from compiler.program import Bound, CallValue, FromDecl, StepDecl, TypedExpression
 from compiler.repair import check_repair_reads, repair_columns, repair_template
@@ -25,20 +26,6 @@ from dsl.source import Span
 
 if TYPE_CHECKING:
     from compiler.resolve import Resolver
-
-TEXT_COLUMNS = {
-    "step.chat": ("user", "assistant"),
-    "verify.math": ("response",),
-    "verify.agreement": ("response",),
-    "verify.refusal": ("response",),
-    "verify.safety": ("response", "request"),
-    "verify.repetition": ("response",),
-    "verify.truncation": ("response",),
-    "verify.language": ("response",),
-    "verify.translation": ("source", "response"),
-    "verify.code": ("response", "prefix"),
-}
-"""Attributes whose column must hold text."""
 
 
 def step_entry(resolver: Resolver, block: Block) -> tuple[Entry, list[Any]]:
@@ -146,14 +133,15 @@ class Flow:
 
     def _labels_of(self, block: Block) -> dict[str, Span]:
         """Columns a step will make, as far as its text shows."""
-        if block.kind == "derive":
+        entry = self.resolver.world.catalog.family("step").get(block.kind)
+        if entry is not None and remakes(entry):
             return {
                 s.name.name: s.name.span
                 for s in block.body
-                if isinstance(s, Attribute) and s.name.name not in ("when", "id")
+                if isinstance(s, Attribute) and entry.attribute(s.name.name) is None
             }
-        entry = self.resolver.world.catalog.entries.get(f"step.{block.kind}")
-        made = {name: block.kind_span for name in (entry.makes if entry else ()) if "{" not in name}
+        always = [name for name, type in entry.makes.items() if is_always_made(type)] if entry else []
+        made = {name: block.kind_span for name in always if "{" not in name}
         if (
             block.labels
             and isinstance(block.labels[0], Ref)
@@ -161,7 +149,7 @@ class Flow:
         ) and block.kind not in STEP_FAMILIES:
             label = block.labels[0].name
             made[label] = block.labels[0].span
-            for name in entry.makes if entry else ():
+            for name in always:
                 made[name.replace("{label}", label)] = block.labels[0].span
         return made
 
@@ -191,12 +179,12 @@ class Flow:
             title,
         )
         self._check_text_columns(entry, attributes)
-        if entry.key == "verify.schema" and not _is_written(block, "schema"):
+        if _inherits(entry) and not _is_written(block, "schema"):
             inherit_schema(self.findings, self.earlier, attributes, block.kind_span)
         missing = place.missing | self._check_templates(entry, attributes, later)
         when = attributes.get("when")
         makes = self.made_by(entry, label.name if label else "", attributes)
-        if entry.key == "step.derive":
+        if remakes(entry):
             # A column whose expression was reported is there all the same.
             makes = {name: makes.get(name, "any") for name in self._labels_of(block)}
         for name in entry.reads:
@@ -268,7 +256,7 @@ class Flow:
         return name
 
     def _check_text_columns(self, entry: Entry, attributes: dict[str, Bound]) -> None:
-        for name in TEXT_COLUMNS.get(entry.key, ()):
+        for name in (schema.name for schema in entry.attributes if schema.holds == "text"):
             bound = attributes.get(name)
             if bound is None or bound.is_default:
                 continue
@@ -345,7 +333,7 @@ class Flow:
         for name in makes:
             before = self.made_at.get(name)
             if (
-                entry.key != "step.derive"
+                not remakes(entry)
                 and name in self.columns.types
                 and not (is_conditional and before is not None and before[1])
             ):
@@ -363,29 +351,21 @@ class Flow:
 
     def made_by(self, entry: Entry, label: str, attributes: dict[str, Bound]) -> dict[str, str]:
         """Columns a step makes, with their types."""
-        match entry.key:
-            case "step.generate":
-                parse = attributes.get("parse")
-                is_json = (
-                    parse is not None
-                    and isinstance(parse.value, CallValue)
-                    and parse.value.function == "json"
-                )
-                made = {label: "json" if is_json else "text"}
-                if f"{label}.reasoning" in self._text:
-                    made[f"{label}.reasoning"] = "text"
-                return made
-            case "step.derive":
-                return {
-                    name: bound.value.type
-                    for name, bound in attributes.items()
-                    if isinstance(bound.value, TypedExpression) and name not in ("when", "id")
+        values = {name: bound.value for name, bound in attributes.items()}
+        found: dict[str, str] = {}
+        for stated, type in entry.makes.items():
+            name = stated.replace("{label}", label)
+            if name == NAMED_BY_ATTRIBUTES:
+                found |= {
+                    name: value.type
+                    for name, value in values.items()
+                    if isinstance(value, TypedExpression) and entry.attribute(name) is None
                 }
-            case "step.chat" if attributes.get("tools") is not None and attributes["tools"].value:
-                return {**entry.makes, "tools": "json"}
-            case "step.draw":
-                return {label: self._drawn_type(attributes)}
-        return {name.replace("{label}", label): type for name, type in entry.makes.items()}
+            elif type == DRAWN:
+                found[name] = self._drawn_type(attributes)
+            elif (made := made_type(type, entry, values, is_read=name in self._text)) is not None:
+                found[name] = made
+        return found
 
     def _drawn_type(self, attributes: dict[str, Bound]) -> str:
         item = "any"
@@ -431,6 +411,10 @@ def _numbered(stem: str, taken: Collection[str]) -> str:
         number += 1
         name = f"{stem}_{number}"
     return name
+
+
+def _inherits(entry: Entry) -> bool:
+    return any(schema.holds == "inherited_schema" for schema in entry.attributes)
 
 
 def _is_written(block: Block, name: str) -> bool:

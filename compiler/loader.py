@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from compiler.blocks import EDITIONS, NOT_YET, language_blocks
+from compiler.blocks import EDITIONS, NOT_YET, STEP_FAMILIES, language_blocks
 from compiler.findings import Findings
 from compiler.suggest import listing, nearest, replace_fix
 from compiler.world import NAMED_KINDS, Declaration, Module, World
@@ -275,7 +275,7 @@ def _add(findings: Findings, module: Module, declaration: Declaration) -> None:
 def _unknown_block(world: World, block: Block) -> None:
     top = [n for n in language_blocks() if n not in ("from", "group", "budget", "set")]
     top += ["model", "source", "train", "export"]
-    steps = set(world.catalog.family("step")) | {"from", "verify", "dedup", "decontaminate"}
+    steps = set(world.catalog.family("step")) | {"from", *STEP_FAMILIES}
     if block.kind in steps or block.kind in language_blocks():
         place = "a pipeline" if block.kind in steps else "a mixture or variant"
         world.findings.error(

@@ -99,8 +99,8 @@ def column_characters(program: Program, lock: Lock) -> dict[str, Mapping[str, fl
     found: dict[str, Mapping[str, float]] = {}
     for name, decl in program.sources.items():
         of_file: Mapping[str, float] = lock.sources[name].characters if name in lock.sources else {}
-        if decl.kind == "inline":
-            of_file = _inline_characters(plain(decl.attributes["rows"]))
+        if decl.entry.rows_in:
+            of_file = _inline_characters(plain(decl.attributes[decl.entry.rows_in]))
         if of_file:
             mapping = decl.mapping or {column: column for column in of_file}
             found[name] = {new: of_file[old] for new, old in mapping.items() if old in of_file}

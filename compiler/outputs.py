@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from compiler.binding import bind_attributes, bind_budget
 from compiler.blocks import NOT_YET, language_blocks
+from compiler.catalog import Entry
 from compiler.evaluations import bind_evaluations, is_evaluation
 from compiler.findings import Reported
 from compiler.place import Place
@@ -73,7 +75,7 @@ def _fresh(resolver: Resolver, table: dict[str, Any], name: str, span: Span) -> 
 
 def _train(resolver: Resolver, module: Module, block: Block) -> None:
     name, mixture, qualified = _name_and_mixture(resolver, module, block, "on")
-    entry = resolver.world.catalog.entries["train.sft"]
+    entry = resolver.world.catalog.only("train")
     _fresh(resolver, resolver.trains, name.name, name.span)
     attributes = bind_attributes(
         Place(resolver.world, module),
@@ -101,8 +103,8 @@ def _export(resolver: Resolver, module: Module, block: Block) -> None:
     entries = resolver.world.catalog.family("export")
     _fresh(resolver, resolver.exports, name.name, name.span)
     written = next((s.value for s in block.body if isinstance(s, Attribute) and _is(s, "format")), None)
-    chosen = written.name if isinstance(written, Ref) else getattr(written, "value", "messages")
-    entry = entries.get(str(chosen)) or entries.get("messages") or next(iter(entries.values()))
+    chosen = written.name if isinstance(written, Ref) else getattr(written, "value", None)
+    entry = entries.get(str(chosen)) or entries[_usual_format(entries)]
     attributes = bind_attributes(
         Place(resolver.world, module), entry, block.body, name.span, f"export `{name.name}`"
     )
@@ -115,6 +117,12 @@ def _export(resolver: Resolver, module: Module, block: Block) -> None:
         mixture=qualified,
         mixture_span=mixture.span,
     )
+
+
+def _usual_format(entries: Mapping[str, Entry]) -> str:
+    """The format of an export that names none."""
+    found = (entry.attribute("format") for entry in entries.values())
+    return next((str(schema.default) for schema in found if schema is not None), next(iter(entries)))
 
 
 def _policy(resolver: Resolver, module: Module, block: Block) -> None:

@@ -42,14 +42,15 @@ def _how(plan: Plan, path: str) -> str:
 
 def paths_of(plan: Plan, catalog: Catalog | None = None) -> Iterator[tuple[str, str]]:
     """Every path that a plan names, with what names it."""
-    entries = (catalog or builtin_catalog()).entries
-    for words, key, attributes in _nodes(plan):
+    catalog = catalog or builtin_catalog()
+    entries = catalog.entries
+    for words, key, attributes in _nodes(plan, catalog.only("train").key):
         if key in entries:
             for path in _paths(entries[key], attributes, entries):
                 yield words, path
 
 
-def _nodes(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _nodes(plan: Plan, train_key: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     for model in plan.models.values():
         yield f"model '{model.name}'", f"model.{model.engine}", model.attributes
     for source in plan.sources.values():
@@ -61,7 +62,7 @@ def _nodes(plan: Plan) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         for step in steps:
             yield f"step '{owner}.{step.id}'", step.operation, step.attributes
     for train in plan.trains.values():
-        yield f"train '{train.name}'", "train.sft", train.attributes
+        yield f"train '{train.name}'", train_key, train.attributes
         for evaluation in train.evaluations:
             for step in evaluation.steps:
                 yield f"train '{train.name}'", step.operation, step.attributes

@@ -79,11 +79,11 @@ def _source_columns(
     mapping = attributes["columns"].value if "columns" in attributes else None
     in_file: dict[str, str] | None = None
     rows: int | None = None
-    if entry.name == "inline":
-        written = attributes["rows"].value if "rows" in attributes else None
+    if entry.rows_in:
+        written = attributes[entry.rows_in].value if entry.rows_in in attributes else None
         if written is None or not all(isinstance(row, dict) for row in written):
             if written is not None:
-                _not_rows(resolver, declaration, attributes["rows"], written)
+                _not_rows(resolver, declaration, attributes[entry.rows_in], written)
             return Columns(is_open=True), None
         in_file, rows = columns_of_rows(written), len(written)
         _check_keys(resolver, declaration)

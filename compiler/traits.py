@@ -78,14 +78,18 @@ def _question(asks: Asks, entry: Entry, values: Mapping[str, Any], label: str) -
     """None where it is not asked."""
     named = given(entry, values, asks.model)
     models = tuple(map(str, named)) if isinstance(named, list | tuple) else (str(named),) if named else ()
-    if not models or not holds(asks.when, entry, values):
+    schema = entry.attribute(asks.model)
+    is_wanting = (
+        not models and schema is not None and schema.required
+    )  # reported, and somebody is asked all the same
+    if not (models or is_wanting) or not holds(asks.when, entry, values):
         return None
     numbers = [_number(given(entry, values, name)) for name in asks.times]
     twice = 2 if asks.twice and holds(asks.twice, entry, values) else 1
     template = given(entry, values, asks.template) if asks.template else None
     return Question(
         models=models,
-        requests=len(models) * asks.each * prod(numbers) * twice,
+        requests=max(1, len(models)) * asks.each * prod(numbers) * twice,
         template=str(template or ""),
         max_tokens=_number(given(entry, values, asks.max_tokens)) if asks.max_tokens else 0,
         writes=asks.writes.replace("{label}", label),

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from compiler.blocks import language_blocks
 from compiler.catalog import AttributeSchema, Catalog, Entry
 from compiler.functions import FUNCTIONS
+from compiler.makes import DRAWN, remakes
 from mixwright import reference_texts as texts
 from runtime.sources.attributes import COMMON as COMMON_TO_SOURCES
 from runtime.steps.attributes import COMMON as COMMON_TO_STEPS
@@ -99,8 +100,11 @@ def _entry(entry: Entry, common: tuple[AttributeSchema, ...]) -> list[str]:
     facts = []
     if entry.family != "block":
         facts.append(f"Written `{_shape(entry)}`.")
-    if entry.makes:
-        made = [f"`{name.replace('{label}', 'NAME')}` ({type})" for name, type in entry.makes.items()]
+    if entry.makes and not remakes(entry):
+        made = [
+            f"`{name.replace('{label}', 'NAME')}` ({'any' if type == DRAWN else type})"
+            for name, type in entry.makes.items()
+        ]
         facts.append(f"Makes the column{'s' if len(made) > 1 else ''} {', '.join(made)}.")
     if entry.evidence:
         facts.append(

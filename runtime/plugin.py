@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
-from compiler.catalog import Asks, AttributeClass, AttributeSchema, Catalog, Entry, LabelKind
+from compiler.catalog import RULES, Asks, AttributeClass, AttributeSchema, Catalog, Entry, LabelKind
 from compiler.conditions import attributes_in
 
 T = TypeVar("T")
@@ -85,14 +85,18 @@ def attribute(
     minimum: float | None = None,
     maximum: float | None = None,
     tasks: tuple[str, ...] | None = None,
+    holds: str | None = None,
+    short_for: str | None = None,
 ) -> AttributeSchema:
     """An attribute of a declaration; `default=REQUIRED` makes it mandatory.
 
-    `tasks`: of type `ref:model`, which tasks the model may have; without it, `generate`.
+    `tasks`: of type `ref:model`, which tasks the model may have; without it, `generate`. `holds`: `text` of a column
+    that must hold text, `language` of an expression that gives a language's code. `short_for`: a verifier. See
+    `compiler.catalog.AttributeSchema`.
     """
     required = default is REQUIRED
     default = None if required else default
-    return AttributeSchema(name, type, doc, required, default, cls, minimum, maximum, tasks)
+    return AttributeSchema(name, type, doc, required, default, cls, minimum, maximum, tasks, holds, short_for)
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,11 @@ def declare(
     compares: str = "",
     asks: tuple[Asks, ...] = (),
     needs_all_rows: bool = False,
+    one_of: tuple[tuple[str, ...], ...] = (),
+    goes_with: tuple[tuple[str, str, str], ...] = (),
+    rules: tuple[str, ...] = (),
+    offers: tuple[str, ...] = (),
+    rows_in: str = "",
 ) -> Callable[[T], T]:
     """Declare what the decorated function or class implements, under `family.name`; see `compiler.catalog.Entry`.
 
@@ -156,6 +165,11 @@ def declare(
             compares,
             asks,
             needs_all_rows,
+            one_of,
+            goes_with,
+            rules,
+            offers,
+            rows_in,
         )
         for problem in _unnamed(entry):
             raise ValueError(f"{entry.key}: {problem}")
@@ -176,6 +190,10 @@ def _unnamed(entry: Entry) -> Iterator[str]:
         named += [("asks", name) for name in (asks.template, *asks.times, asks.max_tokens) if name]
         for condition in (asks.when, asks.twice or "always"):
             named += [("asks", name) for name in attributes_in(condition)]
+    named += [("one_of", name) for choice in entry.one_of for name in choice]
+    named += [("goes_with", name) for names in entry.goes_with for name in names]
+    yield from (f"there is no rule `{rule}`" for rule in entry.rules if rule not in RULES)
+    named += [("rows_in", entry.rows_in)] if entry.rows_in else []
     for trait, name in named:
         if entry.attribute(name) is None:
             yield f"`{trait}` names `{name}`, which is no attribute of it"

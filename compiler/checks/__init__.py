@@ -37,7 +37,8 @@ from compiler.world import World
 
 def _check_constraints(checked: Checked) -> None:
     """MIX860 to MIX864; the kinds of constraints are loaded where a spec has any, for `check` starts without them."""
-    if any(step.entry.key in ("verify.constraints", "step.draw") for _, _, step in checked.clean_steps()):
+    schemas = (schema for _, _, step in checked.clean_steps() for schema in step.entry.attributes)
+    if any(schema.holds == "constraints" or schema.type == "drawn" for schema in schemas):
         from compiler.checks.constraints import check_constraints
 
         check_constraints(checked)

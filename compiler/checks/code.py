@@ -39,7 +39,7 @@ def check_code(checked: Checked) -> None:
     tests of a type that holds none. MIX834: a model's tests, taken on trust."""
     told: set[str] = set()
     for pipeline, position, step in checked.clean_steps():
-        if step.entry.key != "verify.code":
+        if "programs" not in step.entry.rules:
             continue
         _check_tools(checked, step, told)
         _check_attributes(checked, step)
@@ -100,7 +100,7 @@ def _check_tests(checked: Checked, step: StepDecl, before: tuple[StepDecl, ...],
     _check_type(checked, step, tests)
     agree = value_of(step.attributes, "agree")
     maker = maker_of(before, tests)
-    if maker is not None and maker.entry.key == "step.generate" and agree is None:
+    if maker is not None and maker.entry.writes and agree is None:
         checked.findings.warning(
             "MIX834",
             f"a model wrote `{tests}`, and nothing checks these tests",

@@ -29,9 +29,9 @@ SEARCHED_KINDS = 14
 def check_constraints(checked: Checked) -> None:
     """MIX860 to MIX864 on `verify constraints` and on `draw` from `constraints(…)`; MIX908 for a kind's package."""
     for _, _, step in checked.clean_steps():
-        if step.entry.key == "verify.constraints":
+        if any(schema.holds == "constraints" for schema in step.entry.attributes):
             _check_verifier(checked, step)
-        elif step.entry.key == "step.draw":
+        elif any(schema.type == "drawn" for schema in step.entry.attributes):
             drawn = value_of(step.attributes, "from")
             if isinstance(drawn, CallValue):
                 _check_draw(checked, step, drawn)

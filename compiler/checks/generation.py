@@ -12,8 +12,6 @@ from compiler.template_text import TemplateText
 from dsl.diagnostic import Applicability, Edit, Fix, Label
 from dsl.source import Span
 
-GENERATE = "step.generate"
-
 CHARACTERS_PER_TOKEN = 6
 """More than any common tokenizer reaches on running text (about 4 for English), so that the estimate is low."""
 
@@ -23,7 +21,7 @@ SPECIAL_TOKENS = re.compile(r"<\|[a-z_0-9]+\|>|\[/?INST\]|</?s>|<<SYS>>|<(?:star
 def check_sampling(checked: Checked) -> None:
     """MIX404: temperature 0 with several samples, or a `top_p` that leaves no token."""
     for _, _, step in checked.clean_steps():
-        if step.entry.key != GENERATE:
+        if not step.entry.writes:
             continue
         attributes = step.attributes
         samples = value_of(attributes, "samples", 1)
@@ -48,7 +46,7 @@ def check_sampling(checked: Checked) -> None:
 def check_salts(checked: Checked) -> None:
     """MIX427: a `salt` for choices that nobody makes at random."""
     for _, _, step in checked.clean_steps():
-        if step.entry.key != "step.render" or value_of(step.attributes, "choose") == "random":
+        if "turns" not in step.entry.rules or value_of(step.attributes, "choose") == "random":
             continue
         if is_written(step.attributes, "salt"):
             checked.findings.error(
@@ -63,7 +61,7 @@ def check_salts(checked: Checked) -> None:
 def check_prompts(checked: Checked) -> None:
     """MIX304: a prompt that is the same for every row. MIX307: special tokens of a model in a template."""
     for _, _, step in checked.clean_steps():
-        if step.entry.key != GENERATE or "prompt" not in step.attributes:
+        if not step.entry.writes or "prompt" not in step.attributes:
             continue
         template = checked.program.templates.get(str(step.attributes["prompt"].value))
         if template is None or not checked.clean(template.span):
@@ -122,7 +120,7 @@ def check_context(checked: Checked) -> None:
     """MIX405: an answer, or prompt and answer, longer than the model's context."""
     for _, _, step in checked.clean_steps():
         model = checked.program.models.get(str(value_of(step.attributes, "model", "")))
-        if step.entry.key != GENERATE or model is None:
+        if not step.entry.writes or model is None:
             continue
         context, answer = value_of(model.attributes, "context"), value_of(step.attributes, "max_tokens")
         if not isinstance(context, int) or not isinstance(answer, int):
@@ -150,7 +148,7 @@ def check_candidates(checked: Checked) -> None:
     """MIX415: several samples of a row, and nothing after them that picks."""
     for pipeline, position, step in checked.clean_steps():
         samples = value_of(step.attributes, "samples", 1)
-        if step.entry.key != GENERATE or samples == 1:
+        if not step.entry.writes or samples == 1:
             continue
         groups = checked.groups(pipeline)
         verifiers = [
@@ -182,7 +180,7 @@ def check_retries(checked: Checked) -> None:
         if step.entry.family == "verify":
             column = str(value_of(step.attributes, "response", ""))
             maker = maker_of(pipeline.steps[:position], column)
-            if maker is None or maker.entry.key != GENERATE:
+            if maker is None or not maker.entry.writes:
                 _check_maker(checked, column, maker, on_fail)
                 continue
             _check_reach(checked, pipeline.steps[:position], maker, on_fail)
@@ -247,7 +245,7 @@ def _check_order(checked: Checked, pipeline: PipelineDecl) -> None:
     for position, step in enumerate(pipeline.steps):
         if step.entry.family != "decontaminate" or is_written(step.attributes, "on"):
             continue
-        later = next((s for s in pipeline.steps[position + 1 :] if s.entry.key == GENERATE), None)
+        later = next((s for s in pipeline.steps[position + 1 :] if s.entry.writes), None)
         if later is not None:
             checked.findings.warning(
                 "MIX602",

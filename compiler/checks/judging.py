@@ -8,23 +8,23 @@ from compiler.checks.checked import Checked, is_written, maker_of, value_of
 from compiler.program import Bound, StepDecl
 from dsl.diagnostic import Label
 
-JUDGE, GUARD = "verify.judge", "verify.safety"
-TEMPLATES = {JUDGE: "rubric", GUARD: "prompt"}
+JUDGE, GUARD = "opinions", "guard"
+"""Rules that a verifier is declared under."""
 NEED_FIELD = ("labelled", "json")
 """Guard formats of which only the spec knows the field."""
 REASON = "reason"
 """Field of every verdict."""
-CONVERSES = "openai"
-"""The engine that passes on a conversation as it is; the others go on writing its last message."""
+CONVERSES = "conversation"
+"""What an engine offers that passes on a conversation as it is; the others go on writing its last message."""
 
 
 def check_judging(checked: Checked) -> None:
     """MIX853 to MIX859: see the codes' pages."""
     for pipeline, position, step in checked.clean_steps():
-        if step.entry.key not in TEMPLATES:
+        if JUDGE not in step.entry.rules and GUARD not in step.entry.rules:
             continue
         _check_what_is_shown(checked, step)
-        if step.entry.key == JUDGE:
+        if JUDGE in step.entry.rules:
             _check_verdict(checked, step)
             _check_scale(checked, step)
             _check_panel(checked, step)
@@ -37,7 +37,7 @@ def check_judging(checked: Checked) -> None:
 
 def _check_what_is_shown(checked: Checked, step: StepDecl) -> None:
     """MIX853: the template does not read the column that is judged."""
-    attribute = TEMPLATES[step.entry.key]
+    attribute = next(asks.template for asks in step.entry.asks)
     bound = step.attributes.get(attribute)
     template = checked.program.templates.get(str(value_of(step.attributes, attribute, "")))
     if bound is None or template is None or not checked.clean(template.span):
@@ -226,7 +226,7 @@ def _check_guard(checked: Checked, step: StepDecl) -> None:
             hint='add `field = "verdict"`',
         )
     is_conversation = is_written(attributes, "request") and not is_written(attributes, "prompt")
-    if not is_classifier and is_conversation and model.engine != CONVERSES:
+    if not is_classifier and is_conversation and CONVERSES not in model.entry.offers:
         checked.findings.error(
             "MIX859",
             f"engine `{model.engine}` would go on writing the response instead of judging it",

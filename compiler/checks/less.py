@@ -11,7 +11,7 @@ COLUMNS = ("user", "assistant", "by")
 def check_targets(checked: Checked) -> None:
     """MIX752: targets that have no such column, or nothing that makes them chats."""
     for _, _, step in checked.clean_steps():
-        if step.entry.key != "select.less":
+        if "targets" not in step.entry.rules:
             continue
         attributes = step.attributes
         is_chat = all(is_written(attributes, name) for name in ("user", "assistant"))

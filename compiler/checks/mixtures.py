@@ -220,9 +220,9 @@ def check_messages(checked: Checked) -> None:
     program = checked.program
     needs = [(t, t.mixture, t.mixture_span, "`train`") for t in program.trains.values()]
     needs += [
-        (e, e.mixture, e.mixture_span, "format `messages`")  # type: ignore[misc]
+        (e, e.mixture, e.mixture_span, f"format `{e.entry.name}`")  # type: ignore[misc]
         for e in program.exports.values()
-        if value_of(e.attributes, "format", "messages") == "messages"
+        if "messages" in e.entry.reads
     ]
     reported: set[tuple[str, str]] = set()
     for _declared, name, span, what in needs:

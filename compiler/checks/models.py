@@ -169,7 +169,7 @@ def _check_taken(checked: Checked, model: ModelDecl, name: str, span: Span) -> N
 
 def _server(model: ModelDecl) -> str | None:
     """Whose rules the server of a model follows; None for a model that is loaded here."""
-    if model.engine != "openai":
+    if "server" not in model.entry.offers:
         return None
     return str(
         value_of(model.attributes, "serves") or serves_by_default(str(value_of(model.attributes, "base_url")))

@@ -11,14 +11,11 @@ from compiler.program import Bound, StepDecl, TypedExpression
 from compiler.suggest import listing, nearest
 from dsl.diagnostic import Label
 
-LANGUAGES_OF = {"verify.language": ("is",), "verify.translation": ("from", "to")}
-"""Attributes that take a language: a quoted code, or an expression that gives one."""
-
 
 def check_languages(checked: Checked) -> None:
     """MIX870: a quoted code that names no language. MIX879: a column of a code's name, without quotes."""
     for _, _, step in checked.clean_steps():
-        for name in LANGUAGES_OF.get(step.entry.key, ()):
+        for name in (schema.name for schema in step.entry.attributes if schema.holds == "language"):
             bound = step.attributes.get(name)
             code = literal_of(bound)
             if bound is not None:
@@ -38,7 +35,7 @@ def check_languages(checked: Checked) -> None:
 def _check_quotes(checked: Checked, step: StepDecl, name: str, bound: Bound) -> None:
     match bound.value:
         case TypedExpression(tree=["col", str() as column]) if tag_of(column) is not None:
-            texts = [value_of(step.attributes, which) for which in ("source", "response")]
+            texts = [value_of(step.attributes, s.name) for s in step.entry.attributes if s.holds == "text"]
             if column in texts:
                 checked.findings.warning(
                     "MIX879",
@@ -48,8 +45,6 @@ def _check_quotes(checked: Checked, step: StepDecl, name: str, bound: Bound) -> 
                     hint=f'write `{name} = "{column}"`',
                 )
 
-
-TRANSLATION = "verify.translation"
 
 COLUMNS = ("source", "target")
 """Of the rows of a glossary and of parallel texts."""
@@ -61,7 +56,7 @@ FEWEST_PAIRS = 20
 def check_translations(checked: Checked) -> None:
     """MIX871 to MIX878: a `verify translation` that cannot tell anything, or not what it was asked to."""
     for _, _, step in checked.clean_steps():
-        if step.entry.key != TRANSLATION:
+        if "translated" not in step.entry.rules:
             continue
         _check_direction(checked, step)
         _check_models(checked, step)
@@ -170,8 +165,8 @@ def _check_pair_count(checked: Checked, step: StepDecl) -> None:
     )
     if bound is None or source is None:
         return
-    rows = value_of(source.attributes, "rows")
-    count = len(rows) if source.kind == "inline" and isinstance(rows, list) else source.locked_rows
+    rows = value_of(source.attributes, source.entry.rows_in)
+    count = len(rows) if source.entry.rows_in and isinstance(rows, list) else source.locked_rows
     if count is not None and count < FEWEST_PAIRS:
         checked.findings.error(
             "MIX877",

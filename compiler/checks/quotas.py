@@ -157,7 +157,7 @@ def check_supply(checked: Checked) -> None:
                     hint=f"write `{most}` or less, or {_more(checked, component, wanted, most)}",
                 )
     for _, _, step in checked.clean_steps():
-        if step.entry.key != "step.draw":
+        if all(schema.type != "drawn" for schema in step.entry.attributes):
             continue
         count, values = value_of(step.attributes, "count", 1), value_of(step.attributes, "values")
         there = len(values) if isinstance(values, list) else None

@@ -12,7 +12,7 @@ OF_STEPS = ("aggregate", "separator", "step_tag")
 def check_rewards(checked: Checked) -> None:
     """MIX882 to MIX886: see the codes' pages."""
     for pipeline, position, step in checked.clean_steps():
-        if step.entry.key != "verify.reward":
+        if "ratings" not in step.entry.rules:
             continue
         _check_chat(checked, step)
         candidates = checked.groups(pipeline).looked_at(position)
@@ -97,7 +97,7 @@ def _check_majority(checked: Checked, step: StepDecl, before: tuple[StepDecl, ..
         )
         return
     maker = maker_of(before, str(value_of(step.attributes, "response", "")))
-    if maker is None or maker.entry.key != "step.generate" or candidates > 1:
+    if maker is None or not maker.entry.writes or candidates > 1:
         return
     checked.findings.error(
         "MIX886",

@@ -193,23 +193,6 @@ def _sql_problem(sql: str) -> tuple[str, int, int, str] | None:
     return None
 
 
-CHOICES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "model.transformers": (("path",), ("repo",)),
-    "model.vllm": (("path",), ("repo",)),
-    "step.draw": (("from",), ("values",)),
-    "step.chat": (("user", "assistant"), ("turns",)),
-    "train.sft": (("base",), ("repo",), ("architecture",)),
-    "select.less": (("base",), ("repo",)),
-}
-"""Entries of which exactly one alternative must be given, each alternative whole."""
-
-
-GOES_WITH: dict[str, dict[str, tuple[str, str]]] = {
-    "step.chat": {"input": ("user", "turns"), "reasoning": ("user", "turns")},
-}
-"""Attributes that belong to one alternative: its name, and that of the alternative in which they would mean nothing."""
-
-
 def check_choices(checked: Checked) -> None:
     """MIX126: none, or more than one, of attributes that exclude each other."""
     program = checked.program
@@ -223,8 +206,8 @@ def check_choices(checked: Checked) -> None:
 
 
 def _check_choice(checked: Checked, entry: Entry, attributes: Attributes, span: Span, name: str) -> None:
-    choices = CHOICES.get(entry.key)
-    if choices is None:
+    choices = entry.one_of
+    if not choices:
         return
     given = [c for c in choices if any(is_written(attributes, a) for a in c)]
     shapes = " or ".join("`" + "` and `".join(c) + "`" for c in choices)
@@ -255,7 +238,7 @@ def _check_choice(checked: Checked, entry: Entry, attributes: Attributes, span: 
             hint=f"add `{missing[0]} = …`",
         )
 
-    for extra, (chosen, other) in GOES_WITH.get(entry.key, {}).items():
+    for extra, chosen, other in entry.goes_with:
         if len(given) == 1 and is_written(attributes, extra) and is_written(attributes, other):
             checked.findings.error(
                 "MIX126",

@@ -7,8 +7,6 @@ from compiler.program import PipelineDecl, StepDecl
 from dsl.diagnostic import Label
 from dsl.source import Span
 
-CODE = "verify.code"
-
 
 def check_agreement(checked: Checked) -> None:
     """MIX501: more answers must agree than there are. MIX502: a majority of one answer. MIX890: both ways at once.
@@ -36,8 +34,8 @@ def _check_group(checked: Checked, pipeline: PipelineDecl, position: int, step: 
     ended = groups.ended_by[position]
     if ended is not None:
         _scattered(checked, step, pipeline.steps[ended])
-    elif not traits_in(step).compares or step.entry.key == CODE:
-        return  # one candidate to pick from is picked; `verify code` has a check of its own
+    elif not traits_in(step).compares or {"programs", "ratings"} & set(step.entry.rules):
+        return  # one candidate to pick from is picked; these have checks of their own
     elif candidates == 1:
         _nothing_to_compare(checked, pipeline, position, step)
     else:
@@ -71,19 +69,20 @@ def _scattered(checked: Checked, step: StepDecl, by: StepDecl) -> None:
 
 
 def _nothing_to_compare(checked: Checked, pipeline: PipelineDecl, position: int, step: StepDecl) -> None:
-    is_math = step.entry.key == "verify.math"
+    how, _, instead = step.entry.compares.partition(" ")
+    can_do_without = how == "without"
     maker = maker_of(pipeline.steps[:position], str(value_of(step.attributes, "response", "")))
-    is_generated = maker is not None and maker.entry.key == "step.generate"
+    is_generated = maker is not None and maker.entry.writes
     where = (
         f"in `generate {maker.label}`" if maker is not None and is_generated else "in a `generate` before it"
     )
     checked.findings.error(
         "MIX502",
-        f"there is nothing to compare with: {'no `answer`, and ' if is_math else ''}one sample of each row",
+        f"there is nothing to compare with: {f'no `{instead}`, and ' if can_do_without else ''}one sample of each row",
         step.kind_span,
         "every answer agrees with itself",
         secondary=(_made(maker, 1),) if maker is not None and is_generated else (),
-        hint=f"{'add `answer = …`, or' if is_math else 'write'} `samples = 5` {where}",
+        hint=f"{f'add `{instead} = …`, or' if can_do_without else 'write'} `samples = 5` {where}",
     )
 
 

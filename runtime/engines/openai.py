@@ -43,6 +43,7 @@ _GOOD_FINISH = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn
 @declare(
     "model",
     "openai",
+    offers=("conversation", "server"),
     extra="openai",
     modules=("aiohttp",),
     attributes=(

@@ -19,6 +19,7 @@ from runtime.plugin import EngineUnavailable, attribute, declare, not_loaded, re
 @declare(
     "model",
     "transformers",
+    one_of=(("path",), ("repo",)),
     label="name",
     extra="transformers",
     modules=("torch", "transformers", "safetensors"),

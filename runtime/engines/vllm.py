@@ -19,6 +19,7 @@ from runtime.plugin import EngineUnavailable, attribute, declare, require
 @declare(
     "model",
     "vllm",
+    one_of=(("path",), ("repo",)),
     label="name",
     extra="vllm",
     modules=("vllm",),

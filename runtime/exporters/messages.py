@@ -11,7 +11,7 @@ from runtime.mixture.rows import MixtureRow
 from runtime.plugin import declare
 
 
-@declare("export", "messages", label="name", attributes=EXPORT_ATTRIBUTES)
+@declare("export", "messages", label="name", reads=("messages",), attributes=EXPORT_ATTRIBUTES)
 class MessagesExport:
     """Write a mixture as JSON lines that Hugging Face `datasets` and most trainers load as they are.
 

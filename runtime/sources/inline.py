@@ -15,6 +15,7 @@ from runtime.sources.files import cleaned
 @declare(
     "source",
     "inline",
+    rows_in="rows",
     attributes=(
         attribute("rows", "list[json]", "the rows, each `{ column = value }`", default=REQUIRED),
         *COMMON,

@@ -17,16 +17,18 @@ from runtime.steps.protocol import StepContext
 @declare(
     "step",
     "chat",
-    makes={"messages": "chat"},
+    one_of=(("user", "assistant"), ("turns",)),
+    goes_with=(("input", "user", "turns"), ("reasoning", "user", "turns")),
+    makes={"messages": "chat", "tools": "json if with tools"},
     attributes=(
         attribute("system", "expr:text", "the system message: a text, or a column; null or empty for none"),
-        attribute("user", "column", "the column with the user's message"),
+        attribute("user", "column", "the column with the user's message", holds="text"),
         attribute(
             "input",
             "column",
             "a column with more of the user's message, behind an empty line (Alpaca's `input`); null or empty for none",
         ),
-        attribute("assistant", "column", "the column with the assistant's answer"),
+        attribute("assistant", "column", "the column with the assistant's answer", holds="text"),
         attribute(
             "reasoning", "column", "the column with the reasoning before the answer; null or empty for none"
         ),

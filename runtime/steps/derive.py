@@ -15,6 +15,7 @@ from runtime.steps.protocol import StepContext
 @declare(
     "step",
     "derive",
+    makes={"*": "*"},
     attributes=(
         attribute("*", "expr:any", "a column to make: its name, and the expression that computes it"),
         *COMMON,

@@ -16,8 +16,9 @@ from runtime.steps.protocol import StepContext
 @declare(
     "step",
     "draw",
+    one_of=(("from",), ("values",)),
     label="new_column",
-    makes={"{label}": "any"},
+    makes={"{label}": "drawn"},
     attributes=(
         attribute(
             "from",

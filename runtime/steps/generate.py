@@ -25,6 +25,7 @@ Made = TypeVar("Made")
 @declare(
     "step",
     "generate",
+    makes={"{label}": "json if parse = json else text", "{label}.reasoning": "text if read"},
     label="new_column",
     asks=(Asks("model", template="prompt", times=("samples",), max_tokens="max_tokens", writes="{label}"),),
     attributes=(

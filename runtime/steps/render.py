@@ -13,6 +13,7 @@ from runtime.steps.protocol import StepContext
 @declare(
     "step",
     "render",
+    rules=("turns",),
     label="new_column",
     makes={"{label}": "text", "{label}_template": "text"},
     attributes=(

@@ -60,6 +60,8 @@ def lora() -> None:
 @declare(
     "select",
     "less",
+    one_of=(("base",), ("repo",)),
+    rules=("targets",),
     breaker=True,
     needs_all_rows=True,
     extra="train",

@@ -11,6 +11,7 @@ from runtime.plugin import REQUIRED, attribute, declare
 @declare(
     "train",
     "sft",
+    one_of=(("base",), ("repo",), ("architecture",)),
     label="name",
     extra="train",
     modules=("torch", "transformers", "accelerate", "deepspeed"),
@@ -379,6 +380,7 @@ def measure() -> None:
             "answer",
             "name",
             "column of `on` with the right answer; short for `verify math { response = reply, answer = … }`",
+            short_for="verify.math",
         ),
         attribute("by", "name", "a column of `on`; the accuracy is told for each of its values as well"),
         attribute("limit", "count", "problems asked, the first ones", default=200, minimum=1),

@@ -35,7 +35,7 @@ from runtime.verifiers.verdicts import (
         "class": "json",
     },
     attributes=(
-        attribute("response", "column", "the column that must agree", default=REQUIRED),
+        attribute("response", "column", "the column that must agree", default=REQUIRED, holds="text"),
         attribute(
             "agree",
             "count",

@@ -43,6 +43,7 @@ SHOWN_CHARACTERS = 500
             "a list of `{ id = …, kwargs = { … } }`, or a column with such a list, or with ids alone and their arguments "
             "in `kwargs`",
             default=REQUIRED,
+            holds="constraints",
         ),
         attribute(
             "kwargs",

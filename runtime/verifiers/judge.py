@@ -30,6 +30,7 @@ class _Question:
 @declare(
     "verify",
     "judge",
+    rules=("opinions",),
     asks=(
         Asks(
             "models",

@@ -37,12 +37,13 @@ TIMEOUT_S = 10.0
         "error": "text",
     },
     attributes=(
-        attribute("response", "column", "the text to check", default=REQUIRED),
+        attribute("response", "column", "the text to check", default=REQUIRED, holds="text"),
         attribute(
             "is",
             "expr:text",
             'the language: a code such as `"zh"`, `"zh-Hant"`, `"pt-BR"` or `"eng_Latn"`, or a column that holds one',
             default=REQUIRED,
+            holds="language",
         ),
         threshold(
             "min",

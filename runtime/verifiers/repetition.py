@@ -24,7 +24,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
         "reason": "text",
     },
     attributes=(
-        attribute("response", "column", "the text to check", default=REQUIRED),
+        attribute("response", "column", "the text to check", default=REQUIRED, holds="text"),
         attribute(
             "words",
             "count",

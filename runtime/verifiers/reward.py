@@ -26,6 +26,7 @@ NO_ANSWER = "no answer"
 @declare(
     "verify",
     "reward",
+    rules=("ratings",),
     asks=(Asks("model"),),
     compares="pick = majority",
     evidence={

@@ -19,6 +19,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
 @declare(
     "verify",
     "safety",
+    rules=("guard",),
     asks=(Asks("model", template="prompt", max_tokens="max_tokens"),),
     evidence={
         "said": "text",
@@ -29,7 +30,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
         "detail": "text",
     },
     attributes=(
-        attribute("response", "column", "the text to check", default=REQUIRED),
+        attribute("response", "column", "the text to check", default=REQUIRED, holds="text"),
         attribute(
             "model",
             "ref:model",
@@ -43,7 +44,12 @@ from runtime.verifiers.verdicts import Selection, text_of_response
             "what the guard is asked, with its policy; by default the guard is given the conversation itself, as guards "
             "with a chat template of their own expect",
         ),
-        attribute("request", "column", "what the response answers; in the conversation it stands before it"),
+        attribute(
+            "request",
+            "column",
+            "what the response answers; in the conversation it stands before it",
+            holds="text",
+        ),
         attribute(
             "format",
             f"enum:{'|'.join(FORMATS)}",

@@ -40,6 +40,7 @@ MESSAGE_CHARACTERS = 300
             "json",
             "a JSON Schema (draft 2020-12 unless `$schema` says otherwise): as an object, a JSON heredoc or "
             '`file("person.schema.json")`; by default the `schema` of the `generate` that makes `response`',
+            holds="inherited_schema",
         ),
         attribute(
             "parse_json",

@@ -74,6 +74,7 @@ class PartSelection(Selection):
 @declare(
     "verify",
     "translation",
+    rules=("translated",),
     asks=(
         Asks("back_model", template="back", when="with back", max_tokens="max_tokens"),
         Asks("similarity"),  # both texts in one
@@ -91,19 +92,21 @@ class PartSelection(Selection):
         "detail": "text",
     },
     attributes=(
-        attribute("source", "column", "the text that was translated", default=REQUIRED),
-        attribute("response", "column", "its translation", default=REQUIRED),
+        attribute("source", "column", "the text that was translated", default=REQUIRED, holds="text"),
+        attribute("response", "column", "its translation", default=REQUIRED, holds="text"),
         attribute(
             "from",
             "expr:text",
             'the language of the source: a code such as `"en"`, or a column that holds one',
             default=REQUIRED,
+            holds="language",
         ),
         attribute(
             "to",
             "expr:text",
             'the language it is translated into: a code such as `"zh-Hans"`, or a column that holds one',
             default=REQUIRED,
+            holds="language",
         ),
         attribute(
             "checks",

@@ -19,7 +19,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
         "reason": "text",
     },
     attributes=(
-        attribute("response", "column", "the text to check", default=REQUIRED),
+        attribute("response", "column", "the text to check", default=REQUIRED, holds="text"),
         threshold("max", "the surest sign of cutting that passes", default=0.5, minimum=0, maximum=1),
         PICK,
         *VERIFIER,

@@ -23,6 +23,7 @@ TIME_LIMIT_S = 10.0
 @declare(
     "verify",
     "code",
+    rules=("programs",),
     compares="with agree",
     evidence={
         "language": "text",
@@ -39,7 +40,11 @@ TIME_LIMIT_S = 10.0
     },
     attributes=(
         attribute(
-            "response", "column", "the column with the code, or with an answer that has it", default=REQUIRED
+            "response",
+            "column",
+            "the column with the code, or with an answer that has it",
+            default=REQUIRED,
+            holds="text",
         ),
         attribute(
             "tests", "column", "the column with the tests, in one of the forms below", default=REQUIRED
@@ -60,6 +65,7 @@ TIME_LIMIT_S = 10.0
             "prefix",
             "column",
             "what a completion goes on from: imports and the head of a function",
+            holds="text",
         ),
         attribute(
             "setup",

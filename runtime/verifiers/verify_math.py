@@ -43,7 +43,7 @@ NO_ANSWER, NO_RIGHT_ANSWER = "no answer", "no right answer"
         "class": "json",
     },
     attributes=(
-        attribute("response", "column", "the column with the solution", default=REQUIRED),
+        attribute("response", "column", "the column with the solution", default=REQUIRED, holds="text"),
         attribute("answer", "column", "the column with the right answer, or a solution that ends with it"),
         attribute(
             "agree",

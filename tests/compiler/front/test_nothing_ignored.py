@@ -466,6 +466,8 @@ SHARED = {
 def test_the_code_of_an_entry_reads_each_of_its_attributes():
     unread = []
     for key, plugin in plugins().items():
+        if key not in builtin_catalog().entries:
+            continue  # another test's
         words = set(words_of(sys.modules[plugin.implementation.__module__]))
         for module in SHARED.get(plugin.entry.family, ()) + SHARED[""]:
             words |= words_in(module)
