@@ -20,6 +20,7 @@ from compiler.suggest import nearest, replace_fix
 from compiler.values import EXAMPLES, as_type
 from dsl.diagnostic import Applicability, Edit, Fix
 from dsl.nodes import (
+    Binary,
     Block,
     Call,
     Expression,
@@ -225,7 +226,11 @@ def _expression(place: Place, node: Expression, wanted: str) -> TypedExpression:
         columns,
         lambda ref: constant_of(place.world, place.module, ref),
         lambda ref: missing_column(
-            place, ref.name, ref.span, may_be_text=wanted == "text" and isinstance(node, Ref)
+            place,
+            ref.name,
+            ref.span,
+            may_be_text=wanted == "text" and isinstance(node, Ref),
+            is_part=isinstance(node, Binary | ListNode | Call) and len(ref.parts) == 1,
         ),
         place.findings,
     )

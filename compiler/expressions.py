@@ -11,6 +11,7 @@ Every argument of a function is written out, defaults included.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +97,13 @@ def _make_bool(node: Expression, type: str) -> str:
     if type == "text" or element_of(type):
         return f"compare it: `len({text}) > 0`"
     return f"compare it: `{text} > 0`"
+
+
+def _as_number(node: Expression) -> str:
+    """The hint for a text where a number is due."""
+    if isinstance(node, Text) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", node.value):
+        return f"write `{node.value}`"
+    return f"convert it: `float({node.span.text})`" if "\n" not in node.span.text else ""
 
 
 class _Typer:
@@ -295,8 +303,7 @@ class _Typer:
             other = node.right if a == "text" else node.left
             hint = f"convert it: `text({other.span.text})`" if "\n" not in other.span.text else ""
         elif "text" in (a, b) and (a in NUMBERS or b in NUMBERS):
-            other = node.left if a == "text" else node.right
-            hint = f"convert it: `float({other.span.text})`" if "\n" not in other.span.text else ""
+            hint = _as_number(node.left if a == "text" else node.right)
         raise self.findings.error(
             "MIX123",
             f"`{operator}` does not go with {a} and {b}",

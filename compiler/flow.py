@@ -15,7 +15,7 @@ from compiler.makes import DRAWN, NAMED_BY_ATTRIBUTES, is_always_made, made_type
 from compiler.place import Place
 from compiler.program import Bound, CallValue, FromDecl, StepDecl, TypedExpression
 from compiler.repair import check_repair_reads, repair_columns, repair_template
-from compiler.schema import Columns, common_type_of, type_of_value
+from compiler.schema import Columns, common_type_of_values
 from compiler.schema_of_response import inherit_schema
 from compiler.suggest import listing, nearest, replace_fix
 from compiler.templates import check_use
@@ -171,6 +171,7 @@ class Flow:
         label = self._label(block, entry, labels)
         title = f"`{block.kind} {entry.name}`" if block.kind != entry.name else f"`{block.kind}`"
         place = self.place(later)
+        place.step = block.span
         attributes = bind_attributes(
             place,
             entry,
@@ -387,7 +388,7 @@ class Flow:
 
                 item = struct_of(drawn.types)
         elif "values" in attributes:
-            item = common_type_of(map(type_of_value, attributes["values"].value))
+            item = common_type_of_values(attributes["values"].value)
         count = attributes.get("count")
         is_list = count is not None and isinstance(count.value, int) and count.value > 1
         return f"list[{item}]" if is_list else item

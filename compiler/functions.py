@@ -154,7 +154,7 @@ def check_call(
         )
         raise findings.error(
             "MIX122",
-            f"`{function.name}` takes {wanted} arguments, here {count}",
+            f"`{function.name}` takes {wanted} argument{'' if wanted == '1' else 's'}, here {count}",
             node.span,
             hint=f"write `{function.usage}`",
         )

@@ -92,8 +92,10 @@ def _import(
         world.findings.error("MIX108", "a path with a NUL character", where.span)
         return
     if name in module.import_spans or name in module.declarations:
-        first = module.import_spans.get(name) or module.declarations[name].name_span
-        _duplicate(world.findings, name, alias.span, first)
+        other = module.import_spans.get(name) or module.declarations[name].name_span
+        first, again = sorted((other, alias.span), key=lambda span: span.start)
+        _duplicate(world.findings, name, again, first)
+        module.imports.setdefault(name, None)
         return
     module.import_spans[name] = alias.span
     module.imports[name] = None
@@ -153,7 +155,9 @@ def _collect(world: World, module: Module) -> None:
     """Fill in what a file declares, and report statements that cannot stand at the top of a file."""
     findings = world.findings
     for statement in module.file.body:
-        if isinstance(statement, Attribute):
+        if isinstance(statement, Attribute) and statement.name.name == "edition":
+            _edition_as_attribute(world, module, statement)
+        elif isinstance(statement, Attribute):
             findings.error(
                 "MIX121",
                 f"`{statement.name.name}` stands outside every block",
@@ -181,15 +185,50 @@ def _collect(world: World, module: Module) -> None:
             hint=f"begin the file with `{line}`",
             fix=Fix(f"add `{line}`", (Edit(Span(module.source, 0, 0), f"{line}\n\n"),)),
         )
-    elif not (isinstance(first, Block) and first.kind == "edition"):
-        later = next(s for s in module.file.body if isinstance(s, Block) and s.kind == "edition")
+    elif not _is_edition(first):
+        later = next(s for s in module.file.body if _is_edition(s))
         findings.error(
             "MIX008", "`edition` is not the first line", later.span, hint="move it to the top of the file"
         )
 
 
+def _is_edition(statement: Attribute | Block | None) -> bool:
+    match statement:
+        case Attribute(name=name):
+            return name.name == "edition"
+        case Block(kind=kind):
+            return kind == "edition"
+    return False
+
+
+def _edition_as_attribute(world: World, module: Module, statement: Attribute) -> None:
+    module.edition = EDITIONS[-1]
+    right = f"edition {EDITIONS[-1]}"
+    world.findings.error(
+        "MIX120",
+        "`edition` is written without `=`",
+        statement.name.span,
+        hint=f"write `{right}`",
+        fix=Fix(f"write `{right}`", (Edit(statement.span, right),), Applicability.MAYBE),
+    )
+
+
 def _edition(world: World, module: Module, block: Block) -> None:
     newest = EDITIONS[-1]
+    if module.edition is not None:
+        earlier = next(s for s in module.file.body if _is_edition(s))
+        world.findings.error(
+            "MIX115",
+            "`edition` is given twice",
+            block.kind_span,
+            secondary=(Label(earlier.span, "the first one"),),
+            hint="delete one of them",
+        )
+        return
+    if block.has_body:
+        world.findings.error(
+            "MIX120", "`edition` has no block", block.kind_span, hint=f"write `edition {newest}`"
+        )
     match block.labels:
         case (Quantity(value=value),) if value in EDITIONS:
             module.edition = int(value)

@@ -161,10 +161,23 @@ def _param(world: World, declaration: Declaration) -> Constant:
             notes=(doc.value.value,) if doc is not None and isinstance(doc.value, Text) else (),
             hint=f"add `-p {declaration.qualified}={EXAMPLES.get(type, 'value').strip(chr(34))}`",
         )
+    limits: dict[str, Attribute] = {name: attributes[name] for name in ("min", "max") if name in attributes}
+    bounds: dict[str, int | float] = {
+        name: _limit(world, module, limit, type) for name, limit in limits.items()
+    }
+    if len(bounds) == 2 and bounds["min"] > bounds["max"]:
+        raise world.findings.error(
+            "MIX109",
+            f"parameter `{declaration.name}` has a `min` above its `max`",
+            limits["min"].value.span,
+            "no value lies between them",
+            secondary=(Label(limits["max"].span, "the other limit"),),
+            hint="change them about",
+        )
     for name, words in (("min", "at least"), ("max", "at most")):
-        if (limit := attributes.get(name)) is None:
+        if (limit := limits.get(name)) is None:
             continue
-        bound = _limit(world, module, limit, type)
+        bound = bounds[name]
         if constant.value < bound if name == "min" else constant.value > bound:
             written = limit.value.span.text
             raise world.findings.error(
@@ -173,7 +186,12 @@ def _param(world: World, declaration: Declaration) -> Constant:
                 span,
                 "out of range",
                 secondary=(Label(limit.span, "the limit"),),
-                hint=f"give one that is {words} {written}: `-p {declaration.qualified}={written}`",
+                hint=f"give one that is {words} {written}: "
+                + (
+                    f"`-p {declaration.qualified}={written}`"
+                    if span.source.name == COMMAND_LINE
+                    else f"`default = {written}`"
+                ),
             )
     return constant
 

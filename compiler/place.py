@@ -20,7 +20,7 @@ class Place:
 
     `later`: columns that following steps make, to tell a wrong order from an unknown name.
     `reads`: columns that the bound attributes turn out to read. `missing`: those reported as not there; the steps
-    that follow take them on trust, so that one mistake is one finding.
+    that follow take them on trust, so that one mistake is one finding. `step`: where the step stands that is bound.
     """
 
     world: World
@@ -30,16 +30,20 @@ class Place:
     later: dict[str, Span] = field(default_factory=dict)
     reads: dict[str, Span] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    step: Span | None = None
 
     @property
     def findings(self) -> Findings:
         return self.world.findings
 
 
-def missing_column(place: Place, name: str, span: Span, *, may_be_text: bool = False) -> Exception:
+def missing_column(
+    place: Place, name: str, span: Span, *, may_be_text: bool = False, is_part: bool = False
+) -> Exception:
     """Report a column that the rows here do not have: it comes later, was left out, or does not exist.
 
-    `may_be_text`: a text could stand there as well, so its quotes may have been forgotten.
+    `may_be_text`: a text could stand there as well, so its quotes may have been forgotten. `is_part`: of an
+    expression, where that may be so too.
     """
     assert place.columns is not None
     first = name.partition(".")[0]
@@ -53,7 +57,9 @@ def missing_column(place: Place, name: str, span: Span, *, may_be_text: bool = F
             span,
             "read before it is made",
             secondary=(Label(place.later[first], f"`{first}` is made here"),),
-            hint=f"move this step below the one that makes `{first}`",
+            hint=f"make `{first}` in a step of its own, above this one"
+            if place.step is not None and place.later[first].start in range(place.step.start, place.step.end)
+            else f"move this step below the one that makes `{first}`",
         )
     if first in place.columns.left_out:
         return place.findings.error(
@@ -79,7 +85,7 @@ def missing_column(place: Place, name: str, span: Span, *, may_be_text: bool = F
         f"no column `{name}` in {rows}",
         span,
         f"columns here: {listing(known)}" if known else "there are no columns here",
-        hint=f'{hint}; a text is quoted: `"{name}"`' if may_be_text and not near else hint,
+        hint=f'{hint}; a text is quoted: `"{name}"`' if (may_be_text or is_part) and not near else hint,
         fix=replace_fix(span, near) if near else None,
     )
 

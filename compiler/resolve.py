@@ -183,7 +183,7 @@ class Resolver:
                 "MIX120",
                 f"`{block.kind}` needs {what}",
                 labels[0].span if labels else block.kind_span,
-                hint=f"{what}s are: {listing(entries, 20)}".removeprefix("a "),
+                hint=f"{what.partition(' ')[2]}s are: {listing(entries, 20)}",
             )
         name = labels[0].name
         if name not in entries:

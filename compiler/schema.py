@@ -98,7 +98,12 @@ def common_type(a: str, b: str) -> str | None:
 
 
 def type_of_value(value: Any) -> str:
-    """Type of a JSON value; `null` for None, `any` items for an empty list."""
+    """Type of a JSON value; `null` for None, `any` for what is unknown in it."""
+    return "null" if value is None else _known(_type_of(value))
+
+
+def _type_of(value: Any) -> str:
+    """As `type_of_value`, with `null` for what is unknown, so that another value of the column can tell it."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -110,25 +115,40 @@ def type_of_value(value: Any) -> str:
     if isinstance(value, str):
         return "text"
     if isinstance(value, Mapping):
-        return struct_of({str(k): type_of_value(v).replace("null", "any") for k, v in value.items()})
-    return f"list[{common_type_of(map(type_of_value, value))}]"
+        return struct_of({str(k): _type_of(v) for k, v in value.items()})
+    return f"list[{_common(map(_type_of, value))}]"
 
 
-def common_type_of(types: Iterable[str]) -> str:
-    """Type of values that stand in one column: `json` where they do not agree, `any` where there is none."""
-    result: str | None = None
+def _common(types: Iterable[str]) -> str:
+    result = "null"
     for type in types:
-        result = type if result is None else (common_type(result, type) or "json")
-    return "any" if result in (None, "null") else str(result)
+        result = common_type(result, type) or "json"
+    return result
+
+
+def _known(type: str) -> str:
+    """The type with `any` where nothing is known."""
+    if type == "null":
+        return "any"
+    if (fields := fields_of(type)) is not None:
+        return struct_of({name: _known(inner) for name, inner in fields.items()})
+    if type.startswith("list["):
+        return f"list[{_known(type[5:-1])}]"
+    return type
+
+
+def common_type_of_values(values: Iterable[Any]) -> str:
+    """Type of values that stand in one column: `json` where they do not agree, `any` where there is none."""
+    return _known(_common(map(_type_of, values)))
 
 
 def columns_of_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Schema of rows written in a spec, columns in order of first appearance."""
-    types: dict[str, list[str]] = {}
+    values: dict[str, list[Any]] = {}
     for row in rows:
         for name, value in row.items():
-            types.setdefault(name, []).append(type_of_value(value))
-    return {name: common_type_of(found) for name, found in types.items()}
+            values.setdefault(name, []).append(value)
+    return {name: common_type_of_values(found) for name, found in values.items()}
 
 
 @dataclass(frozen=True)

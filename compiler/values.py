@@ -219,8 +219,17 @@ def _binary(node: Binary, left: Constant, right: Constant, findings: Findings) -
         "MIX123",
         f"`{operator}` does not go with {left.words} and {right.words}",
         node.operator_span,
-        hint='both sides need one type; `"a" + "b"` joins text',
+        hint=_both_sides(node, a, b),
     )
+
+
+def _both_sides(node: Binary, a: Any, b: Any) -> str:
+    """What to write where two constants do not go together."""
+    if node.operator in ("and", "or"):
+        return "both sides are true or false, as `n > 3` is"
+    if node.operator == "+" and (isinstance(a, str) or isinstance(b, str)):
+        return 'texts are joined with texts: `"a" + "b"`'
+    return "both sides need one type"
 
 
 def _unit(node: Binary, left: Constant, right: Constant, findings: Findings) -> Unit:
@@ -243,7 +252,7 @@ def _unit(node: Binary, left: Constant, right: Constant, findings: Findings) -> 
         "MIX125",
         f"`{operator}` does not go with {left.words} and {right.words}",
         node.operator_span,
-        hint="write both in the same unit",
+        hint="a factor has no unit" if a is b else "write both in the same unit",
     )
 
 

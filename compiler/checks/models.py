@@ -105,6 +105,7 @@ def check_servers(checked: Checked) -> None:
         if checked.clean(model.span):
             _check_model_settings(checked, model)
     for _, _, step in checked.clean_steps():
+        _check_sampling(checked, step)
         for name in FOR_VLLM:
             bound = step.attributes.get(name)
             if bound is None:
@@ -113,6 +114,31 @@ def check_servers(checked: Checked) -> None:
                 asked = checked.program.models.get(called)
                 if asked is not None and checked.clean(asked.span):
                     _check_taken(checked, asked, name, bound.span)
+
+
+SAMPLING = ("temperature", "top_p")
+"""What a model with `sampling = leave_out` is not sent."""
+
+
+def _check_sampling(checked: Checked, step: StepDecl) -> None:
+    """A step that states how to sample from a model that is not told."""
+    for _, _, called in _models_of(step):
+        model = checked.program.models.get(called)
+        left_out = (
+            model.attributes.get("sampling") if model is not None and checked.clean(model.span) else None
+        )
+        if model is None or left_out is None or left_out.value != "leave_out":
+            continue
+        for name in SAMPLING:
+            if is_written(step.attributes, name):
+                checked.findings.error(
+                    "MIX446",
+                    f"`{name}` is not sent to `{model.name}`, which draws as it always does",
+                    step.attributes[name].span,
+                    "would be dropped without a word",
+                    secondary=(Label(left_out.span, "left out here"),),
+                    hint=f"delete `{name}`, or `sampling = leave_out` in `model {model.name}`",
+                )
 
 
 def _check_model_settings(checked: Checked, model: ModelDecl) -> None:

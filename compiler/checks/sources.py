@@ -42,6 +42,15 @@ def check_files(checked: Checked) -> None:
 
 def _check_file(checked: Checked, source: SourceDecl, text: str, span: Span) -> None:
     path = checked.world.directory / text
+    if path.is_dir():
+        checked.findings.error(
+            "MIX202",
+            f"`{text}` is a directory",
+            span,
+            f"source `{source.name}` is read from files",
+            hint=f"name its files: `{text.rstrip('/')}/*.{source.kind}`",
+        )
+        return
     if path.exists() or (any(c in text for c in "*?[") and glob(str(path), recursive=True)):
         return
     near = None
@@ -102,7 +111,9 @@ def check_locks(checked: Checked) -> None:
                 "its `where`, `limit` or `columns` were others",
                 hint=f"run `mixwright lock {spec}`: how many rows it gives is not known",
             )
-    unknown = [s for s in open_sources if s not in stale]
+    errors = [d.primary.span for d in checked.findings.items if d.is_error]
+    # What cannot be read cannot be locked either.
+    unknown = [s for s in open_sources if s not in stale and not any(_within(e, s.span) for e in errors)]
     if unknown:
         names = listing(f"`{s.name}`" for s in unknown)
         checked.findings.lint(
@@ -112,6 +123,10 @@ def check_locks(checked: Checked) -> None:
             "not locked",
             hint=f"run `mixwright lock {spec}`",
         )
+
+
+def _within(inner: Span, outer: Span) -> bool:
+    return inner.source is outer.source and outer.start <= inner.start < outer.end
 
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
