@@ -21,7 +21,16 @@ TRAINERS: Mapping[str, str] = {
 NEEDS_TRAIN = ("tokenized", "packed")
 """Export formats that hold tokens: only a `train` block says of which tokenizer and how many to a sequence."""
 
-UNTOLD = ("min_learning_rate", "betas", "eps", "rates", "frozen", "measure")
+UNTOLD = (
+    "min_learning_rate",
+    "betas",
+    "eps",
+    "rates",
+    "frozen",
+    "measure",
+    "new_tokens",
+    "new_special_tokens",
+)
 """Attributes of a train that trainers' configurations do not have; AdamW's numbers all but open-instruct's do."""
 _ADAMW = ("betas", "eps")
 

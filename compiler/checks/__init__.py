@@ -88,6 +88,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     training.check_sharing,
     training.check_rates,
     training.check_parts,
+    training.check_new_tokens,
     less.check_targets,
     evaluations.check_evaluations,
     evaluations.check_measures,

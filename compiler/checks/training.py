@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.checks.checked import Checked, is_written, value_of
+from compiler.new_tokens import token_problem
 from compiler.suggest import listing, nearest
 from dsl.diagnostic import Label
 
@@ -317,6 +318,41 @@ def check_parts(checked: Checked) -> None:
                     secondary=(Label(attributes[other].span, "trains other parts"),),
                     hint=f"delete `{name}`, or write `optimizer = adamw` without `lora`",
                 )
+
+
+def check_new_tokens(checked: Checked) -> None:
+    """MIX763: texts that cannot be tokens, and new tokens beside adapters, which train no embeddings."""
+    for train in checked.program.trains.values():
+        attributes = train.attributes
+        if not checked.clean(train.span):
+            continue
+        written = {name: value_of(attributes, name) or [] for name in ("new_tokens", "new_special_tokens")}
+        name = next((name for name, tokens in written.items() if tokens), None)
+        if name is None:
+            continue
+        problem = token_problem([token for tokens in written.values() for token in tokens])
+        if problem is not None:
+            token, message = problem
+            # Of two equal ones the second is too many.
+            at = next(name for name in reversed(written) if token in written[name])
+            kept = list(dict.fromkeys(t.strip() for t in written[at] if t.strip()))
+            if at == "new_special_tokens":
+                kept = [t for t in kept if t not in written["new_tokens"]]
+            listed = ", ".join(f'"{t}"' for t in kept)
+            checked.findings.error(
+                "MIX763",
+                message,
+                attributes[at].span,
+                hint=f"write `{at} = [{listed}]`" if kept else f"delete `{at}`",
+            )
+        elif value_of(attributes, "lora"):
+            checked.findings.error(
+                "MIX763",
+                "new tokens are learned in the embeddings, which `lora` does not train",
+                attributes[name].span,
+                secondary=(Label(attributes["lora"].span, "trains adapters alone"),),
+                hint=f"delete `lora` or `{name}`",
+            )
 
 
 def _is_rate(given: Any) -> bool:

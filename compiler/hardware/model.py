@@ -5,16 +5,30 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from compiler.hardware.shape import Shape, known_shape, shape_of_config
+from compiler.new_tokens import rows_with
 
 ASSUMED_VOCABULARY = 32_000
 
 
 def shape_of(given: Mapping[str, Any], directory: Path) -> tuple[Shape, str] | None:
     """The sizes and the name of the model that a `train` block's attributes start from; None where nothing tells them."""
+    found = _start_of(given, directory)
+    new = sum(len(given.get(name) or ()) for name in ("new_tokens", "new_special_tokens"))
+    if found is None or not new:
+        return found
+    shape, name = found
+    if given.get("architecture"):
+        return replace(shape, vocabulary=shape.vocabulary + new), name
+    tokens = _tokens_of(directory / str(given["base"])) if given.get("base") else None
+    return replace(shape, vocabulary=rows_with(shape.vocabulary, (tokens or shape.vocabulary) + new)), name
+
+
+def _start_of(given: Mapping[str, Any], directory: Path) -> tuple[Shape, str] | None:
     sizes = given.get("architecture")
     if sizes:
         if not isinstance(sizes, Mapping):
@@ -59,12 +73,16 @@ def why_no_shape(given: Mapping[str, Any], directory: Path) -> str:
 
 
 def _vocabulary(directory: Path) -> int:
-    """Entries of a tokenizer.json, special ones included; `ASSUMED_VOCABULARY` where it cannot be read."""
+    return _tokens_of(directory) or ASSUMED_VOCABULARY
+
+
+def _tokens_of(directory: Path) -> int | None:
+    """Entries of a tokenizer.json, special ones included; None where it cannot be read."""
     document = _json_of(directory / "tokenizer.json") or {}
     model, tokens = document.get("model"), document.get("added_tokens")
     words = model.get("vocab") if isinstance(model, dict) else None
     if not isinstance(words, dict | list):
-        return ASSUMED_VOCABULARY
+        return None
     listed = tokens if isinstance(tokens, list) else []
     added = [token.get("id") for token in listed if isinstance(token, dict)]
     return max(len(words), *(number + 1 for number in added if isinstance(number, int)))

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ from runtime.eta import CellsPace, Left
 from runtime.plugin import RunError
 from runtime.report.training import write_training_page
 from runtime.training.evaluate import measured, problems_digest
+from runtime.training.fresh import base_digest, write_start
 from runtime.training.held_out import divided, without
 from runtime.training.launch import Interrupted
+from runtime.training.preview import job_tokenizer
 from runtime.training.settings import TrainSettings, settings_of
 from runtime.training.train import Listener, TrainReport, train_mixture
 
@@ -173,18 +176,24 @@ class Ablation:
         if not train.evaluations or settings.architecture is not None:
             return
         kept = self.options.output / "before"
-        kept.mkdir(parents=True, exist_ok=True)
+        start = kept / _start_of(settings)
+        start.mkdir(parents=True, exist_ok=True)
+        if settings.new_tokens is not None:
+            write_start(settings, job_tokenizer(settings), start)
+        place, revision = settings.start(start)
         self.untrained = measured(
             self._base.plan,
             train.evaluations,
-            settings.place,
-            revision=settings.revision,
+            place,
+            revision=revision,
+            template=settings.chat_template,
             context=settings.context,
             kept=kept,
             moment=f"before-{_start_of(settings)}",
             sandbox=self.options.sandbox,
             says=self.watcher.says,
         )
+        shutil.rmtree(start)
 
     def _train(
         self, cell: Cell, held_out: Mapping[str, list[dict[str, Any]]], key: str, steps: int
@@ -253,10 +262,9 @@ def _result(cell: Cell, key: str, one: Mixed, report: TrainReport) -> Result:
 
 
 def _start_of(settings: TrainSettings) -> str:
-    """Short digest of the weights that training starts from."""
-    from runtime.training.fresh import base_digest
-
-    return base_digest(settings).replace("/", "-")[-12:]
+    """Short digest of the model that training starts from: its weights, its template, its tokens."""
+    told = [base_digest(settings), settings.chat_template, settings.new_tokens]
+    return blake2b(repr(told).encode(), digest_size=6).hexdigest()
 
 
 def _discard_models(directory: Path) -> None:

@@ -172,10 +172,10 @@ def _worked_out(
     packs: bool,
 ) -> Recipe:
     from runtime.training.encode import EncodingCounts
-    from runtime.training.preview import load_tokenizer
+    from runtime.training.preview import job_tokenizer
 
     settings = settings_for(job)
-    tokenizer = load_tokenizer(settings.tokenizer, settings.revision, template=settings.chat_template)
+    tokenizer = job_tokenizer(settings)
     counts, lengths = EncodingCounts(), []
     compare = check(tokenizer, settings) if check is not None else None
     for batch, sequences in encoded(rows, settings, tokenizer, counts):
@@ -306,6 +306,12 @@ def instructions(trainer: str, command: str, recipe: Recipe, notes: Iterable[str
     if settings.sequence_parallel > 1:
         said.append(
             f"`sequence_parallel = {settings.sequence_parallel}` is not told: each process takes whole sequences."
+        )
+    if settings.new_tokens is not None:
+        count = len(settings.new_tokens.all)
+        said.append(
+            f"`tokenizer/` has {count} new token{'s' * (count > 1)}: the base needs a row for each "
+            "(`resize_token_embeddings`) before it is trained."
         )
     said += [*notes, *refusals(recipe.counts)]
     listed = "\n".join(f"- {note}" for note in said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.exporters.attributes import EXPORT_ATTRIBUTES, TRAIN
@@ -94,7 +95,7 @@ def counted(job: Job, rows: Iterable[MixtureRow]) -> tuple[int, TrainSettings, A
     Raises:
         RunError: there is no train block, or its model or tokenizer is not there.
     """
-    from runtime.training.preview import load_tokenizer
+    from runtime.training.preview import job_tokenizer
     from runtime.training.tokenizer import train_tokenizer
 
     if job.train is None:
@@ -103,14 +104,12 @@ def counted(job: Job, rows: Iterable[MixtureRow]) -> tuple[int, TrainSettings, A
             f"'{job.export.mixture}', which says of which tokenizer the tokens are"
         )
     settings, listed = settings_for(job), list(rows)
-    template = settings.chat_template
     if settings.vocabulary is None:
-        tokenizer = load_tokenizer(settings.tokenizer, settings.revision, template=template)
-        return len(listed), settings, tokenizer, listed
+        return len(listed), settings, job_tokenizer(settings), listed
     place = job.directory / "tokenizer"
     texts = [str(message.get("content") or "") for row in listed for message in row.messages]
     train_tokenizer(texts, place, vocabulary=settings.vocabulary, context=settings.context)
-    return len(listed), settings, load_tokenizer(str(place), template=template), listed
+    return len(listed), settings, job_tokenizer(replace(settings, tokenizer=str(place))), listed
 
 
 def sequences_of(
@@ -129,7 +128,7 @@ def _line(sequence: Encoded) -> bytes:
 
 def _configured(job: Job, recipe: Recipe) -> str:
     """Write the configurations of trainers that read labels; returns how to start them."""
-    if not recipe.base:
+    if not recipe.base or recipe.settings.new_tokens is not None:
         return instructions("your own trainer", "tokenizer/  data/", recipe)
     write_config(job, TRL_CONFIG, trl_values(recipe), recipe)
     data = {"path": TokenizedExport.data_file, "ds_type": "parquet", "type": ""}

@@ -36,6 +36,18 @@ from runtime.plugin import REQUIRED, attribute, declare
             "text",
             "Jinja template instead of the tokenizer's own, saved with the model: a file, or the text of one",
         ),
+        attribute(
+            "new_tokens",
+            "list[text]",
+            "tokens that the base's tokenizer gets, one id each, wherever their text stands in a row or the template; the"
+            " model's embeddings get a row for each, which starts as the mean of the others",
+        ),
+        attribute(
+            "new_special_tokens",
+            "list[text]",
+            "the same for control tokens: only the chat template writes them, a row with the text of one is refused, and"
+            " they are left out of answers",
+        ),
         attribute("context", "count", "longest sequence, in tokens", default=2048, minimum=8),
         attribute(
             "packing",

@@ -8,24 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from runtime.plugin import RunError
+from runtime.training.new_tokens import write_widened
+from runtime.training.preflight import config_of
 from runtime.training.settings import TrainSettings
 
 _PROBE_LIMIT_BYTES = 4 * 1024**3
 """Weights over this size are checked by their shapes alone: a second copy may not fit beside the store."""
 
 
-def write_initial(settings: TrainSettings, tokenizer: Any, directory: Path) -> None:
-    """Write a Llama of the settings' architecture, drawn under the seed with deviation `init_std`, and its tokenizer.
+def write_start(settings: TrainSettings, tokenizer: Any, directory: Path) -> None:
+    """Write the model that a job in this directory starts from, where it is not the base as it is; once."""
+    initial = directory / "initial"
+    if initial.exists():
+        return
+    if settings.architecture is not None:
+        write_initial(settings, tokenizer, initial)
+    elif settings.new_tokens is not None:
+        write_widened(settings, tokenizer, initial)
 
-    The directory is there whole or not at all.
-    It is written rather than built by each rank so that ZeRO-3 loads fresh and given weights the same way.
-    """
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
 
-    assert settings.architecture is not None
+def start_config(settings: TrainSettings, tokenizer: Any) -> Any:
+    """Configuration of the model that a job starts from."""
+    if settings.architecture is None:
+        return config_of(settings)
+    from transformers import LlamaConfig
+
     sizes = settings.architecture
-    config = LlamaConfig(
+    return LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=sizes.hidden,
         intermediate_size=sizes.ffn,
@@ -39,12 +48,23 @@ def write_initial(settings: TrainSettings, tokenizer: Any, directory: Path) -> N
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
+
+
+def write_initial(settings: TrainSettings, tokenizer: Any, directory: Path) -> None:
+    """Write a Llama of the settings' architecture, drawn under the seed with deviation `init_std`, and its tokenizer.
+
+    The directory is there whole or not at all.
+    It is written rather than built by each rank so that ZeRO-3 loads fresh and given weights the same way.
+    """
+    import torch
+    from transformers import LlamaForCausalLM
+
     partial = directory.with_name(directory.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     tokenizer.save_pretrained(partial)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        LlamaForCausalLM(config).save_pretrained(partial)
+        LlamaForCausalLM(start_config(settings, tokenizer)).save_pretrained(partial)
     partial.rename(directory)
 
 

@@ -10,8 +10,10 @@ from runtime.plugin import RunError
 from runtime.training.settings import Rate, TrainSettings
 
 
-def refuse_idle_patterns(settings: TrainSettings, names: Iterable[str]) -> None:
-    """Refuse patterns that match no parameter, and to train nothing.
+def refuse_idle_patterns(
+    settings: TrainSettings, names: Iterable[str], embeddings: Iterable[str] = ()
+) -> None:
+    """Refuse patterns that match no parameter, to train nothing, and new tokens whose rows all stay the same.
 
     Raises:
         RunError: with the pattern, and what parameters are called.
@@ -29,6 +31,13 @@ def refuse_idle_patterns(settings: TrainSettings, names: Iterable[str]) -> None:
     for rate in settings.rates or ():
         if all(is_frozen(name, settings) or rate_of(name, settings) != rate for name in listed):
             raise RunError(f"`rates`: all that `{rate.of}` matches is frozen, or has an earlier rate")
+    for name in embeddings if settings.new_tokens is not None else ():
+        rate_here = rate_of(name, settings)
+        if is_frozen(name, settings) or (rate_here is not None and rate_here.rate == 0):
+            raise RunError(
+                f"new tokens are learned in `{name}`, which `frozen` or a rate of 0 leaves as it is: all of them would "
+                "stay the same"
+            )
 
 
 def is_frozen(name: str, settings: TrainSettings) -> bool:
@@ -68,13 +77,15 @@ def grouped(model: Any, settings: TrainSettings, decayed: Sequence[str]) -> list
     ]
 
 
-def parameter_names(place: str, revision: str) -> list[str]:
-    """Names of a model's parameters, of its configuration alone; tied ones once."""
+def parameter_names(config: Any) -> tuple[list[str], list[str]]:
+    """Names of a model's parameters, of its configuration alone, and those of them that are embeddings: which have a row
+    for each token. Tied ones once."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    options = {"revision": revision} if revision else {}
-    config = AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    return [name for name, _ in model.named_parameters()]
+    tables = [model.get_input_embeddings(), model.get_output_embeddings()]
+    weights = {id(table.weight) for table in tables if table is not None}
+    parameters = list(model.named_parameters())
+    return [name for name, _ in parameters], [name for name, one in parameters if id(one) in weights]

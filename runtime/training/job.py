@@ -99,9 +99,9 @@ def train(
     if group is not None:
         install(lambda: group)
     options: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}
-    place = str(directory / "initial") if settings.architecture else settings.place
-    if settings.revision and not settings.architecture:
-        options["revision"] = settings.revision
+    place, revision = settings.start(directory)
+    if revision:
+        options["revision"] = revision
     # Without DeepSpeed, bf16 is autocast over fp32 weights; with it, DeepSpeed keeps the fp32 copy.
     is_bf16 = settings.precision == "bf16" and settings.zero > 0
     model = AutoModelForCausalLM.from_pretrained(

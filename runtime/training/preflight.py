@@ -416,13 +416,18 @@ def with_chunks(settings: TrainSettings) -> tuple[TrainSettings, str]:
 
 def _architecture_of(settings: TrainSettings) -> Any:
     if settings.architecture is None:
-        return _config_of(settings)
+        return config_of(settings)
     from transformers import LlamaConfig
 
     return LlamaConfig()
 
 
-def _config_of(settings: TrainSettings) -> Any:
+def config_of(settings: TrainSettings) -> Any:
+    """Configuration of a job's base.
+
+    Raises:
+        RunError: it cannot be read.
+    """
     from transformers import AutoConfig
 
     revision = {"revision": settings.revision} if settings.revision else {}
@@ -440,7 +445,7 @@ def with_packing(settings: TrainSettings) -> tuple[TrainSettings, str]:
     """
     if settings.packing == "none" or settings.architecture is not None:
         return replace(settings, packing="none" if settings.packing == "none" else "best_fit"), ""
-    config = _config_of(settings)
+    config = config_of(settings)
     try:
         leak = leak_of(config, settings.attention)
     except Unknown as error:

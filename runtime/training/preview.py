@@ -11,7 +11,8 @@ from typing import Any
 from compiler.plan import Train
 from runtime.plugin import RunError, not_loaded, require
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts, Learned, encode
-from runtime.training.settings import template_of
+from runtime.training.new_tokens import add_tokens
+from runtime.training.settings import NewTokens, TrainSettings, new_tokens_of, template_of
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,30 @@ def tokenizer_of(train: Train, directory: Path) -> Any:
         raise RunError(
             f"train '{train.name}' makes its tokenizer of the mixture: there is none before it trains"
         )
-    local, template = given.get("tokenizer") or given.get("base"), template_of(given, directory)
+    local = given.get("tokenizer") or given.get("base")
+    place, revision = str(given.get("repo")), str(given.get("revision") or "")
     if local:
-        return load_tokenizer(str(directory / str(local)), template=template)
-    return load_tokenizer(str(given.get("repo")), str(given.get("revision") or ""), template=template)
+        place, revision = str(directory / str(local)), ""
+    return load_tokenizer(place, revision, template=template_of(given, directory), new=new_tokens_of(given))
 
 
-def load_tokenizer(place: str, revision: str = "", *, template: str | None = None) -> Any:
+def job_tokenizer(settings: TrainSettings) -> Any:
+    """The tokenizer of a job, with the template and the tokens that its block gives it: see `load_tokenizer`."""
+    return load_tokenizer(
+        settings.tokenizer, settings.revision, template=settings.chat_template, new=settings.new_tokens
+    )
+
+
+def load_tokenizer(
+    place: str, revision: str = "", *, template: str | None = None, new: NewTokens | None = None
+) -> Any:
     """A tokenizer with a chat template, its own or `template`, from a directory or the hub's cache.
+
+    new: tokens to add to it.
 
     Raises:
         MissingExtra: transformers is not installed.
-        RunError: it cannot be loaded, or has no chat template.
+        RunError: it cannot be loaded, has no chat template, or has one of the new tokens already.
     """
     transformers = require("transformers", "train", "reading a tokenizer")
     options = {"revision": revision} if revision else {}
@@ -88,6 +101,8 @@ def load_tokenizer(place: str, revision: str = "", *, template: str | None = Non
         tokenizer.chat_template = template
     if not tokenizer.chat_template:
         raise RunError(f"the tokenizer in {place} has no chat template")
+    if new is not None:
+        add_tokens(tokenizer, new, place)
     return tokenizer
 
 

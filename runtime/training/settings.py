@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from compiler.new_tokens import token_problem
 from compiler.plan import Train
 from runtime.plugin import RunError
 
@@ -69,6 +70,19 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class NewTokens:
+    """Tokens that the base's tokenizer gets: plain ones may stand in rows, special ones in the template alone."""
+
+    plain: tuple[str, ...]
+    special: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """In the order of their ids."""
+        return self.plain + self.special
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """What decides a training run. Shares are 0..1; `place` is a directory or a repository."""
 
@@ -122,6 +136,16 @@ class TrainSettings:
     frozen: tuple[str, ...] | None = None
     chat_template: str | None = None
     """Text of a template that takes the place of the tokenizer's own."""
+    new_tokens: NewTokens | None = None
+
+    def start(self, directory: Path) -> tuple[str, str]:
+        """Place and revision of the model whose weights a job in this directory starts from.
+
+        A fresh model, and one with rows for new tokens, is written there before any rank starts.
+        """
+        if self.architecture is None and self.new_tokens is None:
+            return self.place, self.revision
+        return str(directory / "initial"), ""
 
     @property
     def groups(self) -> int:
@@ -217,6 +241,7 @@ def settings_of(
         rates=tuple(Rate(str(r["of"]), float(r["rate"])) for r in given.get("rates") or ()) or None,
         frozen=tuple(given.get("frozen") or ()) or None,
         chat_template=template_of(given, directory),
+        new_tokens=new_tokens_of(given),
         **{**{field: given[field] for field in _PLAIN}, "learn": tuple(sorted(set(given["learn"])))},
     )
     if settings.offload != "none" and settings.zero != 3:
@@ -227,6 +252,8 @@ def settings_of(
         raise RunError(f"{name}: evaluations while it trains are made on one node, here {nodes}")
     if (settings.rates or settings.frozen) and (settings.lora is not None or settings.optimizer == "muon"):
         raise RunError(f"{name}: `rates` and `frozen` are of AdamW without `lora`")
+    if settings.new_tokens is not None and settings.lora is not None:
+        raise RunError(f"{name}: `lora` trains no embeddings, which new tokens need; delete one of them")
     if settings.optimizer == "muon" and settings.lora is not None:
         raise RunError(f"{name}: `lora` needs `optimizer = adamw`")
     if settings.optimizer == "muon" and (settings.zero or settings.ranks > 1):
@@ -284,6 +311,19 @@ def template_of(given: dict[str, Any], directory: Path) -> str | None:
     except TemplateSyntaxError as error:
         raise RunError(f"`chat_template`, line {error.lineno}: {error.message}") from error
     return text
+
+
+def new_tokens_of(given: dict[str, Any]) -> NewTokens | None:
+    """The tokens that a `train` block adds; None where it adds none.
+
+    Raises:
+        RunError: one that is empty, has a space at an end, or stands there twice.
+    """
+    found = NewTokens(tuple(given.get("new_tokens") or ()), tuple(given.get("new_special_tokens") or ()))
+    problem = token_problem(found.all)
+    if problem is not None:
+        raise RunError(problem[1])
+    return found if found.all else None
 
 
 def _measure(given: Any) -> Measure | None:

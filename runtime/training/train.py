@@ -36,7 +36,7 @@ from runtime.training.nodes import give_up, meeting, tell
 from runtime.training.packed import PackedManifest, packed_source, read_manifest, write_packed
 from runtime.training.planning.room import machine_here, refuse_overflow
 from runtime.training.preflight import check_attention, check_sharing, with_chunks, with_packing
-from runtime.training.preview import load_tokenizer
+from runtime.training.preview import job_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
 from runtime.training.settings import TrainSettings, settings_of
 from runtime.training.state import read_state
@@ -251,8 +251,7 @@ def _judge(plan: Plan, train: Train, prepared: Prepared, listener: Listener, san
     assert measure is not None
     place = measuring.place_of(directory, step)
     if settings.lora is not None and (place / "adapter_model.safetensors").exists():
-        base = str(directory / "initial") if settings.architecture else settings.place
-        merge_adapter(place, base, settings.revision)
+        merge_adapter(place, *settings.start(directory))
     found = measured(
         plan,
         [evaluation for evaluation in train.evaluations if evaluation.name in measure.evaluations],
@@ -284,14 +283,14 @@ def prepare(
     Raises:
         RunError: nothing to train on, or an architecture that cannot keep packed sequences apart.
     """
-    from runtime.training.fresh import base_digest, parameter_count, write_initial
+    from runtime.training.fresh import base_digest, parameter_count, start_config, write_start
 
     listed = list(rows)
     if settings.vocabulary is not None:
         settings = replace(settings, tokenizer=str(_made_tokenizer(settings, listed, output / "state")))
-    tokenizer = load_tokenizer(settings.tokenizer, settings.revision, template=settings.chat_template)
-    if settings.chat_template is not None:
-        settings = replace(settings, tokenizer=str(_with_template(settings, tokenizer, output / "state")))
+    tokenizer = job_tokenizer(settings)
+    if settings.chat_template is not None or settings.new_tokens is not None:
+        settings = replace(settings, tokenizer=str(_changed_tokenizer(settings, tokenizer, output / "state")))
     check_attention(settings)
     settings, why_padded = with_packing(settings)
     settings, why_whole = with_chunks(settings)
@@ -323,13 +322,11 @@ def prepare(
     )
     (directory / "layout.json").write_text(json.dumps(asdict(layout)) + "\n", encoding="utf-8")
     (directory / "settings.json").write_text(settings.to_json(), encoding="utf-8")
-    initial = directory / "initial"
-    if settings.architecture is not None and not initial.exists():
-        write_initial(settings, tokenizer, initial)
-    place = initial if settings.architecture is not None else Path(settings.place)
-    parameters = parameter_count(place) if place.is_dir() else 0
     if settings.rates or settings.frozen:
-        refuse_idle_patterns(settings, parameter_names(str(place), settings.revision))
+        refuse_idle_patterns(settings, *parameter_names(start_config(settings, tokenizer)))
+    write_start(settings, tokenizer, directory)
+    place = Path(settings.start(directory)[0])
+    parameters = parameter_count(place) if place.is_dir() else 0
     resume = last_checkpoint(directory / "checkpoints")
     resumed_at = resume.step if resume else 0
     return Prepared(
@@ -356,10 +353,11 @@ def _with_problems(settings: TrainSettings, plan: Plan, train: Train) -> TrainSe
     return replace(settings, measure=replace(measure, problems=problems_digest(plan, deciding)))
 
 
-def _with_template(settings: TrainSettings, tokenizer: Any, state: Path) -> Path:
-    """Directory of the tokenizer with the template of the block; ranks load it, and save it with the model."""
-    key = f"{settings.tokenizer}@{settings.revision}\0{settings.chat_template}"
-    place = state / "tokenizer" / f"template-{blake2b(key.encode(), digest_size=6).hexdigest()}"
+def _changed_tokenizer(settings: TrainSettings, tokenizer: Any, state: Path) -> Path:
+    """Directory of the tokenizer with the template and the new tokens of the block; ranks load it, and save it with the
+    model."""
+    key = f"{settings.tokenizer}@{settings.revision}\0{settings.chat_template}\0{settings.new_tokens}"
+    place = state / "tokenizer" / f"changed-{blake2b(key.encode(), digest_size=6).hexdigest()}"
     partial = place.with_name(place.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     tokenizer.save_pretrained(partial)
@@ -446,8 +444,7 @@ def _publish(prepared: Prepared, output: Path, probe_loss: float | None) -> floa
     final = prepared.directory / "final"
     settings = prepared.settings
     if settings.lora is not None and (final / "adapter_model.safetensors").exists():
-        base = str(prepared.directory / "initial") if settings.architecture else settings.place
-        merge_adapter(final, base, settings.revision)
+        merge_adapter(final, *settings.start(prepared.directory))
     reloaded = None
     if probe_loss is not None:
         reloaded = check_saved(final, prepared.directory / "packed", probe_loss)
@@ -478,14 +475,13 @@ def _evaluate(
         return {}
     from runtime.training.evaluate import measured
 
-    settings, model = prepared.settings, place
-    if model is None and settings.architecture is not None:
-        model = prepared.directory / "initial"
+    settings = prepared.settings
+    model, revision = settings.start(prepared.directory) if place is None else (str(place), "")
     found = measured(
         plan,
         train.evaluations,
-        settings.place if model is None else model,
-        revision=settings.revision if model is None else "",
+        model,
+        revision=revision,
         template=settings.chat_template,
         context=settings.context,
         kept=prepared.directory,

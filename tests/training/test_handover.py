@@ -283,3 +283,18 @@ def test_a_fresh_models_tokens_need_no_model(rows: Any, train: Any, tmp_path: Pa
     assert (place / "tokenizer" / "tokenizer.json").exists() and not (place / "trl.yaml").exists()
     with pytest.raises(RunError, match="continues from a model"):
         exported("trl", rows, block, tmp_path / "trl")
+
+
+def test_new_tokens_are_in_the_data_and_the_note_and_in_no_trainers_file(
+    rows: Any, train: Any, tmp_path: Path
+) -> None:
+    block = train(new_tokens=["Ada has"])
+    place = exported("tokenized", rows, block, tmp_path / "tokens")
+    assert "has 1 new token: the base needs a row" in (place / "README.md").read_text()
+    assert not (place / "trl.yaml").exists()
+    with duckdb.connect() as connection:
+        lines = connection.execute(f"SELECT input_ids FROM '{place}/data/*.parquet'").fetchall()
+    token = json.loads((place / "tokenizer" / "tokenizer.json").read_text())["added_tokens"][-1]
+    assert token["content"] == "Ada has" and all(token["id"] in ids for (ids,) in lines)
+    with pytest.raises(RunError, match="the configuration for TRL does not tell `new_tokens`"):
+        exported("trl", rows, block, tmp_path / "trl")

@@ -165,12 +165,14 @@ def test_a_pattern_that_does_nothing_is_an_error(
 
 
 def test_names_are_known_before_a_model_is_loaded(random_model: Path) -> None:
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     from runtime.training.groups import parameter_names
 
     model = AutoModelForCausalLM.from_pretrained(random_model)
-    assert parameter_names(str(random_model), "") == [name for name, _ in model.named_parameters()]
+    names, embeddings = parameter_names(AutoConfig.from_pretrained(random_model))
+    assert names == [name for name, _ in model.named_parameters()]
+    assert embeddings == ["model.embed_tokens.weight"]
 
 
 def test_each_part_follows_the_schedule_from_its_own_rate(trainer: Callable[..., Any]) -> None:

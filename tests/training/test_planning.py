@@ -595,6 +595,18 @@ def test_hostile_files_have_no_sizes(tmp_path: Path) -> None:
     assert found is not None and found[0].vocabulary == 7
 
 
+def test_new_tokens_are_planned_with_where_the_base_has_no_rows_for_them(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text('{"model": {"vocab": {"a": 0}}, "added_tokens": [{"id": 998}]}')
+    new = {"base": ".", "new_tokens": ["<a>", "<b>"], "new_special_tokens": ["<c>"]}
+    for rows, planned in ((1024, 1024), (1000, 1008), (999, 1002)):
+        (tmp_path / "config.json").write_text(json.dumps({**SIZES, "vocab_size": rows}))
+        found = shape_of(new, tmp_path)
+        assert found is not None and found[0].vocabulary == planned
+    fresh = {"hidden": 64, "layers": 2, "heads": 4, "kv_heads": 2, "ffn": 128}
+    found = shape_of({**new, "base": None, "architecture": fresh, "tokenizer": "."}, tmp_path)
+    assert found is not None and found[0].vocabulary == 1002
+
+
 @pytest.mark.parametrize(
     "sizes",
     [

@@ -108,3 +108,13 @@ def test_what_cannot_be_shown_is_one_line(
         status = int(exit.code or 0)
     assert status == 2
     assert message in capsys.readouterr().err
+
+
+def test_new_tokens_are_shown_as_the_job_reads_them(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text(spec.read_text().replace("context = 64", 'context = 64, new_tokens = ["1+1"]'))
+    data = spec.with_name("rows.jsonl")
+    chat = [{"role": "user", "content": "1+1"}, {"role": "assistant", "content": "2"}]
+    data.write_text(json.dumps({"id": "one", "messages": chat}) + "\n")
+    assert cli.main(["preview", str(spec), "--data", str(data), "--tokens", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["tokens"] == 5  # user, the new one, assistant, 2, end
