@@ -73,6 +73,13 @@ template ask { user = "{{ name }}"
         ("contains(tags, 3)", "MIX123"),
         ('extract(name, "(a)", 2) == name', "MIX124"),
         ('matches(name, "(")', "MIX124"),
+        # Python reads these, RE2 does not.
+        ('matches(name, "(?x)a b")', "MIX124"),
+        ('matches(name, "a{1001}")', "MIX124"),
+        ('matches(name, "(?=a)")', "MIX124"),
+        # The RE2 of rows reads these, the older one of tables does not, or finds halves of characters.
+        ('matches(name, "(?<letter>a)")', "MIX124"),
+        (r'matches(name, "\\C")', "MIX124"),
         ("lenn(name) > 1", "MIX122"),
         ("len(name, name) > 1", "MIX122"),
         ("age > 10s", "MIX125"),

@@ -12,7 +12,6 @@ import pytest
 from runtime import latex_in_json, reading
 from runtime.calls import _result
 from runtime.parse import compile_parse
-from runtime.regex import QUADRATIC_CHARACTERS, _DuckdbRegex, compile_regex
 from runtime.verifiers import json_in_text
 from runtime.verifiers.json_in_text import ParseFailed, json_of, last_json
 
@@ -88,24 +87,3 @@ def test_long_texts_are_read_beside_the_loop() -> None:
     assert short == threading.main_thread().name != long
     found = asyncio.run(_result(b"", "<think>" + "a" * reading.LONG_CHARACTERS + "</think>b", ""))
     assert (found.text, found.ok) == ("b", True)
-
-
-@pytest.mark.parametrize("pattern", ["a+b", "x.*y", "[0-9]*z", "(a+)"])
-def test_a_pattern_that_repeats_runs_in_linear_time_on_a_long_text(
-    pattern: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(_DuckdbRegex, "matches", lambda self, text: asked.append(text) or True)
-    regex = compile_regex(pattern)
-    asked.clear()
-    regex.matches("a" * QUADRATIC_CHARACTERS)
-    assert asked == []
-    regex.matches("a" * (QUADRATIC_CHARACTERS + 1))
-    assert asked[-1] == "a" * (QUADRATIC_CHARACTERS + 1)
-
-
-def test_both_engines_find_the_same_on_a_long_text() -> None:
-    regex = compile_regex("b+(c)?")
-    text = "a" * QUADRATIC_CHARACTERS + "abbc"
-    assert (regex.extract(text, 0), regex.extract(text, 1), regex.matches(text)) == ("bbc", "c", True)
-    assert regex.extract_all(text, 0) == ["bbc"]
