@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -200,6 +199,7 @@ def step_peak(is_chunked: bool, share: float) -> str:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from runtime.training.chunked import chunked_loss
+    from runtime.training.curve import peak_resident_bytes
     from runtime.training.loss import whole_loss
 
     torch.set_num_threads(1)
@@ -215,9 +215,9 @@ def step_peak(is_chunked: bool, share: float) -> str:
         loss.backward()
 
     step(16)  # the gradients of the weights are there before
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_resident_bytes()
     seconds, _ = cpu_s(lambda: step(2048))
-    return f"{(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024} {seconds}"
+    return f"{peak_resident_bytes() - before} {seconds}"
 
 
 def encode_conversations(file: Path, count: int) -> None:

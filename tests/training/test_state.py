@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -164,3 +165,15 @@ def test_half_a_checkpoint_is_gone_before_other_ranks_write_to_its_place(
     )
     monkeypatch.setattr(launch, "ranks_command", _ranks(code))
     assert run_ranks(tmp_path, ranks=1, on_line=lambda line: None).how == "checkpoint-2"
+
+
+def test_the_peak_of_a_process_is_not_its_parent_s() -> None:
+    """A parent that holds 300 MB starts a rank; what the curve tells is the rank's own."""
+    held = b"\1" * 300_000_000
+    code = (
+        "from runtime.training.curve import peak_resident_bytes as peak; "
+        "a = peak(); b = b'\\1' * 200_000_000; print(a, peak())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = map(int, ran.stdout.split())
+    assert before < len(held) and after - before > 150_000_000
