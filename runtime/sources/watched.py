@@ -71,10 +71,8 @@ class Watched:
             with _signals_heard() as heard:
                 worker.start()
                 while not ended.wait(min(STEP_S, max(self._left_s, 0.001))):
-                    if heard:
+                    if heard or time.monotonic() - began > self._left_s:
                         break
-                    if time.monotonic() - began > self._left_s:
-                        self.connection.interrupt()
         finally:
             self._end(ended)
             self._left_s -= time.monotonic() - began
@@ -84,6 +82,10 @@ class Watched:
             raise RunStopped("interrupted")
         if failed:
             raise failed[0]
+        if not made:
+            import duckdb
+
+            raise duckdb.InterruptException("the time is up, and the query does not end")
         return made[0]
 
     def _end(self, ended: threading.Event) -> None:

@@ -79,6 +79,17 @@ def test_a_query_that_hears_nothing_is_left_alone(monkeypatch: pytest.MonkeyPatc
     connection._ended.set()
 
 
+def test_one_that_is_deaf_to_its_limit_is_left_alone_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched, "GRACE_S", 3 * watched.STEP_S)
+    connection = Computing(0, is_deaf=True)
+    query = Watched(connection, 0.01)
+    with pytest.raises(duckdb.InterruptException, match="does not end"):
+        query.execute(ENDLESS)
+    query.close()
+    assert connection.interrupted == 3 and not connection.is_closed
+    connection._ended.set()
+
+
 def test_the_limit_holds_for_all_of_a_query() -> None:
     with pytest.raises(duckdb.InterruptException):
         Watched(duckdb.connect(":memory:"), 0.01).execute(ENDLESS)
