@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from compiler.checks import (
     calibration,
+    chat_templates,
     code,
     evaluations,
     exports,
@@ -89,6 +90,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     training.check_rates,
     training.check_parts,
     training.check_new_tokens,
+    chat_templates.check_chat_templates,
     less.check_targets,
     evaluations.check_evaluations,
     evaluations.check_measures,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass, fields
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from compiler.chat_template import file_text, is_a_file, syntax_problem
 from compiler.new_tokens import token_problem
 from compiler.plan import Train
 from runtime.plugin import RunError
@@ -298,18 +298,16 @@ def template_of(given: dict[str, Any], directory: Path) -> str | None:
     if not written:
         return None
     text = str(written)
-    if "{" not in text:  # a template without an expression would be the same text for all rows
+    if is_a_file(text):
         try:
-            text = (directory / text).read_text(encoding="utf-8")
-        except OSError as error:
-            raise RunError(f"`chat_template`: {directory / text} cannot be read: {error.strerror}") from error
-    from jinja2 import Environment, TemplateSyntaxError
-
-    try:
-        # Marks of what an assistant says are of `transformers`, not of Jinja.
-        Environment().parse(re.sub(r"{%-?\s*(end)?generation\s*-?%}", "", text))
-    except TemplateSyntaxError as error:
-        raise RunError(f"`chat_template`, line {error.lineno}: {error.message}") from error
+            text = file_text(directory / text)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise RunError(f"`chat_template`: {directory / text} cannot be read: {reason}") from error
+    problem = syntax_problem(text)
+    if problem is not None:
+        where = f", line {problem.line}" if problem.line else ""
+        raise RunError(f"`chat_template`{where} {problem.message}")
     return text
 
 

@@ -269,7 +269,10 @@ def test_a_template_of_the_block_takes_the_place_of_the_tokenizers(
 
 @pytest.mark.parametrize(
     ("written", "message"),
-    [("nowhere.jinja", "nowhere.jinja cannot be read"), ("{% for m in %}", "`chat_template`, line 1: ")],
+    [
+        ("nowhere.jinja", "nowhere.jinja cannot be read"),
+        ("{% for m in %}", "`chat_template`, line 1 does not parse: "),
+    ],
 )
 def test_a_template_that_cannot_be_read_is_named(
     settings: Callable[..., TrainSettings], written: str, message: str
