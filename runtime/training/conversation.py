@@ -23,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.training.frames import Frame, Frames, framed, shape_of
 from runtime.training.provenance import FIRST_CODE, Coder, Interval, is_code
 from runtime.training.said import for_template, has_call, json_text, texts_of
 
@@ -138,6 +139,7 @@ class Renderer:
         self._added = _any_of(token.content for token in added)
         self._has_marks = any(re.search(r"\{%-?\s*generation\s*-?%\}", text) for text in texts)
         self._words = _any_of(word for text in texts for word in _literals(text) if len(word) > 1)
+        self._frames = Frames()
 
     def located(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None = None
@@ -158,6 +160,11 @@ class Renderer:
             if forged:
                 raise Forged(forged.group())
         weights = tuple(float(m.get("weight", 1) or 0) for m in messages if m["role"] == "assistant")
+        shape = shape_of(plain, tools)
+        if shape and (frame := self._frames.of(shape)):
+            known = self._in_frame(frame, plain, weights)
+            if known:
+                return known
         best: tuple[int, _Rendered, list[Mark] | None, frozenset[str]] | None = None
         failed: Exception | None = None
         for form in _forms_of(plain):
@@ -180,7 +187,20 @@ class Renderer:
         if lost_parts & {"answers", "tool_calls"}:
             return Conversation(rendered.whole, (), weights, (True,) * len(weights), lost_parts)
         spans, has_end = self._turns(rendered, marks)
+        if shape:
+            self._frames.learn(shape, None if lost_parts else _frame_of(rendered, spans, has_end))
         return Conversation(rendered.whole, tuple(spans), weights, tuple(has_end), lost_parts)
+
+    def _in_frame(
+        self, frame: Frame, messages: list[dict[str, Any]], weights: tuple[float, ...]
+    ) -> Conversation | None:
+        """A conversation whose rendering is the frame around its texts; None if it is anything else."""
+        texts = [message["content"] for message in messages]
+        whole = self._text(_Form().of(messages), None)
+        if whole != frame.around(texts):
+            return None
+        spans = tuple(Span(*span) for span in frame.spans_in(texts))
+        return Conversation(whole, spans, weights, frame.has_end)
 
     def stop_ids(self) -> frozenset[int]:
         """Tokens that end an assistant's turn: the tokenizer's end, and the one that the template puts."""
@@ -450,6 +470,21 @@ class Renderer:
             return _TAGS, space
         own = rf"{re.escape(opening)}\s*{re.escape(closing.strip())}"
         return re.compile(f"{_TAGS.pattern}|{own}"), space
+
+
+def _frame_of(r: _Rendered, spans: Sequence[Span], has_end: Sequence[bool]) -> Frame | None:
+    """What the template wrote around the texts; None where it did not write each of them whole, once and in order."""
+    if r.form != _Form():
+        return None
+    places: list[tuple[int, int]] = []
+    for number, message in enumerate(r.messages):
+        found = r.coder.intervals(number, r.codes, r.whole)
+        if not found or len(found) > 1 or r.whole[found[0].start : found[0].end] != message["content"]:
+            return None
+        places.append((found[0].start, found[0].end))
+    if int((r.codes >= 0).sum()) != r.coder.size:
+        return None
+    return framed(r.whole, places, [(s.start, s.end, s.turn, s.part) for s in spans], has_end)
 
 
 _ASK, _ANSWER = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}

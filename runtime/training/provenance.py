@@ -24,7 +24,8 @@ from runtime.reasoning import spoken
 _BLOCK = re.compile(r"\A\s*<think>(.*?)</think>\s*", re.DOTALL)
 
 FIRST_CODE, LAST_CODE = 0x40000, 0xDFFFF
-_RAW = np.array([c for c in range(0x3100) if chr(c).isspace() or c < 0x20 or chr(c) in '"\\\x7f'], np.uint32)
+_IS_RAW = np.array([chr(c).isspace() or c < 0x20 or chr(c) in '"\\\x7f' for c in range(0x3001)] + [False])
+"""Of each character up to the last that is white space, whether it stays as it is; then of all that follow."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class Coder:
         size = sum(len(str(value)) for message in messages for value in message.values())
         self._every = 1 + size // (LAST_CODE - FIRST_CODE)
         self.messages = [self._message(number, message) for number, message in enumerate(messages)]
+
+    @property
+    def size(self) -> int:
+        """How many characters have a code."""
+        return self._used
 
     def aligned(self, plain: str, coded: str) -> NDArray[np.int64] | None:
         """Of each character of the rendering its code's number, or -1; None where the renderings differ otherwise."""
@@ -172,7 +178,7 @@ class Coder:
 
     def _coded(self, message: int, part: str, text: str) -> str:
         points = _points(text).copy()
-        is_coded = ~np.isin(points, _RAW)
+        is_coded = ~_IS_RAW[np.minimum(points, len(_IS_RAW) - 1)]
         if not is_coded.any() and part != "tool_calls":
             # Of quotes alone: nothing else could say where it stands.
             is_coded = np.array([not c.isspace() for c in text], np.bool_)
