@@ -57,6 +57,7 @@ def bind_value(
     if type in LITERALS:
         value = as_type(constant_expression(world, module, node), type, subject, node.span, findings)
         _check_bounds(schema, type, value, node.span, findings)
+        _check_form(schema, value, node.span, findings)
         return value
     if type.startswith("list["):
         return _list(place, schema, type[5:-1], node)
@@ -114,6 +115,32 @@ def _check_bounds(schema: AttributeSchema, type: str, value: Any, span: Span, fi
             span,
             "out of range",
             hint=f"the nearest allowed is `{(best or 0) * scale:g}{unit}`",
+        )
+
+
+_ADDRESS = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?")
+_LOCAL = re.compile(r"(?:localhost|[\d.]+|\[[\da-f:]+\])(?::\d+)?(?:/|$)")
+
+
+def _check_form(schema: AttributeSchema, value: Any, span: Span, findings: Findings) -> None:
+    if schema.holds == "address" and not _ADDRESS.fullmatch(value):
+        right = f"http{'' if _LOCAL.match(value) else 's'}://{value}"
+        can_be = "://" not in value and bool(_ADDRESS.fullmatch(right))
+        raise findings.error(
+            "MIX107",
+            f"`{schema.name}` takes an address, here `{value}`",
+            span,
+            "an address begins with `http://` or `https://`",
+            hint=f'write `"{right}"`' if can_be else 'for example `"http://localhost:8000/v1"`',
+            fix=replace_fix(span, f'"{right}"') if can_be else None,
+        )
+    if schema.holds == "character" and len(value) != 1:
+        raise findings.error(
+            "MIX117",
+            f"`{schema.name}` is one character, here {len(value)}",
+            span,
+            "not one character",
+            hint=f'for example `"{schema.default or ","}"`',
         )
 
 

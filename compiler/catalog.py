@@ -52,9 +52,10 @@ class AttributeSchema:
     `meta` nothing in the data, `run` how it is executed. The default is `row`, the safe one.
     `tasks`: of a reference to a model, what the model must be for; None for writing text.
     `holds`: of a column, `text` where it must hold text; of an expression, `language` where it gives a code of one;
-        `constraints`; `inherited_schema` of a JSON Schema that is that of the step which made `response`, where it is
-        not written.
+        of a text, `address` or `character`; `constraints`; `inherited_schema` of a JSON Schema that is that of the step
+        which made `response`, where it is not written.
     `short_for`: of a column with the right answer: the verifier that compares with it.
+    `given_when`: the condition (`compiler.conditions`) under which it must be given, and under no other may be.
     """
 
     name: str
@@ -68,6 +69,7 @@ class AttributeSchema:
     tasks: tuple[str, ...] | None = None
     holds: str | None = None
     short_for: str | None = None
+    given_when: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Asks:
     when: the condition under which anything is asked.
     max_tokens: the attribute with the longest answer in tokens; empty where a score or a vector is asked for.
     writes: the column that the answers go into, as in `makes`: each answer is a candidate of the row.
+    needs: what not every engine offers, by the condition under which it is needed: `(("schema", "with schema"),)`.
     """
 
     model: str
@@ -91,6 +94,7 @@ class Asks:
     when: str = "always"
     max_tokens: str = ""
     writes: str = ""
+    needs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,9 @@ class Entry:
     one_of: alternatives of which exactly one must be given, each whole: `(("user", "assistant"), ("turns",))`.
     goes_with: attributes that belong to one alternative: (attribute, of that one, of the one where it means nothing).
     rules: those of `RULES` that it is held to.
-    offers: of an engine, what not every one can do: `conversation`, to pass on messages as they are; `server`, that
-        what is asked goes to a server with rules of its own.
+    offers: of an engine, what not every one can do: `conversation`, to pass on messages as they are; `schema`, to hold
+        an answer to a JSON Schema while it is written; `server`, that what is asked goes to a server with rules of its
+        own.
     rows_in: of a source, the attribute in which its rows are written.
     needs_all_rows: of a breaker: it decides once, on all rows that ever reach it.
     """
@@ -231,9 +236,7 @@ def catalog_from_json(text: str) -> Catalog:
                 "attributes": attributes,
                 "reads": tuple(raw["reads"]),
                 "modules": tuple(raw["modules"]),
-                "asks": tuple(
-                    Asks(**{**asks, "times": tuple(asks.get("times", ()))}) for asks in raw.get("asks", ())
-                ),
+                "asks": tuple(map(_asks_of, raw.get("asks", ()))),
                 "one_of": tuple(map(tuple, raw.get("one_of", ()))),
                 "goes_with": tuple(map(tuple, raw.get("goes_with", ()))),
                 "rules": tuple(raw.get("rules", ())),
@@ -242,6 +245,12 @@ def catalog_from_json(text: str) -> Catalog:
         )
         entries[entry.key] = entry
     return Catalog(entries)
+
+
+def _asks_of(raw: Mapping[str, Any]) -> Asks:
+    return Asks(
+        **{**raw, "times": tuple(raw.get("times", ())), "needs": tuple(map(tuple, raw.get("needs", ())))}
+    )
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +44,10 @@ class Findings:
         more = replace(diagnostic, secondary=(*diagnostic.secondary, label))
         self.items[self.items.index(diagnostic)] = more
         return more
+
+    def take_back(self, is_void: Callable[[Diagnostic], bool]) -> None:
+        """Remove findings that another one makes void."""
+        self.items[:] = [item for item in self.items if not is_void(item)]
 
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Reported:
         """Add an error; returns the exception to raise where the value cannot be used."""

@@ -144,7 +144,7 @@ class World:
             raise self.unknown(module, ref, kinds)
         if found.kind not in kinds:
             names = self._others(module, ref, kinds)
-            near = nearest(ref.name, names)
+            near = self._same_last(ref, names) or nearest(ref.name, names)
             raise self.findings.error(
                 "MIX102",
                 f"`{ref.name}` is a {found.kind}, not {wanted}",
@@ -180,10 +180,7 @@ class World:
                 self._unknown[key] = self.findings.also(first, Label(ref.span, "and here"))
             return Reported()
         names = self._others(module, ref, kinds)
-        near = nearest(ref.name, names, self.visible(module, NAMED_KINDS))
-        rest = ".".join(ref.parts[1:])
-        if ref.parts[0].removesuffix("s") in (*NAMED_KINDS, "var", "local") and rest in names:
-            near = rest  # `template.ask`: a name says no kind
+        near = self._same_last(ref, names) or nearest(ref.name, names, self.visible(module, NAMED_KINDS))
         reported = self.findings.error(
             "MIX101",
             f"no {kinds[0] if len(kinds) == 1 else ' or '.join(k for k in kinds if k != 'variant')} `{ref.name}`",
@@ -195,6 +192,12 @@ class World:
         )
         self._unknown[key] = self.findings.items[-1]
         return reported
+
+    def _same_last(self, ref: Ref, names: list[str]) -> str | None:
+        """The name that differs in what stands before it alone: `lib.people` for `people`, `ask` for `template.ask`."""
+        last = ref.parts[-1]
+        found = [name for name in names if name.rpartition(".")[2] == last]
+        return found[0] if len(found) == 1 and (len(ref.parts) > 1 or found[0] != last) else None
 
     def _declared_near(self, module: Module, near: str | None) -> tuple[Label, ...]:
         """Where the name that may be meant is declared, when nothing refers to it: the mistake may be there."""

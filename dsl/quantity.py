@@ -42,7 +42,9 @@ SUFFIXES: dict[str, tuple[Unit, Decimal]] = {
     "TiB": (Unit.BYTES, Decimal(1024) ** 4),
 }
 
-_QUANTITY = re.compile(r"(\$?)([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?([0-9]+))?)(%|[A-Za-z_][A-Za-z0-9_]*)?\Z")
+_QUANTITY = re.compile(
+    r"(\$?)([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:[eE][+-]?([0-9]+))?)(%|[A-Za-z_][A-Za-z0-9_]*)?\Z"
+)
 LONGEST = 40
 """Characters of digits that a quantity may have: past that it is a mistake, and slow to turn into a number."""
 

@@ -10,6 +10,8 @@ from dsl.foreign import QUOTES
 from dsl.stuck import OPERATORS, RESERVED, VALUE_ENDS, VALUE_STARTS, Mistake, Place
 from dsl.tree import missing_equal
 
+CURRENCIES = "$€£¥"
+
 # Known slips. Each looks at the place and returns what it recognises, or None.
 
 
@@ -285,6 +287,31 @@ def _typographic(place: Place) -> Mistake | None:
     return None
 
 
+def _currency(place: Place) -> Mistake | None:
+    """`25$`, `$ 25`, `25€`: a sign of money beside a number."""
+    if str(place.token) not in CURRENCIES:
+        return None
+    is_behind = place.previous.type == "QUANTITY"
+    if not is_behind and place.next.type != "QUANTITY":
+        return None
+    number = place.previous if is_behind else place.next
+    right = f"${number}"
+    whole = place.span_of(number).to(place.span) if is_behind else place.span.to(place.span_of(number))
+    is_dollar = str(place.token) == "$"
+    message = (
+        "the `$` of an amount of money stands before it"
+        if is_dollar and is_behind
+        else f"an amount of money is written `{right}`"
+        if is_dollar
+        else f"amounts of money are in US dollars, here `{whole.text}`"
+    )
+    fix = Fix(f"write `{right}`", (Edit(whole, right),), Applicability.MAYBE) if is_dollar else None
+    hint = f"write `{right}`" if is_dollar else "for example `$25`"
+    first = place.index - 1 if is_behind else place.index
+    replacement = (place.new("QUANTITY", "$0", number),)
+    return Mistake(error("MIX005", message, whole, hint=hint, fix=fix), first, first + 2, replacement)
+
+
 SLIPS: tuple[Callable[[Place], Mistake | None], ...] = (
     *BORROWED,
     _open_string,
@@ -305,5 +332,6 @@ SLIPS: tuple[Callable[[Place], Mistake | None], ...] = (
     _missing_comma,
     _foreign_letters,
     _typographic,
+    _currency,
 )
 """In order: the more telling first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -222,7 +223,23 @@ def _is_bare_comparison(node: nodes.Binary) -> bool:
     return PRECEDENCE[node.operator] == COMPARISON and node.span.start == node.left.span.start
 
 
+_STRAY_UNDERSCORE = re.compile(r"_(?![0-9])|(?<![0-9])_")
+
+
+def _parsed(text: str) -> str:
+    """The text if it is a quantity, else nothing."""
+    try:
+        parse_quantity(text)
+    except ValueError:
+        return ""
+    return text
+
+
 def _bad_quantity(raw: str, problem: str, span: Span) -> Diagnostic:
+    if _STRAY_UNDERSCORE.search(raw) and (right := _parsed(_STRAY_UNDERSCORE.sub("", raw))):
+        write = Fix(f"write `{right}`", (Edit(span, right),), Applicability.MAYBE)
+        message = "`_` in a number stands between two digits"
+        return error("MIX009", message, span, hint=f"write `{right}`", fix=write)
     unit = problem if problem != raw else ""
     if not unit:
         return error("MIX009", f"number `{raw}` is out of range", span)

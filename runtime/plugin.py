@@ -87,16 +87,19 @@ def attribute(
     tasks: tuple[str, ...] | None = None,
     holds: str | None = None,
     short_for: str | None = None,
+    given_when: str | None = None,
 ) -> AttributeSchema:
     """An attribute of a declaration; `default=REQUIRED` makes it mandatory.
 
     `tasks`: of type `ref:model`, which tasks the model may have; without it, `generate`. `holds`: `text` of a column
-    that must hold text, `language` of an expression that gives a language's code. `short_for`: a verifier. See
-    `compiler.catalog.AttributeSchema`.
+    that must hold text, `language` of an expression that gives a language's code. `short_for`: a verifier. `given_when`:
+    a condition. See `compiler.catalog.AttributeSchema`.
     """
     required = default is REQUIRED
     default = None if required else default
-    return AttributeSchema(name, type, doc, required, default, cls, minimum, maximum, tasks, holds, short_for)
+    return AttributeSchema(
+        name, type, doc, required, default, cls, minimum, maximum, tasks, holds, short_for, given_when
+    )
 
 
 @dataclass(frozen=True)
@@ -188,12 +191,14 @@ def _unnamed(entry: Entry) -> Iterator[str]:
         if not (entry.attribute(asks.model) or AttributeSchema("", "", "")).type.endswith(MODELS):
             yield f"it asks `{asks.model}`, which is no attribute of type `ref:model`"
         named += [("asks", name) for name in (asks.template, *asks.times, asks.max_tokens) if name]
-        for condition in (asks.when, asks.twice or "always"):
+        for condition in (asks.when, asks.twice or "always", *(when for _, when in asks.needs)):
             named += [("asks", name) for name in attributes_in(condition)]
     named += [("one_of", name) for choice in entry.one_of for name in choice]
     named += [("goes_with", name) for names in entry.goes_with for name in names]
     yield from (f"there is no rule `{rule}`" for rule in entry.rules if rule not in RULES)
     named += [("rows_in", entry.rows_in)] if entry.rows_in else []
+    given = [schema.given_when for schema in entry.attributes if schema.given_when]
+    named += [("given_when", name) for condition in given for name in attributes_in(condition)]
     for trait, name in named:
         if entry.attribute(name) is None:
             yield f"`{trait}` names `{name}`, which is no attribute of it"

@@ -1,14 +1,15 @@
-"""88x and 445 to 447: models that are asked for what they, or the servers they are behind, do not do."""
+"""88x and 445 to 448: models that are asked for what they, or the servers they are behind, do not do."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from compiler.attributes import plain
-from compiler.catalog import AttributeSchema
+from compiler.catalog import AttributeSchema, Entry
 from compiler.checks.checked import Checked, is_written, maker_of, value_of
+from compiler.conditions import attributes_in, holds
 from compiler.fingerprint import GENERATES
 from compiler.program import Bound, ModelDecl, StepDecl
 from compiler.repair import repair_template
@@ -43,6 +44,49 @@ def check_tasks(checked: Checked) -> None:
                 if allowed != (GENERATES,)
                 else "name a model that writes text",
             )
+
+
+NEEDED = {"schema": "hold an answer to a JSON Schema while it is written"}
+"""What steps need of an engine, in words."""
+
+
+def check_offers(checked: Checked) -> None:
+    """MIX448: a step that needs of its model what the model's engine does not do."""
+    engines = checked.world.catalog.family("model").values()
+    for _, _, step in checked.clean_steps():
+        values = {name: bound.value for name, bound in step.attributes.items()}
+        for asks in step.entry.asks:
+            needed = [(n, when) for n, when in asks.needs if holds(when, step.entry, values)]
+            for offer, when in needed:
+                for schema, bound, called in _models_of(step):
+                    model = checked.program.models.get(called)
+                    if schema.name != asks.model or model is None or not checked.clean(model.span):
+                        continue
+                    if value_of(model.attributes, "task", GENERATES) == GENERATES and (
+                        offer not in model.entry.offers
+                    ):
+                        _say_not_offered(checked, step, model, offer, when, bound.span, engines)
+
+
+def _say_not_offered(
+    checked: Checked,
+    step: StepDecl,
+    model: ModelDecl,
+    offer: str,
+    when: str,
+    at_model: Span,
+    engines: Iterable[Entry],
+) -> None:
+    asked_by = next((name for name in attributes_in(when) if is_written(step.attributes, name)), None)
+    able = listing(f"`{engine.name}`" for engine in engines if offer in engine.offers)
+    checked.findings.error(
+        "MIX448",
+        f"`{model.name}` cannot {NEEDED[offer]}: engine `{model.engine}` does not do that",
+        at_model if asked_by is None else step.attributes[asked_by].span,
+        f"asked for by `{step.entry.name}`" if asked_by is None else f"`{asked_by}` asks for it",
+        secondary=(Label(model.name_span, "declared here"),),
+        hint=f"name a model of an engine that does: {able}",
+    )
 
 
 def check_architectures(checked: Checked) -> None:

@@ -1,8 +1,12 @@
-"""1xx: names that nothing uses, and names that are easily mixed up."""
+"""1xx and 429: names that nothing uses, and names that are easily mixed up."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 from compiler.checks.checked import Checked
+from compiler.suggest import nearest, replace_fix
 from dsl.diagnostic import Label
 
 _UNUSED_HINTS = {
@@ -62,3 +66,33 @@ def check_case(checked: Checked) -> None:
                 )
             else:
                 seen[folded] = declaration.name, Label(declaration.name_span, "the other one")
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+
+
+def check_conditional(checked: Checked) -> None:
+    """MIX429: a column that a step makes of some rows and nothing reads, named almost as one of the other rows is."""
+    pairs = [(p, s) for p in checked.program.pipelines.values() for s in p.steps if s.when and s.label]
+    if len(pairs) < 2:
+        return
+    texts = [module.source.text for module in checked.world.modules]
+    texts += [message.text for t in checked.program.templates.values() for message in t.messages]
+    named = Counter(name for text in texts for name in _NAME.findall(text))
+    for pipeline, step in pairs:
+        if named[step.label] > 1 or step.label_span is None or not checked.clean(step.span):
+            continue
+        others = {s.label: s for p, s in pairs if p is pipeline and s.entry is step.entry}
+        near = nearest(step.label, (name for name in others if named[name] > 1))
+        if near is not None:
+            checked.findings.lint(
+                "MIX429",
+                f"nothing reads `{step.label}`, and other rows have `{near}`",
+                step.label_span,
+                f"`{near}` is null in the rows of this step",
+                secondary=(
+                    Label(others[near].label_span or others[near].kind_span, "made here of the others"),
+                ),
+                hint=f"did you mean `{near}`?",
+                fix=replace_fix(step.label_span, near),
+            )

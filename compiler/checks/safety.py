@@ -7,6 +7,7 @@ from functools import cache
 
 from compiler.catalog import Entry
 from compiler.checks.checked import Checked
+from dsl.diagnostic import Diagnostic
 from dsl.source import Span
 
 SECRETS = (
@@ -22,21 +23,36 @@ HINTS = ("sk-", "hf_", "gh", "github_pat_", "AKIA", "AIza", "xox", "PRIVATE KEY"
 
 
 def check_secrets(checked: Checked) -> None:
-    """MIX901: a key, token or password anywhere in the text, comments included."""
+    """MIX901: a key, token or password anywhere in the text, comments included; nothing else is said of one."""
     for module in checked.world.modules:
         text = module.source.text
         if not any(hint in text for hint in HINTS):
             continue
         for match in re.finditer(SECRETS, text):
             group = match.lastgroup or "key"
+            span = Span(module.source, match.start(group), match.end(group))
+            checked.findings.take_back(lambda finding, span=span: _is_of(finding, span))  # type: ignore[misc]
             checked.findings.error(
                 "MIX901",
                 "a secret is written into the file",
-                Span(module.source, match.start(group), match.end(group)),
+                span,
                 "everyone who reads the file reads it",
                 hint=_instead(group),
                 hides=True,
             )
+
+
+def _is_of(finding: Diagnostic, secret: Span) -> bool:
+    """Is it about the secret, or does it show it?"""
+    at = finding.primary.span
+    is_inside = at.source is secret.source and secret.start - 1 <= at.start and at.end <= secret.end + 1
+    said = (
+        finding.message,
+        finding.hint,
+        finding.primary.message,
+        *(label.message for label in finding.secondary),
+    )
+    return is_inside or any(secret.text in text for text in said)
 
 
 def _instead(group: str) -> str:

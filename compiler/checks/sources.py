@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from glob import glob
 
+from compiler.attribute_values import example_of
 from compiler.catalog import Entry
 from compiler.checks.checked import Checked, is_written, value_of
-from compiler.program import Attributes, Bound, SourceDecl
+from compiler.conditions import attributes_in, holds
+from compiler.program import Attributes, Bound, Declared, SourceDecl
+from compiler.source_sql import sql_problem
 from compiler.suggest import listing, nearest
 from compiler.template_text import TemplateText, text_of
 from dsl.diagnostic import Label
@@ -30,7 +34,11 @@ def check_files(checked: Checked) -> None:
             _check_file(checked, source, str(path), source.attributes["inputs"].span)
     for model in checked.program.models.values():
         bound = model.attributes.get("path")
-        if bound is not None and not (checked.world.directory / str(bound.value)).exists():
+        if (
+            bound is not None
+            and _is_read(model)
+            and not (checked.world.directory / str(bound.value)).exists()
+        ):
             checked.findings.warning(
                 "MIX213",
                 f"no directory `{bound.value}`",
@@ -66,6 +74,11 @@ def _check_file(checked: Checked, source: SourceDecl, text: str, span: Span) -> 
     )
 
 
+def _is_read(declared: Declared) -> bool:
+    """Is it said where its rows or weights come from, and once? MIX126 says so where it is not."""
+    return len(chosen(declared.entry, declared.attributes)) <= 1
+
+
 def check_revisions(checked: Checked) -> None:
     """MIX201: a written revision that can move."""
     for declared in (
@@ -74,7 +87,7 @@ def check_revisions(checked: Checked) -> None:
         *checked.program.trains.values(),
     ):
         revision = declared.attributes.get("revision")
-        if revision is None or "repo" not in declared.attributes:
+        if revision is None or "repo" not in declared.attributes or not _is_read(declared):
             continue
         if not IMMUTABLE.fullmatch(str(revision.value)):
             checked.findings.error(
@@ -129,89 +142,54 @@ def _within(inner: Span, outer: Span) -> bool:
     return inner.source is outer.source and outer.start <= inner.start < outer.end
 
 
-_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
-_STARTS = ("select", "with", "from", "values")
-_WRITES = frozenset(
-    ("insert", "update", "delete", "create", "drop", "alter", "copy", "attach", "install", "load", "pragma")
-)
-_READS = re.compile(
-    r"\b(read_(?:csv|csv_auto|json|json_auto|json_objects|ndjson|ndjson_auto|parquet|text|blob|xlsx)|parquet_scan|glob)\s*\(",
-    re.IGNORECASE,
-)
-
-
 def check_sql(checked: Checked) -> None:
-    """MIX209: SQL of a source that writes, reads a file by name, or is not one SELECT."""
+    """MIX209: SQL of a source that is not one SELECT, or reads a file or a table that is no input."""
     for source in checked.program.sources.values():
-        if "sql" not in source.attributes or not checked.clean(source.span):
+        bound = source.attributes.get("sql")
+        if bound is None or not checked.clean(source.span):
             continue
-        text = _sql_text(checked, source)
-        if text is None:
-            continue
-        problem = _sql_problem(text.text)
+        inputs = value_of(source.attributes, "inputs")  # None where it was reported: any table may be one
+        problem = sql_problem(str(bound.value), inputs)
+        _check_views(checked, source, inputs)
         if problem is not None:
-            message, index, length, hint = problem
+            text = _sql_text(checked, source)
             checked.findings.error(
                 "MIX209",
-                f"SQL of source `{source.name}` {message}",
-                text.span_of(index, length),
-                hint=hint,
+                f"SQL of source `{source.name}` {problem.message}",
+                bound.span if text is None else text.span_of(problem.index, problem.length),
+                hint=problem.hint,
             )
 
 
+def _check_views(checked: Checked, source: SourceDecl, inputs: Mapping[str, str] | None) -> None:
+    """MIX101: names of columns for an input that there is not."""
+    named = value_of(source.attributes, "names") or {}
+    for view in (name for name in named if inputs is not None and name not in inputs):
+        near = nearest(view, inputs or ())
+        checked.findings.error(
+            "MIX101",
+            f"source `{source.name}` has no input `{view}`",
+            source.attributes["names"].span,
+            f"inputs are: {listing(inputs or ())}" if inputs else "it has no inputs",
+            hint=f"did you mean `{near}`?"
+            if near
+            else f'name its file: `inputs = {{ {view} = "{view}.csv" }}`',
+        )
+
+
 def _sql_text(checked: Checked, source: SourceDecl) -> TemplateText | None:
+    """The SQL with its places; None where a constant gives it."""
     for statement in checked.world.by_name[source.name].node.body:
         if isinstance(statement, Attribute) and statement.name.name == "sql":
             return text_of(statement.value)
     return None
 
 
-def _blanked(sql: str) -> str:
-    """The SQL with strings, quoted names and comments blanked out, offsets unchanged."""
-    pattern = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$\$.*?\$\$"
-    return re.sub(pattern, lambda m: " " * len(m[0]), sql, flags=re.DOTALL)
-
-
-def _sql_problem(sql: str) -> tuple[str, int, int, str] | None:
-    blank = _blanked(sql)
-    words = list(_WORD.finditer(blank))
-    if not words:
-        return "is empty", 0, max(1, len(sql)), "write `SELECT …`"
-    first = words[0]
-    if first[0].lower() not in _STARTS:
-        return (
-            f"is no SELECT: it starts with `{first[0]}`",
-            first.start(),
-            len(first[0]),
-            "write one `SELECT …`",
-        )
-    semicolon = blank.find(";")
-    if semicolon >= 0 and blank[semicolon + 1 :].strip():
-        rest = _WORD.search(blank, semicolon) or first
-        return "is more than one statement", rest.start(), len(rest[0]), "write one `SELECT …`"
-    if first[0].lower() == "with":
-        for word in words:
-            follows = blank[word.end() :].lstrip()[:4].lower()
-            before = blank[: word.start()].rstrip()[-1:]
-            if (word[0].lower() in _WRITES and before == ")" and follows in ("into", "from")) or (
-                word[0].lower() == "update" and before == ")"
-            ):
-                return "writes", word.start(), len(word[0]), "end the `WITH` in a `SELECT`"
-    reads = _READS.search(blank)
-    if reads:
-        return (
-            "reads a file by name",
-            reads.start(1),
-            len(reads[1]),
-            'name the file in `inputs = { rows = "file.csv" }` and select from `rows`',
-        )
-    return None
-
-
 def check_choices(checked: Checked) -> None:
-    """MIX126: none, or more than one, of attributes that exclude each other."""
+    """MIX126: none, or more than one, of attributes that exclude each other; one that goes with another."""
     program = checked.program
-    for declared in (*program.models.values(), *program.trains.values()):
+    tables = (program.models, program.sources, program.trains, program.exports)
+    for declared in (one for table in tables for one in table.values()):
         if checked.clean(declared.span):
             _check_choice(checked, declared.entry, declared.attributes, declared.name_span, declared.name)
     for _, _, step in checked.clean_steps():
@@ -220,11 +198,55 @@ def check_choices(checked: Checked) -> None:
         )
 
 
+def chosen(entry: Entry, attributes: Attributes) -> list[tuple[str, ...]]:
+    """The alternatives of which anything is written; more than one is MIX126."""
+    return [choice for choice in entry.one_of if any(is_written(attributes, name) for name in choice)]
+
+
+def _check_given(checked: Checked, entry: Entry, attributes: Attributes, span: Span) -> None:
+    """Attributes that are given when another one says so, and only then."""
+    values = {name: bound.value for name, bound in attributes.items()}
+    for schema in entry.attributes:
+        if schema.given_when is None:
+            continue
+        is_due, is_there = holds(schema.given_when, entry, values), is_written(attributes, schema.name)
+        *_, other = attributes_in(schema.given_when)
+        words = _words(schema.given_when, entry)
+        if is_there and not is_due:
+            checked.findings.error(
+                "MIX126",
+                f"`{schema.name}` goes with {words} alone",
+                attributes[schema.name].span,
+                "means nothing without it",
+                hint=f"write {words}, or delete `{schema.name}`",
+            )
+        elif is_due and not is_there:
+            checked.findings.error(
+                "MIX126",
+                f"{words} needs `{schema.name}`",
+                attributes[other].span if is_written(attributes, other) else span,
+                f"`{schema.name}` is missing",
+                hint=f"add `{schema.name} = {example_of(schema)}`",
+            )
+
+
+def _words(condition: str, entry: Entry) -> str:
+    """A condition as it is written in a spec."""
+    first, _, name = condition.partition(" ")
+    if first not in ("with", "without"):
+        return f"`{condition}`"
+    schema = entry.attribute(name)
+    if schema is not None and schema.type == "bool":
+        return f"`{name} = {'true' if first == 'with' else 'false'}`"
+    return f"`{name}`" if first == "with" else f"no `{name}`"
+
+
 def _check_choice(checked: Checked, entry: Entry, attributes: Attributes, span: Span, name: str) -> None:
+    _check_given(checked, entry, attributes, span)
     choices = entry.one_of
     if not choices:
         return
-    given = [c for c in choices if any(is_written(attributes, a) for a in c)]
+    given = chosen(entry, attributes)
     shapes = " or ".join("`" + "` and `".join(c) + "`" for c in choices)
     if len(given) > 1:
         first, second = (_first(attributes, c) for c in given[:2])
@@ -253,11 +275,11 @@ def _check_choice(checked: Checked, entry: Entry, attributes: Attributes, span: 
             hint=f"add `{missing[0]} = …`",
         )
 
-    for extra, chosen, other in entry.goes_with:
+    for extra, partner, other in entry.goes_with:
         if len(given) == 1 and is_written(attributes, extra) and is_written(attributes, other):
             checked.findings.error(
                 "MIX126",
-                f"`{extra}` goes with `{chosen}`, and this `{name}` has `{other}`",
+                f"`{extra}` goes with `{partner}`, and this `{name}` has `{other}`",
                 attributes[extra].span,
                 f"means nothing beside `{other}`",
                 secondary=(Label(attributes[other].span, "the other one"),),

@@ -43,7 +43,7 @@ _GOOD_FINISH = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn
 @declare(
     "model",
     "openai",
-    offers=("conversation", "server"),
+    offers=("conversation", "schema", "server"),
     extra="openai",
     modules=("aiohttp",),
     attributes=(
@@ -55,6 +55,7 @@ _GOOD_FINISH = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn
             "answer.",
             default=REQUIRED,
             cls="run",
+            holds="address",
         ),
         attribute("model", "text", "Model name as the endpoint lists it.", default=REQUIRED),
         attribute("api_key", "secret", 'Bearer token: `env("NAME")`. Never written anywhere.', cls="run"),

@@ -21,6 +21,7 @@ from runtime.plugin import EngineUnavailable, attribute, declare, require
     "vllm",
     one_of=(("path",), ("repo",)),
     label="name",
+    offers=("schema",),
     extra="vllm",
     modules=("vllm",),
     attributes=(

@@ -23,7 +23,7 @@ from runtime.plugin import declare
 CONFIG = "axolotl.yaml"
 
 
-@declare("export", "axolotl", label="name", attributes=TRAINER_ATTRIBUTES)
+@declare("export", "axolotl", label="name", reads=("messages",), attributes=TRAINER_ATTRIBUTES)
 class AxolotlExport:
     """Write a mixture for axolotl: messages and a configuration.
 

@@ -22,6 +22,7 @@ _TURNS = {"user": "user", "tool": "observation", "assistant": "assistant"}
     "export",
     "llama_factory",
     label="name",
+    reads=("messages",),
     attributes=(
         *TRAINER_ATTRIBUTES,
         attribute(

@@ -25,7 +25,7 @@ CONFIG = "open_instruct.yaml"
 _HOLDS = {"role", "content", "weight"}
 
 
-@declare("export", "open_instruct", label="name", attributes=TRAINER_ATTRIBUTES)
+@declare("export", "open_instruct", label="name", reads=("messages",), attributes=TRAINER_ATTRIBUTES)
 class OpenInstructExport:
     """Write a mixture for open-instruct's `finetune.py`: messages and a configuration.
 

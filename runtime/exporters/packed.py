@@ -25,6 +25,7 @@ _COLUMNS = {"input_ids": "INTEGER[]", "labels": "INTEGER[]", "seq_lengths": "INT
     "export",
     "packed",
     label="name",
+    reads=("messages",),
     extra="train",
     modules=("transformers",),
     attributes=(*EXPORT_ATTRIBUTES, TRAIN),

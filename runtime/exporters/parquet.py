@@ -11,7 +11,7 @@ from runtime.mixture.rows import MixtureRow
 from runtime.plugin import declare
 
 
-@declare("export", "parquet", label="name", attributes=EXPORT_ATTRIBUTES)
+@declare("export", "parquet", label="name", reads=("messages",), attributes=EXPORT_ATTRIBUTES)
 class ParquetExport:
     """Write a mixture as Parquet (zstd) in the layout of a Hugging Face dataset repository.
 

@@ -39,6 +39,7 @@ _COLUMNS = {"input_ids": "INTEGER[]", "attention_mask": "TINYINT[]", "labels": "
     "export",
     "tokenized",
     label="name",
+    reads=("messages",),
     extra="train",
     modules=("transformers",),
     attributes=(*EXPORT_ATTRIBUTES, TRAIN),

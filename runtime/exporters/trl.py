@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CONFIG = "trl.yaml"
 
 
-@declare("export", "trl", label="name", attributes=TRAINER_ATTRIBUTES)
+@declare("export", "trl", label="name", reads=("messages",), attributes=TRAINER_ATTRIBUTES)
 class TrlExport:
     """Write a mixture for TRL's `trl sft`: messages, chat template and a configuration.
 

@@ -19,11 +19,18 @@ from runtime.sources.files import ROW_LIMIT_BYTES, files_of, lines_of, named
     attributes=(
         attribute("path", "path", "the file, or a glob; `.gz` is read as is", default=REQUIRED),
         attribute(
-            "delimiter", "text", 'what separates fields, one character; `"\\t"` for a TSV', default=","
+            "delimiter",
+            "text",
+            'what separates fields, one character; `"\\t"` for a TSV',
+            default=",",
+            holds="character",
         ),
         attribute("header", "bool", "the first line names the columns", default=True),
         attribute(
-            "names", "list[text]", "column names, for files whose first line is a row (`header = false`)"
+            "names",
+            "list[text]",
+            "column names, for files whose first line is a row (`header = false`)",
+            given_when="without header",
         ),
         *COMMON,
     ),

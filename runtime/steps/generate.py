@@ -27,7 +27,16 @@ Made = TypeVar("Made")
     "generate",
     makes={"{label}": "json if parse = json else text", "{label}.reasoning": "text if read"},
     label="new_column",
-    asks=(Asks("model", template="prompt", times=("samples",), max_tokens="max_tokens", writes="{label}"),),
+    asks=(
+        Asks(
+            "model",
+            template="prompt",
+            times=("samples",),
+            max_tokens="max_tokens",
+            writes="{label}",
+            needs=(("schema", "with schema"),),
+        ),
+    ),
     attributes=(
         attribute(
             "prompt",

@@ -38,6 +38,7 @@ class _Question:
             times=("samples",),
             twice="with against and with swap",
             max_tokens="max_tokens",
+            needs=(("schema", "always"),),
         ),
     ),
     evidence={

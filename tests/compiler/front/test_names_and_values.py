@@ -190,8 +190,9 @@ def test_chosen_variant_takes_the_place_of_its_mixture(tmp_path: Path) -> None:
     text = (
         "edition 2026\n"
         + PEOPLE
-        + MAIN
-        + 'variant one of main { set { people = 1 } }\nexport out of main { format = parquet, path = "out" }\n'
+        + "pipeline chats { from people, chat { user = name, assistant = name } }\n"
+        + MAIN.replace("people", "chats")
+        + 'variant one of main { set { chats = 1 } }\nexport out of main { format = parquet, path = "out" }\n'
     )
     program = compiled(tmp_path, text, variant="one").program
     assert program is not None
