@@ -3,10 +3,10 @@
 Four tables. Packing: CPU-seconds and fill at 52,000 and a million lengths (log-normal, mean 130, as
 Alpaca's), ours and TRL's `pack_dataset`, which also moves the tokens. Training: real tokens per CPU-second of
 forward, backward and AdamW on the same documents and the same small fp32 Llama, one thread: padded to the
-longest, our rows (batch, context), with the loss whole and in chunks, TRL's packing flattened by its padding-free
-collator. Memory: what one step adds to a process's peak at 32,000 vocabulary entries, with the loss whole and in
-chunks, each in a process of its own, all places trained and a third of them. Encoding (with
---alpaca FILE): rows per CPU-second from conversations to labels, ours and
+longest, our rows (batch, context) with a mask and with `varlen`, the loss whole and in chunks, TRL's packing
+flattened by its padding-free collator. Memory: what one step adds to a process's peak at 32,000 vocabulary
+entries, with the loss whole and in chunks, each in a process of its own, all places trained and a third of them.
+Encoding (with --alpaca FILE): rows per CPU-second from conversations to labels, ours and
 `apply_chat_template(return_assistant_tokens_mask=True)`, which neither finds parts of turns nor checks a row.
 """
 
@@ -93,10 +93,11 @@ def pack_lengths(counts: list[int]) -> None:
 def train_documents(count: int) -> None:
     import torch
     from datasets import Dataset
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, LlamaConfig
     from trl import pack_dataset
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+    from runtime.training.attention import implementation
     from runtime.training.batches import batch_of
     from runtime.training.chunked import chunked_loss
     from runtime.training.encode import Encoded, EncodingCounts
@@ -137,11 +138,12 @@ def train_documents(count: int) -> None:
             "padded, batch 8 (ours)": batches_of_ours(Path(place), "none", 8),
             "packed, rows (4, 512) (ours)": batches_of_ours(Path(place), "best_fit", 4),
         }
-        ways["packed, in chunks (ours)"] = ways["packed, rows (4, 512) (ours)"]
+        packed = ways["packed, rows (4, 512) (ours)"]
+        ways |= {"packed, varlen (ours)": packed, "packed, varlen, in chunks (ours)": packed}
         results = {}
         for name, batches in ways.items():
             torch.manual_seed(0)
-            model = LlamaForCausalLM(
+            model = AutoModelForCausalLM.from_config(
                 LlamaConfig(
                     vocab_size=512,
                     hidden_size=192,
@@ -149,7 +151,8 @@ def train_documents(count: int) -> None:
                     num_hidden_layers=4,
                     num_attention_heads=6,
                     num_key_value_heads=3,
-                )
+                ),
+                attn_implementation=implementation("varlen" if "varlen" in name else "sdpa"),
             )
             optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 

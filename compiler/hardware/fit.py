@@ -69,8 +69,11 @@ def load_of(given: Mapping[str, Any], shape: Shape, *, micro_batch: int, width: 
 
 
 def needs_mask(given: Mapping[str, Any]) -> bool:
-    """Does the attention kernel of a `train` block tell packed examples apart by a mask of all pairs?"""
-    return given.get("attention") not in ("flash", "flex")
+    """Does the attention kernel of a `train` block tell packed examples apart by a mask of all pairs?
+
+    `auto` is reckoned with one: only a trial tells whether a model takes `varlen`.
+    """
+    return given.get("attention") not in ("varlen", "flash", "flex")
 
 
 @dataclass(frozen=True)

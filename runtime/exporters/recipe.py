@@ -93,7 +93,9 @@ def settings_for(job: Job) -> TrainSettings:
         raise RunError(f"export '{job.export.name}': {found.message}: {found.hint}")
     ranks = int(given.get("ranks") or (given.get("cluster") or {}).get("gpus") or 1)
     # The other trainer brings its own attention, maybe for GPUs that this machine lacks.
-    return with_packing(replace(settings_of(job.train, job.root, ranks=ranks), attention="auto"))[0]
+    return with_packing(
+        replace(settings_of(job.train, job.root, ranks=ranks), attention="auto"), is_ours=False
+    )[0]
 
 
 def encoded(

@@ -1,7 +1,8 @@
 """Which attention kernel a job runs with, and what this machine needs for it.
 
-Only `flash` takes sequences of different lengths as they are, by where each begins; the others are told by a mask, which
-`flex` makes of blocks. `auto` leaves the choice to the model: scaled-dot-product attention where it has it, else eager.
+`flash` and `varlen` take packed examples as they are, by where each begins; the others are told by a mask, which `flex`
+makes of blocks. `auto` is `varlen` for packed examples where a trial shows the logits of plain matrices
+(`preflight.with_packing`), else the model's own choice: scaled-dot-product attention where it has it, else eager.
 """
 
 from __future__ import annotations
@@ -10,17 +11,25 @@ from importlib.util import find_spec
 from typing import Any
 
 from runtime.plugin import RunError
+from runtime.training import varlen
 from runtime.training.encode import IGNORED
 from runtime.training.settings import TrainSettings
 
-NAMES = {
+_NAMES = {
     "auto": None,
+    "varlen": varlen.NAME,
     "flash": "flash_attention_2",
     "flex": "flex_attention",
     "sdpa": "sdpa",
     "eager": "eager",
 }
-"""What `transformers` calls each; None is its own choice."""
+
+
+def implementation(chosen: str) -> str | None:
+    """What `transformers` calls a kernel; None is the model's own choice."""
+    if chosen == "varlen":
+        varlen.register()
+    return _NAMES[chosen]
 
 
 def refuse_attention(settings: TrainSettings) -> None:

@@ -126,10 +126,11 @@ from runtime.plugin import REQUIRED, attribute, declare
         ),
         attribute(
             "attention",
-            "enum:auto|flash|flex|sdpa|eager",
-            "kernel of attention: `flash` takes packed examples without a mask and needs a GPU, `precision = bf16` and"
-            " the package flash-attn; `flex` needs a GPU; `sdpa` is PyTorch's, `eager` plain matrices; `auto` leaves the"
-            " choice to the model",
+            "enum:auto|varlen|flash|flex|sdpa|eager",
+            "kernel of attention: `varlen` is PyTorch's for each packed example by itself, without a mask; `flash` too,"
+            " and needs a GPU, `precision = bf16` and the package flash-attn; `flex` needs a GPU; `sdpa` is PyTorch's"
+            " with a mask, `eager` plain matrices; `auto` is `varlen` for packed examples where a trial with the"
+            " architecture gives the same logits, else the model's own choice",
             default="auto",
             cls="run",
         ),

@@ -28,7 +28,7 @@ from typing import Any
 
 from compiler.json_text import Damaged
 from runtime.plugin import RunError
-from runtime.training.attention import NAMES, one_row
+from runtime.training.attention import implementation, one_row
 from runtime.training.batches import batch_of, probe_batch
 from runtime.training.chunked import chunked_loss
 from runtime.training.curve import FAILED, LAUNCHER_PID, curve_callback, pause_callback
@@ -107,7 +107,7 @@ def train(
     model = AutoModelForCausalLM.from_pretrained(
         place,
         dtype=torch.bfloat16 if is_bf16 else torch.float32,
-        attn_implementation=NAMES[settings.attention],
+        attn_implementation=implementation(settings.attention),
         **options,
     )
     if settings.lora is not None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from compiler.hardware.shape import sharing
 from runtime.plugin import RunError, not_loaded
-from runtime.training.attention import NAMES, placed, refuse_attention
+from runtime.training.attention import implementation, placed, refuse_attention
 from runtime.training.settings import TrainSettings
 
 LEAK_LIMIT = 1e-4
@@ -157,7 +157,7 @@ def _measured(config: Any, measure: Callable[[Any], float], attention: str = "au
             try:
                 small = shrunk(config, sizes)
                 model = AutoModelForCausalLM.from_config(
-                    small, dtype=torch.float32, attn_implementation=NAMES[attention]
+                    small, dtype=torch.float32, attn_implementation=implementation(attention)
                 ).eval()
                 missing = wanted - _kinds_of(model.config)
                 if not missing:
@@ -414,6 +414,14 @@ def with_chunks(settings: TrainSettings) -> tuple[TrainSettings, str]:
     raise RunError(f"{found}; write `chunked_loss = off`, or `chunked_loss = auto`")
 
 
+def _takes_varlen(config: Any) -> bool:
+    """Does an architecture have the same logits, packed and not, with each example's attention by itself?"""
+    try:
+        return max(kernel_error_of(config, "varlen"), leak_of(config, "varlen")) <= LEAK_LIMIT
+    except Unknown:
+        return False
+
+
 def _architecture_of(settings: TrainSettings) -> Any:
     if settings.architecture is None:
         return config_of(settings)
@@ -437,15 +445,17 @@ def config_of(settings: TrainSettings) -> Any:
         raise RunError(f"{settings.place} cannot be trained: {not_loaded(error)}") from error
 
 
-def with_packing(settings: TrainSettings) -> tuple[TrainSettings, str]:
-    """The settings with `packing` decided, and why `auto` pads where it does.
+def with_packing(settings: TrainSettings, *, is_ours: bool = True) -> tuple[TrainSettings, str]:
+    """The settings with `packing` decided, and the kernel of attention with it, and why `auto` pads where it does.
+
+    is_ours: is it trained here? Another trainer has no kernel of ours.
 
     Raises:
         RunError: `best_fit`, with an architecture that lets packed examples see each other, or may.
     """
-    if settings.packing == "none" or settings.architecture is not None:
-        return replace(settings, packing="none" if settings.packing == "none" else "best_fit"), ""
-    config = config_of(settings)
+    if settings.packing == "none":
+        return settings, ""
+    config = _architecture_of(settings)
     try:
         leak = leak_of(config, settings.attention)
     except Unknown as error:
@@ -455,7 +465,9 @@ def with_packing(settings: TrainSettings) -> tuple[TrainSettings, str]:
     else:
         limit = BF16_LIMIT if settings.attention == "flash" else LEAK_LIMIT
         if leak <= limit:
-            return replace(settings, packing="best_fit"), ""
+            is_varlen = is_ours and settings.attention == "auto" and _takes_varlen(config)
+            attention = "varlen" if is_varlen else settings.attention
+            return replace(settings, packing="best_fit", attention=attention), ""
         found = (
             f"architecture '{config.model_type}' lets packed examples see each other: logits differ by {leak:.2g} of "
             f"the largest, {limit:.0e} is allowed"

@@ -109,7 +109,7 @@ class TrainSettings:
     clip: float
     seed: int
     loss: Literal["token", "example", "sum"]
-    attention: Literal["auto", "flash", "flex", "sdpa", "eager"]
+    attention: Literal["auto", "varlen", "flash", "flex", "sdpa", "eager"]
     chunked_loss: Literal["auto", "on", "off"]
     learn: tuple[str, ...]
     turns: Literal["all", "last"]

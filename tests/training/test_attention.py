@@ -50,9 +50,11 @@ def test_flash_says_what_it_lacks_on_a_gpu(
         attention.refuse_attention(replace(settings, precision="fp32"))
 
 
-@pytest.mark.parametrize("chosen", ["sdpa", "eager"])
+@pytest.mark.parametrize(
+    ("chosen", "name"), [("sdpa", "sdpa"), ("eager", "eager"), ("varlen", "mixwright_varlen")]
+)
 def test_the_preflight_runs_with_the_chosen_kernel(
-    train_block: Any, rows: Any, tmp_path: Path, chosen: str, monkeypatch: pytest.MonkeyPatch
+    train_block: Any, rows: Any, tmp_path: Path, chosen: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from runtime.training import preflight
     from runtime.training.settings import settings_of
@@ -66,7 +68,7 @@ def test_the_preflight_runs_with_the_chosen_kernel(
 
     monkeypatch.setattr(preflight, "_leak_of", leak)
     prepare(settings_of(train_block(attention=chosen), tmp_path), rows, tmp_path / "out")
-    assert seen == [chosen]
+    assert seen == [name]
 
 
 def test_a_kernel_with_other_logits_is_refused(
@@ -98,6 +100,100 @@ def test_an_architecture_without_the_kernel_is_refused(train_block: Any, tmp_pat
     GptOssConfig().save_pretrained(tmp_path / "oss")
     with pytest.raises(RunError, match=r"`attention = sdpa` of architecture 'gpt_oss' could not be tried: "):
         check_attention(settings_of(train_block(base="oss", attention="sdpa"), tmp_path))
+
+
+def logits_and_gradient(model: Any, batch: dict[str, Any]) -> tuple[Any, Any]:
+    import torch
+
+    logits = model(**batch, use_cache=False).logits
+    [gradient] = torch.autograd.grad((logits**2).mean(), [model.get_input_embeddings().weight])
+    return logits, gradient
+
+
+def packed_in_two_rows() -> dict[str, Any]:
+    import torch
+
+    torch.manual_seed(0)
+    positions = [[*range(7), *range(5), *range(4)], [*range(9), *range(3), *range(4)]]
+    return {"input_ids": torch.randint(1, 97, (2, 16)), "position_ids": torch.tensor(positions)}
+
+
+def small(kind: str, attention: str, **more: Any) -> Any:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from runtime.training.attention import implementation
+
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 97, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "pad_token_id": None}
+    config = AutoConfig.for_model(kind, **sizes, **heads, bos_token_id=None, eos_token_id=None, **more)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation=implementation(attention))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3.0 if parameter.ndim == 2 else 1.0)  # so that attention matters
+    return model
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("llama", {}),
+        ("mistral", {"sliding_window": 3}),
+        ("qwen2", {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1}),
+    ],
+)
+def test_varlen_gives_what_a_mask_gives(kind: str, more: dict[str, Any]) -> None:
+    """Gradients too. Layers with a sliding window keep their mask, the others beside them have none."""
+    import torch
+
+    batch = packed_in_two_rows()
+    ours, own = (logits_and_gradient(small(kind, name, **more), batch) for name in ("varlen", "sdpa"))
+    for one, other in zip(ours, own, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_varlen_makes_no_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import masking_utils
+
+    def made(**given: Any) -> Any:
+        raise AssertionError("a mask of all pairs")
+
+    model = small("llama", "varlen")
+    monkeypatch.setattr(masking_utils, "sdpa_mask", made)
+    model(**packed_in_two_rows(), use_cache=False)
+
+
+def test_padding_and_a_cache_are_left_to_sdpa() -> None:
+    import torch
+
+    tokens, mask = torch.randint(1, 97, (2, 6)), torch.tensor([[0, 0, 1, 1, 1, 1], [1] * 6])
+    written = [
+        small("llama", name).generate(
+            input_ids=tokens, attention_mask=mask, max_new_tokens=5, do_sample=False, pad_token_id=0
+        )
+        for name in ("varlen", "sdpa")
+    ]
+    assert torch.equal(*written)
+
+
+@pytest.mark.parametrize(
+    ("kind", "packing", "chosen"),
+    [("LlamaConfig", "auto", "varlen"), ("Gemma2Config", "auto", "auto"), ("LlamaConfig", "none", "auto")],
+)
+def test_auto_is_varlen_where_examples_are_packed_and_the_architecture_takes_it(
+    train_block: Any, tmp_path: Path, kind: str, packing: str, chosen: str
+) -> None:
+    """Gemma 2 caps its scores, which no kernel of PyTorch's does."""
+    import transformers
+
+    from runtime.training.preflight import with_packing
+    from runtime.training.settings import settings_of
+
+    getattr(transformers, kind)().save_pretrained(tmp_path / "base")
+    settings = settings_of(train_block(base="base", packing=packing), tmp_path)
+    assert with_packing(settings)[0].attention == chosen
+    assert with_packing(settings, is_ours=False)[0].attention == "auto"
 
 
 @pytest.mark.parametrize("packing", ["best_fit", "none"])
@@ -133,9 +229,9 @@ def test_only_kernels_with_a_mask_are_planned_with_one(train_block: Any) -> None
     from tests.training.test_planning import A800, ALPACA, LLAMA3_8B
 
     masks = {}
-    for chosen in ("auto", "flash", "flex", "sdpa"):
+    for chosen in ("auto", "varlen", "flash", "flex", "sdpa"):
         train = train_block(attention=chosen)
         planned = forecast(job_of(train, LLAMA3_8B, ALPACA), A800, 8).memory.mask
         masks[chosen] = load_of(train.attributes, LLAMA3_8B, micro_batch=1, width=131_072).memory(8).mask
         assert (planned > 0) == (masks[chosen] > 0)
-    assert masks == {"auto": 131_072**2, "flash": 0, "flex": 0, "sdpa": 131_072**2}
+    assert masks == {"auto": 131_072**2, "varlen": 0, "flash": 0, "flex": 0, "sdpa": 131_072**2}

@@ -31,12 +31,13 @@ def test_a_cut_sequence_has_the_logits_of_the_whole_one(name: str, is_packed: bo
     assert sharing_error_of(AutoConfig.for_model(name), is_packed=is_packed) < 1e-6
 
 
-def test_plain_matrices_are_cut_as_well() -> None:
+@pytest.mark.parametrize("chosen", ["eager", "varlen"])
+def test_other_kernels_are_cut_as_well(chosen: str) -> None:
     from transformers import AutoConfig
 
     from runtime.training.preflight import sharing_error_of
 
-    assert sharing_error_of(AutoConfig.for_model("gemma3_text"), "eager") < 1e-6
+    assert sharing_error_of(AutoConfig.for_model("gemma3_text"), chosen) < 1e-6
 
 
 @pytest.mark.parametrize("name", NOT_CUT.split())
