@@ -122,6 +122,8 @@ class Entry:
         own.
     rows_in: of a source, the attribute in which its rows are written.
     needs_all_rows: of a breaker: it decides once, on all rows that ever reach it.
+    drops_only: of a step that takes row after row: a row goes on as it is or not at all, by the columns that it reads and
+        nothing else, so that it may be asked as soon as they are there (`compiler.logical`).
     """
 
     family: str
@@ -144,6 +146,7 @@ class Entry:
     rules: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
     rows_in: str = ""
+    drops_only: bool = False
 
     @property
     def key(self) -> str:
@@ -205,6 +208,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         **({"rules": list(entry.rules)} if entry.rules else {}),
         **({"offers": list(entry.offers)} if entry.offers else {}),
         **({"rows_in": entry.rows_in} if entry.rows_in else {}),
+        **({"drops_only": True} if entry.drops_only else {}),
     }
 
 

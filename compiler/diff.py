@@ -72,16 +72,16 @@ def first_changed_step(old: Plan, new: Plan, pipeline: str) -> str | None:
         or pipeline_row_hashes(old, catalog)[pipeline] == pipeline_row_hashes(new, catalog)[pipeline]
     ):
         return None
-    bare = {"steps": ()}
+    bare: dict[str, Any] = {"steps": (), "written": ()}
     if pipeline_row_hashes(_with(old, before, bare), catalog) != pipeline_row_hashes(
         _with(new, after, bare), catalog
     ):
         return "from"
-    for one, other in zip(before.steps, after.steps, strict=False):
+    olds, news = before.steps_as_written, after.steps_as_written
+    for one, other in zip(olds, news, strict=False):
         if one.fingerprint.row != other.fingerprint.row:
             return other.id
-    longer = max(before.steps, after.steps, key=len)
-    return longer[min(len(before.steps), len(after.steps))].id
+    return max(olds, news, key=len)[min(len(olds), len(news))].id
 
 
 def _with(plan: Plan, pipeline: Pipeline, update: Mapping[str, Any]) -> Plan:
@@ -116,7 +116,9 @@ class _Comparison:
         yield from self.named("pipeline", old.pipelines, new.pipelines, self.start)
         for name, pipeline in new.pipelines.items():
             if name in old.pipelines:
-                yield from self.steps(f"pipeline.{name}", old.pipelines[name].steps, pipeline.steps)
+                yield from self.steps(
+                    f"pipeline.{name}", old.pipelines[name].steps_as_written, pipeline.steps_as_written
+                )
         yield from self.named("mixture", old.mixtures, new.mixtures, self.mixture)
         for name, mixture in new.mixtures.items():
             if name in old.mixtures:

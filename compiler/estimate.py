@@ -27,9 +27,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from compiler.catalog import builtin_catalog
-from compiler.groups import Part, groups_of
 from compiler.plan import Component, Estimate, Mixture, Pipeline, Plan, Step
-from compiler.traits import Question, Traits, traits_of
+from compiler.traits import Question
 
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
@@ -143,12 +142,14 @@ class _Estimation:
 
     def yields(self, pipeline: Pipeline) -> list[float]:
         """Rows out per row in of each step."""
-        result = []
-        groups = groups_of(Part(traits_in(step), step.label, step.breaker) for step in pipeline.steps)
-        for position, (step, part) in enumerate(zip(pipeline.steps, groups.parts, strict=True)):
-            factor = 1 / groups.looked_at(position) if part.traits.picks else float(part.samples)
-            result.append(self.observed.yields.get(f"{pipeline.name}.{step.id}", factor))
-        return result
+        closed = {group.closed_by: group.samples for group in pipeline.groups}
+        return [
+            self.observed.yields.get(
+                f"{pipeline.name}.{step.id}",
+                1 / closed[step.id] if step.id in closed else float(step.traits.candidates),
+            )
+            for step in pipeline.steps
+        ]
 
     def demand(self) -> dict[str, float | None]:
         """Pipeline -> rows that must leave it, None for all it can make; one that is not in it is not wanted."""
@@ -201,7 +202,7 @@ class _Estimation:
     def step(
         self, node: str, step: Step, rows: float | None, out: float | None, lengths: dict[str, float]
     ) -> Estimate:
-        questions = traits_in(step).asks
+        questions = step.traits.asks
         if not questions:
             return _estimate(node, rows, out, 0.0, 0.0, 0.0)
         found: list[tuple[Question, float, float]] = []
@@ -243,17 +244,10 @@ class _Estimation:
         return found
 
 
-def traits_in(step: Step) -> Traits:
-    """What a step asks models, and of rows: as its plan says, in one of before as the catalog declares it."""
-    return step.traits or traits_of(
-        builtin_catalog().entries.get(step.operation), step.attributes, step.label
-    )
-
-
 def tokens_by_model(step: Step, estimate: Estimate) -> dict[str, tuple[float, float]]:
     """Model -> prompt and output tokens of a step's estimate that are its part: by how many requests it gets, and how
     long their answers may be."""
-    asks = traits_in(step).asks
+    asks = step.traits.asks
     requests = sum(question.requests for question in asks)
     written = sum(question.requests * question.max_tokens for question in asks)
     found: dict[str, tuple[float, float]] = {}

@@ -192,7 +192,7 @@ def _repairs(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
     """Step -> the messages that ask for a better answer where its verdict is against a row. `on_fail` is of class
     `set`, so that no change of it measures anything again; the text of repaired rows hangs on it all the same."""
     found = {}
-    for step in pipeline.steps:
+    for step in pipeline.steps_as_written:
         on_fail = step.attributes.get("on_fail")
         if isinstance(on_fail, Mapping) and on_fail.get("call") == "repair":
             messages = plan.templates[on_fail["args"][0]].messages
@@ -203,7 +203,8 @@ def _repairs(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
 def pipeline_row_hashes(plan: Plan, catalog: Catalog) -> dict[str, str]:
     """Pipeline -> hash of everything that decides what its rows contain, from the source on.
 
-    Two plans in which it is equal make the same rows of a pipeline, up to how many are asked for.
+    Two plans in which it is equal make the same rows of a pipeline, up to how many are asked for. Steps count in the
+    order of the spec: a pass that moves one changes no row.
     """
     hashes: dict[str, str] = {}
     for pipeline in plan.pipelines_in_order():
@@ -218,7 +219,7 @@ def pipeline_row_hashes(plan: Plan, catalog: Catalog) -> dict[str, str]:
             "where": start.where.tree if start.where else None,
             "columns": list(start.columns),
             "seed": pipeline.seed,
-            "steps": [step.fingerprint.row for step in pipeline.steps],
+            "steps": [step.fingerprint.row for step in pipeline.steps_as_written],
         }
         repairs = _repairs(plan, pipeline)
         hashes[pipeline.name] = content_hash(

@@ -1,5 +1,6 @@
-"""From the bound program to the plan: `lower` fills in every default, inlines every template, dumps every
-expression, and keeps what the spec's own pipelines, mixtures, trainings and exports reach.
+"""From the bound program to the plan: `lower` has the logical plan made and its passes run (`compiler.logical`), fills in
+every default, inlines every template, dumps every expression, and keeps what the spec's own pipelines, mixtures,
+trainings and exports reach.
 
 Reads two things besides the program: the lock, and the files of local models (their digest is part of a model's
 identity; see `compiler/weights.py`).
@@ -12,11 +13,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from compiler.attributes import COMMON_TO_STEPS, FIELDS_OF_SOURCES, plain, resolved
+from compiler.attributes import FIELDS_OF_SOURCES, plain, resolved
 from compiler.catalog import Catalog, builtin_catalog
 from compiler.estimate import Observed, estimates
 from compiler.fingerprint import Meanings, model_identity, node_hashes, source_hashes
 from compiler.lock import Lock, is_stale, model_definition, selected_rows
+from compiler.logical.build import build, steps_of
+from compiler.logical.nodes import Flow, Keep, Mix, Work
+from compiler.logical.passes import optimised
 from compiler.plan import (
     AllQuota,
     Budget,
@@ -53,18 +57,14 @@ from compiler.program import (
     Declared,
     EvaluationDecl,
     ExportDecl,
-    MixtureDecl,
     ModelDecl,
-    PipelineDecl,
     PolicyDecl,
     Program,
     SourceDecl,
-    StepDecl,
     TemplateDecl,
     TrainDecl,
 )
 from compiler.reach import Reach, reach
-from compiler.traits import traits_of
 from compiler.weights import Weights, weights_identity
 from dsl.source import Span
 
@@ -149,6 +149,7 @@ class _Lowering:
 
     def plan(self, observed: Observed | None) -> Plan:
         program, reached = self.program, self.reach
+        logical = optimised(build(program, reached, self.catalog))
         models = {d.name: self.model(d) for d in _kept(program.models, reached.models)}
         sources = {d.name: self.source(d) for d in _kept(program.sources, reached.sources)}
         templates = {d.name: self.template(d) for d in _kept(program.templates, reached.templates)}
@@ -168,8 +169,8 @@ class _Lowering:
             models=models,
             sources=sources,
             templates=templates,
-            pipelines={d.name: self.pipeline(d) for d in _kept(program.pipelines, reached.pipelines)},
-            mixtures={d.name: self.mixture(d) for d in _kept(program.mixtures, reached.mixtures)},
+            pipelines={name: self.pipeline(flow) for name, flow in logical.flows.items()},
+            mixtures={name: self.mixture(mix) for name, mix in logical.mixes.items()},
             trains={d.name: self.train(d) for d in _kept(program.trains, reached.trains)},
             exports={d.name: self.export(d) for d in _kept(program.exports, reached.exports)},
             policies={name: self.policy(d) for name, d in program.policies.items()},
@@ -237,8 +238,10 @@ class _Lowering:
             origin=origin_of(decl.name_span),
         )
 
-    def pipeline(self, decl: PipelineDecl) -> Pipeline:
-        start = decl.start
+    def pipeline(self, flow: Flow) -> Pipeline:
+        decl, start = flow.decl, flow.scan.decl
+        ids = tuple(step.id for step in flow.steps)
+        written = tuple(step.id for step in decl.steps)
         limit = _plain_of(start.attributes, "limit")
         return Pipeline(
             name=decl.name,
@@ -251,19 +254,23 @@ class _Lowering:
                 repeat=_plain_of(start.attributes, "repeat") or 1,
                 origin=origin_of(start.span),
             ),
-            steps=tuple(self.step(step) for step in decl.steps),
+            steps=tuple(map(self.step, flow.steps, flow.columns_after())),
+            written=() if ids == written else written,
+            groups=flow.gatherings or (),
+            asks_again=dict(flow.asks_again or {}),
             columns=dict(decl.columns),
             seed=_plain_of(decl.attributes, "seed") or 0,
             doc=_plain_of(decl.attributes, "doc") or "",
             origin=origin_of(decl.name_span),
         )
 
-    def step(self, decl: StepDecl) -> Step:
-        values = resolved(decl.entry, decl.attributes, without=COMMON_TO_STEPS, catalog=self.catalog)
+    def step(self, step: Work, columns: Mapping[str, str]) -> Step:
+        """A step, after which rows have these columns."""
+        decl = step.decl
         when = expression_of(decl.when)
         hashes = node_hashes(
             decl.entry,
-            values,
+            step.values,
             self.meanings,
             self.catalog,
             label=decl.label,
@@ -275,24 +282,26 @@ class _Lowering:
             operation=decl.entry.key,
             version=decl.entry.version,
             label=decl.label,
-            attributes=values,
+            attributes=dict(step.values),
             when=when,
             reads=decl.reads,
             makes=dict(decl.makes),
-            columns=dict(decl.columns),
-            breaker=decl.entry.breaker,
-            traits=traits_of(decl.entry, values, decl.label),
+            columns=dict(columns),
+            breaker=isinstance(step, Keep),
+            traits=step.traits,
+            moved_by=step.moved_by,
             fingerprint=Fingerprint(**hashes._asdict()),
             origin=origin_of(decl.span),
         )
 
-    def mixture(self, decl: MixtureDecl) -> Mixture:
+    def mixture(self, mix: Mix) -> Mixture:
+        decl = mix.decl
         shortfall, fill = _shortfall(_plain_of(decl.attributes, "shortfall"))
         return Mixture(
             name=decl.name,
             seed=_plain_of(decl.attributes, "seed") or 0,
             components=tuple(_component(c) for c in decl.components),
-            steps=tuple(self.step(step) for step in decl.steps),
+            steps=tuple(self.step(step, step.decl.columns) for step in mix.steps),
             total=_plain_of(decl.attributes, "total"),
             shortfall=shortfall,
             fill=fill,
@@ -324,7 +333,9 @@ class _Lowering:
             by=values["by"],
             limit=values["limit"],
             max_tokens=values["max_tokens"],
-            steps=tuple(self.step(step) for step in decl.graded.steps),
+            steps=tuple(
+                self.step(step, step.decl.columns) for step in steps_of(decl.graded.steps, {}, self.catalog)
+            ),
             origin=origin_of(decl.span),
         )
 

@@ -9,13 +9,16 @@ the one exception: they stay `{"env": "NAME"}` and are looked up when the run st
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from compiler.traits import Traits
+from compiler.catalog import builtin_catalog
+from compiler.groups import Gathering, Part, gatherings_of, part_of
+from compiler.traits import Traits, traits_of
 
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 
 Json = Any  # a JSON value; pydantic checks that it serialises
 
@@ -105,6 +108,10 @@ class TemplateSpec(PlanModel):
     origin: Origin
 
 
+def _declared_traits(step: dict[str, Json]) -> Traits:
+    return traits_of(builtin_catalog().entries.get(step["operation"]), step["attributes"], step["label"])
+
+
 class Step(PlanModel):
     """One step of a pipeline.
 
@@ -128,12 +135,26 @@ class Step(PlanModel):
     makes: dict[str, str] = {}
     columns: dict[str, str] = Field(description="schema of the rows after this step")
     breaker: bool = False
-    traits: Traits | None = Field(
-        default=None,
-        description="what it asks models, and of rows; null in older plans: as the catalog declares it",
+    traits: Traits = Field(
+        default_factory=lambda step: _declared_traits(step),
+        description="what it asks models, and of rows; where an older plan does not say it: as the catalog declares it",
+    )
+    moved_by: str = Field(
+        default="", description="the pass that took it from its place in the spec; empty where it is there"
     )
     fingerprint: Fingerprint
     origin: Origin
+
+    @field_validator("traits", mode="before")
+    @classmethod
+    def _of_before(cls, traits: Json, info: ValidationInfo) -> Json:
+        return _declared_traits(info.data) if traits is None else traits
+
+    @property
+    def part(self) -> Part:
+        """It, as far as groups of candidates go."""
+        family = self.operation.partition(".")[0]
+        return part_of(family, self.traits, self.attributes, column=self.label, breaker=self.breaker)
 
     @property
     def identity(self) -> str:
@@ -155,13 +176,41 @@ class From(PlanModel):
 
 
 class Pipeline(PlanModel):
+    """Rows through steps, which stand in the order in which they are done."""
+
     name: str
     start: From
     steps: tuple[Step, ...]
+    written: tuple[str, ...] = Field(
+        default=(), description="the steps' ids in the order of the spec; empty where that is this one"
+    )
+    groups: tuple[Gathering, ...] = Field(
+        default_factory=lambda pipeline: _gatherings(pipeline)[0],
+        description="candidates of a row, and what looks at them together; older plans do not say it",
+    )
+    asks_again: dict[str, str] = Field(
+        default_factory=lambda pipeline: _gatherings(pipeline)[1],
+        description="verifier with `retry` or `repair` -> the step that answers again; older plans do not say it",
+    )
     columns: dict[str, str] = Field(description="schema of the rows that leave it")
     seed: int = 0
     doc: str = ""
     origin: Origin
+
+    @property
+    def steps_as_written(self) -> tuple[Step, ...]:
+        """Its steps in the order of the spec."""
+        by_id = {step.id: step for step in self.steps}
+        return tuple(by_id[id] for id in self.written) if self.written else self.steps
+
+    @property
+    def fanout(self) -> int:
+        """Rows that one row becomes when nothing is dropped: candidates that nobody picks from stay rows."""
+        return prod(group.samples for group in self.groups if not group.closed_by)
+
+
+def _gatherings(pipeline: dict[str, Json]) -> tuple[tuple[Gathering, ...], dict[str, str]]:
+    return gatherings_of((step.id, step.part) for step in pipeline["steps"])
 
 
 class Cap(PlanModel):

@@ -15,6 +15,8 @@ from compiler.catalog import Asks, Entry
 from compiler.conditions import given, holds
 
 PICK, PICKS_NONE = "pick", "all"
+COUNT_IN = {"retry": 0, "repair": 1}
+"""Calls of `on_fail` that ask again: the argument that says how often."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,14 @@ def traits_of(entry: Entry | None, values: Mapping[str, Any], label: str = "") -
         picks=given(entry, values, PICK) not in (None, PICKS_NONE),
         needs_all_rows=entry.needs_all_rows,
     )
+
+
+def further_answers(on_fail: Any) -> int:
+    """How many further answers a plain `on_fail` asks for: those of `retry(n)` and `repair(template, n)`, else none."""
+    if not isinstance(on_fail, Mapping) or on_fail["call"] not in COUNT_IN:
+        return 0
+    counts = list(on_fail.get("args") or ())[COUNT_IN[on_fail["call"]] :]
+    return int(counts[0]) if counts else 1
 
 
 def _question(asks: Asks, entry: Entry, values: Mapping[str, Any], label: str) -> Question | None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from compiler.diff import quota_text
-from compiler.estimate import tokens_by_model, traits_in
+from compiler.estimate import tokens_by_model
 from compiler.graph import step_text
 from compiler.plan import Estimate, Mixture, Pipeline, Plan, Step, Train
 from mixwright.recorded import Recorded
@@ -94,7 +94,7 @@ def _made(step: Step) -> str:
 
 def _answers(recorded: Recorded, node: str, step: Step, requests: int | None) -> str:
     """What the store has of a step's requests: `30 of 60` where they were looked up, else a bound."""
-    if not traits_in(step).asks:
+    if not step.traits.asks:
         return ""
     answered = recorded.answered.get(node)
     if answered is not None and (answered.is_all or answered.hits):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.catalog import builtin_catalog
-from compiler.estimate import Observed, estimates, traits_in
+from compiler.estimate import Observed, estimates
 from compiler.fingerprint import pipeline_row_hashes
 from compiler.plan import Estimate, Plan, Step, plan_from_json
 from mixwright.rehearsal import Answered, rehearsed
@@ -167,7 +167,7 @@ def _asking(plan: Plan) -> dict[str, set[str]]:
         f"{pipeline.name}.{step.id}": {plan.models[model].identity for model in models}
         for pipeline in plan.pipelines.values()
         for step in pipeline.steps
-        if (models := {model for question in traits_in(step).asks for model in question.models})
+        if (models := {model for question in step.traits.asks for model in question.models})
     }
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
-from compiler.groups import Part, groups_of
+from compiler.groups import Gathering
 from compiler.plan import Step
-from compiler.traits import NO_TRAITS, Traits, traits_of
+from compiler.traits import Traits
 from runtime.measuring import Measuring, ScoreStore
 from runtime.outcomes import Tally
 from runtime.plugin import RunError, entry_of, implementation
 from runtime.rows import Dropped, Row
 from runtime.steps.generate import on_fail_of
 from runtime.steps.protocol import Rendered, StepContext
+
+NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
 class Kind(Enum):
@@ -31,7 +34,6 @@ class Kind(Enum):
 class Node:
     """One step, built.
 
-    traits: what it asks models, and of rows; the plan says it.
     gathered_at: of a sampling step: the verifiers that look at its candidates together, one after the other.
     asks_again: of a verifier with `on_fail = retry(n)` or `repair(template)`: the step that made what it looks at.
     repair: of `repair(template)`: renders the template, which sees all of `evidence`, the fields that are declared.
@@ -43,7 +45,6 @@ class Node:
     step: Any
     kind: Kind
     tally: Tally
-    traits: Traits = NO_TRAITS
     when: Callable[[Mapping[str, Any]], Any] | None = None
     measuring: Measuring | None = None
     on_fail: str = "drop"
@@ -59,6 +60,11 @@ class Node:
     @property
     def id(self) -> str:
         return self.plan.id
+
+    @property
+    def traits(self) -> Traits:
+        """What it asks models, and of rows."""
+        return self.plan.traits
 
     @property
     def needs_all_rows(self) -> bool:
@@ -89,44 +95,41 @@ class Node:
         ]
 
 
-def nodes_of(steps: Sequence[Step], context: StepContext, store: ScoreStore, *, run_id: int) -> list[Node]:
-    """The steps of a pipeline, built and linked.
+def nodes_of(
+    steps: Sequence[Step],
+    context: StepContext,
+    store: ScoreStore,
+    *,
+    run_id: int,
+    groups: Sequence[Gathering] = (),
+    asks_again: Mapping[str, str] = NOBODY,
+) -> list[Node]:
+    """The steps of a pipeline, built, and linked as its plan says.
 
     Raises:
         RunError: this version has no such operation, or a step's attributes cannot be used.
     """
     nodes = [_node(step, context, store, run_id) for step in steps]
-    groups = groups_of(map(_part, nodes))
-    for i, node in enumerate(nodes):
-        if node.kind is Kind.EXPAND:
-            node.gathered_at = groups.gathered_at(i)
-        elif node.kind is Kind.MEASURE:
-            if node.traits.compares and not groups.open_at[i]:
-                raise RunError(
-                    f"step '{context.pipeline}.{node.id}' compares the candidates of a row, and each stands alone here"
-                )
-            if node.retries:
-                node.asks_again = _maker_of(nodes, i)
-                if node.asks_again is not None:
-                    nodes[node.asks_again].is_asked_again = True
+    at = {node.id: position for position, node in enumerate(nodes)}
+    looked_at = {id for group in groups for id in group.looked_at_by}
+    for node in nodes:
+        if node.traits.compares and node.id not in looked_at:
+            raise RunError(
+                f"step '{context.pipeline}.{node.id}' compares the candidates of a row, and each stands alone here"
+            )
+    for group in groups:
+        for opener in group.opened_by:
+            behind = (at[id] for id in group.looked_at_by)
+            nodes[at[opener]].gathered_at = tuple(place for place in behind if place > at[opener])
+    for verifier, maker in asks_again.items():
+        nodes[at[verifier]].asks_again = at[maker]
+        nodes[at[maker]].is_asked_again = True
     return nodes
-
-
-def fanout_of(nodes: Sequence[Node]) -> int:
-    """Rows that one row becomes when nothing is dropped: candidates that no verifier brings together stay rows."""
-    return groups_of(map(_part, nodes)).fanout
-
-
-def _part(node: Node) -> Part:
-    return Part(node.traits, node.plan.label, node.kind is Kind.KEEP)
 
 
 def _node(step: Step, context: StepContext, store: ScoreStore, run_id: int) -> Node:
     built = implementation(step.operation)(step, context)
-    entry = entry_of(step.operation)
-    # A plan of before does not say it.
-    traits = step.traits or traits_of(entry, step.attributes, step.label)
-    node = Node(step, built, _kind(step, built), Tally(step.id), traits)
+    node = Node(step, built, _kind(step, built), Tally(step.id))
     if step.when is not None:
         node.when = context.expression(step.when)
     if node.kind is Kind.MEASURE:
@@ -134,8 +137,8 @@ def _node(step: Step, context: StepContext, store: ScoreStore, run_id: int) -> N
         node.on_fail, node.retries = on_fail_of(on_fail)
         if node.on_fail == "repair":
             node.repair = context.template(on_fail["args"][0])
-            node.evidence = tuple(entry.evidence)
-        in_groups = hasattr(built, "measure_group") and traits.compares
+            node.evidence = tuple(entry_of(step.operation).evidence)
+        in_groups = hasattr(built, "measure_group") and step.traits.compares
         node.measuring = Measuring(
             step,
             built,
@@ -157,19 +160,3 @@ def _kind(step: Step, built: Any) -> Kind:
         if hasattr(built, method):
             return kind
     raise RunError(f"operation '{step.operation}' offers no way to run it")
-
-
-def _maker_of(nodes: Sequence[Node], at: int) -> int | None:
-    """The generating step whose answer the verifier at `at` looks at: the one that makes its `response` column, else
-    the last one before it. None when a step stands between that decides on several rows together: what it let pass
-    cannot be taken back."""
-    response = nodes[at].plan.attributes.get("response")
-    last = None
-    for i in range(at - 1, -1, -1):
-        if nodes[i].kind is Kind.KEEP or nodes[i].traits.compares:
-            break
-        if nodes[i].kind is Kind.EXPAND:
-            if nodes[i].step.column == response:
-                return i
-            last = i if last is None else last
-    return last

@@ -143,6 +143,7 @@ def declare(
     rules: tuple[str, ...] = (),
     offers: tuple[str, ...] = (),
     rows_in: str = "",
+    drops_only: bool = False,
 ) -> Callable[[T], T]:
     """Declare what the decorated function or class implements, under `family.name`; see `compiler.catalog.Entry`.
 
@@ -173,6 +174,7 @@ def declare(
             rules,
             offers,
             rows_in,
+            drops_only,
         )
         for problem in _unnamed(entry):
             raise ValueError(f"{entry.key}: {problem}")

@@ -38,7 +38,7 @@ from runtime.executor import Executor
 from runtime.fault import BreakerPolicy, Clock, RetryPolicy, SystemClock
 from runtime.mixing import MixtureRun, SourceBook
 from runtime.models import engines_of, models_of
-from runtime.nodes import Kind, Node, fanout_of, nodes_of
+from runtime.nodes import Kind, Node, nodes_of
 from runtime.ordering import LongestFirst, size_of_columns
 from runtime.outcomes import Outcomes
 from runtime.plugin import RunError
@@ -275,7 +275,13 @@ class Run:
 
     def _build(self) -> None:
         for pipeline in self.pipelines:
-            nodes = self._nodes(pipeline.name, pipeline.steps, pipeline.seed)
+            nodes = self._nodes(
+                pipeline.name,
+                pipeline.steps,
+                pipeline.seed,
+                groups=pipeline.groups,
+                asks_again=pipeline.asks_again,
+            )
             outcomes = Outcomes(self.store, self.run_id, pipeline.name)
             window = self._window(nodes)
             executor = Executor(
@@ -285,7 +291,7 @@ class Run:
             supply = supply_of(pipeline, self.runs, self.sources, where, self.options.limit)
             self.outcomes[pipeline.name] = outcomes
             self.runs[pipeline.name] = PipelineRun(
-                pipeline, supply, executor, self.stop, fanout=fanout_of(nodes)
+                pipeline, supply, executor, self.stop, fanout=pipeline.fanout
             )
         book = SourceBook(self.store, self.run_id)
         for mixture in _with_nested(self.plan, self.mixtures):
@@ -313,7 +319,7 @@ class Run:
         if stated:
             self.store.put_event(EventRecord(self.run_id, "thresholds", json.dumps(stated)))
 
-    def _nodes(self, owner: str, steps: tuple[Step, ...], seed: int) -> list[Node]:
+    def _nodes(self, owner: str, steps: tuple[Step, ...], seed: int, **placed: Any) -> list[Node]:
         from runtime.templates import compile_template
 
         context = StepContext(
@@ -328,7 +334,7 @@ class Run:
             pipeline=owner,
             sandbox=self._sandbox,
         )
-        self.nodes[owner] = nodes_of(steps, context, self.store, run_id=self.run_id)
+        self.nodes[owner] = nodes_of(steps, context, self.store, run_id=self.run_id, **placed)
         return self.nodes[owner]
 
     def _expression(self, expression: Any) -> Callable[[Mapping[str, Any]], Any]:

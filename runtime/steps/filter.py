@@ -12,6 +12,7 @@ from runtime.steps.protocol import StepContext
 @declare(
     "step",
     "filter",
+    drops_only=True,
     attributes=(
         attribute("where", "expr:bool", "rows for which this is true are kept", default=REQUIRED),
         *COMMON,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from compiler.catalog import Asks
 from compiler.plan import Step
+from compiler.traits import further_answers
 from runtime.control_characters import control_character_in
 from runtime.engines.protocol import FURTHER_SAMPLING
 from runtime.json_schema import compiled_schema
@@ -308,8 +309,4 @@ def on_fail_of(value: Any) -> tuple[str, int]:
         return "drop", 0
     if isinstance(value, str):
         return value, 0
-    name, args = str(value["call"]), list(value.get("args") or ())
-    if name not in ("retry", "repair"):
-        return name, 0
-    counts = args[1:] if name == "repair" else args
-    return name, int(counts[0]) if counts else 1
+    return str(value["call"]), further_answers(value)

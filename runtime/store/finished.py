@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from compiler.plan import CountQuota, MaxQuota, Plan, ShareQuota, Step, TakeQuota
+from compiler.plan import CountQuota, MaxQuota, Plan, ShareQuota, Step, TakeQuota, plan_from_json
 from runtime.store.records import RunRecord
 from runtime.store.status import PipelineStatus, QuotaStatus, Status, StepStatus
 from runtime.store.store import Store
@@ -16,7 +16,7 @@ def status_of(store: Store, run: RunRecord) -> Status:
 
     That is: the seconds the run worked, requests answered from the store, dollars, rows wanted, why it stopped.
     """
-    plan = Plan.model_validate_json(run.plan)
+    plan = plan_from_json(run.plan)
     summary: dict[str, Any] = json.loads(run.summary) if run.summary else {}
     asked, failed, prompt_tokens, output_tokens, last = store.sql(
         """SELECT count(*), count(*) FILTER (status <> 'ok'), coalesce(sum(prompt_tokens), 0)::BIGINT,

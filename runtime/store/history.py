@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.plan import Origin, Plan
+from compiler.plan import Origin, Plan, plan_from_json
 from runtime.plugin import RunError
 from runtime.rows import entry_id
 from runtime.store.finished import steps_of
@@ -48,7 +48,7 @@ def history_of(store: Store, prefix: str, *, run_id: int | None = None) -> dict[
     run, spec, command, status, started, plan_text = store.sql(
         "SELECT run_id, spec, command, status, started, plan FROM run_state WHERE run_id = ?", [chosen]
     )[0]
-    plan = Plan.model_validate_json(plan_text)
+    plan = plan_from_json(plan_text)
     outcomes = _outcomes(store, chosen, row_id)
     scores = _scores(store, row_id, outcomes)
     asked = _calls(store, _named_in(scores), {})

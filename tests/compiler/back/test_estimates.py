@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from bound_programs import component, math_program, mixture, pipeline, program, source, step, template
 
-from compiler.estimate import Observed, estimates, mixture_rows, traits_in
+from compiler.estimate import Observed, estimates, mixture_rows
 from compiler.lock import Lock, SourceLock, source_definition, source_selection
 from compiler.lower import column_characters, lower
 from compiler.plan import Estimate, Fingerprint, Origin, Plan, Step, plan_from_json
@@ -80,7 +80,7 @@ def test_verifiers_that_ask_models_are_counted(
         fingerprint=Fingerprint(row="", set="", meta=""),
         origin=Origin(file="f", line=1, column=1),
     )
-    traits = traits_in(step)
+    traits = step.traits
     template = next((question.template for question in traits.asks), "")
     assert (traits.requests, template) == questions
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from compiler.catalog import Entry
 from compiler.plan import (
     Budget,
     Component,
@@ -21,6 +22,8 @@ from compiler.plan import (
     TemplateMessage,
     TemplateSpec,
 )
+from compiler.traits import traits_of
+from runtime.plugin import RunError, entry_of
 
 AT = Origin(file="test.mix", line=1, column=1)
 TEXT = {"prompt": "text"}
@@ -63,9 +66,18 @@ def step(
         reads=tuple(reads),
         columns={},
         breaker=breaker,
+        traits=traits_of(_declared(operation), attributes, label),
         fingerprint=Fingerprint(row=operation + str(sorted(attributes)), set="", meta=""),
         origin=AT,
     )
+
+
+def _declared(operation: str) -> Entry | None:
+    """What a test declares too; None for what nobody does."""
+    try:
+        return entry_of(operation)
+    except RunError:
+        return None
 
 
 def generate(label: str = "answer", **attributes: Any) -> Step:
