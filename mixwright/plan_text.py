@@ -78,7 +78,10 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
     kept = recorded.kept.get(pipeline.name)
     if kept:
         title += f"   ({kept.rows:,} rows of it kept by run {kept.run_id})"
-    return f"{title}\n{_doc(pipeline.doc)}{_table(rows)}"
+    moved = [
+        f"\n  moved up by {step.moved_by}: {step_text(step)}" for step in pipeline.steps if step.moved_by
+    ]
+    return f"{title}\n{_doc(pipeline.doc)}{_table(rows)}{''.join(moved)}"
 
 
 def _start_columns(plan: Plan, pipeline: Pipeline) -> dict[str, str]:

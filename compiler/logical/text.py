@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from compiler.attributes import plain
-from compiler.catalog import Entry
 from compiler.logical.nodes import Flow, LogicalPlan, Mix, Work
-from compiler.program import StepDecl
+from compiler.program_text import value_text, words_of
 
 
 def logical_text(plan: LogicalPlan) -> str:
@@ -43,15 +42,6 @@ def logical_json(plan: LogicalPlan) -> dict[str, Any]:
     }
 
 
-def words_of(decl: StepDecl) -> str:
-    """`generate problem`, `verify math`: a step as it is written."""
-    return " ".join(part for part in (_kind_words(decl.entry), decl.label) if part)
-
-
-def _kind_words(entry: Entry) -> str:
-    return entry.name if entry.family == "step" else f"{entry.family} {entry.name}"
-
-
 def _step_json(step: Work, columns: Mapping[str, str]) -> dict[str, Any]:
     return {
         "id": step.id,
@@ -72,7 +62,7 @@ def _shape(step: Work) -> str:
 def _flow_lines(flow: Flow) -> list[str]:
     start = flow.scan.decl
     written = {name: bound for name, bound in start.attributes.items() if not bound.is_default}
-    limits = [f"{name} = {_shown(bound.value)}" for name, bound in written.items()]
+    limits = [f"{name} = {value_text(bound.value)}" for name, bound in written.items()]
     columns = [*flow.scan.columns, *(["…"] if flow.scan.is_open else [])]
     rows = [("scan", start.rows, "; ".join([*limits, f"gives {', '.join(columns) or 'no column'}"]))]
     rows += [(_shape(step), words_of(step.decl), "; ".join(_facts(step, flow))) for step in flow.steps]
@@ -80,7 +70,7 @@ def _flow_lines(flow: Flow) -> list[str]:
 
 
 def _mix_lines(mix: Mix) -> list[str]:
-    rows = [("mix", component.rows, component.quota_span.text) for component in mix.decl.components]
+    rows = [("mix", component.rows, value_text(component.quota)) for component in mix.decl.components]
     rows += [(_shape(step), words_of(step.decl), "; ".join(_facts(step, None))) for step in mix.steps]
     return [f"mixture {mix.decl.name}", *_aligned(rows)]
 
@@ -106,17 +96,6 @@ def _facts(step: Work, flow: Flow | None) -> Iterator[str]:
         yield f"has {again[step.id]} answer again"
     if step.moved_by:
         yield f"moved here by {step.moved_by}"
-
-
-def _shown(value: Any) -> str:
-    """A value of `from`."""
-    match plain(value):
-        case {"sql": str(sql)}:
-            return sql
-        case list() as names:
-            return f"[{', '.join(map(str, names))}]"
-        case other:
-            return str(other)
 
 
 def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:

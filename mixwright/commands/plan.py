@@ -4,6 +4,9 @@ The plan is printed step by step with expected rows, requests and tokens, then w
 differs from the last run of the spec, and which packages are missing. Figures without a run behind them take every
 row to survive; see 'compiler/estimate.py' for the formulas. A `train` block whose `cluster` names its GPUs is forecast
 as well: memory by part, the fewest GPUs, steps, hours, dollars. Exit status 1 when a job cannot fit.
+
+With `--emit` a stage of the compiler is printed, and nothing else is done: `program`, names and columns bound;
+`logical`, each step by its shape in the order in which it is done, and which pass moved it; `plan`, what is run.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from compiler.plan import Plan
+    from mixwright.compiling import Compiled
     from mixwright.recorded import MovedThreshold, Recorded
     from mixwright.training_forecast import Unforeseen
     from runtime.training.planning.job_of import TrainForecast
@@ -35,7 +39,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="where plan.json goes (.mixwright/plan.json)"
     )
-    parser.add_argument("--graph", choices=("mermaid", "dot"), help="print the plan as a picture instead")
+    stage = parser.add_mutually_exclusive_group()
+    stage.add_argument(
+        "--emit",
+        choices=("program", "logical", "plan"),
+        help="print one stage of the compiler instead: what is bound, what the passes leave, what is run; with --json "
+        "as JSON",
+    )
+    stage.add_argument("--graph", choices=("mermaid", "dot"), help="print the plan as a picture instead")
     parser.add_argument("--store", type=Path, metavar="DIR", help="the store to compare with (.mixwright)")
 
 
@@ -47,6 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
     if result is None:
         return 1
     plan = result.plan
+    if arguments.emit is not None:
+        if arguments.out or arguments.store:
+            raise Misuse("--emit writes no plan and reads no store; leave --out and --store away")
+        print(emitted(arguments.emit, result, arguments.variant, as_json=arguments.json), end="")
+        return 0
     if arguments.graph is not None:
         from compiler.graph import dot, mermaid
 
@@ -70,6 +86,31 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(report_text(plan, found, store, out, forecasts), end="")
     return 0 if all(isinstance(each, Unforeseen) or each.found.fits for each in forecasts) else 1
+
+
+def emitted(stage: str, result: Compiled, variant: str | None, *, as_json: bool) -> str:
+    """One stage of the compiler, as text or as JSON; what the store knows is no part of it, and nothing is written."""
+    from compiler.logical.build import build
+    from compiler.logical.passes import optimised
+    from compiler.logical.text import logical_json, logical_text
+    from compiler.program_text import program_json, program_text
+    from compiler.reach import reach
+    from mixwright.plan_text import plan_text
+    from mixwright.recorded import Recorded
+
+    program, plan = result.program, result.plan
+    match stage:
+        case "program":
+            return _json(program_json(program)) if as_json else program_text(program)
+        case "logical":
+            logical = optimised(build(program, reach(program, variant)))
+            return _json(logical_json(logical)) if as_json else logical_text(logical)
+        case _:
+            return _json(plan.model_dump(mode="json")) if as_json else plan_text(plan, Recorded())
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def write_plan(plan: Plan, path: Path) -> None:

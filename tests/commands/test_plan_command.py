@@ -300,3 +300,62 @@ def test_a_project_that_moved_keeps_what_its_runs_measured(
     after = capsys.readouterr().out.partition("pipeline qa")[2]
     assert "kept by run 1" in after and "nothing changed since run 1" in after
     assert after.replace(str(new), str(old)) == before
+
+
+MOVED = SPEC.replace("  chat {", '  filter { where = word != "ant" }\n  chat {')
+
+
+def emitted(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["plan", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_emit_program_shows_what_is_bound(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = emitted(capsys, str(spec), "--emit", "program", "-p", "quota=2").split("\n")
+    assert lines[:2] == ["edition 2026", "param quota = 2"]
+    rows = "rows = [{ word = ant }, { word = bee }, { word = cat }, { word = d…"
+    assert lines[3] == f"source words inline  {rows}; gives word: text"
+    assert "  verify agreement  response = rating; reads rating" in lines
+    mixture = next(
+        at for at, line in enumerate(lines) if line.startswith("mixture all_words  seed = 1; gives ")
+    )
+    assert lines[mixture + 1] == "  answers = 2"
+    document = json.loads(emitted(capsys, str(spec), "--emit", "program", "--json"))
+    assert document["pipelines"]["answers"]["steps"][2]["reads"] == ["rating"]
+    assert document["mixtures"]["few"]["variant_of"] == "all_words"
+
+
+def test_emit_logical_shows_what_the_passes_leave(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text(MOVED)
+    shown = emitted(capsys, str(spec), "--emit", "logical")
+    assert (
+        shown
+        == """pipeline answers
+  scan     words             gives word
+  apply    filter            reads word; moved here by filters_first
+  ask      generate answer   reads word; asks teacher 2 times; makes answer
+  ask      generate rating   reads answer; asks teacher; makes rating
+  measure  verify agreement  reads rating; picks one of 2 of generate_answer
+  apply    chat              reads answer, word; makes messages
+
+mixture all_words
+  mix  answers  3
+"""
+    )
+    document = json.loads(emitted(capsys, str(spec), "--emit", "logical", "--json"))
+    assert [step["id"] for step in document["flows"]["answers"]["steps"]][:2] == ["filter", "generate_answer"]
+    assert document["flows"]["answers"]["groups"][0]["closed_by"] == "verify_agreement"
+
+
+def test_emit_plan_is_what_is_run_and_nothing_is_written(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write_text(MOVED)
+    assert "  moved up by filters_first: filter" in emitted(capsys, str(spec), "--emit", "plan")
+    assert plan_from_json(emitted(capsys, str(spec), "--emit", "plan", "--json")) == plan_of(spec)
+    assert list((spec.parent / ".mixwright").iterdir()) == []
+
+
+def test_emit_takes_no_place_to_write_to(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(spec), "--emit", "plan", "--out", "p.json"]) == 2
+    assert "--emit writes no plan" in capsys.readouterr().err
