@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.report.page import TABLE_ROWS, page, table
+from markupsafe import Markup
+
+from runtime.report.page import TABLE_ROWS, page, part
 from runtime.report.svg import line
 from runtime.report.text import brief
 
@@ -38,40 +40,47 @@ class TrainingFacts:
     held_out: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
 
-def training_section(training: TrainingFacts) -> str:
+def training_section(training: TrainingFacts) -> Markup:
     """The run's curves in a grid, then its accuracies."""
-    text = f"<section><h2>Training {brief(training.name)}</h2>"
-    text += '<div class="curves">'
-    for name, caption, scale in CURVES:
-        points = [
-            (float(p["step"]), float(p[name]) / scale) for p in training.curve if p.get(name) is not None
-        ]
-        chart = line(points, f"{caption} by step", width=HALF)
-        if chart:
-            text += f"<figure><figcaption>{caption}</figcaption>{chart}</figure>"
-    for component, losses in list(training.held_out.items())[:TABLE_ROWS]:
-        chart = line(losses, f"held-out loss of {component}", width=HALF)
-        if chart:
-            text += f"<figure><figcaption>Held-out loss of {brief(component)}</figcaption>{chart}</figure>"
-    text += "</div>"
-    if training.before is not None or training.after is not None:
-        before, after = training.before or {}, training.after or {}
-        rows = [
-            (
-                brief(task),
-                _share(before.get(task)),
-                _share(after.get(task)),
-                _change(before.get(task), after.get(task)),
-            )
-            for task in sorted({*before, *after})
-        ]
-        text += "<h3>Accuracy</h3>" + table(("task", "before", "after", "change"), rows)
-    return text + "</section>"
+    drawn = (
+        (caption, line(_points(training, name, scale), f"{caption} by step", width=HALF))
+        for name, caption, scale in CURVES
+    )
+    losses = list(training.held_out.items())[:TABLE_ROWS]
+    held_out = ((name, line(found, f"held-out loss of {name}", width=HALF)) for name, found in losses)
+    return part(
+        "training",
+        "section",
+        training.name,
+        [(caption, chart) for caption, chart in drawn if chart],
+        [(name, chart) for name, chart in held_out if chart],
+        _accuracies(training),
+    )
 
 
 def training_html(training: TrainingFacts) -> str:
     """A page of a training run alone."""
-    return page(f"Training {brief(training.name)}", [training_section(training)])
+    return page(f"Training {training.name}", [training_section(training)])
+
+
+def _points(training: TrainingFacts, name: str, scale: float) -> list[tuple[float, float]]:
+    return [(float(p["step"]), float(p[name]) / scale) for p in training.curve if p.get(name) is not None]
+
+
+def _accuracies(training: TrainingFacts) -> list[tuple[str, ...]] | None:
+    """Task, before, after and change; None where nothing was measured."""
+    if training.before is None and training.after is None:
+        return None
+    before, after = training.before or {}, training.after or {}
+    return [
+        (
+            brief(task),
+            _share(before.get(task)),
+            _share(after.get(task)),
+            _change(before.get(task), after.get(task)),
+        )
+        for task in sorted({*before, *after})
+    ]
 
 
 def _share(value: float | None) -> str:

@@ -1,10 +1,13 @@
-"""Small charts as inline SVG. They use the page's colours through CSS classes; all numbers are finite."""
+"""Small charts as inline SVG, made of numbers and of names that `brief` escaped. They use the page's colours through CSS
+classes; all numbers are finite."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from runtime.report.facts import Histogram, Stage
 from runtime.report.text import brief
@@ -13,7 +16,7 @@ WIDTH = 720
 """Of every chart in CSS pixels; it shrinks with the page."""
 
 
-def funnel(stages: Sequence[Stage]) -> str:
+def funnel(stages: Sequence[Stage]) -> Markup:
     """A bar for the rows that enter a pipeline and one for what leaves each step; light parts were left out there."""
     bar, gap, left, right = 22, 8, 190, 150
     largest = (
@@ -32,7 +35,7 @@ def funnel(stages: Sequence[Stage]) -> str:
     return _svg((len(stages) + 1) * (bar + gap), "rows after each step", parts)
 
 
-def histogram(of: Histogram) -> str:
+def histogram(of: Histogram) -> Markup:
     """A histogram with the range under it and the largest count above."""
     height, base = 110, 86
     largest = max(of.counts) or 1
@@ -48,12 +51,12 @@ def histogram(of: Histogram) -> str:
     return _svg(height, f"scores of {of.step}", parts, width=WIDTH // 2 + 2)
 
 
-def line(points: Sequence[tuple[float, float]], label: str, *, width: int = WIDTH) -> str:
+def line(points: Sequence[tuple[float, float]], label: str, *, width: int = WIDTH) -> Markup:
     """A line through (x, y) points, at most 400 of them, each the mean of its neighbourhood. Others are left out
     when they are not finite numbers; fewer than two leave nothing to draw."""
     points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
     if len(points) < 2:
-        return ""
+        return Markup()
     first, last = min(x for x, _ in points), max(x for x, _ in points)
     size = math.ceil(len(points) / 400)
     groups = [points[i : i + size] for i in range(0, len(points), size)]
@@ -88,7 +91,7 @@ class Dots:
     mean: float
 
 
-def dots(lines: Sequence[Dots], label: str, *, mark: float, scale: float = 1.0, unit: str = "") -> str:
+def dots(lines: Sequence[Dots], label: str, *, mark: float, scale: float = 1.0, unit: str = "") -> Markup:
     """A line of dots for each name, with its mean, around a vertical line at `mark`. Numbers are shown times `scale`."""
     left, right, row, top = 190, 20, 26, 6
     everything = [value for line_ in lines for value in (*line_.values, line_.mean)] + [mark]
@@ -141,8 +144,8 @@ def _bar_row(y: int, left: int, high: int, step: str, rows: int, lost: int, scal
     )
 
 
-def _svg(height: float, label: str, parts: Sequence[str], *, width: int = WIDTH) -> str:
-    return (
+def _svg(height: float, label: str, parts: Sequence[str], *, width: int = WIDTH) -> Markup:
+    return Markup(
         f'<svg role="img" aria-label="{brief(label)}" viewBox="0 0 {width} {height:.0f}" '
         f'style="max-width:{width}px">{"".join(parts)}</svg>'
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from jinja2 import UndefinedError
 
 from runtime.mixture import MixtureRecord
 from runtime.mixture.selection import ComponentResult
@@ -15,8 +16,9 @@ from runtime.plugin import RunError
 from runtime.report.curves import TrainingFacts
 from runtime.report.facts import Drop, Histogram, PipelineFacts, RunFacts, Sample, Stage, run_facts
 from runtime.report.html import report_html, write_report
+from runtime.report.page import environment, page, part
 from runtime.report.svg import line
-from runtime.report.text import brief, shown
+from runtime.report.text import brief, sentence, shown
 from runtime.store.records import OutcomeRecord, TallyRecord
 from runtime.store.store import Store
 from tests.runtime.mixture.finished import chat, finish_run, outcome, plan
@@ -90,6 +92,24 @@ def test_no_text_from_data_becomes_markup():
     assert not [name for name in parsed.attributes if name.startswith("on") or name in ("src", "href")]
     assert "<script src=//evil.example/x.js></script>" in parsed.text
     assert not re.search("[\x1b\u202e\ud800]", page)
+
+
+def test_what_a_template_prints_is_escaped_though_it_asks_for_nothing():
+    assert (
+        page(ATTACK, [part("training", "section", "t", [(ATTACK, ATTACK)], [], None)]).count("<script") == 0
+    )
+    printed = environment().from_string("{{ text }}").render(text=ATTACK)
+    assert not re.search("[<>\x1b\u202e\ud800]", printed)
+    assert "&lt;script" in printed
+
+
+def test_a_name_that_a_template_misspells_is_an_error():
+    with pytest.raises(UndefinedError, match="nmae"):
+        environment().from_string("{{ nmae }}").render(name="Ada")
+
+
+def test_names_in_backticks_become_code_in_a_sentence():
+    assert sentence("drop `a<b` and `c`") == "drop <code>a&lt;b</code> and <code>c</code>"
 
 
 def test_the_page_may_load_nothing():
