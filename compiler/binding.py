@@ -69,7 +69,7 @@ def bind_attributes(
             bound[name] = _bind_statement(place, schema, statement)
         except Reported:
             continue
-    _missing(place, schemas, seen, at, title)
+    _missing(place, schemas, seen, at, title, writes=entry.family in ("export", "train"))
     for name, schema in schemas.items():
         if name not in seen and schema.default is not None:
             bound[name] = Bound(value=schema.default, span=at, is_default=True)
@@ -111,19 +111,26 @@ def _name_of(statement: Statement) -> tuple[str, Span]:
 
 
 def _missing(
-    place: Place, schemas: dict[str, AttributeSchema], seen: dict[str, Span], at: Span, title: str
+    place: Place,
+    schemas: dict[str, AttributeSchema],
+    seen: dict[str, Span],
+    at: Span,
+    title: str,
+    *,
+    writes: bool,
 ) -> None:
     """Report required attributes that nobody wrote. One that looks like a misspelt one is not missing."""
     for name, schema in schemas.items():
         if schema.required and name not in seen:
             if any(other not in schemas and nearest(other, [name]) == name for other in seen):
                 continue
+            example = '"out/…"' if writes and schema.type == "path" else example_of(schema)
             place.findings.error(
                 "MIX106",
                 f"{title} has no `{name}`",
                 at,
                 "a required attribute is missing",
-                hint=f"add `{name} = {example_of(schema)}`",
+                hint=f"add `{name} = {example}`",
                 notes=(schema.doc,) if schema.doc else (),
             )
 

@@ -20,8 +20,8 @@ from compiler.schema_of_response import inherit_schema
 from compiler.suggest import listing, nearest, replace_fix
 from compiler.templates import check_use
 from compiler.world import Declaration, Module
-from dsl.diagnostic import Label
-from dsl.nodes import Attribute, Block, Ref
+from dsl.diagnostic import Edit, Fix, Label
+from dsl.nodes import Attribute, Block, Ref, Text
 from dsl.source import Span
 
 if TYPE_CHECKING:
@@ -76,6 +76,17 @@ class Flow:
         match block.labels:
             case (Ref() as rows,):
                 pass
+            case (Text(value=name) as quoted,) if name:
+                parts = tuple(name.split("."))
+                rows = Ref(parts, quoted.span, (quoted.span,) * len(parts))
+                self.findings.lint(
+                    "MIX112",
+                    f"`{name}` needs no quotes",
+                    quoted.span,
+                    "the name of a declaration",
+                    hint=f"write `{name}`",
+                    fix=Fix("remove the quotes", (Edit(quoted.span, name),)),
+                )
             case _:
                 self.findings.error(
                     "MIX120",
@@ -179,6 +190,14 @@ class Flow:
             label.span if label else block.kind_span,
             title,
         )
+        if NAMED_BY_ATTRIBUTES in entry.makes and not block.body:
+            self.findings.error(
+                "MIX106",
+                f"{title} makes no column",
+                block.kind_span,
+                "nothing is in it",
+                hint=f"for example `{block.kind} {{ length = len(text) }}`",
+            )
         self._check_text_columns(entry, attributes)
         if _inherits(entry) and not _is_written(block, "schema"):
             inherit_schema(self.findings, self.earlier, attributes, block.kind_span)

@@ -162,6 +162,14 @@ class _Mixing:
                 hint="move its lines into the first",
             )
         self.groups.setdefault(name, label.span)
+        if not block.body:
+            self.findings.error(
+                "MIX613",
+                f"group `{name}` has no component",
+                label.span,
+                "nothing is in it",
+                hint="add `rows = all` for a source or pipeline `rows`, or delete the group",
+            )
         self._statements(block.body, name)
 
     def _component(self, statement: Attribute, group: str) -> None:
@@ -177,6 +185,8 @@ class _Mixing:
         place.columns = self.resolver.columns.get(found.qualified)
         place.rows_words = f"rows of `{statement.name.name}`"
         first = next((c for c in self.components if c.rows == found.qualified), None)
+        if first is not None and self._is_set_twice(statement):
+            return
         if first is not None:
             self.findings.error(
                 "MIX612",
@@ -204,6 +214,16 @@ class _Mixing:
                 name_span=statement.name.span,
                 quota_span=statement.value.span,
             )
+        )
+
+    def _is_set_twice(self, statement: Attribute) -> bool:
+        """Did the parser report that it stands twice in one block?"""
+        span = statement.name.span
+        return any(
+            found.code == "MIX006"
+            and found.primary.span.start == span.start
+            and found.primary.span.source is span.source
+            for found in self.findings.items
         )
 
     def _fill(self, attributes: dict[str, Bound]) -> None:

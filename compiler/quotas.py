@@ -7,13 +7,13 @@ from typing import Any
 
 from compiler.blocks import QUOTA_CALLS
 from compiler.findings import Findings
-from compiler.params import constant_expression
+from compiler.params import constant_expression, constant_of
 from compiler.place import Place, missing_column
 from compiler.program import CallValue
 from compiler.suggest import listing, nearest, replace_fix
 from compiler.values import as_type
 from dsl.diagnostic import Label
-from dsl.nodes import Attribute, Call, Expression, ObjectNode, Ref
+from dsl.nodes import Attribute, Call, Expression, ObjectNode, Ref, Text
 from dsl.quantity import Unit
 from dsl.source import Span
 
@@ -39,6 +39,23 @@ def bind_quota(place: Place, node: Expression) -> Quota:
                 f"a quota is one of: {listing(SHAPES)}",
                 hint=f"did you mean `{near}`?",
                 fix=replace_fix(node.span, near) if near == "all" else None,
+            )
+        case Ref(parts=(word,)) if constant_of(place.world, place.module, node) is None:
+            raise findings.error(
+                "MIX118",
+                f"no quota `{word}`",
+                node.span,
+                f"a quota is one of: {listing(SHAPES)}",
+                hint=f"write one of: {listing(SHAPES)}",
+            )
+        case Text(value="all"):
+            raise findings.error(
+                "MIX107",
+                "a quota is a number of rows, here text",
+                node.span,
+                "the word has no quotes",
+                hint="write `all`",
+                fix=replace_fix(node.span, "all"),
             )
     constant = constant_expression(place.world, place.module, node)
     if not constant.is_number:

@@ -141,6 +141,14 @@ def _suppress(world: World) -> None:
         for item in found.items:
             covered = [d for d in world.findings.items if not d.is_error and item.covers(d)]
             world.findings.items = [d for d in world.findings.items if d not in covered]
+            for code in sorted({d.code for d in world.findings.items if d.is_error and item.covers(d)}):
+                world.findings.warning(
+                    "MIX906",
+                    f"`{code}` is an error, and only warnings and lints can be allowed",
+                    item.span,
+                    "allows nothing",
+                    hint="put it right, and delete the comment",
+                )
             if world.findings.has_errors:
                 continue  # after an error some checks do not look, so nothing can be said
             for code in item.codes:

@@ -55,7 +55,8 @@ def edit_distance(a: str, b: str, limit: int) -> int:
 def nearest(name: str, *groups: Iterable[str]) -> str | None:
     """The candidate within `max(1, len/3)` edits of `name`; an earlier group wins over a nearer later one, and of
     equally near ones the first by name."""
-    folded, most = name.lower(), max(1, len(name) // 3)
+    # Of one letter nothing is left when it is another one.
+    folded, most = name.lower(), max(1, len(name) // 3) if len(name) > 1 else 0
     letters = frozenset(folded)
     for group in groups:
         best: tuple[int, str] | None = None

@@ -201,6 +201,8 @@ class _Change:
             if name in self.without:
                 return None
             inner = [s for item in statement.body if (s := self._statement(item, name)) is not None]
+            if statement.body and not inner:
+                return None
             return replace(statement, body=tuple(inner)) if tuple(inner) != statement.body else statement
         name = statement.name.name
         paths = {name, f"{group}.{name}"} if group else {name}
@@ -208,7 +210,8 @@ class _Change:
             return None
         for path in paths:
             if path in self.values:
-                return replace(statement, value=self.values[path].value)
+                is_same = self.values[path].value.span.text == statement.value.span.text
+                return statement if is_same else replace(statement, value=self.values[path].value)
         return statement
 
     def _budget(self, body: list[Statement]) -> list[Statement]:

@@ -204,7 +204,8 @@ def _operator_on_next_line(place: Place) -> Mistake | None:
 def _reserved_name(place: Place) -> Mistake | None:
     if place.token.type not in RESERVED or "NAME" not in place.accepts or place.token.type in place.accepts:
         return None
-    if place.token.type in OPERATORS and place.next.type != "_EQUAL":
+    is_label = {"LBRACE", "STRING", "_NL"} <= place.accepts
+    if place.token.type in OPERATORS and place.next.type != "_EQUAL" and not is_label:
         return None
     message = f"`{place.token}` is a reserved word and cannot be a name"
     return Mistake(

@@ -27,7 +27,7 @@ LONGEST_CHAIN = 200
 DEEPEST_VALUE = 120
 """Values within values: later stages walk the tree by recursion, a few frames each, and Python allows 1,000."""
 
-BARE = ("edition", "import", "test", "limit")
+BARE = ("edition", "import", "test", "limit", "from")
 """Blocks that a number or a text may stand behind with nothing after it; `limit 10` is told where it would go."""
 
 Operand: TypeAlias = nodes.Expression

@@ -155,9 +155,10 @@ def _check_panel(checked: Checked, step: StepDecl) -> None:
         return
     quorum = step.attributes.get("quorum")
     if quorum is not None and isinstance(quorum.value, int) and quorum.value > len(models.value):
+        are = "is" if len(models.value) == 1 else "are"
         checked.findings.error(
             "MIX856",
-            f"{quorum.value} judges must have an opinion, and there are {len(models.value)}",
+            f"{quorum.value} judges must have an opinion, and there {are} {len(models.value)}",
             quorum.span,
             secondary=(Label(models.span, "the judges"),),
             hint=f"write `quorum = {len(models.value)}`",

@@ -76,13 +76,14 @@ def _check_direction(checked: Checked, step: StepDecl) -> None:
     assert mine is not None and theirs is not None
     is_other_script = mine.script != theirs.script and mine.script and theirs.script
     if mine.language == theirs.language and not is_other_script:
+        other = "zh" if mine.language.code != "zh" else "en"
         checked.findings.error(
             "MIX871",
             f"`from` and `to` are both {mine.language.name}",
             target.value.span,
             "the language of the translation",
             secondary=(Label(source.value.span, "the language of the source"),),
-            hint='write the language it is translated into, for example `to = "zh"`',
+            hint=f'write the language it is translated into, for example `to = "{other}"`',
         )
 
 

@@ -142,7 +142,9 @@ def _at(span: Span) -> tuple[int, int]:
 def _free(checked: Checked, output: _Output) -> str:
     """A directory that meets nothing, named after the output."""
     name = output.declared.name
-    taken = [n.place for n in _needed(checked, output)] + [o.place for o in _outputs(checked)]
+    taken = [n.place for n in _needed(checked, output)] + [
+        o.place for o in _outputs(checked) if o.declared is not output.declared
+    ]
     tries = (f"out/{name}", f"output/{name}", f"out-{name}", *(f"out/{name}-{n}" for n in range(2, 9)))
     free = (t for t in tries if not any(relation(checked.world.directory / t, place) for place in taken))
     return next(free, f"out/{name}-9")

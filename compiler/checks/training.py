@@ -378,6 +378,8 @@ def _rate_problem(attributes: Any) -> tuple[str, str, str] | None:
         )
     if eps is not None and eps <= 0:
         return "eps", f"`eps` is above 0, here {eps:g}", "write `eps = 1e-8`"
+    if value_of(attributes, "learning_rate") == 0:
+        return "learning_rate", "a learning rate of 0 trains nothing", "write `learning_rate = 2e-5`"
     schedule, decay = value_of(attributes, "schedule"), value_of(attributes, "decay")
     if is_written(attributes, "decay") and schedule != "wsd":
         return (

@@ -26,6 +26,7 @@ from typing import Any
 from compiler.catalog import Catalog, builtin_catalog
 from compiler.lock import Lock, SourceLock, source_definition
 from compiler.lower import lower
+from compiler.plan import Plan
 from compiler.stages import Compilation, compile_source
 from dsl.diagnostic import Applicability, Diagnostic, Label
 from dsl.formatter import format_text
@@ -206,7 +207,12 @@ def answered(case: Case, directory: Path) -> Case:
     result, lock = _compiled(case, directory)
     texts = {}
     if "plan" in case.sections:
-        texts["plan"] = _facts_of(case.sections["plan"].lines, result, lock, directory)
+        plan = None
+        if result.program is not None:
+            plan = lower(
+                result.program, root=directory, directory=directory, lock=lock, variant=_typed(case)[1]
+            )
+        texts["plan"] = _facts_of(case.sections["plan"].lines, plan)
     if "fixed" in case.sections:
         texts["fixed"] = fixed(case, result.diagnostics)
     return _with(case, texts, _by_section(case, result.diagnostics, directory))
@@ -242,6 +248,18 @@ def _with(case: Case, texts: dict[str, str], found: dict[str, list[tuple[int, Ma
 def _compiled(case: Case, directory: Path) -> tuple[Compilation, Lock | None]:
     """The case's spec, compiled from memory with what its command and its lock say; and that lock."""
     path = directory / "spec.mix"
+    params, variant = _typed(case)
+    source = SourceFile("spec.mix", case.text, path)
+    lock = None
+    if "lock" in case.sections:
+        draft = compile_source(source, params=params, catalog=catalog()).draft
+        assert draft is not None
+        lock = Lock(sources=dict(_locked(line, draft.sources) for line in case.sections["lock"].lines))
+    return compile_source(source, params=params, variant=variant, lock=lock, catalog=catalog()), lock
+
+
+def _typed(case: Case) -> tuple[dict[str, str], str | None]:
+    """The parameters and the variant of its command."""
     words = iter(shlex.split(" ".join(case.sections.get("command", Marked()).lines)))
     params: dict[str, str] = {}
     variant = None
@@ -251,13 +269,7 @@ def _compiled(case: Case, directory: Path) -> tuple[Compilation, Lock | None]:
             params[name] = value
         elif word == "--variant":
             variant = next(words)
-    source = SourceFile("spec.mix", case.text, path)
-    lock = None
-    if "lock" in case.sections:
-        draft = compile_source(source, params=params, catalog=catalog()).draft
-        assert draft is not None
-        lock = Lock(sources=dict(_locked(line, draft.sources) for line in case.sections["lock"].lines))
-    return compile_source(source, params=params, variant=variant, lock=lock, catalog=catalog()), lock
+    return params, variant
 
 
 def _locked(line: str, sources: Any) -> tuple[str, SourceLock]:
@@ -335,11 +347,10 @@ def _on_command(case: Case, finding: Diagnostic, mark: Mark) -> tuple[int, Mark]
     )
 
 
-def _facts_of(lines: tuple[str, ...], result: Compilation, lock: Lock | None, directory: Path) -> str:
+def _facts_of(lines: tuple[str, ...], plan: Plan | None) -> str:
     """The lines with the values that the plan has."""
-    if result.program is None:
+    if plan is None:
         return "there is no plan\n"
-    plan = lower(result.program, root=directory, directory=directory, lock=lock)
     facts = dict(_flat(_shaped(plan.model_dump(mode="json"))))
     written = []
     for line in lines:

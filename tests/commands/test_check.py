@@ -116,7 +116,7 @@ def test_text_shows_the_line_and_a_hint(spec: Path, capsys: pytest.CaptureFixtur
     main(["check", str(spec)])
     out = capsys.readouterr().out
     assert "3 | pipeline p { from t }" in out
-    assert "hint: did you mean `s`?" in out
+    assert "hint: this file can name: s" in out
     assert "\x1b" not in out
 
 

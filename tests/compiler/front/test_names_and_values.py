@@ -249,7 +249,7 @@ def test_comment_allows_a_warning_but_no_error(tmp_path: Path) -> None:
     )
     assert found(compiled(tmp_path, text)) == []
     wrong = "edition 2026\n# mix: allow MIX101 -- please\npipeline p { from nowhere }\n"
-    assert [d.code for d in compiled(tmp_path, wrong).diagnostics] == ["MIX101"]
+    assert [d.code for d in compiled(tmp_path, wrong).diagnostics] == ["MIX906", "MIX101"]
 
 
 @pytest.mark.parametrize(
