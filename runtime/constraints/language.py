@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 from runtime.constraints.scripts import script_language
 from runtime.plugin import require
 
-if TYPE_CHECKING:
-    from runtime.constraints.langdetect_fast import LanguageDetector
+SEED = 0
 
 LANGUAGE_NAMES = {
     "en": "English", "es": "Spanish", "pt": "Portuguese", "ar": "Arabic", "hi": "Hindi", "fr": "French",
@@ -24,7 +24,13 @@ LANGUAGE_NAMES = {
 
 def detected(text: str) -> str | None:
     """langdetect's code (`en`, `zh-cn`); None when the text has nothing to tell by."""
-    return _detector().language(text)
+    detector = _factory().create()
+    detector.append(text)
+    errors = require("langdetect.lang_detect_exception", "if", "a constraint on the language")
+    try:
+        return str(detector.detect())
+    except errors.LangDetectException:
+        return None
 
 
 def language_of(text: str) -> str | None:
@@ -38,9 +44,10 @@ def language_of(text: str) -> str | None:
 
 
 @cache
-def _detector() -> LanguageDetector:
-    from runtime.constraints.langdetect_fast import LanguageDetector
-
+def _factory() -> Any:
+    """langdetect's factory with its profiles, and a seed that no other user of the package sees."""
     langdetect = require("langdetect.detector_factory", "if", "a constraint on the language")
     langdetect.init_factory()
-    return LanguageDetector(langdetect._factory)
+    factory = copy(langdetect._factory)
+    factory.seed = SEED
+    return factory
