@@ -7,6 +7,9 @@ It is Jinja as `transformers` sets it up: in the immutable sandbox, with `break`
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -14,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from jinja2 import Environment
 
 QUESTION, ANSWER = "How many apples are two and three apples?", "They are five apples."
@@ -27,6 +32,9 @@ TOOL = {
     },
 }
 _SPECIAL = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
+MOST_LINES = 100_000
+"""Lines of a template, or of its loops' turns, that one short conversation may take: the common ones take hundreds."""
+MOST_CHARACTERS = 1_000_000
 _NAME = "<template>"
 """What Jinja calls a template that was given as a text, in the story of an error."""
 
@@ -83,9 +91,10 @@ def rendering_problem(text: str) -> TemplateProblem | None:
             for role, said in turns
         ]
         try:
-            written = template.render(
-                messages=messages, tools=tools, documents=None, add_generation_prompt=False, **special
-            )
+            with _limited():
+                written = template.render(
+                    messages=messages, tools=tools, documents=None, add_generation_prompt=False, **special
+                )
         except Exception as error:  # a template is a program of its own
             first = first or TemplateProblem(
                 f"fails on a question and its answer: {_sentence(str(error))}", _line_of(error)
@@ -95,6 +104,34 @@ def rendering_problem(text: str) -> TemplateProblem | None:
         if ANSWER.casefold() in written.casefold():
             return None
     return TemplateProblem("leaves out what the assistant says", None) if is_written else first
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Let templates run `MOST_LINES` lines within the block. Nothing else ends a loop that never ends by itself.
+
+    Raises:
+        TemplateRuntimeError: one runs more.
+    """
+    from jinja2 import TemplateRuntimeError
+
+    lines = 0
+
+    def count(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename != _NAME:
+            return None
+        lines += event == "line"
+        if lines > MOST_LINES:
+            raise TemplateRuntimeError(f"its loops run more than {MOST_LINES:,} lines")
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 def _sentence(text: str) -> str:
@@ -132,15 +169,25 @@ def _environment() -> Environment:
             body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
             return nodes.Scope(body).set_lineno(line)
 
+    class Sandbox(ImmutableSandboxedEnvironment):
+        intercepted_binops = frozenset(("*", "**"))
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            for one, other in ((left, right), (right, left)):
+                is_text = isinstance(one, str | list | tuple)
+                if operator == "*" and is_text and len(one) * other > MOST_CHARACTERS:
+                    raise TemplateError(f"it makes a text longer than {MOST_CHARACTERS:,} characters")
+            if operator == "**" and (abs(left) > 1_000_000 or abs(right) > 64):
+                raise TemplateError("it takes a power that is too large")
+            return super().call_binop(context, operator, left, right)
+
     def raise_exception(message: str) -> None:
         raise TemplateError(message)
 
     def tojson(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
         return json.dumps(value, ensure_ascii=ensure_ascii, **options)
 
-    made = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
+    made = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
     made.filters["tojson"] = tojson
     made.globals["raise_exception"] = raise_exception
     made.globals["strftime_now"] = lambda format: datetime.now().strftime(format)

@@ -78,6 +78,29 @@ def test_one_that_stands_in_the_spec_is_shown_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{{ c }}"
+            "{% endfor %}{% endfor %}{% endfor %}",
+            "its loops run more than 100,000 lines",
+        ),
+        (
+            "{% for n in [0, 0] recursive %}{{ loop([0, 0]) }}{% endfor %}",
+            "maximum recursion depth exceeded",
+        ),
+        ("{{ 9 ** 9 ** 9 }}", "it takes a power that is too large"),
+        ("{{ 'a' * 9 ** 12 }}", "it makes a text longer than 1,000,000 characters"),
+    ],
+)
+def test_one_that_does_not_end_ends_the_check_nevertheless(
+    tmp_path: Path, template: str, message: str
+) -> None:
+    [found] = chat_template(tmp_path, '"chat.jinja"', {"chat.jinja": template})
+    assert message in found.message
+
+
+@pytest.mark.parametrize(
     "template",
     [
         "{% for m in messages %}{{ m.role }}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}",
