@@ -26,6 +26,7 @@ from runtime.steps.decontaminate import NgramDecontamination
 from runtime.steps.dedup import ExactDedup, MinhashDedup
 from runtime.steps.minhash import jaccard
 from runtime.steps.protocol import StepContext
+from runtime.steps.shapes import Keep
 from runtime.steps.texts import ngram_hashes, tokens_of
 
 THRESHOLD, NGRAM = 0.8, 5
@@ -131,7 +132,7 @@ def main() -> None:
 
 def timed(name: str, built: Any, rows: list[Row]) -> tuple[list[Row | Dropped], float]:
     began = time.process_time()
-    decided = built.keep(rows) if hasattr(built, "keep") else [built.apply(row) for row in rows]
+    decided = built.keep(rows) if isinstance(built, Keep) else [built.apply(row) for row in rows]
     used_s = time.process_time() - began
     removed = sum(isinstance(result, Dropped) for result in decided)
     print(

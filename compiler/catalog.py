@@ -121,6 +121,8 @@ class Entry:
         an answer to a JSON Schema while it is written; `server`, that what is asked goes to a server with rules of its
         own.
     rows_in: of a source, the attribute in which its rows are written.
+    apart_from: of a step that keeps rows apart from evaluation sets, the attribute that names them; its report says of
+        each how many rows it `removed`.
     needs_all_rows: of a breaker: it decides once, on all rows that ever reach it.
     drops_only: of a step that takes row after row: a row goes on as it is or not at all, by the columns that it reads and
         nothing else, so that it may be asked as soon as they are there (`compiler.logical`).
@@ -147,6 +149,7 @@ class Entry:
     offers: tuple[str, ...] = ()
     rows_in: str = ""
     drops_only: bool = False
+    apart_from: str = ""
 
     @property
     def key(self) -> str:
@@ -209,6 +212,7 @@ def _entry_to_json(entry: Entry) -> dict[str, Any]:
         **({"offers": list(entry.offers)} if entry.offers else {}),
         **({"rows_in": entry.rows_in} if entry.rows_in else {}),
         **({"drops_only": True} if entry.drops_only else {}),
+        **({"apart_from": entry.apart_from} if entry.apart_from else {}),
     }
 
 

@@ -8,17 +8,18 @@ row stops at the first verifier or breaker: what comes after depends on what tho
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.plan import Pipeline, Plan
 
 if TYPE_CHECKING:
-    from runtime.nodes import Node
-    from runtime.rows import Row
     from runtime.steps.protocol import CallResult, ScoreResult, VectorResult
+    from runtime.store.records import OutcomeRecord, TallyRecord
     from runtime.store.store import Store
 
 MOST_ROWS = 20_000
@@ -37,10 +38,6 @@ class Answered:
     asked: int
     hits: int
     is_all: bool
-
-
-class _Missing(Exception):
-    """The store has no answer to a request."""
 
 
 def rehearsed(plan: Plan, store: Store, nodes: Iterable[str]) -> dict[str, Answered]:
@@ -66,83 +63,58 @@ def _walked(plan: Plan, pipeline: Pipeline, rows: int, store: Store) -> dict[str
     if source.pin is not None and source.pin.rows > MOST_SOURCE_ROWS:
         return {}
     try:
-        return asyncio.run(_Rehearsal(plan, pipeline, store).walk(rows))
+        return asyncio.run(_rehearsed(plan, pipeline, store, rows))
     except (RunError, RowError, OSError):
         return {}
 
 
-class _Rehearsal:
-    """One pipeline, its steps up to the first verifier or breaker, and the counts of each."""
+async def _rehearsed(plan: Plan, pipeline: Pipeline, store: Store, count: int) -> dict[str, Answered]:
+    """The pipeline's rows through its steps up to the first verifier or breaker, driven as a run drives them."""
+    from runtime.context import RunContext
+    from runtime.driving import prepared
+    from runtime.executor import Executor
+    from runtime.nodes import nodes_of
+    from runtime.outcomes import Outcomes
+    from runtime.service import StopSignal
+    from runtime.supply import Sources, SourceSupply
 
-    def __init__(self, plan: Plan, pipeline: Pipeline, store: Store) -> None:
-        from runtime.demand import Sources
-        from runtime.expressions import compile_expression
-        from runtime.nodes import Kind, nodes_of
-        from runtime.steps.protocol import StepContext
-        from runtime.templates import compile_template
+    leading = list(takewhile(lambda step: step.operation.partition(".")[0] == "step", pipeline.steps))
+    calls = _StoredCalls(plan, store)
+    context = RunContext(plan, Sources(plan, Path(plan.directory)), calls)
+    nodes = nodes_of(leading, context, store, owner=pipeline.name, seed=pipeline.seed, run_id=0)
+    await prepared(nodes)
+    where = pipeline.start.where
+    supply = SourceSupply(pipeline, context.sources, context.expression(where) if where else None, None)
+    executor = Executor(nodes, Outcomes(_NoBook(), 0, pipeline.name), StopSignal(), window=AT_ONCE)
+    await executor.wave(await supply.take(count))
+    found: dict[str, Answered] = {}
+    is_all = True
+    for node in nodes:
+        if node.answering is not None:
+            found[node.name] = Answered(calls.asked[node.name], calls.hits[node.name], is_all)
+            is_all = is_all and calls.asked[node.name] == calls.hits[node.name]
+    return found
 
-        self.plan = plan
-        self.pipeline = pipeline
-        self.store = store
-        self.sources = Sources(plan, Path(plan.directory))
-        self.compile = compile_expression
-        self.asked: dict[str, int] = {}
-        self.hits: dict[str, int] = {}
-        self.stopped = 0
-        self.reached: dict[str, Answered] = {}
-        leading = []
-        for step in pipeline.steps:
-            if step.operation.partition(".")[0] != "step":
-                break
-            leading.append(step)
-        context = StepContext(
-            plan=plan,
-            directory=Path(plan.directory),
-            seed=pipeline.seed,
-            expression=self.compile,
-            template=lambda name: compile_template(plan.templates[name]),
-            calls=self,
-            workers=lambda: None,
-            rows_of=lambda name: (entry.columns for entry in self.sources.entries(name)),
-            pipeline=pipeline.name,
-        )
-        self.nodes: list[Node] = nodes_of(leading, context, store, run_id=0)
-        self.expands = Kind.EXPAND
 
-    async def walk(self, count: int) -> dict[str, Answered]:
-        from runtime.demand import SourceSupply
+class _NoBook:
+    """Keeps nothing of what becomes of rows: `runtime.outcomes.OutcomeStore`."""
 
-        where = self.pipeline.start.where
-        supply = SourceSupply(self.pipeline, self.sources, self.compile(where) if where else None, None)
-        rows = [start.row for start in await supply.take(count)]
-        for node in self.nodes:
-            if hasattr(node.step, "prepare"):
-                await node.step.prepare()
-            before = self.stopped
-            next_rows: list[Row] = []
-            for at in range(0, len(rows), AT_ONCE):
-                for made in await asyncio.gather(*(self._step(node, row) for row in rows[at : at + AT_ONCE])):
-                    next_rows += made
-            if node.kind is self.expands:
-                name = f"{self.pipeline.name}.{node.id}"
-                self.reached[name] = Answered(self.asked.get(name, 0), self.hits.get(name, 0), before == 0)
-            rows = next_rows
-        return self.reached
+    def put_outcome(self, record: OutcomeRecord) -> None:
+        return
 
-    async def _step(self, node: Node, row: Row) -> list[Row]:
-        """What a step makes of a row; nothing where it drops it or an answer is missing."""
-        from runtime.rows import Row
+    def put_tally(self, record: TallyRecord) -> None:
+        return
 
-        if not node.applies(row):
-            return [row]
-        if node.kind is not self.expands:
-            made = node.step.apply(row)
-            return [made] if isinstance(made, Row) else []
-        try:
-            return [one for one in await node.step.expand(row) if isinstance(one, Row)]
-        except _Missing:
-            self.stopped += 1
-            return []
+
+class _StoredCalls:
+    """The store in place of every model: `runtime.models.RunCalls`. A row that needs an answer which is not there stays
+    where it is, as in a run that stops; `asked` and `hits` are by node."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.asked: Counter[str] = Counter()
+        self.hits: Counter[str] = Counter()
+        self._plan = plan
+        self._store = store
 
     async def ask(
         self,
@@ -156,32 +128,37 @@ class _Rehearsal:
         node: str,
         later: int = 0,
     ) -> CallResult:
-        """Stands in for `runtime.calls.Calls.ask`; raises _Missing where that would ask the model."""
+        """What the store answers.
+
+        Raises:
+            RunStopped: it would be asked of the model.
+        """
         from runtime.calls import call_key, sampling_json
         from runtime.rows import canonical_json
+        from runtime.service import RunStopped
         from runtime.steps.protocol import CallResult
 
-        identity = self.plan.models[model].identity
+        identity = self._plan.models[model].identity
         request = canonical_json(list(messages)), sampling_json(sampling)
         keys = [
             call_key(identity, *request, replica=replica, sample=sample, attempt=n)
             for n in range(attempt, attempt + later + 1)
         ]
-        known = await self.store.find_calls(keys)
+        known = await self._store.find_calls(keys)
         record = known.get(keys[0])
         if record is None and known:
             # A later attempt is there, so this one failed in an earlier run and is not asked again.
             return CallResult(keys[0], "", "", False)
-        self.asked[node] = self.asked.get(node, 0) + 1
+        self.asked[node] += 1
         if record is None:
-            raise _Missing
-        self.hits[node] = self.hits.get(node, 0) + 1
+            raise RunStopped("not in the store")
+        self.hits[node] += 1
         return CallResult(keys[0], record.text, record.reasoning, True)
 
     async def score(self, model: str, **request: Any) -> ScoreResult:
-        """Scores are asked by verifiers, at which rows stop anyway."""
-        raise _Missing
+        """Scores are asked by verifiers, at which rows stop."""
+        raise NotImplementedError
 
     async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]:
         """As `score`."""
-        raise _Missing
+        raise NotImplementedError

@@ -8,10 +8,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runtime.driving import decided, is_fault
 from runtime.nodes import Node
 from runtime.plugin import CalibrationFailed, RunError
 from runtime.rows import Dropped, Row, canonical_json
 from runtime.steps.protocol import Measurement
+from runtime.steps.shapes import Measure
 from runtime.store.records import EventRecord
 from runtime.verifiers.calibrate import DEMANDS, Calibration, area_under_curve, better_words
 from runtime.verifiers.verdicts import is_lower_better, selection_of, thresholds_of
@@ -77,15 +79,14 @@ async def calibrated(node: Node, rows: Sequence[Row], block: Mapping[str, Any]) 
     sign = -1.0 if is_lower_better(*thresholds_of(node.plan.attributes)) else 1.0
     unmeasurable = faults = 0
     for members, measurements in await _measured(measuring, groups):
-        sound = [i for i, m in enumerate(measurements) if m.outcome not in ("error", "timeout")]
-        faults += len(measurements) - len(sound)
-        decided = (
-            node.step.decide([members[i] for i in sound], [measurements[i] for i in sound]) if sound else []
-        )
-        for i, verdict in zip(sound, decided, strict=True):
-            is_right = _is_good(members[i].columns[label], good)
+        verdicts = decided(node, members, measurements)
+        for row, measurement, verdict in zip(members, measurements, verdicts, strict=True):
+            if is_fault(measurement) or (isinstance(verdict, Dropped) and verdict.quarantined):
+                faults += 1
+                continue
+            is_right = _is_good(row.columns[label], good)
             counts[is_right, not isinstance(verdict, Dropped)] += 1
-            score = measurements[i].score
+            score = measurement.score
             scores[is_right].append(-math.inf if score is None else sign * score)
             unmeasurable += score is None
     why = measuring.over_budget()
@@ -177,7 +178,7 @@ def _with_better(found: Calibration, node: Node, scores: Mapping[bool, Sequence[
     is_lower = is_lower_better(*thresholds_of(attributes))
     has_both = attributes.get("min") is not None and attributes.get("max") is not None
     name = "max" if is_lower else "min"
-    if name not in attributes or has_both or not wanted or selection_of(node.step) is None:
+    if name not in attributes or has_both or not wanted or not _goes_by_score(node):
         return found
     right, wrong = sorted(scores[True]), sorted(scores[False])
     best: tuple[float, float, Calibration] | None = None
@@ -199,6 +200,10 @@ def _with_better(found: Calibration, node: Node, scores: Mapping[bool, Sequence[
     assert at.precision is not None and at.recall is not None
     stated = 0.0 - bound if is_lower else bound
     return replace(found, better={name: stated, "precision": at.precision, "recall": at.recall})
+
+
+def _goes_by_score(node: Node) -> bool:
+    return isinstance(node.step, Measure) and selection_of(node.step) is not None
 
 
 def _why(found: Calibration) -> str:

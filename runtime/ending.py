@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runtime.demand import PipelineRun
+from runtime.driving import reports_of
 from runtime.nodes import Node
 from runtime.plugin import RunError
 from runtime.run import Run, RunReport
@@ -195,9 +196,7 @@ def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
             }
             for node in pipeline.executor.nodes
         },
-        "reports": {
-            node.id: node.step.report() for node in pipeline.executor.nodes if hasattr(node.step, "report")
-        },
+        "reports": reports_of(pipeline.executor.nodes),
     }
 
 

@@ -12,23 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runtime.nodes import Kind, Node
+from runtime.driving import applied, decided, kept, quarantined, with_score
+from runtime.gathering import gather_all
+from runtime.nodes import Node
 from runtime.ordering import LongestFirst
 from runtime.outcomes import Outcomes, Start, json_of
-from runtime.plugin import RowError, RunError
+from runtime.plugin import RunError
 from runtime.rows import Dropped, Row
 from runtime.service import RunStopped, StopSignal
-from runtime.steps.generate import Generate, gather_all
+from runtime.steps.shapes import Apply, Keep
 
 CHUNK = 256
 """Rows that a breaker takes at once: enough to work in one go, few enough that those behind it start early."""
-INTERRUPT_POLL_S = 0.2
-"""How soon a breaker that works for long hears that the run is to stop."""
 BREATH = 100
 """Rows without any waiting after which a worker lets the event loop see to signals and progress."""
 
@@ -84,7 +83,7 @@ class Executor:
         self._stop = stop
         self._window = max(1, window)
         self._order = order
-        self._breakers = [i for i, node in enumerate(self.nodes) if node.kind is Kind.KEEP]
+        self._breakers = [i for i, node in enumerate(self.nodes) if isinstance(node.step, Keep)]
         self._buffers = {i: _Buffer() for i in self._breakers}
         self._starts: dict[int, Start] = {}
         self._behind: set[asyncio.Task[None]] = set()
@@ -182,29 +181,16 @@ class Executor:
             batch, buffer.ready, buffer.ready_rows = buffer.ready, [], 0
             rows = [row for _, group in batch for row in group]
             concerned = [row for row in rows if node.applies(row)]
-            decided = iter(await self._decided(node, concerned) if concerned else ())
+            verdicts = iter(await kept(node, concerned, self._stop) if concerned else ())
             through = []
             for position, group in batch:
-                results = [next(decided) if node.applies(row) else row for row in group]
+                results = [next(verdicts) if node.applies(row) else row for row in group]
                 through.append((position, self._counted(node, results, position)))
         for position, survivors in through:
-            if any(later.kind in (Kind.EXPAND, Kind.MEASURE) for later in self.nodes[at + 1 :]):
+            if any(later.waits for later in self.nodes[at + 1 :]):
                 self._send_on(self._segment(at + 1, position, survivors))
             else:
                 await self._segment(at + 1, position, survivors)
-
-    async def _decided(self, node: Node, rows: list[Row]) -> Sequence[Row | Dropped]:
-        """What a breaker says of rows. In a thread, so that requests go on: it may work for a while, or for hours."""
-        work = asyncio.ensure_future(asyncio.to_thread(node.step.keep, rows))
-        if hasattr(node.step, "interrupt"):
-            is_told = False
-            while not work.done():
-                await asyncio.wait([work], timeout=INTERRUPT_POLL_S)
-                if self._stop.reason and not is_told:
-                    is_told = True
-                    node.step.interrupt()
-        decided: Sequence[Row | Dropped] = await work
-        return decided
 
     def _send_on(self, job: Any) -> None:
         async def quietly() -> None:
@@ -245,20 +231,20 @@ class Executor:
                 self._count(node, flow.row, counts)
                 at += 1
                 continue
-            if node.kind is Kind.APPLY:
-                result = _shielded(node, flow.row)
+            if isinstance(node.step, Apply):
+                result = applied(node, flow.row)
                 if not self._count(node, result, counts):
                     return []
                 assert isinstance(result, Row)
                 flow = Flow(result, flow.asked)
-            elif node.kind is Kind.MEASURE:
+            elif node.measuring is not None:
                 (passed,) = await self._verify(at, [flow], counts)
                 if passed is None:
                     return []
                 flow = passed
             else:
                 flows = await self._expand(node, flow, counts)
-                if node.step.samples == 1:
+                if node.samples == 1:
                     if not flows:
                         return []
                     flow = flows[0]
@@ -304,14 +290,14 @@ class Executor:
         return [flow for walk in walks for flow in walk]
 
     async def _expand(self, node: Node, flow: Flow, counts: bool) -> list[Flow]:
-        generate: Generate = node.step
+        assert node.answering is not None
         row = flow.row
         try:
-            made = await generate.expand_from(row)
+            made = await node.answering.of(row)
         except (RunStopped, RunError):
             raise
         except Exception as error:
-            self._count(node, _quarantined(node, row, error), counts)
+            self._count(node, quarantined(node, row, error), counts)
             return []
         if counts:
             node.tally.rows_in += 1
@@ -327,7 +313,7 @@ class Executor:
                 node.tally.rows_out += 1
             asked = flow.asked
             if node.is_asked_again:
-                before = row if generate.samples == 1 else row.fork(node.plan.identity, sample)
+                before = row if node.samples == 1 else row.fork(node.plan.identity, sample)
                 asked = {**(asked or {}), node.id: Asked(before, sample, next_attempt)}
             flows.append(Flow(result, asked))
         return flows
@@ -347,8 +333,12 @@ class Executor:
                 break
             try:
                 asked = await gather_all(self._again(node, at, flows[i], verdicts[i], turn) for i in failed)
-            except RowError as error:  # the template of `repair` cannot be rendered
-                verdicts = [_quarantined(node, flow.row, error) for flow in flows]
+            except (RunStopped, RunError):
+                raise
+            except (
+                Exception
+            ) as error:  # the template of `repair` cannot be rendered, or a bug in the step that is asked
+                verdicts = [quarantined(node, flow.row, error) for flow in flows]
                 break
             for i, (flow, is_new) in zip(failed, asked, strict=True):
                 if is_new:
@@ -371,26 +361,11 @@ class Executor:
         return passed
 
     async def _verdicts(self, node: Node, flows: Sequence[Flow]) -> list[Row | Dropped]:
-        rows = [flow.row for flow in flows]
         assert node.measuring is not None
+        rows = [flow.row for flow in flows]
         measurements = await node.measuring.of(rows)
-        verdicts: list[Row | Dropped] = []
-        sound: list[int] = []
-        for i, (row, measurement) in enumerate(zip(rows, measurements, strict=True)):
-            row = replace(row, scores={**row.scores, node.id: _shown(measurement)})
-            rows[i] = row
-            reason = f"verifier {measurement.outcome}"
-            verdicts.append(Dropped(row, node.id, reason, dict(measurement.evidence), quarantined=True))
-            if measurement.outcome not in ("error", "timeout"):
-                sound.append(i)
-        if sound:
-            try:
-                decided = node.step.decide([rows[i] for i in sound], [measurements[i] for i in sound])
-            except Exception as error:
-                decided = [_quarantined(node, rows[i], error) for i in sound]
-            for i, verdict in zip(sound, decided, strict=True):
-                verdicts[i] = verdict
-        return verdicts
+        scored = [with_score(node, row, found) for row, found in zip(rows, measurements, strict=True)]
+        return decided(node, scored, measurements)
 
     async def _again(
         self, node: Node, at: int, flow: Flow, verdict: Row | Dropped, turn: int
@@ -406,20 +381,21 @@ class Executor:
         asked = (flow.asked or {}).get(self.nodes[made_at].id) if made_at is not None else None
         if made_at is None or asked is None:
             return flow, False
-        generate = self.nodes[made_at]
+        maker = self.nodes[made_at]
+        assert maker.answering is not None
         before = replace(asked.before, calls=flow.row.calls)
         messages = None
         if node.repair is not None:
             assert isinstance(verdict, Dropped)
             messages = node.repair({**flow.row.columns, "verdict": _told(node, verdict, turn)}).messages
-        made, next_attempt = await generate.step.again(
+        made, next_attempt = await maker.answering.again(
             before,
             asked.sample,
             asked.next_attempt,
             messages=messages,
             node="" if messages is None or node.measuring is None else node.measuring.node,
         )
-        trail = {**(flow.asked or {}), generate.id: Asked(asked.before, asked.sample, next_attempt)}
+        trail = {**(flow.asked or {}), maker.id: Asked(asked.before, asked.sample, next_attempt)}
         if isinstance(made, Row):
             flows = await self._walk(Flow(made, trail), made_at + 1, at, counts=False)
             if len(flows) == 1:
@@ -440,25 +416,6 @@ class Executor:
             node.tally.rows_in += 1
             node.tally.rows_out += 1
         return True
-
-
-def _shielded(node: Node, row: Row) -> Row | Dropped:
-    """The result of a row-wise step; a row that it cannot process is quarantined."""
-    try:
-        result: Row | Dropped = node.step.apply(row)
-    except RunError:
-        raise
-    except Exception as error:
-        return _quarantined(node, row, error)
-    return result
-
-
-def _quarantined(node: Node, row: Row, error: Exception) -> Dropped:
-    if isinstance(error, RowError):
-        return Dropped(row, node.id, "row error", str(error), quarantined=True)
-    # A bug in a step must not cost the other rows; what it takes to find it is kept with the row.
-    trace = "".join(traceback.format_exception(error)[-3:])
-    return Dropped(row, node.id, f"internal error: {type(error).__name__}", trace, quarantined=True)
 
 
 def _is_against(verdict: Row | Dropped) -> bool:
@@ -499,14 +456,6 @@ def _with_earlier(node: Node, verdict: Row | Dropped, earlier: list[dict[str, An
     row = verdict.row if isinstance(verdict, Dropped) else verdict
     row = replace(row, scores={**row.scores, node.id: {**row.scores[node.id], "earlier": list(earlier)}})
     return replace(verdict, row=row) if isinstance(verdict, Dropped) else row
-
-
-def _shown(measurement: Any) -> dict[str, Any]:
-    return {
-        "outcome": measurement.outcome,
-        "score": measurement.score,
-        "evidence": dict(measurement.evidence),
-    }
 
 
 async def _all_or_first_error(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from compiler.plan import Step
+from runtime.gathering import gather_all
 from runtime.outcomes import json_of
 from runtime.plugin import RunError
 from runtime.reasoning import spoken
 from runtime.rows import Row, canonical_json, digest
 from runtime.service import RunStopped
-from runtime.steps.generate import gather_all
 from runtime.steps.protocol import TOO_LONG, Measurement
+from runtime.steps.shapes import Measure, MeasureGroup
 from runtime.store.records import ScoreRecord
 
 ERROR_SHARE = 0.01
@@ -41,8 +42,9 @@ class Measuring:
     """One verifier step's measurements, through the store."""
 
     def __init__(
-        self, step: Step, verifier: Any, store: ScoreStore, *, run_id: int, node: str, in_groups: bool
+        self, step: Step, verifier: Measure, store: ScoreStore, *, run_id: int, node: str, compares: bool
     ) -> None:
+        """`compares`: candidates of a row are measured together where the verifier can do that."""
         self.measured = 0
         self.reused = 0
         self.errors = 0
@@ -52,12 +54,17 @@ class Measuring:
         self._store = store
         self._run_id = run_id
         self.node = node
-        self.in_groups = in_groups
+        self._together = verifier if compares and isinstance(verifier, MeasureGroup) else None
+
+    @property
+    def in_groups(self) -> bool:
+        """It measures all candidates of a row together."""
+        return self._together is not None
 
     def beside(self, node: str) -> Measuring:
         """The same step's measurements, counted on their own under another name."""
         return Measuring(
-            self._step, self._verifier, self._store, run_id=self._run_id, node=node, in_groups=self.in_groups
+            self._step, self._verifier, self._store, run_id=self._run_id, node=node, compares=self.in_groups
         )
 
     async def of(self, rows: Sequence[Row]) -> list[Measurement]:
@@ -108,8 +115,8 @@ class Measuring:
 
     async def _taken(self, rows: Sequence[Row]) -> list[Measurement]:
         try:
-            if self.in_groups:
-                found = list(await self._verifier.measure_group(rows))
+            if self._together is not None:
+                found = list(await self._together.measure_group(rows))
             else:
                 found = [await self._verifier.measure(rows[0])]
         except (RunStopped, RunError):
@@ -153,8 +160,11 @@ def heard(row: Row, step: Step) -> Row:
     return row.with_columns(**new) if new else row
 
 
-def _sound(measurement: Measurement) -> Measurement:
+def _sound(answered: object) -> Measurement:
     """The measurement in a form that can be stored and trusted: a score that is no number is an error."""
+    if not isinstance(answered, Measurement):
+        return Measurement("error", None, {"error": f"the verifier answered {answered!r:.200}"})
+    measurement = answered
     text = json_of(measurement.evidence)
     if len(text) > EVIDENCE_CHARACTERS:
         measurement = replace(

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compiler.plan import Component, Mixture
-from runtime.demand import PipelineRun, Sources
+from runtime.demand import PipelineRun
+from runtime.driving import applied, kept, reports_of
+from runtime.gathering import gather_all
 from runtime.mixture import Candidates, Demand, Selection, columns_needed, required_rows, select
-from runtime.nodes import Kind, Node
+from runtime.nodes import Node
 from runtime.outcomes import Outcomes, OutcomeStore, Start, Tally
-from runtime.plugin import RowError, RunError
-from runtime.rows import Dropped, Row
-from runtime.steps.generate import gather_all
+from runtime.plugin import RunError
+from runtime.rows import Dropped
+from runtime.service import StopSignal
+from runtime.steps.shapes import Apply, Keep
+from runtime.supply import Sources
 
 
 class SourceBook:
@@ -79,11 +83,12 @@ class MixtureRun:
         nodes: Sequence[Node],
         store: OutcomeStore,
         run_id: int,
+        stop: StopSignal,
         limit: int | None = None,
     ) -> None:
         """`limit`: the most rows of each source that it takes directly (`--limit`)."""
         for node in nodes:
-            if node.kind not in (Kind.APPLY, Kind.KEEP):
+            if not isinstance(node.step, Apply | Keep):
                 raise RunError(
                     f"mixture '{mixture.name}': step '{node.id}' works on single rows of a pipeline, not on a mixture"
                 )
@@ -92,6 +97,7 @@ class MixtureRun:
         self.nodes = tuple(nodes)
         self._inner = inner
         self._sources = sources
+        self._stop = stop
         self._limit = limit
         self._source_book = source_book
         self._columns = columns_needed(mixture)
@@ -148,7 +154,7 @@ class MixtureRun:
                 for name, missing in wanted.items()
                 if (feed := self._feeds[name]).pipeline is not None
             )
-            if not sum([self._feed(self._feeds[name], missing) for name, missing in wanted.items()]):
+            if not sum([await self._feed(self._feeds[name], missing) for name, missing in wanted.items()]):
                 break
         self.selection = select(self.mixture, self._candidates(), total=total)
         return self.selection
@@ -178,7 +184,7 @@ class MixtureRun:
 
     def reports(self) -> dict[str, Any]:
         """What the mixture-wide steps report, by step id."""
-        return {node.id: node.step.report() for node in self.nodes if hasattr(node.step, "report")}
+        return reports_of(self.nodes)
 
     def put_tallies(self) -> None:
         """Store what the mixture-wide steps counted, for each component."""
@@ -220,7 +226,7 @@ class MixtureRun:
             found[name] = Candidates(row_ids, None, columns, feed.is_complete, leaves, repeats)
         return found
 
-    def _feed(self, feed: _Feed, count: int | None) -> int:
+    async def _feed(self, feed: _Feed, count: int | None) -> int:
         """Give a component's next `count` rows to the mixture-wide steps; how many there were."""
         end = len(feed.available) if count is None else feed.fed + count
         taken = list(feed.available[feed.fed : end])
@@ -229,20 +235,20 @@ class MixtureRun:
         feed.fed += len(taken)
         rows = taken
         for node, tally in zip(self.nodes, feed.tallies, strict=True):
-            rows = self._through(node, tally, feed, rows)
+            rows = await self._through(node, tally, feed, rows)
         if feed.outcomes is not None:
             for start in rows:
                 feed.outcomes.keep(start.row, start, with_columns=False)
         feed.survivors += rows
         return len(taken)
 
-    def _through(self, node: Node, tally: Tally, feed: _Feed, starts: list[Start]) -> list[Start]:
+    async def _through(self, node: Node, tally: Tally, feed: _Feed, starts: list[Start]) -> list[Start]:
         assert feed.outcomes is not None
         concerned = [start.row for start in starts if node.applies(start.row)]
-        if node.kind is Kind.KEEP:
-            decided = iter(node.step.keep(concerned))
+        if isinstance(node.step, Keep):
+            decided = iter(await kept(node, concerned, self._stop) if concerned else ())
         else:
-            decided = (_applied(node, row) for row in concerned)
+            decided = iter([applied(node, row) for row in concerned])
         survivors = []
         for start in starts:
             result = next(decided) if node.applies(start.row) else start.row
@@ -266,11 +272,3 @@ def _there(feed: _Feed, demand: Demand) -> int:
         there = int(len(feed.survivors) + fresh)
         return there if demand.rows is None else min(demand.rows, there)
     return max(0, min(demand.rows, int(demand.rows - demand.missing + fresh)))
-
-
-def _applied(node: Node, row: Row) -> Row | Dropped:
-    try:
-        result: Row | Dropped = node.step.apply(row)
-    except RowError as error:
-        return Dropped(row, node.id, "row error", str(error), quarantined=True)
-    return result

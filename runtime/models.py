@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from compiler.catalog import builtin_catalog
 from compiler.plan import ModelSpec, Plan, Step
 from runtime.engines.protocol import Engine, EngineEnvironment
 from runtime.engines.secrets import discreet
 from runtime.plugin import RunError, entry_of, implementation
+from runtime.steps.protocol import CallResult, ScoreResult, VectorResult
 
 
 def models_of(step: Step) -> list[str]:
@@ -34,6 +35,89 @@ def _models_in(type: str, value: Any) -> Iterator[str]:
         entry = builtin_catalog().entries.get(type.removeprefix("block:"))
         for schema in entry.attributes if entry else ():
             yield from _models_in(schema.type, value.get(schema.name))
+
+
+class RunCalls(Protocol):
+    """Asks models for whichever step says `node` (`runtime.calls.Calls`)."""
+
+    async def ask(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        sampling: Mapping[str, Any],
+        *,
+        replica: int,
+        sample: int,
+        attempt: int,
+        node: str,
+        later: int = 0,
+    ) -> CallResult: ...
+
+    async def score(
+        self,
+        model: str,
+        *,
+        node: str,
+        messages: Sequence[Mapping[str, str]] = (),
+        texts: Sequence[str] = (),
+        step_tag: str = "",
+    ) -> ScoreResult: ...
+
+    async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]: ...
+
+
+class DeclaredCalls:
+    """What a step may ask: the models that its attributes name, under its own name. Of others nothing was planned."""
+
+    def __init__(self, calls: RunCalls, step: Step, node: str) -> None:
+        self._calls = calls
+        self._models = frozenset(models_of(step))
+        self._node = node
+
+    async def ask(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        sampling: Mapping[str, Any],
+        *,
+        replica: int = 0,
+        sample: int = 0,
+        attempt: int = 0,
+    ) -> CallResult:
+        """See `Calls.ask`.
+
+        Raises:
+            RunError: the step's attributes do not name the model.
+        """
+        self._check(model)
+        return await self._calls.ask(
+            model, messages, sampling, replica=replica, sample=sample, attempt=attempt, node=self._node
+        )
+
+    async def score(
+        self,
+        model: str,
+        *,
+        messages: Sequence[Mapping[str, str]] = (),
+        texts: Sequence[str] = (),
+        step_tag: str = "",
+    ) -> ScoreResult:
+        """See `Calls.score`; raises as `ask`."""
+        self._check(model)
+        return await self._calls.score(
+            model, node=self._node, messages=messages, texts=texts, step_tag=step_tag
+        )
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[VectorResult]:
+        """See `Calls.embed`; raises as `ask`."""
+        self._check(model)
+        return await self._calls.embed(model, texts, node=self._node)
+
+    def _check(self, model: str) -> None:
+        if model not in self._models:
+            raise RunError(
+                f"step '{self._node}' asks model '{model}', which none of its attributes names: nothing of it was planned"
+            )
 
 
 def engines_of(plan: Plan, steps: Iterable[Step]) -> dict[str, Engine]:

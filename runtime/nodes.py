@@ -4,36 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
 from compiler.groups import Gathering
 from compiler.plan import Step
 from compiler.traits import Traits
+from runtime.answering import Answering, on_fail_of
+from runtime.context import RunContext
 from runtime.measuring import Measuring, ScoreStore
 from runtime.outcomes import Tally
 from runtime.plugin import RunError, entry_of, implementation
 from runtime.rows import Dropped, Row
-from runtime.steps.generate import on_fail_of
-from runtime.steps.protocol import Rendered, StepContext
+from runtime.steps.protocol import Rendered
+from runtime.steps.shapes import Ask, Keep, Measure, Shape
+from runtime.verifiers.verdicts import Selection
 
 NOBODY: Mapping[str, str] = MappingProxyType({})
-
-
-class Kind(Enum):
-    """What a step does with rows; see `steps/protocol.py`."""
-
-    APPLY = "apply"
-    EXPAND = "expand"
-    MEASURE = "measure"
-    KEEP = "keep"
 
 
 @dataclass
 class Node:
     """One step, built.
 
+    owner: the pipeline or mixture whose step it is.
+    answering: of a step that asks a model for a column; measuring: of a verifier.
     gathered_at: of a sampling step: the verifiers that look at its candidates together, one after the other.
     asks_again: of a verifier with `on_fail = retry(n)` or `repair(template)`: the step that made what it looks at.
     repair: of `repair(template)`: renders the template, which sees all of `evidence`, the fields that are declared.
@@ -42,10 +37,11 @@ class Node:
     """
 
     plan: Step
-    step: Any
-    kind: Kind
+    step: Shape
     tally: Tally
+    owner: str = ""
     when: Callable[[Mapping[str, Any]], Any] | None = None
+    answering: Answering | None = None
     measuring: Measuring | None = None
     on_fail: str = "drop"
     retries: int = 0
@@ -67,9 +63,24 @@ class Node:
         return self.plan.traits
 
     @property
+    def name(self) -> str:
+        """What it is called among all steps of the plan."""
+        return f"{self.owner}.{self.id}"
+
+    @property
     def needs_all_rows(self) -> bool:
         """A breaker that decides once, on all rows that ever reach it."""
-        return self.kind is Kind.KEEP and self.traits.needs_all_rows
+        return isinstance(self.step, Keep) and self.traits.needs_all_rows
+
+    @property
+    def waits(self) -> bool:
+        """Rows wait for something at it: a model, or a verifier."""
+        return self.answering is not None or self.measuring is not None
+
+    @property
+    def samples(self) -> int:
+        """Candidates that it makes of a row."""
+        return 1 if self.answering is None else self.answering.samples
 
     def applies(self, row: Row) -> bool:
         """False for rows that the step's `when` leaves out; null leaves out."""
@@ -97,26 +108,26 @@ class Node:
 
 def nodes_of(
     steps: Sequence[Step],
-    context: StepContext,
+    context: RunContext,
     store: ScoreStore,
     *,
+    owner: str,
+    seed: int,
     run_id: int,
     groups: Sequence[Gathering] = (),
     asks_again: Mapping[str, str] = NOBODY,
 ) -> list[Node]:
-    """The steps of a pipeline, built, and linked as its plan says.
+    """The steps of the pipeline or mixture `owner`, built, and linked as its plan says.
 
     Raises:
         RunError: this version has no such operation, or a step's attributes cannot be used.
     """
-    nodes = [_node(step, context, store, run_id) for step in steps]
+    nodes = [_node(step, context, store, owner, seed, run_id) for step in steps]
     at = {node.id: position for position, node in enumerate(nodes)}
     looked_at = {id for group in groups for id in group.looked_at_by}
     for node in nodes:
         if node.traits.compares and node.id not in looked_at:
-            raise RunError(
-                f"step '{context.pipeline}.{node.id}' compares the candidates of a row, and each stands alone here"
-            )
+            raise RunError(f"step '{node.name}' compares the candidates of a row, and each stands alone here")
     for group in groups:
         for opener in group.opened_by:
             behind = (at[id] for id in group.looked_at_by)
@@ -127,36 +138,24 @@ def nodes_of(
     return nodes
 
 
-def _node(step: Step, context: StepContext, store: ScoreStore, run_id: int) -> Node:
-    built = implementation(step.operation)(step, context)
-    node = Node(step, built, _kind(step, built), Tally(step.id))
-    if step.when is not None:
-        node.when = context.expression(step.when)
-    if node.kind is Kind.MEASURE:
-        on_fail: Any = step.attributes.get("on_fail")
-        node.on_fail, node.retries = on_fail_of(on_fail)
-        if node.on_fail == "repair":
-            node.repair = context.template(on_fail["args"][0])
-            node.evidence = tuple(entry_of(step.operation).evidence)
-        in_groups = hasattr(built, "measure_group") and step.traits.compares
-        node.measuring = Measuring(
-            step,
-            built,
-            store,
-            run_id=run_id,
-            node=f"{context.pipeline}.{step.id}",
-            in_groups=in_groups or not hasattr(built, "measure"),
-        )
+def _node(plan: Step, context: RunContext, store: ScoreStore, owner: str, seed: int, run_id: int) -> Node:
+    entry, name = entry_of(plan.operation), f"{owner}.{plan.id}"
+    step: Shape = implementation(plan.operation)(plan, context.of(plan, owner, seed))
+    node = Node(plan, step, Tally(plan.id), owner)
+    if plan.when is not None:
+        node.when = context.expression(plan.when)
+    match step:
+        case Ask():
+            node.answering = Answering(plan, step, context.calls, node=name)
+        case Measure():
+            if step.selection is None and type(step).decide is Measure.decide:
+                step.selection = Selection.of(plan, kind=entry.name)
+            on_fail: Any = plan.attributes.get("on_fail")
+            node.on_fail, node.retries = on_fail_of(on_fail)
+            if node.on_fail == "repair":
+                node.repair = context.template(on_fail["args"][0])
+                node.evidence = tuple(entry.evidence)
+            node.measuring = Measuring(
+                plan, step, store, run_id=run_id, node=name, compares=plan.traits.compares
+            )
     return node
-
-
-def _kind(step: Step, built: Any) -> Kind:
-    for method, kind in (
-        ("expand", Kind.EXPAND),
-        ("keep", Kind.KEEP),
-        ("decide", Kind.MEASURE),
-        ("apply", Kind.APPLY),
-    ):
-        if hasattr(built, method):
-            return kind
-    raise RunError(f"operation '{step.operation}' offers no way to run it")

@@ -26,11 +26,9 @@ from typing import Any, TypeVar
 
 from compiler.catalog import RULES, Asks, AttributeClass, AttributeSchema, Catalog, Entry, LabelKind
 from compiler.conditions import attributes_in
+from runtime.steps.shapes import MODELS, problems_of
 
 T = TypeVar("T")
-
-MODELS = ("ref:model", "list[ref:model]")
-"""Types of attributes with models to ask."""
 
 REQUIRED: Any = object()
 """Default of an attribute that must be written."""
@@ -144,11 +142,13 @@ def declare(
     offers: tuple[str, ...] = (),
     rows_in: str = "",
     drops_only: bool = False,
+    apart_from: str = "",
 ) -> Callable[[T], T]:
     """Declare what the decorated function or class implements, under `family.name`; see `compiler.catalog.Entry`.
 
     Raises:
-        ValueError: what is declared names an attribute that the entry does not have.
+        ValueError: what is declared names an attribute that the entry does not have, or a step's class does not offer
+            what its shape promises (`runtime.steps.shapes`).
     """
 
     def register(implementation: T) -> T:
@@ -175,8 +175,9 @@ def declare(
             offers,
             rows_in,
             drops_only,
+            apart_from,
         )
-        for problem in _unnamed(entry):
+        for problem in (*_unnamed(entry), *problems_of(entry, implementation)):
             raise ValueError(f"{entry.key}: {problem}")
         if entry.key in _plugins:
             raise ValueError(f"{entry.key} is declared twice")
@@ -198,7 +199,11 @@ def _unnamed(entry: Entry) -> Iterator[str]:
     named += [("one_of", name) for choice in entry.one_of for name in choice]
     named += [("goes_with", name) for names in entry.goes_with for name in names]
     yield from (f"there is no rule `{rule}`" for rule in entry.rules if rule not in RULES)
-    named += [("rows_in", entry.rows_in)] if entry.rows_in else []
+    named += [
+        (trait, name)
+        for trait, name in (("rows_in", entry.rows_in), ("apart_from", entry.apart_from))
+        if name
+    ]
     given = [schema.given_when for schema in entry.attributes if schema.given_when]
     named += [("given_when", name) for condition in given for name in attributes_in(condition)]
     for trait, name in named:

@@ -31,20 +31,23 @@ from compiler.plan import Budget, Mixture, Pipeline, Plan, Step
 from runtime.budget import Spending, tightest
 from runtime.calibration import calibrate_all
 from runtime.calls import Calls
-from runtime.demand import PipelineRun, Sources, supply_of
+from runtime.context import RunContext
+from runtime.demand import PipelineRun, supply_of
+from runtime.driving import closed, prepared
 from runtime.engines.protocol import Engine
 from runtime.eta import RunPace
 from runtime.executor import Executor
 from runtime.fault import BreakerPolicy, Clock, RetryPolicy, SystemClock
 from runtime.mixing import MixtureRun, SourceBook
 from runtime.models import engines_of, models_of
-from runtime.nodes import Kind, Node, nodes_of
+from runtime.nodes import Node, nodes_of
 from runtime.ordering import LongestFirst, size_of_columns
 from runtime.outcomes import Outcomes
 from runtime.plugin import RunError
 from runtime.service import RunStopped, StopSignal
-from runtime.steps.protocol import StepContext
+from runtime.steps.shapes import Measure
 from runtime.store.records import EventRecord
+from runtime.supply import Sources
 from runtime.verifiers.verdicts import selection_of
 
 if TYPE_CHECKING:
@@ -207,6 +210,7 @@ class Run:
             breaker=options.breaker,
         )
         self.sources = Sources(plan, Path(plan.directory), self.stop)
+        self.context = RunContext(plan, self.sources, self.calls, sandbox=options.sandbox)
         self.outcomes: dict[str, Outcomes] = {}
         self.nodes: dict[str, list[Node]] = {}
         """By pipeline, and by mixture for its own steps."""
@@ -215,8 +219,6 @@ class Run:
         self.calibrations: dict[str, dict[str, Any]] = {}
         """By verifier, `pipeline.step`; see `runtime.verifiers.calibrate.Calibration.figures`."""
         self.pace = RunPace()
-        self._workers: Any = None
-        self._boxes: Any = None
         self._task: asyncio.Task[None] | None = None
 
     async def work(self) -> None:
@@ -247,19 +249,13 @@ class Run:
         """Release engines, workers and steps."""
         await self.calls.close()
         for nodes in self.nodes.values():
-            for node in nodes:
-                if hasattr(node.step, "close"):
-                    await node.step.close()
-        for pool in (self._boxes, self._workers):
-            if pool is not None:
-                await pool.close()
+            await closed(nodes)
+        await self.context.close()
 
     async def _work(self) -> None:
         self._build()
         for nodes in self.nodes.values():
-            for node in nodes:
-                if hasattr(node.step, "prepare"):
-                    await node.step.prepare()
+            await prepared(nodes)
         self._note_thresholds()
         try:
             await calibrate_all(self)
@@ -285,9 +281,11 @@ class Run:
             outcomes = Outcomes(self.store, self.run_id, pipeline.name)
             window = self._window(nodes)
             executor = Executor(
-                nodes, outcomes, self.stop, window=window, order=self._order(pipeline, window)
+                nodes, outcomes, self.stop, window=window, order=self._order(pipeline, nodes, window)
             )
-            where = self._expression(pipeline.start.where) if pipeline.start.where is not None else None
+            where = (
+                self.context.expression(pipeline.start.where) if pipeline.start.where is not None else None
+            )
             supply = supply_of(pipeline, self.runs, self.sources, where, self.options.limit)
             self.outcomes[pipeline.name] = outcomes
             self.runs[pipeline.name] = PipelineRun(
@@ -304,6 +302,7 @@ class Run:
                 nodes=self._nodes(mixture.name, mixture.steps, mixture.seed),
                 store=self.store,
                 run_id=self.run_id,
+                stop=self.stop,
                 limit=self.options.limit,
             )
 
@@ -312,7 +311,7 @@ class Run:
         stated = []
         for name, pipeline in self.runs.items():
             for node in pipeline.executor.nodes:
-                found = selection_of(node.step) if node.kind is Kind.MEASURE else None
+                found = selection_of(node.step) if isinstance(node.step, Measure) else None
                 if found is not None:
                     bounds = {"low": found.low, "high": found.high, "pick": found.pick}
                     stated.append({"pipeline": name, "step": node.id, **bounds})
@@ -320,53 +319,24 @@ class Run:
             self.store.put_event(EventRecord(self.run_id, "thresholds", json.dumps(stated)))
 
     def _nodes(self, owner: str, steps: tuple[Step, ...], seed: int, **placed: Any) -> list[Node]:
-        from runtime.templates import compile_template
-
-        context = StepContext(
-            plan=self.plan,
-            directory=Path(self.plan.directory),
-            seed=seed,
-            expression=self._expression,
-            template=lambda name: compile_template(self.plan.templates[name]),
-            calls=self.calls,
-            workers=self._pool,
-            rows_of=lambda name: (entry.columns for entry in self.sources.entries(name)),
-            pipeline=owner,
-            sandbox=self._sandbox,
+        found = nodes_of(
+            steps, self.context, self.store, owner=owner, seed=seed, run_id=self.run_id, **placed
         )
-        self.nodes[owner] = nodes_of(steps, context, self.store, run_id=self.run_id, **placed)
-        return self.nodes[owner]
-
-    def _expression(self, expression: Any) -> Callable[[Mapping[str, Any]], Any]:
-        from runtime.expressions import compile_expression
-
-        return compile_expression(expression)
-
-    def _pool(self) -> Any:
-        if self._workers is None:
-            from runtime.workers import WorkerPool
-
-            self._workers = WorkerPool()
-        return self._workers
-
-    def _sandbox(self) -> Any:
-        if self._boxes is None:
-            from runtime.sandbox.backends import named_sandbox
-
-            self._boxes = named_sandbox(self.options.sandbox)
-        return self._boxes
+        self.nodes[owner] = found
+        return found
 
     def _window(self, nodes: list[Node]) -> int:
         """Rows under way at once: enough for the model with the most slots; a few where only verifiers wait."""
         models = {model for node in nodes for model in models_of(node.plan)}
         slots = [self.calls.services[model].window for model in models]
-        waits = any(node.kind is Kind.MEASURE for node in nodes)
+        waits = any(node.measuring is not None for node in nodes)
         return max([*slots, 64 if waits else 1])
 
-    def _order(self, pipeline: Pipeline, window: int) -> LongestFirst | None:
+    def _order(self, pipeline: Pipeline, nodes: list[Node], window: int) -> LongestFirst | None:
         """What puts a pipeline's waves in order. None under a budget: where it is spent in the middle of a wave, the
         rows that were started would be the large ones."""
-        prompts = [str(s.attributes["prompt"]) for s in pipeline.steps if s.operation == "step.generate"]
+        questions = [question for node in nodes for question in node.traits.asks if question.writes]
+        prompts = [question.template for question in questions if question.template]
         if not prompts or self.spending.is_limited:
             return None
         has_breaker = any(step.breaker for step in pipeline.steps)

@@ -130,8 +130,8 @@ def _check_decontaminated(checked: Checked, train: TrainDecl, evaluation: Evalua
         if declared is None:
             continue
         for step in declared.steps:
-            if step.entry.family == "decontaminate":
-                stated = step.attributes.get("against")
+            if step.entry.apart_from:
+                stated = step.attributes.get(step.entry.apart_from)
                 if stated is None:  # it cannot be used, which is said where it stands
                     return
                 against += [str(rows) for rows in stated.value or ()]

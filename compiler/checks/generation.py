@@ -243,7 +243,7 @@ def check_conditions(checked: Checked) -> None:
 
 def _check_order(checked: Checked, pipeline: PipelineDecl) -> None:
     for position, step in enumerate(pipeline.steps):
-        if step.entry.family != "decontaminate" or is_written(step.attributes, "on"):
+        if not step.entry.apart_from or is_written(step.attributes, "on"):
             continue
         later = next((s for s in pipeline.steps[position + 1 :] if s.entry.writes), None)
         if later is not None:

@@ -40,7 +40,7 @@ def evaluation_sets(checked: Checked) -> dict[str, Span]:
     steps = [s for p in program.pipelines.values() for s in p.steps]
     steps += [s for m in program.mixtures.values() for s in m.steps]
     for step in steps:
-        bound = step.attributes.get("against")
+        bound = step.attributes.get(step.entry.apart_from)
         if bound is not None:
             for name in bound.value:
                 found.setdefault(str(name), bound.span)
@@ -90,7 +90,7 @@ def _is_decontaminated(checked: Checked, mixture: MixtureDecl) -> bool:
         declared = program.mixtures.get(name) or program.pipelines.get(name)
         if declared is None:
             return False
-        if any(s.entry.family == "decontaminate" for s in declared.steps):
+        if any(s.entry.apart_from for s in declared.steps):
             return True
         if isinstance(declared, MixtureDecl):
             return all(passes(c.rows, (*seen, name)) for c in declared.components)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler.file_places import relation
-from compiler.plan import Export, Mixture, Plan, Train
+from compiler.plan import Export, Mixture, Plan, Step, Train
 from runtime.exporters.card import (
     CardFacts,
     ContaminationCheck,
@@ -29,7 +29,7 @@ from runtime.exporters.directory import (
 )
 from runtime.exporters.marked_blocks import has_own_text, merged
 from runtime.exporters.protocol import Format, Job, train_of
-from runtime.plugin import RunError, implementation
+from runtime.plugin import RunError, entry_of, implementation
 
 if TYPE_CHECKING:
     from runtime.mixture.record import MixtureRecord
@@ -260,7 +260,7 @@ def contamination_checks(plan: Plan, store: Store, run_id: int, mixture: Mixture
 
     found = []
     for one in reversed(mixtures_in_order(plan, mixture.name)):
-        for step in (step for step in one.steps if step.operation.startswith("decontaminate.")):
+        for step, _ in _keeping_apart(one.steps):
             report = read_record(store, run_id, one.name).steps.get(step.id) or {}
             sets = [
                 EvaluationSet(name, int(of.get("removed", 0)), of.get("rows"), of.get("matched"))
@@ -271,13 +271,19 @@ def contamination_checks(plan: Plan, store: Store, run_id: int, mixture: Mixture
     query = """SELECT detail->>'$.set', count(*) FROM outcome
         WHERE run_id = ? AND pipeline = ? AND step = ? AND status = 'dropped' GROUP BY ALL"""
     for name in pipelines_of(plan, mixture):
-        for step in (s for s in plan.pipelines[name].steps if s.operation.startswith("decontaminate.")):
+        for step, against in _keeping_apart(plan.pipelines[name].steps):
             removed = dict(store.sql(query, [run_id, name, step.id]))
-            sets = [
-                EvaluationSet(str(one), removed.get(one, 0)) for one in step.attributes.get("against") or ()
-            ]
+            sets = [EvaluationSet(one, removed.get(one, 0)) for one in against]
             found.append(ContaminationCheck(f"{name}.{step.id}", step.operation, sets))
     return found
+
+
+def _keeping_apart(steps: Iterable[Step]) -> Iterator[tuple[Step, list[str]]]:
+    """The steps that keep rows apart from evaluation sets, and those."""
+    for step in steps:
+        attribute = entry_of(step.operation).apart_from
+        if attribute:
+            yield step, [str(name) for name in step.attributes.get(attribute) or ()]
 
 
 def drops(plan: Plan, store: Store, run_id: int, mixture: Mixture) -> list[Drop]:

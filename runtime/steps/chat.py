@@ -12,6 +12,7 @@ from runtime.plugin import RunError, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import StepContext
+from runtime.steps.shapes import Apply
 
 
 @declare(
@@ -37,7 +38,7 @@ from runtime.steps.protocol import StepContext
         *COMMON,
     ),
 )
-class Chat:
+class Chat(Apply):
     """Makes the training example: column `messages`, a list of `{ role, content }`.
 
     Give `user` and `assistant`, or `turns`: a `chat` column, a list of texts that alternate between user and

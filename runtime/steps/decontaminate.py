@@ -12,6 +12,7 @@ from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
 from runtime.steps.ngrams import NgramIndex
 from runtime.steps.protocol import StepContext
+from runtime.steps.shapes import Apply
 from runtime.steps.texts import text_of
 
 EXAMPLES = 5
@@ -21,6 +22,7 @@ EXAMPLE_CHARACTERS = 200
 @declare(
     "decontaminate",
     "ngram",
+    apart_from="against",
     attributes=(
         attribute(
             "against",
@@ -46,7 +48,7 @@ EXAMPLE_CHARACTERS = 200
         *COMMON,
     ),
 )
-class NgramDecontamination:
+class NgramDecontamination(Apply):
     """Removes rows that repeat an evaluation set, and reports per set what was found.
 
     As Tülu 3 does (Lambert et al. 2024, section 3.2), with an exact index: texts are lower-cased and cut into tokens

@@ -11,6 +11,7 @@ from runtime.rows import Dropped, Row, digest
 from runtime.steps.attributes import COMMON
 from runtime.steps.minhash import BandIndex, Sketcher, bands_of, jaccard
 from runtime.steps.protocol import StepContext
+from runtime.steps.shapes import Keep
 from runtime.steps.texts import folded, ngram_hashes, text_of, tokens_of
 
 BATCH_ROWS = 1_000
@@ -31,7 +32,7 @@ BATCH_ROWS = 1_000
         *COMMON,
     ),
 )
-class ExactDedup:
+class ExactDedup(Keep):
     """Keeps the first of rows whose text is equal after folding.
 
     Folding is Unicode NFKC, case folding, and runs of white space to one space. Rows are compared in the order in which
@@ -102,7 +103,7 @@ class ExactDedup:
         *COMMON,
     ),
 )
-class MinhashDedup:
+class MinhashDedup(Keep):
     """Keeps the first of rows that share most of their word sequences (Broder 1997; Lee et al. 2022).
 
     A text is folded as in `dedup exact` and cut into words, in scripts without spaces (Chinese, Japanese, Thai ...) into

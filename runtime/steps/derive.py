@@ -10,6 +10,7 @@ from runtime.plugin import attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import StepContext
+from runtime.steps.shapes import Apply
 
 
 @declare(
@@ -21,7 +22,7 @@ from runtime.steps.protocol import StepContext
         *COMMON,
     ),
 )
-class Derive:
+class Derive(Apply):
     """Computes columns from the row: `derive { words = word_count(text), short = len(text) < 80 }`.
 
     Every expression sees the columns as they were before the step. A column that exists is replaced.

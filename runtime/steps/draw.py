@@ -11,6 +11,7 @@ from runtime.plugin import RunError, attribute, declare
 from runtime.rows import Dropped, Row, canonical_json, digest
 from runtime.steps.attributes import COMMON, SALT
 from runtime.steps.protocol import StepContext
+from runtime.steps.shapes import Apply
 
 
 @declare(
@@ -39,7 +40,7 @@ from runtime.steps.protocol import StepContext
         *COMMON,
     ),
 )
-class Draw:
+class Draw(Apply):
     """Adds a random choice to each row: few-shot examples, constraints, topics, personas.
 
     The choice depends on the pipeline's seed, the row's identity, the step's label and its `salt`, so it is the

@@ -7,6 +7,7 @@ from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import StepContext
+from runtime.steps.shapes import Apply
 
 
 @declare(
@@ -18,7 +19,7 @@ from runtime.steps.protocol import StepContext
         *COMMON,
     ),
 )
-class Filter:
+class Filter(Apply):
     """Keeps the rows for which `where` is true.
 
     As in SQL, a row for which the condition is null (a column it needs is null) is dropped.

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from compiler.catalog import Asks
 from compiler.plan import Step
-from compiler.traits import further_answers
 from runtime.control_characters import control_character_in
 from runtime.engines.protocol import FURTHER_SAMPLING
 from runtime.json_schema import compiled_schema
 from runtime.parse import compile_parse, names_reasoning
 from runtime.plugin import REQUIRED, attribute, declare
-from runtime.reading import read_beside
-from runtime.rows import Dropped, Row
+from runtime.rows import Row
 from runtime.steps.attributes import COMMON
-from runtime.steps.protocol import StepContext
+from runtime.steps.protocol import CallResult, StepContext
+from runtime.steps.shapes import Ask, StepRequest
 from runtime.verifiers.json_in_text import ParseFailed, json_of, last_json
-
-Made = TypeVar("Made")
 
 
 @declare(
@@ -129,7 +125,7 @@ Made = TypeVar("Made")
         *COMMON,
     ),
 )
-class Generate:
+class Generate(Ask):
     """Makes a column from a model's answer to a prompt.
 
     Each answer has a seed of its own, derived from the rendered request, the row's replica, the sample's index and
@@ -169,17 +165,13 @@ class Generate:
 
     def __init__(self, step: Step, context: StepContext) -> None:
         attributes = step.attributes
-        self.step = step
-        self.column = step.label
-        self.samples = int(attributes.get("samples") or 1)
-        self.on_fail, self.retries = on_fail_of(attributes.get("on_fail"))
-        self.node = f"{context.pipeline}.{step.id}"
+        self._step = step
+        self._node = f"{context.pipeline}.{step.id}"
         self._model = str(attributes["model"])
         self._render = context.template(str(attributes["prompt"]))
         self._parse = compile_parse(attributes.get("parse"), attributes.get("schema"))
         self._reads_json = (attributes.get("parse") or {}).get("call") == "json"
         self._takes_marks = names_reasoning(attributes.get("parse"))
-        self._calls = context.calls
         self._reasoning = f"{step.label}.reasoning"
         self._schema = attributes.get("schema")
         self._is_valid: Callable[[Any], bool] | None = None
@@ -201,78 +193,28 @@ class Generate:
             RunError: it is not a JSON Schema.
         """
         if self._schema is not None:
-            self._is_valid = compiled_schema(self._schema, f"step '{self.node}'").is_valid
+            self._is_valid = compiled_schema(self._schema, f"step '{self._node}'").is_valid
 
-    async def expand(self, row: Row) -> list[Row | Dropped]:
-        """The row with its answer, or `samples` candidates of it; an answer that failed is a `Dropped`.
+    def ask(self, row: Row) -> StepRequest:
+        """The prompt.
 
         Raises:
-            RowError: the prompt cannot be rendered.
-            RunStopped: the run is stopping.
+            RowError: it cannot be rendered.
         """
-        return [made for made, _ in await self.expand_from(row)]
+        return StepRequest(self._model, self._render(row.columns).messages, self._sampling)
 
-    async def expand_from(self, row: Row) -> list[tuple[Row | Dropped, int]]:
-        """`expand`, with the number of the next unused attempt beside each answer."""
-        messages = self._render(row.columns).messages
-        if self.samples == 1:
-            return [await self._answer(row, messages, 0, 0)]
-        return await gather_all(
-            self._answer(row.fork(self.step.identity, sample), messages, sample, 0)
-            for sample in range(self.samples)
-        )
+    def take(self, row: Row, answer: CallResult) -> Row:
+        """The row with the answer, or what `parse` takes of it, and the reasoning before it.
 
-    async def again(
-        self,
-        row: Row,
-        sample: int,
-        attempt: int,
-        *,
-        messages: tuple[Mapping[str, str], ...] | None = None,
-        node: str = "",
-    ) -> tuple[Row | Dropped, int]:
-        """Another answer for a row as it was before this step (a candidate: after its fork).
-
-        Args:
-            attempt: the first attempt that has not been used; a verifier's `on_fail` counts on.
-            messages: what is asked instead of this step's own prompt (`on_fail = repair(template)`).
-            node: the verifier that asks, under which the calls are counted; by default this step.
+        Raises:
+            ParseFailed: there is nothing to take.
         """
-        asked = self._render(row.columns).messages if messages is None else messages
-        return await self._answer(row, asked, sample, attempt, node or self.node)
+        value = self._taken(answer.written if self._takes_marks else answer.text)
+        return self._with_reasoning(row.with_columns(**{self._step.label: value}), answer.reasoning)
 
-    async def _answer(
-        self, row: Row, messages: tuple[Mapping[str, str], ...], sample: int, first: int, node: str = ""
-    ) -> tuple[Row | Dropped, int]:
-        keys: list[bytes] = []
-        reason, detail = "", ""
-        for attempt in range(first, first + self.retries + 1):
-            result = await self._calls.ask(
-                self._model,
-                messages,
-                self._sampling,
-                replica=row.replica,
-                sample=sample,
-                attempt=attempt,
-                node=node or self.node,
-                later=first + self.retries - attempt,
-            )
-            keys.append(result.key)
-            if not result.ok:
-                reason, detail = result.reason, result.detail
-                continue
-            try:
-                value = await read_beside(self._taken, result.written if self._takes_marks else result.text)
-            except ParseFailed as failed:
-                reason, detail = "parse", str(failed)
-                continue
-            return self._with(row, value, result.reasoning, keys), attempt + 1
-        following = first + self.retries + 1
-        if self.on_fail == "keep":
-            return self._with(row, None, "", keys), following
-        row.calls = (*row.calls, *keys)
-        # What does not parse is a verdict on a text; everything else is a fault of the model or the machine.
-        return Dropped(row, self.step.id, reason, detail, quarantined=reason != "parse"), following
+    def without(self, row: Row) -> Row:
+        """A row without an answer has no reasoning either."""
+        return self._with_reasoning(row, "")
 
     def _taken(self, text: str) -> Any:
         value = self._parse(text)
@@ -285,28 +227,7 @@ class Generate:
             raise ParseFailed(f"the control character {control} in the answer")
         return value
 
-    def _with(self, row: Row, value: Any, reasoning: str, keys: list[bytes]) -> Row:
-        new = {self.column: value}
-        if reasoning or self._reasoning in self.step.columns:
-            new[self._reasoning] = reasoning
-        made = row.with_columns(**new)
-        made.calls = (*row.calls, *keys)
-        return made
-
-
-async def gather_all(jobs: Iterable[Coroutine[Any, Any, Made]]) -> list[Made]:
-    """Results in order. When one job fails the others are awaited first, so that none runs on unobserved."""
-    results = await asyncio.gather(*jobs, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return cast(list[Made], results)
-
-
-def on_fail_of(value: Any) -> tuple[str, int]:
-    """A lowered `on_fail` and how often it asks again: `("drop", 0)`, `("keep", 0)`, `("retry", n)`, `("repair", n)`."""
-    if value is None:
-        return "drop", 0
-    if isinstance(value, str):
-        return value, 0
-    return str(value["call"]), further_answers(value)
+    def _with_reasoning(self, row: Row, reasoning: str) -> Row:
+        if reasoning or self._reasoning in self._step.columns:
+            return row.with_columns(**{self._reasoning: reasoning})
+        return row

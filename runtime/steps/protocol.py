@@ -1,30 +1,6 @@
-"""What a step must offer the executor, and what it may use.
+"""What a step may use, and what comes of measuring and asking. What it must offer is in `shapes.py`.
 
-Four shapes, told apart by the method they have:
-
-    apply(row)            -> Row | Dropped                   row by row, pure and fast: filter, derive, draw, chat
-    async expand(row)     -> list[Row | Dropped]             asks a model: generate. One item per candidate
-    async measure(row)    -> Measurement                     a verifier of rows one by one
-    async measure_group(rows) -> list[Measurement]           a verifier that needs all candidates of a row at once
-    keep(rows)            -> list[Row | Dropped]             a breaker: rows arrive in start order, wave after
-                                                             wave; earlier decisions are never revised. Declared
-                                                             with `needs_all_rows` it is called once, with all rows
-                                                             that ever reach it: a share of them has no meaning
-                                                             before
-
-A verifier has also
-
-    decide(rows, measurements) -> list[Row | Dropped]        a verdict for each row, in order; pure. It knows nothing
-                                                             of `on_fail`, and sees no `error` or `timeout`: the
-                                                             executor quarantines those and re-asks for the rest
-
-With `pick`, and where it is declared to compare (`declare(…, compares=…)`, compiler/groups.py), `decide` gets all
-candidates of a row together, and they go on as what it lets pass. A verifier that compares measures them together too
-where it has `measure_group`.
-
-A step class is built as `StepClass(step: plan.Step, context: StepContext)`. Optional: `async prepare()` before the
-first row, `report() -> dict` at the end (shown in the run's report), `async close()`; for `keep` that works for long,
-`interrupt()`, called from another thread when the run is to stop, after which it raises RunStopped.
+A step's class is built as `StepClass(step: plan.Step, context: StepContext)`.
 """
 
 from __future__ import annotations
@@ -34,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from compiler.plan import Expression, Plan, Step
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from compiler.plan import Expression, Plan
 
 TOO_HARD, TOO_LONG = "too hard", "too long"
 """Reasons of unmeasurable texts; see `Measurement.too_hard` and `too_long`."""
@@ -87,7 +62,11 @@ class Rendered:
 
 
 class Calls(Protocol):
-    """Asks models, through the cache, the retry table and the circuit breaker (runtime/calls.py)."""
+    """Asks models for one step: those that its attributes name, through the cache, the retry table and the breaker.
+
+    Equal questions are asked once; `sample` and `attempt` make a question another one, with a seed of its own, and
+    `replica` is that of the row where a row that is started again is to get another answer.
+    """
 
     async def ask(
         self,
@@ -95,24 +74,21 @@ class Calls(Protocol):
         messages: Sequence[Mapping[str, str]],
         sampling: Mapping[str, Any],
         *,
-        replica: int,
-        sample: int,
-        attempt: int,
-        node: str,
-        later: int = 0,
+        replica: int = 0,
+        sample: int = 0,
+        attempt: int = 0,
     ) -> CallResult: ...
 
     async def score(
         self,
         model: str,
         *,
-        node: str,
         messages: Sequence[Mapping[str, str]] = (),
         texts: Sequence[str] = (),
         step_tag: str = "",
     ) -> ScoreResult: ...
 
-    async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]: ...
+    async def embed(self, model: str, texts: Sequence[str]) -> list[VectorResult]: ...
 
 
 @dataclass(frozen=True)
@@ -188,6 +164,3 @@ class StepContext:
     """The pipeline (or mixture) that the step belongs to; `pipeline.step` names a node."""
     sandbox: Callable[[], Any] = no_sandbox
     """The shared pool of boxes for code that is not trusted (runtime/sandbox/protocol.py: Runner), not yet started."""
-
-
-StepFactory = Callable[[Step, StepContext], Any]

@@ -8,6 +8,7 @@ from runtime.plugin import REQUIRED, RowError, attribute, declare
 from runtime.rows import Dropped, Row, digest, order_key
 from runtime.steps.attributes import COMMON, SALT
 from runtime.steps.protocol import StepContext
+from runtime.steps.shapes import Apply
 
 
 @declare(
@@ -23,7 +24,7 @@ from runtime.steps.protocol import StepContext
         *COMMON,
     ),
 )
-class Render:
+class Render(Apply):
     """Writes text from a template without a model, as FLAN makes tasks of labelled data.
 
     `cycle` gives the row that started first the first template, the next one the second, and so on; `random`

@@ -17,6 +17,7 @@ from runtime.rows import Dropped, Row
 from runtime.service import RunStopped
 from runtime.steps.attributes import COMMON
 from runtime.steps.protocol import StepContext
+from runtime.steps.shapes import Keep
 
 if TYPE_CHECKING:
     from runtime.influence.settings import LessSettings
@@ -109,7 +110,7 @@ def lora() -> None:
         *COMMON,
     ),
 )
-class SelectLess:
+class SelectLess(Keep):
     """Keeps the rows whose gradients point most where those of target examples do (LESS, Xia et al. 2024).
 
     ```mix

@@ -12,6 +12,7 @@ from compiler.plan import Step
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
 from runtime.rows import Dropped, Row, canonical_json
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import MeasureGroup
 from runtime.verifiers.answers import answer_in
 from runtime.verifiers.attributes import VERIFIER, pick
 from runtime.verifiers.equivalence import Equivalence
@@ -60,7 +61,7 @@ from runtime.verifiers.verdicts import (
         *VERIFIER,
     ),
 )
-class Agreement:
+class Agreement(MeasureGroup):
     """Keeps what several candidates of a row agree on (self-consistency, Wang et al. 2023).
 
     Candidates are grouped by equal responses, or by equal values of `key`; those of the largest group pass when it has

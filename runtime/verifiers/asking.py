@@ -41,7 +41,6 @@ class Asking(Generic[Found]):
     def __init__(
         self,
         calls: Calls,
-        node: str,
         read: Callable[[str], Found],
         *,
         temperature: float,
@@ -50,7 +49,6 @@ class Asking(Generic[Found]):
         schema: Mapping[str, Any] | None = None,
     ) -> None:
         self._calls = calls
-        self._node = node
         self._read = read
         self._retries = retries
         common = {"top_p": 1.0, "max_tokens": max_tokens, "stop": None, "schema": schema}
@@ -74,7 +72,6 @@ class Asking(Generic[Found]):
                 replica=0,
                 sample=sample,
                 attempt=attempt,
-                node=self._node,
             )
             key = result.key.hex()
             if not result.ok:

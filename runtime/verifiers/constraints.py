@@ -14,6 +14,7 @@ from runtime.constraints.text import Rules
 from runtime.plugin import REQUIRED, RunError, attribute, declare, require
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import Measure
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.verdicts import Selection
 from runtime.workers import WorkerError, is_too_hard
@@ -79,7 +80,7 @@ SHOWN_CHARACTERS = 500
         *VERIFIER,
     ),
 )
-class ConstraintsVerifier:
+class ConstraintsVerifier(Measure):
     """Checks a response against verifiable constraints: the score is the share of them that it follows, 0 to 1.
 
     112 kinds by their ids: the 25 of IFEval (Zhou et al. 2023), 58 of IFBench and the 29 that open-instruct trains on
@@ -110,7 +111,6 @@ class ConstraintsVerifier:
         self.selection = Selection.of(
             step, kind="constraints", wrong="not followed", missing="nothing to check"
         )
-        self.decide = self.selection.decide
 
     async def prepare(self) -> None:
         """Load what the constraints need.

@@ -12,6 +12,7 @@ from compiler.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, Rendered, StepContext
+from runtime.steps.shapes import Measure
 from runtime.verifiers.asking import Asked, Asking
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.verdict_forms import Opinion, VerdictForm, VerdictKind, combined
@@ -106,7 +107,7 @@ class _Question:
         *VERIFIER,
     ),
 )
-class Judge:
+class Judge(Measure):
     """Asks one or more models for an opinion on a response, and combines their scores.
 
     A judge gets the rubric, rendered with the row's columns, and answers with a JSON object: a `reason`, then the
@@ -172,15 +173,13 @@ class Judge:
         ]
         self._asking = Asking(
             context.calls,
-            f"{context.pipeline}.{step.id}",
             self._form.opinion,
             temperature=float(attributes.get("temperature") or 0.0),
             max_tokens=int(attributes.get("max_tokens") or 1024),
             retries=int(attributes.get("retries", 2)),
             schema=self._form.schema(),
         )
-        selection = Selection.of(step, kind="judge", missing="nothing to judge")
-        self.decide = selection.decide
+        self.selection = Selection.of(step, kind="judge", missing="nothing to judge")
 
     async def measure(self, row: Row) -> Measurement:
         """The judges' combined score.

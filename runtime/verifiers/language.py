@@ -9,6 +9,7 @@ from compiler.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import Measure
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.language_id import known_tag, model_file
 from runtime.verifiers.verdicts import Selection, text_of_response
@@ -63,7 +64,7 @@ TIMEOUT_S = 10.0
         *VERIFIER,
     ),
 )
-class LanguageVerifier:
+class LanguageVerifier(Measure):
     """Checks that a text is written in a language.
 
     Code, formulas, URLs, e-mail addresses, placeholders and tags are taken out; what is left is cut into chunks of

@@ -6,6 +6,7 @@ from compiler.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import Measure
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.repeats import repeats_of
 from runtime.verifiers.verdicts import Selection, text_of_response
@@ -38,7 +39,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
         *VERIFIER,
     ),
 )
-class Repetition:
+class Repetition(Measure):
     """Measures how much of a response repeats what it said before: score 0 (nothing) to 1 (everything).
 
     The lower the better. The score is the largest of three shares of the text's characters:
@@ -63,8 +64,7 @@ class Repetition:
     def __init__(self, step: Step, context: StepContext) -> None:
         self._response = str(step.attributes["response"])
         self._run_words = int(step.attributes.get("words") or 10)
-        selection = Selection.of(step, kind="repetition", wrong="repetitive", missing="no text")
-        self.decide = selection.decide
+        self.selection = Selection.of(step, kind="repetition", wrong="repetitive", missing="no text")
 
     async def measure(self, row: Row) -> Measurement:
         """The share of the response that repeats what came before in it."""

@@ -10,10 +10,11 @@ from typing import Any
 from compiler.catalog import Asks
 from compiler.plan import Step
 from runtime.engines.measured import sigmoid
+from runtime.gathering import gather_all
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
 from runtime.rows import Dropped, Row
-from runtime.steps.generate import gather_all
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import MeasureGroup
 from runtime.verifiers.answers import Extract, answer_in
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.equivalence import Equivalence
@@ -83,7 +84,7 @@ NO_ANSWER = "no answer"
         *VERIFIER,
     ),
 )
-class Reward:
+class Reward(MeasureGroup):
     """Rates responses with a reward model: best of n, a threshold, or a majority that counts by reward.
 
     The model sees the whole chat (system, user, assistant), rendered with its own chat template, without a generation
@@ -120,7 +121,6 @@ class Reward:
     def __init__(self, step: Step, context: StepContext) -> None:
         attributes = step.attributes
         self._model = str(attributes["model"])
-        self._node = f"{context.pipeline}.{step.id}"
         self._calls = context.calls
         self._request = attributes.get("request")
         self._response = attributes.get("response")
@@ -132,7 +132,7 @@ class Reward:
         self._separator = str(attributes.get("separator") or "\n\n")
         self._tag = str(attributes.get("step_tag") or "<extra_0>") if self._is_process else ""
         self._extract: Extract = attributes.get("extract") or "auto"
-        self.selection = Selection.of(step, kind="reward", missing="nothing to rate")
+        self.selection = self._selection = Selection.of(step, kind="reward", missing="nothing to rate")
         self._equivalence = Equivalence(context.workers)
 
     async def prepare(self) -> None:
@@ -141,7 +141,7 @@ class Reward:
         Raises:
             MissingExtra: the extra `math` is not installed.
         """
-        if self.selection.pick == "majority" and importlib.util.find_spec("sympy") is None:
+        if self._selection.pick == "majority" and importlib.util.find_spec("sympy") is None:
             raise MissingExtra("verify reward with pick = majority needs: pip install 'mixwright[math]'")
 
     async def measure(self, row: Row) -> Measurement:
@@ -152,7 +152,7 @@ class Reward:
         steps: list[str] = []
         if self._is_process:
             chat, steps = self._in_steps(chat)
-        result = await self._calls.score(self._model, messages=chat, step_tag=self._tag, node=self._node)
+        result = await self._calls.score(self._model, messages=chat, step_tag=self._tag)
         if not result.ok:
             return result.failed(model=self._model)
         evidence: dict[str, Any] = {"model": self._model, "call": result.key.hex()}
@@ -183,7 +183,7 @@ class Reward:
 
     def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
         """Which rows pass; see the protocol."""
-        return self.selection.decide(rows, measurements, self._weight)
+        return self._selection.decide(rows, measurements, self._weight)
 
     def _weight(self, measurement: Measurement) -> float:
         score = measurement.score or 0.0

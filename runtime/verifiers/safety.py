@@ -10,6 +10,7 @@ from compiler.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import Measure
 from runtime.verifiers.asking import Asking
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.guard_formats import FORMATS, GuardVerdict, guard_format, guard_verdict
@@ -84,7 +85,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
         *VERIFIER,
     ),
 )
-class Safety:
+class Safety(Measure):
     """Asks a guard model whether a response is safe: score 0 to 1, how far it is what is expected.
 
     A guard that writes says safe (1), unsafe (0) or something between (0.5, `Controversial` of Qwen3Guard; `min = 0.6`
@@ -116,7 +117,6 @@ class Safety:
         self._labels = attributes.get("labels")
         self._wants_unsafe = attributes.get("expect") == "unsafe"
         self._calls = context.calls
-        self._node = f"{context.pipeline}.{step.id}"
         form = guard_format(
             str(attributes.get("format") or "llama_guard"),
             field=str(attributes.get("field") or ""),
@@ -126,15 +126,13 @@ class Safety:
         )
         self._asking: Asking[GuardVerdict] = Asking(
             context.calls,
-            self._node,
             lambda text: guard_verdict(text, form),
             temperature=0.0,
             max_tokens=int(attributes.get("max_tokens") or 256),
             retries=int(attributes.get("retries", 2)),
         )
         wrong = "safe" if self._wants_unsafe else "unsafe"
-        selection = Selection.of(step, kind="safety", wrong=wrong, missing="no text")
-        self.decide = selection.decide
+        self.selection = Selection.of(step, kind="safety", wrong=wrong, missing="no text")
 
     async def measure(self, row: Row) -> Measurement:
         """How far the guard calls the response safe, or unsafe.
@@ -162,11 +160,9 @@ class Safety:
 
     async def _classified(self, row: Row, text: str) -> Measurement:
         if self._render is not None or self._request is not None:
-            result = await self._calls.score(
-                self._model, node=self._node, messages=self._messages(row.columns, text)
-            )
+            result = await self._calls.score(self._model, messages=self._messages(row.columns, text))
         else:
-            result = await self._calls.score(self._model, node=self._node, texts=(text,))
+            result = await self._calls.score(self._model, texts=(text,))
         call = result.key.hex()
         if not result.ok:
             return result.failed()

@@ -13,6 +13,7 @@ from runtime.plugin import REQUIRED, attribute, declare
 from runtime.reading import read_beside
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import Measure
 from runtime.verifiers.attributes import PICK, VERIFIER
 from runtime.verifiers.json_in_text import DEPTH_LIMIT, ParseFailed, is_shallow, last_json, strict_json_of
 from runtime.verifiers.verdicts import Selection
@@ -58,7 +59,7 @@ MESSAGE_CHARACTERS = 300
         *VERIFIER,
     ),
 )
-class SchemaVerifier:
+class SchemaVerifier(Measure):
     """Checks that a response is JSON and follows a JSON Schema: score 1 or 0.
 
     With `parse_json` the JSON may stand in a code fence or between sentences; the last complete object or array counts.
@@ -86,8 +87,7 @@ class SchemaVerifier:
         self._finds_json = bool(attributes.get("parse_json", True))
         self._checks_formats = bool(attributes.get("formats"))
         self._validator: Any = None
-        selection = Selection.of(step, kind="schema", wrong="violated", missing="no JSON")
-        self.decide = selection.decide
+        self.selection = Selection.of(step, kind="schema", wrong="violated", missing="no JSON")
 
     async def prepare(self) -> None:
         """Compile the schema.

@@ -10,10 +10,11 @@ from typing import Any
 from compiler.catalog import Asks
 from compiler.languages import tag_of
 from compiler.plan import Step
+from runtime.gathering import gather_all
 from runtime.plugin import REQUIRED, RunError, attribute, declare
 from runtime.rows import Row
-from runtime.steps.generate import gather_all
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import Measure
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.language_id import known_tag, model_file
 from runtime.verifiers.separation import (
@@ -158,7 +159,7 @@ class PartSelection(Selection):
         *VERIFIER,
     ),
 )
-class TranslationVerifier:
+class TranslationVerifier(Measure):
     """Checks that a text is a translation of another, part by part.
 
     Each part is a score from 0 to 1, or is not there when there is nothing to measure: no number, no URL, too few words
@@ -234,7 +235,7 @@ class TranslationVerifier:
         self._quality: str | None = attributes.get("quality")
         self._separation: Separation | None = None
         low = attributes.get("min")
-        self._selection = PartSelection(
+        self.selection = self._selection = PartSelection(
             step.id,
             "translation",
             0.0 if low is None else float(low),
@@ -243,11 +244,6 @@ class TranslationVerifier:
             missing="no text",
             least={**LEAST, **(attributes.get("least") or {})},
         )
-
-    @property
-    def selection(self) -> PartSelection:
-        """What passes; with the calibrated minimum of `similarity` once there is one."""
-        return self._selection
 
     async def prepare(self) -> None:
         """Read the glossary, and calibrate `similarity`, before the first row.
@@ -266,7 +262,7 @@ class TranslationVerifier:
         if self._similarity is not None:
             self._separation = await self._calibrated(self._similarity)
             least = {"similarity": self._separation.threshold, **self._selection.least}
-            self._selection = replace(self._selection, least=least)
+            self.selection = self._selection = replace(self._selection, least=least)
 
     async def measure(self, row: Row) -> Measurement:
         """Score: the mean of the parts, 0..1; see the class."""
@@ -300,10 +296,6 @@ class TranslationVerifier:
             return Measurement("unmeasurable", None, {"reason": "nothing to measure"})
         mean = sum(part.pop("counts", part["score"]) for part in parts.values()) / len(parts)
         return Measurement("measured", round(mean, 4), {"parts": parts})
-
-    def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Any]:
-        """Which rows pass; see the protocol."""
-        return self._selection.decide(rows, measurements)
 
     def report(self) -> dict[str, Any]:
         """How well `similarity` told true pairs from shuffled ones, and the minimum that came of it."""
@@ -347,7 +339,7 @@ class TranslationVerifier:
         self, messages: Sequence[Mapping[str, str]], replica: int, source: str
     ) -> _Parts:
         result = await self._context.calls.ask(
-            self._back_model, messages, self._sampling, replica=replica, sample=0, attempt=0, node=self._node
+            self._back_model, messages, self._sampling, replica=replica, sample=0, attempt=0
         )
         if not result.ok:
             raise _NoAnswer("back", result.reason, result.detail)
@@ -356,7 +348,7 @@ class TranslationVerifier:
         return {"back": {"score": round(score, 4), "text": result.text[:300], "call": result.key.hex()}}
 
     async def _similar(self, model: str, source: str, response: str) -> _Parts:
-        found = await self._context.calls.embed(model, [source, response], node=self._node)
+        found = await self._context.calls.embed(model, [source, response])
         first, second = (result.vector for result in found)
         if first is None or second is None:
             failed = found[0] if first is None else found[1]
@@ -365,7 +357,7 @@ class TranslationVerifier:
         return {"similarity": {"score": cosine, "counts": max(0.0, min(1.0, cosine))}}
 
     async def _rated(self, model: str, source: str, response: str) -> _Parts:
-        found = await self._context.calls.score(model, texts=[source, response], node=self._node)
+        found = await self._context.calls.score(model, texts=[source, response])
         if not found.ok:
             raise _NoAnswer("quality", found.reason, found.detail)
         if len(found.values) != 1:
@@ -397,7 +389,7 @@ class TranslationVerifier:
                 f"{FEWEST_PAIRS} are needed to tell whether model '{model}' knows what belongs together"
             )
         both = [text for pair in texts for text in pair]
-        found = await self._context.calls.embed(model, both, node=self._node)
+        found = await self._context.calls.embed(model, both)
         failed = next((result for result in found if result.vector is None), None)
         if failed is not None:
             raise RunError(

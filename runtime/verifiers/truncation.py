@@ -6,6 +6,7 @@ from compiler.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import Measure
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.endings import signs_of_cutting
 from runtime.verifiers.verdicts import Selection, text_of_response
@@ -25,7 +26,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
         *VERIFIER,
     ),
 )
-class Truncation:
+class Truncation(Measure):
     """Finds responses that stop in the middle: score 0 (ends as texts end) to 1 (something is open for certain).
 
     An answer that reached `max_tokens` never gets this far (`generate` fails it); this finds those that a data set
@@ -52,8 +53,7 @@ class Truncation:
 
     def __init__(self, step: Step, context: StepContext) -> None:
         self._response = str(step.attributes["response"])
-        selection = Selection.of(step, kind="truncation", wrong="cut off", missing="no text")
-        self.decide = selection.decide
+        self.selection = Selection.of(step, kind="truncation", wrong="cut off", missing="no text")
 
     async def measure(self, row: Row) -> Measurement:
         """How surely the response was cut off."""

@@ -13,6 +13,7 @@ from typing import Any
 from compiler.plan import Step
 from runtime.rows import Dropped, Row, canonical_json
 from runtime.steps.protocol import TOO_HARD, TOO_LONG, Measurement
+from runtime.steps.shapes import Measure
 
 Same = Callable[[str, str], Awaitable[str]]
 """How two answers compare: `equal`, `error`, or another word for not equal."""
@@ -30,10 +31,9 @@ class Selection:
             PICK,
             *VERIFIER,
         ))
-        class Polite:
+        class Polite(Measure):
             def __init__(self, step, context):
                 self.selection = Selection.of(step, kind="polite", wrong="rude", missing="no text")
-                self.decide = self.selection.decide
 
             async def measure(self, row):
                 ...
@@ -153,9 +153,9 @@ def is_lower_better(low: float | None, high: float | None) -> bool:
     return low is None and high is not None
 
 
-def selection_of(verifier: Any) -> Selection | None:
+def selection_of(verifier: Measure) -> Selection | None:
     """The thresholds on its score by which a verifier decides; None for one that decides by more than its score."""
-    found = getattr(verifier, "selection", None) or getattr(verifier.decide, "__self__", None)
+    found = verifier.selection
     # A subclass has a rule of its own.
     return found if type(found) is Selection else None
 

@@ -13,6 +13,7 @@ from runtime.plugin import REQUIRED, RunError, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.sandbox.protocol import SandboxUnavailable
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import Measure
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.verdicts import Selection
 from runtime.workers import WorkerTimeout
@@ -131,7 +132,7 @@ TIME_LIMIT_S = 10.0
         *VERIFIER,
     ),
 )
-class CodeVerifier:
+class CodeVerifier(Measure):
     """Runs a program's tests in a sandbox: the score is the share of the tests that passed, 0 to 1.
 
     The code is the answer itself, or of its fenced blocks the last of the language that defines the entry point; in

@@ -10,6 +10,7 @@ from compiler.plan import Step
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import MeasureGroup
 from runtime.verifiers.answers import Extract, answer_in, gold_in
 from runtime.verifiers.attributes import PICK, VERIFIER
 from runtime.verifiers.equivalence import Equivalence
@@ -62,7 +63,7 @@ NO_ANSWER, NO_RIGHT_ANSWER = "no answer", "no right answer"
         *VERIFIER,
     ),
 )
-class MathVerifier:
+class MathVerifier(MeasureGroup):
     """Compares the final answer of a solution with the right one, as mathematics.
 
     The answer is found in the response: the last `\\boxed{}`, `<answer>`, `#### 42`, `Final Answer:`, `the answer is`,
@@ -107,9 +108,10 @@ class MathVerifier:
         self._extract: Extract = attributes.get("extract") or "auto"
         self._pick = str(attributes.get("pick") or "all")
         self._equivalence = Equivalence(context.workers)
-        self.selection = None
+        self._selection = None
         if self._answer is not None:
-            self.selection = Selection(step.id, "math", 1.0, None, self._pick, "wrong", "unparsable")
+            self._selection = Selection(step.id, "math", 1.0, None, self._pick, "wrong", "unparsable")
+        self.selection = self._selection
 
     async def prepare(self) -> None:
         """Fail before the first request, not after hours, when SymPy is not there.
@@ -153,11 +155,11 @@ class MathVerifier:
 
     def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
         """Which rows pass; see the protocol."""
-        if self.selection is None:
+        if self._selection is None:
             return decide_by_agreement(
                 rows, measurements, step_id=self._step_id, kind="math", agree=self._agree, pick=self._pick
             )
-        verdicts = self.selection.decide(rows, measurements)
+        verdicts = self._selection.decide(rows, measurements)
         return [
             replace(verdict, reason=f"math: {measurement.evidence['reason']}")
             if isinstance(verdict, Dropped)

@@ -12,6 +12,7 @@ from runtime.outcomes import json_of
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext
+from runtime.steps.shapes import Measure
 from runtime.verifiers.attributes import PICK, VERIFIER
 from runtime.verifiers.verdicts import Selection
 
@@ -48,7 +49,7 @@ class _Part:
         *VERIFIER,
     ),
 )
-class Where:
+class Where(Measure):
     """Checks that an expression over a row's columns is true: the score is the share of its parts that are.
 
     The parts are what `and` joins; all of them must hold (score 1). It is `filter` with the rights of a verifier: rows
@@ -74,8 +75,7 @@ class Where:
             return context.expression({"tree": part, "type": "any"})
 
         self._parts = [_part_of(part, compiled) for part in _joined(tree, "and")]
-        selection = Selection.of(step, kind="where", wrong="not true", missing="null")
-        self.decide = selection.decide
+        self.selection = Selection.of(step, kind="where", wrong="not true", missing="null")
 
     async def measure(self, row: Row) -> Measurement:
         """The share of the expression's parts that are true."""

@@ -103,8 +103,7 @@ def test_any_value_is_measured_or_told_why_not(name: str) -> None:
         pool = WorkerPool(1)
         try:
             verifier = built(operation, workers=pool, **attributes)
-            if hasattr(verifier, "prepare"):
-                await verifier.prepare()
+            await verifier.prepare()
             for what, value in VALUES.items():
                 others = (
                     ["It is 5.", value] if "b" in attributes.values() or "col" in str(attributes) else [None]
@@ -130,7 +129,7 @@ async def measured(verifier: Any, operation: str, rows: Sequence[Row]) -> list[M
         fingerprint=Fingerprint(row="", set="", meta=""), origin=Origin(file="t.mix", line=1, column=1),
     )  # fmt: skip
     measuring = Measuring(
-        step, verifier, store, run_id=1, node="p.step", in_groups=not hasattr(verifier, "measure")
+        step, verifier, store, run_id=1, node="p.step", compares=operation == "verify.agreement"
     )
     found = await measuring.of(rows)
     assert len(store.records) == len(rows)

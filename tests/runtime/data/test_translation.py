@@ -290,7 +290,7 @@ class Models:
         answer = self.answers.get(prompt)
         return CallResult(b"k", answer or "", "", answer is not None, "" if answer is not None else "timeout")
 
-    async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]:
+    async def embed(self, model: str, texts: Sequence[str]) -> list[VectorResult]:
         return [
             VectorResult(
                 b"k", np.asarray(self.vectors[t], dtype=np.float32) if t in self.vectors else None, "too long"
@@ -298,7 +298,7 @@ class Models:
             for t in texts
         ]
 
-    async def score(self, model: str, *, node: str, texts: Sequence[str] = (), **options: Any) -> ScoreResult:
+    async def score(self, model: str, *, texts: Sequence[str] = (), **options: Any) -> ScoreResult:
         values = self.scores.get(tuple(texts), ())
         return ScoreResult(b"k", values, bool(values), "" if values else "server")
 

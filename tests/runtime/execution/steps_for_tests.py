@@ -9,6 +9,7 @@ from typing import Any
 from runtime.plugin import RowError, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import Measurement
+from runtime.steps.shapes import Apply, Keep, Measure, MeasureGroup
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """Functions that steps of this process call: a plan is JSON and holds their names."""
@@ -22,7 +23,7 @@ def named(function: Callable[..., Any]) -> str:
 
 
 @declare("step", "test_call")
-class CallFunction:
+class CallFunction(Apply):
     """Applies `function(columns) -> columns or False or an exception`."""
 
     def __init__(self, step: Any, context: Any) -> None:
@@ -36,7 +37,7 @@ class CallFunction:
 
 
 @declare("verify", "test_score")
-class ScoreText:
+class ScoreText(Measure):
     """Measures `score(response)`; passes what scores at least `min`, of a group what `pick` says."""
 
     def __init__(self, step: Any, context: Any) -> None:
@@ -70,7 +71,7 @@ class ScoreText:
     compares="always",
     attributes=(attribute("pick", "enum:first|all", "", default="first"),),
 )
-class Majority:
+class Majority(MeasureGroup):
     """Passes the candidates that most have in common, or the first of them."""
 
     def __init__(self, step: Any, context: Any) -> None:
@@ -91,7 +92,7 @@ class Majority:
 
 
 @declare("dedup", "test_first", breaker=True)
-class FirstOfEach:
+class FirstOfEach(Keep):
     """Keeps the first row of each value of `on`."""
 
     def __init__(self, step: Any, context: Any) -> None:

@@ -17,13 +17,14 @@ import mixwright
 from mixwright.commands.run import report_text
 from runtime.calibration import calibrated
 from runtime.measuring import Measuring
-from runtime.nodes import Kind, Node
+from runtime.nodes import Node
 from runtime.outcomes import Tally
 from runtime.plugin import CalibrationFailed, RunError
 from runtime.report.facts import run_facts
 from runtime.report.html import report_html
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement
+from runtime.steps.shapes import Measure
 from runtime.store.store import Store
 from runtime.verifiers.calibrate import area_under_curve
 from runtime.verifiers.verdicts import Selection
@@ -180,16 +181,17 @@ def test_faults_of_the_verifier_are_left_out_and_have_their_budget(
 def test_a_threshold_that_would_do_is_named(tmp_path: Path) -> None:
     """Scores are 0.0 to 0.9, the threshold lets all pass, and those from 0.6 on should."""
 
-    class Verifier:
-        decide = Selection("v", "polite", low=0.0).decide
+    class Verifier(Measure):
+        selection = Selection("v", "polite", low=0.0)
 
         async def measure(self, row: Row) -> Measurement:
             return Measurement("measured", row.columns["score"])
 
     step = plans.step("verify.polite", id="v", reads=("score",), min=0.0)
     with Store.open(tmp_path / "store") as store:
-        measuring = Measuring(step, Verifier(), store, run_id=1, node="p.v", in_groups=False)
-        node = Node(step, Verifier(), Kind.MEASURE, Tally("v"), measuring=measuring)
+        verifier = Verifier(step, None)  # type: ignore[arg-type]
+        measuring = Measuring(step, verifier, store, run_id=1, node="p.v", compares=False)
+        node = Node(step, verifier, Tally("v"), measuring=measuring)
         rows = [
             Row(bytes([n]), {"score": n / 10, "ok": n >= 6}, bytes([n]), n)
             for n in random.Random(1).sample(range(10), 10)

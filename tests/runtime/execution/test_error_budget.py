@@ -19,8 +19,8 @@ from runtime.plugin import RunError, declare
 from runtime.rows import Row
 from runtime.run import RunOptions, RunReport, policies_of, run_plan
 from runtime.steps.protocol import Measurement
+from runtime.steps.shapes import Measure
 from runtime.store.store import Store
-from runtime.verifiers.verdicts import Selection
 
 FUNCTIONS = "tests.runtime.execution.functions_for_workers"
 LENIENT = {"lenient": {"max_quarantined": 0.5}}
@@ -133,12 +133,11 @@ def test_an_error_of_a_group_counts_for_each_of_its_rows(
 
 
 @declare("verify", "test_in_worker")
-class InWorker:
+class InWorker(Measure):
     """Passes every text that a worker process can look at."""
 
     def __init__(self, step: Any, context: Any) -> None:
         self.workers = context.workers
-        self.decide = Selection(step.id, "in worker", 1.0).decide
 
     async def measure(self, row: Row) -> Measurement:
         await self.workers().run(f"{FUNCTIONS}:killed_on_y", [row.columns["answer"]], 20)

@@ -21,6 +21,7 @@ from runtime.plugin import REQUIRED, attribute, declare, entry_of
 from runtime.rows import Dropped, Row
 from runtime.run import RunOptions, run_plan
 from runtime.steps.protocol import Measurement
+from runtime.steps.shapes import Measure
 from runtime.store.store import Store
 from runtime.verifiers.attributes import PICK, VERIFIER
 
@@ -43,12 +44,11 @@ from runtime.verifiers.attributes import PICK, VERIFIER
         *VERIFIER,
     ),
 )
-class Polite:
+class Polite(Measure):
     """Passes what all critics call polite."""
 
     def __init__(self, step: Any, context: Any) -> None:
         self.id, self.attributes = step.id, step.attributes
-        self.node = f"{context.pipeline}.{step.id}"
         self.calls, self.question = context.calls, context.template(step.attributes["question"])
 
     async def measure(self, row: Row) -> Measurement:
@@ -56,7 +56,7 @@ class Polite:
         times = self.attributes["rounds"] * (2 if self.attributes["doubted"] else 1)
         said = await asyncio.gather(
             *(
-                self.calls.ask(critic, messages, {"max_tokens": 10}, replica=0, sample=n, attempt=0, node=self.node)
+                self.calls.ask(critic, messages, {"max_tokens": 10}, sample=n)
                 for critic in self.attributes["critics"]
                 for n in range(times)
             )
