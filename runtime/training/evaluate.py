@@ -147,7 +147,7 @@ def measured(
                 replies = ask(problems, evaluation.max_tokens)
                 replies = _keep(kept / f"replies-{moment}-{asked}.json", replies)
             rows = [{**p.columns, REPLY: reply} for p, reply in zip(problems, replies, strict=True)]
-            grades = graded(plan, evaluation.steps, rows, sandbox=sandbox, calls=kept / "calls")
+            grades = graded(plan, evaluation.steps, rows, sandbox=sandbox, kept=kept / "calls")
             found_here = {
                 step_id: asdict(accuracy_of(f"{evaluation.name}.{step_id}", problems, replies, of))
                 for step_id, of in grades.items()

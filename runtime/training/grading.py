@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from compiler.plan import Budget, Plan, Step
+from runtime.budget import Spending
+from runtime.calls import Calls
+from runtime.context import RunContext
+from runtime.driving import closed, decided, prepared
+from runtime.fault import SystemClock
+from runtime.gathering import gather_all
 from runtime.measuring import heard
-from runtime.plugin import RunError, implementation
-from runtime.rows import Dropped, Row
-from runtime.steps.protocol import Measurement, StepContext
+from runtime.models import engines_of
+from runtime.nodes import Node, nodes_of
+from runtime.plugin import RunError
+from runtime.rows import Row, digest
+from runtime.service import RunStopped, StopSignal
+from runtime.steps.protocol import Measurement
+from runtime.store.store import Store
+from runtime.supply import Sources
 
+OWNER = "evaluate"
+"""What verifiers of an evaluation belong to, as others do to a pipeline."""
 REPLY = "reply"
 """Column in which verifiers find the model's answer."""
 AT_ONCE = 64
@@ -40,141 +55,85 @@ def graded(
     rows: Sequence[Mapping[str, Any]],
     *,
     sandbox: str = "bwrap",
-    calls: Path | None = None,
+    kept: Path | None = None,
 ) -> dict[str, list[Grade]]:
     """For each verifier, by its id, a grade of each row, which is a problem's columns and `reply`.
 
-    calls: directory of a store that keeps what verifiers ask models (`judge`, `reward`); without it they cannot.
+    kept: directory of a store with what was measured, and what models were asked for it: nothing of that is done again.
+    Without it nothing is kept.
 
     Raises:
-        RunError: a verifier cannot work here (no sandbox, an extra, a model that does not answer).
+        RunError: a verifier cannot work here (no sandbox, an extra, a model that does not answer), or fails too often
+            (`runtime.measuring`); what was measured is kept.
     """
-    return asyncio.run(_graded(plan, steps, rows, sandbox, calls))
+    with _opened(kept) as store:
+        return asyncio.run(_graded(plan, steps, rows, sandbox, store))
+
+
+@contextmanager
+def _opened(directory: Path | None) -> Iterator[Store]:
+    with TemporaryDirectory() as passing:
+        store = Store.open(directory or Path(passing))
+        try:
+            yield store
+        finally:
+            store.close()
 
 
 async def _graded(
-    plan: Plan, steps: Sequence[Step], rows: Sequence[Mapping[str, Any]], sandbox: str, calls: Path | None
+    plan: Plan, steps: Sequence[Step], rows: Sequence[Mapping[str, Any]], sandbox: str, store: Store
 ) -> dict[str, list[Grade]]:
-    tools = _Tools(plan, steps, sandbox, calls)
+    engines, clock, stop = engines_of(plan, steps), SystemClock(), StopSignal()
+    run_id = store.begin_run(plan, OWNER)
+    spending = Spending(Budget(), clock)
+    calls = Calls(plan.models, engines, store, run_id=run_id, spending=spending, stop=stop, clock=clock)
+    context = RunContext(plan, Sources(plan, Path(plan.directory), stop), calls, sandbox=sandbox)
+    nodes: list[Node] = []
     try:
-        return {step.id: await _by_one(step, tools.context, rows) for step in steps}
+        nodes = nodes_of(steps, context, store, owner=OWNER, seed=0, run_id=run_id)
+        await prepared(nodes)
+        found = {node.id: await _by_one(node, rows, stop) for node in nodes}
+        await store.flush()
+        store.end_run(run_id, "done", {})
+        return found
+    except RunStopped as stopped:
+        raise stop.failure or RunError(f"evaluate: {stopped}") from None
     finally:
-        await tools.close()
+        await calls.close()
+        await closed(nodes)
+        await context.close()
 
 
-async def _by_one(step: Step, context: StepContext, rows: Sequence[Mapping[str, Any]]) -> list[Grade]:
-    from runtime.service import RunStopped
-
-    verifier = implementation(step.operation)(step, context)
-    applies = context.expression(step.when) if step.when is not None else lambda columns: True
+async def _by_one(node: Node, rows: Sequence[Mapping[str, Any]], stop: StopSignal) -> list[Grade]:
+    """A verifier's grade of each row; of none any more when it has failed too often."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def grade(number: int, columns: Mapping[str, Any]) -> Grade:
-        if applies(columns) is not True:
+        row_id = digest("mixwright.reply.v1", number)
+        row = Row(row_id, dict(columns), row_id, number)
+        if not node.applies(row):
             return Grade("not asked", Measurement("unmeasurable"))
-        row = heard(Row(b"%d" % number, dict(columns), b"", number), step)
+        assert node.measuring is not None
+        row = heard(row, node.plan)
         async with turns:
-            measurement = await verifier.measure(row)
+            stop.check()
+            try:
+                [measurement] = await node.measuring.of([row])
+            except RunError as failed:
+                stop.stop(str(failed), failed)
+                raise
         if not str(row.columns[REPLY] or "").strip():
             # Some constraints hold of an empty text; it is no answer all the same.
             return Grade("unanswered", measurement)
-        return _grade_of(verifier, row, measurement)
+        return _grade_of(node, row, measurement)
 
-    try:
-        if hasattr(verifier, "prepare"):
-            await verifier.prepare()
-        return list(await asyncio.gather(*(grade(i, columns) for i, columns in enumerate(rows))))
-    except RunStopped as stopped:
-        raise RunError(f"verifier '{step.id}': {stopped}") from None
-    finally:
-        if hasattr(verifier, "close"):
-            await verifier.close()
+    return await gather_all(grade(i, columns) for i, columns in enumerate(rows))
 
 
-def _grade_of(verifier: Any, row: Row, measurement: Measurement) -> Grade:
-    if measurement.outcome in ("error", "timeout"):
-        return Grade("failed", measurement)
-    [decided] = verifier.decide([row], [measurement])
-    if not isinstance(decided, Dropped):
+def _grade_of(node: Node, row: Row, measurement: Measurement) -> Grade:
+    [verdict] = decided(node, [row], [measurement])
+    if isinstance(verdict, Row):
         return Grade("right", measurement)
+    if verdict.quarantined:
+        return Grade("failed", measurement)
     return Grade("unanswered" if measurement.outcome == "unmeasurable" else "wrong", measurement)
-
-
-class _Tools:
-    """What verifiers may use, made when one first asks for it."""
-
-    def __init__(self, plan: Plan, steps: Sequence[Step], sandbox: str, calls: Path | None) -> None:
-        from runtime.sources.reader import read_rows
-        from runtime.templates import compile_template
-
-        self._sandbox_name = sandbox
-        self._workers: Any = None
-        self._boxes: Any = None
-        self._store: Any = None
-        self._calls: Any = None
-        directory = Path(plan.directory)
-        self.context = StepContext(
-            plan=plan,
-            directory=directory,
-            seed=0,
-            expression=_expression,
-            template=lambda name: compile_template(plan.templates[name]),
-            calls=self._models(plan, steps, calls),
-            workers=self._pool,
-            rows_of=lambda name: (row.columns for row in read_rows(plan.sources[name], directory)),
-            pipeline="evaluate",
-            sandbox=self._sandbox,
-        )
-
-    def _models(self, plan: Plan, steps: Sequence[Step], directory: Path | None) -> Any:
-        from runtime.models import engines_of, models_of
-
-        if directory is None or not any(models_of(step) for step in steps):
-            return None
-        from runtime.budget import Spending
-        from runtime.calls import Calls
-        from runtime.fault import SystemClock
-        from runtime.service import StopSignal
-        from runtime.store.store import Store
-
-        engines, clock = engines_of(plan, steps), SystemClock()
-        self._store = Store.open(directory)
-        self._calls = Calls(
-            plan.models,
-            engines,
-            self._store,
-            run_id=self._store.begin_run(plan, "evaluate"),
-            spending=Spending(Budget(), clock),
-            stop=StopSignal(),
-            clock=clock,
-        )
-        return self._calls
-
-    def _pool(self) -> Any:
-        if self._workers is None:
-            from runtime.workers import WorkerPool
-
-            self._workers = WorkerPool()
-        return self._workers
-
-    def _sandbox(self) -> Any:
-        if self._boxes is None:
-            from runtime.sandbox.backends import named_sandbox
-
-            self._boxes = named_sandbox(self._sandbox_name)
-        return self._boxes
-
-    async def close(self) -> None:
-        if self._calls is not None:
-            await self._calls.close()
-        for pool in (self._boxes, self._workers):
-            if pool is not None:
-                await pool.close()
-        if self._store is not None:
-            self._store.close()
-
-
-def _expression(expression: Any) -> Callable[[Mapping[str, Any]], Any]:
-    from runtime.expressions import compile_expression
-
-    return compile_expression(expression)

@@ -51,9 +51,9 @@ def test_a_reward_model_grades_replies_and_is_asked_once(
     [evaluation] = plan.trains["t"].evaluations
     sums = [(a, b) for a in range(LIMIT) for b in range(LIMIT)]
     rows = [{"problem": f"{a}+{b}", "reply": str(c)} for a, b in sums for c in (a + b, (a + b + 3) % 7)]
-    grades = graded(plan, evaluation.steps, rows, calls=tmp_path / "calls")["liked"]
+    grades = graded(plan, evaluation.steps, rows, kept=tmp_path / "calls")["liked"]
     assert [grade.verdict for grade in grades] == ["right", "wrong"] * len(sums)
-    again = graded(plan, evaluation.steps, rows, calls=tmp_path / "calls")["liked"]
+    again = graded(plan, evaluation.steps, rows, kept=tmp_path / "calls")["liked"]
     assert [g.measurement.score for g in again] == [g.measurement.score for g in grades]
     with Store.open(tmp_path / "calls", read_only=True) as store:
         assert store.sql("SELECT count(DISTINCT run_id), count(*) FROM call") == [(1, len(rows))]
@@ -66,4 +66,4 @@ def test_a_model_that_is_not_there_ends_the_evaluation(tmp_path: Path) -> None:
     plan = mixwright.plan(tmp_path / "t.mix")
     [evaluation] = plan.trains["t"].evaluations
     with pytest.raises(RunError, match="rater"):
-        graded(plan, evaluation.steps, [{"problem": "1+1", "reply": "2"}], calls=tmp_path / "calls")
+        graded(plan, evaluation.steps, [{"problem": "1+1", "reply": "2"}], kept=tmp_path / "calls")

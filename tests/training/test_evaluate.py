@@ -11,6 +11,9 @@ import pytest
 from compiler.plan import Evaluation, Plan
 from mixwright.compiling import plan_of_file
 from runtime.plugin import RunError
+from runtime.rows import Row
+from runtime.steps.protocol import Measurement
+from runtime.store.store import Store
 from runtime.training.evaluate import GreedyModel, held_out_problems, measured, wilson
 from runtime.training.grading import graded
 
@@ -154,6 +157,51 @@ def test_a_verifier_that_fails_says_nothing_of_a_reply(
         RunError, match=r"strict failed on 1 of 2 replies, which says nothing about them; the first: 2 co"
     ):
         accuracies(plan, tmp_path)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """An entry for every measurement that is taken from here on."""
+    from runtime.verifiers.constraints import ConstraintsVerifier
+
+    taken: list[bool] = []
+    sound = ConstraintsVerifier.measure
+
+    async def measure(verifier: ConstraintsVerifier, row: Row) -> Measurement:
+        taken.append(True)
+        return await sound(verifier, row)
+
+    monkeypatch.setattr(ConstraintsVerifier, "measure", measure)
+    return taken
+
+
+def test_what_was_measured_is_kept_and_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, taken = plan_with(tmp_path, IFEVAL, [LOWER_NO_COMMA]), counted(monkeypatch)
+    [evaluation] = evaluations_of(plan)
+    rows = [{**LOWER_NO_COMMA, "reply": reply} for reply in ("Hello there.", "Hello, you. And you.")]
+    first = graded(plan, evaluation.steps, rows, kept=tmp_path / "kept")
+    assert (len(taken), [grade.verdict for grade in first["strict"]]) == (4, ["right", "wrong"])
+    more = [*rows, {**LOWER_NO_COMMA, "reply": "Hello, there."}]
+    again = graded(plan, evaluation.steps, more, kept=tmp_path / "kept")
+    assert (len(taken), again["strict"][:2]) == (4 + 2, first["strict"])
+    with Store.open(tmp_path / "kept", read_only=True) as store:
+        assert store.sql("SELECT node, count(*) FROM score GROUP BY ALL ORDER BY ALL") == [
+            ("evaluate.loose", 3),
+            ("evaluate.strict", 3),
+        ]
+
+
+def test_a_verifier_that_fails_too_often_is_asked_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, taken = plan_with(tmp_path, IFEVAL, [LOWER_NO_COMMA]), counted(monkeypatch)
+    [evaluation] = evaluations_of(plan)
+    broken = {**LOWER_NO_COMMA, "kwargs": [{}]}
+    rows = [{**broken, "reply": f"reply {n}"} for n in range(500)]
+    with pytest.raises(RunError, match=r"verifier 'evaluate.strict' failed on 10 of 10 rows, more than 1%"):
+        graded(plan, evaluation.steps, rows, kept=tmp_path / "kept")
+    assert len(taken) < 500
 
 
 def test_when_asks_a_verifier_about_its_rows_alone(tmp_path: Path) -> None:
