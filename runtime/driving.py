@@ -35,10 +35,16 @@ async def prepared(nodes: Sequence[Node]) -> None:
             raise broken(node, error) from error
 
 
-async def closed(nodes: Sequence[Node]) -> None:
-    """Let go of what steps hold: all of them, whatever one does."""
+async def closed(nodes: Sequence[Node]) -> list[str]:
+    """Let go of what steps hold; what went wrong with that. Each is asked, whatever another does, and none of their
+    failures takes back what was done."""
+    failures = []
     for node in nodes:
-        await node.step.close()
+        try:
+            await node.step.close()
+        except Exception as error:
+            failures.append(f"{broken(node, error)}; it was closing, and nothing is lost")
+    return failures
 
 
 def reports_of(nodes: Sequence[Node]) -> dict[str, Any]:

@@ -65,9 +65,9 @@ async def finish(run: Run) -> RunReport:
         exit_code = 1
         messages.append(over)
     broken = [why for why in map(_verifier_faults, _nodes(run)) if why]
-    if broken:
+    if broken or run.faults_at_end:
         exit_code = 1
-        messages += broken
+        messages += [*broken, *run.faults_at_end]
     status = "short" if (short and not is_limited) or stop.reason else "done"
     summary["exit_code"] = exit_code
     store.end_run(run.run_id, status, summary)

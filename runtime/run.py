@@ -216,6 +216,8 @@ class Run:
         """By pipeline, and by mixture for its own steps."""
         self.runs: dict[str, PipelineRun] = {}
         self.mixture_runs: dict[str, MixtureRun] = {}
+        self.faults_at_end: list[str] = []
+        """What went wrong when steps were closed."""
         self.calibrations: dict[str, dict[str, Any]] = {}
         """By verifier, `pipeline.step`; see `runtime.verifiers.calibrate.Calibration.figures`."""
         self.pace = RunPace()
@@ -249,7 +251,7 @@ class Run:
         """Release engines, workers and steps."""
         await self.calls.close()
         for nodes in self.nodes.values():
-            await closed(nodes)
+            self.faults_at_end += await closed(nodes)
         await self.context.close()
 
     async def _work(self) -> None:

@@ -100,7 +100,7 @@ async def _graded(
         raise stop.failure or RunError(f"evaluate: {stopped}") from None
     finally:
         await calls.close()
-        await closed(nodes)
+        await closed(nodes)  # what goes wrong there says nothing of a grade
         await context.close()
 
 

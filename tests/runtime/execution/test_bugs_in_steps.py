@@ -98,6 +98,20 @@ def test_before_the_first_row_it_names_the_step(runs: SpecRuns, monkeypatch: pyt
     assert runs.prompts == []
 
 
+def test_at_the_end_it_is_told_and_the_rows_are_there(
+    runs: SpecRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def close(step: NgramDecontamination) -> None:
+        {}["no such key"]
+
+    monkeypatch.setattr(NgramDecontamination, "close", close)
+    report = runs.run(SPEC)
+    assert (report.status, report.exit_code, report.summary["mixtures"]["all"]["rows"]) == ("done", 1, 3)
+    assert report.messages[-1].startswith(
+        "step 'all.decontaminate_ngram' (decontaminate.ngram) failed: KeyError"
+    )
+
+
 def test_in_what_is_asked_again_it_costs_the_row(runs: SpecRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first answer is read, the verifier wants another, and that one is not."""
     from runtime.steps.generate import Generate
