@@ -22,7 +22,8 @@ from runtime.steps.shapes import Apply
 class Filter(Apply):
     """Keeps the rows for which `where` is true.
 
-    As in SQL, a row for which the condition is null (a column it needs is null) is dropped.
+    As in SQL, a row for which the condition is null (a column it needs is null) is dropped. A filter is
+    done before requests and verifiers that it does not depend on: a row that it drops costs nothing.
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
