@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
-HAN = "\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
-KANA = "\u3041-\u309f\u30a1-\u30ff\u31f0-\u31ff\uff66-\uff9f"
+from runtime.scripts import HAN, HIRAGANA, KATAKANA
+
+KANA = HIRAGANA + KATAKANA
 _WITHOUT_SPACES = (
     HAN
     + KANA

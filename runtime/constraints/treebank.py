@@ -1,7 +1,8 @@
 """Words and marks of English text as in the Penn Treebank: `can't` is `ca` and `n't`, a final period stands alone.
 
-The rules are those of Robert MacIntyre's Treebank tokenizer with the additions of NLTK's `word_tokenize` (curly quotes,
-guillemets, runs of dots, `*`), so that the tokens are the same. Time grows with the length of the text.
+The rules are those of Robert MacIntyre's Treebank tokenizer with the additions of `word_tokenize` in NLTK up to 3.9
+(curly quotes, guillemets, runs of dots, `*`), so that the tokens are those that IFEval's published results rest on.
+NLTK 3.10 sets dashes and opening single quotes apart, too. Time grows with the length of the text.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from runtime.scripts import UNSPACED
+
 CERTAIN, LIKELY, POSSIBLE, WEAK = 1.0, 0.9, 0.7, 0.2
 
 LIMIT_CHARACTERS = 1_000_000
@@ -28,7 +30,7 @@ _PAIRS = {"[": "]", "(": ")"}
 _STOPS = frozenset(".!?…。！？｡؟۔।॥։።၊။៕។︒~～")
 _CLOSERS = "\"'”’»›)]}）】」』》〉*_`|>"
 _MIDDLES = frozenset(",:،؛、，；：([{（【「『《〈“‘«‹-–—\\&+=<@")
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•·‣◦]|\(?(?:\d{1,3}|[A-Za-z])[.)、）])(?:\s+(.*)|)$")
 _HEADING = re.compile(r"\s*(?:#{1,6}\s|\*\*[^*]*\*\*:?\s*$|[=\-_*]{3,}\s*$)")
 _GO_ON = """a an the and or but nor of to in on at by for with from into onto that which who whose because although though

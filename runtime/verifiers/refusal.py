@@ -15,7 +15,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
 @declare(
     "verify",
     "refusal",
-    version=2,
+    version=3,
     evidence={
         "refusal": "float",
         "kind": "text",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from runtime.scripts import HAN, HANGUL, HIRAGANA, KATAKANA
 from runtime.verifiers.refusal_phrases import (
     APOLOGIES,
     APOLOGY_CUES,
@@ -57,7 +58,7 @@ _LEADS = re.compile(
 )
 """First sentences that lead up to a refusal in the second."""
 _ITEM = re.compile(r"^\s*(?:\d{1,2}[.)、]|[-*•])\s+\S", re.MULTILINE)
-_UNIT = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]|\w+")
+_UNIT = re.compile(rf"[{HAN}{HIRAGANA}{KATAKANA}{HANGUL}]|\w+")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。！？\n]")
 
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from runtime.scripts import UNSPACED
+
 LIMIT_CHARACTERS = 300_000
 """A longer text is measured at its end alone, where repetition shows."""
 LOOP_TIMES = 3
@@ -20,10 +22,8 @@ SUFFIX_CHARACTERS = 16
 PERIODS_TRIED = 8
 SAMPLE_CHARACTERS = 200
 
-# Scripts that put no space between words: each character counts as a unit, and a run has twice as many of them.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_UNIT = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
-_UNSPACED_UNIT = re.compile(rf"[{_UNSPACED}]")
+_UNIT = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+_UNSPACED_UNIT = re.compile(rf"[{UNSPACED}]")
 
 
 @dataclass(frozen=True)

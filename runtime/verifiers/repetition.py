@@ -15,6 +15,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
 @declare(
     "verify",
     "repetition",
+    version=2,
     evidence={
         "runs": "float",
         "lines": "float",

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from runtime.scripts import BURMESE, HAN, HANGUL, HIRAGANA, KATAKANA, KHMER, LAO, THAI
+
 _BLOCKS = {
     "Latn": "A-Za-zªºÀ-ÖØ-öø-ʯ\u0300-\u036fḀ-ỿＡ-Ｚａ-ｚ",
     "Cyrl": "\u0400-\u052f\u1c80-\u1c8f\u2de0-\u2dff\ua640-\ua69f",
@@ -23,19 +25,19 @@ _BLOCKS = {
     "Knda": "\u0c80-\u0cff",
     "Mlym": "\u0d00-\u0d7f",
     "Sinh": "\u0d80-\u0dff",
-    "Thai": "\u0e00-\u0e7f",
-    "Laoo": "\u0e80-\u0eff",
+    "Thai": THAI,
+    "Laoo": LAO,
     "Tibt": "\u0f00-\u0fff",
-    "Mymr": "\u1000-\u109f\uaa60-\uaa7f",
+    "Mymr": BURMESE + "\uaa60-\uaa7f",
     "Geor": "\u10a0-\u10ff\u1c90-\u1cbf\u2d00-\u2d2f",
     "Ethi": "\u1200-\u139f",
-    "Khmr": "\u1780-\u17ff",
+    "Khmr": KHMER,
     "Armn": "\u0530-\u058f",
     "Thaa": "\u0780-\u07bf",
-    "Hang": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af",
-    "Hira": "\u3041-\u309f",
-    "Kana": "\u30a0-\u30ff\u31f0-\u31ff\uff66-\uff9f",
-    "Hani": "々〇\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f",
+    "Hang": HANGUL,
+    "Hira": HIRAGANA,
+    "Kana": KATAKANA,
+    "Hani": HAN,
 }
 _NOT_LETTERS = "٠-٩۰-۹०-९০-৯๐-๙"
 """Digits inside the blocks above."""

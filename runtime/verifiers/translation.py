@@ -75,6 +75,7 @@ class PartSelection(Selection):
 @declare(
     "verify",
     "translation",
+    version=2,
     rules=("translated",),
     asks=(
         Asks("back_model", template="back", when="with back", max_tokens="max_tokens"),

@@ -15,6 +15,7 @@ from runtime.verifiers.verdicts import Selection, text_of_response
 @declare(
     "verify",
     "truncation",
+    version=2,
     evidence={
         "signs": "list[struct{sign: text, score: float, at: text}]",
         "reason": "text",
