@@ -8,6 +8,7 @@ from compiler.attribute_values import bind_value, example_of
 from compiler.blocks import language_blocks
 from compiler.catalog import AttributeSchema, Entry
 from compiler.findings import Reported
+from compiler.kinds import declared_by_plugin
 from compiler.place import Place
 from compiler.program import Bound
 from compiler.suggest import listing, nearest, replace_fix
@@ -49,7 +50,9 @@ def bind_attributes(
         if schema is None and free is not None and isinstance(statement, Attribute) and "." not in name:
             schema = AttributeSchema(name, free.type, free.doc, cls=free.cls)
         if schema is None:
-            _unknown_attribute(place, name, span, title, list(schemas), seen, isinstance(statement, Block))
+            at_plugin = declared_by_plugin(place.world, entry)
+            is_block = isinstance(statement, Block)
+            _unknown_attribute(place, name, span, title, list(schemas), seen, is_block, at_plugin)
             seen.setdefault(name, span)
             continue
         if name in seen:
@@ -69,7 +72,8 @@ def bind_attributes(
             bound[name] = _bind_statement(place, schema, statement)
         except Reported:
             continue
-    _missing(place, schemas, seen, at, title, writes=entry.family in ("export", "train"))
+    declared = declared_by_plugin(place.world, entry)
+    _missing(place, schemas, seen, at, title, declared, writes=entry.family in ("export", "train"))
     for name, schema in schemas.items():
         if name not in seen and schema.default is not None:
             bound[name] = Bound(value=schema.default, span=at, is_default=True)
@@ -116,6 +120,7 @@ def _missing(
     seen: dict[str, Span],
     at: Span,
     title: str,
+    secondary: tuple[Label, ...],
     *,
     writes: bool,
 ) -> None:
@@ -130,6 +135,7 @@ def _missing(
                 f"{title} has no `{name}`",
                 at,
                 "a required attribute is missing",
+                secondary=secondary,
                 hint=f"add `{name} = {example}`",
                 notes=(schema.doc,) if schema.doc else (),
             )
@@ -143,6 +149,7 @@ def _unknown_attribute(
     names: list[str],
     seen: dict[str, Span],
     is_block: bool,
+    secondary: tuple[Label, ...],
 ) -> None:
     near = nearest(name, [n for n in names if n not in seen], names)
     what = "block" if is_block else "attribute"
@@ -151,6 +158,7 @@ def _unknown_attribute(
         f"{title} has no {what} `{name}`",
         span,
         "unknown",
+        secondary=secondary,
         hint=f"did you mean `{near}`?"
         if near
         else f"it takes: {listing(names, 30)}"

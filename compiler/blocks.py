@@ -32,7 +32,12 @@ def _a(name: str, type: str, doc: str, **more: object) -> AttributeSchema:
 
 _ENTRIES = (
     Entry("block", "edition", "The language version; required, first: `edition 2026`."),
-    Entry("block", "import", 'Another file\'s declarations under a name: `import "lib.mix" as lib`.'),
+    Entry(
+        "block",
+        "import",
+        'Another file\'s declarations under a name: `import "lib.mix" as lib`. Or the kinds that a plugin declares: '
+        '`import python "plugins/tone.py"`; see [plugins](plugins.md).',
+    ),
     Entry(
         "block",
         "param",

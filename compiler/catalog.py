@@ -29,8 +29,8 @@ Attribute types, a small closed language:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +38,7 @@ from typing import Any, Literal
 AttributeClass = Literal["row", "set", "meta", "run"]
 LabelKind = Literal["none", "name", "new_column", "rows", "kind"]
 
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 
 RULES = ("opinions", "guard", "ratings", "translated", "programs", "targets", "turns")
 """Checks of a kind of their own (`compiler.checks`) that steps are declared to be held to."""
@@ -98,6 +98,20 @@ class Asks:
 
 
 @dataclass(frozen=True)
+class Provider:
+    """The plugin that declares an entry.
+
+    name: its path from the project's root (`plugins/tone.py`), or the distribution that brings it (`acme-tone`).
+    identity: what tells it from another version of itself: `sha256:…` of its files, or `acme-tone==1.2`.
+    line: where it declares the entry, `plugins/tone.py:12`.
+    """
+
+    name: str
+    identity: str
+    line: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
     """One block or step kind, e.g. family `step`, name `generate`; or `verify` with kind `math`.
 
@@ -126,6 +140,7 @@ class Entry:
     needs_all_rows: of a breaker: it decides once, on all rows that ever reach it.
     drops_only: of a step that takes row after row: a row goes on as it is or not at all, by the columns that it reads and
         nothing else, so that it may be asked as soon as they are there (`compiler.logical`).
+    plugin: what declares it, where that is not Mixwright.
     """
 
     family: str
@@ -150,6 +165,7 @@ class Entry:
     rows_in: str = ""
     drops_only: bool = False
     apart_from: str = ""
+    plugin: Provider | None = None
 
     @property
     def key(self) -> str:
@@ -165,11 +181,20 @@ class Entry:
         return next((a for a in self.attributes if a.name == name), None)
 
 
+Shared = AttributeSchema | tuple[AttributeSchema, ...]
+
+
 @dataclass(frozen=True)
 class Catalog:
-    """Entries by their keys, e.g. `step.generate`."""
+    """Entries by their keys, e.g. `step.generate`.
+
+    shared: attributes that a plugin names in its declarations (`VERIFIER`).
+    promises: family, or class that a step derives from -> what a class of it must have.
+    """
 
     entries: Mapping[str, Entry]
+    shared: Mapping[str, Shared] = field(default_factory=dict)
+    promises: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def family(self, family: str) -> dict[str, Entry]:
         """Entries of a family by name."""
@@ -180,23 +205,61 @@ class Catalog:
         (entry,) = self.family(family).values()
         return entry
 
+    def joined(self, entries: Iterable[Entry]) -> Catalog:
+        """With a plugin's entries. Every export format can then be named by `format`."""
+        found = {**self.entries, **{entry.key: entry for entry in entries}}
+        ours, theirs = (
+            self.family("export"),
+            [e.name for e in found.values() if e.family == "export" and e.plugin],
+        )
+        if theirs:
+            formats = "|".join(dict.fromkeys((*_formats(ours), *theirs)))
+            found = {k: _with_formats(e, formats) if e.family == "export" else e for k, e in found.items()}
+        return replace(self, entries=found)
+
     def to_json(self) -> str:
         """Canonical text of `catalog.json`: sorted, one entry after another, ends with a newline."""
-        rows = [_entry_to_json(self.entries[key]) for key in sorted(self.entries)]
-        return (
-            json.dumps({"format_version": FORMAT_VERSION, "entries": rows}, indent=1, ensure_ascii=False)
-            + "\n"
-        )
+        document = {
+            "format_version": FORMAT_VERSION,
+            "entries": [entry_to_json(self.entries[key]) for key in sorted(self.entries)],
+            "shared": {name: _shared_to_json(found) for name, found in self.shared.items()},
+            "promises": {name: list(found) for name, found in self.promises.items()},
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def _entry_to_json(entry: Entry) -> dict[str, Any]:
+def _formats(exports: Mapping[str, Entry]) -> Iterator[str]:
+    """Export formats in the order in which `format` names them."""
+    for entry in exports.values():
+        schema = entry.attribute("format")
+        if schema is not None:
+            yield from schema.type.removeprefix("enum:").split("|")
+
+
+def _with_formats(entry: Entry, formats: str) -> Entry:
+    attributes = tuple(
+        replace(a, type=f"enum:{formats}") if a.name == "format" else a for a in entry.attributes
+    )
+    return replace(entry, attributes=attributes)
+
+
+def _attribute_to_json(schema: AttributeSchema) -> dict[str, Any]:
+    return {k: v for k, v in vars(schema).items() if v is not None}
+
+
+def _shared_to_json(found: Shared) -> Any:
+    return list(map(_attribute_to_json, found)) if isinstance(found, tuple) else _attribute_to_json(found)
+
+
+def entry_to_json(entry: Entry) -> dict[str, Any]:
+    """An entry as it stands in `catalog.json`; what declares it is no part of that."""
     return {
         "family": entry.family,
         "name": entry.name,
         "doc": entry.doc,
         "version": entry.version,
         "label": entry.label,
-        "attributes": [{k: v for k, v in vars(a).items() if v is not None} for a in entry.attributes],
+        "attributes": [_attribute_to_json(a) for a in entry.attributes],
         "reads": list(entry.reads),
         "makes": dict(entry.makes),
         "extra": entry.extra,
@@ -232,27 +295,38 @@ def catalog_from_json(text: str) -> Catalog:
     document = json.loads(text)
     if document["format_version"].split(".")[0] != FORMAT_VERSION.split(".")[0]:
         raise ValueError(f"catalog format {document['format_version']}, this compiler reads {FORMAT_VERSION}")
-    entries = {}
-    for raw in document["entries"]:
-        attributes = tuple(
-            AttributeSchema(**{**a, "tasks": tuple(a["tasks"])} if "tasks" in a else a)
-            for a in raw["attributes"]
-        )
-        entry = Entry(
-            **{
-                **raw,
-                "attributes": attributes,
-                "reads": tuple(raw["reads"]),
-                "modules": tuple(raw["modules"]),
-                "asks": tuple(map(_asks_of, raw.get("asks", ()))),
-                "one_of": tuple(map(tuple, raw.get("one_of", ()))),
-                "goes_with": tuple(map(tuple, raw.get("goes_with", ()))),
-                "rules": tuple(raw.get("rules", ())),
-                "offers": tuple(raw.get("offers", ())),
-            }
-        )
-        entries[entry.key] = entry
-    return Catalog(entries)
+    entries = [entry_from_json(raw) for raw in document["entries"]]
+    shared: dict[str, Shared] = {
+        name: tuple(map(_attribute_from_json, raw)) if isinstance(raw, list) else _attribute_from_json(raw)
+        for name, raw in document["shared"].items()
+    }
+    promises = {name: tuple(found) for name, found in document["promises"].items()}
+    return Catalog({entry.key: entry for entry in entries}, shared, promises)
+
+
+def _attribute_from_json(raw: Mapping[str, Any]) -> AttributeSchema:
+    return AttributeSchema(**{**raw, "tasks": tuple(raw["tasks"])} if "tasks" in raw else raw)
+
+
+def entry_from_json(raw: Mapping[str, Any]) -> Entry:
+    """The entry that `entry_to_json` wrote.
+
+    Raises:
+        KeyError, TypeError: it is none.
+    """
+    return Entry(
+        **{
+            **raw,
+            "attributes": tuple(map(_attribute_from_json, raw["attributes"])),
+            "reads": tuple(raw["reads"]),
+            "modules": tuple(raw["modules"]),
+            "asks": tuple(map(_asks_of, raw.get("asks", ()))),
+            "one_of": tuple(map(tuple, raw.get("one_of", ()))),
+            "goes_with": tuple(map(tuple, raw.get("goes_with", ()))),
+            "rules": tuple(raw.get("rules", ())),
+            "offers": tuple(raw.get("offers", ())),
+        }
+    )
 
 
 def _asks_of(raw: Mapping[str, Any]) -> Asks:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from compiler.attributes import class_of, schema_of
-from compiler.catalog import AttributeClass, Catalog, Entry, builtin_catalog
+from compiler.catalog import AttributeClass, Catalog, Entry
 from compiler.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step
+from compiler.plugin_files import short
 
 LONGEST_VALUE = 40
 """Characters of a value that a difference shows; a longer one is named without its value."""
@@ -58,7 +59,7 @@ class Difference:
 
 def differences(old: Plan, new: Plan, catalog: Catalog | None = None) -> tuple[Difference, ...]:
     """Everything that differs, sources first, in the new plan's order; empty when the plans mean the same."""
-    return tuple(_Comparison(old, new, catalog or builtin_catalog()).all())
+    return tuple(_Comparison(old, new, catalog or new.catalog).all())
 
 
 def first_changed_step(old: Plan, new: Plan, pipeline: str) -> str | None:
@@ -66,16 +67,10 @@ def first_changed_step(old: Plan, new: Plan, pipeline: str) -> str | None:
     from compiler.fingerprint import pipeline_row_hashes
 
     before, after = old.pipelines.get(pipeline), new.pipelines[pipeline]
-    catalog = builtin_catalog()
-    if (
-        before is None
-        or pipeline_row_hashes(old, catalog)[pipeline] == pipeline_row_hashes(new, catalog)[pipeline]
-    ):
+    if before is None or pipeline_row_hashes(old)[pipeline] == pipeline_row_hashes(new)[pipeline]:
         return None
     bare: dict[str, Any] = {"steps": (), "written": ()}
-    if pipeline_row_hashes(_with(old, before, bare), catalog) != pipeline_row_hashes(
-        _with(new, after, bare), catalog
-    ):
+    if pipeline_row_hashes(_with(old, before, bare)) != pipeline_row_hashes(_with(new, after, bare)):
         return "from"
     olds, news = before.steps_as_written, after.steps_as_written
     for one, other in zip(olds, news, strict=False):
@@ -156,6 +151,8 @@ class _Comparison:
     def source(self, old: SourceSpec, new: SourceSpec) -> Iterator[Change]:
         if old.kind != new.kind:
             yield Change("row", _moved("kind", old.kind, new.kind))
+        else:
+            yield from self.plugin("row", f"source.{new.kind}")
         is_pinned = old.pin is not None and new.pin is not None
         if is_pinned and old.pin != new.pin:
             yield Change("row", "contents")
@@ -171,10 +168,12 @@ class _Comparison:
         if old.engine != new.engine:
             cls: AttributeClass = "run" if old.identity == new.identity else "row"
             yield Change(cls, _moved("engine", old.engine, new.engine))
+        else:
+            yield from self.plugin("row", f"model.{new.engine}")
         changes = list(self.attributes(self.entry(f"model.{new.engine}"), old.attributes, new.attributes))
         if old.identity == new.identity:
             changes = [Change("run", c.what) if c.cls == "row" else c for c in changes]
-        elif not any(change.cls == "row" for change in changes):
+        elif not any(c.cls == "row" for c in (*changes, *self.plugin("row", f"model.{new.engine}"))):
             yield Change("row", "weights")
         yield from changes
 
@@ -200,6 +199,7 @@ class _Comparison:
             yield Change("meta", _moved("id", old.id, new.id))
         if old.version != new.version:
             yield Change("row", _moved("operation version", old.version, new.version))
+        yield from self.plugin("row", new.operation)
         if old.label != new.label:
             yield Change("row", _moved("label", old.label, new.label))
         if _tree(old.when) != _tree(new.when):
@@ -246,7 +246,16 @@ class _Comparison:
     def export(self, old: Any, new: Any) -> Iterator[Change]:
         if old.mixture != new.mixture:
             yield Change("set", _moved("of", old.mixture, new.mixture))
+        if old.format == new.format:
+            yield from self.plugin("run", f"export.{new.format}")
         yield from self.attributes(self.entry(f"export.{new.format}"), old.attributes, new.attributes)
+
+    def plugin(self, cls: AttributeClass, key: str) -> Iterator[Change]:
+        """That the plugin which declares an operation is another one, or an edited one."""
+        before, after = self.old.provider(key), self.new.provider(key)
+        if before != after:
+            words = [short(identity) or "Mixwright" for identity in (before, after)]
+            yield Change(cls, f"plugin {words[0]} -> {words[1]}")
 
     def entry(self, key: str) -> Entry:
         """The catalog's entry; one without attributes for an operation this version does not know."""

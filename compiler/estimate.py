@@ -26,7 +26,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from compiler.catalog import builtin_catalog
 from compiler.plan import Component, Estimate, Mixture, Pipeline, Plan, Step
 from compiler.traits import Question
 
@@ -134,7 +133,7 @@ class _Estimation:
         if source.where is not None:
             return None  # nobody has counted what it lets in
         rows: float | None = source.pin.rows if source.pin else None
-        entry = builtin_catalog().entries.get(f"source.{source.kind}")
+        entry = self.plan.catalog.entries.get(f"source.{source.kind}")
         if entry is not None and entry.rows_in:
             rows = len(source.attributes[entry.rows_in])
         limit = source.attributes.get("limit")

@@ -117,12 +117,18 @@ def node_hashes(
         "label": label,
         "when": when,
         "row": split["row"],
+        **of_plugin(entry),
     }
     return Hashes(
         content_hash(NODE_DOMAIN, row),
         content_hash(NODE_DOMAIN, split["set"]),
         content_hash(NODE_DOMAIN, split["meta"]),
     )
+
+
+def of_plugin(entry: Entry) -> dict[str, str]:
+    """What a hash says of an entry that a plugin declares: an edited plugin may do anything otherwise."""
+    return {"plugin": entry.plugin.identity} if entry.plugin is not None else {}
 
 
 NO_PART_OF_A_TEXT = ("context",)
@@ -143,7 +149,8 @@ def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = ""
 
     An engine that loads weights itself (it has the attribute `path` or `repo`) is known by its weights and its other
     row-class attributes such as dtype: two engines with the same weights answer for each other. An engine behind an
-    address is known by the engine's name, the model's name and revision; the address is `run`.
+    address is known by the engine's name, the model's name and revision; the address is `run`. An engine of a plugin
+    answers for itself alone, and for the plugin as it is.
 
     Args:
         weights: digest of the files at `path` (`compiler.weights.weights_identity`); empty counts the path itself.
@@ -154,9 +161,10 @@ def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = ""
     if row.get("task") == GENERATES:
         # As it was before there were other tasks, so that every stored answer is found.
         row = {k: v for k, v in row.items() if k not in FOR_OTHER_TASKS}
-    if not {"path", "repo"} & {a.name for a in entry.attributes}:
-        return content_hash(MODEL_DOMAIN, {"engine": entry.name, **row})
     found: dict[str, Any]
+    if entry.plugin is not None or not {"path", "repo"} & {a.name for a in entry.attributes}:
+        found = {"path": {"weights": weights}} if weights else {}
+        return content_hash(MODEL_DOMAIN, {"engine": entry.name, **row, **found, **of_plugin(entry)})
     if row.get("path"):
         found = {"weights": weights or f"path:{row['path']}"}
     else:
@@ -180,6 +188,7 @@ def source_hashes(source: SourceSpec, entry: Entry) -> Hashes:
         "row": read,
         "mapping": source.mapping,
         "where": source.where.tree if source.where else None,
+        **of_plugin(entry),
     }
     return Hashes(
         content_hash(SOURCE_DOMAIN, whole),
@@ -200,7 +209,7 @@ def _repairs(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
     return found
 
 
-def pipeline_row_hashes(plan: Plan, catalog: Catalog) -> dict[str, str]:
+def pipeline_row_hashes(plan: Plan) -> dict[str, str]:
     """Pipeline -> hash of everything that decides what its rows contain, from the source on.
 
     Two plans in which it is equal make the same rows of a pipeline, up to how many are asked for. Steps count in the
@@ -213,7 +222,7 @@ def pipeline_row_hashes(plan: Plan, catalog: Catalog) -> dict[str, str]:
             parent = hashes[start.rows]
         else:
             source = plan.sources[start.rows]
-            parent = source_hashes(source, catalog.entries[f"source.{source.kind}"]).row
+            parent = source_hashes(source, plan.catalog.entries[f"source.{source.kind}"]).row
         whole = {
             "start": parent,
             "where": start.where.tree if start.where else None,

@@ -11,8 +11,9 @@ from compiler.blocks import STEP_FAMILIES, language_blocks
 from compiler.catalog import Entry
 from compiler.drawn import CONSTRAINTS
 from compiler.findings import Reported
+from compiler.kinds import is_excused, kind_of
 from compiler.makes import DRAWN, NAMED_BY_ATTRIBUTES, is_always_made, made_type, remakes
-from compiler.place import Place
+from compiler.place import Place, missing_column
 from compiler.program import Bound, CallValue, FromDecl, StepDecl, TypedExpression
 from compiler.repair import check_repair_reads, repair_columns, repair_template
 from compiler.schema import Columns, common_type_of_values
@@ -33,10 +34,12 @@ def step_entry(resolver: Resolver, block: Block) -> tuple[Entry, list[Any]]:
     catalog, labels = resolver.world.catalog, list(block.labels)
     if block.kind in STEP_FAMILIES and catalog.family(block.kind):
         return resolver.kind_entry(block.kind, block, labels, "a kind"), labels[1:]
-    entries = catalog.family("step")
-    if block.kind in entries:
-        return entries[block.kind], labels
-    names = [*entries, "from", *(f for f in STEP_FAMILIES if catalog.family(f))]
+    entry = kind_of(resolver.world, "step", block.kind)
+    if entry is not None:
+        return entry, labels
+    if is_excused(resolver.world, "step", block.kind, block.kind_span):
+        raise Reported
+    names = [*resolver.world.catalog.family("step"), "from", *(f for f in STEP_FAMILIES if catalog.family(f))]
     near = nearest(block.kind, names)
     raise resolver.world.findings.error(
         "MIX116",
@@ -144,7 +147,7 @@ class Flow:
 
     def _labels_of(self, block: Block) -> dict[str, Span]:
         """Columns a step will make, as far as its text shows."""
-        entry = self.resolver.world.catalog.family("step").get(block.kind)
+        entry = None if block.kind in STEP_FAMILIES else kind_of(self.resolver.world, "step", block.kind)
         if entry is not None and remakes(entry):
             return {
                 s.name.name: s.name.span
@@ -210,6 +213,8 @@ class Flow:
         for name in entry.reads:
             if self.columns.type_of(name) is not None:
                 place.reads.setdefault(name, block.kind_span)
+            else:
+                missing_column(place, name, block.kind_span)
         self._check_made_twice(entry, makes, label, block, attributes)
         reads = tuple(dict.fromkeys([*place.reads, *self._template_inputs(attributes)]))
         trusted = dict.fromkeys((n for n in missing if n not in later), "any")

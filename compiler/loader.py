@@ -17,6 +17,9 @@ from dsl.tree import missing_equal
 WHOLE = ("MIX006", "MIX007", "MIX008", "MIX010", "MIX012")
 """Findings of the parser that leave the tree whole, so that the other stages can go on."""
 
+PYTHON = "python"
+"""`import python "plugins/tone.py"` brings in the kinds of a plugin."""
+
 ROOT_MARKS = (".git", "pyproject.toml", ".mixwright")
 
 
@@ -50,12 +53,17 @@ def _load(
     module = Module(prefix, result.file, path.parent)
     world.modules.append(module)
     known[path] = module
+    imports = _imports(result.file)
+    for block in imports:
+        if _is_of_plugin(block):
+            _import_plugin(world, module, block)
     if all(d.code in WHOLE for d in result.diagnostics):
         _collect(world, module)
     else:
         world.is_read = False
-    for block in _imports(result.file):
-        _import(world, module, block, (*chain, path), known)
+    for block in imports:
+        if not _is_of_plugin(block):
+            _import(world, module, block, (*chain, path), known)
     return module
 
 
@@ -71,6 +79,38 @@ def _imports(file: File) -> list[Block]:
     return [s for s in file.body if isinstance(s, Block) and s.kind == "import"]
 
 
+def _is_of_plugin(block: Block) -> bool:
+    return isinstance(first := (*block.labels, None)[0], Ref) and first.parts == (PYTHON,)
+
+
+def _import_plugin(world: World, module: Module, block: Block) -> None:
+    match block.labels:
+        case (_, Text() as where) if not block.has_body:
+            if "\0" in where.value:
+                world.findings.error("MIX108", "a path with a NUL character", where.span)
+                world.is_short_of_kinds = True
+                return
+            from compiler.plugin_imports import import_plugin
+
+            import_plugin(world, module, where)
+        case (_, Text() as where, *rest):
+            world.is_short_of_kinds = True
+            world.findings.error(
+                "MIX120",
+                "the kinds of a plugin need no name before them",
+                rest[0].span.to(block.labels[-1].span) if rest else block.span,
+                hint=f"write `import python {where.span.text}`",
+            )
+        case _:
+            world.is_short_of_kinds = True
+            world.findings.error(
+                "MIX120",
+                "the import of a plugin names its file",
+                block.span,
+                hint='for example `import python "plugins/tone.py"`',
+            )
+
+
 def _import(
     world: World, module: Module, block: Block, chain: tuple[Path, ...], known: dict[Path, Module]
 ) -> None:
@@ -82,11 +122,23 @@ def _import(
                 "MIX120",
                 "an import names a file and a name for it",
                 block.span,
-                hint='for example `import "lib/math.mix" as math`',
+                hint=f'for example `import "lib/math.mix" as math`, or `import {PYTHON} "plugins/tone.py"`',
             )
             module.imports.update(dict.fromkeys(_header_words(block)))
             return
     name = alias.name
+    if where.value.endswith(".py"):
+        right = f"import {PYTHON} {where.span.text}"
+        world.findings.error(
+            "MIX120",
+            "the kinds of a plugin need no name before them",
+            block.span,
+            hint=f"write `{right}`",
+            fix=replace_fix(block.span, right),
+        )
+        module.imports[name] = None
+        world.is_short_of_kinds = True
+        return
     if "\0" in where.value:
         module.imports[name] = None
         world.findings.error("MIX108", "a path with a NUL character", where.span)
@@ -298,7 +350,7 @@ def _declare(world: World, module: Module, block: Block) -> None:
         world.trusted.update(_header_words(block))
         return
     kind = block.labels[1] if block.kind in ("model", "source") and len(block.labels) > 1 else None
-    if isinstance(kind, Ref) and kind.name not in world.catalog.family(block.kind):
+    if isinstance(kind, Ref) and f"{block.kind}.{kind.name}" not in world.catalog.entries:
         world.trusted.update(_header_words(block))
     _add(findings, module, Declaration(block.kind, name.name, module, block, name.span))
 

@@ -1,4 +1,4 @@
-"""The lock file: what every source and model was when `mixwright lock` read it.
+"""The lock file: what every source, model and plugin was when `mixwright lock` read it.
 
 `NAME.lock` stands beside `NAME.mix` and is committed with it. It pins the bytes (digests), the schemas, and what
 a branch name or a missing revision meant, so that `check` is offline and fully typed and `run` notices a changed
@@ -23,10 +23,11 @@ from typing import Any
 
 from compiler.attributes import FIELDS_OF_SOURCES, by_class, plain, resolved, schema_of
 from compiler.catalog import Entry
-from compiler.fingerprint import PATH_TYPES, content_hash
+from compiler.fingerprint import PATH_TYPES, content_hash, of_plugin
 from compiler.json_text import json_of
+from compiler.plugin_files import short
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 DEFINITION_DOMAIN = "mixwright.source-definition.v1"
 SELECTION_DOMAIN = "mixwright.source-selection.v1"
@@ -69,11 +70,19 @@ class ModelLock:
 
 
 @dataclass(frozen=True)
+class PluginLock:
+    """One plugin as it was: `sha256:…` of its files, or `acme-tone==1.2`."""
+
+    identity: str
+
+
+@dataclass(frozen=True)
 class Lock:
-    """A whole lock file, by qualified name of source and model."""
+    """A whole lock file, by qualified name of source and model, and by name of plugin."""
 
     sources: Mapping[str, SourceLock] = field(default_factory=dict)
     models: Mapping[str, ModelLock] = field(default_factory=dict)
+    plugins: Mapping[str, PluginLock] = field(default_factory=dict)
     format_version: str = FORMAT_VERSION
 
 
@@ -109,6 +118,7 @@ def read_lock(path: Path) -> Lock:
         return Lock(
             sources={name: _known(SourceLock, raw) for name, raw in document["sources"].items()},
             models={name: _known(ModelLock, raw) for name, raw in document["models"].items()},
+            plugins={name: _known(PluginLock, raw) for name, raw in document.get("plugins", {}).items()},
             format_version=version,
         )
     except (KeyError, TypeError, AttributeError):
@@ -140,11 +150,13 @@ def _fits(name: str, value: Any) -> bool:
 
 def lock_text(lock: Lock) -> str:
     """Canonical text of a lock file: names sorted, fields in order, one key a line, ends with a newline."""
-    document = {
+    document: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "sources": {name: _written(lock.sources[name]) for name in sorted(lock.sources)},
         "models": {name: _written(lock.models[name]) for name in sorted(lock.models)},
     }
+    if lock.plugins:
+        document["plugins"] = {name: _written(lock.plugins[name]) for name in sorted(lock.plugins)}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -152,7 +164,7 @@ NEEDED = ("rows", "columns", "definition", "identity")
 """Fields that a lock file always has; the others are left out when they say nothing."""
 
 
-def _written(record: SourceLock | ModelLock) -> dict[str, Any]:
+def _written(record: SourceLock | ModelLock | PluginLock) -> dict[str, Any]:
     return {
         name: value
         for name, value in asdict(record).items()
@@ -186,7 +198,9 @@ def source_definition(entry: Entry, attributes: Mapping[str, Any]) -> str:
     """
     values = resolved(entry, attributes, without=FIELDS_OF_SOURCES)
     row = {name: _portable(entry, name, value) for name, value in by_class(entry, values)["row"].items()}
-    return content_hash(DEFINITION_DOMAIN, {"kind": entry.key, "version": entry.version, "row": row})
+    return content_hash(
+        DEFINITION_DOMAIN, {"kind": entry.key, "version": entry.version, "row": row, **of_plugin(entry)}
+    )
 
 
 def source_selection(attributes: Mapping[str, Any]) -> str:
@@ -231,6 +245,7 @@ def lock_changes(old: Lock, new: Lock) -> list[str]:
     for kind, before, after in (
         ("source", old.sources, new.sources),
         ("model", old.models, new.models),
+        ("plugin", old.plugins, new.plugins),
     ):
         for name in sorted({*before, *after}):
             if name not in before:
@@ -248,7 +263,9 @@ def _field_changes(old: Any, new: Any) -> list[str]:
     for name, value in after.items():
         if before[name] == value or name == "characters":
             continue
-        if name in ("rows", "selected", "size_bytes", "revision", "license"):
+        if isinstance(old, PluginLock):
+            changes.append(f"{short(before[name])} -> {short(value)}")
+        elif name in ("rows", "selected", "size_bytes", "revision", "license"):
             changes.append(f"{name} {_shown(before[name])} -> {_shown(value)}")
         elif name == "columns":
             changes.append(_column_changes(before[name], value))

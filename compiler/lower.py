@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from compiler.attributes import FIELDS_OF_SOURCES, plain, resolved
-from compiler.catalog import Catalog, builtin_catalog
+from compiler.catalog import Catalog, Entry, entry_to_json
 from compiler.estimate import Observed, estimates
 from compiler.fingerprint import Meanings, model_identity, node_hashes, source_hashes
 from compiler.lock import Lock, is_stale, model_definition, selected_rows
@@ -38,6 +38,7 @@ from compiler.plan import (
     Origin,
     Pipeline,
     Plan,
+    PluginSpec,
     Quota,
     RateQuota,
     ShareQuota,
@@ -67,6 +68,9 @@ from compiler.program import (
 from compiler.reach import Reach, reach
 from compiler.weights import Weights, weights_identity
 from dsl.source import Span
+
+if TYPE_CHECKING:
+    from compiler.plugin_reading import Plugin
 
 D = TypeVar("D", bound=Declared)
 
@@ -144,7 +148,7 @@ class _Lowering:
         self.directory = directory
         self.lock = lock
         self.version = version
-        self.catalog: Catalog = builtin_catalog()
+        self.catalog: Catalog = program.catalog
         self.reach: Reach = reach(program, variant)
 
     def plan(self, observed: Observed | None) -> Plan:
@@ -174,11 +178,20 @@ class _Lowering:
             trains={d.name: self.train(d) for d in _kept(program.trains, reached.trains)},
             exports={d.name: self.export(d) for d in _kept(program.exports, reached.exports)},
             policies={name: self.policy(d) for name, d in program.policies.items()},
-            extras=tuple(sorted({entry.extra for entry in reached.entries if entry.extra})),
+            extras=tuple(sorted({e.extra for e in reached.entries if e.extra and e.plugin is None})),
+            plugins=self.plugins(),
         )
         return plan.model_copy(
             update={"estimates": estimates(plan, column_characters(program, self.lock), observed)}
         )
+
+    def plugins(self) -> dict[str, PluginSpec]:
+        """The plugins of which something is reached."""
+        used: dict[str, dict[str, Entry]] = {}
+        for entry in self.reach.entries:
+            if entry.plugin is not None:
+                used.setdefault(entry.plugin.name, {})[entry.key] = entry
+        return {name: plugin_spec(self.program.plugins[name], used[name]) for name in sorted(used)}
 
     def model(self, decl: ModelDecl) -> ModelSpec:
         values = resolved(decl.entry, decl.attributes, catalog=self.catalog)
@@ -354,6 +367,18 @@ class _Lowering:
             attributes=values,
             origin=origin_of(decl.name_span),
         )
+
+
+def plugin_spec(plugin: Plugin, keys: Iterable[str]) -> PluginSpec:
+    """A plugin as a plan has it, with the entries of these keys as they are declared."""
+    return PluginSpec(
+        name=plugin.name,
+        identity=plugin.identity,
+        path=plugin.path,
+        module=plugin.module,
+        declares=plugin.declares,
+        entries=tuple(entry_to_json(plugin.declared[key].entry) for key in sorted(keys)),
+    )
 
 
 def _kept(declared: Mapping[str, D], names: Iterable[str]) -> list[D]:

@@ -10,6 +10,7 @@ from compiler.blocks import NOT_YET, language_blocks
 from compiler.catalog import Entry
 from compiler.evaluations import bind_evaluations, is_evaluation
 from compiler.findings import Reported
+from compiler.kinds import is_excused, kind_of
 from compiler.place import Place
 from compiler.program import (
     ExportDecl,
@@ -100,11 +101,16 @@ def _train(resolver: Resolver, module: Module, block: Block) -> None:
 
 def _export(resolver: Resolver, module: Module, block: Block) -> None:
     name, mixture, qualified = _name_and_mixture(resolver, module, block, "of")
-    entries = resolver.world.catalog.family("export")
     _fresh(resolver, resolver.exports, name.name, name.span)
     written = next((s.value for s in block.body if isinstance(s, Attribute) and _is(s, "format")), None)
     chosen = written.name if isinstance(written, Ref) else getattr(written, "value", None)
-    entry = entries.get(str(chosen)) or entries[_usual_format(entries)]
+    entry = kind_of(resolver.world, "export", str(chosen)) if chosen is not None else None
+    if entry is None:
+        at = block.kind_span if written is None else written.span
+        if chosen is not None and is_excused(resolver.world, "export", str(chosen), at):
+            raise Reported
+        entries = resolver.world.catalog.family("export")
+        entry = entries[_usual_format(entries)]
     attributes = bind_attributes(
         Place(resolver.world, module), entry, block.body, name.span, f"export `{name.name}`"
     )

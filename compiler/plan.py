@@ -9,12 +9,14 @@ the one exception: they stay `{"env": "NAME"}` and are looked up when the run st
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cached_property
 from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from compiler.catalog import builtin_catalog
+from compiler.catalog import Catalog, Provider, builtin_catalog, entry_from_json
 from compiler.groups import Gathering, Part, gatherings_of, part_of
 from compiler.traits import Traits, traits_of
 
@@ -359,6 +361,21 @@ class Estimate(PlanModel):
     output_tokens: int | None
 
 
+class PluginSpec(PlanModel):
+    """A plugin whose kinds the plan uses: from a file or folder of the project, or from an installed package."""
+
+    name: str
+    identity: str = Field(description="`sha256:…` of its files, or `acme-tone==1.2`; another one is not run")
+    path: str = Field(default="", description="of a project's plugin, from the root")
+    module: str = Field(default="", description="import name of an installed one")
+    declares: tuple[str, ...] = Field(
+        default=(), description="its files with declarations, by their names inside it; empty for the first"
+    )
+    entries: tuple[dict[str, Json], ...] = Field(
+        description="what it declares of what the plan uses, as in catalog.json"
+    )
+
+
 class SpecFile(PlanModel):
     name: str
     sha256: str
@@ -387,6 +404,23 @@ class Plan(PlanModel):
     """By name; one with `of` holds for that mixture alone."""
     estimates: tuple[Estimate, ...] = ()
     extras: tuple[str, ...] = Field(default=(), description="pip extras that this plan needs")
+    plugins: dict[str, PluginSpec] = {}
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The entries that the plan may name: what ships with Mixwright, and its plugins'."""
+        if not self.plugins:
+            return builtin_catalog()
+        return builtin_catalog().joined(
+            replace(entry_from_json(raw), plugin=Provider(plugin.name, plugin.identity))
+            for plugin in self.plugins.values()
+            for raw in plugin.entries
+        )
+
+    def provider(self, key: str) -> str:
+        """Identity of the plugin that a catalog key is of; empty for what ships with Mixwright."""
+        found = self.catalog.entries.get(key) if self.plugins else None
+        return found.plugin.identity if found is not None and found.plugin is not None else ""
 
     def mixtures_to_run(self) -> list[str]:
         """Mixtures that are no part of another one and no variant; the variants, in a plan of one variant alone."""

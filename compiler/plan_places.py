@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from compiler.catalog import Catalog, Entry, builtin_catalog
+from compiler.catalog import Catalog, Entry
 from compiler.fingerprint import PATH_TYPES
 from compiler.loader import project_root
 from compiler.plan import Plan
@@ -42,8 +42,15 @@ def _how(plan: Plan, path: str) -> str:
 
 def paths_of(plan: Plan, catalog: Catalog | None = None) -> Iterator[tuple[str, str]]:
     """Every path that a plan names, with what names it."""
-    catalog = catalog or builtin_catalog()
+    catalog = catalog or plan.catalog
     entries = catalog.entries
+    for plugin in plan.plugins.values():
+        if plugin.path:
+            # It is from the root, and the others are from the spec's directory.
+            yield (
+                f"plugin '{plugin.name}'",
+                os.path.relpath(os.path.join(plan.root, plugin.path), plan.directory),
+            )
     for words, key, attributes in _nodes(plan, catalog.only("train").key):
         if key in entries:
             for path in _paths(entries[key], attributes, entries):

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.catalog import Entry
+from compiler.catalog import Catalog, Entry, builtin_catalog
 from dsl.source import SourceFile, Span
 
 Schema = Mapping[str, str]
@@ -241,3 +241,7 @@ class Program:
     trains: Mapping[str, TrainDecl]
     exports: Mapping[str, ExportDecl]
     policies: Mapping[str, PolicyDecl]
+    catalog: Catalog = field(default_factory=builtin_catalog)
+    """What could be written: what ships with Mixwright, and what plugins declare."""
+    plugins: Mapping[str, Any] = field(default_factory=dict)
+    """Plugins by name (`compiler.plugin_reading.Plugin`)."""

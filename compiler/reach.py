@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.attributes import plain
-from compiler.catalog import Catalog, Entry, builtin_catalog
+from compiler.catalog import Catalog, Entry
 from compiler.program import Declared, Program, StepDecl
 
 
@@ -36,7 +36,7 @@ def reach(program: Program, variant: str | None = None) -> Reach:
     mixtures, not its ablations. A spec that declares none of pipeline, mixture, train and export reaches its sources
     and models, so that it can still be locked.
     """
-    walk = _Walk(program, builtin_catalog())
+    walk = _Walk(program, program.catalog)
     outputs = [("train", t.name) for t in program.trains.values() if variant in (None, t.mixture)]
     outputs += [("export", e.name) for e in program.exports.values() if variant in (None, e.mixture)]
     if variant is not None:

@@ -13,6 +13,7 @@ from compiler.binding import bind_attributes
 from compiler.blocks import language_blocks
 from compiler.catalog import Entry
 from compiler.findings import Reported
+from compiler.kinds import is_excused, kind_of
 from compiler.mixtures import bind_mixture
 from compiler.outputs import bind_output
 from compiler.params import constant_of, param_type
@@ -93,6 +94,8 @@ class Resolver:
             trains=self.trains,
             exports=self.exports,
             policies=self.policies,
+            catalog=self.world.catalog,
+            plugins=self.world.plugins,
         )
 
     def ask(self, declaration: Declaration, use: Span) -> Any:
@@ -186,7 +189,11 @@ class Resolver:
                 hint=f"{what.partition(' ')[2]}s are: {listing(entries, 20)}",
             )
         name = labels[0].name
-        if name not in entries:
+        entry = kind_of(self.world, family, name)
+        if entry is None:
+            if is_excused(self.world, family, name, labels[0].span):
+                raise Reported
+            entries = self.world.catalog.family(family)
             near = nearest(name, entries)
             self.world.trusted.update(label.name for label in block.labels if isinstance(label, Ref))
             raise self.world.findings.error(
@@ -197,7 +204,7 @@ class Resolver:
                 hint=f"did you mean `{near}`?" if near else f"write one of: {listing(entries, 20)}",
                 fix=replace_fix(labels[0].span, near) if near else None,
             )
-        return entries[name]
+        return entry
 
     def extra_labels(self, block: Block, labels: Sequence[Any], shape: str) -> None:
         """Report labels that have no meaning."""

@@ -65,6 +65,8 @@ class Module:
     directory: Path
     imports: dict[str, Module | None] = field(default_factory=dict)
     import_spans: dict[str, Span] = field(default_factory=dict)
+    plugin_spans: dict[str, Span] = field(default_factory=dict)
+    """Where each plugin of `import python` is named."""
     used_imports: set[str] = field(default_factory=set)
     declarations: dict[str, Declaration] = field(default_factory=dict)
     unnamed: list[Block] = field(default_factory=list)
@@ -98,6 +100,20 @@ class World:
     """Every path that the spec and its imports name, absolute, with where it is written."""
     is_read: bool = True
     """Did every file parse?"""
+    plugins: dict[str, Any] = field(default_factory=dict)
+    """Plugins by their names (`compiler.plugin_reading.Plugin`): those that files import, and installed ones."""
+    declared_at: dict[str, Span] = field(default_factory=dict)
+    """Catalog key -> where a plugin declares it."""
+    used_plugins: set[str] = field(default_factory=set)
+    """Names of the plugins of which a kind is named."""
+    left_out: list[Any] = field(default_factory=list)
+    """Installed plugins that cannot be used."""
+    contested: dict[str, list[str]] = field(default_factory=dict)
+    """Catalog key -> the installed plugins that declare it, where they are several."""
+    has_looked: bool = False
+    """For installed plugins?"""
+    is_short_of_kinds: bool = False
+    """Was a plugin reported? A kind that nothing declares may be one of its."""
     trusted: set[str] = field(default_factory=set)
     """Words in the headers of blocks that were reported: a name that nothing declares may be one of theirs."""
     _unknown: dict[tuple[int, str, tuple[str, ...]], Diagnostic] = field(default_factory=dict)

@@ -84,13 +84,23 @@ def _schema_of(type_: Any) -> dict[str, Any]:
 def _catalog_schema() -> dict[str, Any]:
     entry = _schema_of(Entry)
     definitions = entry.pop("$defs", {})
+    del entry["properties"]["plugin"], definitions["Provider"]
+    attribute = {"$ref": "#/$defs/AttributeSchema"}
     return {
         "type": "object",
         "properties": {
             "format_version": {"const": CATALOG_FORMAT},
             "entries": {"type": "array", "items": {"$ref": "#/$defs/Entry"}},
+            "shared": {
+                "type": "object",
+                "additionalProperties": {"anyOf": [attribute, {"type": "array", "items": attribute}]},
+            },
+            "promises": {
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": {"type": "string"}},
+            },
         },
-        "required": ["format_version", "entries"],
+        "required": ["format_version", "entries", "shared", "promises"],
         "additionalProperties": False,
         "$defs": {**definitions, "Entry": entry},
     }

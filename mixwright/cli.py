@@ -20,7 +20,7 @@ COMMANDS: dict[str, str] = {
     "plan": "show what a run would do and cost; write plan.json",
     "run": "execute a spec or a plan",
     "status": "show a run, also while it is going on",
-    "explain": "walk a row back to where it came from, or explain a diagnostic code",
+    "explain": "walk a row back to where it came from, or explain a diagnostic code or a kind",
     "preview": "show examples as they will be trained on",
     "export": "write a mixture's files again",
     "train": "pack a mixture and train on it",
@@ -103,12 +103,18 @@ def _run(argv: list[str]) -> int:
         if exit_code is None:
             from mixwright.failures import failure_text
 
-            exit_code, text = 2, failure_text(error) or ""
+            exit_code, text = 2, failure_text(error) or _of_plugin(error)
             if not text:
                 raise
         _forget_output()
         print(f"error: {text}", file=sys.stderr)
         return int(exit_code)
+
+
+def _of_plugin(error: Exception) -> str:
+    """What is told of an error that came from a plugin's code; empty for one of our own."""
+    loading = sys.modules.get("runtime.plugin_loading")
+    return str(loading.fault_of(error) or "") if loading is not None else ""
 
 
 def _forget_output() -> None:

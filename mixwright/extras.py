@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from compiler.catalog import builtin_catalog
 from compiler.plan import Plan
 from runtime.plugin import MissingExtra
 
@@ -17,9 +16,13 @@ class Missing:
     extra: str
     modules: tuple[str, ...]
     needed_by: str
+    is_own: bool = False
+    """Of a plugin, whose `extra` says itself what is installed."""
 
     @property
     def command(self) -> str:
+        if self.is_own:
+            return f"pip install '{self.extra}'"
         return f"pip install 'mixwright[{self.extra}]'"
 
     def __str__(self) -> str:
@@ -30,12 +33,12 @@ def missing_extras(plan: Plan) -> list[Missing]:
     """What is not installed, one entry an extra, in the order of the plan. Looks for modules, imports none."""
     found: dict[str, Missing] = {}
     for key, needed_by in _operations(plan):
-        entry = builtin_catalog().entries.get(key)
+        entry = plan.catalog.entries.get(key)
         if entry is None or not entry.extra or entry.extra in found:
             continue
         modules = tuple(module for module in entry.modules if find_spec(module) is None)
         if modules:
-            found[entry.extra] = Missing(entry.extra, modules, needed_by)
+            found[entry.extra] = Missing(entry.extra, modules, needed_by, is_own=entry.plugin is not None)
     return list(found.values())
 
 

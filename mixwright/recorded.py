@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.catalog import builtin_catalog
 from compiler.estimate import Observed, estimates
 from compiler.fingerprint import pipeline_row_hashes
 from compiler.plan import Estimate, Plan, Step, plan_from_json
@@ -110,10 +109,10 @@ def _read(plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]
             for means, mean in ((prompt_tokens, prompt), (output_tokens, output)):
                 if mean is not None:
                     means[node] = (means.get(node, mean) * before + mean * count) / answers[node]
-    hashes = pipeline_row_hashes(plan, builtin_catalog())
+    hashes = pipeline_row_hashes(plan)
     kept: dict[str, KeptRows] = {}
     for run_id, old in runs:
-        old_hashes = pipeline_row_hashes(old, builtin_catalog())
+        old_hashes = pipeline_row_hashes(old)
         for name, row_hash in hashes.items():
             if name not in kept and old_hashes.get(name) == row_hash:
                 rows = store.sql(

@@ -95,8 +95,13 @@ def _introduction() -> str:
     )
 
 
+def entry_page(entry: Entry) -> str:
+    """The manual page of one entry, with all its attributes."""
+    return "\n\n".join(_entry(entry, ()))
+
+
 def _entry(entry: Entry, common: tuple[AttributeSchema, ...]) -> list[str]:
-    parts = [f"### {_title(entry)}", inspect.cleandoc(entry.doc)]
+    parts = [f"### {_title(entry)}", *([inspect.cleandoc(entry.doc)] if entry.doc else [])]
     facts = []
     if entry.family != "block":
         facts.append(f"Written `{_shape(entry)}`.")
@@ -115,7 +120,8 @@ def _entry(entry: Entry, common: tuple[AttributeSchema, ...]) -> list[str]:
     if entry.breaker:
         facts.append("Gets the rows in start order, one at a time.")
     if entry.extra:
-        facts.append(f"Needs `pip install 'mixwright[{entry.extra}]'`.")
+        package = entry.extra if entry.plugin is not None else f"mixwright[{entry.extra}]"
+        facts.append(f"Needs `pip install '{package}'`.")
     if facts:
         parts.append("\n".join(facts))
     own = [schema for schema in entry.attributes if schema not in common]

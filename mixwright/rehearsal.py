@@ -2,7 +2,8 @@
 
 The rows that a run would start are read, rendered and looked up by their call keys; an answer that is there carries its
 row on to the next step, so that step's requests are known too. A row stops where its answer is missing, and every
-row stops at the first verifier or breaker: what comes after depends on what those would decide.
+row stops at the first verifier or breaker: what comes after depends on what those would decide. It stops at a step of a
+plugin too, and the rows of a plugin's source are not read: planning runs nothing of a plugin.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ def _walked(plan: Plan, pipeline: Pipeline, rows: int, store: Store) -> dict[str
     source = plan.sources[pipeline.start.rows]
     if source.pin is not None and source.pin.rows > MOST_SOURCE_ROWS:
         return {}
+    if plan.provider(f"source.{source.kind}"):
+        return {}
     try:
         return asyncio.run(_rehearsed(plan, pipeline, store, rows))
     except (RunError, RowError, OSError):
@@ -78,7 +81,12 @@ async def _rehearsed(plan: Plan, pipeline: Pipeline, store: Store, count: int) -
     from runtime.service import StopSignal
     from runtime.supply import Sources, SourceSupply
 
-    leading = list(takewhile(lambda step: step.operation.partition(".")[0] == "step", pipeline.steps))
+    leading = list(
+        takewhile(
+            lambda step: step.operation.partition(".")[0] == "step" and not plan.provider(step.operation),
+            pipeline.steps,
+        )
+    )
     calls = _StoredCalls(plan, store)
     context = RunContext(plan, Sources(plan, Path(plan.directory)), calls)
     nodes = nodes_of(leading, context, store, owner=pipeline.name, seed=pipeline.seed, run_id=0)

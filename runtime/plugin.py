@@ -12,7 +12,8 @@ Errors of the machine:
     ├── StoreBroken          the store cannot be read or written; nothing was deleted
     ├── SourceChanged        a source is not what the lock pinned
     ├── CalibrationFailed    a verifier is not as good as its `calibrate` demands                (exit 1)
-    └── EngineUnavailable    the engine cannot answer at all: breaker open, wrong model, no access
+    ├── EngineUnavailable    the engine cannot answer at all: breaker open, wrong model, no access
+    └── PluginFails, PluginChanged   a plugin's code fails, or is not what was planned    (runtime/plugin_loading.py)
     RowError                 one row cannot be processed: it is quarantined with the reason
 """
 
@@ -20,18 +21,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
-from compiler.catalog import RULES, Asks, AttributeClass, AttributeSchema, Catalog, Entry, LabelKind
-from compiler.conditions import attributes_in
-from runtime.steps.shapes import MODELS, problems_of
+from compiler.catalog import Asks, AttributeSchema, Catalog, Entry, LabelKind
+from compiler.declaring import REQUIRED as REQUIRED
+from compiler.declaring import attribute as attribute
+from compiler.declaring import unnamed
+from runtime.steps.shapes import SHAPES, problems_of
 
 T = TypeVar("T")
-
-REQUIRED: Any = object()
-"""Default of an attribute that must be written."""
 
 
 class RunError(Exception):
@@ -73,33 +75,6 @@ class RowError(Exception):
     """One row cannot be processed; it is quarantined with this reason."""
 
 
-def attribute(
-    name: str,
-    type: str,
-    doc: str,
-    *,
-    default: Any = None,
-    cls: AttributeClass = "row",
-    minimum: float | None = None,
-    maximum: float | None = None,
-    tasks: tuple[str, ...] | None = None,
-    holds: str | None = None,
-    short_for: str | None = None,
-    given_when: str | None = None,
-) -> AttributeSchema:
-    """An attribute of a declaration; `default=REQUIRED` makes it mandatory.
-
-    `tasks`: of type `ref:model`, which tasks the model may have; without it, `generate`. `holds`: `text` of a column
-    that must hold text, `language` of an expression that gives a language's code. `short_for`: a verifier. `given_when`:
-    a condition. See `compiler.catalog.AttributeSchema`.
-    """
-    required = default is REQUIRED
-    default = None if required else default
-    return AttributeSchema(
-        name, type, doc, required, default, cls, minimum, maximum, tasks, holds, short_for, given_when
-    )
-
-
 @dataclass(frozen=True)
 class Plugin:
     """A catalog entry with what implements it."""
@@ -109,6 +84,17 @@ class Plugin:
 
 
 _plugins: dict[str, Plugin] = {}
+_of_plan: dict[str, Plugin] = {}
+"""What the plugins of the plan under way declare (`runtime/plugin_loading.py`)."""
+_collector: ContextVar[dict[str, Plugin] | None] = ContextVar("collector", default=None)
+
+PROMISES = {
+    "model": ("start", "close", "slots"),
+    "source": ("rows", "files", "revision"),
+    "export": ("write", "data_file", "shape"),
+    **{shape.__name__: tuple(sorted(shape.__abstractmethods__)) for shape in SHAPES},
+}
+"""Family, or shape of a step -> what its classes must have."""
 
 PLUGIN_PACKAGES = (
     "runtime.engines",
@@ -177,38 +163,38 @@ def declare(
             drops_only,
             apart_from,
         )
-        for problem in (*_unnamed(entry), *problems_of(entry, implementation)):
+        for problem in (*unnamed(entry), *problems_of(entry, implementation)):
             raise ValueError(f"{entry.key}: {problem}")
-        if entry.key in _plugins:
+        collector = _collector.get()
+        into = _plugins if collector is None else collector
+        if entry.key in into:
             raise ValueError(f"{entry.key} is declared twice")
-        _plugins[entry.key] = Plugin(entry, implementation)
+        into[entry.key] = Plugin(entry, implementation)
         return implementation
 
     return register
 
 
-def _unnamed(entry: Entry) -> Iterator[str]:
-    """What is wrong with an entry's traits: they name attributes that it does not have."""
-    named = [("compares", name) for name in attributes_in(entry.compares or "always")]
-    for asks in entry.asks:
-        if not (entry.attribute(asks.model) or AttributeSchema("", "", "")).type.endswith(MODELS):
-            yield f"it asks `{asks.model}`, which is no attribute of type `ref:model`"
-        named += [("asks", name) for name in (asks.template, *asks.times, asks.max_tokens) if name]
-        for condition in (asks.when, asks.twice or "always", *(when for _, when in asks.needs)):
-            named += [("asks", name) for name in attributes_in(condition)]
-    named += [("one_of", name) for choice in entry.one_of for name in choice]
-    named += [("goes_with", name) for names in entry.goes_with for name in names]
-    yield from (f"there is no rule `{rule}`" for rule in entry.rules if rule not in RULES)
-    named += [
-        (trait, name)
-        for trait, name in (("rows_in", entry.rows_in), ("apart_from", entry.apart_from))
-        if name
-    ]
-    given = [schema.given_when for schema in entry.attributes if schema.given_when]
-    named += [("given_when", name) for condition in given for name in attributes_in(condition)]
-    for trait, name in named:
-        if entry.attribute(name) is None:
-            yield f"`{trait}` names `{name}`, which is no attribute of it"
+@contextmanager
+def collected() -> Iterator[dict[str, Plugin]]:
+    """What is declared meanwhile, kept apart from what ships with Mixwright."""
+    found: dict[str, Plugin] = {}
+    token = _collector.set(found)
+    try:
+        yield found
+    finally:
+        _collector.reset(token)
+
+
+def use(declared: Mapping[str, Plugin]) -> None:
+    """Make what plugins declare known, in the place of what was made known before."""
+    _of_plan.clear()
+    _of_plan.update(declared)
+
+
+def known_of_module(name: str) -> dict[str, Plugin]:
+    """What a module declared that was imported by somebody else."""
+    return {key: p for key, p in _plugins.items() if p.implementation.__module__ == name}
 
 
 def plugins() -> Mapping[str, Plugin]:
@@ -228,6 +214,8 @@ def implementation(key: str) -> Any:
     Raises:
         RunError: this version has no such operation.
     """
+    if key in _of_plan:
+        return _of_plan[key].implementation
     if key not in _plugins:
         family, _, name = key.partition(".")
         for module in _candidate_modules(family, name):
@@ -256,13 +244,15 @@ def _candidate_modules(family: str, name: str) -> tuple[str, ...]:
 def entry_of(key: str) -> Entry:
     """The declaration of a catalog key; raises as `implementation` does."""
     implementation(key)
-    return _plugins[key].entry
+    return (_of_plan.get(key) or _plugins[key]).entry
 
 
 def declared_catalog() -> Catalog:
     """The catalog of what ships with Mixwright, sorted by key: what `catalog.json` must equal."""
     ours = {key: p for key, p in plugins().items() if p.implementation.__module__.startswith("runtime.")}
-    return Catalog({key: ours[key].entry for key in sorted(ours)})
+    from runtime.shared_attributes import SHARED
+
+    return Catalog({key: ours[key].entry for key in sorted(ours)}, SHARED, PROMISES)
 
 
 def not_loaded(error: Exception) -> str:

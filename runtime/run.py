@@ -44,6 +44,7 @@ from runtime.nodes import Node, nodes_of
 from runtime.ordering import LongestFirst, size_of_columns
 from runtime.outcomes import Outcomes
 from runtime.plugin import RunError
+from runtime.plugin_loading import load_plugins, plugin_faults
 from runtime.service import RunStopped, StopSignal
 from runtime.steps.shapes import Measure
 from runtime.store.records import EventRecord
@@ -150,12 +151,14 @@ async def execute(
     """`run_plan` inside a running event loop. on_begin: is told of the run and sees to signals, which else come here."""
     from runtime.ending import finish
 
+    load_plugins(plan)
     run = Run(plan, store, options or RunOptions(), engines, clock or SystemClock())
     if on_begin is not None:
         on_begin(run)
     with contextlib.nullcontext() if on_begin is not None else _handling(_receiver(run)):
         try:
-            await run.work()
+            with plugin_faults():
+                await run.work()
         except asyncio.CancelledError:
             if not run.is_abandoned:
                 raise

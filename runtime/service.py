@@ -39,6 +39,7 @@ from runtime.engines.protocol import (
 from runtime.eta import Recent
 from runtime.fault import Breaker, BreakerPolicy, Clock, Gate, Pace, RetryPolicy
 from runtime.plugin import EngineUnavailable, RunError
+from runtime.plugin_loading import plugin_faults
 from runtime.width import WidthSearch
 
 T = TypeVar("T")
@@ -428,7 +429,8 @@ class Service:
         if self._starting is None:
             self._starting = asyncio.ensure_future(self.engine.start())
         try:
-            await asyncio.shield(self._starting)
+            with plugin_faults():
+                await asyncio.shield(self._starting)
         except RunError as error:
             self._stop.stop(str(error), error)
             self._stop.check()

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from compiler.checks.checked import Checked
-from compiler.suggest import nearest, replace_fix
+from compiler.suggest import listing, nearest, replace_fix
 from dsl.diagnostic import Label
 
 _UNUSED_HINTS = {
@@ -45,6 +45,16 @@ def check_unused(checked: Checked) -> None:
                 span,
                 "nothing refers to it",
                 hint=f"use a name of it: `{alias}.name`",
+            )
+    for name, span in spec.plugin_spans.items():
+        if name not in world.used_plugins:
+            kinds = listing(f"`{key.replace('.', ' ')}`" for key in world.plugins[name].declared)
+            world.findings.warning(
+                "MIX104",
+                f"no kind of plugin `{name}` is used",
+                span,
+                f"it has {kinds}",
+                hint="delete the import",
             )
 
 

@@ -93,5 +93,7 @@ def check_extras(checked: Checked) -> None:
             f"{what} needs a package that is not installed: {', '.join(missing_modules(entry.modules))}",
             span,
             "a run would stop here",
-            hint=f"pip install 'mixwright[{extra}]'",
+            hint=f"pip install '{extra}'"
+            if entry.plugin is not None
+            else f"pip install 'mixwright[{extra}]'",
         )

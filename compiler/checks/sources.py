@@ -11,6 +11,7 @@ from compiler.attribute_values import example_of
 from compiler.catalog import Entry
 from compiler.checks.checked import Checked, is_written, value_of
 from compiler.conditions import attributes_in, holds
+from compiler.plugin_files import short
 from compiler.program import Attributes, Bound, Declared, SourceDecl
 from compiler.source_sql import sql_problem
 from compiler.suggest import listing, nearest
@@ -135,6 +136,24 @@ def check_locks(checked: Checked) -> None:
             unknown[0].name_span,
             "not locked",
             hint=f"run `mixwright lock {spec}`",
+        )
+
+
+def check_plugin_locks(checked: Checked) -> None:
+    """MIX805: a plugin that is another one, or an edited one, than when the spec was locked."""
+    world = checked.world
+    locked = world.lock.plugins if world.lock is not None else {}
+    for name in sorted(world.used_plugins & set(locked)):
+        plugin, was = world.plugins[name], locked[name].identity
+        if plugin.identity == was:
+            continue
+        at = next((m.plugin_spans[name] for m in world.modules if name in m.plugin_spans), None)
+        checked.findings.warning(
+            "MIX805",
+            f"plugin `{name}` is not the one that was locked",
+            at or Span(world.spec.source, 0, 0),
+            f"{short(was)} then, {short(plugin.identity)} now",
+            hint=f"look at what changed, then run `mixwright lock {world.spec.source.name}`",
         )
 
 

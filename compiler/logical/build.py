@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compiler.attributes import COMMON_TO_STEPS, plain, resolved
-from compiler.catalog import Catalog, builtin_catalog
+from compiler.catalog import Catalog
 from compiler.groups import VERIFIERS
 from compiler.logical.nodes import Apply, Ask, Flow, Keep, LogicalPlan, Measure, Mix, Scan, Work
 from compiler.program import FromDecl, PipelineDecl, Program, Schema, StepDecl
@@ -13,7 +13,7 @@ from compiler.traits import traits_of
 
 def build(program: Program, reached: Reach, catalog: Catalog | None = None) -> LogicalPlan:
     """The logical plan of what is reached."""
-    catalog = catalog or builtin_catalog()
+    catalog = catalog or program.catalog
     return LogicalPlan(
         flows={
             name: flow_of(decl, program, catalog)

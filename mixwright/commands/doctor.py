@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         "sandbox": found.walls,
         "languages": found.tools,
         "extras": _extras(),
+        "plugins": _plugins(),
         "machine": [*_store(), *_gpus()],
     }
     if arguments.json:
@@ -107,6 +108,25 @@ def _extras() -> list[Finding]:
             found.append(Finding(extra, None, f"not installed: {', '.join(missing)}", remedy))
         else:
             found.append(Finding(extra, True, ", ".join(sorted(names))))
+    return found
+
+
+def _plugins() -> list[Finding]:
+    """Every installed plugin, and what it declares or why it cannot be used; none of their code is run."""
+    from compiler.catalog import builtin_catalog
+    from compiler.installed import installed_plugins
+    from runtime.sandbox.examination import Finding
+
+    found = []
+    for plugin in installed_plugins(builtin_catalog()):
+        if plugin.faults:
+            fault = plugin.faults[0]
+            found.append(
+                Finding(plugin.name, None, f"left out: {fault.message}", f"{fault.code} at {fault.span}")
+            )
+        else:
+            kinds = ", ".join(key.replace(".", " ") for key in plugin.declared)
+            found.append(Finding(plugin.name, True, f"{plugin.identity}: {kinds}"))
     return found
 
 

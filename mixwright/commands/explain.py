@@ -1,4 +1,7 @@
-"""Walk a row back to where it came from or tell why it is missing; or explain a diagnostic code such as MIX401."""
+"""Walk a row back to where it came from or tell why it is missing; or explain a code (MIX401) or a kind (verify.math).
+
+A kind may be of a plugin: one that is installed, or with --spec one that a spec imports.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "what",
-        metavar="ROW|CODE",
-        help="a row's id or lineage in hex, or its first digits; or a code (MIX401)",
+        metavar="ROW|CODE|KIND",
+        help="a row's id or lineage in hex, or its first digits; or a code (MIX401), or a kind (verify.math)",
     )
+    parser.add_argument("--spec", type=Path, metavar="FILE", help="the spec that imports the kind's plugin")
     parser.add_argument(
         "--run", type=int, metavar="N", help="the row as run N left it [the newest that has it]"
     )
@@ -40,12 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Token exports name the pieces of a row that was split `ID/0`, `ID/1` …
     row = re.fullmatch(r"([0-9a-fA-F]{4,32})(?:/\d+)?", what)
     if row is None:
-        print(
-            f"error: '{printable(what)}' is neither a row id (4 to 32 hex digits) nor a code such as MIX401; "
-            "exported rows carry their id, and docs/diagnostics.md lists the codes",
-            file=sys.stderr,
-        )
-        return 2
+        return _explain_kind(what, arguments.spec, as_json=arguments.json)
     from runtime.store.history import history_of
     from runtime.store.store import Store
 
@@ -80,6 +79,31 @@ def _explain_code(code: str, *, as_json: bool) -> int:
         )
         return 1
     print(json.dumps({"code": code, "text": text}) if as_json else text)
+    return 0
+
+
+def _explain_kind(what: str, spec: Path | None, *, as_json: bool) -> int:
+    from mixwright.compiling import Misuse
+    from mixwright.explain_kind import kinds_named
+
+    try:
+        found = kinds_named(what, spec)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misuse(
+            f"{spec} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}"
+        ) from None
+    if not found:
+        print(
+            f"error: '{printable(what)}' is neither a row id (4 to 32 hex digits) nor a code such as MIX401 nor a kind "
+            "such as verify.math; exported rows carry their id, docs/diagnostics.md lists the codes, and "
+            "'--spec FILE' tells the spec that imports the plugin of a kind",
+            file=sys.stderr,
+        )
+        return 2
+    if as_json:
+        print(json.dumps([{"kind": key, "text": text} for key, text in found.items()], ensure_ascii=False))
+    else:
+        print("\n\n".join(found.values()))
     return 0
 
 

@@ -42,12 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright.recorded import store_directory
     from mixwright.selected import last_selection, open_store, warn_of_changes
     from runtime.exporters.write import check_targets, write_exports
+    from runtime.plugin_loading import load_plugins
     from runtime.report.facts import run_facts
     from runtime.report.html import write_report
     from runtime.report.training import training_facts
 
     mixtures = _mixtures(plan, arguments)
     directory = store_directory(plan, arguments.store)
+    load_plugins(plan)
     check_targets(plan, mixtures, store=directory, force=arguments.force)
     with open_store(plan, directory) as store:
         for mixture in mixtures:

@@ -1,4 +1,4 @@
-"""Pin every source and model that a spec reads, in NAME.lock beside NAME.mix.
+"""Pin every source, model and plugin that a spec reads, in NAME.lock beside NAME.mix.
 
 Each source is read whole: its digest, rows, columns and types, license, the commit of a hub data set, and how many
 rows its 'where' and 'limit' let in are written down. A model's configuration, tokenizer and weights are digested where
@@ -22,6 +22,7 @@ from compiler.lock import (
     Lock,
     LockUnreadable,
     ModelLock,
+    PluginLock,
     SourceLock,
     lock_changes,
     lock_path,
@@ -31,6 +32,7 @@ from compiler.lock import (
     source_selection,
     write_lock,
 )
+from compiler.plugin_files import short
 from mixwright.terminal import table
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ def summary_text(lock: Lock) -> str:
         ("model", name, model.definition, f"{model.size_bytes / 1e6:,.1f} MB" if model.size_bytes else "", "")
         for name, model in lock.models.items()
     ]
+    rows += [("plugin", name, short(plugin.identity), "", "") for name, plugin in lock.plugins.items()]
     return table(rows, indent="") if rows else "the spec reads no source and no model"
 
 
@@ -135,6 +138,9 @@ def found_lock(program: Program, plan: Plan) -> Lock:
     Raises:
         RunError: a source cannot be read.
     """
+    from runtime.plugin_loading import load_plugins
+
+    load_plugins(plan)
     directory = Path(plan.directory)
     sources = {
         name: _found_source(spec, directory, source_definition(decl.entry, decl.attributes))
@@ -142,7 +148,8 @@ def found_lock(program: Program, plan: Plan) -> Lock:
         for decl in (program.sources[name],)
         if spec.kind != "inline" or spec.where is not None
     }
-    return Lock(sources, {name: _found_model(spec, directory) for name, spec in plan.models.items()})
+    models = {name: _found_model(spec, plan) for name, spec in plan.models.items()}
+    return Lock(sources, models, {name: PluginLock(p.identity) for name, p in plan.plugins.items()})
 
 
 def _found_source(spec: SourceSpec, directory: Path, definition: str) -> SourceLock:
@@ -181,12 +188,12 @@ def _mean_characters(spec: SourceSpec, directory: Path, columns: list[str]) -> d
     }
 
 
-def _found_model(spec: ModelSpec, directory: Path) -> ModelLock:
-    from compiler.catalog import builtin_catalog
+def _found_model(spec: ModelSpec, plan: Plan) -> ModelLock:
     from compiler.fingerprint import model_identity
     from compiler.weights import weights_of
 
     values: Mapping[str, Any] = spec.attributes
+    directory = Path(plan.directory)
     at, revision = None, values.get("revision") or ""
     if values.get("path"):
         at = directory / values["path"]
@@ -194,7 +201,7 @@ def _found_model(spec: ModelSpec, directory: Path) -> ModelLock:
         at, revision = hub_snapshot(values["repo"], revision)
     weights = weights_of(at) if at is not None else None
     digest, size = (weights.digest, weights.size_bytes) if weights else ("", 0)
-    entry = builtin_catalog().entries[f"model.{spec.engine}"]
+    entry = plan.catalog.entries[f"model.{spec.engine}"]
     found = {**values, "revision": revision} if values.get("repo") else values
     identity = model_identity(entry, found, weights=digest)
     return ModelLock(identity, model_definition(values), digest=digest, size_bytes=size, revision=revision)

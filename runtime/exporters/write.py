@@ -30,6 +30,7 @@ from runtime.exporters.directory import (
 from runtime.exporters.marked_blocks import has_own_text, merged
 from runtime.exporters.protocol import Format, Job, train_of
 from runtime.plugin import RunError, entry_of, implementation
+from runtime.plugin_loading import plugin_faults
 
 if TYPE_CHECKING:
     from runtime.mixture.record import MixtureRecord
@@ -145,7 +146,8 @@ def write_export(
     """
     format: Format = implementation(f"export.{export.format}")
     with replaced_directory(target, force=force) as directory:
-        written = format.write(Job(export, train, directory, target, root or target.parent), rows)
+        with plugin_faults():
+            written = format.write(Job(export, train, directory, target, root or target.parent), rows)
         if written.rows != facts.record.rows:
             raise RunError(
                 f"export '{export.name}': the store has {written.rows:,} of the {facts.record.rows:,} rows selected; "

@@ -15,6 +15,7 @@ from typing import Any
 from compiler.json_text import json_of
 from compiler.plan import Evaluation, Plan
 from runtime.plugin import RunError
+from runtime.plugin_loading import load_plugins
 from runtime.training.grading import REPLY, Grade, graded
 
 SHOWN = 5
@@ -71,6 +72,7 @@ def held_out_problems(plan: Plan, wanted: Evaluation) -> list[Problem]:
     from runtime.sources.reader import read_rows
     from runtime.templates import compile_template
 
+    load_plugins(plan)
     source = plan.sources[wanted.on]
     render = compile_template(plan.templates[wanted.prompt])
     read = {name for step in wanted.steps for name in step.reads if name != REPLY}

@@ -21,6 +21,7 @@ from runtime.measuring import heard
 from runtime.models import engines_of
 from runtime.nodes import Node, nodes_of
 from runtime.plugin import RunError
+from runtime.plugin_loading import load_plugins
 from runtime.rows import Row, digest
 from runtime.service import RunStopped, StopSignal
 from runtime.steps.protocol import Measurement
@@ -66,6 +67,7 @@ def graded(
         RunError: a verifier cannot work here (no sandbox, an extra, a model that does not answer), or fails too often
             (`runtime.measuring`); what was measured is kept.
     """
+    load_plugins(plan)
     with _opened(kept) as store:
         return asyncio.run(_graded(plan, steps, rows, sandbox, store))
 

@@ -189,8 +189,10 @@ def marked(lines: list[str]) -> Marked:
 @cache
 def catalog() -> Catalog:
     """The shipped catalog as if every extra were installed."""
-    entries = builtin_catalog().entries
-    return Catalog({key: replace(entry, modules=()) for key, entry in entries.items()})
+    shipped = builtin_catalog()
+    return replace(
+        shipped, entries={key: replace(entry, modules=()) for key, entry in shipped.entries.items()}
+    )
 
 
 def answered(case: Case, directory: Path) -> Case:

@@ -46,8 +46,10 @@ def test_no_kind_of_block_or_step_is_named_in_the_grammar() -> None:
 def test_what_begins_a_block_and_what_sets_an_attribute() -> None:
     block, attribute = re.compile(GRAMMAR["block"]["match"]), re.compile(GRAMMAR["attribute"]["match"])
     assert [
-        block.match(line) is not None for line in ("edition 2026", "  a b {", "x {", "x = 3", "y in z")
+        block.match(line) is not None
+        for line in ("edition 2026", 'import python "plugins/x.py"', "  a b {", "x {", "x = 3", "y in z")
     ] == [
+        True,
         True,
         True,
         True,

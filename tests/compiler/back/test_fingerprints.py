@@ -34,7 +34,7 @@ def test_golden_hashes() -> None:
         set="ba29d3799a43682847b51d2c39a51031",
         meta="821cdc954eb6d61381df4db640ff777b",
     )
-    assert pipeline_row_hashes(lowered(), builtin_catalog()) == {"math": "78b2630598ffb2490c4c14bc672b4326"}
+    assert pipeline_row_hashes(lowered()) == {"math": "78b2630598ffb2490c4c14bc672b4326"}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_operations_version_counts() -> None:
 
 def test_a_pipelines_hash_covers_what_its_rows_come_from() -> None:
     def of(plan: Plan) -> str:
-        return pipeline_row_hashes(plan, builtin_catalog())["math"]
+        return pipeline_row_hashes(plan)["math"]
 
     plan = lowered()
     personas = plan.sources["personas"]

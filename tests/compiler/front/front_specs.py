@@ -19,7 +19,7 @@ def catalog_with(missing: tuple[str, ...] = ()) -> Catalog:
         key: replace(entry, modules=("no_such_module",) if key in missing else ())
         for key, entry in builtin_catalog().entries.items()
     }
-    return Catalog(entries)
+    return replace(builtin_catalog(), entries=entries)
 
 
 def compiled(

@@ -3,32 +3,62 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from front_specs import compiled, expected, found
 
 from compiler.codes import HEADING, page, titles
+from compiler.lower import lower
 from mixwright.explain_code import explain_code
+from runtime.plugin import RunError
+from runtime.plugin_loading import load_plugins
 
 ROOT = Path(__file__).parents[3]
 CODES = sorted(p.stem for p in (ROOT / "compiler" / "codes").glob("MIX*.md"))
-BLOCK = re.compile(r"```(\w+)(?: (\S+))?\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```(\w+)(?: (planned))?(?: (\S+))?\n(.*?)```", re.DOTALL)
 
 MISSING = {"MIX908": ("model.vllm",)}
 """What a page takes not to be installed."""
+
+WITH_ANOTHER = {"MIX136": {"MIX116"}}
+"""Pages whose wrong example cannot but have a second finding."""
+
+AT_RUN = ("MIX137", "MIX138")
+"""Pages of what only comes to light when a plugin's code is run."""
 
 SYNTAX = "MIX0"
 """Pages of the parser may show several codes at once: what cannot be read can be wrong in more than one way."""
 
 
-def examples(code: str) -> tuple[str, str, dict[str, str]]:
-    """The wrong and the right spec of a page, and the other files it shows."""
-    text = page(code) or ""
-    head, wrong = text.split("## Wrong")
+@dataclass(frozen=True)
+class Example:
+    """A spec of a page, and the other files beside it. planned: those that were there when the plan was made."""
+
+    spec: str
+    files: dict[str, str]
+    planned: dict[str, str]
+
+    @property
+    def expected(self) -> list[tuple[int, str, str]]:
+        return [mark for text in (self.spec, *self.files.values()) for mark in expected(text)]
+
+
+def examples(code: str) -> tuple[Example, Example]:
+    """The wrong and the right example of a page; files above both are of both."""
+    head, wrong = (page(code) or "").split("## Wrong")
     wrong, right = wrong.split("## Right")
-    files = {name: content for _, name, content in BLOCK.findall(head) if name}
-    return BLOCK.search(wrong)[3], BLOCK.search(right)[3], files  # type: ignore[index]
+    above = BLOCK.findall(head)
+    planned = {name: content for _, when, name, content in above if when}
+    shared = {name: content for _, when, name, content in above if name and not when}
+    found = []
+    for part in (wrong, right):
+        blocks = BLOCK.findall(part)
+        spec = next(content for _, _, name, content in blocks if not name)
+        own = {name: content for _, _, name, content in blocks if name}
+        found.append(Example(spec, shared | own, planned))
+    return found[0], found[1]
 
 
 WITHOUT_TOOLS = ("MIX830",)
@@ -42,20 +72,44 @@ def _tools(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("shutil.which", lambda name: None if has_none else f"/usr/bin/{name}")
 
 
-@pytest.mark.parametrize("code", CODES)
+@pytest.fixture(autouse=True)
+def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages that a page shows are installed."""
+    metadata = tmp_path / "acme_tone-1.2.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: acme-tone\nVersion: 1.2\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.mark.parametrize("code", [code for code in CODES if code not in AT_RUN])
 def test_wrong_example_gives_this_code_on_the_marked_lines(code: str, tmp_path: Path) -> None:
-    wrong, _, files = examples(code)
-    result = compiled(tmp_path, wrong, files=files, missing=MISSING.get(code, ()))
-    assert [f for f in found(result) if f[2] == code] == expected(wrong) != []
+    wrong, _ = examples(code)
+    result = compiled(tmp_path, wrong.spec, files=wrong.files, missing=MISSING.get(code, ()))
+    marked = [mark for mark in wrong.expected if mark[2] == code]
+    assert [f for f in found(result) if f[2] == code] == marked != []
     if not code.startswith(SYNTAX):
         others = {c for _, severity, c in found(result) if severity != "lint"} - {code}
-        assert not others
+        assert others == WITH_ANOTHER.get(code, set())
+
+
+@pytest.mark.parametrize("code", AT_RUN)
+def test_wrong_example_of_a_plugin_gives_this_code_when_it_is_run(code: str, tmp_path: Path) -> None:
+    wrong, _ = examples(code)
+    program = compiled(tmp_path, wrong.spec, files=wrong.files | wrong.planned).program
+    assert program is not None
+    plan = lower(program, root=tmp_path, directory=tmp_path)
+    for name, text in wrong.files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    ((line, _, _),) = wrong.expected
+    with pytest.raises(RunError, match=rf"\[{code}\]") as failed:
+        load_plugins(plan)
+    assert code != "MIX137" or f"plugins/shout.py:{line}: " in str(failed.value)
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_right_example_is_free_of_findings(code: str, tmp_path: Path) -> None:
-    _, right, files = examples(code)
-    result = compiled(tmp_path, right, files=files)
+    _, right = examples(code)
+    result = compiled(tmp_path, right.spec, files=right.files | right.planned)
     assert [d for d in result.diagnostics if d.code == code] == []
     # Syntax pages show fragments: names in them need not be declared.
     assert result.errors == () or code.startswith(SYNTAX)
@@ -76,6 +130,8 @@ def test_codes_in_the_source_and_pages_are_the_same() -> None:
     for package in ("dsl", "compiler"):
         for file in (ROOT / package).rglob("*.py"):
             used |= set(re.findall(r"\"(MIX\d{3})\"", file.read_text(encoding="utf-8")))
+    for file in (ROOT / "runtime").rglob("*.py"):
+        used |= set(re.findall(r"\[(MIX\d{3})\]", file.read_text(encoding="utf-8")))
     assert sorted(used - {"MIX007"}) == CODES
 
 

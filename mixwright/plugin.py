@@ -1,0 +1,89 @@
+"""What a plugin imports: the words of a declaration, and what its classes are given and give back.
+
+See docs/language/plugins.md. `check`, `fmt` and `plan` read a plugin's text and run nothing of it; what they can read is
+`declare`, `attribute`, `Asks`, `REQUIRED`, `pick`, `threshold` and the shared attributes in capitals.
+"""
+
+from __future__ import annotations
+
+from compiler.catalog import Asks
+from compiler.declaring import REQUIRED, attribute, pick, threshold
+from compiler.plan import ModelSpec, SourceSpec, Step
+from runtime.engines.protocol import (
+    Answer,
+    EmbedRequest,
+    Engine,
+    EngineEnvironment,
+    EngineFault,
+    Fault,
+    Finish,
+    Request,
+    ScoreRequest,
+    Scores,
+    Vectors,
+)
+from runtime.exporters.protocol import Format, Job, Written
+from runtime.mixture.rows import MixtureRow
+from runtime.plugin import EngineUnavailable, MissingExtra, RowError, RunError, declare, require
+from runtime.rows import Dropped, Row
+from runtime.shared_attributes import EXPORT, PICK, POOLING, SALT, SOURCE, STEP, TASK, VERIFIER
+from runtime.sources.reader import OpenSource
+from runtime.steps.protocol import CallResult, Measurement, Rendered, ScoreResult, StepContext, VectorResult
+from runtime.steps.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
+from runtime.verifiers.verdicts import Selection
+
+__all__ = [
+    "EXPORT",
+    "PICK",
+    "POOLING",
+    "REQUIRED",
+    "SALT",
+    "SOURCE",
+    "STEP",
+    "TASK",
+    "VERIFIER",
+    "Answer",
+    "Apply",
+    "Ask",
+    "Asks",
+    "CallResult",
+    "Dropped",
+    "EmbedRequest",
+    "Engine",
+    "EngineEnvironment",
+    "EngineFault",
+    "EngineUnavailable",
+    "Fault",
+    "Finish",
+    "Format",
+    "Job",
+    "Keep",
+    "Measure",
+    "MeasureGroup",
+    "Measurement",
+    "MissingExtra",
+    "MixtureRow",
+    "ModelSpec",
+    "OpenSource",
+    "Rendered",
+    "Request",
+    "Row",
+    "RowError",
+    "RunError",
+    "ScoreRequest",
+    "ScoreResult",
+    "Scores",
+    "Selection",
+    "SourceSpec",
+    "Step",
+    "StepContext",
+    "StepRequest",
+    "VectorResult",
+    "Vectors",
+    "Written",
+    "attribute",
+    "declare",
+    "pick",
+    "require",
+    "threshold",
+]

@@ -1,0 +1,215 @@
+"""Runs the code of a plan's plugins: what they declare is then there like what ships with Mixwright.
+
+A plugin is run only where its files, or its version, are those that the plan was made with, and only if it declares what
+was read in its text (`compiler/plugin_reading.py`). It has the rights of whoever runs the plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import json
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from compiler.catalog import entry_to_json
+from compiler.installed import GROUP, identity_of_distribution, place_of
+from compiler.plan import Plan, PluginSpec
+from compiler.plugin_files import PACKAGE, files_of, identity_of, short
+from runtime.plugin import Plugin, RowError, RunError, collected, known_of_module, use
+
+PACKAGE_OF_PROJECTS = "mixwright_plugins"
+"""Modules of a project's plugins are below this name: what they are called must not hide a module of that name."""
+
+
+DECLARED = "__mixwright_declared__"
+"""What a module declared, kept in it: it is imported once."""
+
+
+class PluginFails(RunError):
+    """A plugin's code ends in an error that nobody expects, or declares something else than its text (MIX137)."""
+
+
+class PluginChanged(RunError):
+    """A plugin is not the one that the plan was made with (MIX138)."""
+
+
+_loaded: dict[tuple[str, str], dict[str, Plugin]] = {}
+"""What was loaded in this process, by place and identity."""
+_places: dict[str, str] = {}
+"""Where the code of a plugin is, by its name."""
+
+
+def load_plugins(plan: Plan) -> None:
+    """Make what the plan's plugins declare known; what those of another plan declared is forgotten.
+
+    Raises:
+        PluginChanged: one is another than when the plan was made; nothing of it was run.
+        PluginFails: its code ends in an error, or declares something else.
+    """
+    found: dict[str, Plugin] = {}
+    for spec in plan.plugins.values():
+        _hold_to(spec, plan)
+        _places[spec.name] = str(Path(plan.root, spec.path) if spec.path else place_of(spec.module))
+        key = (_places[spec.name], spec.identity)
+        if key not in _loaded:
+            _loaded[key] = dict(_declared(spec, Path(plan.root)))
+        found |= {each: _loaded[key][each] for each in _checked(spec, _loaded[key])}
+    use(found)
+
+
+def _hold_to(spec: PluginSpec, plan: Plan) -> None:
+    """Refuse a plugin that is not the one of the plan."""
+    if spec.path:
+        try:
+            now = identity_of(files_of(Path(plan.root, spec.path)))
+        except OSError as error:
+            raise PluginChanged(f"plugin '{spec.name}' cannot be read: {error.strerror} [MIX138]") from None
+    else:
+        now = _installed(spec)
+    if now != spec.identity:
+        raise PluginChanged(
+            f"plugin '{spec.name}' is not the one that the plan was made with: {short(spec.identity)} then, "
+            f"{short(now) or 'not installed'} now; nothing was run. Plan again, or restore it [MIX138]"
+        )
+
+
+def _installed(spec: PluginSpec) -> str:
+    """Identity of an installed plugin as it is now; empty where it is not."""
+    for point in importlib.metadata.entry_points(group=GROUP):
+        if point.value.partition(":")[0].strip() == spec.module:
+            name, identity = identity_of_distribution(point.dist, spec.module)
+            if name == spec.name:
+                return identity
+    return ""
+
+
+def _declared(spec: PluginSpec, root: Path) -> Iterator[tuple[str, Plugin]]:
+    try:
+        if spec.path:
+            with collected() as found:
+                _import_files(spec, Path(root, spec.path))
+            yield from found.items()
+        else:
+            for inner in ("", *spec.declares):
+                name = f"{spec.module}.{inner}".rstrip(".")
+                yield from _of_module(name).items()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        told = _told(error, spec.name) or _words(error)
+        raise PluginFails(f"plugin '{spec.name}' cannot be loaded: {told} [MIX137]") from error
+
+
+@contextmanager
+def plugin_faults() -> Iterator[None]:
+    """Tell an error of a plugin's code as one of the plugin, with the line that it came from.
+
+    Raises:
+        PluginFails: instead of such an error.
+    """
+    try:
+        yield
+    except Exception as error:
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        raise fault from error
+
+
+def fault_of(error: BaseException) -> PluginFails | None:
+    """An error as one of the plugin whose code it went through; None where it is expected, or of no plugin."""
+    if isinstance(error, RunError | RowError):
+        return None
+    for name in _places:
+        if told := _told(error, name):
+            return PluginFails(f"plugin '{name}' fails: {told}; what was made is kept [MIX137]")
+    return None
+
+
+def _of_module(name: str) -> dict[str, Plugin]:
+    """What an installed module declares, also where it was imported before."""
+    with collected() as found:
+        module = importlib.import_module(name)
+    if found:
+        module.__dict__[DECLARED] = found
+    declared: dict[str, Plugin] = module.__dict__.get(DECLARED) or known_of_module(name)
+    return declared
+
+
+def _import_files(spec: PluginSpec, place: Path) -> None:
+    """Run a project's plugin under a name that nothing else has."""
+    parent = sys.modules.setdefault(PACKAGE_OF_PROJECTS, ModuleType(PACKAGE_OF_PROJECTS))
+    parent.__path__ = []
+    which = hashlib.sha256(f"{place} {spec.identity}".encode()).hexdigest()[:12]
+    name = f"{PACKAGE_OF_PROJECTS}.{place.stem}_{which}"
+    is_folder = place.is_dir()
+    found = spec_from_file_location(
+        name,
+        place / PACKAGE if is_folder else place,
+        submodule_search_locations=[str(place)] if is_folder else None,
+    )
+    assert found is not None and found.loader is not None
+    module = module_from_spec(found)
+    sys.modules[name] = module
+    try:
+        found.loader.exec_module(module)
+        for inner in spec.declares if is_folder else ():
+            if inner:
+                importlib.import_module(f"{name}.{inner}")
+    except BaseException:
+        for other in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
+            del sys.modules[other]
+        raise
+
+
+def _told(error: BaseException, name: str) -> str:
+    """An error with the last line of a plugin's code that it went through; empty where it went through none."""
+    if isinstance(error, SyntaxError) and (error.filename or "").startswith(_places[name]):
+        return f"{name}:{error.lineno}: {_words(error)}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.startswith(_places[name]):
+            inside = frame.filename.removeprefix(_places[name])
+            return f"{name if not inside or '/' in name else _places[name]}{inside}:{frame.lineno}: {_words(error)}"
+    return ""
+
+
+def _words(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _checked(spec: PluginSpec, found: Mapping[str, Plugin]) -> list[str]:
+    """The catalog keys that the plan uses; refuses a plugin whose code declares them otherwise than its text."""
+    keys = []
+    for raw in spec.entries:
+        key = f"{raw['family']}.{raw['name']}"
+        if key not in found:
+            raise PluginFails(f"plugin '{spec.name}' does not declare {key} when it is loaded [MIX137]")
+        differing = [
+            name for name, value in _comparable(raw).items() if _comparable_of(found[key])[name] != value
+        ]
+        if differing:
+            raise PluginFails(
+                f"plugin '{spec.name}' declares {key} otherwise when it is loaded than in its text: "
+                f"{', '.join(differing)} [MIX137]"
+            )
+        keys.append(key)
+    return keys
+
+
+def _comparable(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A declaration without its text: Python may shorten that."""
+    return {name: json.loads(json.dumps(value)) for name, value in raw.items() if name != "doc"}
+
+
+def _comparable_of(plugin: Plugin) -> dict[str, Any]:
+    found = _comparable(entry_to_json(plugin.entry))
+    return {name: found.get(name) for name in vars(plugin.entry)} | found
