@@ -213,7 +213,7 @@ class Flow:
         for name in entry.reads:
             if self.columns.type_of(name) is not None:
                 place.reads.setdefault(name, block.kind_span)
-            else:
+            elif entry.plugin is not None:  # what ships can do without
                 missing_column(place, name, block.kind_span)
         self._check_made_twice(entry, makes, label, block, attributes)
         reads = tuple(dict.fromkeys([*place.reads, *self._template_inputs(attributes)]))

@@ -132,6 +132,14 @@ def _strangers(file: PythonFile, root: Path) -> Iterator[Fault]:
         for folder in dict.fromkeys(beside):
             at = folder / name
             if at.with_suffix(".py").is_file() or (at / PACKAGE).is_file():
+                if file.is_of_folder and folder == path.parent:
+                    yield Fault(
+                        "MIX135",
+                        f"the plugin imports `{name}` of its own without a point",
+                        file.span(_imported(node)),
+                        hint=f"write `from . import {name}`",
+                    )
+                    break
                 shown = at.with_suffix(".py") if at.with_suffix(".py").is_file() else at
                 yield Fault(
                     "MIX135",

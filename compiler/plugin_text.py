@@ -82,6 +82,7 @@ class PythonFile:
     def __init__(self, source: SourceFile, name: str, others: Mapping[str, PythonFile]) -> None:
         """others: the plugin's files by their names inside it: empty for `__init__.py`, `words` for `words.py`."""
         self.source = source
+        self.is_of_folder = source.name.endswith("__init__.py") or bool(name)
         self.package = name.split(".") if source.name.endswith("__init__.py") else name.split(".")[:-1]
         self.others = others
         self.tree = parsed(source.text)

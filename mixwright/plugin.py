@@ -25,12 +25,14 @@ from runtime.engines.protocol import (
 from runtime.exporters.protocol import Format, Job, Written
 from runtime.mixture.rows import MixtureRow
 from runtime.plugin import EngineUnavailable, MissingExtra, RowError, RunError, declare, require
+from runtime.plugin_modules import job
 from runtime.rows import Dropped, Row
 from runtime.shared_attributes import EXPORT, PICK, POOLING, SALT, SOURCE, STEP, TASK, VERIFIER
 from runtime.sources.reader import OpenSource
 from runtime.steps.protocol import CallResult, Measurement, Rendered, ScoreResult, StepContext, VectorResult
 from runtime.steps.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
 from runtime.verifiers.verdicts import Selection
+from runtime.workers import WorkerError, is_too_hard
 
 __all__ = [
     "EXPORT",
@@ -80,9 +82,12 @@ __all__ = [
     "StepRequest",
     "VectorResult",
     "Vectors",
+    "WorkerError",
     "Written",
     "attribute",
     "declare",
+    "is_too_hard",
+    "job",
     "pick",
     "require",
     "threshold",

@@ -6,28 +6,21 @@ was read in its text (`compiler/plugin_reading.py`). It has the rights of whoeve
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
 import json
-import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from compiler.catalog import entry_to_json
 from compiler.installed import GROUP, identity_of_distribution, place_of
 from compiler.plan import Plan, PluginSpec
-from compiler.plugin_files import PACKAGE, files_of, identity_of, short
+from compiler.plugin_files import files_of, identity_of, short
 from runtime.plugin import Plugin, RowError, RunError, collected, known_of_module, use
-
-PACKAGE_OF_PROJECTS = "mixwright_plugins"
-"""Modules of a project's plugins are below this name: what they are called must not hide a module of that name."""
-
+from runtime.plugin_modules import import_plugin
 
 DECLARED = "__mixwright_declared__"
 """What a module declared, kept in it: it is imported once."""
@@ -95,7 +88,8 @@ def _declared(spec: PluginSpec, root: Path) -> Iterator[tuple[str, Plugin]]:
     try:
         if spec.path:
             with collected() as found:
-                _import_files(spec, Path(root, spec.path))
+                for inner in ("", *spec.declares):
+                    import_plugin(Path(root, spec.path), spec.identity, inner)
             yield from found.items()
         else:
             for inner in ("", *spec.declares):
@@ -144,41 +138,22 @@ def _of_module(name: str) -> dict[str, Plugin]:
     return declared
 
 
-def _import_files(spec: PluginSpec, place: Path) -> None:
-    """Run a project's plugin under a name that nothing else has."""
-    parent = sys.modules.setdefault(PACKAGE_OF_PROJECTS, ModuleType(PACKAGE_OF_PROJECTS))
-    parent.__path__ = []
-    which = hashlib.sha256(f"{place} {spec.identity}".encode()).hexdigest()[:12]
-    name = f"{PACKAGE_OF_PROJECTS}.{place.stem}_{which}"
-    is_folder = place.is_dir()
-    found = spec_from_file_location(
-        name,
-        place / PACKAGE if is_folder else place,
-        submodule_search_locations=[str(place)] if is_folder else None,
-    )
-    assert found is not None and found.loader is not None
-    module = module_from_spec(found)
-    sys.modules[name] = module
-    try:
-        found.loader.exec_module(module)
-        for inner in spec.declares if is_folder else ():
-            if inner:
-                importlib.import_module(f"{name}.{inner}")
-    except BaseException:
-        for other in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
-            del sys.modules[other]
-        raise
-
-
 def _told(error: BaseException, name: str) -> str:
     """An error with the last line of a plugin's code that it went through; empty where it went through none."""
-    if isinstance(error, SyntaxError) and (error.filename or "").startswith(_places[name]):
-        return f"{name}:{error.lineno}: {_words(error)}"
+    if isinstance(error, SyntaxError) and (shown := _shown(name, error.filename or "")):
+        return f"{shown}:{error.lineno}: {_words(error)}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename.startswith(_places[name]):
-            inside = frame.filename.removeprefix(_places[name])
-            return f"{name if not inside or '/' in name else _places[name]}{inside}:{frame.lineno}: {_words(error)}"
+        if shown := _shown(name, frame.filename):
+            return f"{shown}:{frame.lineno}: {_words(error)}"
     return ""
+
+
+def _shown(name: str, file: str) -> str:
+    """How messages name a file of a plugin: from the project's root; empty for a file that is none of its."""
+    place = _places[name]
+    if file != place and not file.startswith(f"{place}/"):
+        return ""
+    return file.replace(place, name, 1) if place.endswith(name) else file
 
 
 def _words(error: BaseException) -> str:

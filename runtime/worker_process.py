@@ -43,13 +43,21 @@ def serve() -> None:
 def _answer(name: str, args: list[Any] | None, loaded: dict[str, Any]) -> list[Any]:
     try:
         if name not in loaded:
-            module, _, function = name.partition(":")
-            loaded[name] = getattr(importlib.import_module(module), function)
+            module, _, function = name.rpartition(":")
+            loaded[name] = getattr(_module(module), function)
         return [1, None if args is None else loaded[name](*args)]
     except MemoryError:
         return [0, "MemoryError", "out of memory"]
     except Exception as error:
         return [0, type(error).__name__, str(error)[:2000]]
+
+
+def _module(name: str) -> Any:
+    if " " not in name:
+        return importlib.import_module(name)
+    from runtime.plugin_modules import module_of_job
+
+    return module_of_job(name)
 
 
 def read_frame(stream: BinaryIO) -> Any:

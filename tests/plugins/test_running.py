@@ -247,6 +247,82 @@ def with_bug(place: str) -> str:
     return text
 
 
+IN_A_FOLDER = {
+    "plugins/long/__init__.py": HEAD + "from .words import MOST\n",
+    "plugins/long/words.py": "MOST = 10\n",
+    "plugins/long/measuring/__init__.py": "",
+    "plugins/long/measuring/short.py": HEAD
+    + """
+from ..words import MOST
+
+def length(text):
+    while text == "endless":
+        pass
+    return len(text)
+
+@declare("verify", "short", attributes=(
+    attribute("response", "column", "what must be short", default=REQUIRED),
+    threshold("max", "how long it may be", default=8), PICK, *VERIFIER))
+class Short:
+    def __init__(self, step, context):
+        self.workers, self.on = context.workers, step.attributes["response"]
+        self.decide = Selection.of(step, kind="short", wrong="long").decide
+
+    async def measure(self, row):
+        try:
+            found = await self.workers().run(job(length), [row.columns[self.on]], 0.2)
+        except WorkerError as error:
+            if is_too_hard(error):
+                return Measurement.too_hard()
+            raise
+        return Measurement("measured", float(min(found, MOST)))
+""",
+    "spec.mix": """edition 2026
+
+import python "plugins/long"
+
+source notes inline { rows = [{ note = "thanks" }, { note = "longwinded" }, { note = "endless" }] }
+
+pipeline loud {
+  from notes
+  verify short { response = note }
+  chat { user = note, assistant = note }
+}
+
+mixture m { seed = 1, loud = all }
+export e of m { format = messages, path = "out", card = false }
+""",
+}
+
+
+def test_a_folder_is_one_plugin_and_its_functions_run_in_workers(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(project, IN_A_FOLDER)
+    assert typed("run", "spec.mix") == 0
+    assert "2 (1 short: long, 1 short: too hard)" in capsys.readouterr().out
+    assert said_by(project) == ["thanks"]
+    (plugin,) = mixwright.plan("spec.mix").plugins.values()
+    assert (plugin.name, plugin.declares) == ("plugins/long", ("measuring.short",))
+    # Every file of it counts, whoever declares.
+    write(project, {"plugins/long/words.py": "MOST = 11\n"})
+    (edited,) = mixwright.plan("spec.mix").plugins.values()
+    assert edited.identity != plugin.identity
+
+
+def test_what_python_cached_of_another_text_is_not_run(project: Path) -> None:
+    import os
+    import py_compile
+
+    module = project / "plugins/shout.py"
+    py_compile.compile(str(module))
+    kept = module.stat()
+    module.write_text(SHOUT.replace("upper", "title"), encoding="utf-8")
+    os.utime(module, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    assert typed("run", "spec.mix") == 0
+    assert said_by(project) == ["Off", "Thanks"]
+
+
 def test_the_api_raises_what_the_command_says(project: Path) -> None:
     (project / "plugins/shout.py").write_text(SHOUT + "\n1 / 0\n", encoding="utf-8")
     with pytest.raises(RunError, match=r"plugins/shout.py:\d+: ZeroDivisionError"):

@@ -79,7 +79,7 @@ def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
             '{"format_version": "1.0", "sources": {"a": {"rows": 1}}, "models": {}}',
             "a.lock is damaged; 'mixwright lock' writes it anew",
         ),
-        ('{"format_version": "2.0"}', "a.lock has format 2.0, this version reads 1.0"),
+        ('{"format_version": "2.0"}', "a.lock has format 2.0, this version reads 1.1"),
     ],
 )
 def test_a_file_that_is_no_lock_is_named(tmp_path: Path, text: str, message: str) -> None:
