@@ -157,7 +157,7 @@ def test_a_damaged_lock_is_named_and_replaced(spec: Path, capsys: pytest.Capture
     assert "web.lock is damaged; 'mixwright lock' writes it anew" in capsys.readouterr().err
     assert main(["lock", "--check", str(spec)]) == 1
     assert main(["lock", str(spec)]) == 0
-    assert json.loads(spec.with_suffix(".lock").read_text())["format_version"] == "1.0"
+    assert json.loads(spec.with_suffix(".lock").read_text())["format_version"] == "1.1"
 
 
 def test_a_folder_given_with_p_leaves_the_lock_portable(spec: Path, tmp_path: Path) -> None:

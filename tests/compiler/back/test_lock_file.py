@@ -35,7 +35,7 @@ def test_a_lock_survives_its_file(tmp_path: Path) -> None:
 def test_the_text_is_sorted_and_says_only_what_is_known() -> None:
     assert lock_text(LOCK) == (
         "{\n"
-        '  "format_version": "1.0",\n'
+        '  "format_version": "1.1",\n'
         '  "sources": {\n'
         '    "books": {\n'
         '      "digest": "d2",\n'
@@ -74,9 +74,9 @@ def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
     [
         ("{", "a.lock is damaged; 'mixwright lock' writes it anew"),
         ("[]", "a.lock is damaged; 'mixwright lock' writes it anew"),
-        ('{"format_version": "1.0"}', "a.lock is damaged; 'mixwright lock' writes it anew"),
+        ('{"format_version": "1.1"}', "a.lock is damaged; 'mixwright lock' writes it anew"),
         (
-            '{"format_version": "1.0", "sources": {"a": {"rows": 1}}, "models": {}}',
+            '{"format_version": "1.1", "sources": {"a": {"rows": 1}}, "models": {}}',
             "a.lock is damaged; 'mixwright lock' writes it anew",
         ),
         ('{"format_version": "2.0"}', "a.lock has format 2.0, this version reads 1.1"),
