@@ -27,7 +27,7 @@ DOOR = "mixwright.plugin"
 
 DECLARE = "declare"
 
-SHAPE = "shape"
+SHAPE = "a shape"
 """What a step's class lacks that derives from none of the shapes."""
 
 PLAIN = "a declaration is written in plain values, so that checking a spec runs nothing"
@@ -472,6 +472,7 @@ def _missing(
     while pending:
         where, one = pending.pop()
         if isinstance(one, ast.FunctionDef):
+            yield from () if is_of_shape else (SHAPE,)
             return
         members |= set(_members(one))
         for node in one.bases:

@@ -31,7 +31,7 @@ from compiler.catalog import Asks, AttributeSchema, Catalog, Entry, LabelKind
 from compiler.declaring import REQUIRED as REQUIRED
 from compiler.declaring import attribute as attribute
 from compiler.declaring import unnamed
-from runtime.steps.shapes import SHAPES, problems_of
+from runtime.steps.shapes import SHAPES, needed, problems_of
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ PROMISES = {
     "model": ("start", "close", "slots"),
     "source": ("rows", "files", "revision"),
     "export": ("write", "data_file", "shape"),
-    **{shape.__name__: tuple(sorted(shape.__abstractmethods__)) for shape in SHAPES},
+    **{shape.__name__: tuple(needed(shape)) for shape in SHAPES},
 }
 """Family, or shape of a step -> what its classes must have."""
 

@@ -221,12 +221,12 @@ def _no_shape(implementation: type, found: Sequence[type[Shape]]) -> str:
     if found:
         names = " and ".join(f"`{shape.__name__}`" for shape in found)
         return f"`{implementation.__name__}` is {names}: a step is one of them"
-    has = [shape.__name__ for shape in SHAPES if any(name in vars(implementation) for name in _needed(shape))]
+    has = [shape.__name__ for shape in SHAPES if any(name in vars(implementation) for name in needed(shape))]
     which = has[0] if has else "one of Apply, Ask, Measure, MeasureGroup, Keep"
     return f"`{implementation.__name__}` is of no shape: derive it from {which} (runtime/steps/shapes.py)"
 
 
-def _needed(shape: type[Shape]) -> list[str]:
+def needed(shape: type[Shape]) -> list[str]:
     """Methods that a class of this shape must have."""
     return [
         name for name, method in inspect.getmembers(shape) if getattr(method, "__isabstractmethod__", False)
@@ -246,7 +246,7 @@ def _wrong_methods(shape: type[Shape], implementation: type) -> Iterator[str]:
     for name in written.keys() - set(names):
         for meant in get_close_matches(name, names, 1, SIMILAR):
             slips[meant] = name
-    for name in _needed(shape):
+    for name in needed(shape):
         if name not in written:
             slip = f"; is `{slips.pop(name)}` meant to be it?" if name in slips else ""
             yield f"{shape.__name__} needs `{name}{_signature(getattr(shape, name))}`{slip}"

@@ -39,7 +39,7 @@ SHOUT = (
     + """
 @declare("step", "shout", label="new_column", makes={"{label}": "text"}, attributes=(
     attribute("on", "column", "what to shout", default=REQUIRED), *STEP))
-class Shout:
+class Shout(Apply):
     def __init__(self, step, context):
         self.on, self.label = step.attributes["on"], step.label
 

@@ -263,10 +263,10 @@ def length(text):
 @declare("verify", "short", attributes=(
     attribute("response", "column", "what must be short", default=REQUIRED),
     threshold("max", "how long it may be", default=8), PICK, *VERIFIER))
-class Short:
+class Short(Measure):
     def __init__(self, step, context):
         self.workers, self.on = context.workers, step.attributes["response"]
-        self.decide = Selection.of(step, kind="short", wrong="long").decide
+        self.selection = Selection.of(step, kind="short", wrong="long")
 
     async def measure(self, row):
         try:
