@@ -286,6 +286,8 @@ def _wrong_traits(shape: type[Shape], entry: Entry) -> Iterator[str]:
         yield f"`needs_all_rows` means something of Keep alone, and it is {shape.__name__}"
     if entry.drops_only and shape is not Apply:
         yield f"`drops_only` means something of Apply alone, and it is {shape.__name__}"
+    if entry.drops_only and entry.makes:
+        yield f"it is declared `drops_only`, and makes {', '.join(f'`{name}`' for name in entry.makes)}"
     if (entry.compares or entry.evidence) and not is_verifier:
         yield f"`compares` and `evidence` mean something of verifiers alone, and it is {shape.__name__}"
     if shape is MeasureGroup and not entry.compares:

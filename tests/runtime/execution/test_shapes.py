@@ -112,6 +112,8 @@ def function(rows: Any) -> Any:
         ("dedup", Kept, {}, "it is not declared `breaker`, and is Keep"),
         ("step", Whole, {"breaker": True}, "it is declared `breaker`, and is Apply"),
         ("step", Whole, {"needs_all_rows": True}, "`needs_all_rows` means something of Keep alone"),
+        ("dedup", Kept, {"breaker": True, "drops_only": True}, "`drops_only` means something of Apply alone"),
+        ("step", Whole, {"drops_only": True, "makes": {"a": "text"}}, "`drops_only`, and makes `a`"),
         ("step", Whole, {"compares": "always"}, "mean something of verifiers alone"),
         ("verify", Together, {}, "it measures candidates together, and `compares` does not say when"),
         ("step", Asking, {"attributes": (MODEL,)}, "`writes`, where answers go, is in 0 of its `asks`"),
