@@ -55,7 +55,8 @@ class AttributeSchema:
         of a text, `address` or `character`; `constraints`; `inherited_schema` of a JSON Schema that is that of the step
         which made `response`, where it is not written.
     `short_for`: of a column with the right answer: the verifier that compares with it.
-    `given_when`: the condition (`compiler.conditions`) under which it must be given, and under no other may be.
+    `given_when`: the condition (`compiler.conditions`) under which it must be given, or has its default, and under no
+        other may be.
     """
 
     name: str

@@ -8,6 +8,17 @@ from compiler.checks.checked import Checked
 from compiler.suggest import listing, nearest
 
 JSON_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+ELSEWHERE = {
+    "int": "integer",
+    "float": "number",
+    "str": "string",
+    "text": "string",
+    "bool": "boolean",
+    "list": "array",
+    "dict": "object",
+    "none": "null",
+}
+"""What programs and this language call JSON's types."""
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 KEYWORDS = (
     *REFERENCES,
@@ -52,7 +63,7 @@ def check_schemas(checked: Checked) -> None:
             continue
         wrong = _wrong_type(bound.value)
         if wrong is not None:
-            near = nearest(wrong, JSON_TYPES)
+            near = ELSEWHERE.get(wrong.lower()) or nearest(wrong, JSON_TYPES)
             checked.findings.error(
                 "MIX506",
                 f"JSON Schema has no type `{wrong}`",

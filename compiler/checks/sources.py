@@ -231,7 +231,16 @@ def _check_given(checked: Checked, entry: Entry, attributes: Attributes, span: S
         is_due, is_there = holds(schema.given_when, entry, values), is_written(attributes, schema.name)
         *_, other = attributes_in(schema.given_when)
         words = _words(schema.given_when, entry)
-        if is_there and not is_due:
+        if is_there and not is_due and words.startswith("no "):
+            checked.findings.error(
+                "MIX126",
+                f"`{schema.name}` means nothing beside `{other}`",
+                attributes[schema.name].span,
+                "excludes the other",
+                secondary=(Label(attributes[other].span, "the other one"),),
+                hint="delete one of the two",
+            )
+        elif is_there and not is_due:
             checked.findings.error(
                 "MIX126",
                 f"`{schema.name}` goes with {words} alone",
@@ -239,7 +248,7 @@ def _check_given(checked: Checked, entry: Entry, attributes: Attributes, span: S
                 "means nothing without it",
                 hint=f"write {words}, or delete `{schema.name}`",
             )
-        elif is_due and not is_there:
+        elif is_due and not is_there and schema.default is None:
             checked.findings.error(
                 "MIX126",
                 f"{words} needs `{schema.name}`",

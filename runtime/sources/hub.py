@@ -27,7 +27,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
     "hf",
     attributes=(
         attribute("repo", "text", "the dataset, `owner/name`", default=REQUIRED),
-        attribute("split", "text", "the split to read", default="train"),
+        attribute("split", "text", "the split to read", default="train", given_when="without files"),
         attribute("revision", "text", "commit, tag or branch; a commit makes the dataset reproducible"),
         attribute("config", "text", "the configuration (subset), for datasets that have several"),
         attribute(
