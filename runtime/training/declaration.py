@@ -423,9 +423,11 @@ def evaluate() -> None:
 
     A reply is right when it passes the verifier, threshold included; one that is empty or holds nothing to measure is
     wrong and counted as unanswered, as is a problem whose prompt leaves no room in `context`. A verifier that fails or
-    runs out of time says nothing about a reply: such replies are told, and left out of the shares; more than 5% of
-    them are an error. Beside each share stands its 95% interval (Wilson 1927) for other problems of the same kind,
-    and, of constraints, the share of single instructions followed, which IFEval reports as well.
+    runs out of time says nothing about a reply: such replies are told, and left out of the shares. Ten of them that are
+    more than 1% end the evaluation, as they end a run; of fewer, more than 5% are an error. Beside each share stands its
+    95% interval (Wilson 1927) for other problems of the same kind, and, of constraints, the share of single instructions
+    followed, which IFEval reports as well.
 
-    Replies are kept: another threshold or verifier grades them anew without asking the model again.
+    Replies are kept, and what was measured of them: another threshold decides anew and measures nothing, another
+    verifier measures without asking the model again, and a stopped evaluation goes on where it was.
     """

@@ -21,7 +21,8 @@ from runtime.training.grading import REPLY, Grade, graded
 SHOWN = 5
 """Wrong replies kept as examples."""
 MOST_FAILED = 0.05
-"""Share of replies that a verifier may fail on; an accuracy over what is left of more would say something else."""
+"""Share of replies that a verifier may fail on, of sets too small for its error budget (`runtime.measuring`); an
+accuracy over what is left of more would say something else."""
 Z = 1.959964
 """Normal quantile of a 95% interval."""
 LETTERS = {"right": "1", "wrong": "0", "unanswered": "u", "failed": "x", "not asked": "-"}

@@ -190,6 +190,10 @@ def test_what_was_measured_is_kept_and_not_measured_again(
             ("evaluate.loose", 3),
             ("evaluate.strict", 3),
         ]
+    lenient = IFEVAL.replace("id = strict", "min = 0.0, id = strict")
+    [evaluation] = evaluations_of(plan_with(tmp_path, lenient, [LOWER_NO_COMMA]))
+    decided = graded(plan, evaluation.steps, more, kept=tmp_path / "kept")
+    assert (len(taken), [grade.verdict for grade in decided["strict"]]) == (6, ["right", "right", "right"])
 
 
 def test_a_verifier_that_fails_too_often_is_asked_no_more(
