@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from compiler.lower import lower
 from compiler.plan import Plan, Step, plan_from_json
 from compiler.stages import compile_file
 from mixwright.rehearsal import Answered, rehearsed
-from runtime.engines.protocol import Answer, Finish
+from runtime.engines.protocol import Answer, Finish, Request
 from runtime.plugin import REQUIRED, attribute, declare, entry_of
 from runtime.rows import Dropped, Row
 from runtime.run import RunOptions, RunReport, run_plan
@@ -223,6 +224,29 @@ def test_they_run_and_what_fails_is_asked_again(tmp_path: Path) -> None:
     assert [call["text"] for call in told["verifier_calls"]] == ["1", "0.1"]
     assert report.summary["pipelines"]["french"]["reports"] == {"dedup_test_by_length": {"lengths": 2}}
     assert again.summary["requests"] == 0
+
+
+def test_a_row_goes_on_while_another_is_waited_for(tmp_path: Path) -> None:
+    """`house` is translated only after the critic was asked about `chat`."""
+
+    class Waiting(ScriptedEngine):
+        async def complete(self, request: Request) -> Answer:
+            text = str(request.messages[-1]["content"])
+            if text == "Is it fluent? chat":
+                judged.set()
+            elif text == "Into French: house":
+                async with asyncio.timeout(60):  # else a run that does not stream would hang the test
+                    await judged.wait()
+            return await super().complete(request)
+
+    judged = asyncio.Event()
+    said = {"cat": "fr: chat", "house": "fr: maison", "water": "fr: l'eau"}
+    teacher = Teacher()
+    teacher.engine = Waiting(lambda text, _: Answer(said.get(text.rpartition(" ")[2], "1"), Finish.STOP))
+    teacher.engine.latency_s = 0
+    with Store.open(tmp_path / "store") as store:
+        report = run(planned(tmp_path), store, teacher)
+    assert report.summary["rows"]["kept"] == 3
 
 
 def test_candidates_are_made_and_one_is_picked(tmp_path: Path) -> None:
