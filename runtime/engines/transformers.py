@@ -67,7 +67,8 @@ class TransformersEngine(LocalEngine):
     batches of similar length, and every row draws from its own seed, so that neither the batch nor its size
     decides a row's text (in `float32`; in `bfloat16` the rounding of a batch can still move a near tie).
     `temperature = 0` takes the likeliest token. A prompt that leaves no room for an answer in `context`
-    fails alone, with its length. There is no constrained decoding: `schema` needs another engine.
+    fails alone, with its length. There is no constrained decoding: `schema` needs another engine, and
+    so does `verify judge`.
     """
 
     def __init__(self, model: ModelSpec, environment: EngineEnvironment) -> None:

@@ -111,8 +111,8 @@ class Judge(Measure):
     """Asks one or more models for an opinion on a response, and combines their scores.
 
     A judge gets the rubric, rendered with the row's columns, and answers with a JSON object: a `reason`, then the
-    verdict. The object's JSON Schema goes to the engine, and a sentence that describes it to the judge (`form = false`
-    leaves it out). Text around the object does not matter. The score is
+    verdict. The object's JSON Schema goes to the engine, which must take one (`openai`, `vllm`), and a sentence that
+    describes it to the judge (`form = false` leaves it out). Text around the object does not matter. The score is
 
     - with `verdict = score` a number on the `scale`, or the mean of several `aspects`;
     - with `verdict = pass` 1 or 0, so that the mean of several judges is the share that says yes;
