@@ -375,6 +375,25 @@ class PluginSpec(PlanModel):
         description="what it declares of what the plan uses, as in catalog.json"
     )
 
+    @field_validator("declares")
+    @classmethod
+    def _are_modules(cls, declares: tuple[str, ...]) -> tuple[str, ...]:
+        """They become paths of files whose code is run."""
+        for name in declares:
+            if name and not all(part.isidentifier() for part in name.split(".")):
+                raise ValueError(f"{name!r} is no module of a plugin")
+        return declares
+
+    @field_validator("entries")
+    @classmethod
+    def _are_entries(cls, entries: tuple[dict[str, Json], ...]) -> tuple[dict[str, Json], ...]:
+        for raw in entries:
+            try:
+                entry_from_json(raw)
+            except (KeyError, TypeError, AttributeError) as error:
+                raise ValueError(f"no entry of a catalog: {error}") from None
+        return entries
+
 
 class SpecFile(PlanModel):
     name: str

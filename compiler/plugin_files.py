@@ -34,6 +34,11 @@ def module_of(place: str) -> str:
     return ".".join(part for part in place.removesuffix(".py").split("/") if part != "__init__")
 
 
+def is_module(place: str) -> bool:
+    """Whether a file of a folder can be imported: `my-notes.py` cannot."""
+    return all(part.isidentifier() for part in place.removesuffix(".py").split("/"))
+
+
 def identity_of(files: dict[str, Path]) -> str:
     """`sha256:` and the digest of the files' places and bytes.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from compiler.catalog import Catalog, Provider
 from compiler.declaration_checks import problems_of
-from compiler.plugin_files import PACKAGE, module_of
+from compiler.plugin_files import PACKAGE, is_module, module_of
 from compiler.plugin_text import SHAPE, Declared, NotPlain, PythonFile
 from compiler.suggest import listing
 from dsl.source import SourceFile, Span, source_of
@@ -57,7 +57,7 @@ def read_plugin(
     sources: dict[str, SourceFile] = {}
     faults: list[Fault] = []
     for place, path in files.items():
-        if place.endswith(".py"):
+        if place.endswith(".py") and (PACKAGE not in files or is_module(place)):
             name = f"{shown}/{place}" if PACKAGE in files else shown
             try:
                 sources[module_of(place) if PACKAGE in files else ""] = source_of(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -42,9 +43,12 @@ class _Finder:
         if fullname == PARENT:
             return ModuleSpec(PARENT, None, is_package=True)
         name = ".".join(fullname.split(".")[:2])
-        if not fullname.startswith(f"{PARENT}.") or name not in _places:
+        parts = fullname.split(".")
+        if parts[0] != PARENT or name not in _places or not all(map(str.isidentifier, parts)):
             return None
         at = _places[name][0].joinpath(*fullname.split(".")[2:])
+        if at.is_dir() and fullname != name and not (at / PACKAGE).is_file():
+            return ModuleSpec(fullname, None, is_package=True)
         if at.is_dir():
             at /= PACKAGE
         elif fullname != name:
@@ -66,7 +70,7 @@ def import_plugin(place: Path, identity: str, inner: str = "") -> ModuleType:
     if _Finder not in sys.meta_path:
         sys.meta_path.append(_Finder)
     which = hashlib.sha256(f"{place} {identity}".encode()).hexdigest()[:12]
-    name = f"{PARENT}.{place.stem}_{which}"
+    name = f"{PARENT}.{re.sub(r'[^A-Za-z0-9]', '_', f'of {place.stem}')}_{which}"
     _places[name] = (place, identity)
     try:
         return importlib.import_module(f"{name}.{inner}".rstrip("."))

@@ -77,6 +77,27 @@ def test_a_plan_cannot_name_a_plugin_outside_its_project(
     assert "outside the project" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("declares", ["/tmp/evil"], "is no module of a plugin"),
+        ("declares", ["..evil"], "is no module of a plugin"),
+        ("entries", [{"family": "step"}], "no entry of a catalog"),
+    ],
+)
+def test_a_plan_that_was_tampered_with_is_no_plan(
+    field: str, value: object, problem: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("plan", "spec.mix", "--out", "plan.json") == 0
+    plan = json.loads((project / "plan.json").read_text(encoding="utf-8"))
+    plan["plugins"]["plugins/shout.py"][field] = value
+    (project / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    with pytest.raises(ValueError, match=problem):
+        plan_from_json(json.dumps(plan))
+    assert typed("run", "plan.json") == 2
+    assert "is not a plan" in capsys.readouterr().err
+
+
 def test_two_plugins_of_one_kind_in_one_process_do_not_meet(tmp_path: Path) -> None:
     found = []
     for name, method in (("one", "upper"), ("other", "title"), ("one", "upper")):
@@ -308,6 +329,27 @@ def test_a_folder_is_one_plugin_and_its_functions_run_in_workers(
     write(project, {"plugins/long/words.py": "MOST = 11\n"})
     (edited,) = mixwright.plan("spec.mix").plugins.values()
     assert edited.identity != plugin.identity
+
+
+def test_a_file_may_be_called_as_no_module_can(project: Path) -> None:
+    (project / "plugins/shout.py").rename(project / "plugins/1st-shout.v2.py")
+    write(project, {"spec.mix": SHOUTING.replace("shout.py", "1st-shout.v2.py")})
+    assert typed("run", "spec.mix") == 0
+    assert said_by(project) == ["OFF", "THANKS"]
+
+
+def test_folders_of_a_folder_need_no_init_and_what_cannot_be_imported_declares_nothing(project: Path) -> None:
+    write(
+        project,
+        {
+            "plugins/all/__init__.py": "",
+            "plugins/all/loud/shout.py": SHOUT,
+            "plugins/all/old-shout.py": SHOUT,
+            "spec.mix": SHOUTING.replace("shout.py", "all"),
+        },
+    )
+    assert typed("run", "spec.mix") == 0
+    assert said_by(project) == ["OFF", "THANKS"]
 
 
 def test_what_python_cached_of_another_text_is_not_run(project: Path) -> None:
