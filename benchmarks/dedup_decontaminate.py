@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.plan import Fingerprint, Origin, Step
+from compiler.plan.plan import Fingerprint, Origin, Step
 from runtime.rows import Dropped, Row, source_row_id
 from runtime.steps.decontaminate import NgramDecontamination
 from runtime.steps.dedup import ExactDedup, MinhashDedup

@@ -50,7 +50,7 @@ def _compared(rows: list[dict[str, Any]], place: Path) -> int:
     from axolotl.utils.schemas.config import AxolotlInputConfig
     from transformers import AutoTokenizer
 
-    from compiler.plan import Fingerprint, Origin, Train
+    from compiler.plan.plan import Fingerprint, Origin, Train
     from runtime.plugin import plugins
     from tests.random_model import build
     from tests.training.exported import exported

@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from compiler.constraints import Constraint
+from compiler.catalog.constraint_kinds import Constraint
 from runtime.constraints.check import check
 from runtime.constraints.text import Rules, variants
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import duckdb
 import numpy as np
 
-from compiler.plan import Component, Mixture, Origin, TakeQuota
+from compiler.plan.plan import Component, Mixture, Origin, TakeQuota
 from runtime.mixture import Candidates, required_rows, select, start_positions
 from runtime.rows import digest
 

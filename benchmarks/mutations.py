@@ -19,8 +19,8 @@ from pathlib import Path
 
 from lark import Token
 
-from compiler.catalog import Catalog, builtin_catalog
-from compiler.lock import lock_path, read_lock
+from compiler.bind.lock import lock_path, read_lock
+from compiler.catalog.catalog import Catalog, builtin_catalog
 from compiler.stages import compile_source
 from dsl.diagnostic import Diagnostic
 from dsl.grammar import CLOSERS, OPENERS, lex

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import mixwright
-from compiler.plan import Plan, plan_from_json
+from compiler.plan.plan import Plan, plan_from_json
 from runtime.engines.protocol import Answer, Finish, Request
 from runtime.run import RunOptions, run_plan
 from runtime.store.store import Store

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from compiler.catalog import Catalog, Entry, builtin_catalog
+from compiler.catalog.catalog import Catalog, Entry, builtin_catalog
 from dsl.source import SourceFile, Span
 
 Schema = Mapping[str, str]
@@ -244,4 +244,4 @@ class Program:
     catalog: Catalog = field(default_factory=builtin_catalog)
     """What could be written: what ships with Mixwright, and what plugins declare."""
     plugins: Mapping[str, Any] = field(default_factory=dict)
-    """Plugins by name (`compiler.plugin_reading.Plugin`)."""
+    """Plugins by name (`compiler.plugins.reading.Plugin`)."""

@@ -2,8 +2,8 @@
 
     text ──load──▶ modules ──resolve──▶ program ──check──▶ program + findings
 
-`load` parses the spec and its imports (compiler/loader.py), `resolve` binds names, types and columns
-(compiler/resolve.py), `check` looks for what is well-formed and still wrong (compiler/checks/). Text that does not
+`load` parses the spec and its imports (compiler/load/loader.py), `resolve` binds names, types and columns
+(compiler/bind/resolve.py), `check` looks for what is well-formed and still wrong (compiler/checks/). Text that does not
 parse ends it after `load`: what follows would only be a consequence. Nothing here runs a spec, reads a row, or
 touches the network.
 """
@@ -16,16 +16,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compiler.catalog import Catalog, builtin_catalog
+from compiler.bind.resolve import Resolver
+from compiler.catalog.catalog import Catalog, builtin_catalog
 from compiler.checks import run_checks
 from compiler.findings import Findings
-from compiler.loader import load, project_root
-from compiler.params import check_given
+from compiler.load.loader import load, project_root
+from compiler.load.params import check_given
+from compiler.load.world import Module, World
 from compiler.program import ExportDecl, Program
-from compiler.resolve import Resolver
 from compiler.schema import Columns
 from compiler.suggest import listing, nearest
-from compiler.world import Module, World
 from dsl.diagnostic import Diagnostic
 from dsl.source import SourceFile, Span, read_source
 from dsl.suppressions import suppressions
@@ -62,7 +62,7 @@ def compile_file(
     Args:
         path: the `.mix` file.
         params: values of `-p name=value`, as typed.
-        lock: what `compiler.lock.read_lock` gave; None for no lock.
+        lock: what `compiler.bind.lock.read_lock` gave; None for no lock.
         catalog: what can be written; the one that ships with Mixwright by default.
         variant: make this variant stand in for the mixture it is of, in trains and exports too.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mixwright.compiling import Compiled, Misuse, compiled, given_params, lock_of, plan_of
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan
+    from compiler.plan.plan import Plan
     from compiler.program import Program
     from runtime.ablation.job import Mixed
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan
+    from compiler.plan.plan import Plan
     from dsl.diagnostic import Diagnostic
     from runtime.run import RunReport
 
@@ -75,7 +75,7 @@ def run(
         SpecError: the spec has errors.
         RunError: the machine failed; the message says what was kept and how to go on.
     """
-    from compiler.plan import Plan
+    from compiler.plan.plan import Plan
     from mixwright.extras import require_extras
     from runtime.run import run_plan
     from runtime.store.store import Store

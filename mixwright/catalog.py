@@ -4,7 +4,7 @@
                                           docs/language/{reference,constraints}.md and docs/diagnostics.md
     python -m mixwright.catalog --check   exit 1 and name what is stale
 
-`compiler/catalog.json` comes from the runtime's declarations (`runtime.plugin.declare`). The schemas describe
+`compiler/catalog/catalog.json` comes from the runtime's declarations (`runtime.plugin.declare`). The schemas describe
 the documents that cross a border: the plan (pydantic), the lock and the catalog (dataclasses).
 """
 
@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from compiler.catalog import FORMAT_VERSION as CATALOG_FORMAT
-from compiler.catalog import Entry
-from compiler.constraints import kinds_to_json
+from compiler.catalog.catalog import FORMAT_VERSION as CATALOG_FORMAT
+from compiler.catalog.catalog import Entry
+from compiler.catalog.constraint_kinds import kinds_to_json
 from mixwright.constraint_reference import constraints_page
 from mixwright.reference import diagnostics_page, reference_page
 from runtime.constraints.registry import schemas as schemas_of_kinds
@@ -29,13 +29,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def derived_files() -> dict[Path, str]:
     """Path from the repository's root -> the text it must have."""
-    from compiler.lock import Lock
-    from compiler.plan import Plan
+    from compiler.bind.lock import Lock
+    from compiler.plan.plan import Plan
 
     schemas, catalog = Path("docs/schemas"), declared_catalog()
     return {
-        Path("compiler/catalog.json"): catalog.to_json(),
-        Path("compiler/constraint_kinds.json"): kinds_to_json(schemas_of_kinds().values()),
+        Path("compiler/catalog/catalog.json"): catalog.to_json(),
+        Path("compiler/catalog/constraint_kinds.json"): kinds_to_json(schemas_of_kinds().values()),
         schemas / "plan.schema.json": _text(Plan.model_json_schema(), "plan.json"),
         schemas / "lock.schema.json": _text(_schema_of(Lock), "NAME.lock"),
         schemas / "catalog.schema.json": _text(_catalog_schema(), "catalog.json"),

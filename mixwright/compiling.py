@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from compiler.lock import Lock
-    from compiler.plan import Plan, Train
+    from compiler.bind.lock import Lock
+    from compiler.plan.plan import Plan, Train
     from compiler.program import Program
     from compiler.stages import Compilation
 
@@ -50,8 +50,8 @@ def compiled(
     Raises:
         Misuse: the file cannot be read, or a param has no `=`.
     """
-    from compiler.lock import LockUnreadable
-    from compiler.lower import column_characters
+    from compiler.bind.lock import LockUnreadable
+    from compiler.plan.lower import column_characters
     from dsl.render import render, wants_color
 
     given = given_params(params)
@@ -94,8 +94,8 @@ def plan_of_file(
         return None if result is None else result.plan
     if variant:
         raise Misuse("a plan.json has its variant applied; give --variant with the .mix file")
-    from compiler.plan import plan_from_json
-    from compiler.plan_places import misplaced
+    from compiler.plan.plan import plan_from_json
+    from compiler.plan.plan_places import misplaced
 
     try:
         plan = plan_from_json(path.read_text(encoding="utf-8"))
@@ -139,7 +139,7 @@ def lock_of(spec: Path) -> Lock:
     Raises:
         LockUnreadable: it is there and is not a lock file.
     """
-    from compiler.lock import lock_path, read_lock
+    from compiler.bind.lock import lock_path, read_lock
 
     return read_lock(lock_path(spec))
 
@@ -155,8 +155,8 @@ def compilation_of(
 
 def plan_of(program: Program, spec: Path, lock: Lock, variant: str | None) -> Plan:
     """A program lowered in the place of its spec."""
-    from compiler.loader import project_root
-    from compiler.lower import lower
+    from compiler.load.loader import project_root
+    from compiler.plan.lower import lower
     from mixwright import __version__
 
     return lower(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.constraints import LANGUAGES, ArgumentSchema
+from compiler.catalog.constraint_kinds import LANGUAGES, ArgumentSchema
 from runtime.constraints.registry import Kind, kinds
 
 _FAMILIES = {

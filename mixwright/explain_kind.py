@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compiler.blocks import language_blocks
-from compiler.catalog import Catalog, Entry, builtin_catalog
-from compiler.installed import installed_plugins
+from compiler.catalog.blocks import language_blocks
+from compiler.catalog.catalog import Catalog, Entry, builtin_catalog
+from compiler.plugins.installed import installed_plugins
 from mixwright.reference import entry_page
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from compiler.plan import Plan
+from compiler.plan.plan import Plan
 from runtime.plugin import MissingExtra
 
 

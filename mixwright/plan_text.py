@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from compiler.diff import quota_text
-from compiler.estimate import tokens_by_model
-from compiler.graph import step_text
-from compiler.plan import Estimate, Mixture, Pipeline, Plan, Step, Train
+from compiler.plan.diff import quota_text
+from compiler.plan.estimate import tokens_by_model
+from compiler.plan.graph import step_text
+from compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train
 from mixwright.recorded import Recorded
 from mixwright.terminal import table
 

@@ -6,9 +6,9 @@ See docs/language/plugins.md. `check`, `fmt` and `plan` read a plugin's text and
 
 from __future__ import annotations
 
-from compiler.catalog import Asks
-from compiler.declaring import REQUIRED, attribute, pick, threshold
-from compiler.plan import ModelSpec, SourceSpec, Step
+from compiler.catalog.catalog import Asks
+from compiler.catalog.declaring import REQUIRED, attribute, pick, threshold
+from compiler.plan.plan import ModelSpec, SourceSpec, Step
 from runtime.engines.protocol import (
     Answer,
     EmbedRequest,

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.estimate import Observed, estimates
-from compiler.fingerprint import pipeline_row_hashes
-from compiler.plan import Estimate, Plan, Step, plan_from_json
+from compiler.plan.estimate import Observed, estimates
+from compiler.plan.fingerprint import pipeline_row_hashes
+from compiler.plan.plan import Estimate, Plan, Step, plan_from_json
 from mixwright.rehearsal import Answered, rehearsed
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import inspect
 import json
 from collections.abc import Iterable, Sequence
 
-from compiler.blocks import language_blocks
-from compiler.catalog import AttributeSchema, Catalog, Entry
-from compiler.functions import FUNCTIONS
-from compiler.makes import DRAWN, remakes
+from compiler.catalog.blocks import language_blocks
+from compiler.catalog.catalog import AttributeSchema, Catalog, Entry
+from compiler.catalog.makes import DRAWN, remakes
+from compiler.expressions.functions import FUNCTIONS
 from mixwright import reference_texts as texts
 from runtime.sources.attributes import COMMON as COMMON_TO_SOURCES
 from runtime.steps.attributes import COMMON as COMMON_TO_STEPS

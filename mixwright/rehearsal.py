@@ -16,7 +16,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan import Pipeline, Plan
+from compiler.plan.plan import Pipeline, Plan
 
 if TYPE_CHECKING:
     from runtime.steps.protocol import CallResult, ScoreResult, VectorResult

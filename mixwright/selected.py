@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.diff import differences
-from compiler.json_text import json_of
-from compiler.plan import Plan, plan_from_json
+from compiler.load.json_text import json_of
+from compiler.plan.diff import differences
+from compiler.plan.plan import Plan, plan_from_json
 from runtime.plugin import RunError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dsl.visible import printable
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan, Train
+    from compiler.plan.plan import Plan, Train
     from runtime.training.planning.forecast import Forecast
     from runtime.training.planning.job_of import TrainForecast
     from runtime.training.planning.lengths import Lengths

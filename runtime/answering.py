@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from compiler.plan import Step
-from compiler.traits import further_answers
+from compiler.catalog.traits import further_answers
+from compiler.plan.plan import Step
 from runtime.gathering import gather_all
 from runtime.models import RunCalls
 from runtime.reading import read_beside

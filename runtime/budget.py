@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from compiler.plan import Budget
+from compiler.plan.plan import Budget
 from runtime.fault import Clock
 
 

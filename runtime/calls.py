@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from compiler.plan import ModelSpec
+from compiler.plan.plan import ModelSpec
 from runtime.budget import Spending
 from runtime.engines.measured import scores_in, scores_text, vector_in, vector_text
 from runtime.engines.protocol import (

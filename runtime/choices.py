@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.rows import Row, order_key
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import Expression, Plan, Step
+from compiler.plan.plan import Expression, Plan, Step
 from runtime.models import DeclaredCalls, RunCalls
 from runtime.steps.protocol import Rendered, StepContext
 from runtime.supply import Sources

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import ceil, inf, sqrt
 from typing import Any
 
-from compiler.plan import Pipeline
+from compiler.plan.plan import Pipeline
 from runtime.executor import Executor
 from runtime.outcomes import Start
 from runtime.plugin import RunError

@@ -423,7 +423,7 @@ def _is_against(verdict: Row | Dropped) -> bool:
 
 
 def _told(node: Node, verdict: Dropped, turn: int) -> dict[str, Any]:
-    """What the template of `repair` sees as `verdict`; see `compiler.repair.VERDICT_FIELDS`."""
+    """What the template of `repair` sees as `verdict`; see `compiler.bind.repair.VERDICT_FIELDS`."""
     found = verdict.row.scores[node.id]
     response = verdict.row.columns.get(str(node.plan.attributes.get("response")))
     return {

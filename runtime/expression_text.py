@@ -15,7 +15,7 @@ LITERAL_CHARACTERS = 60
 
 
 def text_of_expression(tree: Sequence[Any]) -> str:
-    """The text of an expression's tree (see `compiler/expressions.py`); long literals are shortened."""
+    """The text of an expression's tree (see `compiler/expressions/typed.py`); long literals are shortened."""
     return _written(tree)[0]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from compiler.plan import Expression
+from compiler.plan.plan import Expression
 from runtime.functions import BINARY, FUNCTIONS, UNARY, as_text, unified
 from runtime.plugin import RunError
 from runtime.regex import compile_regex

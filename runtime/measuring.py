@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.gathering import gather_all
 from runtime.outcomes import json_of
 from runtime.plugin import RunError

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from compiler.plan import Component, Mixture
+from compiler.plan.plan import Component, Mixture
 from runtime.demand import PipelineRun
 from runtime.driving import applied, kept, reports_of
 from runtime.gathering import gather_all

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from compiler.catalog import builtin_catalog
-from compiler.plan import ModelSpec, Plan, Step
+from compiler.catalog.catalog import builtin_catalog
+from compiler.plan.plan import ModelSpec, Plan, Step
 from runtime.engines.protocol import Engine, EngineEnvironment
 from runtime.engines.secrets import discreet
 from runtime.plugin import RunError, entry_of, implementation

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from compiler.groups import Gathering
-from compiler.plan import Step
-from compiler.traits import Traits
+from compiler.catalog.groups import Gathering
+from compiler.catalog.traits import Traits
+from compiler.plan.plan import Step
 from runtime.answering import Answering, on_fail_of
 from runtime.context import RunContext
 from runtime.measuring import Measuring, ScoreStore

@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
-from compiler.catalog import Asks, AttributeSchema, Catalog, Entry, LabelKind
-from compiler.declaring import REQUIRED as REQUIRED
-from compiler.declaring import attribute as attribute
-from compiler.declaring import unnamed
+from compiler.catalog.catalog import Asks, AttributeSchema, Catalog, Entry, LabelKind
+from compiler.catalog.declaring import REQUIRED as REQUIRED
+from compiler.catalog.declaring import attribute as attribute
+from compiler.catalog.declaring import unnamed
 from runtime.steps.shapes import SHAPES, needed, problems_of
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ def declare(
     drops_only: bool = False,
     apart_from: str = "",
 ) -> Callable[[T], T]:
-    """Declare what the decorated function or class implements, under `family.name`; see `compiler.catalog.Entry`.
+    """Declare what the decorated function or class implements, under `family.name`; see `compiler.catalog.catalog.Entry`.
 
     Raises:
         ValueError: what is declared names an attribute that the entry does not have, or a step's class does not offer

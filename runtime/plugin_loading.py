@@ -1,7 +1,7 @@
 """Runs the code of a plan's plugins: what they declare is then there like what ships with Mixwright.
 
 A plugin is run only where its files, or its version, are those that the plan was made with, and only if it declares what
-was read in its text (`compiler/plugin_reading.py`). It has the rights of whoever runs the plan.
+was read in its text (`compiler/plugins/reading.py`). It has the rights of whoever runs the plan.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from compiler.catalog import entry_to_json
-from compiler.installed import GROUP, identity_of_distribution, place_of
-from compiler.plan import Plan, PluginSpec
-from compiler.plugin_files import files_of, identity_of, short
+from compiler.catalog.catalog import entry_to_json
+from compiler.plan.plan import Plan, PluginSpec
+from compiler.plugins.files import files_of, identity_of, short
+from compiler.plugins.installed import GROUP, identity_of_distribution, place_of
 from runtime.plugin import Plugin, RowError, RunError, collected, known_of_module, use
 from runtime.plugin_modules import import_plugin
 

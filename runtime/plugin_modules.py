@@ -17,7 +17,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from compiler.plugin_files import PACKAGE, files_of, identity_of
+from compiler.plugins.files import PACKAGE, files_of, identity_of
 
 PARENT = "mixwright_plugins"
 _places: dict[str, tuple[Path, str]] = {}

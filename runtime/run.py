@@ -27,7 +27,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan import Budget, Mixture, Pipeline, Plan, Step
+from compiler.plan.plan import Budget, Mixture, Pipeline, Plan, Step
 from runtime.budget import Spending, tightest
 from runtime.calibration import calibrate_all
 from runtime.calls import Calls

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil, inf
 from typing import Any, NoReturn, TypeVar
 
-from compiler.plan import ModelSpec
+from compiler.plan.plan import ModelSpec
 from runtime.budget import Spending
 from runtime.engines.measured import checked_scores, checked_vectors, probe_like
 from runtime.engines.protocol import (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from compiler.catalog import Shared
+from compiler.catalog.catalog import Shared
 from runtime.engines.attributes import POOLING, TASK
 from runtime.exporters.attributes import EXPORT_ATTRIBUTES as EXPORT
 from runtime.sources.attributes import COMMON as SOURCE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import Pipeline, Plan
+from compiler.plan.plan import Pipeline, Plan
 from runtime.outcomes import Start
 from runtime.rows import Row, order_key, replica_id, source_row_id
 from runtime.service import StopSignal

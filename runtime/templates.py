@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan import TemplateSpec
+from compiler.plan.plan import TemplateSpec
 from runtime.plugin import RowError, RunError
 from runtime.steps.protocol import Rendered
 

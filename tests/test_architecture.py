@@ -74,7 +74,7 @@ def test_fast_commands_import_nothing_heavy(tmp_path: Path, arguments: list[str]
 
 
 def test_a_lock_is_read_without_heavy_packages() -> None:
-    code = f"import sys, compiler.lock\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    code = f"import sys, compiler.bind.lock\nprint([name for name in {HEAVY!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.stdout.strip() == "[]", found.stderr
 

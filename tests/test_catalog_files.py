@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.catalog import builtin_catalog, catalog_from_json
+from compiler.catalog.catalog import builtin_catalog, catalog_from_json
 from mixwright.catalog import ROOT, derived_files, main, stale_files
 from runtime.plugin import declared_catalog
 
@@ -24,13 +24,15 @@ def test_check_names_what_is_stale(
 ) -> None:
     monkeypatch.setattr("mixwright.catalog.ROOT", tmp_path)
     assert main(["--check"]) == 1
-    assert "stale: compiler/catalog.json; run 'python -m mixwright.catalog'" in capsys.readouterr().err
+    assert (
+        "stale: compiler/catalog/catalog.json; run 'python -m mixwright.catalog'" in capsys.readouterr().err
+    )
     assert main([]) == 0
     assert main(["--check"]) == 0
 
 
 def test_the_catalog_survives_its_file() -> None:
-    text = (ROOT / "compiler/catalog.json").read_text(encoding="utf-8")
+    text = (ROOT / "compiler/catalog/catalog.json").read_text(encoding="utf-8")
     assert catalog_from_json(text) == declared_catalog() == builtin_catalog()
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from compiler.calls import CALLS, WORDS
-from compiler.catalog import builtin_catalog
+from compiler.bind.attribute_calls import CALLS, WORDS
+from compiler.catalog.catalog import builtin_catalog
 from compiler.codes import titles
-from compiler.functions import FUNCTIONS
+from compiler.expressions.functions import FUNCTIONS
 from compiler.stages import compile_source
 from dsl.source import SourceFile
 from mixwright import reference_texts
@@ -63,7 +63,7 @@ def test_functions_and_calls_are_all_described() -> None:
 
 
 def test_a_family_without_a_heading_is_refused() -> None:
-    from compiler.catalog import Catalog, Entry
+    from compiler.catalog.catalog import Catalog, Entry
 
     with pytest.raises(ValueError, match="no heading for: brew"):
         reference_page(Catalog({"brew.tea": Entry("brew", "tea", "Tea.")}))

@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.findings import Findings, Skip, Wrong
-from compiler.catalog import builtin_catalog
+from compiler.catalog.catalog import builtin_catalog
 from compiler.hardware.fit import load_of
 from compiler.hardware.machines import MACHINES, Machine
 from compiler.hardware.model import shape_of
-from compiler.plan import Fingerprint, ModelSpec, Origin, Plan, Train
+from compiler.plan.plan import Fingerprint, ModelSpec, Origin, Plan, Train
 
 ORIGIN = Origin(file="gpu.mix", line=1, column=1)
 BF16 = 2.0**-8

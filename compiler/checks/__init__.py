@@ -31,9 +31,9 @@ from compiler.checks import (
     verification,
 )
 from compiler.checks.checked import Checked
+from compiler.load.world import World
 from compiler.program import Program
 from compiler.schema import Columns
-from compiler.world import World
 
 
 def _check_constraints(checked: Checked) -> None:

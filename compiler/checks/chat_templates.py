@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from compiler.chat_template import (
+from compiler.bind.place import Place, place_path
+from compiler.checks.checked import Checked
+from compiler.findings import Reported
+from compiler.program import Bound, TrainDecl
+from compiler.suggest import nearest
+from compiler.templates.chat_template import (
     TemplateProblem,
     file_text,
     is_a_file,
     rendering_problem,
     syntax_problem,
 )
-from compiler.checks.checked import Checked
-from compiler.findings import Reported
-from compiler.place import Place, place_path
-from compiler.program import Bound, TrainDecl
-from compiler.suggest import nearest
-from compiler.template_text import TemplateText, text_of
+from compiler.templates.text import TemplateText, text_of
 from dsl.diagnostic import Label
 from dsl.nodes import Attribute, Expression, Text
 from dsl.source import SourceFile, Span

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from compiler.catalog.groups import Groups, Part, groups_of
+from compiler.catalog.traits import Traits, traits_of
 from compiler.findings import Findings
-from compiler.groups import Groups, Part, groups_of
+from compiler.load.world import World
 from compiler.program import (
     Attributes,
     Declared,
@@ -18,8 +20,6 @@ from compiler.program import (
     StepDecl,
 )
 from compiler.schema import Columns
-from compiler.traits import Traits, traits_of
-from compiler.world import World
 from dsl.source import Span
 
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from compiler.checks.checked import Checked, is_written, value_of
-from compiler.checks.safety import missing_modules
-from compiler.constraints import (
+from compiler.bind.drawn import unknown_id
+from compiler.catalog.constraint_kinds import (
     Constraint,
     KindSchema,
     builtin_kinds,
@@ -16,7 +15,8 @@ from compiler.constraints import (
     constraint_of,
     first_conflict,
 )
-from compiler.drawn import unknown_id
+from compiler.checks.checked import Checked, is_written, value_of
+from compiler.checks.safety import missing_modules
 from compiler.program import Bound, CallValue, StepDecl
 from compiler.suggest import listing, nearest
 from dsl.diagnostic import Label

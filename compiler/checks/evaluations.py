@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from compiler.bind.evaluations import REPLY
 from compiler.checks.checked import Checked, is_written, traits_in, value_of
 from compiler.checks.generation import check_sameness
-from compiler.evaluations import REPLY
 from compiler.program import EvaluationDecl, StepDecl, TrainDecl
 from compiler.suggest import listing, nearest
 from dsl.diagnostic import Label

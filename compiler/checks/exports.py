@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from compiler.catalog.trainers import NEEDS_TRAIN, TRAINERS, lacking
 from compiler.checks.checked import Checked, value_of
 from compiler.program import ExportDecl, TrainDecl
 from compiler.suggest import listing, nearest
-from compiler.trainers import NEEDS_TRAIN, TRAINERS, lacking
 from dsl.diagnostic import Label
 
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from compiler.checks.checked import Checked, is_written, maker_of, traits_in, value_of
-from compiler.placeholders import of_template
 from compiler.program import CallValue, PipelineDecl, StepDecl, TemplateDecl, TypedExpression
-from compiler.template_text import TemplateText
+from compiler.templates.placeholders import of_template
+from compiler.templates.text import TemplateText
 from dsl.diagnostic import Applicability, Edit, Fix, Label
 from dsl.source import Span
 

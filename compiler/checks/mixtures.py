@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from compiler.catalog.licenses import CLASSES, as_written, classes_of, is_glob, is_known, matches
 from compiler.checks.checked import Checked, is_written, value_of
-from compiler.licenses import CLASSES, as_written, classes_of, is_glob, is_known, matches
 from compiler.program import MixtureDecl, PolicyDecl, SourceDecl
 from compiler.suggest import listing
 from dsl.diagnostic import Label

@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from compiler.attributes import plain
-from compiler.catalog import AttributeSchema, Entry
+from compiler.bind.plain import plain
+from compiler.bind.repair import repair_template
+from compiler.catalog.catalog import AttributeSchema, Entry
+from compiler.catalog.conditions import attributes_in, holds
+from compiler.catalog.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, serves_by_default
 from compiler.checks.checked import Checked, is_written, maker_of, value_of
-from compiler.conditions import attributes_in, holds
-from compiler.fingerprint import GENERATES
+from compiler.plan.fingerprint import GENERATES
 from compiler.program import Bound, ModelDecl, StepDecl
-from compiler.repair import repair_template
-from compiler.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, serves_by_default
 from compiler.suggest import listing
 from dsl.diagnostic import Label
 from dsl.source import Span

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from compiler.catalog.languages import languages, suggestion_for, tag_of
 from compiler.checks.checked import Checked, is_written, value_of
-from compiler.languages import languages, suggestion_for, tag_of
 from compiler.program import Bound, StepDecl, TypedExpression
 from compiler.suggest import listing, nearest
 from dsl.diagnostic import Label

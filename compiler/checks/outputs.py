@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from compiler.bind.lock import lock_path
 from compiler.checks.checked import Checked
-from compiler.file_places import parts_of, relation
-from compiler.lock import lock_path
+from compiler.plan.file_places import parts_of, relation
 from compiler.program import Declared, ExportDecl, TrainDecl
 from dsl.diagnostic import Label
 from dsl.source import Span

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from compiler.catalog import Entry
+from compiler.catalog.catalog import Entry
 from compiler.checks.checked import Checked
 from dsl.diagnostic import Diagnostic
 from dsl.source import Span

@@ -7,15 +7,15 @@ import re
 from collections.abc import Mapping
 from glob import glob
 
-from compiler.attribute_values import example_of
-from compiler.catalog import Entry
+from compiler.bind.values import example_of
+from compiler.catalog.catalog import Entry
+from compiler.catalog.conditions import attributes_in, holds
 from compiler.checks.checked import Checked, is_written, value_of
-from compiler.conditions import attributes_in, holds
-from compiler.plugin_files import short
+from compiler.expressions.source_sql import sql_problem
+from compiler.plugins.files import short
 from compiler.program import Attributes, Bound, Declared, SourceDecl
-from compiler.source_sql import sql_problem
 from compiler.suggest import listing, nearest
-from compiler.template_text import TemplateText, text_of
+from compiler.templates.text import TemplateText, text_of
 from dsl.diagnostic import Label
 from dsl.nodes import Attribute
 from dsl.source import Span

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from compiler.catalog.new_tokens import token_problem
 from compiler.checks.checked import Checked, is_written, value_of
-from compiler.new_tokens import token_problem
 from compiler.suggest import listing, nearest
 from dsl.diagnostic import Label
 

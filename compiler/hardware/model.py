@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from compiler.catalog.new_tokens import rows_with
 from compiler.hardware.shape import Shape, known_shape, shape_of_config
-from compiler.new_tokens import rows_with
 
 ASSUMED_VOCABULARY = 32_000
 

@@ -1,4 +1,4 @@
-"""The logical plan: what is done to which rows, in which order, before it becomes a plan (`compiler.lower`).
+"""The logical plan: what is done to which rows, in which order, before it becomes a plan (`compiler.plan.lower`).
 
     program ──build──▶ logical plan ──PASSES──▶ logical plan ──lower──▶ plan
 

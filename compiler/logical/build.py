@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from compiler.attributes import COMMON_TO_STEPS, plain, resolved
-from compiler.catalog import Catalog
-from compiler.groups import VERIFIERS
+from compiler.bind.plain import COMMON_TO_STEPS, plain, resolved
+from compiler.catalog.catalog import Catalog
+from compiler.catalog.groups import VERIFIERS
+from compiler.catalog.traits import traits_of
 from compiler.logical.nodes import Apply, Ask, Flow, Keep, LogicalPlan, Measure, Mix, Scan, Work
+from compiler.logical.reach import Reach
 from compiler.program import FromDecl, PipelineDecl, Program, Schema, StepDecl
-from compiler.reach import Reach
-from compiler.traits import traits_of
 
 
 def build(program: Program, reached: Reach, catalog: Catalog | None = None) -> LogicalPlan:

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from compiler.groups import Gathering, Part, part_of
+from compiler.catalog.groups import Gathering, Part, part_of
+from compiler.catalog.traits import Traits
 from compiler.program import FromDecl, MixtureDecl, PipelineDecl, Schema, StepDecl
-from compiler.traits import Traits
 
 
 @dataclass(frozen=True, kw_only=True)

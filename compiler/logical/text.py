@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from compiler.attributes import plain
+from compiler.bind.plain import plain
 from compiler.logical.nodes import Flow, LogicalPlan, Mix, Work
-from compiler.program_text import value_text, words_of
+from compiler.logical.program_text import value_text, words_of
 
 
 def logical_text(plan: LogicalPlan) -> str:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from mixwright.sandbox_option import add_sandbox_option
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan, Train
+    from compiler.plan.plan import Plan, Train
     from runtime.ablation.cells import Cell, Result
     from runtime.ablation.job import Mixed, Options, Watcher
     from runtime.ablation.table import Table

@@ -123,7 +123,7 @@ def _check(
     lock, problem = None, None
     lock_file = spec.with_suffix(".lock")
     if str(spec) != "-" and lock_file.exists():
-        from compiler.lock import LockUnreadable, read_lock
+        from compiler.bind.lock import LockUnreadable, read_lock
 
         try:
             lock = read_lock(lock_file)

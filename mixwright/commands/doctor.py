@@ -93,7 +93,7 @@ def _show(findings: list[Finding]) -> None:
 
 def _extras() -> list[Finding]:
     """Every extra that a plugin names, and whether its modules are installed."""
-    from compiler.catalog import builtin_catalog
+    from compiler.catalog.catalog import builtin_catalog
     from runtime.sandbox.examination import Finding
 
     modules: dict[str, set[str]] = {}
@@ -113,8 +113,8 @@ def _extras() -> list[Finding]:
 
 def _plugins() -> list[Finding]:
     """Every installed plugin, and what it declares or why it cannot be used; none of their code is run."""
-    from compiler.catalog import builtin_catalog
-    from compiler.installed import installed_plugins
+    from compiler.catalog.catalog import builtin_catalog
+    from compiler.plugins.installed import installed_plugins
     from runtime.sandbox.examination import Finding
 
     found = []

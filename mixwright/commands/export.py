@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan
+    from compiler.plan.plan import Plan
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.lock import (
+from compiler.bind.lock import (
     Lock,
     LockUnreadable,
     ModelLock,
@@ -32,11 +32,11 @@ from compiler.lock import (
     source_selection,
     write_lock,
 )
-from compiler.plugin_files import short
+from compiler.plugins.files import short
 from mixwright.terminal import table
 
 if TYPE_CHECKING:
-    from compiler.plan import ModelSpec, Plan, SourceSpec
+    from compiler.plan.plan import ModelSpec, Plan, SourceSpec
     from compiler.program import Program
 
 MEASURED_ROWS = 1000
@@ -189,8 +189,8 @@ def _mean_characters(spec: SourceSpec, directory: Path, columns: list[str]) -> d
 
 
 def _found_model(spec: ModelSpec, plan: Plan) -> ModelLock:
-    from compiler.fingerprint import model_identity
-    from compiler.weights import weights_of
+    from compiler.plan.fingerprint import model_identity
+    from compiler.plan.weights import weights_of
 
     values: Mapping[str, Any] = spec.attributes
     directory = Path(plan.directory)

@@ -2,7 +2,7 @@
 
 The plan is printed step by step with expected rows, requests and tokens, then what the store already has of it, what
 differs from the last run of the spec, and which packages are missing. Figures without a run behind them take every
-row to survive; see 'compiler/estimate.py' for the formulas. A `train` block whose `cluster` names its GPUs is forecast
+row to survive; see 'compiler/plan/estimate.py' for the formulas. A `train` block whose `cluster` names its GPUs is forecast
 as well: memory by part, the fewest GPUs, steps, hours, dollars. Exit status 1 when a job cannot fit.
 
 With `--emit` a stage of the compiler is printed, and nothing else is done: `program`, names and columns bound;
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan
+    from compiler.plan.plan import Plan
     from mixwright.compiling import Compiled
     from mixwright.recorded import MovedThreshold, Recorded
     from mixwright.training_forecast import Unforeseen
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(emitted(arguments.emit, result, arguments.variant, as_json=arguments.json), end="")
         return 0
     if arguments.graph is not None:
-        from compiler.graph import dot, mermaid
+        from compiler.plan.graph import dot, mermaid
 
         print(mermaid(plan) if arguments.graph == "mermaid" else dot(plan), end="")
         return 0
@@ -92,9 +92,9 @@ def emitted(stage: str, result: Compiled, variant: str | None, *, as_json: bool)
     """One stage of the compiler, as text or as JSON; what the store knows is no part of it, and nothing is written."""
     from compiler.logical.build import build
     from compiler.logical.passes import optimised
+    from compiler.logical.program_text import program_json, program_text
+    from compiler.logical.reach import reach
     from compiler.logical.text import logical_json, logical_text
-    from compiler.program_text import program_json, program_text
-    from compiler.reach import reach
     from mixwright.plan_text import plan_text
     from mixwright.recorded import Recorded
 
@@ -132,7 +132,7 @@ def plan_report(
     plan: Plan, found: Recorded, forecasts: Sequence[TrainForecast | Unforeseen] = ()
 ) -> dict[str, Any]:
     """What `--json` prints."""
-    from compiler.diff import differences
+    from compiler.plan.diff import differences
     from mixwright.extras import missing_extras
     from mixwright.plan_text import estimated_cost
     from mixwright.training_forecast import forecast_report
@@ -206,7 +206,7 @@ def _bound(value: float | None) -> str:
 
 
 def _changes(plan: Plan, found: Recorded) -> list[str]:
-    from compiler.diff import differences, first_changed_step
+    from compiler.plan.diff import differences, first_changed_step
 
     if found.last_plan is None:
         return []

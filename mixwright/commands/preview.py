@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mixwright.terminal import Painted, printable
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan, Train
+    from compiler.plan.plan import Plan, Train
     from runtime.training.preview import PreviewedExample
 
 _TRAINED, _OTHER, _HEAD, _PLAIN = "\x1b[1;32m", "\x1b[2m", "\x1b[1m", "\x1b[0m"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mixwright.sandbox_option import add_sandbox_option
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan
+    from compiler.plan.plan import Plan
     from runtime.run import RunReport
     from runtime.store.store import Store
 

@@ -19,7 +19,7 @@ from mixwright.sandbox_option import add_sandbox_option
 from mixwright.terminal import Painted
 
 if TYPE_CHECKING:
-    from compiler.plan import Plan, Train
+    from compiler.plan.plan import Plan, Train
     from runtime.training.launch import Nodes
     from runtime.training.train import Listener, Prepared, TrainReport
 

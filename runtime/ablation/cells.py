@@ -10,8 +10,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from compiler.json_text import json_of
-from compiler.plan import Train
+from compiler.load.json_text import json_of
+from compiler.plan.plan import Train
 from runtime.training.fresh import base_digest
 from runtime.training.settings import TrainSettings
 

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import Plan, Train
+from compiler.plan.plan import Plan, Train
 from runtime.ablation.cells import (
     Cell,
     Result,

@@ -4,7 +4,7 @@ A constraint is a kind with arguments: `length_constraints:number_words` with `n
 function (`kinds/*.py`), which says what it found in a response and whether that follows the constraint. Everything
 else hangs on the registry: the sentence that asks a model for it (`asking.py`), checking in strict and loose
 reading (`check.py`), drawing sets that can stand together (`drawing.py`), and the compiler's table of kinds
-(`compiler/constraint_kinds.json`).
+(`compiler/catalog/constraint_kinds.json`).
 
     text.py        a response, and what is counted in it, measured once     ◀── punkt.py, treebank.py, scripts.py
     registry.py    kinds by name

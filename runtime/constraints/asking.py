@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.constraints import Constraint
+from compiler.catalog.constraint_kinds import Constraint
 from runtime.constraints.language import LANGUAGE_NAMES
 from runtime.constraints.registry import kinds
 

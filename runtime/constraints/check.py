@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from compiler.constraints import Constraint
+from compiler.catalog.constraint_kinds import Constraint
 from runtime.constraints.matching import BadPattern, is_plain
 from runtime.constraints.registry import Found, Kind, kinds
 from runtime.constraints.text import Rules, Text, variants

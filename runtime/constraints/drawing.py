@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from compiler.constraints import FAMILIES, Constraint, first_conflict
+from compiler.catalog.constraint_kinds import FAMILIES, Constraint, first_conflict
 from runtime.choices import Choices
 from runtime.constraints.asking import sentence_of
 from runtime.constraints.language import LANGUAGE_NAMES

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from compiler.constraints import LANGUAGES, LESS, RELATIONS, ArgumentSchema, KindSchema
+from compiler.catalog.constraint_kinds import LANGUAGES, LESS, RELATIONS, ArgumentSchema, KindSchema
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def kind(
     Args:
         en, zh: the sentence that asks for it, with the arguments in braces; without `zh` it is asked for in English.
         patterns: arguments that the original takes for regular expressions.
-        The rest: see `compiler.constraints.KindSchema`.
+        The rest: see `compiler.catalog.constraint_kinds.KindSchema`.
     """
 
     def register(check: Check) -> Check:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import ModelSpec
+from compiler.plan.plan import ModelSpec
 from runtime.engines.decoding import Prompt
 from runtime.engines.measured import unit_vectors
 from runtime.engines.protocol import (

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan import ModelSpec
-from compiler.servers import serves_by_default
+from compiler.catalog.servers import serves_by_default
+from compiler.plan.plan import ModelSpec
 from runtime.engines.attributes import TASK, TEMPLATE_ARGUMENTS
 from runtime.engines.openai_faults import advised, fault_of_status
 from runtime.engines.openai_pooling import HttpScorer

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from compiler.plan import ModelSpec
+from compiler.plan.plan import ModelSpec
 from runtime.engines import pooled
 from runtime.engines.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
 from runtime.engines.decoding import Prompt, completions, end_tokens_of

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.plan import ModelSpec
+from compiler.plan.plan import ModelSpec
 from runtime.engines.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
 from runtime.engines.decoding import Prompt
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.plan import ModelSpec
+from compiler.plan.plan import ModelSpec
 from runtime.engines.local import Asked
 from runtime.engines.pooled import REWARD_MODELS, pooling_of, probabilities_of, refuse_architecture
 from runtime.engines.protocol import ScoreRequest, Scores

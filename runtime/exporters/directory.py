@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from compiler.json_text import json_of
+from compiler.load.json_text import json_of
 from runtime.plugin import RunError
 
 MANIFEST = "manifest.json"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from compiler.plan import Export, Plan, Train
+from compiler.plan.plan import Export, Plan, Train
 from runtime.mixture.rows import MixtureRow
 from runtime.plugin import RunError
 

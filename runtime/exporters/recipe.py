@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.trainers import TRAINERS, lacking
+from compiler.catalog.trainers import TRAINERS, lacking
 from runtime.exporters.files import SHARD, line_of
 from runtime.exporters.protocol import Job, refused
 from runtime.mixture.messages import ChatError

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compiler.file_places import relation
-from compiler.plan import Export, Mixture, Plan, Step, Train
+from compiler.plan.file_places import relation
+from compiler.plan.plan import Export, Mixture, Plan, Step, Train
 from runtime.exporters.card import (
     CardFacts,
     ContaminationCheck,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import assert_never
 
-from compiler.plan import (
+from compiler.plan.plan import (
     AllQuota,
     Component,
     CountQuota,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.plan import Mixture, TakeQuota
+from compiler.plan.plan import Mixture, TakeQuota
 from runtime.plugin import RunError
 from runtime.rows import canonical_json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from compiler.plan import AllQuota, Mixture, Plan, RateQuota, TakeQuota
+from compiler.plan.plan import AllQuota, Mixture, Plan, RateQuota, TakeQuota
 from runtime.mixture.allocation import allocate, rate_weight
 from runtime.mixture.candidates import Candidates
 from runtime.mixture.strata import missing_rows, supply

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan import Mixture, Plan
+from compiler.plan.plan import Mixture, Plan
 from runtime.mixture.rows import MixtureRow, mixture_row
 from runtime.plugin import RunError
 

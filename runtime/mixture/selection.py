@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.plan import Mixture
+from compiler.plan.plan import Mixture
 from runtime.mixture.allocation import allocate, quota_text
 from runtime.mixture.candidates import Candidates
 from runtime.mixture.strata import supply, take

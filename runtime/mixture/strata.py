@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.plan import Component, TakeQuota
+from compiler.plan.plan import Component, TakeQuota
 from runtime.mixture.allocation import Supply, balanced
 from runtime.mixture.candidates import Candidates, Integers
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan import Plan
+from compiler.plan.plan import Plan
 from runtime.exporters.card import Drop
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from compiler.json_text import json_of
-from compiler.plan import Plan
+from compiler.load.json_text import json_of
+from compiler.plan.plan import Plan
 from runtime.report.curves import TrainingFacts, training_html
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from compiler.plan import SourceSpec
+from compiler.plan.plan import SourceSpec
 from runtime.plugin import REQUIRED, RunError, attribute, declare
 from runtime.sources.attributes import COMMON
 from runtime.sources.delimited import rows_of_delimited

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import SourceSpec
+from compiler.plan.plan import SourceSpec
 from runtime.plugin import REQUIRED, RunError, attribute, declare
 from runtime.sources.attributes import COMMON
 from runtime.sources.files import SOURCE_LIMIT_BYTES, cleaned, decoder, files_of, named, open_bytes

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from compiler.plan import SourceSpec
+from compiler.plan.plan import SourceSpec
 from runtime.plugin import RunError, SourceChanged, implementation
 from runtime.rows import canonical_json, digest
 from runtime.sources.column_types import ColumnTypes

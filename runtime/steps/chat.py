@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.mixture.messages import ControlCharacter, chat_of, message_of, tools_of
 from runtime.plugin import RunError, attribute, declare
 from runtime.rows import Dropped, Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Dropped, Row, digest
 from runtime.steps.attributes import COMMON

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.plugin import attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.attributes import COMMON

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.choices import Choices, decided_by
 from runtime.constraints.drawing import ConstraintPool
 from runtime.plugin import RunError, attribute, declare

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from compiler.catalog import Asks
-from compiler.plan import Step
+from compiler.catalog.catalog import Asks
+from compiler.plan.plan import Step
 from runtime.control_characters import control_character_in
 from runtime.engines.protocol import FURTHER_SAMPLING
 from runtime.json_schema import compiled_schema

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from compiler.plan import Expression, Plan
+    from compiler.plan.plan import Expression, Plan
 
 TOO_HARD, TOO_LONG = "too hard", "too long"
 """Reasons of unmeasurable texts; see `Measurement.too_hard` and `too_long`."""

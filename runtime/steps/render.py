@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.choices import decided_by
 from runtime.plugin import REQUIRED, RowError, attribute, declare
 from runtime.rows import Dropped, Row, digest, order_key

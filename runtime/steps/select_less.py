@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.mixture.messages import ChatError, chat_of
 from runtime.plugin import REQUIRED, RunError, attribute, declare, require
 from runtime.rows import Dropped, Row
@@ -370,7 +370,7 @@ class SelectLess(Keep):
 
 def _weights_of(settings: LessSettings) -> str:
     """What the weights are: the digest of local files, the revision of a repository's."""
-    from compiler.weights import weights_identity
+    from compiler.plan.weights import weights_identity
 
     place = Path(settings.place)
     return weights_identity(place) if place.is_dir() else f"{settings.place}@{settings.revision}"

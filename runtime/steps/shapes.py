@@ -39,12 +39,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
-from compiler.blocks import STEP_FAMILIES
-from compiler.catalog import Entry
+from compiler.catalog.blocks import STEP_FAMILIES
+from compiler.catalog.catalog import Entry
 from runtime.rows import Dropped, Row
 
 if TYPE_CHECKING:
-    from compiler.plan import Step
+    from compiler.plan.plan import Step
     from runtime.steps.protocol import CallResult, Measurement, StepContext
 
 SIMILAR = 0.75

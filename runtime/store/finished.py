@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from compiler.plan import CountQuota, MaxQuota, Plan, ShareQuota, Step, TakeQuota, plan_from_json
+from compiler.plan.plan import CountQuota, MaxQuota, Plan, ShareQuota, Step, TakeQuota, plan_from_json
 from runtime.store.records import RunRecord
 from runtime.store.status import PipelineStatus, QuotaStatus, Status, StepStatus
 from runtime.store.store import Store

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.plan import Origin, Plan, plan_from_json
+from compiler.plan.plan import Origin, Plan, plan_from_json
 from runtime.plugin import RunError
 from runtime.rows import entry_id
 from runtime.store.finished import steps_of

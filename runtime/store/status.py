@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from compiler.json_text import json_of
+from compiler.load.json_text import json_of
 
 STATUS_FORMAT = 1
 

@@ -15,7 +15,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import Plan
+from compiler.plan.plan import Plan
 from runtime.plugin import StoreBroken
 from runtime.store.accounting import check_accounting
 from runtime.store.database import LOW_SPACE_BYTES, Database, refuse_low_space

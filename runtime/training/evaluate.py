@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from compiler.json_text import json_of
-from compiler.plan import Evaluation, Plan
+from compiler.load.json_text import json_of
+from compiler.plan.plan import Evaluation, Plan
 from runtime.plugin import RunError
 from runtime.plugin_loading import load_plugins
 from runtime.training.grading import REPLY, Grade, graded

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from compiler.plan import Budget, Plan, Step
+from compiler.plan.plan import Budget, Plan, Step
 from runtime.budget import Spending
 from runtime.calls import Calls
 from runtime.context import RunContext

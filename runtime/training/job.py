@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from compiler.json_text import Damaged
+from compiler.load.json_text import Damaged
 from runtime.plugin import RunError
 from runtime.training.attention import implementation, one_row
 from runtime.training.batches import batch_of, probe_batch

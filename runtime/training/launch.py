@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compiler.json_text import Damaged
+from compiler.load.json_text import Damaged
 from runtime.plugin import RunError
 from runtime.training.curve import COMPLETE, FAILED, LAUNCHER_PID, read_curve
 from runtime.training.state import read_state

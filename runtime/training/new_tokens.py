@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from compiler.new_tokens import rows_with
+from compiler.catalog.new_tokens import rows_with
 from runtime.plugin import RunError, not_loaded
 from runtime.training.settings import NewTokens, TrainSettings
 

@@ -23,7 +23,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from compiler.json_text import Damaged
+from compiler.load.json_text import Damaged
 from runtime.plugin import RunError
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts, fates
 from runtime.training.packing import one_each, pack

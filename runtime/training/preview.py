@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import Train
+from compiler.plan.plan import Train
 from runtime.plugin import RunError, not_loaded, require
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts, Learned, encode
 from runtime.training.new_tokens import add_tokens

@@ -12,7 +12,7 @@ from typing import Any
 from compiler.hardware.machines import MACHINES, machine_of_device
 from compiler.hardware.model import shape_of
 from compiler.hardware.shape import Shape
-from compiler.plan import Plan, Train
+from compiler.plan.plan import Plan, Train
 from runtime.plugin import RunError, require
 from runtime.training.curve import read_curve
 from runtime.training.launch import run_ranks

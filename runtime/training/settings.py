@@ -8,9 +8,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from compiler.chat_template import file_text, is_a_file, syntax_problem
-from compiler.new_tokens import token_problem
-from compiler.plan import Train
+from compiler.catalog.new_tokens import token_problem
+from compiler.plan.plan import Train
+from compiler.templates.chat_template import file_text, is_a_file, syntax_problem
 from runtime.plugin import RunError
 
 

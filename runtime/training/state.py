@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from compiler.json_text import Damaged, json_of
+from compiler.load.json_text import Damaged, json_of
 
 Shape = TypeVar("Shape")
 

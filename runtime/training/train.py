@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from compiler.json_text import Damaged
-from compiler.plan import Plan, Train
+from compiler.load.json_text import Damaged
+from compiler.plan.plan import Plan, Train
 from runtime.plugin import RunError, require
 from runtime.training import measuring
 from runtime.training.alone import only_run

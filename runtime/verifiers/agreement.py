@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
 from runtime.rows import Dropped, Row, canonical_json
 from runtime.steps.protocol import Measurement, StepContext

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.declaring import attribute
-from compiler.declaring import pick as pick
-from compiler.declaring import threshold as threshold
+from compiler.catalog.declaring import attribute
+from compiler.catalog.declaring import pick as pick
+from compiler.catalog.declaring import threshold as threshold
 from runtime.steps.attributes import COMMON
 
 ON_FAIL = attribute(

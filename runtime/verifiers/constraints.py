@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from compiler.constraints import Constraint, constraint_of
-from compiler.plan import Step
+from compiler.catalog.constraint_kinds import Constraint, constraint_of
+from compiler.plan.plan import Step
 from runtime.constraints.check import UnusableConstraint, check, kind_of, may_hang
 from runtime.constraints.registry import Found
 from runtime.constraints.text import Rules

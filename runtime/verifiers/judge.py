@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.catalog import Asks
-from compiler.plan import Step
+from compiler.catalog.catalog import Asks
+from compiler.plan.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, Rendered, StepContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import Measurement, StepContext

@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from compiler.languages import SCRIPTS_OF_CHINESE, Tag, languages, tag_of
+from compiler.catalog.languages import SCRIPTS_OF_CHINESE, Tag, languages, tag_of
 from runtime.plugin import MissingExtra, require
 from runtime.verifiers.fragments import prose_of
 from runtime.verifiers.scripts import ALONE, NOTHING, WEIGHT, Written, simplified_share, written_in

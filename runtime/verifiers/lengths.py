@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from compiler.languages import Language
+from compiler.catalog.languages import Language
 
 SHORT = 1.2
 """From the spreads of XQuAD's questions (61 characters: 0.13 to 0.23) and paragraphs (785: 0.05 to 0.16)."""

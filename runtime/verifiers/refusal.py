@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext

@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compiler.catalog import Asks
-from compiler.plan import Step
+from compiler.catalog.catalog import Asks
+from compiler.plan.plan import Step
 from runtime.engines.measured import sigmoid
 from runtime.gathering import gather_all
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compiler.catalog import Asks
-from compiler.plan import Step
+from compiler.catalog.catalog import Asks
+from compiler.plan.plan import Step
 from runtime.plugin import REQUIRED, attribute, declare
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement, StepContext

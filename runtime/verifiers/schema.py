@@ -6,7 +6,7 @@ import json
 from itertools import islice
 from typing import Any
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.json_schema import CANNOT_TELL, compiled_schema
 from runtime.outcomes import json_of as stored_json
 from runtime.plugin import REQUIRED, attribute, declare

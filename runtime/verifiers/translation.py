@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from compiler.catalog import Asks
-from compiler.languages import tag_of
-from compiler.plan import Step
+from compiler.catalog.catalog import Asks
+from compiler.catalog.languages import tag_of
+from compiler.plan.plan import Step
 from runtime.gathering import gather_all
 from runtime.plugin import REQUIRED, RunError, attribute, declare
 from runtime.rows import Row

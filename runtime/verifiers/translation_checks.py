@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from compiler.languages import Tag, tag_of
+from compiler.catalog.languages import Tag, tag_of
 from runtime.verifiers.fragments import Fragment, Kind, fragments_of, without_fragments
 from runtime.verifiers.language_id import identify
 from runtime.verifiers.lengths import length_of

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.rows import Dropped, Row, canonical_json
 from runtime.steps.protocol import TOO_HARD, TOO_LONG, Measurement
 from runtime.steps.shapes import Measure

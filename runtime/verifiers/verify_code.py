@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.code.agreement import agreed, votes_of
 from runtime.code.judge import CodeJudge, Question
 from runtime.code.verdict import Verdict

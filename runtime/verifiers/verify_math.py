@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import replace
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import Measurement, StepContext

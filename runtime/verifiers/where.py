@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.expression_text import text_of_expression
 from runtime.outcomes import json_of
 from runtime.plugin import REQUIRED, attribute, declare

@@ -23,10 +23,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from compiler.catalog import Catalog, builtin_catalog
-from compiler.lock import Lock, SourceLock, source_definition
-from compiler.lower import lower
-from compiler.plan import Plan
+from compiler.bind.lock import Lock, SourceLock, source_definition
+from compiler.catalog.catalog import Catalog, builtin_catalog
+from compiler.plan.lower import lower
+from compiler.plan.plan import Plan
 from compiler.stages import Compilation, compile_source
 from dsl.diagnostic import Applicability, Diagnostic, Label
 from dsl.formatter import format_text

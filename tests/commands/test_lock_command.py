@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.lock import read_lock
+from compiler.bind.lock import read_lock
 from mixwright.cli import main
 
 SPEC = """edition 2026

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from compiler.bind.lock import LockUnreadable, read_lock
 from compiler.hardware.model import _json_of
-from compiler.lock import LockUnreadable, read_lock
-from compiler.plan import plan_from_json
+from compiler.plan.plan import plan_from_json
 from mixwright.cli import main
 from mixwright.failures import failure_text
 from runtime.ablation.cells import Cell, finished

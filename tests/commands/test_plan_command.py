@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.plan import Plan, plan_from_json
+from compiler.plan.plan import Plan, plan_from_json
 from mixwright.cli import main
 from mixwright.compiling import compiled
 from runtime.calls import call_key, sampling_json

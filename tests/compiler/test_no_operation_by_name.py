@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from compiler.blocks import STEP_FAMILIES
-from compiler.catalog import builtin_catalog
+from compiler.catalog.blocks import STEP_FAMILIES
+from compiler.catalog.catalog import builtin_catalog
 
 COMPILER = Path(__file__).resolve().parents[2] / "compiler"
 ENTRIES = builtin_catalog().entries.values()
@@ -79,7 +79,7 @@ def test_the_test_sees_what_it_looks_for() -> None:
 
 
 def test_every_rule_is_checked_and_declared() -> None:
-    from compiler.catalog import RULES
+    from compiler.catalog.catalog import RULES
 
     checks = "".join(path.read_text(encoding="utf-8") for path in (COMPILER / "checks").glob("*.py"))
     assert {rule for rule in RULES if not re.search(rf'"{rule}"', checks)} == set()

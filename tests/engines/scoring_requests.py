@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import ModelSpec, Origin
+from compiler.plan.plan import ModelSpec, Origin
 from runtime.engines.protocol import EmbedRequest, EngineEnvironment, ScoreRequest, Scores, ScoreTask, Vectors
 from tests.reward_models import LIMIT, TAG, chat
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from compiler.plan import ModelSpec, Origin
+from compiler.plan.plan import ModelSpec, Origin
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
 from runtime.engines.vllm import VllmEngine
 

@@ -11,7 +11,7 @@ import pytest
 from projects import SHOUT, SHOUTING, typed, write
 
 import mixwright
-from compiler.lock import read_lock
+from compiler.bind.lock import read_lock
 from compiler.stages import Compilation, compile_file
 
 Install = Callable[..., Path]

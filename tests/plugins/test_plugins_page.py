@@ -9,7 +9,7 @@ import pytest
 from projects import files_of_page, typed, write
 
 import mixwright
-from compiler.lock import read_lock
+from compiler.bind.lock import read_lock
 from runtime.store.store import Store
 
 FILES = files_of_page("plugins.md")

@@ -9,7 +9,7 @@ import pytest
 from projects import HEAD, SHOUT, SHOUTING, typed, write
 
 import mixwright
-from compiler.plan import plan_from_json
+from compiler.plan.plan import plan_from_json
 from runtime.plugin import RunError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compiler.plan import Fingerprint, Origin, Plan, Train
+from compiler.plan.plan import Fingerprint, Origin, Plan, Train
 
 ORIGIN = Origin(file="t.mix", line=1, column=1)
 

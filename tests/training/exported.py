@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import Export, Train
+from compiler.plan.plan import Export, Train
 from runtime.exporters.card import CardFacts
 from runtime.exporters.write import write_export
 from runtime.mixture import MixtureRow, mixture_row

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compiler.plan import Evaluation, Plan
+from compiler.plan.plan import Evaluation, Plan
 from mixwright.compiling import plan_of_file
 from runtime.plugin import RunError
 from runtime.rows import Row

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from compiler.plan import Plan, Train
+from compiler.plan.plan import Plan, Train
 from runtime.training import measuring
 from runtime.training.held_out import read_held_out
 from runtime.training.launch import Ended

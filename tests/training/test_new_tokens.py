@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from compiler.new_tokens import rows_with
-from compiler.plan import Plan, Train
+from compiler.catalog.new_tokens import rows_with
+from compiler.plan.plan import Plan, Train
 from runtime.plugin import RunError
 from runtime.training.settings import NewTokens, TrainSettings, settings_of
 

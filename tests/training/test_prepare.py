@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compiler.plan import Plan, Train
+from compiler.plan.plan import Plan, Train
 from runtime.plugin import RunError
 
 pytestmark = pytest.mark.train

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from compiler.plan import Plan, Train
+from compiler.plan.plan import Plan, Train
 from runtime.training.curve import read_curve
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from compiler.json_text import Damaged
-from compiler.plan import Train
+from compiler.load.json_text import Damaged
+from compiler.plan.plan import Train
 from runtime.plugin import RunError
 from runtime.training import launch
 from runtime.training.curve import read_curve

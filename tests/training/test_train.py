@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from compiler.plan import Plan, Train
+from compiler.plan.plan import Plan, Train
 from runtime.plugin import RunError
 from runtime.training.curve import COMPLETE, read_curve
 
@@ -102,7 +102,7 @@ def test_a_killed_run_continues_from_its_checkpoint_and_leaves_no_process(
     script.write_text(
         "import json, sys\n"
         "from pathlib import Path\n"
-        "from compiler.plan import Plan, Train\n"
+        "from compiler.plan.plan import Plan, Train\n"
         "from runtime.training.train import train_mixture\n"
         "plan, train, rows, output = (json.loads(text) for text in Path(sys.argv[1]).read_text().splitlines())\n"
         "train_mixture(Plan(**plan), Train(**train), rows, Path(output))\n"

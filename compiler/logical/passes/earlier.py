@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from compiler.conditions import word_of
-from compiler.groups import asked_again, groups_of
+from compiler.catalog.conditions import word_of
+from compiler.catalog.groups import asked_again, groups_of
 from compiler.logical.nodes import Apply, Flow, Keep, LogicalPlan, Measure, Scan, Work
 from compiler.program import Schema
 

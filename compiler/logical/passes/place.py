@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compiler.groups import gatherings_of
+from compiler.catalog.groups import gatherings_of
 from compiler.logical.nodes import LogicalPlan
 
 

@@ -11,7 +11,7 @@ from compiler.hardware.fit import Remedy, needs_mask, remedies
 from compiler.hardware.machines import MACHINES, Machine, calibrated
 from compiler.hardware.model import shape_of
 from compiler.hardware.shape import Shape
-from compiler.plan import Train
+from compiler.plan.plan import Train
 from runtime.training.planning.forecast import Forecast, Job, forecast, smallest
 from runtime.training.planning.lengths import Lengths
 from runtime.training.planning.probe import Calibration

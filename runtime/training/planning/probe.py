@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from compiler.json_text import json_of
+from compiler.load.json_text import json_of
 
 FILE = "machine.json"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.catalog import Entry, builtin_catalog
+from compiler.catalog.catalog import Entry, builtin_catalog
 from compiler.program import (
     Bound,
     CallValue,

@@ -1,4 +1,4 @@
-"""Estimates: the formulas of `compiler/estimate.py` on small plans."""
+"""Estimates: the formulas of `compiler/plan/estimate.py` on small plans."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from bound_programs import component, math_program, mixture, pipeline, program, source, step, template
 
-from compiler.estimate import Observed, estimates, mixture_rows
-from compiler.lock import Lock, SourceLock, source_definition, source_selection
-from compiler.lower import column_characters, lower
-from compiler.plan import Estimate, Fingerprint, Origin, Plan, Step, plan_from_json
+from compiler.bind.lock import Lock, SourceLock, source_definition, source_selection
+from compiler.plan.estimate import Observed, estimates, mixture_rows
+from compiler.plan.lower import column_characters, lower
+from compiler.plan.plan import Estimate, Fingerprint, Origin, Plan, Step, plan_from_json
 from compiler.program import Program
 
 

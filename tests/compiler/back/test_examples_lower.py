@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from compiler.diff import differences
-from compiler.graph import dot, mermaid
-from compiler.lower import lower
-from compiler.plan import plan_from_json
+from compiler.plan.diff import differences
+from compiler.plan.graph import dot, mermaid
+from compiler.plan.lower import lower
+from compiler.plan.plan import plan_from_json
 from compiler.stages import compile_source
 from dsl.source import SourceFile
 from mixwright.plan_text import plan_text

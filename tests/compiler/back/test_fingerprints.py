@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from bound_programs import entry, math_program
 
-from compiler.catalog import builtin_catalog
-from compiler.fingerprint import content_hash, model_identity, pipeline_row_hashes
-from compiler.lower import lower
-from compiler.plan import Fingerprint, Plan
+from compiler.catalog.catalog import builtin_catalog
+from compiler.plan.fingerprint import content_hash, model_identity, pipeline_row_hashes
+from compiler.plan.lower import lower
+from compiler.plan.plan import Fingerprint, Plan
 
 
 def lowered(**changes: Any) -> Plan:
@@ -84,7 +84,7 @@ def test_an_optional_attribute_that_nobody_gives_changes_no_hash() -> None:
 def test_the_operations_version_counts() -> None:
     from dataclasses import replace
 
-    from compiler.fingerprint import Meanings, node_hashes
+    from compiler.plan.fingerprint import Meanings, node_hashes
 
     minhash = entry("dedup.minhash")
     newer = replace(minhash, version=minhash.version + 1)
@@ -106,8 +106,8 @@ def test_a_pipelines_hash_covers_what_its_rows_come_from() -> None:
 
 
 def test_a_pinned_source_may_move() -> None:
-    from compiler.fingerprint import source_hashes
-    from compiler.plan import SourcePin
+    from compiler.plan.fingerprint import source_hashes
+    from compiler.plan.plan import SourcePin
 
     def row_hash(path: str, digest: str) -> str:
         source = lowered().sources["personas"]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from compiler.loader import project_root
-from compiler.lock import lock_path, read_lock
-from compiler.lower import lower
-from compiler.plan import Plan, plan_from_json
+from compiler.bind.lock import lock_path, read_lock
+from compiler.load.loader import project_root
+from compiler.plan.lower import lower
+from compiler.plan.plan import Plan, plan_from_json
 from compiler.stages import compile_file
 from dsl.render import render
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from compiler.catalog import Catalog, builtin_catalog
-from compiler.lock import lock_path, read_lock
+from compiler.bind.lock import lock_path, read_lock
+from compiler.catalog.catalog import Catalog, builtin_catalog
 from compiler.stages import Compilation, compile_file
 
 EXPECTED = re.compile(r"# (error|warning|lint)\[(MIX\d{3})\]")

@@ -10,7 +10,7 @@ import pytest
 from front_specs import compiled, expected, found
 
 from compiler.codes import HEADING, page, titles
-from compiler.lower import lower
+from compiler.plan.lower import lower
 from mixwright.explain_code import explain_code
 from runtime.plugin import RunError
 from runtime.plugin_loading import load_plugins

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from front_specs import compiled, expected, found
 
-from compiler.catalog import builtin_catalog
+from compiler.catalog.catalog import builtin_catalog
 from dsl.render import FORMATS, render
 
 PEOPLE = 'source people inline { rows = [{ name = "Ada", age = 36 }, { name = "Alan", age = 41 }] }\n'

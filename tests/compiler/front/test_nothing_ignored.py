@@ -17,9 +17,9 @@ from types import ModuleType
 import pytest
 from front_specs import compiled
 
-from compiler.blocks import NOT_YET, language_blocks
-from compiler.catalog import AttributeSchema, Entry, builtin_catalog
-from compiler.lower import lower
+from compiler.catalog.blocks import NOT_YET, language_blocks
+from compiler.catalog.catalog import AttributeSchema, Entry, builtin_catalog
+from compiler.plan.lower import lower
 from runtime.plugin import plugins
 
 ROOT = Path(__file__).parents[3]
@@ -458,7 +458,7 @@ SHARED = {
     "verify": ("runtime.calibration", "runtime.measuring", "runtime.nodes", "runtime.run"),
     "verify_block": ("runtime.calibration", "runtime.verifiers.calibrate"),
     "train": ("runtime.training",),
-    "train_block": ("runtime.training", "compiler.evaluations", "mixwright.training_forecast"),
+    "train_block": ("runtime.training", "compiler.bind.evaluations", "mixwright.training_forecast"),
     "less_block": ("runtime.steps.select_less",),
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.file_places import relation
+from compiler.plan.file_places import relation
 from compiler.stages import compile_file
 from mixwright.cli import main
 

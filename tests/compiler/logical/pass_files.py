@@ -11,7 +11,7 @@ from pathlib import Path
 
 from compiler.logical.build import build
 from compiler.logical.nodes import LogicalPlan
-from compiler.reach import reach
+from compiler.logical.reach import reach
 from compiler.stages import compile_source
 from dsl.render import render
 from dsl.source import SourceFile

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pass_files import planned
 
-from compiler.groups import Gathering
+from compiler.catalog.groups import Gathering
 from compiler.logical.nodes import Flow, LogicalPlan
 from compiler.logical.passes import optimised
 from compiler.logical.passes.sanity import Unsound, check_sanity

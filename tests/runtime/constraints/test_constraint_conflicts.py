@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kind_examples import EXAMPLES
 
-from compiler.constraints import (
+from compiler.catalog.constraint_kinds import (
     Constraint,
     builtin_kinds,
     conflict,

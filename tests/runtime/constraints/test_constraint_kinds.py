@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kind_examples import EXAMPLES
 
-from compiler.constraints import Constraint
+from compiler.catalog.constraint_kinds import Constraint
 from runtime.constraints.asking import sentence_of
 from runtime.constraints.check import UnusableConstraint, check
 from runtime.constraints.registry import kinds

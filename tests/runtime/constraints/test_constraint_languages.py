@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from compiler.constraints import Constraint
+from compiler.catalog.constraint_kinds import Constraint
 from runtime.constraints.asking import sentence_of
 from runtime.constraints.check import check
 from runtime.constraints.scripts import chinese_units, sentences, units

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import Fingerprint, Origin, Step, TemplateMessage, TemplateSpec
+from compiler.plan.plan import Fingerprint, Origin, Step, TemplateMessage, TemplateSpec
 from runtime.expressions import compile_expression
 from runtime.plugin import implementation
 from runtime.rows import Row, source_row_id

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from made import built, expression, row
 
-from compiler.plan import Fingerprint, Origin, Step
+from compiler.plan.plan import Fingerprint, Origin, Step
 from runtime.measuring import Measuring
 from runtime.plugin import entry_of
 from runtime.rows import Row

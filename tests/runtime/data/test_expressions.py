@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compiler.expressions import ExpressionScope, typed_expression
+from compiler.expressions.typed import ExpressionScope, typed_expression
 from compiler.findings import Findings
 from compiler.program import TypedExpression
 from compiler.schema import Columns

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from compiler.languages import suggestion_for, tag_of
+from compiler.catalog.languages import suggestion_for, tag_of
 from runtime.plugin import MissingExtra
 from runtime.rows import Row
 from runtime.steps.protocol import Measurement

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from compiler.plan import Expression, Origin, SourcePin, SourceSpec
+from compiler.plan.plan import Expression, Origin, SourcePin, SourceSpec
 from runtime.plugin import RunError, SourceChanged
 from runtime.sources import sql
 from runtime.sources.reader import inspect_source, read_rows

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from made import ORIGIN, template
 
-from compiler.plan import TemplateMessage, TemplateSpec
+from compiler.plan.plan import TemplateMessage, TemplateSpec
 from runtime.plugin import RowError, RunError
 from runtime.templates import OUTPUT_LIMIT, compile_template
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from made import candidates, row, template
 
-from compiler.plan import Fingerprint, Origin, Step
+from compiler.plan.plan import Fingerprint, Origin, Step
 from runtime.expressions import compile_expression
 from runtime.plugin import RunError
 from runtime.rows import Row

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from compiler.attributes import plain
+from compiler.bind.plain import plain
 from compiler.stages import compile_file
 from runtime.expression_text import text_of_expression
 from runtime.rows import Row

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from compiler.catalog import Entry
-from compiler.plan import (
+from compiler.catalog.catalog import Entry
+from compiler.catalog.traits import traits_of
+from compiler.plan.plan import (
     Budget,
     Component,
     Fingerprint,
@@ -22,7 +23,6 @@ from compiler.plan import (
     TemplateMessage,
     TemplateSpec,
 )
-from compiler.traits import traits_of
 from runtime.plugin import RunError, entry_of
 
 AT = Origin(file="test.mix", line=1, column=1)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
 
-from compiler.plan import Budget
+from compiler.plan.plan import Budget
 from runtime.calls import call_key, call_seed
 from runtime.engines.protocol import Answer, Fault, Finish
 from runtime.rows import canonical_json, digest

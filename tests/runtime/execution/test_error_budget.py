@@ -13,7 +13,7 @@ import steps_for_tests
 from plans import numbered, step
 from spec_runs import SpecRuns
 
-from compiler.plan import Step
+from compiler.plan.plan import Step
 from runtime.ending import allowed_quarantine
 from runtime.plugin import RunError, declare
 from runtime.rows import Row

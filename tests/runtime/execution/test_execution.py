@@ -14,7 +14,7 @@ import steps_for_tests
 from plans import generate, numbered, step
 from virtual import ScriptedEngine
 
-from compiler.plan import Budget, CountQuota, Expression, From, Step
+from compiler.plan.plan import Budget, CountQuota, Expression, From, Step
 from runtime.engines.protocol import Answer, Finish
 from runtime.plugin import RunError
 from runtime.run import RunOptions, RunReport, budget_of, run_plan

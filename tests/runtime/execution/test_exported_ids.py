@@ -9,7 +9,7 @@ import pytest
 from spec_runs import SpecRuns
 
 import mixwright
-from compiler.plan import Plan
+from compiler.plan.plan import Plan
 from runtime.exporters.files import example_of
 from runtime.mixture.record import mixture_rows
 from runtime.store.history import UnknownRow, history_of

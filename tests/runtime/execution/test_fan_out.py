@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from plans import AT, generate, numbered, step
 from virtual import ScriptedEngine
 
-from compiler.plan import AllQuota, CountQuota, Expression, From, Pipeline
+from compiler.plan.plan import AllQuota, CountQuota, Expression, From, Pipeline
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
 from runtime.plugin import RunError
 from runtime.rows import order_key, source_row_id

@@ -12,7 +12,7 @@ import steps_for_tests
 from plans import generate, inline, step
 from virtual import ScriptedEngine
 
-from compiler.plan import AllQuota, CountQuota, Mixture, Pipeline
+from compiler.plan.plan import AllQuota, CountQuota, Mixture, Pipeline
 from runtime.run import RunOptions, RunReport, run_plan
 from runtime.store.store import Store
 

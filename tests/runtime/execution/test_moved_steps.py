@@ -12,10 +12,10 @@ import pytest
 from virtual import ScriptedEngine
 
 import mixwright
-from compiler.diff import differences
-from compiler.fingerprint import pipeline_row_hashes
-from compiler.groups import Gathering
-from compiler.plan import Plan, plan_from_json
+from compiler.catalog.groups import Gathering
+from compiler.plan.diff import differences
+from compiler.plan.fingerprint import pipeline_row_hashes
+from compiler.plan.plan import Plan, plan_from_json
 from runtime.engines.protocol import Answer, Finish, Request
 from runtime.run import RunOptions, RunReport, run_plan
 from runtime.store.history import history_of

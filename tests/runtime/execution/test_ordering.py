@@ -12,7 +12,7 @@ import pytest
 from plans import generate, inline, step
 from virtual import ScriptedEngine
 
-from compiler.plan import Budget, CountQuota
+from compiler.plan.plan import Budget, CountQuota
 from runtime.engines.protocol import Answer, Request
 from runtime.ordering import ENOUGH_ROWS, LongestFirst, size_of_columns
 from runtime.outcomes import Start

@@ -10,9 +10,9 @@ import pytest
 from spec_runs import HEAD
 from virtual import ScriptedEngine
 
-from compiler.catalog import Asks, Catalog, builtin_catalog
-from compiler.lower import lower
-from compiler.plan import Plan, Step, plan_from_json
+from compiler.catalog.catalog import Asks, Catalog, builtin_catalog
+from compiler.plan.lower import lower
+from compiler.plan.plan import Plan, Step, plan_from_json
 from compiler.stages import compile_file
 from mixwright.rehearsal import Answered, rehearsed
 from runtime.engines.protocol import Answer, Finish, Request

@@ -13,7 +13,7 @@ import pytest
 from plans import generate, numbered
 from virtual import ScriptedEngine, run_plan_virtually
 
-from compiler.plan import CountQuota
+from compiler.plan.plan import CountQuota
 from dsl.visible import width
 from runtime import progress
 from runtime.engines.protocol import Answer, Finish

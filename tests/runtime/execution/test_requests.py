@@ -13,7 +13,7 @@ from plans import AT
 from virtual import Bench, ScriptedEngine, run_virtually
 
 import mixwright
-from compiler.plan import ModelSpec
+from compiler.plan.plan import ModelSpec
 from runtime.calls import call_key, sampling_json
 from runtime.engines.openai import OpenAIEngine
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request

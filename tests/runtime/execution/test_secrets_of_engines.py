@@ -15,7 +15,7 @@ import pytest
 from picky_server import PickyServer, Reply, completion
 from virtual import ScriptedEngine
 
-from compiler.plan import CountQuota
+from compiler.plan.plan import CountQuota
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
 from runtime.engines.secrets import Redactor, discreet
 from runtime.models import engines_of

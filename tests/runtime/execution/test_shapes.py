@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from compiler.blocks import STEP_FAMILIES
-from compiler.catalog import Asks
+from compiler.catalog.blocks import STEP_FAMILIES
+from compiler.catalog.catalog import Asks
 from runtime.plugin import attribute, declare, plugins
 from runtime.rows import Dropped, Row
 from runtime.steps.protocol import CallResult, Measurement

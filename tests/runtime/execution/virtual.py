@@ -10,7 +10,7 @@ from typing import Any
 
 from plans import model
 
-from compiler.plan import Plan
+from compiler.plan.plan import Plan
 from runtime.budget import Budget, Spending
 from runtime.calls import Calls
 from runtime.engines.measured import unit_vectors

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import Export, From, ModelSpec, Pipeline, Plan, SourcePin, SourceSpec, SpecFile, Step
+from compiler.plan.plan import Export, From, ModelSpec, Pipeline, Plan, SourcePin, SourceSpec, SpecFile, Step
 from runtime.mixture import Candidates, record_selection, select
 from runtime.store.records import OutcomeRecord
 from runtime.store.store import Store

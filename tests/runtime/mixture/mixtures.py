@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compiler.plan import (
+from compiler.plan.plan import (
     AllQuota,
     Cap,
     Component,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compiler.plan import Export, Mixture, Plan, SourceSpec
+from compiler.plan.plan import Export, Mixture, Plan, SourceSpec
 from runtime.run import RunOptions, run_plan
 from runtime.store.store import Store
 from tests.runtime.mixture.finished import chat

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from compiler.plan import Plan
+from compiler.plan.plan import Plan
 from runtime.rows import digest
 from runtime.store.records import CallRecord, OutcomeRecord
 from runtime.store.store import Store

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from compiler.plan import Mixture, Origin, Plan
+from compiler.plan.plan import Mixture, Origin, Plan
 from runtime.rows import candidate_id
 from runtime.store.accounting import AccountingError
 from runtime.store.records import OutcomeRecord, TallyRecord

@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from compiler.plan import Plan
+from compiler.plan.plan import Plan
 from runtime.plugin import StoreBroken, StoreLocked
 from runtime.store.records import CallRecord
 from runtime.store.store import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.plan import Fingerprint, From, Origin, Pipeline, Plan, SourceSpec, SpecFile, Step
+from compiler.plan.plan import Fingerprint, From, Origin, Pipeline, Plan, SourceSpec, SpecFile, Step
 from mixwright.cli import main
 from runtime.rows import candidate_id, entry_id
 from runtime.store.records import CallRecord, OutcomeRecord, ScoreRecord, SelectionRecord

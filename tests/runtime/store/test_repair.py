@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.plan import Plan
+from compiler.plan.plan import Plan
 from mixwright.cli import main
 from runtime.plugin import StoreBroken, StoreLocked
 from runtime.store.database import Database

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from compiler.plan import Component, CountQuota, Mixture, Origin, Plan, WeightQuota
+from compiler.plan.plan import Component, CountQuota, Mixture, Origin, Plan, WeightQuota
 from mixwright.cli import main
 from mixwright.commands.status import rendered
 from runtime.store.location import project_root, status_path, store_directory

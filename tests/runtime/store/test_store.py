@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.plan import Plan
+from compiler.plan.plan import Plan
 from runtime.plugin import StoreBroken
 from runtime.store.records import (
     CallRecord,

@@ -1,0 +1,1 @@
+"""What is written, bound to what it means: one module a kind of declaration."""

@@ -1,0 +1,1 @@
+"""Row expressions: typed once, written as SQL."""

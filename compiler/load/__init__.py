@@ -1,0 +1,1 @@
+"""From files to a world of names: imports, parameters, constants."""

@@ -1,0 +1,1 @@
+"""From a program to a plan, and what is asked of plans."""

@@ -1,0 +1,1 @@
+"""Templates: messages, their texts, and what they read."""
