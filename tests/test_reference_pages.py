@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.bind.attribute_calls import CALLS, WORDS
+from compiler.catalog.calls import CALLS, WORDS
 from compiler.catalog.catalog import builtin_catalog
 from compiler.codes import titles
 from compiler.expressions.functions import FUNCTIONS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compiler.catalog.calls import CALLS, WORDS
 from compiler.expressions.functions import regex_groups
 from compiler.findings import Findings
 from compiler.load.constants import as_type
@@ -13,29 +14,6 @@ from compiler.program import CallValue
 from compiler.suggest import listing, nearest, replace_fix
 from dsl.nodes import Attribute, Call, Expression, Ref
 from dsl.source import Span
-
-CALLS: dict[str, dict[str, tuple[tuple[str, ...], int]]] = {
-    "parse": {
-        "after": (("text",), 1),
-        "before": (("text",), 1),
-        "between": (("text", "text"), 2),
-        "regex": (("regex",), 1),
-        "json": (("text",), 0),
-        "last_line": ((), 0),
-    },
-    "on_fail": {"retry": (("count",), 1)},
-    "on_verdict": {"retry": (("count",), 1), "repair": (("template", "count"), 1)},
-    "shortfall": {"fill": (("name",), 1)},
-}
-"""Set -> function -> types of its arguments, and how many of them must be given."""
-
-WORDS: dict[str, tuple[str, ...]] = {
-    "parse": (),
-    "on_fail": ("drop", "keep"),
-    "on_verdict": ("drop", "keep"),
-    "shortfall": ("error", "warn"),
-}
-"""Bare words that may stand for a call."""
 
 
 def _shapes(kind: str) -> list[str]:

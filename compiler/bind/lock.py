@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from compiler.bind.plain import FIELDS_OF_SOURCES, by_class, plain, resolved, schema_of
-from compiler.catalog.catalog import Entry
+from compiler.catalog.catalog import PATH_TYPES, Entry
+from compiler.content_hash import content_hash
 from compiler.load.json_text import json_of
-from compiler.plan.fingerprint import PATH_TYPES, content_hash, of_plugin
-from compiler.plugins.files import short
+from compiler.plugins.files import of_plugin, short
 
 FORMAT_VERSION = "1.1"
 

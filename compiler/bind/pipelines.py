@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from compiler.bind.attributes import bind_attributes
 from compiler.bind.place import Place
 from compiler.catalog.blocks import language_blocks
+from compiler.catalog.references import REFERENCE_KINDS
 from compiler.findings import Reported
-from compiler.load.world import REFERENCE_KINDS, Declaration
+from compiler.load.world import Declaration
 from compiler.program import PipelineDecl
 from compiler.suggest import replace_fix
 from dsl.diagnostic import Applicability, Edit, Fix, Label

@@ -17,7 +17,8 @@ Attribute types, a small closed language:
     expr:bool|text|int|float|any   a row expression over the columns in scope
     ref:model|template|source|mixture|rows   a declaration (`rows`: a source, pipeline or mixture); of a model its
                                    `task` must be one of the attribute's `tasks`
-    call:NAME                      one of a closed set of calls; see `compiler/bind/attribute_calls.py` (parse, on_fail, on_verdict)
+    call:NAME                      one of a closed set of calls (parse, on_fail, on_verdict); see
+                                   `compiler/bind/attribute_calls.py`
     list[T] map[T]                 lists and `{ key = T }`; `map[new_column=expr:any]` names its keys' type
     json                           any literal value, or file("x.json")
     column_or_json                 the name of a column in scope, or a literal list or object
@@ -43,6 +44,9 @@ FORMAT_VERSION = "1.2"
 RULES = ("opinions", "guard", "ratings", "translated", "programs", "targets", "turns")
 """Checks of a kind of their own (`compiler.checks`) that steps are declared to be held to."""
 
+PATH_TYPES = ("path", "map[path]", "list[path]")
+"""Types of attributes that name files of the project."""
+
 
 @dataclass(frozen=True)
 class AttributeSchema:
@@ -55,8 +59,8 @@ class AttributeSchema:
         of a text, `address` or `character`; `constraints`; `inherited_schema` of a JSON Schema that is that of the step
         which made `response`, where it is not written.
     `short_for`: of a column with the right answer: the verifier that compares with it.
-    `given_when`: the condition (`compiler.catalog.conditions`) under which it must be given, or has its default, and under no
-        other may be.
+    `given_when`: the condition (`compiler.catalog.conditions`) under which it must be given, or has its default, and
+        under no other may be.
     """
 
     name: str
@@ -119,15 +123,16 @@ class Entry:
     family: `block` (template, mixture, train ...), `model`, `source`, `step`, `verify`, `dedup`,
         `decontaminate`, `export`.
     label: what the label after the kind is; for families with kinds the kind itself comes first.
-    reads / makes: columns read whatever the attributes say, and columns made (name -> type; see `compiler.catalog.makes`).
+    reads / makes: columns read whatever the attributes say, and columns made (name -> type; see
+        `compiler.catalog.makes`).
         Those named by attributes of type `column`, `new_column` and `expr` are found by the compiler.
     extra: the pip extra that brings the packages it needs; empty for none.
     modules: import names that must be found for the extra to count as installed.
     breaker: True when the step needs the whole table.
     evidence: of a verifier, what its evidence may hold (name -> type), which a template of `repair` can show; empty when
         it does not say. A field that one measurement lacks is null there.
-    compares: of a verifier, the condition (`compiler.catalog.conditions`) under which its verdict on a candidate needs the row's
-        other candidates; empty for never (see `compiler.catalog.groups`).
+    compares: of a verifier, the condition (`compiler.catalog.conditions`) under which its verdict on a candidate needs
+        the row's other candidates; empty for never (see `compiler.catalog.groups`).
     asks: what it asks models.
     one_of: alternatives of which exactly one must be given, each whole: `(("user", "assistant"), ("turns",))`.
     goes_with: attributes that belong to one alternative: (attribute, of that one, of the one where it means nothing).

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.catalog.catalog import Catalog
+from compiler.catalog.references import REFERENCE_KINDS
 from compiler.findings import Findings
 from compiler.suggest import listing, nearest, replace_fix
 from dsl.diagnostic import Diagnostic, Label
@@ -24,17 +25,6 @@ NAMED_KINDS = ("model", "source", "template", "pipeline", "mixture", "variant", 
 
 CHAIN_LIMIT = 60
 """Declarations that may lead from one to the next: far more than a person follows, and few enough for the stack."""
-
-REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
-    "model": ("model",),
-    "template": ("template",),
-    "source": ("source",),
-    "mixture": ("mixture", "variant"),
-    "rows": ("source", "pipeline", "mixture", "variant"),
-    "start": ("source", "pipeline"),
-    "constant": ("let", "param"),
-}
-"""What `ref:KIND` in the catalog may name. `start` is what a pipeline may begin from."""
 
 
 @dataclass(eq=False)

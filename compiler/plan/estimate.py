@@ -7,7 +7,7 @@ figures are a *lower* bound of the work where a quota must be met, and an *upper
 
     rows_started = all rows                                          where everything is wanted
     rows_started = min(rows * repeat, quota / product of yields)     where a mixture wants `quota` rows
-    requests     = rows_in * questions of a row                      as the step declares them (`compiler.catalog.traits`);
+    requests     = rows_in * questions of a row                      as it declares them (`compiler.catalog.traits`);
                                                                      retries and cached answers are not counted
 
 Tokens. Four characters count as one token, the usual figure for English.

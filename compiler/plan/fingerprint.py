@@ -9,13 +9,13 @@ of its own, and is pinned by a golden test: an upgrade cannot invalidate a store
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from compiler.catalog.catalog import Catalog, Entry
+from compiler.catalog.catalog import PATH_TYPES, Catalog, Entry
+from compiler.content_hash import content_hash
+from compiler.plugins.files import of_plugin
 
 if TYPE_CHECKING:
     from compiler.plan.plan import Pipeline, Plan, SourceSpec
@@ -24,21 +24,6 @@ NODE_DOMAIN = "mixwright.node.v1"
 MODEL_DOMAIN = "mixwright.model.v1"
 SOURCE_DOMAIN = "mixwright.source-rows.v1"
 PIPELINE_DOMAIN = "mixwright.pipeline.v1"
-
-
-def canonical_json(value: Any) -> str:
-    """JSON text that equal values share: sorted keys, no spaces, no escapes of non-ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def content_hash(domain: str, value: Any) -> str:
-    """32 hex digits (16 bytes of BLAKE2b) of a JSON value in a versioned domain."""
-    h = blake2b(digest_size=16, person=b"mixwright")
-    for part in (domain, canonical_json(value)):
-        raw = part.encode("utf-8", "surrogatepass")
-        h.update(len(raw).to_bytes(8, "little"))
-        h.update(raw)
-    return h.hexdigest()
 
 
 class Hashes(NamedTuple):
@@ -126,11 +111,6 @@ def node_hashes(
     )
 
 
-def of_plugin(entry: Entry) -> dict[str, str]:
-    """What a hash says of an entry that a plugin declares: an edited plugin may do anything otherwise."""
-    return {"plugin": entry.plugin.identity} if entry.plugin is not None else {}
-
-
 NO_PART_OF_A_TEXT = ("context",)
 """Row-class attributes of models that bound a request without changing an answer that is kept."""
 
@@ -138,8 +118,6 @@ GENERATES = "generate"
 """The `task` of models that write text, and the default."""
 FOR_OTHER_TASKS = ("task", "pooling")
 """Row-class attributes that say nothing of a model that writes text."""
-
-PATH_TYPES = ("path", "map[path]", "list[path]")
 
 WHERE_WEIGHTS_ARE = ("path", "repo", "revision")
 

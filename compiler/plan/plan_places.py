@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from compiler.catalog.catalog import Catalog, Entry
+from compiler.catalog.catalog import PATH_TYPES, Catalog, Entry
 from compiler.load.loader import project_root
-from compiler.plan.fingerprint import PATH_TYPES
 from compiler.plan.plan import Plan
 
 

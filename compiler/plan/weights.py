@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.plan.fingerprint import content_hash
+from compiler.content_hash import content_hash
 
 FILES = (
     "config.json",

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from compiler.bind.attribute_calls import CALLS
 from compiler.catalog.blocks import STEP_FAMILIES, language_blocks
+from compiler.catalog.calls import CALLS
 from compiler.catalog.catalog import AttributeSchema, Catalog, Entry
 from compiler.catalog.conditions import attributes_in
 from compiler.catalog.declaring import unnamed
 from compiler.catalog.makes import DRAWN, NAMED_BY_ATTRIBUTES, READ
-from compiler.load.world import REFERENCE_KINDS
+from compiler.catalog.references import REFERENCE_KINDS
 from compiler.suggest import nearest
 
 FAMILIES = ("step", *STEP_FAMILIES, "model", "source", "export")

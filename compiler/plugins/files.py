@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from compiler.catalog.catalog import Entry
+
 PACKAGE = "__init__.py"
 
 
@@ -57,3 +59,8 @@ def identity_of(files: dict[str, Path]) -> str:
 def short(identity: str) -> str:
     """An identity as a line of text shows it."""
     return identity[:15] if identity.startswith("sha256:") else identity
+
+
+def of_plugin(entry: Entry) -> dict[str, str]:
+    """What a hash says of an entry that a plugin declares: an edited plugin may do anything otherwise."""
+    return {"plugin": entry.plugin.identity} if entry.plugin is not None else {}

@@ -2,8 +2,8 @@
 
 The plan is printed step by step with expected rows, requests and tokens, then what the store already has of it, what
 differs from the last run of the spec, and which packages are missing. Figures without a run behind them take every
-row to survive; see 'compiler/plan/estimate.py' for the formulas. A `train` block whose `cluster` names its GPUs is forecast
-as well: memory by part, the fewest GPUs, steps, hours, dollars. Exit status 1 when a job cannot fit.
+row to survive; see 'compiler/plan/estimate.py' for the formulas. A `train` block whose `cluster` names its GPUs is
+forecast as well: memory by part, the fewest GPUs, steps, hours, dollars. Exit status 1 when a job cannot fit.
 
 With `--emit` a stage of the compiler is printed, and nothing else is done: `program`, names and columns bound;
 `logical`, each step by its shape in the order in which it is done, and which pass moved it; `plan`, what is run.

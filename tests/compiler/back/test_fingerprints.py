@@ -9,7 +9,8 @@ import pytest
 from bound_programs import entry, math_program
 
 from compiler.catalog.catalog import builtin_catalog
-from compiler.plan.fingerprint import content_hash, model_identity, pipeline_row_hashes
+from compiler.content_hash import content_hash
+from compiler.plan.fingerprint import model_identity, pipeline_row_hashes
 from compiler.plan.lower import lower
 from compiler.plan.plan import Fingerprint, Plan
 
