@@ -229,8 +229,9 @@ class Ablation:
             listener=Listener(line=line, says=self.watcher.says),
         )
         result = _result(cell, key, one, report)
-        keep(result, self.options.output)
         write_training_page(f"{cell.mixture}, seed {cell.seed}", directory)
+        # Last: a cell with a result is not looked at again.
+        keep(result, self.options.output)
         if not self.options.keeps_models:
             _discard_models(directory)
         return result

@@ -69,7 +69,7 @@ def test_a_million_hostile_characters_do_not_hang(text: str) -> None:
 
 def test_generate_fetches_no_schema_either() -> None:
     step = object.__new__(Generate)
-    step._schema, step.node = {"$ref": "http://127.0.0.1:9/x.json"}, "p.generate_x"
+    step._schema, step._node = {"$ref": "http://127.0.0.1:9/x.json"}, "p.generate_x"
     with pytest.raises(RunError, match=r"step 'p\.generate_x': schema: .*refused"):
         asyncio.run(step.prepare())
 
