@@ -43,7 +43,7 @@ def _measure_problem(train: TrainDecl, given: dict[str, Any]) -> tuple[str, str]
     for evaluation in train.evaluations:
         ids = [step.id for step in evaluation.graded.steps]
         names += [evaluation.name] if len(ids) == 1 else [f"{evaluation.name}.{id}" for id in ids]
-    sets = {name.partition(".")[0] for name in names}
+    sets = {HELD_OUT, *(evaluation.name for evaluation in train.evaluations)}
     best, on = given.get("best"), given.get("on") or ()
     if best is not None and best not in names:
         near = nearest(str(best), names)
@@ -66,7 +66,8 @@ def _measure_problem(train: TrainDecl, given: dict[str, Any]) -> tuple[str, str]
     if not value_of(train.attributes, "holdout") and (
         best == HELD_OUT or HELD_OUT in (given.get("on") or ())
     ):
-        return "no examples are held out whose loss could be measured", "add `holdout = 2%`"
+        instead = f", or `on = [{best}]`" if best not in (None, HELD_OUT) else ""
+        return "no examples are held out whose loss could be measured", f"add `holdout = 2%`{instead}"
     cluster = value_of(train.attributes, "cluster") or {}
     if isinstance(cluster, dict) and int(cluster.get("nodes") or 1) > 1 and {best, *on} - {HELD_OUT, None}:
         return (

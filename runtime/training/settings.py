@@ -57,8 +57,18 @@ class Measure:
 
     @property
     def evaluations(self) -> tuple[str, ...]:
-        """Evaluations by name, without their verifiers' ids."""
-        return tuple(dict.fromkeys(name.partition(".")[0] for name in self.on if name != HELD_OUT))
+        """What is measured besides the loss: evaluations, or one verifier of theirs."""
+        return tuple(name for name in self.on if name != HELD_OUT)
+
+    def asks(self, evaluation: str) -> bool:
+        """Is the evaluation of this name made while it trains?"""
+        return any(is_of(name, evaluation) for name in self.evaluations)
+
+
+def is_of(measure: str, evaluation: str) -> bool:
+    """Is it a measure of this evaluation: its name, or with one verifier's id behind it? Names have points of their own
+    where a set is imported."""
+    return measure == evaluation or measure.startswith(f"{evaluation}.")
 
 
 @dataclass(frozen=True)

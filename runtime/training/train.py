@@ -38,7 +38,7 @@ from runtime.training.planning.room import machine_here, refuse_overflow
 from runtime.training.preflight import check_attention, check_sharing, with_chunks, with_packing
 from runtime.training.preview import job_tokenizer
 from runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
-from runtime.training.settings import TrainSettings, settings_of
+from runtime.training.settings import TrainSettings, is_of, settings_of
 from runtime.training.state import read_state
 from runtime.training.trackers import Trackers, required
 
@@ -254,7 +254,7 @@ def _judge(plan: Plan, train: Train, prepared: Prepared, listener: Listener, san
         merge_adapter(place, *settings.start(directory))
     found = measured(
         plan,
-        [evaluation for evaluation in train.evaluations if evaluation.name in measure.evaluations],
+        [evaluation for evaluation in train.evaluations if measure.asks(evaluation.name)],
         place,
         context=settings.context,
         kept=directory,
@@ -349,7 +349,7 @@ def _with_problems(settings: TrainSettings, plan: Plan, train: Train) -> TrainSe
         return settings
     from runtime.training.evaluate import problems_digest
 
-    deciding = [e for e in train.evaluations if e.name == measure.best.partition(".")[0]]
+    deciding = [e for e in train.evaluations if is_of(measure.best, e.name)]
     return replace(settings, measure=replace(measure, problems=problems_digest(plan, deciding)))
 
 

@@ -46,6 +46,15 @@ def test_a_loss_is_better_lower_and_a_share_higher(
     assert measuring.is_over(points, BY_LOSS if is_loss else BY_EXAM) is over
 
 
+def test_a_measure_names_an_evaluation_or_one_verifier_of_it() -> None:
+    """A set that is imported has a name with a point."""
+    measure = Measure(
+        every=10, on=("held_out", "lessons.exam", "ifeval.strict"), best="lessons.exam", patience=None
+    )
+    asked = [name for name in ("lessons.exam", "ifeval", "held_out", "exam") if measure.asks(name)]
+    assert asked == ["lessons.exam", "ifeval"]
+
+
 def test_the_last_step_is_measured_too() -> None:
     assert [step for step in range(26) if measuring.is_moment(step, BY_LOSS, 25)] == [10, 20, 25]
 
