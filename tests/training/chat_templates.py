@@ -6,6 +6,10 @@ belongs to the answer, reasoning that is taken out of earlier turns, calls of to
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any
+
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -90,3 +94,18 @@ SPECIAL = (
     "</s>",
     "<s>",
 )
+
+
+def with_control_tokens(tokenizer: Any, special: Iterable[str]) -> Callable[[str], Any]:
+    """Makes a tokenizer with these control tokens and a chat template."""
+    base = copy.deepcopy(tokenizer)
+    base.add_special_tokens(
+        {"additional_special_tokens": list(special), "eos_token": "</s>", "bos_token": "<s>"}
+    )
+
+    def of(template: str) -> Any:
+        made = copy.deepcopy(base)
+        made.chat_template = template
+        return made
+
+    return of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ pytest.importorskip("transformers")
 
 from runtime.plugin import RunError  # noqa: E402
 from runtime.training.encode import IGNORED, EncodingCounts, Learned, encode  # noqa: E402
-from tests.training.chat_templates import QWEN3, SPECIAL, STOPS  # noqa: E402
+from tests.training.chat_templates import QWEN3, SPECIAL, STOPS, with_control_tokens  # noqa: E402
 
 WEATHER = {
     "type": "function",
@@ -26,17 +25,7 @@ WEATHER = {
 @pytest.fixture(scope="module")
 def families(tokenizer: Any) -> Any:
     """Makes a tokenizer with the control tokens of all families and one's chat template."""
-    base = copy.deepcopy(tokenizer)
-    base.add_special_tokens(
-        {"additional_special_tokens": list(SPECIAL), "eos_token": "</s>", "bos_token": "<s>"}
-    )
-
-    def of(template: str) -> Any:
-        made = copy.deepcopy(base)
-        made.chat_template = template
-        return made
-
-    return of
+    return with_control_tokens(tokenizer, SPECIAL)
 
 
 def trained(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +13,7 @@ pytest.importorskip("transformers")
 
 from runtime.training.conversation import Conversation, Renderer  # noqa: E402
 from runtime.training.frames import CONFIRMED, framed, shape_of  # noqa: E402
-from tests.training.chat_templates import SPECIAL, STOPS  # noqa: E402
+from tests.training.chat_templates import SPECIAL, STOPS, with_control_tokens  # noqa: E402
 
 WORDS = (
     "one",
@@ -36,17 +35,7 @@ WORDS = (
 
 @pytest.fixture(scope="module")
 def with_template(tokenizer: Any) -> Callable[[str], Any]:
-    base = copy.deepcopy(tokenizer)
-    base.add_special_tokens(
-        {"additional_special_tokens": list(SPECIAL), "eos_token": "</s>", "bos_token": "<s>"}
-    )
-
-    def of(template: str) -> Any:
-        made = copy.deepcopy(base)
-        made.chat_template = template
-        return made
-
-    return of
+    return with_control_tokens(tokenizer, SPECIAL)
 
 
 def conversation(draw: random.Random, turns: int = 2) -> list[dict[str, Any]]:

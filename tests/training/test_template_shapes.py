@@ -6,7 +6,6 @@ in the trained text is known without asking the code that is tested.
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import re
@@ -18,6 +17,7 @@ pytestmark = pytest.mark.train
 pytest.importorskip("transformers")
 
 from runtime.training.encode import IGNORED, EncodingCounts, Learned, encode  # noqa: E402
+from tests.training.chat_templates import with_control_tokens  # noqa: E402
 from tests.training.template_shapes import LEAVING_OUT, NULL, SPECIAL, WHOLE  # noqa: E402
 
 TOOLS = [{"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}]
@@ -27,17 +27,7 @@ ENDS = ("<|im_end|>", "<turn|>", "<|end|>", "<|return|>", "<|call|>", "<call|>",
 @pytest.fixture(scope="module")
 def with_template(tokenizer: Any) -> Any:
     """Makes a tokenizer with the control tokens of all shapes and one chat template."""
-    base = copy.deepcopy(tokenizer)
-    base.add_special_tokens(
-        {"additional_special_tokens": list(SPECIAL), "eos_token": "</s>", "bos_token": "<s>"}
-    )
-
-    def of(template: str) -> Any:
-        made = copy.deepcopy(base)
-        made.chat_template = template
-        return made
-
-    return of
+    return with_control_tokens(tokenizer, SPECIAL)
 
 
 def words_of(text: str) -> list[str]:
