@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from compiler.plan.plan import TemplateSpec
+from compiler.templates.growth import GROWING, is_too_large
 from runtime.plugin import RowError, RunError
 from runtime.steps.protocol import Rendered
 
@@ -153,8 +154,8 @@ def _environment() -> ImmutableSandboxedEnvironment:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Environment(ImmutableSandboxedEnvironment):
-        # Each of these can make a text of any length out of a few characters.
-        intercepted_binops = frozenset(("*", "**", "%"))
+        # Formatting, too, can make a text of any length out of a few characters.
+        intercepted_binops = GROWING | {"%"}
 
         def wrap_str_format(self, value: Any) -> None:
             # Jinja gives out its own `format` before it asks whether the attribute is safe; it bounds no width.
@@ -166,13 +167,10 @@ def _environment() -> ImmutableSandboxedEnvironment:
             return super().is_safe_attribute(obj, attr, value)
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            if operator == "*" and (isinstance(left, str | list) or isinstance(right, str | list)):
-                size = len(left) * right if isinstance(left, str | list) else len(right) * left
-                if size > OUTPUT_LIMIT:
-                    raise ValueError(f"a value longer than {OUTPUT_LIMIT}")
-            elif operator == "**" and (abs(left) > 1_000_000 or abs(right) > 64):
-                raise ValueError("a power that is too large")
-            elif operator == "%" and isinstance(left, str):
+            if is_too_large(operator, left, right, OUTPUT_LIMIT):
+                text = f"a value longer than {OUTPUT_LIMIT}"
+                raise ValueError(text if operator == "*" else "a power that is too large")
+            if operator == "%" and isinstance(left, str):
                 raise ValueError("formatting with % is not available; use ~ to join texts")
             return super().call_binop(context, operator, left, right)
 

@@ -16,6 +16,8 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compiler.templates.growth import GROWING, is_too_large
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -170,15 +172,12 @@ def _environment() -> Environment:
             return nodes.Scope(body).set_lineno(line)
 
     class Sandbox(ImmutableSandboxedEnvironment):
-        intercepted_binops = frozenset(("*", "**"))
+        intercepted_binops = GROWING
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-            for one, other in ((left, right), (right, left)):
-                is_text = isinstance(one, str | list | tuple)
-                if operator == "*" and is_text and len(one) * other > MOST_CHARACTERS:
-                    raise TemplateError(f"it makes a text longer than {MOST_CHARACTERS:,} characters")
-            if operator == "**" and (abs(left) > 1_000_000 or abs(right) > 64):
-                raise TemplateError("it takes a power that is too large")
+            if is_too_large(operator, left, right, MOST_CHARACTERS):
+                text = f"it makes a text longer than {MOST_CHARACTERS:,} characters"
+                raise TemplateError(text if operator == "*" else "it takes a power that is too large")
             return super().call_binop(context, operator, left, right)
 
     def raise_exception(message: str) -> None:
