@@ -72,14 +72,17 @@ class Groups:
     every: the groups there are, in the order in which they open, as they are at last.
     open_at: the groups open in front of each step, the innermost last.
     ended_by: for each step, where none is open: the step before it that closed or scattered the last one; else None.
-    fanout: rows that one row becomes when nothing is dropped: candidates that nobody picks from stay rows.
     """
 
     every: tuple[Group, ...]
     open_at: tuple[tuple[Group, ...], ...]
     ended_by: tuple[int | None, ...]
-    fanout: int
     parts: tuple[Part, ...]
+
+    @property
+    def fanout(self) -> int:
+        """Rows that one row becomes when nothing is dropped: candidates that nobody picks from stay rows."""
+        return prod(group.samples for group in self.every if self.closed_at(group.opened_by[0]) is None)
 
     def gathered_at(self, position: int) -> tuple[int, ...]:
         """The verifiers that look at what the sampling step at `position` makes as a whole, up to the closing one."""
@@ -105,7 +108,6 @@ def groups_of(parts: Iterable[Part]) -> Groups:
     open_now: list[int] = []
     """Positions in `every`."""
     ended: int | None = None
-    fanout = 1
     open_at: list[tuple[Group, ...]] = []
     ended_by: list[int | None] = []
     for at, part in enumerate(known):
@@ -113,7 +115,6 @@ def groups_of(parts: Iterable[Part]) -> Groups:
         ended_by.append(None if open_now else ended)
         if part.breaker and open_now:
             ended = at
-            fanout *= prod(every[group].samples for group in open_now)
             open_now.clear()
         elif part.traits.picks and open_now:
             open_now.pop()
@@ -127,8 +128,7 @@ def groups_of(parts: Iterable[Part]) -> Groups:
             else:
                 open_now.append(len(every))
                 every.append(Group((at,), part.samples))
-    fanout *= prod(every[group].samples for group in open_now)
-    return Groups(tuple(every), tuple(open_at), tuple(ended_by), fanout, known)
+    return Groups(tuple(every), tuple(open_at), tuple(ended_by), known)
 
 
 def asked_again(parts: Iterable[Part]) -> Iterator[tuple[int, int]]:
