@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from compiler.catalog.blocks import STEP_FAMILIES
 from compiler.catalog.catalog import Entry
+from compiler.catalog.declaring import MODELS
 from runtime.rows import Dropped, Row
 
 if TYPE_CHECKING:
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
 
 SIMILAR = 0.75
 """From here on a public method's name counts as a slip of one of the shape's."""
-MODELS = ("ref:model", "list[ref:model]")
-"""Types of attributes with models to ask."""
 
 
 class Shape:
