@@ -168,9 +168,8 @@ def _checked(spec: PluginSpec, found: Mapping[str, Plugin]) -> list[str]:
         key = f"{raw['family']}.{raw['name']}"
         if key not in found:
             raise PluginFails(f"plugin '{spec.name}' does not declare {key} when it is loaded [MIX137]")
-        differing = [
-            name for name, value in _comparable(raw).items() if _comparable_of(found[key])[name] != value
-        ]
+        loaded = _comparable_of(found[key])
+        differing = [name for name, value in _comparable(raw).items() if loaded[name] != value]
         if differing:
             raise PluginFails(
                 f"plugin '{spec.name}' declares {key} otherwise when it is loaded than in its text: "

@@ -51,7 +51,7 @@ def read_plugin(
     """The plugin with what its files declare, and what is wrong with it.
 
     Args:
-        files: as `plugin_files.files_of` gives them. shown: how messages name the plugin's file or folder.
+        files: as `files_of` gives them. shown: how messages name the plugin's file or folder.
         root: of the project that it belongs to, whose other files it must not import.
     """
     sources: dict[str, SourceFile] = {}
