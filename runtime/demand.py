@@ -186,13 +186,6 @@ class PipelineRun:
             self._through = self.executor.finished
             self.waves.append((len(starts), len(self.kept) - before))
 
-    def expected_starts(self) -> float | None:
-        """Rows that will have been started in the end, as far as it can be told; None where it cannot."""
-        if self.wanted is None:
-            return self.supply.total
-        missing = self.wanted - len(self.kept) - self.executor.in_flight * self.survival
-        return self.executor.started + max(0.0, missing) / self.survival
-
     @property
     def survival(self) -> float:
         """Rows kept for each row started, smoothed; above 1 where candidates go on as rows."""

@@ -350,7 +350,7 @@ class Executor:
                     _with_earlier(node, verdict, trail)
                     for verdict, trail in zip(await self._verdicts(node, flows), earlier, strict=True)
                 ]
-        verdicts = node.after_on_fail(flows, verdicts)
+        verdicts = node.after_on_fail(verdicts)
         passed: list[Flow | None] = []
         for flow, verdict, trail in zip(flows, verdicts, earlier, strict=True):
             self._count(node, verdict, counts)

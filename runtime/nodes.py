@@ -86,7 +86,7 @@ class Node:
         """False for rows that the step's `when` leaves out; null leaves out."""
         return self.when is None or self.when(row.columns) is True
 
-    def after_on_fail(self, flows: Sequence[Any], verdicts: list[Row | Dropped]) -> list[Row | Dropped]:
+    def after_on_fail(self, verdicts: list[Row | Dropped]) -> list[Row | Dropped]:
         """The verdicts as `on_fail = keep` changes them: what fails goes on with its score.
 
         Of a group that a `pick` other than `all` closes, one goes on all the same: the first, where none passed.

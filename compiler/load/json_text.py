@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 
@@ -23,19 +22,3 @@ def json_of(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def json_file(path: Path, *, what_to_do: str) -> dict[str, Any]:
-    """The object that a file of ours holds.
-
-    Raises:
-        Damaged: it holds something else.
-        OSError: it cannot be read.
-    """
-    try:
-        found = json_of(path.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise Damaged(f"{path} is damaged: {what_to_do}")
-    return found

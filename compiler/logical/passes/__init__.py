@@ -29,8 +29,3 @@ def optimised(plan: LogicalPlan) -> LogicalPlan:
     for each in PASSES:
         plan = each(plan)
     return plan
-
-
-def reason_of(each: Pass) -> str:
-    """The sentence that says what a pass is for."""
-    return " ".join((each.__doc__ or "").split())
