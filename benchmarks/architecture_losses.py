@@ -49,7 +49,7 @@ def main() -> None:
 
 def compared(name: str, place: Path) -> str:
     from compiler.plan.plan import Fingerprint, Origin, Plan, Train
-    from runtime.plugin import plugins
+    from runtime.plugins.declare import plugins
     from runtime.training.curve import read_curve
     from runtime.training.train import train_mixture
 

@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 
 from compiler.plan.plan import Fingerprint, Origin, Step
-from runtime.rows import Dropped, Row, source_row_id
+from runtime.plugins.protocol import StepContext
+from runtime.plugins.shapes import Keep
 from runtime.steps.decontaminate import NgramDecontamination
 from runtime.steps.dedup import ExactDedup, MinhashDedup
 from runtime.steps.minhash import jaccard
-from runtime.steps.protocol import StepContext
-from runtime.steps.shapes import Keep
-from runtime.steps.texts import ngram_hashes, tokens_of
+from runtime.values.rows import Dropped, Row, source_row_id
+from runtime.values.texts import ngram_hashes, tokens_of
 
 THRESHOLD, NGRAM = 0.8, 5
 

@@ -51,7 +51,7 @@ def _compared(rows: list[dict[str, Any]], place: Path) -> int:
     from transformers import AutoTokenizer
 
     from compiler.plan.plan import Fingerprint, Origin, Train
-    from runtime.plugin import plugins
+    from runtime.plugins.declare import plugins
     from tests.random_model import build
     from tests.training.exported import exported
 

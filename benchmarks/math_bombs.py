@@ -13,8 +13,8 @@ import asyncio
 import time
 from collections import Counter
 
-from runtime.verifiers.equivalence import Equivalence
-from runtime.workers import WorkerPool
+from runtime.verifiers.math.equivalence import Equivalence
+from runtime.workers.pool import WorkerPool
 
 WORDS = ["alpha", "beta", "gamma", "delta"]
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from compiler.plan.plan import Component, Mixture, Origin, TakeQuota
 from runtime.mixture import Candidates, required_rows, select, start_positions
-from runtime.rows import digest
+from runtime.values.rows import digest
 
 VALUES = 30
 SHARE = 0.15

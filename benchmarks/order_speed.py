@@ -19,7 +19,7 @@ from pathlib import Path
 from fake_server import ThreadedServer
 
 import mixwright
-from runtime.run import Run, RunOptions, run_plan
+from runtime.run.run import Run, RunOptions, run_plan
 from runtime.store.store import Store
 
 SPEC = """\
@@ -38,7 +38,7 @@ mixture all {{ seed = 1, rewritten = {rows} }}
 
 def timed(spec: Path, *, waves: int, rows: int) -> tuple[float, list[tuple]]:
     """Seconds of one run into a new store, and what it kept."""
-    from runtime.demand import PipelineRun
+    from runtime.run.waves import PipelineRun
 
     PipelineRun.next_wave = lambda run, missing: -(-rows // waves)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as directory:

@@ -20,7 +20,7 @@ from pathlib import Path
 import mixwright
 from compiler.plan.plan import Plan, plan_from_json
 from runtime.engines.protocol import Answer, Finish, Request
-from runtime.run import RunOptions, run_plan
+from runtime.run.run import RunOptions, run_plan
 from runtime.store.store import Store
 
 HEAD = """edition 2026

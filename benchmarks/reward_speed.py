@@ -120,7 +120,7 @@ pipeline rated {
 def run_spec(place: Path) -> dict[tuple[str, str], float]:
     """The score of each chat, by its two texts."""
     import mixwright
-    from runtime.run import RunOptions, run_plan
+    from runtime.run.run import RunOptions, run_plan
     from runtime.store.store import Store
 
     (place / "spec.mix").write_text(SPEC, encoding="utf-8")
@@ -245,8 +245,8 @@ def best_of(place: Path, samples: int, problems: int) -> None:
 def chosen(answer: str, solutions: list[str], scores: list[float]) -> dict[str, float]:
     """Whether each way of choosing gets a problem right, by the verifier's own selection."""
     from runtime.engines.measured import sigmoid
-    from runtime.rows import Row
-    from runtime.steps.protocol import Measurement
+    from runtime.plugins.protocol import Measurement
+    from runtime.values.rows import Row
     from runtime.verifiers.verdicts import Selection
 
     found = [final(solution) for solution in solutions]
@@ -288,7 +288,7 @@ def sampled(
 ) -> dict[str, tuple[str, list[str]]]:
     """Problem -> (answer, the small model's solutions), through a run of its own."""
     import mixwright
-    from runtime.run import RunOptions, run_plan
+    from runtime.run.run import RunOptions, run_plan
     from runtime.store.store import Store
 
     directory = place / name

@@ -15,7 +15,7 @@ from pathlib import Path
 from fake_server import ThreadedServer
 
 import mixwright
-from runtime.run import RunOptions, run_plan
+from runtime.run.run import RunOptions, run_plan
 from runtime.store.store import Store
 
 SPEC = """\

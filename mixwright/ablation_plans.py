@@ -77,9 +77,9 @@ def mixed(plan: Plan, train: str, name: str, *, store: Path | None, sandbox: str
     from mixwright.recorded import store_directory
     from mixwright.selected import training_rows
     from runtime.ablation.job import Mixed
-    from runtime.plugin import RunError, StoreLocked
-    from runtime.progress import watcher
-    from runtime.run import RunOptions, run_plan
+    from runtime.plugins.declare import RunError, StoreLocked
+    from runtime.run.progress import watcher
+    from runtime.run.run import RunOptions, run_plan
     from runtime.store.location import status_path
     from runtime.store.store import Store
 

@@ -4,8 +4,8 @@
                                           docs/language/{reference,constraints}.md and docs/diagnostics.md
     python -m mixwright.catalog --check   exit 1 and name what is stale
 
-`compiler/catalog/catalog.json` comes from the runtime's declarations (`runtime.plugin.declare`). The schemas describe
-the documents that cross a border: the plan (pydantic), the lock and the catalog (dataclasses).
+`compiler/catalog/catalog.json` comes from the runtime's declarations (`runtime.plugins.declare.declare`). The schemas
+describe the documents that cross a border: the plan (pydantic), the lock and the catalog (dataclasses).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from compiler.catalog.catalog import Entry
 from compiler.catalog.constraint_kinds import kinds_to_json
 from mixwright.constraint_reference import constraints_page
 from mixwright.reference import diagnostics_page, reference_page
-from runtime.constraints.registry import schemas as schemas_of_kinds
-from runtime.plugin import declared_catalog
+from runtime.plugins.declare import declared_catalog
+from runtime.verifiers.constraints.registry import schemas as schemas_of_kinds
 
 ROOT = Path(__file__).resolve().parent.parent
 

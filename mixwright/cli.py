@@ -113,7 +113,7 @@ def _run(argv: list[str]) -> int:
 
 def _of_plugin(error: Exception) -> str:
     """What is told of an error that came from a plugin's code; empty for one of our own."""
-    loading = sys.modules.get("runtime.plugin_loading")
+    loading = sys.modules.get("runtime.plugins.loading")
     return str(loading.fault_of(error) or "") if loading is not None else ""
 
 

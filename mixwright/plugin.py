@@ -24,15 +24,15 @@ from runtime.engines.protocol import (
 )
 from runtime.exporters.protocol import Format, Job, Written
 from runtime.mixture.rows import MixtureRow
-from runtime.plugin import EngineUnavailable, MissingExtra, RowError, RunError, declare, require
-from runtime.plugin_modules import job
-from runtime.rows import Dropped, Row
-from runtime.shared_attributes import EXPORT, PICK, POOLING, SALT, SOURCE, STEP, TASK, VERIFIER
+from runtime.plugins.declare import EngineUnavailable, MissingExtra, RowError, RunError, declare, require
+from runtime.plugins.modules import job
+from runtime.plugins.protocol import CallResult, Measurement, Rendered, ScoreResult, StepContext, VectorResult
+from runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
+from runtime.plugins.shared_attributes import EXPORT, PICK, POOLING, SALT, SOURCE, STEP, TASK, VERIFIER
 from runtime.sources.reader import OpenSource
-from runtime.steps.protocol import CallResult, Measurement, Rendered, ScoreResult, StepContext, VectorResult
-from runtime.steps.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
+from runtime.values.rows import Dropped, Row
 from runtime.verifiers.verdicts import Selection
-from runtime.workers import WorkerError, is_too_hard
+from runtime.workers.pool import WorkerError, is_too_hard
 
 __all__ = [
     "EXPORT",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.plan.plan import Pipeline, Plan
 
 if TYPE_CHECKING:
-    from runtime.steps.protocol import CallResult, ScoreResult, VectorResult
+    from runtime.plugins.protocol import CallResult, ScoreResult, VectorResult
     from runtime.store.records import OutcomeRecord, TallyRecord
     from runtime.store.store import Store
 
@@ -58,7 +58,7 @@ def rehearsed(plan: Plan, store: Store, nodes: Iterable[str]) -> dict[str, Answe
 
 
 def _walked(plan: Plan, pipeline: Pipeline, rows: int, store: Store) -> dict[str, Answered]:
-    from runtime.plugin import RowError, RunError
+    from runtime.plugins.declare import RowError, RunError
 
     source = plan.sources[pipeline.start.rows]
     if source.pin is not None and source.pin.rows > MOST_SOURCE_ROWS:
@@ -73,13 +73,13 @@ def _walked(plan: Plan, pipeline: Pipeline, rows: int, store: Store) -> dict[str
 
 async def _rehearsed(plan: Plan, pipeline: Pipeline, store: Store, count: int) -> dict[str, Answered]:
     """The pipeline's rows through its steps up to the first verifier or breaker, driven as a run drives them."""
-    from runtime.context import RunContext
-    from runtime.driving import prepared
-    from runtime.executor import Executor
-    from runtime.nodes import nodes_of
-    from runtime.outcomes import Outcomes
-    from runtime.service import StopSignal
-    from runtime.supply import Sources, SourceSupply
+    from runtime.calls.service import StopSignal
+    from runtime.stream.context import RunContext
+    from runtime.stream.driving import prepared
+    from runtime.stream.nodes import nodes_of
+    from runtime.stream.outcomes import Outcomes
+    from runtime.stream.stream import Executor
+    from runtime.stream.supply import Sources, SourceSupply
 
     leading = list(
         takewhile(
@@ -105,7 +105,7 @@ async def _rehearsed(plan: Plan, pipeline: Pipeline, store: Store, count: int) -
 
 
 class _NoBook:
-    """Keeps nothing of what becomes of rows: `runtime.outcomes.OutcomeStore`."""
+    """Keeps nothing of what becomes of rows: `runtime.stream.outcomes.OutcomeStore`."""
 
     def put_outcome(self, record: OutcomeRecord) -> None:
         return
@@ -115,8 +115,8 @@ class _NoBook:
 
 
 class _StoredCalls:
-    """The store in place of every model: `runtime.models.RunCalls`. A row that needs an answer which is not there stays
-    where it is, as in a run that stops; `asked` and `hits` are by node."""
+    """The store in place of every model: `runtime.calls.models.RunCalls`. A row that needs an answer which is not there
+    stays where it is, as in a run that stops; `asked` and `hits` are by node."""
 
     def __init__(self, plan: Plan, store: Store) -> None:
         self.asked: Counter[str] = Counter()
@@ -141,10 +141,10 @@ class _StoredCalls:
         Raises:
             RunStopped: it would be asked of the model.
         """
-        from runtime.calls import call_key, sampling_json
-        from runtime.rows import canonical_json
-        from runtime.service import RunStopped
-        from runtime.steps.protocol import CallResult
+        from runtime.calls.calls import call_key, sampling_json
+        from runtime.calls.service import RunStopped
+        from runtime.plugins.protocol import CallResult
+        from runtime.values.rows import canonical_json
 
         identity = self._plan.models[model].identity
         request = canonical_json(list(messages)), sampling_json(sampling)

@@ -103,7 +103,7 @@ def _selected(plan: Plan, mixture: str, store: Path) -> _Selected | None:
     """None where there is nothing to measure: no run, another process in the store, a plan of another version."""
     from mixwright.selected import last_selection, open_store
     from runtime.mixture.record import mixture_rows, read_record
-    from runtime.plugin import RunError
+    from runtime.plugins.declare import RunError
 
     try:
         with open_store(plan, store) as opened:

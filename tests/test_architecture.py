@@ -82,7 +82,7 @@ def test_a_lock_is_read_without_heavy_packages() -> None:
 def test_declarations_import_nothing_heavy() -> None:
     heavy = tuple(name for name in HEAVY if name not in ("pydantic", "numpy", "asyncio"))
     code = (
-        "import sys\nfrom runtime.plugin import plugins\nplugins()\n"
+        "import sys\nfrom runtime.plugins.declare import plugins\nplugins()\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -9,7 +9,7 @@ import pytest
 
 from compiler.catalog.catalog import builtin_catalog, catalog_from_json
 from mixwright.catalog import ROOT, derived_files, main, stale_files
-from runtime.plugin import declared_catalog
+from runtime.plugins.declare import declared_catalog
 
 ENTRIES = sorted(declared_catalog().entries.items())
 CLASSES = ("row", "set", "meta", "run")

@@ -477,7 +477,7 @@ async def _answered(
 ) -> tuple[dict[str, Any], list[str]]:
     """Answers of an engine to some prompts at once."""
     from runtime.engines.protocol import EngineEnvironment, Request
-    from runtime.plugin import implementation
+    from runtime.plugins.declare import implementation
 
     declared = builtin_catalog().entries[f"model.{name}"]
     few = {"path": str(model), "context": scale.context, "max_in_flight": 64, "gpu_memory": 0.3}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from runtime.ablation.cells import Cell, Result
     from runtime.ablation.job import Mixed, Options, Watcher
     from runtime.ablation.table import Table
-    from runtime.eta import Left
+    from runtime.run.eta import Left
 
 SEEDS = 3
 """With two, an interval is wide and holds less often than it says (`runtime.ablation.interval`)."""
@@ -249,7 +249,7 @@ class _Progress:
     """Tells of the work on stderr: a line for what begins and ends, and on a terminal one that renews itself."""
 
     def __init__(self, *, is_quiet: bool) -> None:
-        from runtime.live import LiveBlock, is_live
+        from runtime.run.live import LiveBlock, is_live
 
         self._is_quiet = is_quiet
         self._block = LiveBlock(sys.stderr) if is_live(sys.stderr) and not is_quiet else None
@@ -300,7 +300,7 @@ def _exclusive(output: Path) -> Any:
     import fcntl
     from contextlib import contextmanager
 
-    from runtime.plugin import RunError
+    from runtime.plugins.declare import RunError
 
     @contextmanager
     def held() -> Any:

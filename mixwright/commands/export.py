@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright.recorded import store_directory
     from mixwright.selected import last_selection, open_store, warn_of_changes
     from runtime.exporters.write import check_targets, write_exports
-    from runtime.plugin_loading import load_plugins
+    from runtime.plugins.loading import load_plugins
     from runtime.report.facts import run_facts
     from runtime.report.html import write_report
     from runtime.report.training import training_facts

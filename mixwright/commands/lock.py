@@ -138,7 +138,7 @@ def found_lock(program: Program, plan: Plan) -> Lock:
     Raises:
         RunError: a source cannot be read.
     """
-    from runtime.plugin_loading import load_plugins
+    from runtime.plugins.loading import load_plugins
 
     load_plugins(plan)
     directory = Path(plan.directory)

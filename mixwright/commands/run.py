@@ -19,7 +19,7 @@ from mixwright.sandbox_option import add_sandbox_option
 
 if TYPE_CHECKING:
     from compiler.plan.plan import Plan
-    from runtime.run import RunReport
+    from runtime.run.run import RunReport
     from runtime.store.store import Store
 
 
@@ -50,9 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     require_extras(plan)
     from runtime.exporters.write import check_targets
-    from runtime.plugin import CalibrationFailed
-    from runtime.progress import watcher
-    from runtime.run import RunOptions, run_plan
+    from runtime.plugins.declare import CalibrationFailed
+    from runtime.run.progress import watcher
+    from runtime.run.run import RunOptions, run_plan
     from runtime.store.location import status_path
     from runtime.store.store import Store
 

@@ -24,9 +24,9 @@ from runtime.ablation.cells import (
     write_whole,
 )
 from runtime.ablation.table import Table, table_csv, table_json, table_of
-from runtime.eta import CellsPace, Left
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 from runtime.report.training import write_training_page
+from runtime.run.eta import CellsPace, Left
 from runtime.training.evaluate import measured, problems_digest
 from runtime.training.fresh import base_digest, write_start
 from runtime.training.held_out import divided, without

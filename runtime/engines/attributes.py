@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.plugin import attribute
+from runtime.plugins.declare import attribute
 
 TASK = attribute(
     "task",

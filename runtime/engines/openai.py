@@ -26,7 +26,7 @@ from runtime.engines.protocol import (
     Vectors,
 )
 from runtime.engines.server_json import LONGEST_NAME, document_of, malformed, name_in, tokens_in
-from runtime.plugin import REQUIRED, EngineUnavailable, attribute, declare, require
+from runtime.plugins.declare import REQUIRED, EngineUnavailable, attribute, declare, require
 
 if TYPE_CHECKING:
     import aiohttp

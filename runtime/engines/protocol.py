@@ -2,7 +2,7 @@
 
 An engine is declared under family `model` with a class `Engine(model: ModelSpec, environment: EngineEnvironment)`.
 It answers requests concurrently; ordering, caching, retries and the circuit breaker are the caller's
-(`runtime/calls.py`). It must not change a request, and must honour `seed` if it can.
+(`runtime/calls/calls.py`). It must not change a request, and must honour `seed` if it can.
 
 What a model does is its `task`, and so what its engine is asked:
 

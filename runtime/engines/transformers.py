@@ -13,7 +13,7 @@ from runtime.engines.decoding import Prompt, completions, end_tokens_of
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request, Scores
 from runtime.engines.sequences import Tokens
-from runtime.plugin import EngineUnavailable, attribute, declare, not_loaded, require
+from runtime.plugins.declare import EngineUnavailable, attribute, declare, not_loaded, require
 
 
 @declare(

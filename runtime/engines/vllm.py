@@ -13,7 +13,7 @@ from runtime.engines.decoding import Prompt
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
 from runtime.engines.protocol import FURTHER_SAMPLING, EngineEnvironment, Fault, Finish, Request
 from runtime.engines.vllm_pooling import pooled_of, pooling_options, pooling_params, pooling_task
-from runtime.plugin import EngineUnavailable, attribute, declare, require
+from runtime.plugins.declare import EngineUnavailable, attribute, declare, require
 
 
 @declare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.plugin import REQUIRED, attribute
+from runtime.plugins.declare import REQUIRED, attribute
 
 EXPORT_ATTRIBUTES = (
     attribute(

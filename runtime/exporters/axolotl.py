@@ -18,7 +18,7 @@ from runtime.exporters.recipe import (
     write_tokenizer,
 )
 from runtime.mixture.rows import MixtureRow
-from runtime.plugin import declare
+from runtime.plugins.declare import declare
 
 CONFIG = "axolotl.yaml"
 

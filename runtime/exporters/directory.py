@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.load.json_text import json_of
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 
 MANIFEST = "manifest.json"
 CARD = "README.md"

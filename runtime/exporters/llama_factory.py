@@ -12,7 +12,7 @@ from runtime.exporters.protocol import Job, Written
 from runtime.exporters.recipe import DEEPSPEED_FILE, Recipe, facts_of, instructions, write_config, write_lines
 from runtime.mixture.messages import ChatError
 from runtime.mixture.rows import MixtureRow
-from runtime.plugin import attribute, declare
+from runtime.plugins.declare import attribute, declare
 
 CONFIG = "llama_factory.yaml"
 _TURNS = {"user": "user", "tool": "observation", "assistant": "assistant"}

@@ -8,7 +8,7 @@ from runtime.exporters.attributes import EXPORT_ATTRIBUTES
 from runtime.exporters.files import SHARD, write_jsonl
 from runtime.exporters.protocol import MESSAGES, Job, Written
 from runtime.mixture.rows import MixtureRow
-from runtime.plugin import declare
+from runtime.plugins.declare import declare
 
 
 @declare("export", "messages", label="name", reads=("messages",), attributes=EXPORT_ATTRIBUTES)

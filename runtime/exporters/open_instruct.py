@@ -19,7 +19,7 @@ from runtime.exporters.recipe import (
 )
 from runtime.mixture.messages import ChatError
 from runtime.mixture.rows import MixtureRow
-from runtime.plugin import declare
+from runtime.plugins.declare import declare
 
 CONFIG = "open_instruct.yaml"
 _HOLDS = {"role", "content", "weight"}

@@ -13,7 +13,7 @@ from runtime.exporters.protocol import Job, Written
 from runtime.exporters.recipe import facts_of, instructions, recipe_of, write_tokenizer
 from runtime.exporters.tokenized import counted, sequences_of
 from runtime.mixture.rows import MixtureRow
-from runtime.plugin import declare
+from runtime.plugins.declare import declare
 
 if TYPE_CHECKING:
     from runtime.training.packed import Packed

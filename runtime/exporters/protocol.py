@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from compiler.plan.plan import Export, Plan, Train
 from runtime.mixture.rows import MixtureRow
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 
 MESSAGES = "`messages`: role and content"
 

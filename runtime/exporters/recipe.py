@@ -14,7 +14,7 @@ from runtime.exporters.files import SHARD, line_of
 from runtime.exporters.protocol import Job, refused
 from runtime.mixture.messages import ChatError
 from runtime.mixture.rows import MixtureRow
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 
 if TYPE_CHECKING:
     from runtime.training.encode import Encoded, EncodingCounts

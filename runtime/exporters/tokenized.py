@@ -26,7 +26,7 @@ from runtime.exporters.recipe import (
 from runtime.exporters.trl import CONFIG as TRL_CONFIG
 from runtime.exporters.trl import trl_values
 from runtime.mixture.rows import MixtureRow
-from runtime.plugin import RunError, declare
+from runtime.plugins.declare import RunError, declare
 
 if TYPE_CHECKING:
     from runtime.training.encode import Encoded

@@ -22,7 +22,7 @@ from runtime.exporters.recipe import (
 )
 from runtime.mixture.messages import ChatError
 from runtime.mixture.rows import MixtureRow
-from runtime.plugin import RunError, declare
+from runtime.plugins.declare import RunError, declare
 
 if TYPE_CHECKING:
     from runtime.training.encode import Encoded

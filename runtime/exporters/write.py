@@ -29,8 +29,8 @@ from runtime.exporters.directory import (
 )
 from runtime.exporters.marked_blocks import has_own_text, merged
 from runtime.exporters.protocol import Format, Job, train_of
-from runtime.plugin import RunError, entry_of, implementation
-from runtime.plugin_loading import plugin_faults
+from runtime.plugins.declare import RunError, entry_of, implementation
+from runtime.plugins.loading import plugin_faults
 
 if TYPE_CHECKING:
     from runtime.mixture.record import MixtureRecord

@@ -30,7 +30,7 @@ from compiler.plan.plan import (
     TakeQuota,
     WeightQuota,
 )
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 
 
 def exact(number: float) -> Fraction:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from compiler.plan.plan import Mixture, TakeQuota
-from runtime.plugin import RunError
-from runtime.rows import canonical_json
+from runtime.plugins.declare import RunError
+from runtime.values.rows import canonical_json
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 

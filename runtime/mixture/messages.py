@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from runtime.control_characters import control_character_in
+from runtime.values.control_characters import control_character_in
 
 ROLES = ("system", "user", "assistant", "tool")
 CALL = "call"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.plan.plan import Mixture, Plan
 from runtime.mixture.rows import MixtureRow, mixture_row
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 
 if TYPE_CHECKING:
     from runtime.mixture.selection import ComponentResult, Selection

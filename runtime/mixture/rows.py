@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.mixture.messages import ChatError, chat_of, tools_of
-from runtime.plugin import RunError
-from runtime.rows import entry_id
+from runtime.plugins.declare import RunError
+from runtime.values.rows import entry_id
 
 
 @dataclass(frozen=True)

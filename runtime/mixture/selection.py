@@ -13,7 +13,7 @@ from compiler.plan.plan import Mixture
 from runtime.mixture.allocation import allocate, quota_text
 from runtime.mixture.candidates import Candidates
 from runtime.mixture.strata import supply, take
-from runtime.rows import digest
+from runtime.values.rows import digest
 
 ORDER_DOMAIN = "mixwright.mixture.v1"
 

@@ -108,7 +108,7 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
         RunError: the store has no such run.
     """
     from runtime.mixture.record import read_record
-    from runtime.plugin import RunError
+    from runtime.plugins.declare import RunError
 
     found = store.sql("SELECT status, started, ended, versions FROM run_state WHERE run_id = ?", [run_id])
     if not found:
@@ -159,7 +159,7 @@ def _pipelines(store: Store, plan: Plan, run_id: int) -> list[PipelineFacts]:
 
 
 def _calibrations(store: Store, run_id: int) -> dict[str, dict[str, Any]]:
-    from runtime.calibration import EVENT
+    from runtime.run.calibration import EVENT
 
     query = "SELECT payload FROM event WHERE run_id = ? AND kind = ? ORDER BY batch"
     figures = [json.loads(payload) for (payload,) in store.sql(query, [run_id, EVENT])]

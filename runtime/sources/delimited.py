@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugin import REQUIRED, RunError, attribute, declare
+from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
 from runtime.sources.attributes import COMMON
 from runtime.sources.files import ROW_LIMIT_BYTES, files_of, lines_of, named
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugin import REQUIRED, RunError, attribute, declare
+from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
 from runtime.sources.attributes import COMMON
 from runtime.sources.delimited import rows_of_delimited
 from runtime.sources.json_document import rows_of_document

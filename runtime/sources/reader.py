@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugin import RunError, SourceChanged, implementation
-from runtime.rows import canonical_json, digest
+from runtime.plugins.declare import RunError, SourceChanged, implementation
 from runtime.sources.column_types import ColumnTypes
 from runtime.sources.files import digest_of_files
+from runtime.values.rows import canonical_json, digest
 
 _MODULES = {
     "jsonl": "jsonl",
@@ -213,6 +213,6 @@ def _reached(raw: dict[str, Any], name: str, path: tuple[str, ...]) -> Any:
 def _condition(spec: SourceSpec) -> Callable[[Mapping[str, Any]], Any] | None:
     if spec.where is None:
         return None
-    from runtime.expressions import compile_expression
+    from runtime.values.expressions import compile_expression
 
     return compile_expression(spec.where)

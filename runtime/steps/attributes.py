@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.plugin import attribute
+from runtime.plugins.declare import attribute
 
 COMMON = (
     attribute("when", "expr:bool", "the rows this step applies to; the others pass unchanged"),

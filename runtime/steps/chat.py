@@ -8,11 +8,11 @@ from typing import Any
 
 from compiler.plan.plan import Step
 from runtime.mixture.messages import ControlCharacter, chat_of, message_of, tools_of
-from runtime.plugin import RunError, attribute, declare
-from runtime.rows import Dropped, Row
+from runtime.plugins.declare import RunError, attribute, declare
+from runtime.plugins.protocol import StepContext
+from runtime.plugins.shapes import Apply
 from runtime.steps.attributes import COMMON
-from runtime.steps.protocol import StepContext
-from runtime.steps.shapes import Apply
+from runtime.values.rows import Dropped, Row
 
 
 @declare(

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.plugin import REQUIRED, attribute, declare
-from runtime.rows import Dropped, Row
+from runtime.plugins.declare import REQUIRED, attribute, declare
+from runtime.plugins.protocol import StepContext
+from runtime.plugins.shapes import Apply
 from runtime.steps.attributes import COMMON
 from runtime.steps.ngrams import NgramIndex
-from runtime.steps.protocol import StepContext
-from runtime.steps.shapes import Apply
-from runtime.steps.texts import text_of
+from runtime.values.rows import Dropped, Row
+from runtime.values.texts import text_of
 
 EXAMPLES = 5
 EXAMPLE_CHARACTERS = 200

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.plugin import REQUIRED, attribute, declare
-from runtime.rows import Dropped, Row, digest
+from runtime.plugins.declare import REQUIRED, attribute, declare
+from runtime.plugins.protocol import StepContext
+from runtime.plugins.shapes import Keep
 from runtime.steps.attributes import COMMON
 from runtime.steps.minhash import BandIndex, Sketcher, bands_of, jaccard
-from runtime.steps.protocol import StepContext
-from runtime.steps.shapes import Keep
-from runtime.steps.texts import folded, ngram_hashes, text_of, tokens_of
+from runtime.values.rows import Dropped, Row, digest
+from runtime.values.texts import folded, ngram_hashes, text_of, tokens_of
 
 BATCH_ROWS = 1_000
 """Rows that are sketched together; no decision depends on it."""

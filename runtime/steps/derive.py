@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.plugin import attribute, declare
-from runtime.rows import Dropped, Row
+from runtime.plugins.declare import attribute, declare
+from runtime.plugins.protocol import StepContext
+from runtime.plugins.shapes import Apply
 from runtime.steps.attributes import COMMON
-from runtime.steps.protocol import StepContext
-from runtime.steps.shapes import Apply
+from runtime.values.rows import Dropped, Row
 
 
 @declare(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.choices import Choices, decided_by
-from runtime.constraints.drawing import ConstraintPool
-from runtime.plugin import RunError, attribute, declare
-from runtime.rows import Dropped, Row, canonical_json, digest
+from runtime.plugins.declare import RunError, attribute, declare
+from runtime.plugins.protocol import StepContext
+from runtime.plugins.shapes import Apply
 from runtime.steps.attributes import COMMON, SALT
-from runtime.steps.protocol import StepContext
-from runtime.steps.shapes import Apply
+from runtime.values.choices import Choices, decided_by
+from runtime.values.rows import Dropped, Row, canonical_json, digest
+from runtime.verifiers.constraints.drawing import ConstraintPool
 
 
 @declare(

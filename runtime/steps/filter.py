@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from compiler.plan.plan import Step
-from runtime.plugin import REQUIRED, attribute, declare
-from runtime.rows import Dropped, Row
+from runtime.plugins.declare import REQUIRED, attribute, declare
+from runtime.plugins.protocol import StepContext
+from runtime.plugins.shapes import Apply
 from runtime.steps.attributes import COMMON
-from runtime.steps.protocol import StepContext
-from runtime.steps.shapes import Apply
+from runtime.values.rows import Dropped, Row
 
 
 @declare(

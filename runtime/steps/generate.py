@@ -7,16 +7,16 @@ from typing import Any
 
 from compiler.catalog.catalog import Asks
 from compiler.plan.plan import Step
-from runtime.control_characters import control_character_in
 from runtime.engines.protocol import FURTHER_SAMPLING
-from runtime.json_schema import compiled_schema
-from runtime.parse import compile_parse, names_reasoning
-from runtime.plugin import REQUIRED, attribute, declare
-from runtime.rows import Row
+from runtime.plugins.declare import REQUIRED, attribute, declare
+from runtime.plugins.protocol import CallResult, StepContext
+from runtime.plugins.shapes import Ask, StepRequest
 from runtime.steps.attributes import COMMON
-from runtime.steps.protocol import CallResult, StepContext
-from runtime.steps.shapes import Ask, StepRequest
-from runtime.verifiers.json_in_text import ParseFailed, json_of, last_json
+from runtime.values.control_characters import control_character_in
+from runtime.values.json_in_text import ParseFailed, json_of, last_json
+from runtime.values.json_schema import compiled_schema
+from runtime.values.parse import compile_parse, names_reasoning
+from runtime.values.rows import Row
 
 
 @declare(

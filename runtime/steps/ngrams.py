@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.steps.texts import ngram_hashes, tokens_of
+from runtime.values.texts import ngram_hashes, tokens_of
 
 SHORT_TOKENS = 4
 """Texts with fewer tokens (`yes`, `42`) are in countless rows and prove nothing."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from compiler.plan.plan import Step
-from runtime.choices import decided_by
-from runtime.plugin import REQUIRED, RowError, attribute, declare
-from runtime.rows import Dropped, Row, digest, order_key
+from runtime.plugins.declare import REQUIRED, RowError, attribute, declare
+from runtime.plugins.protocol import StepContext
+from runtime.plugins.shapes import Apply
 from runtime.steps.attributes import COMMON, SALT
-from runtime.steps.protocol import StepContext
-from runtime.steps.shapes import Apply
+from runtime.values.choices import decided_by
+from runtime.values.rows import Dropped, Row, digest, order_key
 
 
 @declare(

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.plan.plan import Step
+from runtime.calls.service import RunStopped
 from runtime.mixture.messages import ChatError, chat_of
-from runtime.plugin import REQUIRED, RunError, attribute, declare, require
-from runtime.rows import Dropped, Row
-from runtime.service import RunStopped
+from runtime.plugins.declare import REQUIRED, RunError, attribute, declare, require
+from runtime.plugins.protocol import StepContext
+from runtime.plugins.shapes import Keep
 from runtime.steps.attributes import COMMON
-from runtime.steps.protocol import StepContext
-from runtime.steps.shapes import Keep
+from runtime.values.rows import Dropped, Row
 
 if TYPE_CHECKING:
-    from runtime.influence.settings import LessSettings
+    from runtime.training.influence.settings import LessSettings
 
 _POLL_S = 0.2
 
@@ -173,7 +173,7 @@ class SelectLess(Keep):
         """Each row with its score, or that it is not among the best. Called once, with all rows."""
         import numpy as np
 
-        from runtime.influence.score import best
+        from runtime.training.influence.score import best
 
         found, names = self._scores(rows)
         by_name = dict(zip(names, found, strict=True))
@@ -217,8 +217,8 @@ class SelectLess(Keep):
         """The score of every row in which something is trained, and their ids."""
         import numpy as np
 
-        from runtime.influence.prepare import digest_of, examples_of, write_examples
-        from runtime.influence.score import scores_file
+        from runtime.training.influence.prepare import digest_of, examples_of, write_examples
+        from runtime.training.influence.score import scores_file
         from runtime.training.preview import load_tokenizer
 
         settings = self._settings()
@@ -258,7 +258,7 @@ class SelectLess(Keep):
             RunStopped: it was interrupted.
             RunError: it failed; what it has is kept.
         """
-        from runtime.influence.job import FAILED, PARENT_PID
+        from runtime.training.influence.job import FAILED, PARENT_PID
 
         failed = directory / FAILED
         failed.unlink(missing_ok=True)
@@ -271,7 +271,7 @@ class SelectLess(Keep):
         }
         with (directory / "job.log").open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "runtime.influence.job", str(directory)],
+                [sys.executable, "-m", "runtime.training.influence.job", str(directory)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -298,7 +298,7 @@ class SelectLess(Keep):
             )
 
     def _settings(self) -> LessSettings:
-        from runtime.influence.settings import Adapters, LessSettings
+        from runtime.training.influence.settings import Adapters, LessSettings
 
         given = self._attributes
         warm, adapters = given.get("warmup") or {}, given.get("lora") or {}

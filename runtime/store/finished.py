@@ -12,7 +12,7 @@ from runtime.store.store import Store
 
 
 def status_of(store: Store, run: RunRecord) -> Status:
-    """The run's status from what is stored; of the summary (`runtime/ending.py`) what rows do not tell.
+    """The run's status from what is stored; of the summary (`runtime/run/ending.py`) what rows do not tell.
 
     That is: the seconds the run worked, requests answered from the store, dollars, rows wanted, why it stopped.
     """

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.plan.plan import Origin, Plan, plan_from_json
-from runtime.plugin import RunError
-from runtime.rows import entry_id
+from runtime.plugins.declare import RunError
 from runtime.store.finished import steps_of
 from runtime.store.store import Store
+from runtime.values.rows import entry_id
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 LISTED = 20

@@ -1,7 +1,7 @@
 """What the store keeps, one frozen dataclass per table. JSON travels as text, so that the store never re-encodes it.
 
 Times are seconds since the epoch by the wall clock: labels, never used to order or to measure. Keys and row ids
-are 16 bytes (`runtime.rows.digest`).
+are 16 bytes (`runtime.values.rows.digest`).
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class RunStart:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How a run ended. `summary` is JSON, see `runtime/ending.py`."""
+    """How a run ended. `summary` is JSON, see `runtime/run/ending.py`."""
 
     run_id: int
     status: str
@@ -187,7 +187,7 @@ class SelectedRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One run: `status` is empty while it has not ended (or was killed). `summary`: see `runtime/ending.py`."""
+    """One run: `status` is empty while it has not ended (or was killed). `summary`: see `runtime/run/ending.py`."""
 
     run_id: int
     spec: str

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import Any
 
-from runtime.plugin import RunError, StoreBroken
+from runtime.plugins.declare import RunError, StoreBroken
 from runtime.store.database import LOW_SPACE_BYTES, Database, explained, first_line, free_bytes
 from runtime.store.journal import Journal
 from runtime.store.records import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.hardware.machines import MACHINES
-from runtime.plugin import REQUIRED, attribute, declare
+from runtime.plugins.declare import REQUIRED, attribute, declare
 
 
 @declare(

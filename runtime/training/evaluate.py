@@ -14,14 +14,14 @@ from typing import Any
 
 from compiler.load.json_text import json_of
 from compiler.plan.plan import Evaluation, Plan
-from runtime.plugin import RunError
-from runtime.plugin_loading import load_plugins
+from runtime.plugins.declare import RunError
+from runtime.plugins.loading import load_plugins
 from runtime.training.grading import REPLY, Grade, graded
 
 SHOWN = 5
 """Wrong replies kept as examples."""
 MOST_FAILED = 0.05
-"""Share of replies that a verifier may fail on, of sets too small for its error budget (`runtime.measuring`); an
+"""Share of replies that a verifier may fail on, of sets too small for its error budget (`runtime.stream.measuring`); an
 accuracy over what is left of more would say something else."""
 Z = 1.959964
 """Normal quantile of a 95% interval."""
@@ -71,7 +71,7 @@ def held_out_problems(plan: Plan, wanted: Evaluation) -> list[Problem]:
         RunError: the source has no such column, or no rows.
     """
     from runtime.sources.reader import read_rows
-    from runtime.templates import compile_template
+    from runtime.values.templates import compile_template
 
     load_plugins(plan)
     source = plan.sources[wanted.on]

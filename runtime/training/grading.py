@@ -11,22 +11,22 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from compiler.plan.plan import Budget, Plan, Step
-from runtime.budget import Spending
-from runtime.calls import Calls
-from runtime.context import RunContext
-from runtime.driving import closed, decided, prepared
-from runtime.fault import SystemClock
-from runtime.gathering import gather_all
-from runtime.measuring import heard
-from runtime.models import engines_of
-from runtime.nodes import Node, nodes_of
-from runtime.plugin import RunError
-from runtime.plugin_loading import load_plugins
-from runtime.rows import Row, digest
-from runtime.service import RunStopped, StopSignal
-from runtime.steps.protocol import Measurement
+from runtime.calls.budget import Spending
+from runtime.calls.calls import Calls
+from runtime.calls.fault import SystemClock
+from runtime.calls.gathering import gather_all
+from runtime.calls.models import engines_of
+from runtime.calls.service import RunStopped, StopSignal
+from runtime.plugins.declare import RunError
+from runtime.plugins.loading import load_plugins
+from runtime.plugins.protocol import Measurement
 from runtime.store.store import Store
-from runtime.supply import Sources
+from runtime.stream.context import RunContext
+from runtime.stream.driving import closed, decided, prepared
+from runtime.stream.measuring import heard
+from runtime.stream.nodes import Node, nodes_of
+from runtime.stream.supply import Sources
+from runtime.values.rows import Row, digest
 
 OWNER = "evaluate"
 """What verifiers of an evaluation belong to, as others do to a pipeline."""
@@ -65,7 +65,7 @@ def graded(
 
     Raises:
         RunError: a verifier cannot work here (no sandbox, an extra, a model that does not answer), or fails too often
-            (`runtime.measuring`); what was measured is kept.
+            (`runtime.stream.measuring`); what was measured is kept.
     """
     load_plugins(plan)
     with _opened(kept) as store:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 from runtime.training.launch import (
     Ended,
     Interrupted,

@@ -9,14 +9,14 @@ from contextlib import suppress
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
-from runtime.rows import Dropped, Row, canonical_json
-from runtime.steps.protocol import Measurement, StepContext
-from runtime.steps.shapes import MeasureGroup
-from runtime.verifiers.answers import answer_in
+from runtime.plugins.declare import REQUIRED, MissingExtra, attribute, declare
+from runtime.plugins.protocol import Measurement, StepContext
+from runtime.plugins.shapes import MeasureGroup
+from runtime.values.json_in_text import ParseFailed, last_json
+from runtime.values.rows import Dropped, Row, canonical_json
 from runtime.verifiers.attributes import VERIFIER, pick
-from runtime.verifiers.equivalence import Equivalence
-from runtime.verifiers.json_in_text import ParseFailed, last_json
+from runtime.verifiers.math.answers import answer_in
+from runtime.verifiers.math.equivalence import Equivalence
 from runtime.verifiers.verdicts import (
     class_measurements,
     decide_by_agreement,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.plugin import REQUIRED, attribute, declare
+from runtime.plugins.declare import REQUIRED, attribute, declare
 
 DEMANDS = ("precision", "recall", "f1", "auc")
 

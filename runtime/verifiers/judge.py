@@ -9,13 +9,13 @@ from typing import Any
 
 from compiler.catalog.catalog import Asks
 from compiler.plan.plan import Step
-from runtime.plugin import REQUIRED, attribute, declare
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement, Rendered, StepContext
-from runtime.steps.shapes import Measure
-from runtime.verifiers.asking import Asked, Asking
+from runtime.plugins.declare import REQUIRED, attribute, declare
+from runtime.plugins.protocol import Measurement, Rendered, StepContext
+from runtime.plugins.shapes import Measure
+from runtime.values.rows import Row
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
-from runtime.verifiers.verdict_forms import Opinion, VerdictForm, VerdictKind, combined
+from runtime.verifiers.judging.asking import Asked, Asking
+from runtime.verifiers.judging.verdict_forms import Opinion, VerdictForm, VerdictKind, combined
 from runtime.verifiers.verdicts import Selection
 
 

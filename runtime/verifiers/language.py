@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compiler.plan.plan import Step
-from runtime.plugin import REQUIRED, attribute, declare
-from runtime.rows import Dropped, Row
-from runtime.steps.protocol import Measurement, StepContext
-from runtime.steps.shapes import Measure
+from runtime.plugins.declare import REQUIRED, attribute, declare
+from runtime.plugins.protocol import Measurement, StepContext
+from runtime.plugins.shapes import Measure
+from runtime.values.rows import Dropped, Row
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
-from runtime.verifiers.language_id import known_tag, model_file
+from runtime.verifiers.text.language_id import known_tag, model_file
 from runtime.verifiers.verdicts import Selection, text_of_response
-from runtime.workers import WorkerError, is_too_hard
+from runtime.workers.pool import WorkerError, is_too_hard
 
 UNDETERMINED = "undetermined"
 TIMEOUT_S = 10.0
@@ -122,7 +122,7 @@ class LanguageVerifier(Measure):
             return Measurement("unmeasurable", None, {"reason": "no text", "asked": code})
         try:
             found = await self._workers().run(
-                "runtime.verifiers.language_id:measured", [text, code], TIMEOUT_S
+                "runtime.verifiers.text.language_id:measured", [text, code], TIMEOUT_S
             )
         except WorkerError as error:
             if is_too_hard(error):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from compiler.plan.plan import Step
-from runtime.plugin import REQUIRED, attribute, declare
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement, StepContext
-from runtime.steps.shapes import Measure
+from runtime.plugins.declare import REQUIRED, attribute, declare
+from runtime.plugins.protocol import Measurement, StepContext
+from runtime.plugins.shapes import Measure
+from runtime.values.rows import Row
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
-from runtime.verifiers.refusals import refusal_in
+from runtime.verifiers.text.refusals import refusal_in
 from runtime.verifiers.verdicts import Selection, text_of_response
 
 

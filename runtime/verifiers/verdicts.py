@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.rows import Dropped, Row, canonical_json
-from runtime.steps.protocol import TOO_HARD, TOO_LONG, Measurement
-from runtime.steps.shapes import Measure
+from runtime.plugins.protocol import TOO_HARD, TOO_LONG, Measurement
+from runtime.plugins.shapes import Measure
+from runtime.values.rows import Dropped, Row, canonical_json
 
 Same = Callable[[str, str], Awaitable[str]]
 """How two answers compare: `equal`, `error`, or another word for not equal."""

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.code.agreement import agreed, votes_of
-from runtime.code.judge import CodeJudge, Question
-from runtime.code.verdict import Verdict
-from runtime.plugin import REQUIRED, RunError, attribute, declare
-from runtime.rows import Dropped, Row
+from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
+from runtime.plugins.protocol import Measurement, StepContext
+from runtime.plugins.shapes import Measure
 from runtime.sandbox.protocol import SandboxUnavailable
-from runtime.steps.protocol import Measurement, StepContext
-from runtime.steps.shapes import Measure
+from runtime.values.rows import Dropped, Row
 from runtime.verifiers.attributes import PICK, VERIFIER, threshold
+from runtime.verifiers.code.agreement import agreed, votes_of
+from runtime.verifiers.code.judge import CodeJudge, Question
+from runtime.verifiers.code.verdict import Verdict
 from runtime.verifiers.verdicts import Selection
-from runtime.workers import WorkerTimeout
+from runtime.workers.pool import WorkerTimeout
 
 TIME_LIMIT_S = 10.0
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compiler.plan.plan import Step
-from runtime.plugin import REQUIRED, MissingExtra, attribute, declare
-from runtime.rows import Dropped, Row
-from runtime.steps.protocol import Measurement, StepContext
-from runtime.steps.shapes import MeasureGroup
-from runtime.verifiers.answers import Extract, answer_in, gold_in
+from runtime.plugins.declare import REQUIRED, MissingExtra, attribute, declare
+from runtime.plugins.protocol import Measurement, StepContext
+from runtime.plugins.shapes import MeasureGroup
+from runtime.values.rows import Dropped, Row
 from runtime.verifiers.attributes import PICK, VERIFIER
-from runtime.verifiers.equivalence import Equivalence
+from runtime.verifiers.math.answers import Extract, answer_in, gold_in
+from runtime.verifiers.math.equivalence import Equivalence
 from runtime.verifiers.verdicts import (
     Selection,
     decide_by_agreement,

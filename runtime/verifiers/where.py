@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.expression_text import text_of_expression
-from runtime.outcomes import json_of
-from runtime.plugin import REQUIRED, attribute, declare
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement, StepContext
-from runtime.steps.shapes import Measure
+from runtime.plugins.declare import REQUIRED, attribute, declare
+from runtime.plugins.protocol import Measurement, StepContext
+from runtime.plugins.shapes import Measure
+from runtime.stream.outcomes import json_of
+from runtime.values.expression_text import text_of_expression
+from runtime.values.rows import Row
 from runtime.verifiers.attributes import PICK, VERIFIER
 from runtime.verifiers.verdicts import Selection
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from mixwright.cli import main
-from runtime.sandbox import examination
 from runtime.sandbox.canaries.escapes import Escape
 from runtime.sandbox.pool import Sandbox
 from runtime.sandbox.protocol import Call, CallsJob, SandboxUnavailable
+from runtime.verifiers.code import examination
 
 FEW_FAKES = {"equal to everything": "class E:\n    __eq__ = lambda *a: True\ndef solve(n):\n    return E()"}
 HELD = Escape("nothing", [CallsJob("f = abs", [Call("f", [1])])], lambda runs: "")

@@ -10,10 +10,10 @@ import pytest
 from compiler.plan.plan import Plan, plan_from_json
 from mixwright.cli import main
 from mixwright.compiling import compiled
-from runtime.calls import call_key, sampling_json
-from runtime.rows import canonical_json
+from runtime.calls.calls import call_key, sampling_json
 from runtime.store.records import CallRecord, OutcomeRecord, TallyRecord
 from runtime.store.store import Store
+from runtime.values.rows import canonical_json
 
 SPEC = """edition 2026
 
@@ -273,7 +273,7 @@ def test_missing_packages_are_named_with_their_command(
 
 def test_a_run_refuses_what_is_missing(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mixwright.extras import require_extras
-    from runtime.plugin import MissingExtra
+    from runtime.plugins.declare import MissingExtra
 
     monkeypatch.setattr("mixwright.extras.find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=r"pip install 'mixwright\[openai\]'"):

@@ -61,7 +61,7 @@ def plan(tmp_path: Path) -> Plan:
 @pytest.fixture
 def train_block(random_model: Path) -> Callable[..., Train]:
     """Makes a `train` block: the declared defaults, a small job, and what is given."""
-    from runtime.plugin import plugins
+    from runtime.plugins.declare import plugins
 
     defaults = {a.name: a.default for a in plugins()["train.sft"].entry.attributes}
     small = {

@@ -11,7 +11,7 @@ from runtime.exporters.card import CardFacts
 from runtime.exporters.write import write_export
 from runtime.mixture import MixtureRow, mixture_row
 from runtime.mixture.record import MixtureRecord
-from runtime.plugin import implementation, plugins
+from runtime.plugins.declare import implementation, plugins
 from tests.training.conftest import ORIGIN
 
 

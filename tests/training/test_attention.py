@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")

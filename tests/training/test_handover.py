@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from runtime.exporters.marks import with_marks
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 from runtime.training.encode import IGNORED, EncodingCounts, encode
 from runtime.training.packed import open_packed
 from tests.training.exported import exported, mixed

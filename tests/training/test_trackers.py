@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runtime.plugin import MissingExtra
+from runtime.plugins.declare import MissingExtra
 from runtime.training.trackers import Trackers, required
 
 FUNCTIONS = {

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.code.checks import holds, is_equal_as_json, is_same
-from runtime.code.records import equal_records, judged, records_in
-from runtime.code.streams import is_same_output
+from runtime.verifiers.code.checks import holds, is_equal_as_json, is_same
+from runtime.verifiers.code.records import equal_records, judged, records_in
+from runtime.verifiers.code.streams import is_same_output
 
 NAN = float("nan")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from runtime.code.judge import CodeJudge, Question
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 from runtime.sandbox.pool import Sandbox
-from runtime.workers import WorkerPool
+from runtime.verifiers.code.judge import CodeJudge, Question
+from runtime.workers.pool import WorkerPool
 
 ADD = "def add(a, b):\n    return a + b"
 WRONG = "def add(a, b):\n    return a - b"

@@ -84,7 +84,7 @@ def test_another_threshold_runs_no_program_again(runs: SpecRuns, monkeypatch: py
     async def ready(self: Sandbox) -> None:
         return None
 
-    monkeypatch.setattr("runtime.code.judge.CodeJudge.prepare", ready)
+    monkeypatch.setattr("runtime.verifiers.code.judge.CodeJudge.prepare", ready)
     monkeypatch.setattr(Sandbox, "run", refuse)
     runs.run(spec(", min = 0"))
     assert [status for status, _ in outcomes(runs).values()].count("kept") == 3

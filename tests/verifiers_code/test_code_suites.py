@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.code.suites import (
+from runtime.verifiers.code.suites import (
     BadTests,
     DataCall,
     DataCalls,

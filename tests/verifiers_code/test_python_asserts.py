@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runtime.code.asserts import rewrite
-from runtime.code.checks import holds
+from runtime.verifiers.code.asserts import rewrite
+from runtime.verifiers.code.checks import holds
 
 
 def sent(program: str, entry_point: str = "", setup: str = "") -> list[str]:

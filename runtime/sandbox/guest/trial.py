@@ -1,8 +1,9 @@
 """Runs a test program as its runner would, and keeps count of what it asserted of the candidate.
 
-The program comes marked (`runtime/code/watching.py`): the places that assert something call the `Ledger` through names
-that start with `_mixwright_`. So a failed assertion counts though the program swallows it, and so does every exception
-of the candidate that the program did not ask for: `zip(map(f, xs), ys)` ends without a word on StopIteration.
+The program comes marked (`runtime/verifiers/code/watching.py`): the places that assert something call the
+`Ledger` through names that start with `_mixwright_`. So a failed assertion counts though the program swallows it,
+and so does every exception of the candidate that the program did not ask for: `zip(map(f, xs), ys)` ends without a
+word on StopIteration.
 """
 
 from __future__ import annotations

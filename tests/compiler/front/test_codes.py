@@ -12,8 +12,8 @@ from front_specs import compiled, expected, found
 from compiler.codes import HEADING, page, titles
 from compiler.plan.lower import lower
 from mixwright.explain_code import explain_code
-from runtime.plugin import RunError
-from runtime.plugin_loading import load_plugins
+from runtime.plugins.declare import RunError
+from runtime.plugins.loading import load_plugins
 
 ROOT = Path(__file__).parents[3]
 CODES = sorted(p.stem for p in (ROOT / "compiler" / "codes").glob("MIX*.md"))

@@ -298,8 +298,8 @@ train student on main {
 
 def test_filters_and_tests_are_those_of_the_runtime() -> None:
     from compiler.templates.walk import FILTERS, TESTS
-    from runtime.templates import FILTERS as RUNTIME_FILTERS
-    from runtime.templates import _environment
+    from runtime.values.templates import FILTERS as RUNTIME_FILTERS
+    from runtime.values.templates import _environment
 
     assert set(FILTERS) <= set(RUNTIME_FILTERS)
     # `format` exists there only to be refused, and attributes are read with a dot.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compiler.checks import multilingual
 from runtime.verifiers import separation
-from runtime.verifiers.translation import DEFAULT_CHECKS, LEAST
+from runtime.verifiers.verify_translation import DEFAULT_CHECKS, LEAST
 
 
 def test_compiler_and_runtime_agree() -> None:

@@ -20,7 +20,7 @@ from front_specs import compiled
 from compiler.catalog.blocks import NOT_YET, language_blocks
 from compiler.catalog.catalog import AttributeSchema, Entry, builtin_catalog
 from compiler.plan.lower import lower
-from runtime.plugin import plugins
+from runtime.plugins.declare import plugins
 
 ROOT = Path(__file__).parents[3]
 
@@ -445,18 +445,23 @@ def test_a_word_that_is_kept_for_later_is_an_error(word, tmp_path):
 
 # What reads the attributes that every entry of a family has.
 SHARED = {
-    "": ("runtime.ordering", "runtime.nodes"),
+    "": ("runtime.stream.ordering", "runtime.stream.nodes"),
     "model": (
-        "runtime.models",
-        "runtime.service",
+        "runtime.calls.models",
+        "runtime.calls.service",
         "compiler.checks.generation",
         "runtime.engines.tasks",
         "runtime.exporters.write",
     ),
     "source": ("runtime.sources.reader", "runtime.exporters.write"),
     "export": ("runtime.exporters.write", "runtime.exporters.protocol", "runtime.exporters.recipe"),
-    "verify": ("runtime.calibration", "runtime.measuring", "runtime.nodes", "runtime.run"),
-    "verify_block": ("runtime.calibration", "runtime.verifiers.calibrate"),
+    "verify": (
+        "runtime.run.calibration",
+        "runtime.stream.measuring",
+        "runtime.stream.nodes",
+        "runtime.run.run",
+    ),
+    "verify_block": ("runtime.run.calibration", "runtime.verifiers.calibrate"),
     "train": ("runtime.training",),
     "train_block": ("runtime.training", "compiler.bind.evaluations", "mixwright.training_forecast"),
     "less_block": ("runtime.steps.select_less",),

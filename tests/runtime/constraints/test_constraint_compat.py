@@ -8,8 +8,8 @@ import pytest
 from kind_examples import EXAMPLES
 
 from compiler.catalog.constraint_kinds import Constraint
-from runtime.constraints.check import UnusableConstraint, check, may_hang
-from runtime.constraints.text import Rules
+from runtime.verifiers.constraints.check import UnusableConstraint, check, may_hang
+from runtime.verifiers.constraints.text import Rules
 
 NONE, GOOGLE = Rules(), Rules(is_original=True)
 

@@ -19,11 +19,11 @@ from compiler.catalog.constraint_kinds import (
     kinds_from_json,
     kinds_to_json,
 )
-from runtime.choices import Choices
-from runtime.constraints.check import check
-from runtime.constraints.drawing import ConstraintPool
-from runtime.constraints.registry import kinds, schemas
-from runtime.constraints.text import Rules
+from runtime.values.choices import Choices
+from runtime.verifiers.constraints.check import check
+from runtime.verifiers.constraints.drawing import ConstraintPool
+from runtime.verifiers.constraints.registry import kinds, schemas
+from runtime.verifiers.constraints.text import Rules
 
 KINDS = builtin_kinds()
 BY_ID = {id: Constraint(id, arguments) for id, arguments, *_ in EXAMPLES}

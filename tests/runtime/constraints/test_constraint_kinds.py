@@ -8,10 +8,10 @@ import pytest
 from kind_examples import EXAMPLES
 
 from compiler.catalog.constraint_kinds import Constraint
-from runtime.constraints.asking import sentence_of
-from runtime.constraints.check import UnusableConstraint, check
-from runtime.constraints.registry import kinds
-from runtime.constraints.text import Rules, variants
+from runtime.verifiers.constraints.asking import sentence_of
+from runtime.verifiers.constraints.check import UnusableConstraint, check
+from runtime.verifiers.constraints.registry import kinds
+from runtime.verifiers.constraints.text import Rules, variants
 
 NONE, GOOGLE = Rules(), Rules(is_original=True)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from compiler.catalog.constraint_kinds import Constraint
-from runtime.constraints.asking import sentence_of
-from runtime.constraints.check import check
-from runtime.constraints.scripts import chinese_units, sentences, units
-from runtime.constraints.text import Rules
+from runtime.verifiers.constraints.asking import sentence_of
+from runtime.verifiers.constraints.check import check
+from runtime.verifiers.constraints.scripts import chinese_units, sentences, units
+from runtime.verifiers.constraints.text import Rules
 
 ZH, ANY = Rules(language="zh"), Rules(language="unicode")
 

@@ -9,13 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.constraints.english import OWN, nltk_parameters, own_parameters
-from runtime.constraints.first_word import FirstTag, begins_with_verb
-from runtime.constraints.punkt import BEGIN_LOWER, INSIDE_LOWER, INSIDE_UPPER, Punkt, PunktParameters
-from runtime.constraints.punkt_training import orthography_of, table_of
-from runtime.constraints.rule_sentences import rule_sentences
-from runtime.constraints.text import Rules, Text
-from runtime.constraints.treebank import words_of
+from runtime.verifiers.constraints.english import OWN, nltk_parameters, own_parameters
+from runtime.verifiers.constraints.first_word import FirstTag, begins_with_verb
+from runtime.verifiers.constraints.punkt import (
+    BEGIN_LOWER,
+    INSIDE_LOWER,
+    INSIDE_UPPER,
+    Punkt,
+    PunktParameters,
+)
+from runtime.verifiers.constraints.punkt_training import orthography_of, table_of
+from runtime.verifiers.constraints.rule_sentences import rule_sentences
+from runtime.verifiers.constraints.text import Rules, Text
+from runtime.verifiers.constraints.treebank import words_of
 
 ENGLISH = Punkt(own_parameters())
 

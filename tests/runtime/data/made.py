@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import Fingerprint, Origin, Step, TemplateMessage, TemplateSpec
-from runtime.expressions import compile_expression
-from runtime.plugin import implementation
-from runtime.rows import Row, source_row_id
-from runtime.steps.protocol import StepContext
-from runtime.templates import compile_template
+from runtime.plugins.declare import implementation
+from runtime.plugins.protocol import StepContext
+from runtime.values.expressions import compile_expression
+from runtime.values.rows import Row, source_row_id
+from runtime.values.templates import compile_template
 
 ORIGIN = Origin(file="test.mix", line=1, column=1)
 

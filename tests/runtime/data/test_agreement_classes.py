@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from made import built, candidates, expression
 
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement
+from runtime.plugins.protocol import Measurement
+from runtime.values.rows import Row
 
 LETTER = ["call", "upper", ["call", "extract", ["col", "out"], ["lit", r"\(?([A-Da-d])\)"], ["lit", 1]]]
 

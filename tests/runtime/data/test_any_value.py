@@ -12,12 +12,12 @@ import pytest
 from made import built, expression, row
 
 from compiler.plan.plan import Fingerprint, Origin, Step
-from runtime.measuring import Measuring
-from runtime.plugin import entry_of
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement
+from runtime.plugins.declare import entry_of
+from runtime.plugins.protocol import Measurement
 from runtime.store.records import ScoreRecord
-from runtime.workers import WorkerPool
+from runtime.stream.measuring import Measuring
+from runtime.values.rows import Row
+from runtime.workers.pool import WorkerPool
 
 DEEP: Any = "x"
 for _ in range(300):

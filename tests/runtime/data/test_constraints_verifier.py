@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from runtime.plugin import RunError
-from runtime.rows import Dropped
-from runtime.steps.protocol import Measurement
-from runtime.verifiers import constraints as module
-from runtime.workers import WorkerPool
+from runtime.plugins.declare import RunError
+from runtime.plugins.protocol import Measurement
+from runtime.values.rows import Dropped
+from runtime.verifiers import verify_constraints as module
+from runtime.workers.pool import WorkerPool
 
 COMMA: dict[str, Any] = {"id": "punctuation:no_comma"}
 WORDS: dict[str, Any] = {
@@ -238,7 +238,7 @@ def test_long_hostile_responses_are_measured(monkeypatch: pytest.MonkeyPatch) ->
 def test_nltks_parameters_are_read_from_its_own_directories(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtime.constraints import english, text
+    from runtime.verifiers.constraints import english, text
 
     for cached in (text.punkt, text._prose_punkt, text._parameters, english.installed_nltk_parameters):
         cached.cache_clear()

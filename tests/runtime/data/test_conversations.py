@@ -9,7 +9,7 @@ import pytest
 from made import built, row
 
 from runtime.mixture.messages import ChatError, chat_of
-from runtime.rows import Dropped
+from runtime.values.rows import Dropped
 
 TALK = [{"role": "user", "content": "Hi there"}, {"role": "assistant", "content": "Hello!"}]
 CALL = {"type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}

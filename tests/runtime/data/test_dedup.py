@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import built, row
 
-from runtime.rows import Dropped, Row
 from runtime.steps.minhash import BandIndex, Sketcher, bands_of, jaccard
-from runtime.steps.texts import folded, ngram_hashes, tokens_of
+from runtime.values.rows import Dropped, Row
+from runtime.values.texts import folded, ngram_hashes, tokens_of
 
 
 def rows(texts: Sequence[Any], column: str = "text") -> list[Row]:

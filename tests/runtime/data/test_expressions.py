@@ -17,7 +17,7 @@ from compiler.program import TypedExpression
 from compiler.schema import Columns
 from dsl.parser import parse
 from dsl.source import SourceFile
-from runtime.expressions import compile_expression
+from runtime.values.expressions import compile_expression
 
 SCHEMA = {
     "s": ("text", "VARCHAR"),

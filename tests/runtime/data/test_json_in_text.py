@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from made import built, row
 
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 from runtime.steps.generate import Generate
-from runtime.verifiers.json_in_text import ParseFailed, after_reasoning, last_json
+from runtime.values.json_in_text import ParseFailed, after_reasoning, last_json
 
 OBJECT = {"type": "object"}
 

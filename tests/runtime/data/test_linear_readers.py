@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from runtime import latex_in_json, reading
-from runtime.calls import _result
-from runtime.parse import compile_parse
-from runtime.verifiers import json_in_text
-from runtime.verifiers.json_in_text import ParseFailed, json_of, last_json
+from runtime.calls.calls import _result
+from runtime.values import json_in_text, latex_in_json, reading
+from runtime.values.json_in_text import ParseFailed, json_of, last_json
+from runtime.values.parse import compile_parse
 
 PARTS = [
     "{",

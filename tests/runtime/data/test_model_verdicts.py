@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.verifiers.guard_formats import guard_format, guard_verdict
-from runtime.verifiers.json_in_text import ParseFailed
-from runtime.verifiers.verdict_forms import Opinion, VerdictForm, combined
+from runtime.values.json_in_text import ParseFailed
+from runtime.verifiers.judging.guard_formats import guard_format, guard_verdict
+from runtime.verifiers.judging.verdict_forms import Opinion, VerdictForm, combined
 
 # Judges.
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import built, expression, row, template
 
-from runtime.plugin import RunError
-from runtime.rows import Dropped, Row
+from runtime.plugins.declare import RunError
+from runtime.values.rows import Dropped, Row
 
 N = ["col", "n"]
 

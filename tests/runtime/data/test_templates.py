@@ -8,8 +8,8 @@ import pytest
 from made import ORIGIN, template
 
 from compiler.plan.plan import TemplateMessage, TemplateSpec
-from runtime.plugin import RowError, RunError
-from runtime.templates import OUTPUT_LIMIT, compile_template
+from runtime.plugins.declare import RowError, RunError
+from runtime.values.templates import OUTPUT_LIMIT, compile_template
 
 
 def rendered(text: str, /, **columns: Any) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement
-from runtime.verifiers.endings import signs_of_cutting
-from runtime.verifiers.repeats import loop_at_end, repeats_of
+from runtime.plugins.protocol import Measurement
+from runtime.values.rows import Row
+from runtime.verifiers.text.endings import signs_of_cutting
+from runtime.verifiers.text.repeats import loop_at_end, repeats_of
 
 # Repetition.
 

@@ -14,17 +14,17 @@ import pytest
 from made import candidates, row, template
 
 from compiler.plan.plan import Fingerprint, Origin, Step
-from runtime.expressions import compile_expression
-from runtime.plugin import RunError
-from runtime.rows import Row
-from runtime.steps.protocol import CallResult, Measurement, ScoreResult, StepContext, VectorResult
-from runtime.templates import compile_template
-from runtime.verifiers.chrf import chrf
+from runtime.plugins.declare import RunError
+from runtime.plugins.protocol import CallResult, Measurement, ScoreResult, StepContext, VectorResult
+from runtime.values.expressions import compile_expression
+from runtime.values.rows import Row
+from runtime.values.templates import compile_template
+from runtime.verifiers.math.written_numbers import compared, han_values, numbers_in, roman
 from runtime.verifiers.separation import separation, separation_of_vectors
-from runtime.verifiers.translation import TranslationVerifier
-from runtime.verifiers.translation_checks import checked
-from runtime.verifiers.written_numbers import compared, han_values, numbers_in, roman
-from runtime.workers import WorkerPool, WorkerTimeout
+from runtime.verifiers.translation.checks import checked
+from runtime.verifiers.translation.chrf import chrf
+from runtime.verifiers.verify_translation import TranslationVerifier
+from runtime.workers.pool import WorkerPool, WorkerTimeout
 
 # Parts.
 

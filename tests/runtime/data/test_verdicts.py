@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from made import candidates
 
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement
+from runtime.plugins.protocol import Measurement
+from runtime.values.rows import Row
 from runtime.verifiers.verdicts import Selection, thresholds_of
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from runtime.plugin import MissingExtra, RunError
-from runtime.rows import Dropped, Row
-from runtime.steps.protocol import Measurement
+from runtime.plugins.declare import MissingExtra, RunError
+from runtime.plugins.protocol import Measurement
+from runtime.values.rows import Dropped, Row
 from runtime.verifiers import verify_math
-from runtime.workers import WorkerDied, WorkerError, WorkerTimeout
+from runtime.workers.pool import WorkerDied, WorkerError, WorkerTimeout
 
 
 class Workers:

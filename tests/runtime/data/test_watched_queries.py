@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 import mixwright
-from runtime.run import RunOptions, run_plan
-from runtime.service import RunStopped
+from runtime.calls.service import RunStopped
+from runtime.run.run import RunOptions, run_plan
 from runtime.sources import watched
 from runtime.sources.watched import Watched
 from runtime.store.store import Store

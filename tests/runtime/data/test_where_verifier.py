@@ -11,9 +11,9 @@ from made import built, candidates, row
 
 from compiler.bind.plain import plain
 from compiler.stages import compile_file
-from runtime.expression_text import text_of_expression
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement
+from runtime.plugins.protocol import Measurement
+from runtime.values.expression_text import text_of_expression
+from runtime.values.rows import Row
 
 SPEC = """edition 2026
 source rows inline {{

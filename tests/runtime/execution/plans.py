@@ -23,7 +23,7 @@ from compiler.plan.plan import (
     TemplateMessage,
     TemplateSpec,
 )
-from runtime.plugin import RunError, entry_of
+from runtime.plugins.declare import RunError, entry_of
 
 AT = Origin(file="test.mix", line=1, column=1)
 TEXT = {"prompt": "text"}

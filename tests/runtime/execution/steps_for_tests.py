@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runtime.plugin import RowError, attribute, declare
-from runtime.rows import Dropped, Row
-from runtime.steps.protocol import Measurement
-from runtime.steps.shapes import Apply, Keep, Measure, MeasureGroup
+from runtime.plugins.declare import RowError, attribute, declare
+from runtime.plugins.protocol import Measurement
+from runtime.plugins.shapes import Apply, Keep, Measure, MeasureGroup
+from runtime.values.rows import Dropped, Row
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """Functions that steps of this process call: a plan is JSON and holds their names."""

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from spec_runs import SpecRuns
 
-from runtime.plugin import RunError
-from runtime.rows import Dropped, Row
+from runtime.plugins.declare import RunError
 from runtime.steps.decontaminate import NgramDecontamination
 from runtime.steps.dedup import ExactDedup
+from runtime.values.rows import Dropped, Row
 
 SPEC = """
 source topics inline { rows = [{ n = 1 }, { n = 2 }, { n = 3 }] }

@@ -15,17 +15,17 @@ from spec_runs import SpecRuns
 
 import mixwright
 from mixwright.commands.run import report_text
-from runtime.calibration import calibrated
-from runtime.measuring import Measuring
-from runtime.nodes import Node
-from runtime.outcomes import Tally
-from runtime.plugin import CalibrationFailed, RunError
+from runtime.plugins.declare import CalibrationFailed, RunError
+from runtime.plugins.protocol import Measurement
+from runtime.plugins.shapes import Measure
 from runtime.report.facts import run_facts
 from runtime.report.html import report_html
-from runtime.rows import Row
-from runtime.steps.protocol import Measurement
-from runtime.steps.shapes import Measure
+from runtime.run.calibration import calibrated
 from runtime.store.store import Store
+from runtime.stream.measuring import Measuring
+from runtime.stream.nodes import Node
+from runtime.stream.outcomes import Tally
+from runtime.values.rows import Row
 from runtime.verifiers.calibrate import area_under_curve
 from runtime.verifiers.verdicts import Selection
 

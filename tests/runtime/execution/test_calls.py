@@ -8,10 +8,10 @@ import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
 
 from compiler.plan.plan import Budget
-from runtime.calls import call_key, call_seed
+from runtime.calls.calls import call_key, call_seed
+from runtime.calls.service import RunStopped
 from runtime.engines.protocol import Answer, Fault, Finish
-from runtime.rows import canonical_json, digest
-from runtime.service import RunStopped
+from runtime.values.rows import canonical_json, digest
 
 
 def test_key_is_the_digest_of_the_canonical_request() -> None:

@@ -14,13 +14,13 @@ from plans import numbered, step
 from spec_runs import SpecRuns
 
 from compiler.plan.plan import Step
-from runtime.ending import allowed_quarantine
-from runtime.plugin import RunError, declare
-from runtime.rows import Row
-from runtime.run import RunOptions, RunReport, policies_of, run_plan
-from runtime.steps.protocol import Measurement
-from runtime.steps.shapes import Measure
+from runtime.plugins.declare import RunError, declare
+from runtime.plugins.protocol import Measurement
+from runtime.plugins.shapes import Measure
+from runtime.run.ending import allowed_quarantine
+from runtime.run.run import RunOptions, RunReport, policies_of, run_plan
 from runtime.store.store import Store
+from runtime.values.rows import Row
 
 FUNCTIONS = "tests.runtime.execution.functions_for_workers"
 LENIENT = {"lenient": {"max_quarantined": 0.5}}

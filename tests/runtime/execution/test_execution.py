@@ -16,8 +16,8 @@ from virtual import ScriptedEngine
 
 from compiler.plan.plan import Budget, CountQuota, Expression, From, Step
 from runtime.engines.protocol import Answer, Finish
-from runtime.plugin import RunError
-from runtime.run import RunOptions, RunReport, budget_of, run_plan
+from runtime.plugins.declare import RunError
+from runtime.run.run import RunOptions, RunReport, budget_of, run_plan
 from runtime.store.store import Store
 
 
@@ -438,7 +438,7 @@ class TestDemand:
     def test_the_dataset_depends_neither_on_the_window_nor_on_the_waves(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int, wave: int
     ) -> None:
-        monkeypatch.setattr("runtime.demand.PipelineRun.next_wave", lambda run, missing: wave)
+        monkeypatch.setattr("runtime.run.waves.PipelineRun.next_wave", lambda run, missing: wave)
         lab = Lab(tmp_path)
         lab.engine = ScriptedEngine(slots=window, latency_s=0)
         lab.run(

@@ -20,12 +20,12 @@ from plans import AT, generate, numbered, step
 from virtual import ScriptedEngine
 
 from compiler.plan.plan import AllQuota, CountQuota, Expression, From, Pipeline
+from runtime.calls.service import RetryPolicy
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
-from runtime.plugin import RunError
-from runtime.rows import order_key, source_row_id
-from runtime.run import RunOptions, RunReport, run_plan
-from runtime.service import RetryPolicy
+from runtime.plugins.declare import RunError
+from runtime.run.run import RunOptions, RunReport, run_plan
 from runtime.store.store import Store
+from runtime.values.rows import order_key, source_row_id
 
 
 def chance(*parts: Any) -> int:

@@ -8,10 +8,10 @@ import random
 import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
 
+from runtime.calls.fault import Gate, RetryPolicy
+from runtime.calls.service import AnswerLengths, RunStopped
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish
-from runtime.fault import Gate, RetryPolicy
-from runtime.plugin import EngineUnavailable
-from runtime.service import AnswerLengths, RunStopped
+from runtime.plugins.declare import EngineUnavailable
 
 RETRIED = [Fault.SERVER, Fault.CONNECTION, Fault.MALFORMED]
 

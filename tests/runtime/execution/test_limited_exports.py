@@ -12,7 +12,7 @@ from spec_runs import HEAD, SpecRuns
 
 import mixwright
 from runtime.exporters.write import write_exports
-from runtime.run import RunOptions, RunReport, run_plan
+from runtime.run.run import RunOptions, RunReport, run_plan
 
 SPEC = """
 source topics inline { license = "mit", rows = [{ n = 1 }, { n = 2 }, { n = 3 }, { n = 4 }, { n = 5 }, { n = 6 }] }

@@ -11,8 +11,8 @@ import pytest
 
 from dsl.visible import width
 from mixwright.terminal import GuardedStream
-from runtime import live
-from runtime.live import LiveBlock, clipped, is_live
+from runtime.run import live
+from runtime.run.live import LiveBlock, clipped, is_live
 
 _PART = re.compile("\x1b\\[(\\d*)([A-Za-z])|(\n)|(\r)|([^\x1b\n\r])")
 

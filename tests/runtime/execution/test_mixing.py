@@ -13,7 +13,7 @@ from plans import generate, inline, step
 from virtual import ScriptedEngine
 
 from compiler.plan.plan import AllQuota, CountQuota, Mixture, Pipeline
-from runtime.run import RunOptions, RunReport, run_plan
+from runtime.run.run import RunOptions, RunReport, run_plan
 from runtime.store.store import Store
 
 assert steps_for_tests
@@ -92,7 +92,7 @@ def test_what_a_mixture_holds_does_not_depend_on_speed_or_waves(
     kitchen.run(by_topic())
     expected = kitchen.chosen()
     for window, wave in ((1, 7), (64, 90)):
-        monkeypatch.setattr("runtime.demand.PipelineRun.next_wave", lambda run, missing, wave=wave: wave)
+        monkeypatch.setattr("runtime.run.waves.PipelineRun.next_wave", lambda run, missing, wave=wave: wave)
         kitchen.run(by_topic(), window=window)
         assert kitchen.chosen() == expected
 

@@ -14,11 +14,11 @@ from virtual import ScriptedEngine
 
 from compiler.plan.plan import Budget, CountQuota
 from runtime.engines.protocol import Answer, Request
-from runtime.ordering import ENOUGH_ROWS, LongestFirst, size_of_columns
-from runtime.outcomes import Start
-from runtime.rows import Row
-from runtime.run import RunOptions, run_plan
+from runtime.run.run import RunOptions, run_plan
 from runtime.store.store import Store
+from runtime.stream.ordering import ENOUGH_ROWS, LongestFirst, size_of_columns
+from runtime.stream.outcomes import Start
+from runtime.values.rows import Row
 
 
 def starts(sizes: list[int]) -> list[Start]:
@@ -116,8 +116,8 @@ def test_what_comes_out_does_not_depend_on_the_order(
     )
     for name, wave in (("a", 300), ("b", 70), ("plain", 90)):
         if name == "plain":
-            monkeypatch.setattr("runtime.run.Run._order", lambda *_: None)
-        monkeypatch.setattr("runtime.demand.PipelineRun.next_wave", lambda run, missing, wave=wave: wave)
+            monkeypatch.setattr("runtime.run.run.Run._order", lambda *_: None)
+        monkeypatch.setattr("runtime.run.waves.PipelineRun.next_wave", lambda run, missing, wave=wave: wave)
         engine = SlowForLong(slots=16)
         store = Store.open(tmp_path / name)
         steps = [generate(), *([step("dedup.exact", on="answer")] if breaker else [])]

@@ -16,17 +16,17 @@ from compiler.plan.plan import Plan, Step, plan_from_json
 from compiler.stages import compile_file
 from mixwright.rehearsal import Answered, rehearsed
 from runtime.engines.protocol import Answer, Finish, Request
-from runtime.plugin import REQUIRED, attribute, declare, entry_of
-from runtime.rows import Dropped, Row
-from runtime.run import RunOptions, RunReport, run_plan
+from runtime.plugins.declare import REQUIRED, attribute, declare, entry_of
+from runtime.plugins.protocol import CallResult, Measurement, StepContext
+from runtime.plugins.shapes import Apply, Ask, Keep, Measure, StepRequest
+from runtime.run.run import RunOptions, RunReport, run_plan
 from runtime.steps.attributes import COMMON
-from runtime.steps.protocol import CallResult, Measurement, StepContext
-from runtime.steps.shapes import Apply, Ask, Keep, Measure, StepRequest
 from runtime.store.history import history_of
 from runtime.store.store import Store
-from runtime.verifiers.asking import Asking
+from runtime.values.json_in_text import ParseFailed
+from runtime.values.rows import Dropped, Row
 from runtime.verifiers.attributes import PICK, VERIFIER
-from runtime.verifiers.json_in_text import ParseFailed
+from runtime.verifiers.judging.asking import Asking
 
 
 @declare(

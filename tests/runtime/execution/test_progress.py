@@ -15,12 +15,12 @@ from virtual import ScriptedEngine, run_plan_virtually
 
 from compiler.plan.plan import CountQuota
 from dsl.visible import width
-from runtime import progress
 from runtime.engines.protocol import Answer, Finish
-from runtime.eta import Pace, Quota, RunPace, note, quotas_of
-from runtime.live import one_line
-from runtime.progress_text import block_of, line_of, span_between
-from runtime.run import Run, RunOptions, run_plan
+from runtime.run import progress
+from runtime.run.eta import Pace, Quota, RunPace, note, quotas_of
+from runtime.run.live import one_line
+from runtime.run.progress_text import block_of, line_of, span_between
+from runtime.run.run import Run, RunOptions, run_plan
 from runtime.store.store import Store
 
 GOLDEN = [

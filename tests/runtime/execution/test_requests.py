@@ -14,12 +14,12 @@ from virtual import Bench, ScriptedEngine, run_virtually
 
 import mixwright
 from compiler.plan.plan import ModelSpec
-from runtime.calls import call_key, sampling_json
+from runtime.calls.calls import call_key, sampling_json
+from runtime.calls.fault import Pace, RetryPolicy
 from runtime.engines.openai import OpenAIEngine
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
-from runtime.fault import Pace, RetryPolicy
-from runtime.plugin import EngineUnavailable
-from runtime.run import RunOptions, RunReport, run_plan
+from runtime.plugins.declare import EngineUnavailable
+from runtime.run.run import RunOptions, RunReport, run_plan
 from runtime.store.store import Store
 
 SPEC = """edition 2026

@@ -10,9 +10,9 @@ import plans
 import pytest
 
 from benchmarks.fake_server import ThreadedServer
-from runtime.fault import BreakerPolicy, RetryPolicy
-from runtime.plugin import EngineUnavailable, RunError
-from runtime.run import RunOptions, RunReport, run_plan
+from runtime.calls.fault import BreakerPolicy, RetryPolicy
+from runtime.plugins.declare import EngineUnavailable, RunError
+from runtime.run.run import RunOptions, RunReport, run_plan
 from runtime.store.store import Store
 
 QUICK = RunOptions(

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, ScriptedScorer, run_virtually
 
-from runtime.calls import score_key, vector_key
+from runtime.calls.calls import score_key, vector_key
+from runtime.calls.fault import RetryPolicy
+from runtime.calls.service import RunStopped
 from runtime.engines.measured import finite, scores_in, unit_vectors, vector_in, vector_text
 from runtime.engines.protocol import EngineFault, Fault, Scores, Vectors
-from runtime.fault import RetryPolicy
-from runtime.service import RunStopped
-from runtime.steps.protocol import ScoreResult, VectorResult
+from runtime.plugins.protocol import ScoreResult, VectorResult
 
 CHAT = ({"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"})
 

@@ -16,11 +16,11 @@ from picky_server import PickyServer, Reply, completion
 from virtual import ScriptedEngine
 
 from compiler.plan.plan import CountQuota
+from runtime.calls.models import engines_of
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
 from runtime.engines.secrets import Redactor, discreet
-from runtime.models import engines_of
-from runtime.plugin import EngineUnavailable, RunError
-from runtime.run import RunOptions, run_plan
+from runtime.plugins.declare import EngineUnavailable, RunError
+from runtime.run.run import RunOptions, run_plan
 from runtime.store.store import Store
 
 KEY = "sk-proj-9/aB+c7\"D=eF'gH_iJ-kL.mN~oP4"

@@ -11,10 +11,10 @@ import pytest
 
 from compiler.catalog.blocks import STEP_FAMILIES
 from compiler.catalog.catalog import Asks
-from runtime.plugin import attribute, declare, plugins
-from runtime.rows import Dropped, Row
-from runtime.steps.protocol import CallResult, Measurement
-from runtime.steps.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
+from runtime.plugins.declare import attribute, declare, plugins
+from runtime.plugins.protocol import CallResult, Measurement
+from runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
+from runtime.values.rows import Dropped, Row
 
 STEPS = ("step", *STEP_FAMILIES)
 MODEL = attribute("model", "ref:model", "")

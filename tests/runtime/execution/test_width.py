@@ -9,12 +9,12 @@ import plans
 import pytest
 from virtual import ScriptedEngine, VirtualClock, run_virtually
 
-from runtime.budget import Budget, Spending
+from runtime.calls.budget import Budget, Spending
+from runtime.calls.fault import BreakerPolicy, Gate, RetryPolicy
+from runtime.calls.service import Service, StopSignal
+from runtime.calls.width import FIRST, WidthSearch
 from runtime.engines.openai import OpenAIEngine
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Request
-from runtime.fault import BreakerPolicy, Gate, RetryPolicy
-from runtime.service import Service, StopSignal
-from runtime.width import FIRST, WidthSearch
 
 
 class Endpoint(ScriptedEngine):

@@ -11,8 +11,9 @@ from typing import Any
 from plans import model
 
 from compiler.plan.plan import Plan
-from runtime.budget import Budget, Spending
-from runtime.calls import Calls
+from runtime.calls.budget import Budget, Spending
+from runtime.calls.calls import Calls
+from runtime.calls.service import StopSignal
 from runtime.engines.measured import unit_vectors
 from runtime.engines.protocol import (
     Answer,
@@ -25,9 +26,8 @@ from runtime.engines.protocol import (
     Scores,
     Vectors,
 )
-from runtime.run import Run, RunOptions, RunReport, execute
-from runtime.service import StopSignal
-from runtime.steps.protocol import CallResult
+from runtime.plugins.protocol import CallResult
+from runtime.run.run import Run, RunOptions, RunReport, execute
 from runtime.store.records import CallRecord
 from runtime.store.store import Store
 
@@ -49,7 +49,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """`runtime.fault.Clock` on the running loop's time, with seeded chance."""
+    """`runtime.calls.fault.Clock` on the running loop's time, with seeded chance."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)

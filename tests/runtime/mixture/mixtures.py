@@ -20,7 +20,7 @@ from compiler.plan.plan import (
     WeightQuota,
 )
 from runtime.mixture import Candidates
-from runtime.rows import digest
+from runtime.values.rows import digest
 
 ORIGIN = Origin(file="m.mix", line=1, column=1)
 

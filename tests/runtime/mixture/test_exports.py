@@ -17,7 +17,7 @@ from runtime.exporters.directory import check_target, replaced_directory, write_
 from runtime.exporters.files import write_jsonl, write_parquet
 from runtime.exporters.write import write_exports
 from runtime.mixture import MixtureRow, mixture_row, mixture_rows
-from runtime.plugin import RunError
+from runtime.plugins.declare import RunError
 from runtime.store.records import SelectionRecord
 from runtime.store.store import Store
 from tests.runtime.mixture.finished import finish_run, plan

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from runtime.mixture import Candidates, required_rows, select, start_positions
 from runtime.mixture.selection import entry_key
-from runtime.plugin import RunError
-from runtime.rows import order_key
+from runtime.plugins.declare import RunError
+from runtime.values.rows import order_key
 from tests.runtime.mixture.mixtures import count, everything, ids, mixture, rate, rows, share, take, weight
 
 LANGUAGES = st.lists(st.sampled_from(["de", "en", "zu"]), min_size=1, max_size=40)

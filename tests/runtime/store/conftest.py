@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from compiler.plan.plan import Plan
-from runtime.rows import digest
 from runtime.store.records import CallRecord, OutcomeRecord
 from runtime.store.store import Store
+from runtime.values.rows import digest
 
 
 def key_of(number: int) -> bytes:

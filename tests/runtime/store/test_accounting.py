@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from compiler.plan.plan import Mixture, Origin, Plan
-from runtime.rows import candidate_id
 from runtime.store.accounting import AccountingError
 from runtime.store.records import OutcomeRecord, TallyRecord
 from runtime.store.store import Store
+from runtime.values.rows import candidate_id
 from tests.runtime.store.conftest import key_of
 
 MakeOutcome = Callable[..., OutcomeRecord]

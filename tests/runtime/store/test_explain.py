@@ -10,9 +10,9 @@ import pytest
 
 from compiler.plan.plan import Fingerprint, From, Origin, Pipeline, Plan, SourceSpec, SpecFile, Step
 from mixwright.cli import main
-from runtime.rows import candidate_id, entry_id
 from runtime.store.records import CallRecord, OutcomeRecord, ScoreRecord, SelectionRecord
 from runtime.store.store import Store
+from runtime.values.rows import candidate_id, entry_id
 from tests.runtime.store.conftest import key_of
 
 SPEC = """\

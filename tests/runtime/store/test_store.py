@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compiler.plan.plan import Plan
-from runtime.plugin import StoreBroken
+from runtime.plugins.declare import StoreBroken
 from runtime.store.records import (
     CallRecord,
     EventRecord,

@@ -1,0 +1,1 @@
+"""Requests to models: cache, budget, faults, width, the service that stops."""

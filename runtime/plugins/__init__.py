@@ -1,0 +1,1 @@
+"""What ships and what is brought: declarations, shapes, loading."""

@@ -1,0 +1,1 @@
+"""A run: demand in waves, mixtures, the end, what it tells meanwhile."""

@@ -1,0 +1,1 @@
+"""Rows through the steps of a pipeline."""

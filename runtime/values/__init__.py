@@ -1,0 +1,1 @@
+"""Values of rows: expressions, templates, texts. Pure."""

@@ -1,0 +1,1 @@
+"""Asking models for verdicts: forms of questions and answers."""

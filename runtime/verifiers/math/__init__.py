@@ -1,0 +1,1 @@
+"""Answers and formulas read, and whether they are equal."""

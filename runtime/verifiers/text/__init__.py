@@ -1,0 +1,1 @@
+"""What a text shows by itself: language, refusal, repetition, how it ends."""
