@@ -20,7 +20,8 @@ from pathlib import Path
 import mixwright
 from compiler.plan.plan import Plan, plan_from_json
 from runtime.engines.protocol import Answer, Finish, Request
-from runtime.run.run import RunOptions, run_plan
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions
 from runtime.store.store import Store
 
 HEAD = """edition 2026

@@ -120,7 +120,8 @@ pipeline rated {
 def run_spec(place: Path) -> dict[tuple[str, str], float]:
     """The score of each chat, by its two texts."""
     import mixwright
-    from runtime.run.run import RunOptions, run_plan
+    from runtime.run.execute import run_plan
+    from runtime.run.run import RunOptions
     from runtime.store.store import Store
 
     (place / "spec.mix").write_text(SPEC, encoding="utf-8")
@@ -288,7 +289,8 @@ def sampled(
 ) -> dict[str, tuple[str, list[str]]]:
     """Problem -> (answer, the small model's solutions), through a run of its own."""
     import mixwright
-    from runtime.run.run import RunOptions, run_plan
+    from runtime.run.execute import run_plan
+    from runtime.run.run import RunOptions
     from runtime.store.store import Store
 
     directory = place / name

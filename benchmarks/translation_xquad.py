@@ -182,7 +182,7 @@ mixture main {{ seed = 1, checked = all, shortfall = warn }}
 def embedder_tried(model: Path, texts: dict[str, dict[str, list[str]]]) -> None:
     """What a run says of an embedding model on 100 questions of each language: refused with its AUC, or calibrated."""
     import mixwright
-    from runtime.plugins.declare import RunError
+    from runtime.errors import RunError
 
     print(f"\nsimilarity by {model.name} on 100 questions")
     for code in texts:

@@ -15,7 +15,8 @@ from pathlib import Path
 from fake_server import ThreadedServer
 
 import mixwright
-from runtime.run.run import RunOptions, run_plan
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions
 from runtime.store.store import Store
 
 SPEC = """\

@@ -77,9 +77,10 @@ def mixed(plan: Plan, train: str, name: str, *, store: Path | None, sandbox: str
     from mixwright.recorded import store_directory
     from mixwright.selected import training_rows
     from runtime.ablation.job import Mixed
-    from runtime.plugins.declare import RunError, StoreLocked
+    from runtime.errors import RunError, StoreLocked
+    from runtime.run.execute import run_plan
     from runtime.run.progress import watcher
-    from runtime.run.run import RunOptions, run_plan
+    from runtime.run.run import RunOptions
     from runtime.store.location import status_path
     from runtime.store.store import Store
 

@@ -77,7 +77,7 @@ def run(
     """
     from compiler.plan.plan import Plan
     from mixwright.extras import require_extras
-    from runtime.run.run import run_plan
+    from runtime.run.execute import run_plan
     from runtime.store.store import Store
 
     chosen = spec if isinstance(spec, Plan) else plan(spec, params=params)
@@ -93,7 +93,7 @@ def rows(store: Path | str, name: str, *, run_id: int | None = None) -> Iterator
     Raises:
         RunError: the store cannot be opened, or holds no rows under that name.
     """
-    from runtime.plugins.declare import RunError
+    from runtime.errors import RunError
     from runtime.store.store import Store
 
     with Store.open(Path(store), read_only=True) as opened:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from compiler.plan.plan import Plan
-from runtime.plugins.declare import MissingExtra
+from runtime.errors import MissingExtra
 
 
 @dataclass(frozen=True)

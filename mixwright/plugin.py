@@ -22,15 +22,16 @@ from runtime.engines.protocol import (
     Scores,
     Vectors,
 )
+from runtime.errors import EngineUnavailable, MissingExtra, RowError, RunError, require
 from runtime.exporters.protocol import Format, Job, Written
 from runtime.mixture.rows import MixtureRow
-from runtime.plugins.declare import EngineUnavailable, MissingExtra, RowError, RunError, declare, require
+from runtime.plugins.attributes import EXPORT, PICK, POOLING, SALT, SOURCE, STEP, TASK, VERIFIER
+from runtime.plugins.declare import declare
 from runtime.plugins.modules import job
-from runtime.plugins.protocol import CallResult, Measurement, Rendered, ScoreResult, StepContext, VectorResult
+from runtime.plugins.protocol import CallResult, Measurement, ScoreResult, StepContext, VectorResult
 from runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
-from runtime.plugins.shared_attributes import EXPORT, PICK, POOLING, SALT, SOURCE, STEP, TASK, VERIFIER
 from runtime.sources.reader import OpenSource
-from runtime.values.rows import Dropped, Row
+from runtime.values.rows import Dropped, Rendered, Row
 from runtime.verifiers.verdicts import Selection
 from runtime.workers.pool import WorkerError, is_too_hard
 

@@ -83,7 +83,7 @@ def recorded(
     """
     if not (directory / "store.duckdb").exists():
         return Recorded()
-    from runtime.plugins.declare import StoreLocked
+    from runtime.errors import StoreLocked
     from runtime.store.store import Store
 
     try:

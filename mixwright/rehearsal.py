@@ -58,7 +58,7 @@ def rehearsed(plan: Plan, store: Store, nodes: Iterable[str]) -> dict[str, Answe
 
 
 def _walked(plan: Plan, pipeline: Pipeline, rows: int, store: Store) -> dict[str, Answered]:
-    from runtime.plugins.declare import RowError, RunError
+    from runtime.errors import RowError, RunError
 
     source = plan.sources[pipeline.start.rows]
     if source.pin is not None and source.pin.rows > MOST_SOURCE_ROWS:
@@ -73,7 +73,7 @@ def _walked(plan: Plan, pipeline: Pipeline, rows: int, store: Store) -> dict[str
 
 async def _rehearsed(plan: Plan, pipeline: Pipeline, store: Store, count: int) -> dict[str, Answered]:
     """The pipeline's rows through its steps up to the first verifier or breaker, driven as a run drives them."""
-    from runtime.calls.service import StopSignal
+    from runtime.calls.stop import StopSignal
     from runtime.stream.context import RunContext
     from runtime.stream.driving import prepared
     from runtime.stream.nodes import nodes_of
@@ -142,7 +142,7 @@ class _StoredCalls:
             RunStopped: it would be asked of the model.
         """
         from runtime.calls.calls import call_key, sampling_json
-        from runtime.calls.service import RunStopped
+        from runtime.errors import RunStopped
         from runtime.plugins.protocol import CallResult
         from runtime.values.rows import canonical_json
 

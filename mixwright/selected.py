@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from compiler.load.json_text import json_of
 from compiler.plan.diff import differences
 from compiler.plan.plan import Plan, plan_from_json
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 if TYPE_CHECKING:
     from runtime.store.store import Store

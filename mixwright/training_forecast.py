@@ -102,8 +102,8 @@ class _Selected:
 def _selected(plan: Plan, mixture: str, store: Path) -> _Selected | None:
     """None where there is nothing to measure: no run, another process in the store, a plan of another version."""
     from mixwright.selected import last_selection, open_store
+    from runtime.errors import RunError
     from runtime.mixture.record import mixture_rows, read_record
-    from runtime.plugins.declare import RunError
 
     try:
         with open_store(plan, store) as opened:

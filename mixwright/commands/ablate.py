@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from compiler.plan.plan import Plan, Train
     from runtime.ablation.cells import Cell, Result
     from runtime.ablation.job import Mixed, Options, Watcher
+    from runtime.ablation.pace import Left
     from runtime.ablation.table import Table
-    from runtime.run.eta import Left
 
 SEEDS = 3
 """With two, an interval is wide and holds less often than it says (`runtime.ablation.interval`)."""
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         require_extras(plan, trains=True)
     from runtime.ablation.cells import cells_of
     from runtime.ablation.job import Ablation, Options
-    from runtime.report.ablation import ablation_html
+    from runtime.ablation.page import ablation_html
 
     seed = int(train.attributes["seed"])
     output = arguments.output or Path(base.plan.directory) / f"{train.attributes['output']}-ablation"
@@ -300,7 +300,7 @@ def _exclusive(output: Path) -> Any:
     import fcntl
     from contextlib import contextmanager
 
-    from runtime.plugins.declare import RunError
+    from runtime.errors import RunError
 
     @contextmanager
     def held() -> Any:

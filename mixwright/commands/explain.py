@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mixwright.terminal import duration, printable
-from runtime.plugins.declare import StoreLocked
+from runtime.errors import StoreLocked
 from runtime.store.location import project_root, store_directory
 
 LONG_TEXT = 2_000

@@ -49,10 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright.extras import require_extras
 
     require_extras(plan)
+    from runtime.errors import CalibrationFailed
     from runtime.exporters.write import check_targets
-    from runtime.plugins.declare import CalibrationFailed
+    from runtime.run.execute import run_plan
     from runtime.run.progress import watcher
-    from runtime.run.run import RunOptions, run_plan
+    from runtime.run.run import RunOptions
     from runtime.store.location import status_path
     from runtime.store.store import Store
 

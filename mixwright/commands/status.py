@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from mixwright.terminal import duration, printable, table
-from runtime.plugins.declare import StoreLocked
+from runtime.errors import StoreLocked
 from runtime.store.location import project_root, status_path, store_directory
 from runtime.store.status import PipelineStatus, Status, is_alive, read_status
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mixwright.terminal import printable
-from runtime.plugins.declare import StoreBroken
+from runtime.errors import StoreBroken
 from runtime.store.location import project_root, store_directory
 
 

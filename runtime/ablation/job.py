@@ -23,10 +23,10 @@ from runtime.ablation.cells import (
     with_seed,
     write_whole,
 )
+from runtime.ablation.pace import CellsPace, Left
 from runtime.ablation.table import Table, table_csv, table_json, table_of
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.report.training import write_training_page
-from runtime.run.eta import CellsPace, Left
 from runtime.training.evaluate import measured, problems_digest
 from runtime.training.fresh import base_digest, write_start
 from runtime.training.held_out import divided, without

@@ -19,7 +19,8 @@ from typing import Any, Protocol, TypeVar
 from compiler.plan.plan import ModelSpec
 from runtime.calls.budget import Spending
 from runtime.calls.fault import BreakerPolicy, Clock, RetryPolicy
-from runtime.calls.service import Service, StopSignal
+from runtime.calls.service import Service
+from runtime.calls.stop import StopSignal
 from runtime.engines.measured import scores_in, scores_text, vector_in, vector_text
 from runtime.engines.protocol import (
     EmbedRequest,
@@ -34,10 +35,11 @@ from runtime.engines.protocol import (
     Vectors,
 )
 from runtime.plugins.protocol import CallResult, ScoreResult, VectorResult
-from runtime.store.records import CallRecord, clean_text
+from runtime.store.records import CallRecord
 from runtime.values.reading import read_beside
 from runtime.values.reasoning import spoken
 from runtime.values.rows import digest
+from runtime.values.stored_text import clean_text
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from compiler.catalog.catalog import builtin_catalog
 from compiler.plan.plan import ModelSpec, Plan, Step
 from runtime.engines.protocol import Engine, EngineEnvironment
 from runtime.engines.secrets import discreet
-from runtime.plugins.declare import RunError, entry_of, implementation
+from runtime.errors import RunError
+from runtime.plugins.declare import entry_of, implementation
 from runtime.plugins.protocol import CallResult, ScoreResult, VectorResult
 
 

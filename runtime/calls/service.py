@@ -25,6 +25,8 @@ from typing import Any, NoReturn, TypeVar
 from compiler.plan.plan import ModelSpec
 from runtime.calls.budget import Spending
 from runtime.calls.fault import Breaker, BreakerPolicy, Clock, Gate, Pace, RetryPolicy
+from runtime.calls.recent import Recent
+from runtime.calls.stop import StopSignal
 from runtime.calls.width import WidthSearch
 from runtime.engines.measured import checked_scores, checked_vectors, probe_like
 from runtime.engines.protocol import (
@@ -38,9 +40,8 @@ from runtime.engines.protocol import (
     Scores,
     Vectors,
 )
-from runtime.plugins.declare import EngineUnavailable, RunError
+from runtime.errors import EngineUnavailable, RunError, RunStopped
 from runtime.plugins.loading import plugin_faults
-from runtime.run.eta import Recent
 
 T = TypeVar("T")
 
@@ -60,44 +61,6 @@ def plain_like(request: Request) -> Request:
     """A request with the same settings and the same kinds of messages that nothing is wrong with."""
     messages = tuple({**message, "content": "Say ok."} for message in request.messages)
     return replace(request, key=b"", messages=messages)
-
-
-class RunStopped(Exception):
-    """The run is stopping: this request is not sent, its row stays unfinished and starts again in the next run."""
-
-
-class StopSignal:
-    """Says to everyone in a run that nothing more is to be started, and why."""
-
-    def __init__(self) -> None:
-        self.reason = ""
-        """Empty while the run goes on."""
-        self.failure: Exception | None = None
-        """What went wrong, where it is a failure that stops the run."""
-        self._event = asyncio.Event()
-        self._listeners: list[Callable[[], None]] = []
-
-    def on_stop(self, listener: Callable[[], None]) -> None:
-        """Call `listener` when the run is told to stop."""
-        self._listeners.append(listener)
-
-    def stop(self, reason: str, failure: Exception | None = None) -> None:
-        """Stop; the first reason stays."""
-        if not self.reason:
-            self.reason = reason
-            self.failure = failure
-            self._event.set()
-            for listener in self._listeners:
-                listener()
-
-    def check(self) -> None:
-        """Raise RunStopped if the run is stopping."""
-        if self.reason:
-            raise RunStopped(self.reason)
-
-    async def wait(self) -> None:
-        """Return when the run is stopping."""
-        await self._event.wait()
 
 
 class AnswerLengths:

@@ -28,7 +28,7 @@ from runtime.engines.protocol import (
     Vectors,
 )
 from runtime.engines.sequences import Tokens, tokens_of
-from runtime.plugins.declare import EngineUnavailable
+from runtime.errors import EngineUnavailable
 
 
 @dataclass(eq=False)

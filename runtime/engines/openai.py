@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.catalog.servers import serves_by_default
 from compiler.plan.plan import ModelSpec
-from runtime.engines.attributes import TASK, TEMPLATE_ARGUMENTS
 from runtime.engines.openai_faults import advised, fault_of_status
 from runtime.engines.openai_pooling import HttpScorer
 from runtime.engines.protocol import (
@@ -26,7 +25,9 @@ from runtime.engines.protocol import (
     Vectors,
 )
 from runtime.engines.server_json import LONGEST_NAME, document_of, malformed, name_in, tokens_in
-from runtime.plugins.declare import REQUIRED, EngineUnavailable, attribute, declare, require
+from runtime.errors import EngineUnavailable, require
+from runtime.plugins.attributes import TASK, TEMPLATE_ARGUMENTS
+from runtime.plugins.declare import REQUIRED, attribute, declare
 
 if TYPE_CHECKING:
     import aiohttp

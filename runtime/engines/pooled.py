@@ -19,7 +19,7 @@ from typing import Any
 from runtime.engines.measured import sigmoid, softmax
 from runtime.engines.protocol import ScoreTask
 from runtime.engines.sequences import Tokens
-from runtime.plugins.declare import EngineUnavailable
+from runtime.errors import EngineUnavailable
 
 REWARD_MODELS = ("ForRewardModel", "ForProcessRewardModel")
 """Architectures of remote code whose heads are known (Qwen2.5-Math-RM and -PRM, `modeling_qwen2_rm.py`)."""

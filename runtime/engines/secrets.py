@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote
 
 from runtime.engines.protocol import Answer, Engine, EngineFault
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 SHORTEST = 4
 """Characters of a secret that is looked for at all: a shorter one protects nothing."""

@@ -8,12 +8,13 @@ from typing import Any
 
 from compiler.plan.plan import ModelSpec
 from runtime.engines import pooled
-from runtime.engines.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
 from runtime.engines.decoding import Prompt, completions, end_tokens_of
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request, Scores
 from runtime.engines.sequences import Tokens
-from runtime.plugins.declare import EngineUnavailable, attribute, declare, not_loaded, require
+from runtime.errors import EngineUnavailable, not_loaded, require
+from runtime.plugins.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
+from runtime.plugins.declare import attribute, declare
 
 
 @declare(

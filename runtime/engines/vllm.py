@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.plan.plan import ModelSpec
-from runtime.engines.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
 from runtime.engines.decoding import Prompt
 from runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
 from runtime.engines.protocol import FURTHER_SAMPLING, EngineEnvironment, Fault, Finish, Request
 from runtime.engines.vllm_pooling import pooled_of, pooling_options, pooling_params, pooling_task
-from runtime.plugins.declare import EngineUnavailable, attribute, declare, require
+from runtime.errors import EngineUnavailable, require
+from runtime.plugins.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
+from runtime.plugins.declare import attribute, declare
 
 
 @declare(

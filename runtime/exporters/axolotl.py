@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from runtime.exporters.attributes import TRAINER_ATTRIBUTES
 from runtime.exporters.files import SHARD, example_of
 from runtime.exporters.protocol import MESSAGES, Job, Written
 from runtime.exporters.recipe import (
@@ -18,12 +17,13 @@ from runtime.exporters.recipe import (
     write_tokenizer,
 )
 from runtime.mixture.rows import MixtureRow
+from runtime.plugins.attributes import TRAINER
 from runtime.plugins.declare import declare
 
 CONFIG = "axolotl.yaml"
 
 
-@declare("export", "axolotl", label="name", reads=("messages",), attributes=TRAINER_ATTRIBUTES)
+@declare("export", "axolotl", label="name", reads=("messages",), attributes=TRAINER)
 class AxolotlExport:
     """Write a mixture for axolotl: messages and a configuration.
 

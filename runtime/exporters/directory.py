@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.load.json_text import json_of
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 MANIFEST = "manifest.json"
 CARD = "README.md"

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from runtime.exporters.attributes import TRAINER_ATTRIBUTES
 from runtime.exporters.files import SHARD
 from runtime.exporters.protocol import Job, Written
 from runtime.exporters.recipe import DEEPSPEED_FILE, Recipe, facts_of, instructions, write_config, write_lines
 from runtime.mixture.messages import ChatError
 from runtime.mixture.rows import MixtureRow
+from runtime.plugins.attributes import TRAINER
 from runtime.plugins.declare import attribute, declare
 
 CONFIG = "llama_factory.yaml"
@@ -24,7 +24,7 @@ _TURNS = {"user": "user", "tool": "observation", "assistant": "assistant"}
     label="name",
     reads=("messages",),
     attributes=(
-        *TRAINER_ATTRIBUTES,
+        *TRAINER,
         attribute(
             "template",
             "text",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from runtime.exporters.attributes import EXPORT_ATTRIBUTES
 from runtime.exporters.files import SHARD, write_jsonl
 from runtime.exporters.protocol import MESSAGES, Job, Written
 from runtime.mixture.rows import MixtureRow
+from runtime.plugins.attributes import EXPORT
 from runtime.plugins.declare import declare
 
 
-@declare("export", "messages", label="name", reads=("messages",), attributes=EXPORT_ATTRIBUTES)
+@declare("export", "messages", label="name", reads=("messages",), attributes=EXPORT)
 class MessagesExport:
     """Write a mixture as JSON lines that Hugging Face `datasets` and most trainers load as they are.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from runtime.exporters.attributes import TRAINER_ATTRIBUTES
 from runtime.exporters.files import SHARD, example_of
 from runtime.exporters.protocol import MESSAGES, Job, Written
 from runtime.exporters.recipe import (
@@ -19,13 +18,14 @@ from runtime.exporters.recipe import (
 )
 from runtime.mixture.messages import ChatError
 from runtime.mixture.rows import MixtureRow
+from runtime.plugins.attributes import TRAINER
 from runtime.plugins.declare import declare
 
 CONFIG = "open_instruct.yaml"
 _HOLDS = {"role", "content", "weight"}
 
 
-@declare("export", "open_instruct", label="name", reads=("messages",), attributes=TRAINER_ATTRIBUTES)
+@declare("export", "open_instruct", label="name", reads=("messages",), attributes=TRAINER)
 class OpenInstructExport:
     """Write a mixture for open-instruct's `finetune.py`: messages and a configuration.
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.exporters.attributes import EXPORT_ATTRIBUTES, TRAIN
 from runtime.exporters.files import SHARD, lines_to_parquet
 from runtime.exporters.protocol import Job, Written
 from runtime.exporters.recipe import facts_of, instructions, recipe_of, write_tokenizer
 from runtime.exporters.tokenized import counted, sequences_of
 from runtime.mixture.rows import MixtureRow
+from runtime.plugins.attributes import EXPORT, TRAIN
 from runtime.plugins.declare import declare
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _COLUMNS = {"input_ids": "INTEGER[]", "labels": "INTEGER[]", "seq_lengths": "INT
     reads=("messages",),
     extra="train",
     modules=("transformers",),
-    attributes=(*EXPORT_ATTRIBUTES, TRAIN),
+    attributes=(*EXPORT, TRAIN),
 )
 class PackedExport:
     """Write a mixture as packed sequences: whole examples side by side, by the best-fit packing of `mixwright train`.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from runtime.exporters.attributes import EXPORT_ATTRIBUTES
 from runtime.exporters.files import SHARD, write_parquet
 from runtime.exporters.protocol import MESSAGES, Job, Written
 from runtime.mixture.rows import MixtureRow
+from runtime.plugins.attributes import EXPORT
 from runtime.plugins.declare import declare
 
 
-@declare("export", "parquet", label="name", reads=("messages",), attributes=EXPORT_ATTRIBUTES)
+@declare("export", "parquet", label="name", reads=("messages",), attributes=EXPORT)
 class ParquetExport:
     """Write a mixture as Parquet (zstd) in the layout of a Hugging Face dataset repository.
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from compiler.plan.plan import Export, Plan, Train
+from runtime.errors import RunError
 from runtime.mixture.rows import MixtureRow
-from runtime.plugins.declare import RunError
 
 MESSAGES = "`messages`: role and content"
 

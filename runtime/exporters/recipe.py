@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.catalog.trainers import TRAINERS, lacking
+from runtime.errors import RunError
 from runtime.exporters.files import SHARD, line_of
 from runtime.exporters.protocol import Job, refused
 from runtime.mixture.messages import ChatError
 from runtime.mixture.rows import MixtureRow
-from runtime.plugins.declare import RunError
 
 if TYPE_CHECKING:
     from runtime.training.encode import Encoded, EncodingCounts

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runtime.exporters.attributes import EXPORT_ATTRIBUTES, TRAIN
+from runtime.errors import RunError
 from runtime.exporters.axolotl import CONFIG as AXOLOTL_CONFIG
 from runtime.exporters.axolotl import axolotl_values
 from runtime.exporters.files import SHARD, lines_to_parquet
@@ -26,7 +26,8 @@ from runtime.exporters.recipe import (
 from runtime.exporters.trl import CONFIG as TRL_CONFIG
 from runtime.exporters.trl import trl_values
 from runtime.mixture.rows import MixtureRow
-from runtime.plugins.declare import RunError, declare
+from runtime.plugins.attributes import EXPORT, TRAIN
+from runtime.plugins.declare import declare
 
 if TYPE_CHECKING:
     from runtime.training.encode import Encoded
@@ -42,7 +43,7 @@ _COLUMNS = {"input_ids": "INTEGER[]", "attention_mask": "TINYINT[]", "labels": "
     reads=("messages",),
     extra="train",
     modules=("transformers",),
-    attributes=(*EXPORT_ATTRIBUTES, TRAIN),
+    attributes=(*EXPORT, TRAIN),
 )
 class TokenizedExport:
     """Write a mixture as Parquet with the columns `input_ids`, `attention_mask` and `labels`, for any trainer.

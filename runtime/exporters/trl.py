@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from runtime.exporters.attributes import TRAINER_ATTRIBUTES
+from runtime.errors import RunError
 from runtime.exporters.files import SHARD, example_of
 from runtime.exporters.marks import with_marks
 from runtime.exporters.protocol import MESSAGES, Job, Written
@@ -22,7 +22,8 @@ from runtime.exporters.recipe import (
 )
 from runtime.mixture.messages import ChatError
 from runtime.mixture.rows import MixtureRow
-from runtime.plugins.declare import RunError, declare
+from runtime.plugins.attributes import TRAINER
+from runtime.plugins.declare import declare
 
 if TYPE_CHECKING:
     from runtime.training.encode import Encoded
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 CONFIG = "trl.yaml"
 
 
-@declare("export", "trl", label="name", reads=("messages",), attributes=TRAINER_ATTRIBUTES)
+@declare("export", "trl", label="name", reads=("messages",), attributes=TRAINER)
 class TrlExport:
     """Write a mixture for TRL's `trl sft`: messages, chat template and a configuration.
 

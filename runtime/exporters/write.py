@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from compiler.plan.file_places import relation
 from compiler.plan.plan import Export, Mixture, Plan, Step, Train
+from runtime.errors import RunError
 from runtime.exporters.card import (
     CardFacts,
     ContaminationCheck,
@@ -29,7 +30,7 @@ from runtime.exporters.directory import (
 )
 from runtime.exporters.marked_blocks import has_own_text, merged
 from runtime.exporters.protocol import Format, Job, train_of
-from runtime.plugins.declare import RunError, entry_of, implementation
+from runtime.plugins.declare import entry_of, implementation
 from runtime.plugins.loading import plugin_faults
 
 if TYPE_CHECKING:

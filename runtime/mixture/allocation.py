@@ -30,7 +30,7 @@ from compiler.plan.plan import (
     TakeQuota,
     WeightQuota,
 )
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 
 def exact(number: float) -> Fraction:

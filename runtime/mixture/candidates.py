@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from compiler.plan.plan import Mixture, TakeQuota
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.values.rows import canonical_json
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compiler.plan.plan import Mixture, Plan
+from runtime.errors import RunError
 from runtime.mixture.rows import MixtureRow, mixture_row
-from runtime.plugins.declare import RunError
 
 if TYPE_CHECKING:
     from runtime.mixture.selection import ComponentResult, Selection

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runtime.errors import RunError
 from runtime.mixture.messages import ChatError, chat_of, tools_of
-from runtime.plugins.declare import RunError
 from runtime.values.rows import entry_id
 
 

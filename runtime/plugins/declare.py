@@ -1,20 +1,8 @@
-"""Declarations of everything the catalog offers, and the errors a run can end with.
+"""Declarations of everything the catalog offers.
 
 A plugin is one function or class with a decorator that states its catalog entry; its docstring is its manual
 page. Importing a plugin module imports nothing heavy: packages of an extra are imported inside the function
 that uses them, through `require`.
-
-Errors of the machine:
-
-    RunError                 the run cannot go on; says what was kept and what to type next   (exit 2)
-    ├── MissingExtra         a package is not installed; names the install command
-    ├── StoreLocked          another run holds the store; carries its pid                     (exit 75)
-    ├── StoreBroken          the store cannot be read or written; nothing was deleted
-    ├── SourceChanged        a source is not what the lock pinned
-    ├── CalibrationFailed    a verifier is not as good as its `calibrate` demands                (exit 1)
-    ├── EngineUnavailable    the engine cannot answer at all: breaker open, wrong model, no access
-    └── PluginFails, PluginChanged   a plugin's code fails, or is not what was planned    (runtime/plugins/loading.py)
-    RowError                 one row cannot be processed: it is quarantined with the reason
 """
 
 from __future__ import annotations
@@ -24,55 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, TypeVar
 
 from compiler.catalog.catalog import Asks, AttributeSchema, Catalog, Entry, LabelKind
 from compiler.catalog.declaring import REQUIRED as REQUIRED
 from compiler.catalog.declaring import attribute as attribute
 from compiler.catalog.declaring import unnamed
+from runtime.errors import RunError
 from runtime.plugins.shapes import SHAPES, needed, problems_of
 
 T = TypeVar("T")
-
-
-class RunError(Exception):
-    """The run cannot go on. The message says what was kept and how to go on."""
-
-    exit_code = 2
-
-
-class MissingExtra(RunError):
-    """A package of an extra is not installed."""
-
-
-class StoreLocked(RunError):
-    """Another process holds the store; `pid` is that process where it is known."""
-
-    exit_code = 75
-    pid: int | None = None
-
-
-class StoreBroken(RunError):
-    """The store cannot be read or written."""
-
-
-class SourceChanged(RunError):
-    """A source's bytes differ from what the lock file pins."""
-
-
-class CalibrationFailed(RunError):
-    """A verifier's verdicts on labelled rows are not as good as its `calibrate` demands."""
-
-    exit_code = 1
-
-
-class EngineUnavailable(RunError):
-    """The engine does not answer; what was answered is kept."""
-
-
-class RowError(Exception):
-    """One row cannot be processed; it is quarantined with this reason."""
 
 
 @dataclass(frozen=True)
@@ -250,28 +199,6 @@ def entry_of(key: str) -> Entry:
 def declared_catalog() -> Catalog:
     """The catalog of what ships with Mixwright, sorted by key: what `catalog.json` must equal."""
     ours = {key: p for key, p in plugins().items() if p.implementation.__module__.startswith("runtime.")}
-    from runtime.plugins.shared_attributes import SHARED
+    from runtime.plugins.attributes import SHARED
 
     return Catalog({key: ours[key].entry for key in sorted(ours)}, SHARED, PROMISES)
-
-
-def not_loaded(error: Exception) -> str:
-    """Why transformers did not load a model, in one line."""
-    text = " ".join(str(error).split())
-    if "trust_remote_code" in text:
-        return (
-            "it brings code of its own (`auto_map`), which is never run; use a model that transformers knows"
-        )
-    return text if len(text) <= 300 else text[:299] + "…"
-
-
-def require(module: str, extra: str, what: str) -> ModuleType:
-    """Import a package of an extra.
-
-    Raises:
-        MissingExtra: it is not installed; the message is `engine 'vllm' needs: pip install 'mixwright[vllm]'`.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingExtra(f"{what} needs: pip install 'mixwright[{extra}]' ({error})") from error

@@ -19,7 +19,8 @@ from compiler.catalog.catalog import entry_to_json
 from compiler.plan.plan import Plan, PluginSpec
 from compiler.plugins.files import files_of, identity_of, short
 from compiler.plugins.installed import GROUP, identity_of_distribution, place_of
-from runtime.plugins.declare import Plugin, RowError, RunError, collected, known_of_module, use
+from runtime.errors import RowError, RunError
+from runtime.plugins.declare import Plugin, collected, known_of_module, use
 from runtime.plugins.modules import import_plugin
 
 DECLARED = "__mixwright_declared__"

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from runtime.values.rows import Rendered
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -52,13 +54,6 @@ class Measurement:
     def too_long(cls, **evidence: Any) -> Measurement:
         """What a verifier found of a text with more tokens than its model takes: a part of a text is not judged."""
         return cls("unmeasurable", None, {**evidence, "reason": TOO_LONG})
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A rendered prompt: messages in OpenAI form."""
-
-    messages: tuple[Mapping[str, str], ...]
 
 
 class Calls(Protocol):

@@ -107,8 +107,8 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
     Raises:
         RunError: the store has no such run.
     """
+    from runtime.errors import RunError
     from runtime.mixture.record import read_record
-    from runtime.plugins.declare import RunError
 
     found = store.sql("SELECT status, started, ended, versions FROM run_state WHERE run_id = ?", [run_id])
     if not found:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from runtime.plugins.declare import CalibrationFailed, RunError
+from runtime.errors import CalibrationFailed, RunError
 from runtime.plugins.protocol import Measurement
 from runtime.plugins.shapes import Measure
-from runtime.store.records import EventRecord
 from runtime.stream.driving import decided, is_fault
 from runtime.stream.nodes import Node
+from runtime.stream.supply import Sources
 from runtime.values.rows import Dropped, Row, canonical_json
 from runtime.verifiers.calibrate import DEMANDS, Calibration, area_under_curve, better_words
 from runtime.verifiers.verdicts import is_lower_better, selection_of, thresholds_of
-
-if TYPE_CHECKING:
-    from runtime.run.run import Run
 
 EVENT = "calibration"
 """Kind of the event that keeps a calibration's figures, with its `node`."""
@@ -27,8 +23,13 @@ CHUNK = 256
 """Labelled rows that are measured at once."""
 
 
-async def calibrate_all(run: Run) -> None:
-    """Calibrate every verifier of the run that asks for it; the figures go to `run.calibrations` and the store.
+async def calibrate_all(
+    nodes: Iterable[Node], sources: Sources, keep: Callable[[str, dict[str, Any]], None]
+) -> None:
+    """Calibrate every verifier among the nodes that asks for it.
+
+    Args:
+        keep: is given the name of each (`pipeline.step`) with its figures, also when another one is not good enough.
 
     Raises:
         CalibrationFailed: one is below what its block demands.
@@ -36,20 +37,16 @@ async def calibrate_all(run: Run) -> None:
         RunStopped: the run is stopping.
     """
     failed = []
-    for pipeline in run.runs.values():
-        for node in pipeline.executor.nodes:
-            block = node.plan.attributes.get("calibrate")
-            if node.measuring is None or not isinstance(block, Mapping):
-                continue
-            name = str(block["rows"])
-            entries = run.sources.entries(name)
-            rows = [Row(e.row_id, e.columns, e.row_id, i) for i, e in enumerate(entries)]
-            found = await calibrated(node, rows, block)
-            run.calibrations[found.node] = found.figures()
-            payload = {"node": found.node, **found.figures()}
-            run.store.put_event(EventRecord(run.run_id, EVENT, json.dumps(payload, ensure_ascii=False)))
-            if found.missed:
-                failed.append(_why(found))
+    for node in nodes:
+        block = node.plan.attributes.get("calibrate")
+        if node.measuring is None or not isinstance(block, Mapping):
+            continue
+        entries = sources.entries(str(block["rows"]))
+        rows = [Row(e.row_id, e.columns, e.row_id, i) for i, e in enumerate(entries)]
+        found = await calibrated(node, rows, block)
+        keep(found.node, found.figures())
+        if found.missed:
+            failed.append(_why(found))
     if failed:
         raise CalibrationFailed(
             "; ".join(failed)

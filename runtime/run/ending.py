@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.run.run import Run, RunReport
 from runtime.run.waves import PipelineRun
 from runtime.store.records import EventRecord

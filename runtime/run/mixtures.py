@@ -13,9 +13,9 @@ from typing import Any
 
 from compiler.plan.plan import Component, Mixture
 from runtime.calls.gathering import gather_all
-from runtime.calls.service import StopSignal
+from runtime.calls.stop import StopSignal
+from runtime.errors import RunError
 from runtime.mixture import Candidates, Demand, Selection, columns_needed, required_rows, select
-from runtime.plugins.declare import RunError
 from runtime.plugins.shapes import Apply, Keep
 from runtime.run.waves import PipelineRun
 from runtime.stream.driving import applied, kept, reports_of

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from runtime.run.eta import note
 from runtime.run.live import LiveBlock, is_live
 from runtime.run.progress_text import block_of, line_of
+from runtime.run.quotas import note
 from runtime.run.run import Run
 
 STATUS_EVERY_S = 1.0

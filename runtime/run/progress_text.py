@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from dsl.visible import width
 from runtime.calls.service import Service
-from runtime.run.eta import Quota, quotas_of
 from runtime.run.live import clipped, one_line
+from runtime.run.pace import Quota
+from runtime.run.quotas import quotas_of
 from runtime.run.run import Run
 
 FULL, EMPTY = "█", "░"

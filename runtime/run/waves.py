@@ -13,8 +13,8 @@ from math import ceil, inf, sqrt
 from typing import Any
 
 from compiler.plan.plan import Pipeline
-from runtime.calls.service import StopSignal
-from runtime.plugins.declare import RunError
+from runtime.calls.stop import StopSignal
+from runtime.errors import RunError
 from runtime.stream.outcomes import Start
 from runtime.stream.stream import Executor
 from runtime.stream.supply import Sources, SourceSupply

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
-from runtime.sources.attributes import COMMON
+from runtime.errors import RunError
+from runtime.plugins.attributes import SOURCE
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.sources.files import ROW_LIMIT_BYTES, files_of, lines_of, named
 
 
@@ -32,7 +33,7 @@ from runtime.sources.files import ROW_LIMIT_BYTES, files_of, lines_of, named
             "column names, for files whose first line is a row (`header = false`)",
             given_when="without header",
         ),
-        *COMMON,
+        *SOURCE,
     ),
 )
 class Delimited:

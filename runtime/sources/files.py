@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 ROW_LIMIT_BYTES = 16 * 1024 * 1024
 """Longest line or row; a compressed file can otherwise expand to any size in memory."""

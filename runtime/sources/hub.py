@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
-from runtime.sources.attributes import COMMON
+from runtime.errors import RunError
+from runtime.plugins.attributes import SOURCE
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.sources.delimited import rows_of_delimited
 from runtime.sources.json_document import rows_of_document
 from runtime.sources.jsonl import rows_of_lines
@@ -33,7 +34,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
         attribute(
             "files", "text", "glob of the files to read, relative to the repository, instead of `split`"
         ),
-        *COMMON,
+        *SOURCE,
     ),
 )
 class HubDataset:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
-from runtime.sources.attributes import COMMON
+from runtime.errors import RunError
+from runtime.plugins.attributes import SOURCE
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.sources.files import cleaned
 
 
@@ -18,7 +19,7 @@ from runtime.sources.files import cleaned
     rows_in="rows",
     attributes=(
         attribute("rows", "list[json]", "the rows, each `{ column = value }`", default=REQUIRED),
-        *COMMON,
+        *SOURCE,
     ),
 )
 class Inline:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
-from runtime.sources.attributes import COMMON
+from runtime.errors import RunError
+from runtime.plugins.attributes import SOURCE
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.sources.files import SOURCE_LIMIT_BYTES, cleaned, decoder, files_of, named, open_bytes
 
 VALUE_LIMIT = 256 * 1024 * 1024
@@ -31,7 +32,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
             "the file, or a glob such as `data/*.json`; `.gz` is read as is",
             default=REQUIRED,
         ),
-        *COMMON,
+        *SOURCE,
     ),
 )
 class JsonDocuments:

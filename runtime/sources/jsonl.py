@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
-from runtime.sources.attributes import COMMON
+from runtime.errors import RunError
+from runtime.plugins.attributes import SOURCE
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.sources.files import cleaned, decoder, files_of, lines_of, may_need_cleaning, named
 
 
@@ -22,7 +23,7 @@ from runtime.sources.files import cleaned, decoder, files_of, lines_of, may_need
             "the file, or a glob such as `data/*.jsonl`; `.gz` is read as is",
             default=REQUIRED,
         ),
-        *COMMON,
+        *SOURCE,
     ),
 )
 class JsonLines:

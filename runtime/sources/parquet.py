@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
-from runtime.sources.attributes import COMMON
+from runtime.errors import RunError
+from runtime.plugins.attributes import SOURCE
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.sources.files import files_of, named
 from runtime.sources.tables import json_rows
 from runtime.sources.watched import Watched
@@ -20,7 +21,7 @@ from runtime.sources.watched import Watched
     "parquet",
     attributes=(
         attribute("path", "path", "the file, or a glob such as `data/train-*.parquet`", default=REQUIRED),
-        *COMMON,
+        *SOURCE,
     ),
 )
 class Parquet:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugins.declare import RunError, SourceChanged, implementation
+from runtime.errors import RunError, SourceChanged
+from runtime.plugins.declare import implementation
 from runtime.sources.column_types import ColumnTypes
 from runtime.sources.files import digest_of_files
 from runtime.values.rows import canonical_json, digest

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import SourceSpec
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
-from runtime.sources.attributes import COMMON
+from runtime.errors import RunError
+from runtime.plugins.attributes import SOURCE
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.sources.delimited import header_of
 from runtime.sources.files import files_of
 from runtime.sources.tables import json_rows
@@ -33,7 +34,7 @@ _ATTRIBUTES = (
         "column names by view name, for `.csv` and `.tsv` inputs whose first line is a row",
         default={},
     ),
-    *COMMON,
+    *SOURCE,
 )
 
 

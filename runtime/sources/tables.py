@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from runtime.sources.files import ROW_LIMIT_BYTES, clean_text
+from runtime.sources.files import ROW_LIMIT_BYTES
+from runtime.values.stored_text import clean_text
 
 BATCH_ROWS = 512
 

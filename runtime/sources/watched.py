@@ -77,7 +77,7 @@ class Watched:
             self._end(ended)
             self._left_s -= time.monotonic() - began
         if heard:
-            from runtime.calls.service import RunStopped
+            from runtime.errors import RunStopped
 
             raise RunStopped("interrupted")
         if failed:

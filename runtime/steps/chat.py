@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.plan.plan import Step
+from runtime.errors import RunError
 from runtime.mixture.messages import ControlCharacter, chat_of, message_of, tools_of
-from runtime.plugins.declare import RunError, attribute, declare
+from runtime.plugins.attributes import STEP
+from runtime.plugins.declare import attribute, declare
 from runtime.plugins.protocol import StepContext
 from runtime.plugins.shapes import Apply
-from runtime.steps.attributes import COMMON
 from runtime.values.rows import Dropped, Row
 
 
@@ -35,7 +36,7 @@ from runtime.values.rows import Dropped, Row
         ),
         attribute("turns", "column", "a column with messages, instead of `user` and `assistant`"),
         attribute("tools", "column", "a column with the tools that the assistant may call, as JSON Schemas"),
-        *COMMON,
+        *STEP,
     ),
 )
 class Chat(Apply):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compiler.plan.plan import Step
+from runtime.plugins.attributes import STEP
 from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import StepContext
 from runtime.plugins.shapes import Apply
-from runtime.steps.attributes import COMMON
 from runtime.steps.ngrams import NgramIndex
 from runtime.values.rows import Dropped, Row
 from runtime.values.texts import text_of
@@ -45,7 +45,7 @@ EXAMPLE_CHARACTERS = 200
             minimum=0.0,
             maximum=1.0,
         ),
-        *COMMON,
+        *STEP,
     ),
 )
 class NgramDecontamination(Apply):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from compiler.plan.plan import Step
+from runtime.plugins.attributes import STEP
 from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import StepContext
 from runtime.plugins.shapes import Keep
-from runtime.steps.attributes import COMMON
 from runtime.steps.minhash import BandIndex, Sketcher, bands_of, jaccard
 from runtime.values.rows import Dropped, Row, digest
 from runtime.values.texts import folded, ngram_hashes, text_of, tokens_of
@@ -29,7 +29,7 @@ BATCH_ROWS = 1_000
             "the column to compare: text, or a chat, of which the user messages count",
             default=REQUIRED,
         ),
-        *COMMON,
+        *STEP,
     ),
 )
 class ExactDedup(Keep):
@@ -100,7 +100,7 @@ class ExactDedup(Keep):
         ),
         attribute("ngram", "count", "words in a shingle", default=5, minimum=1),
         attribute("seed", "count", "of the hash functions", default=1),
-        *COMMON,
+        *STEP,
     ),
 )
 class MinhashDedup(Keep):

@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from compiler.plan.plan import Step
+from runtime.plugins.attributes import STEP
 from runtime.plugins.declare import attribute, declare
 from runtime.plugins.protocol import StepContext
 from runtime.plugins.shapes import Apply
-from runtime.steps.attributes import COMMON
 from runtime.values.rows import Dropped, Row
 
 
@@ -19,7 +19,7 @@ from runtime.values.rows import Dropped, Row
     makes={"*": "*"},
     attributes=(
         attribute("*", "expr:any", "a column to make: its name, and the expression that computes it"),
-        *COMMON,
+        *STEP,
     ),
 )
 class Derive(Apply):

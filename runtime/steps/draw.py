@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.plugins.declare import RunError, attribute, declare
+from runtime.errors import RunError
+from runtime.plugins.attributes import SALT, STEP
+from runtime.plugins.declare import attribute, declare
 from runtime.plugins.protocol import StepContext
 from runtime.plugins.shapes import Apply
-from runtime.steps.attributes import COMMON, SALT
 from runtime.values.choices import Choices, decided_by
 from runtime.values.rows import Dropped, Row, canonical_json, digest
 from runtime.verifiers.constraints.drawing import ConstraintPool
@@ -37,7 +38,7 @@ from runtime.verifiers.constraints.drawing import ConstraintPool
         attribute("balance", "name", "draw each value of this column of the drawn rows equally often"),
         attribute("column", "name", "take this column of the drawn row instead of the whole row"),
         SALT,
-        *COMMON,
+        *STEP,
     ),
 )
 class Draw(Apply):

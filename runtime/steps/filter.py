@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from compiler.plan.plan import Step
+from runtime.plugins.attributes import STEP
 from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import StepContext
 from runtime.plugins.shapes import Apply
-from runtime.steps.attributes import COMMON
 from runtime.values.rows import Dropped, Row
 
 
@@ -16,7 +16,7 @@ from runtime.values.rows import Dropped, Row
     drops_only=True,
     attributes=(
         attribute("where", "expr:bool", "rows for which this is true are kept", default=REQUIRED),
-        *COMMON,
+        *STEP,
     ),
 )
 class Filter(Apply):

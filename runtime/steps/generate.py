@@ -8,10 +8,10 @@ from typing import Any
 from compiler.catalog.catalog import Asks
 from compiler.plan.plan import Step
 from runtime.engines.protocol import FURTHER_SAMPLING
+from runtime.plugins.attributes import STEP
 from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import CallResult, StepContext
 from runtime.plugins.shapes import Ask, StepRequest
-from runtime.steps.attributes import COMMON
 from runtime.values.control_characters import control_character_in
 from runtime.values.json_in_text import ParseFailed, json_of, last_json
 from runtime.values.json_schema import compiled_schema
@@ -122,7 +122,7 @@ from runtime.values.rows import Row
             default="drop",
             cls="set",
         ),
-        *COMMON,
+        *STEP,
     ),
 )
 class Generate(Ask):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from compiler.plan.plan import Step
-from runtime.plugins.declare import REQUIRED, RowError, attribute, declare
+from runtime.errors import RowError
+from runtime.plugins.attributes import SALT, STEP
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import StepContext
 from runtime.plugins.shapes import Apply
-from runtime.steps.attributes import COMMON, SALT
 from runtime.values.choices import decided_by
 from runtime.values.rows import Dropped, Row, digest, order_key
 
@@ -21,7 +22,7 @@ from runtime.values.rows import Dropped, Row, digest, order_key
         attribute("templates", "list[ref:template]", "the templates to choose from", default=REQUIRED),
         attribute("choose", "enum:cycle|random", "how a row gets its template", default="cycle"),
         SALT,
-        *COMMON,
+        *STEP,
     ),
 )
 class Render(Apply):

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.plan.plan import Step
-from runtime.calls.service import RunStopped
+from runtime.errors import RunError, RunStopped, require
 from runtime.mixture.messages import ChatError, chat_of
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare, require
+from runtime.plugins.attributes import STEP
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import StepContext
 from runtime.plugins.shapes import Keep
-from runtime.steps.attributes import COMMON
 from runtime.values.rows import Dropped, Row
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def lora() -> None:
             default="inside",
         ),
         attribute("precision", "enum:bf16|fp32", "of the model on a GPU; fp32 on a CPU", default="bf16"),
-        *COMMON,
+        *STEP,
     ),
 )
 class SelectLess(Keep):

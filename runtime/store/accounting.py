@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from itertools import pairwise
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.store.database import Database
 from runtime.store.records import TallyRecord
 

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from runtime.plugins.declare import RunError, StoreBroken, StoreLocked
+from runtime.errors import RunError, StoreBroken, StoreLocked
 
 SCHEMA_VERSION = 1
 FILE_NAME = "store.duckdb"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.plan.plan import Origin, Plan, plan_from_json
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.store.finished import steps_of
 from runtime.store.store import Store
 from runtime.values.rows import entry_id

@@ -198,18 +198,3 @@ class RunRecord:
     status: str = ""
     summary: str = ""
     ended: float = 0.0
-
-
-def clean_text(text: str) -> str:
-    """`text` with every lone surrogate replaced by U+FFFD; the same object when there is none.
-
-    Such a string comes of `json.loads('"\\\\ud800"')`, cannot be encoded as UTF-8, and so can neither be stored nor
-    hashed. Apply it where text enters (an engine's answer, a source's row): then what a run uses is what it stores.
-    """
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from runtime.plugins.declare import StoreBroken, StoreLocked
+from runtime.errors import StoreBroken, StoreLocked
 from runtime.store.database import (
     ACKED_NAME,
     FILE_NAME,

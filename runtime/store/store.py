@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import Plan
-from runtime.plugins.declare import StoreBroken
+from runtime.errors import StoreBroken
 from runtime.store.accounting import check_accounting
 from runtime.store.database import LOW_SPACE_BYTES, Database, refuse_low_space
 from runtime.store.journal import DAMAGED_SUFFIX, Journal, uncommitted

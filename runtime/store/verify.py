@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtime.plugins.declare import StoreBroken
+from runtime.errors import StoreBroken
 from runtime.store.accounting import differences_of, doubled_outcomes
 from runtime.store.database import Database, quoted
 from runtime.store.journal import uncommitted

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import Any
 
-from runtime.plugins.declare import RunError, StoreBroken
+from runtime.errors import RunError, StoreBroken
 from runtime.store.database import LOW_SPACE_BYTES, Database, explained, first_line, free_bytes
 from runtime.store.journal import Journal
 from runtime.store.records import (
@@ -23,9 +23,9 @@ from runtime.store.records import (
     ScoreRecord,
     SelectionRecord,
     TallyRecord,
-    clean_text,
 )
 from runtime.store.segments import Sealer
+from runtime.values.stored_text import clean_text
 
 BATCH_RECORDS = 500
 BATCH_SECONDS = 0.25

@@ -8,8 +8,9 @@ from typing import Any
 
 from compiler.plan.plan import Expression, Plan, Step
 from runtime.calls.models import DeclaredCalls, RunCalls
-from runtime.plugins.protocol import Rendered, StepContext
+from runtime.plugins.protocol import StepContext
 from runtime.stream.supply import Sources
+from runtime.values.rows import Rendered
 
 
 class RunContext:

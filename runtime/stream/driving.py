@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from runtime.calls.service import RunStopped, StopSignal
-from runtime.plugins.declare import RowError, RunError
+from runtime.calls.stop import StopSignal
+from runtime.errors import RowError, RunError, RunStopped
 from runtime.plugins.protocol import Measurement
 from runtime.plugins.shapes import Apply, Keep, Measure
 from runtime.stream.nodes import Node

@@ -10,14 +10,13 @@ from typing import Any, Protocol
 
 from compiler.plan.plan import Step
 from runtime.calls.gathering import gather_all
-from runtime.calls.service import RunStopped
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError, RunStopped
 from runtime.plugins.protocol import TOO_LONG, Measurement
 from runtime.plugins.shapes import Measure, MeasureGroup
 from runtime.store.records import ScoreRecord
-from runtime.stream.outcomes import json_of
 from runtime.values.reasoning import spoken
 from runtime.values.rows import Row, canonical_json, digest
+from runtime.values.stored_text import json_of
 
 ERROR_SHARE = 0.01
 """A verifier that fails on more than 1% of its rows is broken: verdicts missing at random are worse than none."""

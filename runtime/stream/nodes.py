@@ -10,14 +10,14 @@ from typing import Any
 from compiler.catalog.groups import Gathering
 from compiler.catalog.traits import Traits
 from compiler.plan.plan import Step
-from runtime.plugins.declare import RunError, entry_of, implementation
-from runtime.plugins.protocol import Rendered
+from runtime.errors import RunError
+from runtime.plugins.declare import entry_of, implementation
 from runtime.plugins.shapes import Ask, Keep, Measure, Shape
 from runtime.stream.answering import Answering, on_fail_of
 from runtime.stream.context import RunContext
 from runtime.stream.measuring import Measuring, ScoreStore
 from runtime.stream.outcomes import Tally
-from runtime.values.rows import Dropped, Row
+from runtime.values.rows import Dropped, Rendered, Row
 from runtime.verifiers.verdicts import Selection
 
 NOBODY: Mapping[str, str] = MappingProxyType({})

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from runtime.store.records import OutcomeRecord, TallyRecord, clean_text
+from runtime.store.records import OutcomeRecord, TallyRecord
 from runtime.values.rows import Dropped, Row
-
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-
+from runtime.values.stored_text import clean_text, json_of
 
 BECAUSE_CHARACTERS = 200
 """Of the evidence for a quarantine, told when the run ends."""
@@ -161,25 +157,3 @@ class Outcomes:
                 scores=json_of(row.scores) if row.scores else "{}",
             )
         )
-
-
-def json_of(value: Any) -> str:
-    """JSON text that any reader accepts: infinite numbers and NaN become null, lone surrogates U+FFFD, and what
-    JSON has no form for its `str()`."""
-    try:
-        text = _encode(value)
-    except (ValueError, TypeError):
-        text = _encode(_plain(value))
-    return clean_text(text)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, str | int):
-        return value
-    return str(value)

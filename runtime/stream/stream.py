@@ -17,14 +17,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtime.calls.gathering import gather_all
-from runtime.calls.service import RunStopped, StopSignal
-from runtime.plugins.declare import RunError
+from runtime.calls.stop import StopSignal
+from runtime.errors import RunError, RunStopped
 from runtime.plugins.shapes import Apply, Keep
 from runtime.stream.driving import applied, decided, kept, quarantined, with_score
 from runtime.stream.nodes import Node
 from runtime.stream.ordering import LongestFirst
-from runtime.stream.outcomes import Outcomes, Start, json_of
+from runtime.stream.outcomes import Outcomes, Start
 from runtime.values.rows import Dropped, Row
+from runtime.values.stored_text import json_of
 
 CHUNK = 256
 """Rows that a breaker takes at once: enough to work in one go, few enough that those behind it start early."""

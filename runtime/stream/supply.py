@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import Pipeline, Plan
-from runtime.calls.service import StopSignal
+from runtime.calls.stop import StopSignal
 from runtime.stream.outcomes import Start
 from runtime.values.rows import Row, order_key, replica_id, source_row_id
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 
 @contextmanager

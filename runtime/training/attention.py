@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training import varlen
 from runtime.training.encode import IGNORED
 from runtime.training.settings import TrainSettings

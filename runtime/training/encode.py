@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.conversation import Conversation, Forged, Renderer, TemplateFails, Unlocatable
 
 IGNORED = -100

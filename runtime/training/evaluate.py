@@ -14,7 +14,7 @@ from typing import Any
 
 from compiler.load.json_text import json_of
 from compiler.plan.plan import Evaluation, Plan
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.plugins.loading import load_plugins
 from runtime.training.grading import REPLY, Grade, graded
 

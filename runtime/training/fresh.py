@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.new_tokens import write_widened
 from runtime.training.preflight import config_of
 from runtime.training.settings import TrainSettings

@@ -16,8 +16,8 @@ from runtime.calls.calls import Calls
 from runtime.calls.fault import SystemClock
 from runtime.calls.gathering import gather_all
 from runtime.calls.models import engines_of
-from runtime.calls.service import RunStopped, StopSignal
-from runtime.plugins.declare import RunError
+from runtime.calls.stop import StopSignal
+from runtime.errors import RunError, RunStopped
 from runtime.plugins.loading import load_plugins
 from runtime.plugins.protocol import Measurement
 from runtime.store.store import Store

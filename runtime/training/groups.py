@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.settings import Rate, TrainSettings
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.load.json_text import Damaged
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.attention import implementation, one_row
 from runtime.training.batches import batch_of, probe_batch
 from runtime.training.chunked import chunked_loss

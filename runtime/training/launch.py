@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.load.json_text import Damaged
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.curve import COMPLETE, FAILED, LAUNCHER_PID, read_curve
 from runtime.training.state import read_state
 

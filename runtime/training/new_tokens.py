@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.catalog.new_tokens import rows_with
-from runtime.plugins.declare import RunError, not_loaded
+from runtime.errors import RunError, not_loaded
 from runtime.training.settings import NewTokens, TrainSettings
 
 

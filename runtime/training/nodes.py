@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.launch import (
     Ended,
     Interrupted,

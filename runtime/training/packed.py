@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compiler.load.json_text import Damaged
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts, fates
 from runtime.training.packing import one_each, pack
 from runtime.training.settings import TrainSettings

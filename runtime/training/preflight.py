@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from compiler.hardware.shape import sharing
-from runtime.plugins.declare import RunError, not_loaded
+from runtime.errors import RunError, not_loaded
 from runtime.training.attention import implementation, placed, refuse_attention
 from runtime.training.settings import TrainSettings
 

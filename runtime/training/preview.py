@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.plan.plan import Train
-from runtime.plugins.declare import RunError, not_loaded, require
+from runtime.errors import RunError, not_loaded, require
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts, Learned, encode
 from runtime.training.new_tokens import add_tokens
 from runtime.training.settings import NewTokens, TrainSettings, new_tokens_of, template_of

@@ -13,7 +13,7 @@ from compiler.hardware.machines import MACHINES, machine_of_device
 from compiler.hardware.model import shape_of
 from compiler.hardware.shape import Shape
 from compiler.plan.plan import Plan, Train
-from runtime.plugins.declare import RunError, require
+from runtime.errors import RunError, require
 from runtime.training.curve import read_curve
 from runtime.training.launch import run_ranks
 from runtime.training.planning.duration import exchange, operations, traffic

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 from compiler.catalog.new_tokens import token_problem
 from compiler.plan.plan import Train
 from compiler.templates.chat_template import file_text, is_a_file, syntax_problem
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 
 @dataclass(frozen=True)
@@ -389,7 +389,7 @@ def _ranks(given: dict[str, Any]) -> int:
     if given.get("ranks"):
         return int(given["ranks"])
     cluster = cast(dict[str, Any], given.get("cluster") or {})
-    from runtime.plugins.declare import require
+    from runtime.errors import require
 
     gpus = int(require("torch", "train", "training").cuda.device_count())
     if gpus:

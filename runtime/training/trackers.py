@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from runtime.plugins.declare import MissingExtra
+from runtime.errors import MissingExtra
 from runtime.training.curve import read_curve
 
 Log = Callable[[int, dict[str, float]], None]

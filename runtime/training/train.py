@@ -23,7 +23,7 @@ import numpy as np
 
 from compiler.load.json_text import Damaged
 from compiler.plan.plan import Plan, Train
-from runtime.plugins.declare import RunError, require
+from runtime.errors import RunError, require
 from runtime.training import measuring
 from runtime.training.alone import only_run
 from runtime.training.curve import read_curve

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from compiler.plan.plan import Expression
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.values.functions import BINARY, FUNCTIONS, UNARY, as_text, unified
 from runtime.values.regex import compile_regex
 

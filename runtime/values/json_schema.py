@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from runtime.plugins.declare import RunError, require
+from runtime.errors import RunError, require
 
 CANNOT_TELL = "Error executing regex"
 """Start of a violation's message when a `pattern` backtracks beyond the library's limit: no verdict on the text."""

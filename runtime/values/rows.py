@@ -121,3 +121,10 @@ class Dropped:
     reason: str
     detail: Any = None
     quarantined: bool = False
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered prompt: messages in OpenAI form."""
+
+    messages: tuple[Mapping[str, str], ...]

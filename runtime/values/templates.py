@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.plan.plan import TemplateSpec
 from compiler.templates.growth import GROWING, is_too_large
-from runtime.plugins.declare import RowError, RunError
-from runtime.plugins.protocol import Rendered
+from runtime.errors import RowError, RunError
+from runtime.values.rows import Rendered
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment

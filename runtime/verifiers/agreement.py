@@ -9,12 +9,13 @@ from contextlib import suppress
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.plugins.declare import REQUIRED, MissingExtra, attribute, declare
+from runtime.errors import MissingExtra
+from runtime.plugins.attributes import VERIFIER, pick
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import MeasureGroup
 from runtime.values.json_in_text import ParseFailed, last_json
 from runtime.values.rows import Dropped, Row, canonical_json
-from runtime.verifiers.attributes import VERIFIER, pick
 from runtime.verifiers.math.answers import answer_in
 from runtime.verifiers.math.equivalence import Equivalence
 from runtime.verifiers.verdicts import (

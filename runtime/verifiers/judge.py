@@ -9,11 +9,11 @@ from typing import Any
 
 from compiler.catalog.catalog import Asks
 from compiler.plan.plan import Step
+from runtime.plugins.attributes import PICK, VERIFIER, threshold
 from runtime.plugins.declare import REQUIRED, attribute, declare
-from runtime.plugins.protocol import Measurement, Rendered, StepContext
+from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import Measure
-from runtime.values.rows import Row
-from runtime.verifiers.attributes import PICK, VERIFIER, threshold
+from runtime.values.rows import Rendered, Row
 from runtime.verifiers.judging.asking import Asked, Asking
 from runtime.verifiers.judging.verdict_forms import Opinion, VerdictForm, VerdictKind, combined
 from runtime.verifiers.verdicts import Selection

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compiler.plan.plan import Step
+from runtime.plugins.attributes import PICK, VERIFIER, threshold
 from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import Measure
 from runtime.values.rows import Dropped, Row
-from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.text.language_id import known_tag, model_file
 from runtime.verifiers.verdicts import Selection, text_of_response
 from runtime.workers.pool import WorkerError, is_too_hard

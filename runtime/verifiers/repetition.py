@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from compiler.plan.plan import Step
+from runtime.plugins.attributes import PICK, VERIFIER, threshold
 from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import Measure
 from runtime.values.rows import Row
-from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.text.repeats import repeats_of
 from runtime.verifiers.verdicts import Selection, text_of_response
 

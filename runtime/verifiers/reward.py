@@ -11,11 +11,12 @@ from compiler.catalog.catalog import Asks
 from compiler.plan.plan import Step
 from runtime.calls.gathering import gather_all
 from runtime.engines.measured import sigmoid
-from runtime.plugins.declare import REQUIRED, MissingExtra, attribute, declare
+from runtime.errors import MissingExtra
+from runtime.plugins.attributes import PICK, VERIFIER, threshold
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import MeasureGroup
 from runtime.values.rows import Dropped, Row
-from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.math.answers import Extract, answer_in
 from runtime.verifiers.math.equivalence import Equivalence
 from runtime.verifiers.verdicts import Selection, group_measurements, text_of_response

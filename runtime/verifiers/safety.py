@@ -7,11 +7,11 @@ from typing import Any
 
 from compiler.catalog.catalog import Asks
 from compiler.plan.plan import Step
+from runtime.plugins.attributes import PICK, VERIFIER, threshold
 from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import Measure
 from runtime.values.rows import Row
-from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.judging.asking import Asking
 from runtime.verifiers.judging.guard_formats import FORMATS, GuardVerdict, guard_format, guard_verdict
 from runtime.verifiers.verdicts import Selection, text_of_response

@@ -7,15 +7,15 @@ from itertools import islice
 from typing import Any
 
 from compiler.plan.plan import Step
+from runtime.plugins.attributes import PICK, VERIFIER
 from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import Measure
-from runtime.stream.outcomes import json_of as stored_json
 from runtime.values.json_in_text import DEPTH_LIMIT, ParseFailed, is_shallow, last_json, strict_json_of
 from runtime.values.json_schema import CANNOT_TELL, compiled_schema
 from runtime.values.reading import read_beside
 from runtime.values.rows import Row
-from runtime.verifiers.attributes import PICK, VERIFIER
+from runtime.values.stored_text import json_of as stored_json
 from runtime.verifiers.verdicts import Selection
 
 VIOLATIONS_SHOWN = 5

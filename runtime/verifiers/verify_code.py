@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compiler.plan.plan import Step
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
+from runtime.errors import RunError
+from runtime.plugins.attributes import PICK, VERIFIER, threshold
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import Measure
 from runtime.sandbox.protocol import SandboxUnavailable
 from runtime.values.rows import Dropped, Row
-from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.code.agreement import agreed, votes_of
 from runtime.verifiers.code.judge import CodeJudge, Question
 from runtime.verifiers.code.verdict import Verdict

@@ -8,11 +8,12 @@ from typing import Any
 
 from compiler.catalog.constraint_kinds import Constraint, constraint_of
 from compiler.plan.plan import Step
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare, require
+from runtime.errors import RunError, require
+from runtime.plugins.attributes import PICK, VERIFIER, threshold
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import Measure
 from runtime.values.rows import Row
-from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.constraints.check import UnusableConstraint, check, kind_of, may_hang
 from runtime.verifiers.constraints.registry import Found
 from runtime.verifiers.constraints.text import Rules

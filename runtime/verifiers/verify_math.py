@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from compiler.plan.plan import Step
-from runtime.plugins.declare import REQUIRED, MissingExtra, attribute, declare
+from runtime.errors import MissingExtra
+from runtime.plugins.attributes import PICK, VERIFIER
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import MeasureGroup
 from runtime.values.rows import Dropped, Row
-from runtime.verifiers.attributes import PICK, VERIFIER
 from runtime.verifiers.math.answers import Extract, answer_in, gold_in
 from runtime.verifiers.math.equivalence import Equivalence
 from runtime.verifiers.verdicts import (

@@ -11,11 +11,12 @@ from compiler.catalog.catalog import Asks
 from compiler.catalog.languages import tag_of
 from compiler.plan.plan import Step
 from runtime.calls.gathering import gather_all
-from runtime.plugins.declare import REQUIRED, RunError, attribute, declare
+from runtime.errors import RunError
+from runtime.plugins.attributes import PICK, VERIFIER, threshold
+from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import Measure
 from runtime.values.rows import Row
-from runtime.verifiers.attributes import PICK, VERIFIER, threshold
 from runtime.verifiers.separation import (
     FEWEST_PAIRS,
     LEAST_AUC,

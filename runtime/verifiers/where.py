@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from compiler.plan.plan import Step
+from runtime.plugins.attributes import PICK, VERIFIER
 from runtime.plugins.declare import REQUIRED, attribute, declare
 from runtime.plugins.protocol import Measurement, StepContext
 from runtime.plugins.shapes import Measure
-from runtime.stream.outcomes import json_of
 from runtime.values.expression_text import text_of_expression
 from runtime.values.rows import Row
-from runtime.verifiers.attributes import PICK, VERIFIER
+from runtime.values.stored_text import json_of
 from runtime.verifiers.verdicts import Selection
 
 Evaluate = Callable[[Mapping[str, Any]], Any]

@@ -12,8 +12,8 @@ import pytest
 
 from mixwright import cli
 from runtime.ablation import job
-from runtime.plugins.declare import RunError
-from runtime.run.eta import CellsPace, Left
+from runtime.ablation.pace import CellsPace, Left
+from runtime.errors import RunError
 from runtime.training.launch import Interrupted
 from runtime.training.planning.probe import Calibration, write_calibration
 from runtime.training.train import TrainReport

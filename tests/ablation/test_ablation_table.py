@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.ablation.cells import Result
+from runtime.ablation.page import ablation_html
 from runtime.ablation.table import (
     mark_note,
     shown_difference,
@@ -12,7 +13,6 @@ from runtime.ablation.table import (
     table_csv,
     table_of,
 )
-from runtime.report.ablation import ablation_html
 
 
 def result(mixture: str, seed: int, *, verdicts: str = "1100", loss: float = 1.0, **more: str) -> Result:

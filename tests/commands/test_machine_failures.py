@@ -24,8 +24,8 @@ from compiler.plan.plan import plan_from_json
 from mixwright.cli import main
 from mixwright.failures import failure_text
 from runtime.ablation.cells import Cell, finished
+from runtime.errors import not_loaded
 from runtime.exporters.directory import names_of_ours
-from runtime.plugins.declare import not_loaded
 from runtime.store.status import read_status
 from runtime.training.launch import last_checkpoint
 from runtime.training.packed import read_manifest

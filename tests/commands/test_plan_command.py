@@ -273,7 +273,7 @@ def test_missing_packages_are_named_with_their_command(
 
 def test_a_run_refuses_what_is_missing(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mixwright.extras import require_extras
-    from runtime.plugins.declare import MissingExtra
+    from runtime.errors import MissingExtra
 
     monkeypatch.setattr("mixwright.extras.find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=r"pip install 'mixwright\[openai\]'"):

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from dsl.escapes import ESCAPES
 from dsl.grammar import GRAMMAR_PATH
-from dsl.literals import ESCAPES
 from mixwright.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]

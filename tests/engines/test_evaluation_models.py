@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import mixwright
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.store.store import Store
 from runtime.training.grading import graded
 from tests.reward_models import LIMIT

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import mixwright
-from runtime.run.run import RunOptions, RunReport, run_plan
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport
 from runtime.store.store import Store
 from tests.reward_models import LIMIT, TAG
 

@@ -13,7 +13,7 @@ import pytest
 from runtime.engines.openai import OpenAIEngine
 from runtime.engines.protocol import EmbedRequest, EngineFault, Fault, ScoreRequest
 from runtime.engines.transformers import TransformersEngine
-from runtime.plugins.declare import EngineUnavailable
+from runtime.errors import EngineUnavailable
 from tests.engines.scoring_requests import (
     SUMS,
     TEXTS,

@@ -11,7 +11,7 @@ import pytest
 from compiler.plan.plan import ModelSpec, Origin
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
 from runtime.engines.transformers import TransformersEngine
-from runtime.plugins.declare import EngineUnavailable
+from runtime.errors import EngineUnavailable
 
 pytestmark = pytest.mark.train
 

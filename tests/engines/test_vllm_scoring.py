@@ -24,7 +24,7 @@ import pytest
 from runtime.engines.openai import OpenAIEngine
 from runtime.engines.transformers import TransformersEngine
 from runtime.engines.vllm import VllmEngine
-from runtime.plugins.declare import EngineUnavailable
+from runtime.errors import EngineUnavailable
 from tests.engines.scoring_requests import asked, engine_of, of_chats, of_pairs, of_steps, values, vectors
 from tests.reward_models import TAG
 

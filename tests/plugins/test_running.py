@@ -10,7 +10,7 @@ from projects import HEAD, SHOUT, SHOUTING, typed, write
 
 import mixwright
 from compiler.plan.plan import plan_from_json
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.encode import IGNORED, Encoded, EncodingCounts, encode, fates, tokens_within
 
 pytestmark = pytest.mark.train

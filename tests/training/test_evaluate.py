@@ -10,7 +10,7 @@ import pytest
 
 from compiler.plan.plan import Evaluation, Plan
 from mixwright.compiling import plan_of_file
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.plugins.protocol import Measurement
 from runtime.store.store import Store
 from runtime.training.evaluate import GreedyModel, held_out_problems, measured, wilson

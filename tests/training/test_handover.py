@@ -11,8 +11,8 @@ import duckdb
 import numpy as np
 import pytest
 
+from runtime.errors import RunError
 from runtime.exporters.marks import with_marks
-from runtime.plugins.declare import RunError
 from runtime.training.encode import IGNORED, EncodingCounts, encode
 from runtime.training.packed import open_packed
 from tests.training.exported import exported, mixed

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")

@@ -10,7 +10,7 @@ import pytest
 
 from compiler.catalog.new_tokens import rows_with
 from compiler.plan.plan import Plan, Train
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.settings import NewTokens, TrainSettings, settings_of
 
 pytestmark = pytest.mark.train

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from compiler.plan.plan import Plan, Train
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.settings import TrainSettings, settings_of
 from runtime.training.state import state_of
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.encode import IGNORED, EncodingCounts, encode
 from runtime.training.packed import open_packed, read_manifest, write_packed
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from compiler.plan.plan import Plan, Train
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 pytestmark = pytest.mark.train
 pytest.importorskip("deepspeed")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from compiler.load.json_text import Damaged
 from compiler.plan.plan import Train
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training import launch
 from runtime.training.curve import read_curve
 from runtime.training.held_out import read_held_out

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runtime.plugins.declare import MissingExtra
+from runtime.errors import MissingExtra
 from runtime.training.trackers import Trackers, required
 
 FUNCTIONS = {

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from compiler.plan.plan import Plan, Train
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.curve import COMPLETE, read_curve
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from compiler.plan.plan import Plan, Train
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")

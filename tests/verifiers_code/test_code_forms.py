@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.sandbox.pool import Sandbox
 from runtime.verifiers.code.judge import CodeJudge, Question
 from runtime.workers.pool import WorkerPool

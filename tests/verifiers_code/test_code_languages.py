@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.verifiers.code import languages
 from runtime.verifiers.code.foreign import apart, joined
 from runtime.verifiers.code.judge import CodeJudge

@@ -10,7 +10,7 @@ from typing import Any
 from compiler.hardware.fit import load_of, needs_mask, remedies
 from compiler.hardware.machines import Machine
 from compiler.hardware.model import shape_of
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.training.settings import TrainSettings
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.sandbox.protocol import CallsJob, Evaluate, Runner, Value
 from runtime.verifiers.code.checks import Equality
 from runtime.verifiers.code.fences import assertions_in, blocks_in, mentions_definition

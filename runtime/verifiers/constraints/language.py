@@ -6,7 +6,7 @@ from copy import copy
 from functools import cache
 from typing import Any
 
-from runtime.plugins.declare import require
+from runtime.errors import require
 from runtime.verifiers.constraints.scripts import script_language
 
 SEED = 0

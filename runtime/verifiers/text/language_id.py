@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.catalog.languages import SCRIPTS_OF_CHINESE, Tag, languages, tag_of
-from runtime.plugins.declare import MissingExtra, require
+from runtime.errors import MissingExtra, require
 from runtime.verifiers.math.fragments import prose_of
 from runtime.verifiers.text.scripts import ALONE, NOTHING, WEIGHT, Written, simplified_share, written_in
 

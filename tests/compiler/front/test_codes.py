@@ -12,7 +12,7 @@ from front_specs import compiled, expected, found
 from compiler.codes import HEADING, page, titles
 from compiler.plan.lower import lower
 from mixwright.explain_code import explain_code
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.plugins.loading import load_plugins
 
 ROOT = Path(__file__).parents[3]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.plugins.protocol import Measurement
 from runtime.values.rows import Dropped
 from runtime.verifiers import verify_constraints as module

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from made import built, row
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.steps.generate import Generate
 from runtime.values.json_in_text import ParseFailed, after_reasoning, last_json
 

@@ -12,7 +12,7 @@ import pytest
 from made import built, candidates, row
 
 from compiler.catalog.languages import suggestion_for, tag_of
-from runtime.plugins.declare import MissingExtra
+from runtime.errors import MissingExtra
 from runtime.plugins.protocol import Measurement
 from runtime.values.rows import Row
 from runtime.verifiers.math.fragments import fragments_of, prose_of

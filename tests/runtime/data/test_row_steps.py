@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import built, expression, row, template
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.values.rows import Dropped, Row
 
 N = ["col", "n"]

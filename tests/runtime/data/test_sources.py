@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from compiler.plan.plan import Expression, Origin, SourcePin, SourceSpec
-from runtime.plugins.declare import RunError, SourceChanged
+from runtime.errors import RunError, SourceChanged
 from runtime.sources import sql
 from runtime.sources.reader import inspect_source, read_rows
 

@@ -8,7 +8,7 @@ import pytest
 from made import ORIGIN, template
 
 from compiler.plan.plan import TemplateMessage, TemplateSpec
-from runtime.plugins.declare import RowError, RunError
+from runtime.errors import RowError, RunError
 from runtime.values.templates import OUTPUT_LIMIT, compile_template
 
 

@@ -14,7 +14,7 @@ import pytest
 from made import candidates, row, template
 
 from compiler.plan.plan import Fingerprint, Origin, Step
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.plugins.protocol import CallResult, Measurement, ScoreResult, StepContext, VectorResult
 from runtime.values.expressions import compile_expression
 from runtime.values.rows import Row

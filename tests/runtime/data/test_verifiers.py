@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from runtime.plugins.declare import MissingExtra, RunError
+from runtime.errors import MissingExtra, RunError
 from runtime.plugins.protocol import Measurement
 from runtime.values.rows import Dropped, Row
 from runtime.verifiers import verify_math

@@ -12,8 +12,9 @@ import duckdb
 import pytest
 
 import mixwright
-from runtime.calls.service import RunStopped
-from runtime.run.run import RunOptions, run_plan
+from runtime.errors import RunStopped
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions
 from runtime.sources import watched
 from runtime.sources.watched import Watched
 from runtime.store.store import Store

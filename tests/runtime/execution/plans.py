@@ -23,7 +23,8 @@ from compiler.plan.plan import (
     TemplateMessage,
     TemplateSpec,
 )
-from runtime.plugins.declare import RunError, entry_of
+from runtime.errors import RunError
+from runtime.plugins.declare import entry_of
 
 AT = Origin(file="test.mix", line=1, column=1)
 TEXT = {"prompt": "text"}

@@ -11,7 +11,8 @@ from virtual import ScriptedEngine
 
 import mixwright
 from runtime.engines.protocol import Answer, Finish
-from runtime.run.run import RunOptions, RunReport, run_plan
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport
 from runtime.store.store import Store
 
 HEAD = 'edition 2026\nmodel teacher openai { base_url = "http://localhost:1/v1", model = "tiny" }\n'

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runtime.plugins.declare import RowError, attribute, declare
+from runtime.errors import RowError
+from runtime.plugins.declare import attribute, declare
 from runtime.plugins.protocol import Measurement
 from runtime.plugins.shapes import Apply, Keep, Measure, MeasureGroup
 from runtime.values.rows import Dropped, Row

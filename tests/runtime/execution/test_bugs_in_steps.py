@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from spec_runs import SpecRuns
 
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.steps.decontaminate import NgramDecontamination
 from runtime.steps.dedup import ExactDedup
 from runtime.values.rows import Dropped, Row

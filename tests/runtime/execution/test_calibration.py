@@ -15,7 +15,7 @@ from spec_runs import SpecRuns
 
 import mixwright
 from mixwright.commands.run import report_text
-from runtime.plugins.declare import CalibrationFailed, RunError
+from runtime.errors import CalibrationFailed, RunError
 from runtime.plugins.protocol import Measurement
 from runtime.plugins.shapes import Measure
 from runtime.report.facts import run_facts

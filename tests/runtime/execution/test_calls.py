@@ -9,8 +9,8 @@ from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
 
 from compiler.plan.plan import Budget
 from runtime.calls.calls import call_key, call_seed
-from runtime.calls.service import RunStopped
 from runtime.engines.protocol import Answer, Fault, Finish
+from runtime.errors import RunStopped
 from runtime.values.rows import canonical_json, digest
 
 

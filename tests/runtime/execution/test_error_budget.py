@@ -14,11 +14,13 @@ from plans import numbered, step
 from spec_runs import SpecRuns
 
 from compiler.plan.plan import Step
-from runtime.plugins.declare import RunError, declare
+from runtime.errors import RunError
+from runtime.plugins.declare import declare
 from runtime.plugins.protocol import Measurement
 from runtime.plugins.shapes import Measure
 from runtime.run.ending import allowed_quarantine
-from runtime.run.run import RunOptions, RunReport, policies_of, run_plan
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport, policies_of
 from runtime.store.store import Store
 from runtime.values.rows import Row
 

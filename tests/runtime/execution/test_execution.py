@@ -16,8 +16,9 @@ from virtual import ScriptedEngine
 
 from compiler.plan.plan import Budget, CountQuota, Expression, From, Step
 from runtime.engines.protocol import Answer, Finish
-from runtime.plugins.declare import RunError
-from runtime.run.run import RunOptions, RunReport, budget_of, run_plan
+from runtime.errors import RunError
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport, budget_of
 from runtime.store.store import Store
 
 

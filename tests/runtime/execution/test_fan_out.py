@@ -22,8 +22,9 @@ from virtual import ScriptedEngine
 from compiler.plan.plan import AllQuota, CountQuota, Expression, From, Pipeline
 from runtime.calls.service import RetryPolicy
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
-from runtime.plugins.declare import RunError
-from runtime.run.run import RunOptions, RunReport, run_plan
+from runtime.errors import RunError
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport
 from runtime.store.store import Store
 from runtime.values.rows import order_key, source_row_id
 

@@ -9,9 +9,9 @@ import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
 
 from runtime.calls.fault import Gate, RetryPolicy
-from runtime.calls.service import AnswerLengths, RunStopped
+from runtime.calls.service import AnswerLengths
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish
-from runtime.plugins.declare import EngineUnavailable
+from runtime.errors import EngineUnavailable, RunStopped
 
 RETRIED = [Fault.SERVER, Fault.CONNECTION, Fault.MALFORMED]
 

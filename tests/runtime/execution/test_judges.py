@@ -15,8 +15,9 @@ import mixwright
 from benchmarks.fake_server import ThreadedServer
 from mixwright.commands.explain import rendered
 from runtime.engines.protocol import Answer, Fault, Finish, Scores
-from runtime.plugins.declare import CalibrationFailed
-from runtime.run.run import RunOptions, run_plan
+from runtime.errors import CalibrationFailed
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions
 from runtime.store.history import history_of
 from runtime.store.store import Store
 

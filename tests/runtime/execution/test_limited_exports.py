@@ -12,7 +12,8 @@ from spec_runs import HEAD, SpecRuns
 
 import mixwright
 from runtime.exporters.write import write_exports
-from runtime.run.run import RunOptions, RunReport, run_plan
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport
 
 SPEC = """
 source topics inline { license = "mit", rows = [{ n = 1 }, { n = 2 }, { n = 3 }, { n = 4 }, { n = 5 }, { n = 6 }] }

@@ -13,7 +13,8 @@ from plans import generate, inline, step
 from virtual import ScriptedEngine
 
 from compiler.plan.plan import AllQuota, CountQuota, Mixture, Pipeline
-from runtime.run.run import RunOptions, RunReport, run_plan
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport
 from runtime.store.store import Store
 
 assert steps_for_tests

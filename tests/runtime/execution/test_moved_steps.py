@@ -17,7 +17,8 @@ from compiler.plan.diff import differences
 from compiler.plan.fingerprint import pipeline_row_hashes
 from compiler.plan.plan import Plan, plan_from_json
 from runtime.engines.protocol import Answer, Finish, Request
-from runtime.run.run import RunOptions, RunReport, run_plan
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport
 from runtime.store.history import history_of
 from runtime.store.store import Store
 

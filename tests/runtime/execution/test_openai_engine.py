@@ -17,7 +17,7 @@ from benchmarks.fake_server import ThreadedServer
 from runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine, finish_of
 from runtime.engines.openai_faults import fault_of_status, retry_after_s
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
-from runtime.plugins.declare import EngineUnavailable
+from runtime.errors import EngineUnavailable
 
 T = TypeVar("T")
 SAMPLING = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 50, "stop": ["\n"], "schema": None}

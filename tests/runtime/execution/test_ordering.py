@@ -14,7 +14,8 @@ from virtual import ScriptedEngine
 
 from compiler.plan.plan import Budget, CountQuota
 from runtime.engines.protocol import Answer, Request
-from runtime.run.run import RunOptions, run_plan
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions
 from runtime.store.store import Store
 from runtime.stream.ordering import ENOUGH_ROWS, LongestFirst, size_of_columns
 from runtime.stream.outcomes import Start

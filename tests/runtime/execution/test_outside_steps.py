@@ -16,16 +16,16 @@ from compiler.plan.plan import Plan, Step, plan_from_json
 from compiler.stages import compile_file
 from mixwright.rehearsal import Answered, rehearsed
 from runtime.engines.protocol import Answer, Finish, Request
+from runtime.plugins.attributes import PICK, STEP, VERIFIER
 from runtime.plugins.declare import REQUIRED, attribute, declare, entry_of
 from runtime.plugins.protocol import CallResult, Measurement, StepContext
 from runtime.plugins.shapes import Apply, Ask, Keep, Measure, StepRequest
-from runtime.run.run import RunOptions, RunReport, run_plan
-from runtime.steps.attributes import COMMON
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport
 from runtime.store.history import history_of
 from runtime.store.store import Store
 from runtime.values.json_in_text import ParseFailed
 from runtime.values.rows import Dropped, Row
-from runtime.verifiers.attributes import PICK, VERIFIER
 from runtime.verifiers.judging.asking import Asking
 
 
@@ -34,7 +34,7 @@ from runtime.verifiers.judging.asking import Asking
     "test_shout",
     label="new_column",
     makes={"{label}": "text"},
-    attributes=(attribute("on", "column", "the text", default=REQUIRED), *COMMON),
+    attributes=(attribute("on", "column", "the text", default=REQUIRED), *STEP),
 )
 class Shout(Apply):
     """A column in capitals."""
@@ -58,7 +58,7 @@ class Shout(Apply):
         attribute("ways", "count", "how many translations", default=1),
         attribute("longest", "count", "longest answer, in tokens", default=20),
         attribute("on_fail", "call:on_fail", "when it is no translation", default="drop", cls="set"),
-        *COMMON,
+        *STEP,
     ),
 )
 class Translate(Ask):
@@ -116,7 +116,7 @@ def _number(text: str) -> float:
     "dedup",
     "test_by_length",
     breaker=True,
-    attributes=(attribute("on", "column", "the text", default=REQUIRED), *COMMON),
+    attributes=(attribute("on", "column", "the text", default=REQUIRED), *STEP),
 )
 class OneOfEachLength(Keep):
     """The first row of each length."""

@@ -17,13 +17,14 @@ from compiler.plan.plan import Plan, plan_from_json
 from compiler.stages import compile_file
 from mixwright.plan_text import estimated_cost
 from runtime.engines.protocol import Answer, Finish
+from runtime.plugins.attributes import PICK, VERIFIER
 from runtime.plugins.declare import REQUIRED, attribute, declare, entry_of
 from runtime.plugins.protocol import Measurement
 from runtime.plugins.shapes import Measure
-from runtime.run.run import RunOptions, run_plan
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions
 from runtime.store.store import Store
 from runtime.values.rows import Dropped, Row
-from runtime.verifiers.attributes import PICK, VERIFIER
 
 
 @declare(

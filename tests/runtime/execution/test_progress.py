@@ -17,10 +17,12 @@ from compiler.plan.plan import CountQuota
 from dsl.visible import width
 from runtime.engines.protocol import Answer, Finish
 from runtime.run import progress
-from runtime.run.eta import Pace, Quota, RunPace, note, quotas_of
+from runtime.run.execute import run_plan
 from runtime.run.live import one_line
+from runtime.run.pace import Pace, Quota, RunPace
 from runtime.run.progress_text import block_of, line_of, span_between
-from runtime.run.run import Run, RunOptions, run_plan
+from runtime.run.quotas import note, quotas_of
+from runtime.run.run import Run, RunOptions
 from runtime.store.store import Store
 
 GOLDEN = [

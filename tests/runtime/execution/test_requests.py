@@ -18,8 +18,9 @@ from runtime.calls.calls import call_key, sampling_json
 from runtime.calls.fault import Pace, RetryPolicy
 from runtime.engines.openai import OpenAIEngine
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
-from runtime.plugins.declare import EngineUnavailable
-from runtime.run.run import RunOptions, RunReport, run_plan
+from runtime.errors import EngineUnavailable
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport
 from runtime.store.store import Store
 
 SPEC = """edition 2026

@@ -14,7 +14,7 @@ from virtual import ScriptedEngine
 import mixwright
 from compiler.stages import compile_file
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, ScoreRequest, Scores
-from runtime.plugins.declare import CalibrationFailed
+from runtime.errors import CalibrationFailed
 from runtime.verifiers.reward import aggregated, without
 
 SPEC = """

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks.fake_server import ThreadedServer
 from runtime.calls.fault import BreakerPolicy, RetryPolicy
-from runtime.plugins.declare import EngineUnavailable, RunError
-from runtime.run.run import RunOptions, RunReport, run_plan
+from runtime.errors import EngineUnavailable, RunError
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions, RunReport
 from runtime.store.store import Store
 
 QUICK = RunOptions(

@@ -11,9 +11,9 @@ from virtual import Bench, MemoryStore, ScriptedEngine, ScriptedScorer, run_virt
 
 from runtime.calls.calls import score_key, vector_key
 from runtime.calls.fault import RetryPolicy
-from runtime.calls.service import RunStopped
 from runtime.engines.measured import finite, scores_in, unit_vectors, vector_in, vector_text
 from runtime.engines.protocol import EngineFault, Fault, Scores, Vectors
+from runtime.errors import RunStopped
 from runtime.plugins.protocol import ScoreResult, VectorResult
 
 CHAT = ({"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"})

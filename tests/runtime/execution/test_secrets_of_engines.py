@@ -19,8 +19,9 @@ from compiler.plan.plan import CountQuota
 from runtime.calls.models import engines_of
 from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
 from runtime.engines.secrets import Redactor, discreet
-from runtime.plugins.declare import EngineUnavailable, RunError
-from runtime.run.run import RunOptions, run_plan
+from runtime.errors import EngineUnavailable, RunError
+from runtime.run.execute import run_plan
+from runtime.run.run import RunOptions
 from runtime.store.store import Store
 
 KEY = "sk-proj-9/aB+c7\"D=eF'gH_iJ-kL.mN~oP4"

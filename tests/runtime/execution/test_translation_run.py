@@ -9,7 +9,7 @@ import pytest
 
 import mixwright
 from benchmarks.fake_server import ThreadedServer
-from runtime.plugins.declare import RunError
+from runtime.errors import RunError
 from runtime.store.store import Store
 from tests.reward_models import encoder
 

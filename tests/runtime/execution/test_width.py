@@ -11,7 +11,8 @@ from virtual import ScriptedEngine, VirtualClock, run_virtually
 
 from runtime.calls.budget import Budget, Spending
 from runtime.calls.fault import BreakerPolicy, Gate, RetryPolicy
-from runtime.calls.service import Service, StopSignal
+from runtime.calls.service import Service
+from runtime.calls.stop import StopSignal
 from runtime.calls.width import FIRST, WidthSearch
 from runtime.engines.openai import OpenAIEngine
 from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Request

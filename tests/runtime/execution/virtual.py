@@ -13,7 +13,7 @@ from plans import model
 from compiler.plan.plan import Plan
 from runtime.calls.budget import Budget, Spending
 from runtime.calls.calls import Calls
-from runtime.calls.service import StopSignal
+from runtime.calls.stop import StopSignal
 from runtime.engines.measured import unit_vectors
 from runtime.engines.protocol import (
     Answer,
@@ -27,7 +27,8 @@ from runtime.engines.protocol import (
     Vectors,
 )
 from runtime.plugins.protocol import CallResult
-from runtime.run.run import Run, RunOptions, RunReport, execute
+from runtime.run.execute import execute
+from runtime.run.run import Run, RunOptions, RunReport
 from runtime.store.records import CallRecord
 from runtime.store.store import Store
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from runtime.errors import RunError
 from runtime.exporters.directory import check_target, replaced_directory, write_manifest
 from runtime.exporters.files import write_jsonl, write_parquet
 from runtime.exporters.write import write_exports
 from runtime.mixture import MixtureRow, mixture_row, mixture_rows
-from runtime.plugins.declare import RunError
 from runtime.store.records import SelectionRecord
 from runtime.store.store import Store
 from tests.runtime.mixture.finished import finish_run, plan

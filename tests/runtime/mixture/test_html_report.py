@@ -10,9 +10,9 @@ from html.parser import HTMLParser
 import pytest
 from jinja2 import UndefinedError
 
+from runtime.errors import RunError
 from runtime.mixture import MixtureRecord
 from runtime.mixture.selection import ComponentResult
-from runtime.plugins.declare import RunError
 from runtime.report.curves import TrainingFacts
 from runtime.report.facts import Drop, Histogram, PipelineFacts, RunFacts, Sample, Stage, run_facts
 from runtime.report.html import report_html, write_report

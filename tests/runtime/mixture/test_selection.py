@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.errors import RunError
 from runtime.mixture import Candidates, required_rows, select, start_positions
 from runtime.mixture.selection import entry_key
-from runtime.plugins.declare import RunError
 from runtime.values.rows import order_key
 from tests.runtime.mixture.mixtures import count, everything, ids, mixture, rate, rows, share, take, weight
 

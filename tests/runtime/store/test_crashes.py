@@ -19,7 +19,7 @@ import duckdb
 import pytest
 
 from compiler.plan.plan import Plan
-from runtime.plugins.declare import StoreBroken, StoreLocked
+from runtime.errors import StoreBroken, StoreLocked
 from runtime.store.records import CallRecord
 from runtime.store.store import Store
 from runtime.store.verify import verify

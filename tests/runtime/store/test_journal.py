@@ -19,7 +19,7 @@ import pytest
 from test_crashes import largest_file
 
 from mixwright.cli import main
-from runtime.plugins.declare import StoreBroken
+from runtime.errors import StoreBroken
 from runtime.store.journal import FILE_NAMES, Journal, read_journal
 from runtime.store.records import CallRecord
 from runtime.store.repair import repair

@@ -13,7 +13,7 @@ import pytest
 
 from compiler.plan.plan import Plan
 from mixwright.cli import main
-from runtime.plugins.declare import StoreBroken, StoreLocked
+from runtime.errors import StoreBroken, StoreLocked
 from runtime.store.database import Database
 from runtime.store.records import CallRecord, OutcomeRecord
 from runtime.store.repair import repair

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compiler.plan.plan import Plan
-from runtime.plugins.declare import StoreBroken
+from runtime.errors import StoreBroken
 from runtime.store.records import (
     CallRecord,
     EventRecord,
@@ -18,9 +18,9 @@ from runtime.store.records import (
     ScoreRecord,
     SelectedRow,
     SelectionRecord,
-    clean_text,
 )
 from runtime.store.store import Store
+from runtime.values.stored_text import clean_text
 from tests.runtime.store.conftest import key_of
 
 Make = Callable[..., CallRecord]

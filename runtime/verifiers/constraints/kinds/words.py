@@ -8,7 +8,7 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
-from runtime.plugins.declare import require
+from runtime.errors import require
 from runtime.verifiers.constraints.matching import bare, trimmed, without_punctuation
 from runtime.verifiers.constraints.registry import Found, count, kind
 from runtime.verifiers.constraints.registry import text as text_argument

@@ -1,0 +1,46 @@
+"""Texts and JSON as they can be stored and hashed: whatever a model or a source gave."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def clean_text(text: str) -> str:
+    """`text` with every lone surrogate replaced by U+FFFD; the same object when there is none.
+
+    Such a string comes of `json.loads('"\\\\ud800"')`, cannot be encoded as UTF-8, and so can neither be stored nor
+    hashed. Apply it where text enters (an engine's answer, a source's row): then what a run uses is what it stores.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def json_of(value: Any) -> str:
+    """JSON text that any reader accepts: infinite numbers and NaN become null, lone surrogates U+FFFD, and what
+    JSON has no form for its `str()`."""
+    try:
+        text = _encode(value)
+    except (ValueError, TypeError):
+        text = _encode(_plain(value))
+    return clean_text(text)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | int):
+        return value
+    return str(value)
