@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from compiler.bind.resolve import Resolver
+from compiler.bind.resolve import resolve
 from compiler.catalog.catalog import Catalog, builtin_catalog
 from compiler.checks import run_checks
 from compiler.findings import Findings
@@ -113,9 +113,8 @@ def _compile(
     if not world.is_read:
         return _result(world, None)
     check_given(world)
-    resolver = Resolver(world)
-    program = resolver.resolve()
-    _check(world, program, resolver.columns)
+    program, columns = resolve(world)
+    _check(world, program, columns)
     if variant is not None:
         program = _with_variant(world, program, variant)
     _suppress(world)

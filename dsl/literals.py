@@ -6,13 +6,9 @@ import re
 from dataclasses import replace
 
 from dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, Label, error
+from dsl.escapes import ESCAPE, ESCAPES
 from dsl.nodes import Heredoc
 from dsl.source import SourceFile
-
-ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
-_PAIR = re.compile(r"\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}")
-"""Two escapes that are one character beyond the basic plane."""
-_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 
 
 def string_value(source: SourceFile, start: int, end: int) -> tuple[str, list[Diagnostic]]:
@@ -41,27 +37,8 @@ def string_value(source: SourceFile, start: int, end: int) -> tuple[str, list[Di
         return match.group()
 
     # Two \u escapes may be one character beyond the basic plane; a half alone cannot be written as UTF-8.
-    value = _ESCAPE.sub(resolve, raw).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    value = ESCAPE.sub(resolve, raw).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value, findings
-
-
-def string_offset(raw: str, index: int) -> int:
-    """Offset within the quoted string `raw` (quotes included) of the character at `index` of its value."""
-    if "\\" not in raw:
-        return 1 + index
-    position, seen = 1, 0
-    while seen < index and position < len(raw) - 1:
-        pair = _PAIR.match(raw, position)
-        match = pair or _ESCAPE.match(raw, position)
-        if match is None:
-            position += 1
-            seen += 1
-        else:
-            position = match.end()
-            # An unknown escape stays as the two characters it is.
-            is_unknown = not pair and match.group(2) is not None and match.group(2) not in ESCAPES
-            seen += 2 if is_unknown else 1
-    return position
 
 
 def heredoc_value(source: SourceFile, start: int, end: int) -> tuple[Heredoc, list[Diagnostic]]:

@@ -48,7 +48,7 @@ class Text:
 
     def offset_of(self, index: int) -> int:
         """File offset of the character at `index` of `value`; of an escape, its backslash."""
-        from dsl.literals import string_offset
+        from dsl.escapes import string_offset
 
         return self.span.start + string_offset(self.span.text, index)
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mixwright.version import VERSION
+
 if TYPE_CHECKING:
     from mixwright.api import SpecError, check, plan, rows, run
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["SpecError", "check", "plan", "rows", "run"]
 
 

@@ -10,8 +10,8 @@ from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
 
-from mixwright import __version__
 from mixwright.terminal import guard_streams, guarded_streams
+from mixwright.version import VERSION
 
 COMMANDS: dict[str, str] = {
     "check": "find mistakes in specs before anything runs",
@@ -72,7 +72,7 @@ def _run(argv: list[str]) -> int:
         print(_usage())
         return 0
     if argv[0] in ("-V", "--version"):
-        print(f"mixwright {__version__}")
+        print(f"mixwright {VERSION}")
         return 0
     name = argv[0]
     if name not in COMMANDS:

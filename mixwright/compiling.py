@@ -157,14 +157,14 @@ def plan_of(program: Program, spec: Path, lock: Lock, variant: str | None) -> Pl
     """A program lowered in the place of its spec."""
     from compiler.load.loader import project_root
     from compiler.plan.lower import lower
-    from mixwright import __version__
+    from mixwright.version import VERSION
 
     return lower(
         program,
         root=project_root(spec),
         directory=spec.resolve().parent,
         lock=lock,
-        version=__version__,
+        version=VERSION,
         variant=variant,
     )
 

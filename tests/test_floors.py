@@ -8,37 +8,65 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("dsl", "compiler", "runtime", "mixwright")
 
 
-def test_no_folder_of_the_compiler_needs_one_that_needs_it() -> None:
-    assert circle_of_folders(ROOT / "compiler") is None
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_folder_needs_one_that_needs_it(package: str) -> None:
+    """At every level: what lies in one folder, each folder and file of it taken as a whole."""
+    folders = {file.parent for file in (ROOT / package).rglob("*.py")} | {ROOT / package}
+    assert {str(folder): circle for folder in folders if (circle := circle_of_folders(folder))} == {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_file_needs_one_that_needs_it(package: str) -> None:
+    assert circle_of_files(ROOT / package) is None
 
 
 def test_a_circle_is_found(tmp_path: Path) -> None:
     """Imports for types alone and those within functions count."""
     for name, text in (
+        ("__init__.py", ""),
+        ("a/__init__.py", ""),
+        ("b/__init__.py", ""),
+        ("c/__init__.py", ""),
         ("a/one.py", "from house.b.two import x"),
         ("b/two.py", "def f() -> None:\n    from house.c import three"),
         ("c/three.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import house.a.one"),
     ):
-        (tmp_path / "house" / name).parent.mkdir(parents=True)
+        (tmp_path / "house" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "house" / name).write_text(text)
     assert set(circle_of_folders(tmp_path / "house") or ()) == {"a", "b", "c"}
+    assert set(circle_of_files(tmp_path / "house") or ()) == {"a/one.py", "b/two.py", "c/three.py"}
     (tmp_path / "house" / "c" / "three.py").write_text("from house.c.four import y")
     assert circle_of_folders(tmp_path / "house") is None
+    assert circle_of_files(tmp_path / "house") is None
 
 
-def circle_of_folders(package: Path) -> list[str] | None:
-    """Folders of a package of which each imports from the next; None where there is no circle. A file at the door of
-    the package is a folder of its own."""
-    rooms = {_dotted(file, package): _room(file, package) for file in package.rglob("*.py")}
+def circle_of_folders(folder: Path) -> list[str] | None:
+    """Folders in a folder of which each imports from the next; None where there is no circle. A file right in it counts
+    as a folder of its own, and its `__init__.py` as none: that says what the folder offers."""
+    return _circle(folder, lambda file: file.relative_to(folder).with_suffix("").parts[0])
+
+
+def circle_of_files(package: Path) -> list[str] | None:
+    """Files of a package of which each imports from the next; None where there is no circle."""
+    return _circle(package, lambda file: str(file.relative_to(package)))
+
+
+def _circle(folder: Path, room_of: Callable[[Path], str]) -> list[str] | None:
+    files = [file for file in folder.rglob("*.py") if file != folder / "__init__.py"]
+    rooms = {_dotted(file): room_of(file) for file in files}
     needs: dict[str, set[str]] = defaultdict(set)
-    for file in package.rglob("*.py"):
-        here = _room(file, package)
+    for file in files:
+        here = room_of(file)
         for name in _imported(ast.parse(file.read_text(encoding="utf-8"))):
             room = rooms.get(name)
             if room is not None and room != here:
@@ -50,13 +78,14 @@ def circle_of_folders(package: Path) -> list[str] | None:
     return None
 
 
-def _room(file: Path, package: Path) -> str:
-    return file.relative_to(package).with_suffix("").parts[0]
-
-
-def _dotted(file: Path, package: Path) -> str:
-    parts = file.relative_to(package.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def _dotted(file: Path) -> str:
+    """A file's dotted name, from the outermost folder that is a package."""
+    parts = [file.stem] if file.stem != "__init__" else []
+    for folder in file.parents:
+        parts.insert(0, folder.name)
+        if not (folder.parent / "__init__.py").is_file():
+            break
+    return ".".join(parts)
 
 
 def _imported(tree: ast.Module) -> set[str]:

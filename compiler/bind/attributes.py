@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from compiler.bind.kinds import declared_by_plugin
 from compiler.bind.place import Place
@@ -10,7 +11,7 @@ from compiler.bind.values import bind_value, example_of
 from compiler.catalog.blocks import language_blocks
 from compiler.catalog.catalog import AttributeSchema, Entry
 from compiler.findings import Reported
-from compiler.program import Bound
+from compiler.program import Bound, SubBlock
 from compiler.suggest import listing, nearest, replace_fix
 from dsl.diagnostic import Label
 from dsl.nodes import (
@@ -179,7 +180,7 @@ def value_without_equal(place: Place, block: Block) -> Expression | None:
 def _bind_statement(place: Place, schema: AttributeSchema, statement: Statement) -> Bound:
     if isinstance(statement, Block):
         if (value := value_without_equal(place, statement)) is not None:
-            return Bound(value=bind_value(place, schema, schema.type, value), span=value.span)
+            return Bound(value=_value(place, schema, value), span=value.span)
         if statement.labels:
             raise place.findings.error(
                 "MIX120", f"`{statement.kind}` has no name here", statement.labels[0].span
@@ -192,8 +193,27 @@ def _bind_statement(place: Place, schema: AttributeSchema, statement: Statement)
                 statement.kind_span,
                 hint=f"write `{schema.name} = {example_of(schema)}`",
             )
-        return Bound(value=bind_value(place, schema, schema.type, value, bare=True), span=statement.span)
+        return Bound(value=_value(place, schema, value, bare=True), span=statement.span)
     return Bound(
-        value=bind_value(place, schema, schema.type, statement.value),
+        value=_value(place, schema, statement.value),
         span=statement.value.span,
     )
+
+
+def _value(place: Place, schema: AttributeSchema, node: Expression, *, bare: bool = False) -> Any:
+    if schema.type.startswith("block:"):
+        return _sub_block(place, schema, node)
+    return bind_value(place, schema, schema.type, node, bare=bare)
+
+
+def _sub_block(place: Place, schema: AttributeSchema, node: Expression) -> SubBlock:
+    entry = place.world.catalog.entries.get(schema.type.removeprefix("block:"))
+    if not isinstance(node, ObjectNode) or entry is None:
+        raise place.findings.error(
+            "MIX107",
+            f"`{schema.name}` is a block",
+            node.span,
+            hint=f"write `{schema.name} {{ … }}`",
+        )
+    at = Span(node.span.source, node.span.start, node.span.start + 1)
+    return SubBlock(bind_attributes(place, entry, node.body, at, f"`{schema.name}`"))

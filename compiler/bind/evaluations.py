@@ -7,10 +7,11 @@ the set, with the model's answer in the column `reply`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from compiler.bind.attributes import bind_attributes
 from compiler.bind.place import Place
+from compiler.bind.scope import Scope
 from compiler.bind.steps import Flow
 from compiler.findings import Reported
 from compiler.load.world import Module
@@ -20,9 +21,6 @@ from compiler.suggest import listing, nearest
 from compiler.templates.messages import check_use
 from dsl.diagnostic import Label
 from dsl.nodes import Block, ObjectNode, Ref, Statement
-
-if TYPE_CHECKING:
-    from compiler.bind.resolve import Resolver
 
 REPLY = "reply"
 """Column with what the model answered."""
@@ -36,17 +34,17 @@ def is_evaluation(statement: Statement) -> bool:
 
 
 def bind_evaluations(
-    resolver: Resolver, module: Module, train: str, body: Sequence[Statement]
+    scope: Scope, module: Module, train: str, body: Sequence[Statement]
 ) -> tuple[EvaluationDecl, ...]:
     """The evaluations of a train in the order of its text; those with mistakes are reported and left out."""
     found: dict[str, EvaluationDecl] = {}
     for statement in filter(is_evaluation, body):
         try:
-            evaluation = _Evaluation(resolver, module, train, statement).bind()
+            evaluation = _Evaluation(scope, module, train, statement).bind()
         except Reported:
             continue
         if evaluation.name in found:
-            resolver.world.findings.error(
+            scope.findings.error(
                 "MIX744",
                 f"evaluation `{evaluation.name}` of `{train}` is there twice",
                 evaluation.name_span,
@@ -60,8 +58,8 @@ def bind_evaluations(
 
 
 class _Evaluation:
-    def __init__(self, resolver: Resolver, module: Module, train: str, statement: Statement) -> None:
-        self.resolver = resolver
+    def __init__(self, scope: Scope, module: Module, train: str, statement: Statement) -> None:
+        self.scope = scope
         self.module = module
         self.train = train
         self.labels: tuple[Any, ...] = ()
@@ -71,16 +69,16 @@ class _Evaluation:
             assert isinstance(statement.value, ObjectNode)
             self.body, self.at = statement.value.body, statement.name.span
         self.span = statement.span
-        self.entry = resolver.world.catalog.family("train_block")["evaluate"]
+        self.entry = scope.world.catalog.family("train_block")["evaluate"]
 
     @property
     def findings(self) -> Any:
-        return self.resolver.world.findings
+        return self.scope.findings
 
     def bind(self) -> EvaluationDecl:
         name = self._written_name()
         attributes = bind_attributes(
-            Place(self.resolver.world, self.module),
+            Place(self.scope.world, self.module),
             self.entry,
             self.body,
             self.at,
@@ -90,7 +88,7 @@ class _Evaluation:
         if "on" not in attributes or "prompt" not in attributes:
             raise Reported
         rows = str(attributes["on"].value)
-        columns = self.resolver.columns.get(rows, Columns(is_open=True))
+        columns = self.scope.columns.get(rows, Columns(is_open=True))
         self._check_columns(rows, columns, attributes)
         blocks = [s for s in self.body if isinstance(s, Block) and _is_verifier(s)]
         steps = self._steps(rows, columns, attributes, blocks)
@@ -130,10 +128,10 @@ class _Evaluation:
         )
 
     def _check_columns(self, rows: str, columns: Columns, attributes: dict[str, Bound]) -> None:
-        parsed = self.resolver.parsed.get(str(attributes["prompt"].value))
+        parsed = self.scope.parsed.get(str(attributes["prompt"].value))
         if parsed is not None:
             at = attributes["prompt"].span
-            check_use(self.resolver.world, parsed, columns, at, f"rows of `{rows}`", {})
+            check_use(self.scope.world, parsed, columns, at, f"rows of `{rows}`", {})
         for name in ("answer", "by"):
             bound = attributes.get(name)
             if bound is None or columns.type_of(str(bound.value)) is not None:
@@ -178,7 +176,7 @@ class _Evaluation:
             )
         if answer is not None:
             return [self._short_form(columns, answer)]
-        flow = Flow(self.resolver, self.module, rows, blocks)
+        flow = Flow(self.scope, self.module, rows, blocks)
         flow.rows_words = f"the replies to `{rows}`"
         flow.columns = Columns({**columns.types, REPLY: "text"}, columns.is_open, columns.left_out)
         return flow.steps(blocks)
@@ -187,7 +185,7 @@ class _Evaluation:
         """`answer = column` stands for the verifier that it is short for, with this column and the reply."""
         schema = self.entry.attribute("answer")
         assert schema is not None and schema.short_for is not None
-        entry = self.resolver.world.catalog.entries[schema.short_for]
+        entry = self.scope.world.catalog.entries[schema.short_for]
         id = schema.short_for.replace(".", "_")
         return StepDecl(
             id=id,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from compiler.bind.attributes import bind_attributes, bind_budget, value_without_equal
+from compiler.bind.labels import extra_labels
 from compiler.bind.place import Place
 from compiler.bind.quotas import bind_quota
+from compiler.bind.scope import Scope
 from compiler.bind.steps import Flow
 from compiler.bind.variants import effective_block
 from compiler.catalog.blocks import MIXTURE_STEPS, language_blocks
@@ -21,26 +22,23 @@ from dsl.diagnostic import Label
 from dsl.nodes import Attribute, Block, Ref, Statement
 from dsl.source import Span
 
-if TYPE_CHECKING:
-    from compiler.bind.resolve import Resolver
 
-
-def bind_mixture(resolver: Resolver, declaration: Declaration) -> MixtureDecl | None:
+def bind_mixture(scope: Scope, declaration: Declaration) -> MixtureDecl | None:
     """The mixture with its components; a variant is its base with the changes applied."""
     variant_of, module = "", declaration.module
     block = declaration.node
     if declaration.kind == "variant":
-        base, block = effective_block(resolver, declaration)
+        base, block = effective_block(scope, declaration)
         variant_of, module = base.qualified, base.module
-        resolver.ask(base, declaration.name_span)
+        scope.ask(base, declaration.name_span)
     else:
-        resolver.extra_labels(block, block.labels[1:], f"mixture {declaration.name} {{ … }}")
-    return _Mixing(resolver, declaration, module, block).bind(variant_of)
+        extra_labels(scope.world, block, block.labels[1:], f"mixture {declaration.name} {{ … }}")
+    return _Mixing(scope, declaration, module, block).bind(variant_of)
 
 
 class _Mixing:
-    def __init__(self, resolver: Resolver, declaration: Declaration, module: Module, block: Block) -> None:
-        self.resolver = resolver
+    def __init__(self, scope: Scope, declaration: Declaration, module: Module, block: Block) -> None:
+        self.scope = scope
         self.declaration = declaration
         self.module = module
         self.block = block
@@ -52,11 +50,11 @@ class _Mixing:
 
     @property
     def findings(self):  # type: ignore[no-untyped-def]
-        return self.resolver.world.findings
+        return self.scope.findings
 
     def bind(self, variant_of: str) -> MixtureDecl:
         title = f"mixture `{self.declaration.name}`"
-        place = Place(self.resolver.world, self.module)
+        place = Place(self.scope.world, self.module)
         attributes = bind_attributes(
             place,
             self.entry,
@@ -71,10 +69,10 @@ class _Mixing:
         if budget is not None:
             attributes["budget"] = budget
         columns = self._columns()
-        flow = Flow(self.resolver, self.module, self.declaration.name, steps)
+        flow = Flow(self.scope, self.module, self.declaration.name, steps)
         flow.columns = columns
         bound_steps = flow.steps(steps)
-        self.resolver.columns[self.declaration.qualified] = flow.columns
+        self.scope.columns[self.declaration.qualified] = flow.columns
         return MixtureDecl(
             name=self.declaration.qualified,
             entry=self.entry,
@@ -94,7 +92,7 @@ class _Mixing:
             return False
         if len(statement.name.parts) > 1 or statement.name.name in self.module.declarations:
             return True
-        rows = self.resolver.world.visible(self.module, ("source", "pipeline", "mixture", "variant"))
+        rows = self.scope.world.visible(self.module, ("source", "pipeline", "mixture", "variant"))
         return nearest(statement.name.name, rows) is not None or not nearest(statement.name.name, self.words)
 
     def _statements(self, body: Sequence[Statement], group: str) -> list[Block]:
@@ -117,10 +115,10 @@ class _Mixing:
         if (
             block.kind in self.words
             and not group
-            and value_without_equal(Place(self.resolver.world, self.module), block)
+            and value_without_equal(Place(self.scope.world, self.module), block)
         ):
             return
-        catalog = self.resolver.world.catalog
+        catalog = self.scope.world.catalog
         if block.kind in catalog.family("step") or block.kind in ("verify", "from"):
             self.findings.error(
                 "MIX121",
@@ -173,16 +171,16 @@ class _Mixing:
         self._statements(block.body, name)
 
     def _component(self, statement: Attribute, group: str) -> None:
-        place = Place(self.resolver.world, self.module)
+        place = Place(self.scope.world, self.module)
         try:
-            found = self.resolver.world.need(self.module, statement.name, "rows")
-            bound = self.resolver.ask(found, statement.name.span)
+            found = self.scope.world.need(self.module, statement.name, "rows")
+            bound = self.scope.ask(found, statement.name.span)
         except Reported:
             self.has_failed = True
             with contextlib.suppress(Reported):
                 bind_quota(place, statement.value)
             return
-        place.columns = self.resolver.columns.get(found.qualified)
+        place.columns = self.scope.columns.get(found.qualified)
         place.rows_words = f"rows of `{statement.name.name}`"
         first = next((c for c in self.components if c.rows == found.qualified), None)
         if first is not None and self._is_set_twice(statement):
@@ -234,7 +232,7 @@ class _Mixing:
         written = str(bound.value.args[0])
         ref = Ref(tuple(written.split(".")), bound.span, (bound.span,) * (written.count(".") + 1))
         try:
-            found, rest = self.resolver.world.find(self.module, ref)
+            found, rest = self.scope.world.find(self.module, ref)
         except Reported:
             return
         rows = [c.rows for c in self.components]
@@ -255,7 +253,7 @@ class _Mixing:
 
     def _columns(self) -> Columns:
         """The columns that all components have, in a type that fits all."""
-        known = [self.resolver.columns.get(c.rows, Columns(is_open=True)) for c in self.components]
+        known = [self.scope.columns.get(c.rows, Columns(is_open=True)) for c in self.components]
         if not known or self.has_failed:
             return Columns(is_open=True)
         closed = [k for k in known if not k.is_open]

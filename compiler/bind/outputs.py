@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from compiler.bind.attributes import bind_attributes, bind_budget
 from compiler.bind.evaluations import bind_evaluations, is_evaluation
 from compiler.bind.kinds import is_excused, kind_of
 from compiler.bind.place import Place
+from compiler.bind.scope import Scope
 from compiler.catalog.blocks import NOT_YET, language_blocks
 from compiler.catalog.catalog import Entry
 from compiler.findings import Reported
@@ -22,21 +23,18 @@ from dsl.diagnostic import Label
 from dsl.nodes import Attribute, Block, Ref
 from dsl.source import Span
 
-if TYPE_CHECKING:
-    from compiler.bind.resolve import Resolver
 
-
-def bind_output(resolver: Resolver, module: Module, block: Block) -> None:
+def bind_output(scope: Scope, module: Module, block: Block) -> None:
     try:
         match block.kind:
             case "train":
-                _train(resolver, module, block)
+                _train(scope, module, block)
             case "export":
-                _export(resolver, module, block)
+                _export(scope, module, block)
             case "policy":
-                _policy(resolver, module, block)
+                _policy(scope, module, block)
             case word if word in NOT_YET:
-                raise resolver.world.findings.error(
+                raise scope.findings.error(
                     "MIX128",
                     f"`{word}` blocks are not in this version",
                     block.kind_span,
@@ -47,14 +45,14 @@ def bind_output(resolver: Resolver, module: Module, block: Block) -> None:
         pass
 
 
-def _name_and_mixture(resolver: Resolver, module: Module, block: Block, word: str) -> tuple[Ref, Ref, str]:
+def _name_and_mixture(scope: Scope, module: Module, block: Block, word: str) -> tuple[Ref, Ref, str]:
     """The labels of `train NAME on MIXTURE` and `export NAME of MIXTURE`; raises Reported."""
     match block.labels:
         case (Ref(parts=(_,)) as name, Ref(parts=(found,)), Ref() as mixture) if found == word:
-            found_mixture = resolver.world.need(module, mixture, "mixture")
-            resolver.ask(found_mixture, mixture.span)
+            found_mixture = scope.world.need(module, mixture, "mixture")
+            scope.ask(found_mixture, mixture.span)
             return name, mixture, found_mixture.qualified
-    raise resolver.world.findings.error(
+    raise scope.findings.error(
         "MIX120",
         f"`{block.kind}` needs a name and a mixture",
         block.labels[0].span if block.labels else block.kind_span,
@@ -62,9 +60,9 @@ def _name_and_mixture(resolver: Resolver, module: Module, block: Block, word: st
     )
 
 
-def _fresh(resolver: Resolver, table: dict[str, Any], name: str, span: Span) -> None:
+def _fresh(scope: Scope, table: dict[str, Any], name: str, span: Span) -> None:
     if name in table:
-        raise resolver.world.findings.error(
+        raise scope.findings.error(
             "MIX114",
             f"`{name}` is declared twice",
             span,
@@ -74,20 +72,20 @@ def _fresh(resolver: Resolver, table: dict[str, Any], name: str, span: Span) -> 
         )
 
 
-def _train(resolver: Resolver, module: Module, block: Block) -> None:
-    name, mixture, qualified = _name_and_mixture(resolver, module, block, "on")
-    entry = resolver.world.catalog.only("train")
-    _fresh(resolver, resolver.trains, name.name, name.span)
+def _train(scope: Scope, module: Module, block: Block) -> None:
+    name, mixture, qualified = _name_and_mixture(scope, module, block, "on")
+    entry = scope.world.catalog.only("train")
+    _fresh(scope, scope.trains, name.name, name.span)
     attributes = bind_attributes(
-        Place(resolver.world, module),
+        Place(scope.world, module),
         entry,
         block.body,
         name.span,
         f"train `{name.name}`",
         taken=is_evaluation,
     )
-    evaluations = bind_evaluations(resolver, module, name.name, block.body)
-    resolver.trains[name.name] = TrainDecl(
+    evaluations = bind_evaluations(scope, module, name.name, block.body)
+    scope.trains[name.name] = TrainDecl(
         name=name.name,
         entry=entry,
         attributes=attributes,
@@ -99,22 +97,22 @@ def _train(resolver: Resolver, module: Module, block: Block) -> None:
     )
 
 
-def _export(resolver: Resolver, module: Module, block: Block) -> None:
-    name, mixture, qualified = _name_and_mixture(resolver, module, block, "of")
-    _fresh(resolver, resolver.exports, name.name, name.span)
+def _export(scope: Scope, module: Module, block: Block) -> None:
+    name, mixture, qualified = _name_and_mixture(scope, module, block, "of")
+    _fresh(scope, scope.exports, name.name, name.span)
     written = next((s.value for s in block.body if isinstance(s, Attribute) and _is(s, "format")), None)
     chosen = written.name if isinstance(written, Ref) else getattr(written, "value", None)
-    entry = kind_of(resolver.world, "export", str(chosen)) if chosen is not None else None
+    entry = kind_of(scope.world, "export", str(chosen)) if chosen is not None else None
     if entry is None:
         at = block.kind_span if written is None else written.span
-        if chosen is not None and is_excused(resolver.world, "export", str(chosen), at):
+        if chosen is not None and is_excused(scope.world, "export", str(chosen), at):
             raise Reported
-        entries = resolver.world.catalog.family("export")
+        entries = scope.world.catalog.family("export")
         entry = entries[_usual_format(entries)]
     attributes = bind_attributes(
-        Place(resolver.world, module), entry, block.body, name.span, f"export `{name.name}`"
+        Place(scope.world, module), entry, block.body, name.span, f"export `{name.name}`"
     )
-    resolver.exports[name.name] = ExportDecl(
+    scope.exports[name.name] = ExportDecl(
         name=name.name,
         entry=entry,
         attributes=attributes,
@@ -131,23 +129,23 @@ def _usual_format(entries: Mapping[str, Entry]) -> str:
     return next((str(schema.default) for schema in found if schema is not None), next(iter(entries)))
 
 
-def _policy(resolver: Resolver, module: Module, block: Block) -> None:
+def _policy(scope: Scope, module: Module, block: Block) -> None:
     of = ""
     match block.labels:
         case (Ref(parts=(_,)) as name,):
             pass
         case (Ref(), Ref(parts=("of",)), Ref()):
-            name, _, of = _name_and_mixture(resolver, module, block, "of")
+            name, _, of = _name_and_mixture(scope, module, block, "of")
         case _:
-            raise resolver.world.findings.error(
+            raise scope.findings.error(
                 "MIX120",
                 "`policy` needs a name",
                 block.kind_span,
                 hint="write `policy release { … }`, or `policy release of my_mixture { … }`",
             )
-    _fresh(resolver, resolver.policies, name.name, name.span)
+    _fresh(scope, scope.policies, name.name, name.span)
     entry = language_blocks()["policy"]
-    place = Place(resolver.world, module)
+    place = Place(scope.world, module)
     attributes = bind_attributes(
         place,
         entry,
@@ -159,7 +157,7 @@ def _policy(resolver: Resolver, module: Module, block: Block) -> None:
     budget = bind_budget(place, block.body)
     if budget is not None:
         attributes["budget"] = budget
-    resolver.policies[name.name] = PolicyDecl(
+    scope.policies[name.name] = PolicyDecl(
         name=name.name, entry=entry, attributes=attributes, span=block.span, name_span=name.span, mixture=of
     )
 

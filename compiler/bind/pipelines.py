@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from compiler.bind.attributes import bind_attributes
+from compiler.bind.labels import extra_labels
 from compiler.bind.place import Place
+from compiler.bind.scope import Scope
+from compiler.bind.steps import Flow, step_entry
 from compiler.catalog.blocks import language_blocks
 from compiler.catalog.references import REFERENCE_KINDS
 from compiler.findings import Reported
@@ -16,11 +17,6 @@ from dsl.diagnostic import Applicability, Edit, Fix, Label
 from dsl.nodes import Attribute, Block, Ref, Statement
 from dsl.source import Span
 
-if TYPE_CHECKING:
-    from compiler.bind.resolve import Resolver
-
-from compiler.bind.steps import Flow, step_entry
-
 FOR_FROM = ("source", "input", "inputs", "data", "dataset", "rows", "take")
 """What others call `from`."""
 
@@ -28,22 +24,22 @@ OF_FROM = ("limit", "where", "columns", "repeat")
 """Attributes of `from` that are written beside it."""
 
 
-def bind_pipeline(resolver: Resolver, declaration: Declaration) -> PipelineDecl | None:
+def bind_pipeline(scope: Scope, declaration: Declaration) -> PipelineDecl | None:
     """The pipeline with the schema after each step; None when it has no usable `from`."""
     block, module = declaration.node, declaration.module
-    findings = resolver.world.findings
+    findings = scope.findings
     title = f"pipeline `{declaration.name}`"
-    resolver.extra_labels(block, block.labels[1:], f"pipeline {declaration.name} {{ … }}")
+    extra_labels(scope.world, block, block.labels[1:], f"pipeline {declaration.name} {{ … }}")
     entry = language_blocks()["pipeline"]
     if (rows := _rows_without_from(block)) is not None:
-        _say_from(resolver, *rows)
+        _say_from(scope, *rows)
         return None
     misplaced = [s for s in block.body if _name_of(s) in OF_FROM]
     blocks = [s for s in block.body if isinstance(s, Block) and s not in misplaced]
     for statement in misplaced:
-        _say_of_from(resolver, blocks, statement)
+        _say_of_from(scope, blocks, statement)
     attributes = bind_attributes(
-        Place(resolver.world, module),
+        Place(scope.world, module),
         entry,
         block.body,
         declaration.name_span,
@@ -51,10 +47,10 @@ def bind_pipeline(resolver: Resolver, declaration: Declaration) -> PipelineDecl 
         taken=lambda s: isinstance(s, Block) or s in misplaced,
     )
     if not blocks or blocks[0].kind != "from":
-        if blocks and not _is_step(resolver, blocks[0]):
+        if blocks and not _is_step(scope, blocks[0]):
             return None  # reported: it may be a misspelt `from`
         start_at = next((b for b in blocks if b.kind == "from"), None)
-        visible = resolver.world.visible(module, REFERENCE_KINDS["start"])
+        visible = scope.world.visible(module, REFERENCE_KINDS["start"])
         sources = [name for name in visible if name != declaration.name]
         findings.error(
             "MIX417",
@@ -66,12 +62,12 @@ def bind_pipeline(resolver: Resolver, declaration: Declaration) -> PipelineDecl 
         )
         for later in blocks:
             if later.kind != "from":
-                _is_step(resolver, later)
+                _is_step(scope, later)
         return None
-    flow = Flow(resolver, module, declaration.name, blocks)
+    flow = Flow(scope, module, declaration.name, blocks)
     start = flow.start(blocks[0])
     steps = flow.steps(blocks[1:])
-    resolver.columns[declaration.qualified] = flow.columns
+    scope.columns[declaration.qualified] = flow.columns
     if start is None:
         return None
     return PipelineDecl(
@@ -101,9 +97,9 @@ def _rows_without_from(block: Block) -> tuple[Statement, Ref] | None:
     return None
 
 
-def _say_from(resolver: Resolver, statement: Statement, rows: Ref) -> None:
+def _say_from(scope: Scope, statement: Statement, rows: Ref) -> None:
     right = f"from {rows.name}"
-    resolver.world.findings.error(
+    scope.findings.error(
         "MIX417",
         f"a pipeline's rows come with `from`, not `{_name_of(statement)}`",
         statement.span,
@@ -112,7 +108,7 @@ def _say_from(resolver: Resolver, statement: Statement, rows: Ref) -> None:
     )
 
 
-def _say_of_from(resolver: Resolver, blocks: list[Block], statement: Statement) -> None:
+def _say_of_from(scope: Scope, blocks: list[Block], statement: Statement) -> None:
     """Report `limit = 10` beside `from`, in whose braces it belongs."""
     name, start = _name_of(statement), next((b for b in blocks if b.kind == "from"), None)
     value = statement.value if isinstance(statement, Attribute) else (*statement.labels, None)[0]
@@ -126,15 +122,15 @@ def _say_of_from(resolver: Resolver, blocks: list[Block], statement: Statement) 
         right = f"from {start.labels[0].span.text if start.labels else 'rows'} {{ {written} }}"
         edits = (Edit(Span(start.span.source, end, end), edit), Edit(statement.span, ""))
         fix = Fix(f"write `{right}`", edits, Applicability.MAYBE)
-    resolver.world.findings.error(
+    scope.findings.error(
         "MIX105", f"`{name}` belongs to `from`", statement.span, hint=f"write `{right}`", fix=fix
     )
 
 
-def _is_step(resolver: Resolver, block: Block) -> bool:
+def _is_step(scope: Scope, block: Block) -> bool:
     """Is it a step that there is? Reports it when not."""
     try:
-        step_entry(resolver, block)
+        step_entry(scope, block)
     except Reported:
         return False
     return True

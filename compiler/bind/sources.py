@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from compiler.bind.attributes import bind_attributes
+from compiler.bind.labels import extra_labels, kind_entry
 from compiler.bind.place import Place
+from compiler.bind.scope import Scope
 from compiler.catalog.catalog import Entry
 from compiler.load.world import Declaration
 from compiler.program import (
@@ -19,20 +21,16 @@ from compiler.suggest import listing, nearest, replace_fix
 from dsl.nodes import Attribute, ListNode, ObjectNode
 from dsl.source import Span
 
-if TYPE_CHECKING:
-    from compiler.bind.resolve import Resolver
-
-
 LEAST_ROWS = 3
 """Rows from which on one that differs from all others stands out."""
 
 
-def bind_source(resolver: Resolver, declaration: Declaration) -> SourceDecl:
+def bind_source(scope: Scope, declaration: Declaration) -> SourceDecl:
     block = declaration.node
-    entry = resolver.kind_entry("source", block, block.labels[1:], "a kind")
-    resolver.extra_labels(block, block.labels[2:], f"source {declaration.name} {entry.name} {{ … }}")
+    entry = kind_entry(scope.world, "source", block, block.labels[1:], "a kind")
+    extra_labels(scope.world, block, block.labels[2:], f"source {declaration.name} {entry.name} {{ … }}")
     title = f"source `{declaration.name}`"
-    place = Place(resolver.world, declaration.module, rows_words=title)
+    place = Place(scope.world, declaration.module, rows_words=title)
     first = bind_attributes(
         place,
         entry,
@@ -40,7 +38,7 @@ def bind_source(resolver: Resolver, declaration: Declaration) -> SourceDecl:
         declaration.name_span,
         title,
     )
-    columns, locked_rows = _source_columns(resolver, declaration, entry, first)
+    columns, locked_rows = _source_columns(scope, declaration, entry, first)
     place.columns = columns
     where = [s for s in block.body if _is(s, "where")]
     attributes = dict(first)
@@ -48,7 +46,7 @@ def bind_source(resolver: Resolver, declaration: Declaration) -> SourceDecl:
         only = replace(entry, attributes=tuple(a for a in entry.attributes if a.name == "where"))
         attributes.update(bind_attributes(place, only, where, declaration.name_span, title))
     is_counted = True
-    if (locked := _locked(resolver, declaration.qualified, entry, first)) is not None:
+    if (locked := _locked(scope, declaration.qualified, entry, first)) is not None:
         from compiler.bind.lock import selected_rows
 
         counted = selected_rows(locked, attributes)
@@ -67,13 +65,13 @@ def bind_source(resolver: Resolver, declaration: Declaration) -> SourceDecl:
         locked_rows=locked_rows,
         is_counted=is_counted,
     )
-    resolver.sources[decl.name] = decl
-    resolver.columns[decl.name] = columns
+    scope.sources[decl.name] = decl
+    scope.columns[decl.name] = columns
     return decl
 
 
 def _source_columns(
-    resolver: Resolver, declaration: Declaration, entry: Entry, attributes: dict[str, Bound]
+    scope: Scope, declaration: Declaration, entry: Entry, attributes: dict[str, Bound]
 ) -> tuple[Columns, int | None]:
     """Columns after `columns`, and the number of rows where it is known."""
     mapping = attributes["columns"].value if "columns" in attributes else None
@@ -83,11 +81,11 @@ def _source_columns(
         written = attributes[entry.rows_in].value if entry.rows_in in attributes else None
         if written is None or not all(isinstance(row, dict) for row in written):
             if written is not None:
-                _not_rows(resolver, declaration, attributes[entry.rows_in], written)
+                _not_rows(scope, declaration, attributes[entry.rows_in], written)
             return Columns(is_open=True), None
         in_file, rows = columns_of_rows(written), len(written)
-        _check_keys(resolver, declaration)
-    elif (locked := _locked(resolver, declaration.qualified, entry, attributes)) is not None:
+        _check_keys(scope, declaration)
+    elif (locked := _locked(scope, declaration.qualified, entry, attributes)) is not None:
         in_file, rows = dict(locked.columns), int(locked.rows)
     if "columns" not in attributes and any(_is(s, "columns") for s in declaration.node.body):
         return Columns(is_open=True), rows  # the mapping itself was reported
@@ -97,11 +95,11 @@ def _source_columns(
         return Columns(dict.fromkeys(mapping, "any")), rows
     types = {}
     for new, old in mapping.items():
-        types[new] = _mapped_type(resolver, declaration, attributes["columns"].span, new, old, in_file)
+        types[new] = _mapped_type(scope, declaration, attributes["columns"].span, new, old, in_file)
     return Columns(types), rows
 
 
-def _check_keys(resolver: Resolver, declaration: Declaration) -> None:
+def _check_keys(scope: Scope, declaration: Declaration) -> None:
     """MIX215: one row of several calls a column otherwise than all the others do."""
     lists = [
         s.value for s in declaration.node.body if isinstance(s, Attribute) and isinstance(s.value, ListNode)
@@ -116,7 +114,7 @@ def _check_keys(resolver: Resolver, declaration: Declaration) -> None:
             missing = [name for name, count in counts.items() if count == len(rows) - 1 and name not in row]
             own = [name for name in row if counts[name] == 1]
             if len(missing) == len(own) == 1:
-                resolver.world.findings.lint(
+                scope.findings.lint(
                     "MIX215",
                     f"only this row of `{declaration.name}` has `{own[0]}`, and all others have `{missing[0]}`",
                     row[own[0]].span,
@@ -127,7 +125,7 @@ def _check_keys(resolver: Resolver, declaration: Declaration) -> None:
 
 
 def _mapped_type(
-    resolver: Resolver, declaration: Declaration, at: Span, new: str, old: str, in_file: dict[str, str]
+    scope: Scope, declaration: Declaration, at: Span, new: str, old: str, in_file: dict[str, str]
 ) -> str:
     if old in in_file:
         return in_file[old]
@@ -141,7 +139,7 @@ def _mapped_type(
             for item in statement.value.body:
                 if isinstance(item, Attribute) and item.name.name == new:
                     span = item.value.span
-    resolver.world.findings.error(
+    scope.findings.error(
         "MIX203",
         f"source `{declaration.name}` has no column `{old}`",
         span,
@@ -152,9 +150,9 @@ def _mapped_type(
     return "any"
 
 
-def _not_rows(resolver: Resolver, declaration: Declaration, bound: Bound, written: list[Any]) -> None:
+def _not_rows(scope: Scope, declaration: Declaration, bound: Bound, written: list[Any]) -> None:
     place = next(i for i, row in enumerate(written) if not isinstance(row, dict))
-    resolver.world.findings.error(
+    scope.findings.error(
         "MIX212",
         f"row {place + 1} of source `{declaration.name}` is no object",
         bound.span,
@@ -162,9 +160,9 @@ def _not_rows(resolver: Resolver, declaration: Declaration, bound: Bound, writte
     )
 
 
-def _locked(resolver: Resolver, name: str, entry: Entry, attributes: dict[str, Bound]) -> Any:
+def _locked(scope: Scope, name: str, entry: Entry, attributes: dict[str, Bound]) -> Any:
     """What the lock knows of a source; None when it is not locked, or locked under another definition."""
-    lock = resolver.world.lock
+    lock = scope.world.lock
     locked = lock.sources.get(name) if lock is not None else None
     if locked is None:
         return None

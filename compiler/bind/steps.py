@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from compiler.bind.attributes import bind_attributes, value_without_equal
 from compiler.bind.drawn import CONSTRAINTS
 from compiler.bind.kinds import is_excused, kind_of
+from compiler.bind.labels import extra_labels, kind_entry
 from compiler.bind.place import Place, missing_column
 from compiler.bind.repair import check_repair_reads, repair_columns, repair_template
 from compiler.bind.schema_of_response import inherit_schema
+from compiler.bind.scope import Scope
 from compiler.catalog.blocks import STEP_FAMILIES, language_blocks
 from compiler.catalog.catalog import Entry
 from compiler.catalog.makes import DRAWN, NAMED_BY_ATTRIBUTES, is_always_made, made_type, remakes
@@ -25,23 +27,20 @@ from dsl.diagnostic import Edit, Fix, Label
 from dsl.nodes import Attribute, Block, Ref, Text
 from dsl.source import Span
 
-if TYPE_CHECKING:
-    from compiler.bind.resolve import Resolver
 
-
-def step_entry(resolver: Resolver, block: Block) -> tuple[Entry, list[Any]]:
+def step_entry(scope: Scope, block: Block) -> tuple[Entry, list[Any]]:
     """The catalog entry of a step, and the labels after its kind; raises Reported (MIX116)."""
-    catalog, labels = resolver.world.catalog, list(block.labels)
+    catalog, labels = scope.world.catalog, list(block.labels)
     if block.kind in STEP_FAMILIES and catalog.family(block.kind):
-        return resolver.kind_entry(block.kind, block, labels, "a kind"), labels[1:]
-    entry = kind_of(resolver.world, "step", block.kind)
+        return kind_entry(scope.world, block.kind, block, labels, "a kind"), labels[1:]
+    entry = kind_of(scope.world, "step", block.kind)
     if entry is not None:
         return entry, labels
-    if is_excused(resolver.world, "step", block.kind, block.kind_span):
+    if is_excused(scope.world, "step", block.kind, block.kind_span):
         raise Reported
-    names = [*resolver.world.catalog.family("step"), "from", *(f for f in STEP_FAMILIES if catalog.family(f))]
+    names = [*scope.world.catalog.family("step"), "from", *(f for f in STEP_FAMILIES if catalog.family(f))]
     near = nearest(block.kind, names)
-    raise resolver.world.findings.error(
+    raise scope.findings.error(
         "MIX116",
         f"no step `{block.kind}`",
         block.kind_span,
@@ -53,8 +52,8 @@ def step_entry(resolver: Resolver, block: Block) -> tuple[Entry, list[Any]]:
 class Flow:
     """Columns on their way through the steps of one pipeline or mixture."""
 
-    def __init__(self, resolver: Resolver, module: Module, name: str, blocks: list[Block]) -> None:
-        self.resolver = resolver
+    def __init__(self, scope: Scope, module: Module, name: str, blocks: list[Block]) -> None:
+        self.scope = scope
         self.module = module
         self.rows_words = f"rows of `{name}`"
         self.columns = Columns()
@@ -68,10 +67,10 @@ class Flow:
 
     @property
     def findings(self) -> Any:
-        return self.resolver.world.findings
+        return self.scope.findings
 
     def place(self, later: dict[str, Span] | None = None) -> Place:
-        return Place(self.resolver.world, self.module, self.columns, self.rows_words, later or {})
+        return Place(self.scope.world, self.module, self.columns, self.rows_words, later or {})
 
     def start(self, block: Block) -> FromDecl | None:
         """Bind `from`; on a mistake the columns stay open, so that nothing follows from it."""
@@ -99,15 +98,15 @@ class Flow:
                 )
                 return None
         try:
-            found = self.resolver.world.need(self.module, rows, "start")
-            is_bound = self.resolver.ask(found, rows.span) is not None
+            found = self.scope.world.need(self.module, rows, "start")
+            is_bound = self.scope.ask(found, rows.span) is not None
         except Reported:
             return None
-        if is_bound or found.qualified in self.resolver.columns:
-            self.columns = self.resolver.columns[found.qualified]
+        if is_bound or found.qualified in self.scope.columns:
+            self.columns = self.scope.columns[found.qualified]
         self.columns = Columns(self.columns.types, self.columns.is_open)
         attributes = bind_attributes(
-            Place(self.resolver.world, self.module, self.columns, f"`{rows.name}`"),
+            Place(self.scope.world, self.module, self.columns, f"`{rows.name}`"),
             language_blocks()["from"],
             block.body,
             block.kind_span,
@@ -147,7 +146,7 @@ class Flow:
 
     def _labels_of(self, block: Block) -> dict[str, Span]:
         """Columns a step will make, as far as its text shows."""
-        entry = None if block.kind in STEP_FAMILIES else kind_of(self.resolver.world, "step", block.kind)
+        entry = None if block.kind in STEP_FAMILIES else kind_of(self.scope.world, "step", block.kind)
         if entry is not None and remakes(entry):
             return {
                 s.name.name: s.name.span
@@ -181,7 +180,7 @@ class Flow:
             self.place(), block
         ):
             raise Reported
-        entry, labels = step_entry(self.resolver, block)
+        entry, labels = step_entry(self.scope, block)
         label = self._label(block, entry, labels)
         title = f"`{block.kind} {entry.name}`" if block.kind != entry.name else f"`{block.kind}`"
         place = self.place(later)
@@ -241,11 +240,11 @@ class Flow:
             shape = (
                 f"{block.kind} {entry.name} {{ … }}" if block.kind != entry.name else f"{block.kind} {{ … }}"
             )
-            self.resolver.extra_labels(block, labels, shape)
+            extra_labels(self.scope.world, block, labels, shape)
             return None
         match labels:
             case [Ref(parts=(_,)) as label, *rest]:
-                self.resolver.extra_labels(block, rest, f"{block.kind} {label.name} {{ … }}")
+                extra_labels(self.scope.world, block, rest, f"{block.kind} {label.name} {{ … }}")
                 return label
         raise self.findings.error(
             "MIX120",
@@ -300,11 +299,11 @@ class Flow:
     ) -> set[str]:
         missing: set[str] = set()
         for bound, name in _template_names(entry, attributes):
-            self.resolver.ask(*self._declaration(name, bound.span))
-            parsed = self.resolver.parsed.get(name)
+            self.scope.ask(*self._declaration(name, bound.span))
+            parsed = self.scope.parsed.get(name)
             if parsed is not None:
                 missing |= check_use(
-                    self.resolver.world, parsed, self.columns, bound.span, self.rows_words, later
+                    self.scope.world, parsed, self.columns, bound.span, self.rows_words, later
                 )
         return missing | self._check_repair(entry, attributes, later)
 
@@ -315,8 +314,8 @@ class Flow:
         if on_fail is None or name is None:
             return set()
         declaration, span = self._declaration(name, on_fail.span)
-        self.resolver.ask(declaration, span)
-        parsed = self.resolver.parsed.get(name)
+        self.scope.ask(declaration, span)
+        parsed = self.scope.parsed.get(name)
         if parsed is None:
             return set()
         response = attributes.get("response")
@@ -329,18 +328,18 @@ class Flow:
             self.findings,
         )
         columns = repair_columns(self.columns, on_fail, entry.evidence, self.findings)
-        return check_use(self.resolver.world, parsed, columns, span, self.rows_words, later)
+        return check_use(self.scope.world, parsed, columns, span, self.rows_words, later)
 
     def _declaration(self, qualified: str, span: Span) -> tuple[Declaration, Span]:
-        return self.resolver.world.by_name[qualified], span
+        return self.scope.world.by_name[qualified], span
 
     def _template_inputs(self, attributes: dict[str, Bound]) -> list[str]:
         names: list[str] = []
         for bound in attributes.values():
             values = bound.value if isinstance(bound.value, list) else [bound.value]
             for value in values:
-                if isinstance(value, str) and value in self.resolver.parsed:
-                    known = self.resolver.parsed[value].inputs
+                if isinstance(value, str) and value in self.scope.parsed:
+                    known = self.scope.parsed[value].inputs
                     names += [n for n in known if self.columns.type_of(n) is not None]
         return names
 
@@ -397,11 +396,11 @@ class Flow:
         if "from" in attributes and isinstance(attributes["from"].value, CallValue):
             return CONSTRAINTS
         if "from" in attributes:
-            drawn = self.resolver.columns.get(str(attributes["from"].value))
+            drawn = self.scope.columns.get(str(attributes["from"].value))
             if drawn is None:
                 declaration, span = self._declaration(str(attributes["from"].value), attributes["from"].span)
-                self.resolver.ask(declaration, span)
-                drawn = self.resolver.columns.get(declaration.qualified, Columns(is_open=True))
+                self.scope.ask(declaration, span)
+                drawn = self.scope.columns.get(declaration.qualified, Columns(is_open=True))
             column, balance = attributes.get("column"), attributes.get("balance")
             if balance is not None and drawn.type_of(str(balance.value)) is None:
                 self._no_drawn(attributes, drawn, balance)

@@ -15,7 +15,7 @@ from compiler.expressions.typed import ExpressionScope, typed_expression
 from compiler.findings import Findings, Reported
 from compiler.load.constants import EXAMPLES, as_type
 from compiler.load.params import constant_expression, constant_of
-from compiler.program import SubBlock, TypedExpression
+from compiler.program import TypedExpression
 from compiler.schema import Columns
 from compiler.suggest import nearest, replace_fix
 from dsl.diagnostic import Applicability, Edit, Fix
@@ -90,8 +90,6 @@ def bind_value(
             return as_type(constant_expression(world, module, node), "text", subject, node.span, findings)
         case "path":
             return _path(place, subject, node)
-        case "block":
-            return _sub_block(place, schema, rest, node)
     raise AssertionError(f"the catalog has a type that the compiler does not know: {type}")
 
 
@@ -399,22 +397,6 @@ def _path(place: Place, subject: str, node: Expression) -> str:
     constant = constant_expression(place.world, place.module, node)
     text: str = as_type(constant, "path", subject, node.span, place.findings)
     return place_path(place, text, node.span, is_vouched=constant.is_vouched)
-
-
-def _sub_block(place: Place, schema: AttributeSchema, key: str, node: Expression) -> dict[str, Any]:
-    from compiler.bind.attributes import bind_attributes  # a block in a block: these two need each other
-
-    entry = place.world.catalog.entries.get(key)
-    if not isinstance(node, ObjectNode) or entry is None:
-        raise place.findings.error(
-            "MIX107",
-            f"`{schema.name}` is a block",
-            node.span,
-            hint=f"write `{schema.name} {{ … }}`",
-        )
-    at = Span(node.span.source, node.span.start, node.span.start + 1)
-    attributes = bind_attributes(place, entry, node.body, at, f"`{schema.name}`")
-    return SubBlock(attributes)
 
 
 def example_of(schema: AttributeSchema) -> str:

@@ -6,8 +6,8 @@ The statements that stay keep their spans, so a finding in a variant points at t
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from compiler.bind.scope import Scope
 from compiler.findings import Reported
 from compiler.load.world import CHAIN_LIMIT, Declaration
 from compiler.suggest import listing, nearest
@@ -15,28 +15,25 @@ from dsl.diagnostic import Label
 from dsl.nodes import Attribute, Block, Expression, ListNode, ObjectNode, Ref, Statement
 from dsl.source import Span
 
-if TYPE_CHECKING:
-    from compiler.bind.resolve import Resolver
-
 OWN = ("doc",)
 """Attributes that a variant states of itself, in the place of its base's."""
 ATTRIBUTES = ("seed", "total", "shortfall")
 BUDGET = ("requests", "tokens", "time", "cost")
 
 
-def effective_block(resolver: Resolver, declaration: Declaration) -> tuple[Declaration, Block]:
+def effective_block(scope: Scope, declaration: Declaration) -> tuple[Declaration, Block]:
     """The mixture a variant is of (at the root of a chain of variants), and its block with the changes made.
 
     Raises:
         Reported: the variant does not say which mixture, or goes in a circle.
     """
-    return _effective(resolver, declaration, ())
+    return _effective(scope, declaration, ())
 
 
 def _effective(
-    resolver: Resolver, declaration: Declaration, chain: tuple[Declaration, ...]
+    scope: Scope, declaration: Declaration, chain: tuple[Declaration, ...]
 ) -> tuple[Declaration, Block]:
-    findings, block = resolver.world.findings, declaration.node
+    findings, block = scope.findings, declaration.node
     match block.labels:
         case (Ref(), Ref(parts=("of",)), Ref() as of):
             pass
@@ -47,7 +44,7 @@ def _effective(
                 block.labels[0].span if block.labels else block.kind_span,
                 hint=f"write `variant {declaration.name} of my_mixture {{ … }}`",
             )
-    base = resolver.world.need(declaration.module, of, "mixture")
+    base = scope.world.need(declaration.module, of, "mixture")
     if base in (*chain, declaration):
         names = [d.name for d in (*chain, declaration)] + [base.name]
         raise findings.error(
@@ -59,17 +56,17 @@ def _effective(
             hint="let one of them be of a mixture",
         )
     if len(chain) >= CHAIN_LIMIT:
-        raise resolver.world.too_long(base.name, of.span)
+        raise scope.world.too_long(base.name, of.span)
     if base.kind == "variant":
-        origin, base_block = _effective(resolver, base, (*chain, declaration))
+        origin, base_block = _effective(scope, base, (*chain, declaration))
     else:
         origin, base_block = base, base.node
-    return origin, _Change(resolver, declaration, base.name, base_block).apply()
+    return origin, _Change(scope, declaration, base.name, base_block).apply()
 
 
 class _Change:
-    def __init__(self, resolver: Resolver, declaration: Declaration, base: str, block: Block) -> None:
-        self.findings = resolver.world.findings
+    def __init__(self, scope: Scope, declaration: Declaration, base: str, block: Block) -> None:
+        self.findings = scope.findings
         self.declaration = declaration
         self.base = base
         self.block = block

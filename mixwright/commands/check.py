@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dsl.bare_lark import import_lark
     from dsl.diagnostic import Severity
     from dsl.render import render, wants_color
-    from mixwright import __version__
+    from mixwright.version import VERSION
 
     import_lark()
     given: dict[str, str] = {}
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             diagnostics.append(problem)
     style = "full" if arguments.format == "text" else arguments.format
     color = wants_color(sys.stdout) if style == "full" else False
-    sys.stdout.write(render(diagnostics, style, color=color, version=__version__))
+    sys.stdout.write(render(diagnostics, style, color=color, version=VERSION))
     if is_unreadable:
         return 2
     refused = (Severity.ERROR, Severity.WARNING) if arguments.deny_warnings else (Severity.ERROR,)

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixwright import __version__
 from mixwright.sandbox_option import add_sandbox_option
 from mixwright.terminal import Painted, printable
+from mixwright.version import VERSION
 from runtime.store.location import project_root, store_directory
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if arguments.json:
         document: dict[str, Any] = {
-            "version": __version__,
+            "version": VERSION,
             "python": sys.version.split()[0],
             "machine": machine(),
             "is_sound": found.is_sound,
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(document, indent=2))
         return 0 if found.is_sound else 1
-    print(f"mixwright {__version__}, Python {sys.version.split()[0]}, {machine()}")
+    print(f"mixwright {VERSION}, Python {sys.version.split()[0]}, {machine()}")
     for name, findings in groups.items():
         if findings:
             print(f"\n{name}")
