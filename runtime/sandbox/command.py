@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +71,9 @@ def box_command(options: SandboxOptions, control: int, file_of: Callable[[bytes]
             "apt install bubblewrap, or name another back-end: container, or landlock",
         )
     python = guest_python(options)
-    binds = [*([python.prefix] if python.prefix is not None else []), *options.binds, *options.packages]
+    binds = [*([python.prefix] if python.prefix is not None else []), *options.binds]
+    # Packages are found by the path that Python is told, so where they lie outside (in /tmp, say) is all one.
+    packages = {path: f"/box/packages/{n}" for n, path in enumerate(_once(options.packages))}
     stage: list[tuple[str, str]] = []
     argv = [
         bwrap,
@@ -91,22 +93,22 @@ def box_command(options: SandboxOptions, control: int, file_of: Callable[[bytes]
             argv += ["--ro-bind", str(path), str(path)]
     for configuration in (*_SYSTEM_CONFIGURATION, *map(str, sorted(Path("/etc").glob("java*")))):
         argv += ["--ro-bind-try", configuration, configuration]
-    for bind in dict.fromkeys(path.resolve() for path in binds):
+    for bind, target in [*((bind, str(bind)) for bind in _once(binds)), *packages.items()]:
         if not bind.is_dir():
             raise SandboxUnavailable(
                 f"there is no directory {bind} to bind", "correct the sandbox's directories"
             )
-        if any(bind.is_relative_to(covered) for covered in COVERED):
+        if target == str(bind) and any(bind.is_relative_to(covered) for covered in COVERED):
             raise SandboxUnavailable(
                 f"{bind} cannot be bound: the box has its own {bind.parts[1]}", "keep the tool somewhere else"
             )
-        if bind.is_relative_to("/usr"):
+        if target == str(bind) and bind.is_relative_to("/usr"):
             continue
         source = str(bind)
         if changes_user():
             source = f"{STAGE}/{len(stage)}"
             stage.append((str(bind), source))
-        argv += ["--ro-bind", source, str(bind)]
+        argv += ["--ro-bind", source, target]
     argv += ["--proc", "/proc", "--dir", "/tmp", "--dir", "/dev", "--symlink", "/tmp", "/dev/shm"]
     for device in _DEVICES:
         argv += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
@@ -115,14 +117,17 @@ def box_command(options: SandboxOptions, control: int, file_of: Callable[[bytes]
     argv += ["--symlink", "/proc/self/fd", "/dev/fd"]
     contents = {f"/box/{name}": (ROOT / name).read_bytes() for name in GUEST_FILES}
     contents |= {"/etc/passwd": _PASSWD.encode(), "/etc/group": _GROUP.encode()}
-    packages = [str(path.resolve()) for path in options.packages]
-    contents["/box/start.py"] = _START.format(control=control, packages=packages).encode()
+    contents["/box/start.py"] = _START.format(control=control, packages=list(packages.values())).encode()
     for name, content in contents.items():
         argv += ["--perms", "0444", "--file", str(file_of(content)), name]
     # Last: from here on nothing in the box can be written but what a job mounts for itself.
     argv += ["--remount-ro", "/", "--chdir", "/tmp"]
     argv += [python.executable, "-s", "-S", "-B", "/box/start.py"]
     return BoxCommand(argv, stage)
+
+
+def _once(directories: Iterable[Path]) -> list[Path]:
+    return list(dict.fromkeys(path.resolve() for path in directories))
 
 
 _ISOLATION = (

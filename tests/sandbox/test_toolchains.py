@@ -6,13 +6,14 @@ import asyncio
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runtime.sandbox import toolchains
 from runtime.sandbox.options import SandboxOptions
 from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import ProgramJob, Ran, SandboxUnavailable
+from runtime.sandbox.protocol import CallsJob, Evaluate, ProgramJob, Ran, SandboxUnavailable
 from runtime.sandbox.toolchains import machine_options
 
 
@@ -82,3 +83,18 @@ def test_a_bound_tool_runs_in_the_box(place: Path) -> None:
 def test_a_directory_that_the_box_covers_is_refused() -> None:
     with pytest.raises(SandboxUnavailable, match="/tmp cannot be bound: the box has its own tmp"):
         asyncio.run(Sandbox(SandboxOptions(binds=(Path("/tmp"),)), size=1).start())
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_packages_may_lie_where_the_box_has_its_own_directory(tmp_path: Path) -> None:
+    """A virtual environment in /tmp: its packages are found by the path that Python is told inside."""
+    (tmp_path / "site-packages" / "greeting").mkdir(parents=True)
+    (tmp_path / "site-packages" / "greeting" / "__init__.py").write_text("WORD = 'hello'\n")
+
+    async def scenario() -> Any:
+        options = SandboxOptions(packages=(tmp_path / "site-packages",))
+        async with Sandbox(options, size=1) as sandbox:
+            return await sandbox.run(CallsJob("import greeting", [Evaluate("greeting.WORD")]))
+
+    ran = asyncio.run(scenario())
+    assert [answer.value for answer in ran.answers] == ["hello"], ran
