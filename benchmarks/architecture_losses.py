@@ -48,10 +48,10 @@ def main() -> None:
 
 
 def compared(name: str, place: Path) -> str:
-    from compiler.plan.plan import Fingerprint, Origin, Plan, Train
-    from runtime.plugins.declare import plugins
-    from runtime.training.curve import read_curve
-    from runtime.training.train import train_mixture
+    from mixwright_compiler.plan.plan import Fingerprint, Origin, Plan, Train
+    from mixwright_runtime.plugins.declare import plugins
+    from mixwright_runtime.training.curve import read_curve
+    from mixwright_runtime.training.train import train_mixture
 
     build(name, place / "model")
     defaults = {a.name: a.default for a in plugins()["train.sft"].entry.attributes}
@@ -102,7 +102,7 @@ def build(name: str, place: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from runtime.training.preflight import _SMALL, _shrunk
+    from mixwright_runtime.training.preflight import _SMALL, _shrunk
     from tests.random_model import build as build_tokenizer
 
     build_tokenizer(place)
@@ -138,7 +138,7 @@ def plain_losses(model_place: Path, state: Path, rates: list[float]) -> list[flo
     import torch
     from transformers import AutoModelForCausalLM
 
-    from runtime.training.packed import open_packed
+    from mixwright_runtime.training.packed import open_packed
 
     packed, slots = open_packed(state / "packed"), np.load(state / "slots.npy")
     model = AutoModelForCausalLM.from_pretrained(model_place, dtype=torch.float32).train()

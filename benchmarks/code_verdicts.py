@@ -31,13 +31,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.code_acceptance.mutants import python_mutants, text_mutants
 from benchmarks.code_acceptance.tables import entries_of, table_body, table_mutants
 from benchmarks.code_acceptance.truth import passes
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.toolchains import machine_options
-from runtime.verifiers.code.foreign import printer
-from runtime.verifiers.code.judge import CodeJudge, Question
-from runtime.verifiers.code.scanning import Unreadable
-from runtime.verifiers.code.verdict import Verdict
-from runtime.workers.pool import WorkerPool
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.toolchains import machine_options
+from mixwright_runtime.verifiers.code.foreign import printer
+from mixwright_runtime.verifiers.code.judge import CodeJudge, Question
+from mixwright_runtime.verifiers.code.scanning import Unreadable
+from mixwright_runtime.verifiers.code.verdict import Verdict
+from mixwright_runtime.workers.pool import WorkerPool
 
 ENDINGS = {"javascript": "js", "cpp": "cpp", "java": "java", "rust": "rs", "go": "go", "bash": "sh"}
 COMPILED_LIMIT_S = 60.0

@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from compiler.plan.plan import Fingerprint, Origin, Step
-from runtime.plugins.protocol import StepContext
-from runtime.plugins.shapes import Keep
-from runtime.steps.decontaminate import NgramDecontamination
-from runtime.steps.dedup import ExactDedup, MinhashDedup
-from runtime.steps.minhash import jaccard
-from runtime.values.rows import Dropped, Row, source_row_id
-from runtime.values.texts import ngram_hashes, tokens_of
+from mixwright_compiler.plan.plan import Fingerprint, Origin, Step
+from mixwright_runtime.plugins.protocol import StepContext
+from mixwright_runtime.plugins.shapes import Keep
+from mixwright_runtime.steps.decontaminate import NgramDecontamination
+from mixwright_runtime.steps.dedup import ExactDedup, MinhashDedup
+from mixwright_runtime.steps.minhash import jaccard
+from mixwright_runtime.values.rows import Dropped, Row, source_row_id
+from mixwright_runtime.values.texts import ngram_hashes, tokens_of
 
 THRESHOLD, NGRAM = 0.8, 5
 

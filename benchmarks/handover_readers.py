@@ -50,8 +50,8 @@ def _compared(rows: list[dict[str, Any]], place: Path) -> int:
     from axolotl.utils.schemas.config import AxolotlInputConfig
     from transformers import AutoTokenizer
 
-    from compiler.plan.plan import Fingerprint, Origin, Train
-    from runtime.plugins.declare import plugins
+    from mixwright_compiler.plan.plan import Fingerprint, Origin, Train
+    from mixwright_runtime.plugins.declare import plugins
     from tests.random_model import build
     from tests.training.exported import exported
 

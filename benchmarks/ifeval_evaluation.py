@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 from mixwright.compiling import plan_of_file
-from runtime.training.evaluate import accuracy_of, held_out_problems
-from runtime.training.grading import graded
+from mixwright_runtime.training.evaluate import accuracy_of, held_out_problems
+from mixwright_runtime.training.grading import graded
 
 PUBLISHED = {"strict": (0.7689, 0.8357), "loose": (0.7930, 0.8537)}
 SPEC = """edition 2026

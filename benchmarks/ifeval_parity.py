@@ -26,9 +26,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from compiler.catalog.constraint_kinds import Constraint
-from runtime.verifiers.constraints.check import check
-from runtime.verifiers.constraints.text import Rules, variants
+from mixwright_compiler.catalog.constraint_kinds import Constraint
+from mixwright_runtime.verifiers.constraints.check import check
+from mixwright_runtime.verifiers.constraints.text import Rules, variants
 
 PUBLISHED = "415 / 696 / 429 / 712 without the two random verdicts, 417 / 698 / 431 / 714 with both"
 ROUNDS = 5

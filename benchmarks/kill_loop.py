@@ -30,7 +30,7 @@ from typing import Any
 
 import duckdb
 
-from runtime.store.journal import journal_files, read_journal
+from mixwright_runtime.store.journal import journal_files, read_journal
 
 HERE = Path(__file__).resolve().parent
 SPEC = """edition 2026

@@ -125,11 +125,11 @@ def text_of(messages: Chat) -> str:
 
 def less(rows: Sequence[Any], targets: Sequence[Any], place: Path) -> tuple[Any, tuple[str, ...]]:
     """Scores by the job that `select less` runs, in this process so that its CPU time is ours."""
-    from runtime.training.influence.job import run
-    from runtime.training.influence.prepare import examples_of, write_examples
-    from runtime.training.influence.score import scores_file
-    from runtime.training.influence.settings import Adapters, LessSettings
-    from runtime.training.preview import load_tokenizer
+    from mixwright_runtime.training.influence.job import run
+    from mixwright_runtime.training.influence.prepare import examples_of, write_examples
+    from mixwright_runtime.training.influence.score import scores_file
+    from mixwright_runtime.training.influence.settings import Adapters, LessSettings
+    from mixwright_runtime.training.preview import load_tokenizer
 
     settings = LessSettings(
         str(MODEL),
@@ -159,12 +159,12 @@ def agreement(rows: Sequence[Any], targets: Sequence[Any], place: Path) -> None:
     """Print how projected scores rank rows beside exact ones, after the warm-up that `less` runs."""
     import torch
 
-    from runtime.training.influence.gradients import adam_direction, gradient_of, trainable
-    from runtime.training.influence.prepare import read_examples
-    from runtime.training.influence.projection import Projector
-    from runtime.training.influence.score import scores
-    from runtime.training.influence.settings import settings_from_json
-    from runtime.training.influence.warmup import load_adapted
+    from mixwright_runtime.training.influence.gradients import adam_direction, gradient_of, trainable
+    from mixwright_runtime.training.influence.prepare import read_examples
+    from mixwright_runtime.training.influence.projection import Projector
+    from mixwright_runtime.training.influence.score import scores
+    from mixwright_runtime.training.influence.settings import settings_from_json
+    from mixwright_runtime.training.influence.warmup import load_adapted
 
     less(rows, targets, place)
     settings = settings_from_json((place / "settings.json").read_text())
@@ -241,7 +241,7 @@ def auc(values: Sequence[float], labels: Sequence[bool]) -> float:
 def projection_errors() -> None:
     import torch
 
-    from runtime.training.influence.projection import Projector
+    from mixwright_runtime.training.influence.projection import Projector
 
     size = 43_008
     drawn = torch.Generator().manual_seed(0)

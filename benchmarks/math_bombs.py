@@ -13,8 +13,8 @@ import asyncio
 import time
 from collections import Counter
 
-from runtime.verifiers.math.equivalence import Equivalence
-from runtime.workers.pool import WorkerPool
+from mixwright_runtime.verifiers.math.equivalence import Equivalence
+from mixwright_runtime.workers.pool import WorkerPool
 
 WORDS = ["alpha", "beta", "gamma", "delta"]
 

@@ -20,9 +20,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runtime.verifiers.math.answers import answer_in, gold_in
-from runtime.verifiers.math.equivalence import Equivalence
-from runtime.workers.pool import WorkerPool
+from mixwright_runtime.verifiers.math.answers import answer_in, gold_in
+from mixwright_runtime.verifiers.math.equivalence import Equivalence
+from mixwright_runtime.workers.pool import WorkerPool
 
 PAIRS = Path(__file__).resolve().parents[1] / "tests" / "data" / "answer_pairs.tsv"
 Pair = tuple[str, str]

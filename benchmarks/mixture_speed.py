@@ -15,9 +15,9 @@ from collections.abc import Callable
 import duckdb
 import numpy as np
 
-from compiler.plan.plan import Component, Mixture, Origin, TakeQuota
-from runtime.mixture import Candidates, required_rows, select, start_positions
-from runtime.values.rows import digest
+from mixwright_compiler.plan.plan import Component, Mixture, Origin, TakeQuota
+from mixwright_runtime.mixture import Candidates, required_rows, select, start_positions
+from mixwright_runtime.values.rows import digest
 
 VALUES = 30
 SHARE = 0.15

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from lark import Token
 
-from compiler.bind.lock import lock_path, read_lock
-from compiler.catalog.catalog import Catalog, builtin_catalog
-from compiler.stages import compile_source
-from dsl.diagnostic import Diagnostic
-from dsl.grammar import CLOSERS, OPENERS, lex
-from dsl.parser import parse
-from dsl.source import SourceFile, read_source
+from mixwright_compiler.bind.lock import lock_path, read_lock
+from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
+from mixwright_compiler.stages import compile_source
+from mixwright_dsl.diagnostic import Diagnostic
+from mixwright_dsl.grammar import CLOSERS, OPENERS, lex
+from mixwright_dsl.parser import parse
+from mixwright_dsl.source import SourceFile, read_source
 
 SPECS = Path(__file__).resolve().parent.parent / "specs"
 PARAMS = {"general.mix": {"data": "data"}}

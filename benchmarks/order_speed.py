@@ -19,9 +19,9 @@ from pathlib import Path
 from fake_server import ThreadedServer
 
 import mixwright
-from runtime.run.execute import run_plan
-from runtime.run.run import Run, RunOptions
-from runtime.store.store import Store
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import Run, RunOptions
+from mixwright_runtime.store.store import Store
 
 SPEC = """\
 edition 2026
@@ -39,7 +39,7 @@ mixture all {{ seed = 1, rewritten = {rows} }}
 
 def timed(spec: Path, *, waves: int, rows: int) -> tuple[float, list[tuple]]:
     """Seconds of one run into a new store, and what it kept."""
-    from runtime.run.waves import PipelineRun
+    from mixwright_runtime.run.waves import PipelineRun
 
     PipelineRun.next_wave = lambda run, missing: -(-rows // waves)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as directory:

@@ -45,7 +45,8 @@ pipeline math_{n} {{
 
 
 FIRST_PARSE = (
-    "from dsl.parser import parse; from dsl.source import SourceFile; parse(SourceFile('a', 'a = 1'))"
+    "from mixwright_dsl.parser import parse; from mixwright_dsl.source import SourceFile; "
+    "parse(SourceFile('a', 'a = 1'))"
 )
 
 
@@ -77,10 +78,10 @@ def start_up_seconds(code: str) -> float:
 
 def main() -> None:
     """Print the figures."""
-    from dsl.formatter import format_text
-    from dsl.grammar import lex
-    from dsl.parser import parse
-    from dsl.source import SourceFile
+    from mixwright_dsl.formatter import format_text
+    from mixwright_dsl.grammar import lex
+    from mixwright_dsl.parser import parse
+    from mixwright_dsl.source import SourceFile
 
     text = spec(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
     source = SourceFile("big.mix", text)
@@ -97,11 +98,8 @@ def main() -> None:
         print(f"{name:22} {seconds:6.3f} s CPU {lines / seconds:10,.0f} lines/s")
     bare = start_up_seconds("")
     for name, code in (
-        ("import dsl.parser", "import dsl.parser"),
-        (
-            "first parse, cached",
-            "from dsl.parser import parse; from dsl.source import SourceFile; parse(SourceFile('a', 'a = 1'))",
-        ),
+        ("import mixwright_dsl.parser", "import mixwright_dsl.parser"),
+        ("first parse, cached", FIRST_PARSE),
     ):
         print(f"{name:22} {(start_up_seconds(code) - bare) * 1000:6.0f} ms CPU over a bare interpreter")
 

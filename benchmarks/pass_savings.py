@@ -18,11 +18,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 import mixwright
-from compiler.plan.plan import Plan, plan_from_json
-from runtime.engines.protocol import Answer, Finish, Request
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions
-from runtime.store.store import Store
+from mixwright_compiler.plan.plan import Plan, plan_from_json
+from mixwright_runtime.engines.protocol import Answer, Finish, Request
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions
+from mixwright_runtime.store.store import Store
 
 HEAD = """edition 2026
 model teacher openai { base_url = "http://localhost:1/v1", model = "teacher", price_in = $0.5, price_out = $2 }

@@ -120,9 +120,9 @@ pipeline rated {
 def run_spec(place: Path) -> dict[tuple[str, str], float]:
     """The score of each chat, by its two texts."""
     import mixwright
-    from runtime.run.execute import run_plan
-    from runtime.run.run import RunOptions
-    from runtime.store.store import Store
+    from mixwright_runtime.run.execute import run_plan
+    from mixwright_runtime.run.run import RunOptions
+    from mixwright_runtime.store.store import Store
 
     (place / "spec.mix").write_text(SPEC, encoding="utf-8")
     store = Store.open(place / "store")
@@ -149,7 +149,7 @@ def random_reward_model(directory: Path, texts: list[str]) -> Path:
     import torch
     from transformers import Qwen2Config, Qwen2Model
 
-    from runtime.training.tokenizer import train_tokenizer
+    from mixwright_runtime.training.tokenizer import train_tokenizer
 
     directory.mkdir()
     size = train_tokenizer(texts, directory, vocabulary=2000, context=1024)
@@ -245,10 +245,10 @@ def best_of(place: Path, samples: int, problems: int) -> None:
 
 def chosen(answer: str, solutions: list[str], scores: list[float]) -> dict[str, float]:
     """Whether each way of choosing gets a problem right, by the verifier's own selection."""
-    from runtime.engines.measured import sigmoid
-    from runtime.plugins.protocol import Measurement
-    from runtime.values.rows import Row
-    from runtime.verifiers.verdicts import Selection
+    from mixwright_runtime.engines.measured import sigmoid
+    from mixwright_runtime.plugins.protocol import Measurement
+    from mixwright_runtime.values.rows import Row
+    from mixwright_runtime.verifiers.verdicts import Selection
 
     found = [final(solution) for solution in solutions]
     rows = [Row(bytes([i]), {"right": one == answer}, b"", 0, candidate=i) for i, one in enumerate(found)]
@@ -289,9 +289,9 @@ def sampled(
 ) -> dict[str, tuple[str, list[str]]]:
     """Problem -> (answer, the small model's solutions), through a run of its own."""
     import mixwright
-    from runtime.run.execute import run_plan
-    from runtime.run.run import RunOptions
-    from runtime.store.store import Store
+    from mixwright_runtime.run.execute import run_plan
+    from mixwright_runtime.run.run import RunOptions
+    from mixwright_runtime.store.store import Store
 
     directory = place / name
     directory.mkdir()

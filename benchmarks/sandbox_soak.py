@@ -20,12 +20,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from runtime.sandbox.canaries.escapes import Escape, escapes
-from runtime.sandbox.canaries.fakes import FAKES, HONEST, fake_job, is_fooled
-from runtime.sandbox.canaries.traps import Traps, traps
-from runtime.sandbox.options import SandboxOptions
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import CallsJob, ExchangeJob, Job, Limits, ProgramJob
+from mixwright_runtime.sandbox.canaries.escapes import Escape, escapes
+from mixwright_runtime.sandbox.canaries.fakes import FAKES, HONEST, fake_job, is_fooled
+from mixwright_runtime.sandbox.canaries.traps import Traps, traps
+from mixwright_runtime.sandbox.options import SandboxOptions
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.protocol import CallsJob, ExchangeJob, Job, Limits, ProgramJob
 
 MIB = 1024**2
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import Call, CallsJob, Value
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.protocol import Call, CallsJob, Value
 
 CANDIDATE = """
 def closest(numbers, limit):

@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.values.json_in_text import last_json
-from runtime.values.json_schema import compiled_schema
-from runtime.verifiers.text.endings import signs_of_cutting
-from runtime.verifiers.text.refusals import refusal_in
-from runtime.verifiers.text.repeats import repeats_of
+from mixwright_runtime.values.json_in_text import last_json
+from mixwright_runtime.values.json_schema import compiled_schema
+from mixwright_runtime.verifiers.text.endings import signs_of_cutting
+from mixwright_runtime.verifiers.text.refusals import refusal_in
+from mixwright_runtime.verifiers.text.repeats import repeats_of
 
 LABELS = Path(__file__).with_name("refusal_labels.json")
 SCHEMA = {

@@ -64,7 +64,7 @@ def pack_lengths(counts: list[int]) -> None:
     from datasets import Dataset
     from trl import pack_dataset
 
-    from runtime.training.packing import pack
+    from mixwright_runtime.training.packing import pack
 
     print(f"packing{'ours':>43}{'TRL':>24}{'ratio':>9}")
     # At the long context nearly every length occurs once, and TRL moves 1.7 GB for 50,000 sequences.
@@ -97,11 +97,11 @@ def train_documents(count: int) -> None:
     from trl import pack_dataset
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-    from runtime.training.attention import implementation
-    from runtime.training.batches import batch_of
-    from runtime.training.chunked import chunked_loss
-    from runtime.training.encode import Encoded, EncodingCounts
-    from runtime.training.packed import open_packed, write_packed
+    from mixwright_runtime.training.attention import implementation
+    from mixwright_runtime.training.batches import batch_of
+    from mixwright_runtime.training.chunked import chunked_loss
+    from mixwright_runtime.training.encode import Encoded, EncodingCounts
+    from mixwright_runtime.training.packed import open_packed, write_packed
 
     torch.set_num_threads(1)
     lengths = drawn(count, CONTEXT)
@@ -201,9 +201,9 @@ def step_peak(is_chunked: bool, share: float) -> str:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from runtime.training.chunked import chunked_loss
-    from runtime.training.curve import peak_resident_bytes
-    from runtime.training.loss import whole_loss
+    from mixwright_runtime.training.chunked import chunked_loss
+    from mixwright_runtime.training.curve import peak_resident_bytes
+    from mixwright_runtime.training.loss import whole_loss
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -226,8 +226,8 @@ def step_peak(is_chunked: bool, share: float) -> str:
 def encode_conversations(file: Path, count: int) -> None:
     from transformers import AutoTokenizer
 
-    from runtime.training.encode import EncodingCounts, encode
-    from runtime.training.tokenizer import train_tokenizer
+    from mixwright_runtime.training.encode import EncodingCounts, encode
+    from mixwright_runtime.training.tokenizer import train_tokenizer
 
     rows = []
     with file.open(encoding="utf-8") as lines:

@@ -28,10 +28,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from runtime.verifiers.text.language_id import identify, load_model
-from runtime.verifiers.translation.checks import checked
-from runtime.verifiers.translation.chrf import chrf
-from runtime.verifiers.verify_translation import DEFAULT_CHECKS, LEAST
+from mixwright_runtime.verifiers.text.language_id import identify, load_model
+from mixwright_runtime.verifiers.translation.checks import checked
+from mixwright_runtime.verifiers.translation.chrf import chrf
+from mixwright_runtime.verifiers.verify_translation import DEFAULT_CHECKS, LEAST
 
 SHIFT = 37
 """A shuffled pair takes the text that stands so many places on."""
@@ -182,7 +182,7 @@ mixture main {{ seed = 1, checked = all, shortfall = warn }}
 def embedder_tried(model: Path, texts: dict[str, dict[str, list[str]]]) -> None:
     """What a run says of an embedding model on 100 questions of each language: refused with its AUC, or calibrated."""
     import mixwright
-    from runtime.errors import RunError
+    from mixwright_runtime.errors import RunError
 
     print(f"\nsimilarity by {model.name} on 100 questions")
     for code in texts:

@@ -15,9 +15,9 @@ from pathlib import Path
 from fake_server import ThreadedServer
 
 import mixwright
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions
-from runtime.store.store import Store
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions
+from mixwright_runtime.store.store import Store
 
 SPEC = """\
 edition 2026

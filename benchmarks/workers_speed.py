@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from json import loads
 
-from runtime.workers.pool import WorkerPool
+from mixwright_runtime.workers.pool import WorkerPool
 
 
 def cpu_s() -> float:

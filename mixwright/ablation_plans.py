@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from mixwright.compiling import Compiled, Misuse, compiled, given_params, lock_of, plan_of
 
 if TYPE_CHECKING:
-    from compiler.plan.plan import Plan
-    from compiler.program import Program
-    from runtime.ablation.job import Mixed
+    from mixwright_compiler.plan.plan import Plan
+    from mixwright_compiler.program import Program
+    from mixwright_runtime.ablation.job import Mixed
 
 LEFT_OUT = "without_"
 """Start of the name of a variant that `--leave-one-out` makes."""
@@ -53,9 +53,9 @@ def compiled_variant(
     """
     if part is None:
         return compiled(spec, params, variant=name, errors_only=True)
-    from compiler.stages import compile_source
-    from dsl.render import render, wants_color
-    from dsl.source import SourceFile, read_source
+    from mixwright_compiler.stages import compile_source
+    from mixwright_dsl.render import render, wants_color
+    from mixwright_dsl.source import SourceFile, read_source
 
     lock, source = lock_of(spec), read_source(spec)
     text = f"{source.text.rstrip()}\n\nvariant {name} of {base} {{ without = [{part}] }}\n"
@@ -76,13 +76,13 @@ def mixed(plan: Plan, train: str, name: str, *, store: Path | None, sandbox: str
     """
     from mixwright.recorded import store_directory
     from mixwright.selected import training_rows
-    from runtime.ablation.job import Mixed
-    from runtime.errors import RunError, StoreLocked
-    from runtime.run.execute import run_plan
-    from runtime.run.progress import watcher
-    from runtime.run.run import RunOptions
-    from runtime.store.location import status_path
-    from runtime.store.store import Store
+    from mixwright_runtime.ablation.job import Mixed
+    from mixwright_runtime.errors import RunError, StoreLocked
+    from mixwright_runtime.run.execute import run_plan
+    from mixwright_runtime.run.progress import watcher
+    from mixwright_runtime.run.run import RunOptions
+    from mixwright_runtime.store.location import status_path
+    from mixwright_runtime.store.store import Store
 
     directory = store_directory(plan, store)
     block = plan.trains[train]

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compiler.plan.plan import Plan
-    from dsl.diagnostic import Diagnostic
-    from runtime.run.run import RunReport
+    from mixwright_compiler.plan.plan import Plan
+    from mixwright_dsl.diagnostic import Diagnostic
+    from mixwright_runtime.run.run import RunReport
 
 
 class SpecError(Exception):
@@ -29,7 +29,7 @@ class SpecError(Exception):
     exit_code = 1
 
     def __init__(self, findings: tuple[Diagnostic, ...]) -> None:
-        from dsl.render import render
+        from mixwright_dsl.render import render
 
         super().__init__(render(findings, color=False))
         self.findings = findings
@@ -75,10 +75,10 @@ def run(
         SpecError: the spec has errors.
         RunError: the machine failed; the message says what was kept and how to go on.
     """
-    from compiler.plan.plan import Plan
     from mixwright.extras import require_extras
-    from runtime.run.execute import run_plan
-    from runtime.store.store import Store
+    from mixwright_compiler.plan.plan import Plan
+    from mixwright_runtime.run.execute import run_plan
+    from mixwright_runtime.store.store import Store
 
     chosen = spec if isinstance(spec, Plan) else plan(spec, params=params)
     require_extras(chosen)
@@ -93,8 +93,8 @@ def rows(store: Path | str, name: str, *, run_id: int | None = None) -> Iterator
     Raises:
         RunError: the store cannot be opened, or holds no rows under that name.
     """
-    from runtime.errors import RunError
-    from runtime.store.store import Store
+    from mixwright_runtime.errors import RunError
+    from mixwright_runtime.store.store import Store
 
     with Store.open(Path(store), read_only=True) as opened:
         found = opened.sql(

@@ -4,8 +4,9 @@
                                           docs/language/{reference,constraints}.md and docs/diagnostics.md
     python -m mixwright.catalog --check   exit 1 and name what is stale
 
-`compiler/catalog/catalog.json` comes from the runtime's declarations (`runtime.plugins.declare.declare`). The schemas
-describe the documents that cross a border: the plan (pydantic), the lock and the catalog (dataclasses).
+`compiler/mixwright_compiler/catalog/catalog.json` comes from the runtime's declarations
+(`mixwright_runtime.plugins.declare.declare`). The schemas describe the documents that cross a border: the plan
+(pydantic), the lock and the catalog (dataclasses).
 """
 
 from __future__ import annotations
@@ -16,26 +17,28 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from compiler.catalog.catalog import FORMAT_VERSION as CATALOG_FORMAT
-from compiler.catalog.catalog import Entry
-from compiler.catalog.constraint_kinds import kinds_to_json
 from mixwright.constraint_reference import constraints_page
 from mixwright.reference import diagnostics_page, reference_page
-from runtime.plugins.declare import declared_catalog
-from runtime.verifiers.constraints.registry import schemas as schemas_of_kinds
+from mixwright_compiler.catalog.catalog import FORMAT_VERSION as CATALOG_FORMAT
+from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.catalog.constraint_kinds import kinds_to_json
+from mixwright_runtime.plugins.declare import declared_catalog
+from mixwright_runtime.verifiers.constraints.registry import schemas as schemas_of_kinds
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def derived_files() -> dict[Path, str]:
     """Path from the repository's root -> the text it must have."""
-    from compiler.bind.lock import Lock
-    from compiler.plan.plan import Plan
+    from mixwright_compiler.bind.lock import Lock
+    from mixwright_compiler.plan.plan import Plan
 
     schemas, catalog = Path("docs/schemas"), declared_catalog()
     return {
-        Path("compiler/catalog/catalog.json"): catalog.to_json(),
-        Path("compiler/catalog/constraint_kinds.json"): kinds_to_json(schemas_of_kinds().values()),
+        Path("compiler/mixwright_compiler/catalog/catalog.json"): catalog.to_json(),
+        Path("compiler/mixwright_compiler/catalog/constraint_kinds.json"): kinds_to_json(
+            schemas_of_kinds().values()
+        ),
         schemas / "plan.schema.json": _text(Plan.model_json_schema(), "plan.json"),
         schemas / "lock.schema.json": _text(_schema_of(Lock), "NAME.lock"),
         schemas / "catalog.schema.json": _text(_catalog_schema(), "catalog.json"),

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from compiler.bind.lock import Lock
-    from compiler.plan.plan import Plan, Train
-    from compiler.program import Program
-    from compiler.stages import Compilation
+    from mixwright_compiler.bind.lock import Lock
+    from mixwright_compiler.plan.plan import Plan, Train
+    from mixwright_compiler.program import Program
+    from mixwright_compiler.stages import Compilation
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def compiled(
     Raises:
         Misuse: the file cannot be read, or a param has no `=`.
     """
-    from compiler.bind.lock import LockUnreadable
-    from compiler.plan.lower import column_characters
-    from dsl.render import render, wants_color
+    from mixwright_compiler.bind.lock import LockUnreadable
+    from mixwright_compiler.plan.lower import column_characters
+    from mixwright_dsl.render import render, wants_color
 
     given = given_params(params)
     try:
@@ -94,8 +94,8 @@ def plan_of_file(
         return None if result is None else result.plan
     if variant:
         raise Misuse("a plan.json has its variant applied; give --variant with the .mix file")
-    from compiler.plan.plan import plan_from_json
-    from compiler.plan.plan_places import misplaced
+    from mixwright_compiler.plan.plan import plan_from_json
+    from mixwright_compiler.plan.plan_places import misplaced
 
     try:
         plan = plan_from_json(path.read_text(encoding="utf-8"))
@@ -139,7 +139,7 @@ def lock_of(spec: Path) -> Lock:
     Raises:
         LockUnreadable: it is there and is not a lock file.
     """
-    from compiler.bind.lock import lock_path, read_lock
+    from mixwright_compiler.bind.lock import lock_path, read_lock
 
     return read_lock(lock_path(spec))
 
@@ -148,16 +148,16 @@ def compilation_of(
     spec: Path, params: Mapping[str, str] | None, lock: Lock, variant: str | None
 ) -> Compilation:
     """A spec compiled with a lock: `compile_file`, with what it may raise."""
-    from compiler.stages import compile_file
+    from mixwright_compiler.stages import compile_file
 
     return compile_file(spec, params=params, lock=lock, variant=variant)
 
 
 def plan_of(program: Program, spec: Path, lock: Lock, variant: str | None) -> Plan:
     """A program lowered in the place of its spec."""
-    from compiler.load.loader import project_root
-    from compiler.plan.lower import lower
     from mixwright.version import VERSION
+    from mixwright_compiler.load.loader import project_root
+    from mixwright_compiler.plan.lower import lower
 
     return lower(
         program,

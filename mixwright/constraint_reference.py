@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from compiler.catalog.constraint_kinds import LANGUAGES, ArgumentSchema
-from runtime.verifiers.constraints.registry import Kind, kinds
+from mixwright_compiler.catalog.constraint_kinds import LANGUAGES, ArgumentSchema
+from mixwright_runtime.verifiers.constraints.registry import Kind, kinds
 
 _FAMILIES = {
     "ifeval": "IFEval's 25 (Zhou et al. 2023)",
@@ -28,8 +28,8 @@ No code of theirs is here.
 
 Nothing is downloaded. English sentences are split by the Punkt algorithm with a table of our own: abbreviations
 written by hand, and how words are spelled in 150 Python Enhancement Proposals, which are in the public domain or
-under CC0-1.0 (`runtime/verifiers/constraints/english.punkt`; made by
-`python -m runtime.verifiers.constraints.punkt_training`). NLTK's parameters state no licence and do not ship;
+under CC0-1.0 (`mixwright_runtime/verifiers/constraints/english.punkt`; made by
+`python -m mixwright_runtime.verifiers.constraints.punkt_training`). NLTK's parameters state no licence and do not ship;
 `nltk_data = true` reads them from the user's own nltk_data. Stop words are those of NLTK's list, which began as
 Snowball's (BSD-3-Clause); code points of emoji are Unicode's (Unicode-3.0).
 """

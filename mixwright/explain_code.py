@@ -5,6 +5,6 @@ from __future__ import annotations
 
 def explain_code(code: str) -> str | None:
     """The page of a diagnostic code, upper or lower case; None when there is none."""
-    from compiler.codes import page
+    from mixwright_compiler.codes import page
 
     return page(code.upper())

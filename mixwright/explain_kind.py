@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compiler.catalog.blocks import language_blocks
-from compiler.catalog.catalog import Catalog, Entry, builtin_catalog
-from compiler.plugins.installed import installed_plugins
 from mixwright.reference import entry_page
+from mixwright_compiler.catalog.blocks import language_blocks
+from mixwright_compiler.catalog.catalog import Catalog, Entry, builtin_catalog
+from mixwright_compiler.plugins.installed import installed_plugins
 
 
 def kinds_named(what: str, spec: Path | None = None) -> dict[str, str]:
@@ -30,7 +30,7 @@ def kinds_named(what: str, spec: Path | None = None) -> dict[str, str]:
 
 
 def _catalog_of(spec: Path) -> Catalog:
-    from compiler.stages import compile_file
+    from mixwright_compiler.stages import compile_file
 
     draft = compile_file(spec).draft
     return builtin_catalog() if draft is None else draft.catalog

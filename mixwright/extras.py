@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from compiler.plan.plan import Plan
-from runtime.errors import MissingExtra
+from mixwright_compiler.plan.plan import Plan
+from mixwright_runtime.errors import MissingExtra
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import os
 import shlex
 from pathlib import Path
 
-from compiler.plan.plan import Plan, Train
+from mixwright_compiler.plan.plan import Plan, Train
 
 _SHELL = """#!/usr/bin/env bash
 # Trains '{train}' of {spec}: start this on each of {nodes} machine(s), from the project root, with

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from compiler.plan.diff import quota_text
-from compiler.plan.estimate import tokens_by_model
-from compiler.plan.graph import step_text
-from compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train
 from mixwright.recorded import Recorded
 from mixwright.terminal import table
+from mixwright_compiler.plan.diff import quota_text
+from mixwright_compiler.plan.estimate import tokens_by_model
+from mixwright_compiler.plan.graph import step_text
+from mixwright_compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train
 
 UNKNOWN = "?"
 

@@ -6,10 +6,10 @@ See docs/language/plugins.md. `check`, `fmt` and `plan` read a plugin's text and
 
 from __future__ import annotations
 
-from compiler.catalog.catalog import Asks
-from compiler.catalog.declaring import REQUIRED, attribute, pick, threshold
-from compiler.plan.plan import ModelSpec, SourceSpec, Step
-from runtime.engines.protocol import (
+from mixwright_compiler.catalog.catalog import Asks
+from mixwright_compiler.catalog.declaring import REQUIRED, attribute, pick, threshold
+from mixwright_compiler.plan.plan import ModelSpec, SourceSpec, Step
+from mixwright_runtime.engines.protocol import (
     Answer,
     EmbedRequest,
     Engine,
@@ -22,18 +22,18 @@ from runtime.engines.protocol import (
     Scores,
     Vectors,
 )
-from runtime.errors import EngineUnavailable, MissingExtra, RowError, RunError, require
-from runtime.exporters.protocol import Format, Job, Written
-from runtime.mixture.rows import MixtureRow
-from runtime.plugins.attributes import EXPORT, PICK, POOLING, SALT, SOURCE, STEP, TASK, VERIFIER
-from runtime.plugins.declare import declare
-from runtime.plugins.modules import job
-from runtime.plugins.protocol import CallResult, Measurement, ScoreResult, StepContext, VectorResult
-from runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
-from runtime.sources.reader import OpenSource
-from runtime.values.rows import Dropped, Rendered, Row
-from runtime.verifiers.verdicts import Selection
-from runtime.workers.pool import WorkerError, is_too_hard
+from mixwright_runtime.errors import EngineUnavailable, MissingExtra, RowError, RunError, require
+from mixwright_runtime.exporters.protocol import Format, Job, Written
+from mixwright_runtime.mixture.rows import MixtureRow
+from mixwright_runtime.plugins.attributes import EXPORT, PICK, POOLING, SALT, SOURCE, STEP, TASK, VERIFIER
+from mixwright_runtime.plugins.declare import declare
+from mixwright_runtime.plugins.modules import job
+from mixwright_runtime.plugins.protocol import CallResult, Measurement, ScoreResult, StepContext, VectorResult
+from mixwright_runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
+from mixwright_runtime.sources.reader import OpenSource
+from mixwright_runtime.values.rows import Dropped, Rendered, Row
+from mixwright_runtime.verifiers.verdicts import Selection
+from mixwright_runtime.workers.pool import WorkerError, is_too_hard
 
 __all__ = [
     "EXPORT",

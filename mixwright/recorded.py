@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan.estimate import Observed, estimates
-from compiler.plan.fingerprint import pipeline_row_hashes
-from compiler.plan.plan import Estimate, Plan, Step, plan_from_json
 from mixwright.rehearsal import Answered, rehearsed
+from mixwright_compiler.plan.estimate import Observed, estimates
+from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
+from mixwright_compiler.plan.plan import Estimate, Plan, Step, plan_from_json
 
 if TYPE_CHECKING:
-    from runtime.store.store import Store
+    from mixwright_runtime.store.store import Store
 
 RUNS_READ = 20
 """Earlier runs of the spec whose plans are compared; older ones are not looked at."""
@@ -83,8 +83,8 @@ def recorded(
     """
     if not (directory / "store.duckdb").exists():
         return Recorded()
-    from runtime.errors import StoreLocked
-    from runtime.store.store import Store
+    from mixwright_runtime.errors import StoreLocked
+    from mixwright_runtime.store.store import Store
 
     try:
         with Store.open(directory, read_only=True) as store:

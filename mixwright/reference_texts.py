@@ -34,7 +34,8 @@ FUNCTIONS: dict[str, str] = {
     "field": "A field of a struct whose name cannot be written as `column.field`.",
     "is_null": "Is it null?",
 }
-"""Row-expression function -> what it gives. The functions themselves are in compiler/expressions/functions.py."""
+"""Row-expression function -> what it gives. The functions themselves are in
+mixwright_compiler/expressions/functions.py."""
 
 CALLS: dict[str, dict[str, str]] = {
     "parse": {
@@ -67,7 +68,7 @@ CALLS: dict[str, dict[str, str]] = {
         "fill(component)": "that component gives what the others lack",
     },
 }
-"""Set of calls -> call -> what it does. Their arguments are checked by compiler/bind/attribute_calls.py."""
+"""Set of calls -> call -> what it does. Their arguments are checked by mixwright_compiler/bind/attribute_calls.py."""
 
 DRAWN: dict[str, dict[str, str]] = {
     "constraints": {
@@ -76,7 +77,7 @@ DRAWN: dict[str, dict[str, str]] = {
         "keywords, `least = 1` for from 1 to `count` a row",
     },
 }
-"""As `CALLS`, for the call that `draw` takes; its arguments are checked by compiler/bind/drawn.py."""
+"""As `CALLS`, for the call that `draw` takes; its arguments are checked by mixwright_compiler/bind/drawn.py."""
 
 CALL_NOTES: dict[str, str] = {
     "parse": "What `generate` takes of an answer. Texts are stripped of white space at both ends. An answer that does "

@@ -16,12 +16,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.plan.plan import Pipeline, Plan
+from mixwright_compiler.plan.plan import Pipeline, Plan
 
 if TYPE_CHECKING:
-    from runtime.plugins.protocol import CallResult, ScoreResult, VectorResult
-    from runtime.store.records import OutcomeRecord, TallyRecord
-    from runtime.store.store import Store
+    from mixwright_runtime.plugins.protocol import CallResult, ScoreResult, VectorResult
+    from mixwright_runtime.store.records import OutcomeRecord, TallyRecord
+    from mixwright_runtime.store.store import Store
 
 MOST_ROWS = 20_000
 """Rows of a pipeline that are walked; a larger plan gets the bound alone."""
@@ -58,7 +58,7 @@ def rehearsed(plan: Plan, store: Store, nodes: Iterable[str]) -> dict[str, Answe
 
 
 def _walked(plan: Plan, pipeline: Pipeline, rows: int, store: Store) -> dict[str, Answered]:
-    from runtime.errors import RowError, RunError
+    from mixwright_runtime.errors import RowError, RunError
 
     source = plan.sources[pipeline.start.rows]
     if source.pin is not None and source.pin.rows > MOST_SOURCE_ROWS:
@@ -73,13 +73,13 @@ def _walked(plan: Plan, pipeline: Pipeline, rows: int, store: Store) -> dict[str
 
 async def _rehearsed(plan: Plan, pipeline: Pipeline, store: Store, count: int) -> dict[str, Answered]:
     """The pipeline's rows through its steps up to the first verifier or breaker, driven as a run drives them."""
-    from runtime.calls.stop import StopSignal
-    from runtime.stream.context import RunContext
-    from runtime.stream.driving import prepared
-    from runtime.stream.nodes import nodes_of
-    from runtime.stream.outcomes import Outcomes
-    from runtime.stream.stream import Executor
-    from runtime.stream.supply import Sources, SourceSupply
+    from mixwright_runtime.calls.stop import StopSignal
+    from mixwright_runtime.stream.context import RunContext
+    from mixwright_runtime.stream.driving import prepared
+    from mixwright_runtime.stream.nodes import nodes_of
+    from mixwright_runtime.stream.outcomes import Outcomes
+    from mixwright_runtime.stream.stream import Executor
+    from mixwright_runtime.stream.supply import Sources, SourceSupply
 
     leading = list(
         takewhile(
@@ -105,7 +105,7 @@ async def _rehearsed(plan: Plan, pipeline: Pipeline, store: Store, count: int) -
 
 
 class _NoBook:
-    """Keeps nothing of what becomes of rows: `runtime.stream.outcomes.OutcomeStore`."""
+    """Keeps nothing of what becomes of rows: `mixwright_runtime.stream.outcomes.OutcomeStore`."""
 
     def put_outcome(self, record: OutcomeRecord) -> None:
         return
@@ -115,8 +115,8 @@ class _NoBook:
 
 
 class _StoredCalls:
-    """The store in place of every model: `runtime.calls.models.RunCalls`. A row that needs an answer which is not there
-    stays where it is, as in a run that stops; `asked` and `hits` are by node."""
+    """The store in place of every model: `mixwright_runtime.calls.models.RunCalls`. A row that needs an answer which
+    is not there stays where it is, as in a run that stops; `asked` and `hits` are by node."""
 
     def __init__(self, plan: Plan, store: Store) -> None:
         self.asked: Counter[str] = Counter()
@@ -141,10 +141,10 @@ class _StoredCalls:
         Raises:
             RunStopped: it would be asked of the model.
         """
-        from runtime.calls.calls import call_key, sampling_json
-        from runtime.errors import RunStopped
-        from runtime.plugins.protocol import CallResult
-        from runtime.values.rows import canonical_json
+        from mixwright_runtime.calls.calls import call_key, sampling_json
+        from mixwright_runtime.errors import RunStopped
+        from mixwright_runtime.plugins.protocol import CallResult
+        from mixwright_runtime.values.rows import canonical_json
 
         identity = self._plan.models[model].identity
         request = canonical_json(list(messages)), sampling_json(sampling)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.load.json_text import json_of
-from compiler.plan.diff import differences
-from compiler.plan.plan import Plan, plan_from_json
-from runtime.errors import RunError
+from mixwright_compiler.load.json_text import json_of
+from mixwright_compiler.plan.diff import differences
+from mixwright_compiler.plan.plan import Plan, plan_from_json
+from mixwright_runtime.errors import RunError
 
 if TYPE_CHECKING:
-    from runtime.store.store import Store
+    from mixwright_runtime.store.store import Store
 
 
 def open_store(plan: Plan, directory: Path) -> Store:
@@ -22,7 +22,7 @@ def open_store(plan: Plan, directory: Path) -> Store:
     Raises:
         RunError: nothing was ever run there.
     """
-    from runtime.store.store import Store
+    from mixwright_runtime.store.store import Store
 
     if not (directory / "store.duckdb").exists():
         raise RunError(f"there is no store at {directory}; 'mixwright run {plan.spec}' makes one")
@@ -47,8 +47,8 @@ def last_selection(store: Store, plan: Plan, mixture: str) -> tuple[int, Plan]:
 
 def changes_since(plan: Plan, old: Plan, mixture: str) -> list[str]:
     """What is not as it was in `old` and may change a mixture's rows, as `pipeline.math`, `source.web` …"""
-    from runtime.mixture.demand import mixtures_in_order
-    from runtime.mixture.record import leaves_of, pipelines_of, root_source
+    from mixwright_runtime.mixture.demand import mixtures_in_order
+    from mixwright_runtime.mixture.record import leaves_of, pipelines_of, root_source
 
     concerned: set[str] = set()
     for one in (plan, old):
@@ -90,7 +90,7 @@ def training_rows(
         yield from _rows_of_file(data)
         return
     from mixwright.recorded import store_directory
-    from runtime.mixture.record import mixture_rows
+    from mixwright_runtime.mixture.record import mixture_rows
 
     with open_store(plan, store_directory(plan, store)) as opened:
         run_id, old = last_selection(opened, plan, mixture)
@@ -100,7 +100,7 @@ def training_rows(
 
 
 def _rows_of_file(path: Path) -> Iterator[dict[str, Any]]:
-    from runtime.mixture.messages import ChatError, chat_of, tools_of
+    from mixwright_runtime.mixture.messages import ChatError, chat_of, tools_of
 
     try:
         with path.open(encoding="utf-8") as file:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from dsl.visible import Painted, printable
+from mixwright_dsl.visible import Painted, printable
 
 __all__ = ["GuardedStream", "Painted", "duration", "guard_streams", "guarded_streams", "printable", "table"]
 

@@ -10,13 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsl.visible import printable
+from mixwright_dsl.visible import printable
 
 if TYPE_CHECKING:
-    from compiler.plan.plan import Plan, Train
-    from runtime.training.planning.forecast import Forecast
-    from runtime.training.planning.job_of import TrainForecast
-    from runtime.training.planning.lengths import Lengths
+    from mixwright_compiler.plan.plan import Plan, Train
+    from mixwright_runtime.training.planning.forecast import Forecast
+    from mixwright_runtime.training.planning.job_of import TrainForecast
+    from mixwright_runtime.training.planning.lengths import Lengths
 
 ROWS_READ = 20_000
 """Selected rows whose lengths are looked at; of a larger mixture they are a sample, for its order is random."""
@@ -38,7 +38,7 @@ class Unforeseen:
 
 def training_forecasts(plan: Plan, store: Path) -> list[TrainForecast | Unforeseen]:
     """A forecast, or why there is none, for each `train` block that names its GPUs; for all of them after a probe."""
-    from runtime.training.planning.probe import read_calibration
+    from mixwright_runtime.training.planning.probe import read_calibration
 
     calibration = read_calibration(store)
     trains = [
@@ -46,8 +46,8 @@ def training_forecasts(plan: Plan, store: Path) -> list[TrainForecast | Unforese
     ]
     if not trains:
         return []
-    from compiler.hardware.model import why_no_shape
-    from runtime.training.planning.job_of import train_forecast
+    from mixwright_compiler.hardware.model import why_no_shape
+    from mixwright_runtime.training.planning.job_of import train_forecast
 
     found: list[TrainForecast | Unforeseen] = []
     for train in trains:
@@ -59,7 +59,7 @@ def training_forecasts(plan: Plan, store: Path) -> list[TrainForecast | Unforese
 
 def lengths_for(plan: Plan, train: Train, store: Path) -> Lengths:
     """Token lengths of a mixture's examples: of the last run's rows, scaled to the expected number, else assumed."""
-    from runtime.training.planning.lengths import assumed_lengths, lengths_of
+    from mixwright_runtime.training.planning.lengths import assumed_lengths, lengths_of
 
     expected = _expected_rows(plan, train.mixture)
     selected = _selected(plan, train.mixture, store)
@@ -102,8 +102,8 @@ class _Selected:
 def _selected(plan: Plan, mixture: str, store: Path) -> _Selected | None:
     """None where there is nothing to measure: no run, another process in the store, a plan of another version."""
     from mixwright.selected import last_selection, open_store
-    from runtime.errors import RunError
-    from runtime.mixture.record import mixture_rows, read_record
+    from mixwright_runtime.errors import RunError
+    from mixwright_runtime.mixture.record import mixture_rows, read_record
 
     try:
         with open_store(plan, store) as opened:
@@ -145,7 +145,7 @@ def forecast_text(forecast: TrainForecast | Unforeseen) -> str:
     """One training job's forecast for a terminal, without a line end at the end."""
     if isinstance(forecast, Unforeseen):
         return f"train {forecast.train}   no forecast: {printable(forecast.reason)}"
-    from runtime.training.schedule import idle_text
+    from mixwright_runtime.training.schedule import idle_text
 
     found = forecast.found
     job, memory, machine = found.job, found.memory, found.machine

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from runtime.engines.measured import sigmoid, softmax
+from mixwright_runtime.engines.measured import sigmoid, softmax
 
 Change = Callable[[str, dict[str, Any]], Any]
 """(path, answer) -> another answer, or an `aiohttp.web.Response`."""
@@ -45,7 +45,7 @@ class PoolingServer:
         """ids -> logits of every token, (time, labels), or of the whole, (1, labels)."""
         import torch
 
-        from runtime.engines import pooled
+        from mixwright_runtime.engines import pooled
 
         if self.embeds:
             loaded: Any = pooled.load_embedder(str(path), "mean", config)
@@ -145,6 +145,6 @@ class PoolingServer:
         return self._plain(encoded["input_ids"], encoded.get("token_type_ids") or ())
 
     def _plain(self, ids: Any, segments: Any = ()) -> Any:
-        from runtime.engines.sequences import Tokens
+        from mixwright_runtime.engines.sequences import Tokens
 
         return Tokens(list(ids), list(segments))

@@ -18,7 +18,7 @@ def build(directory: Path, *, context: int = 256, init_std: float = 0.2) -> Path
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from runtime.training.tokenizer import train_tokenizer
+    from mixwright_runtime.training.tokenizer import train_tokenizer
 
     size = train_tokenizer(TEXTS, directory, vocabulary=300, context=context)
     torch.manual_seed(0)

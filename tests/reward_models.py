@@ -36,7 +36,7 @@ def sums() -> list[tuple[int, int, int]]:
 def tokenizer(directory: Path) -> Any:
     from transformers import AutoTokenizer
 
-    from runtime.training.tokenizer import train_tokenizer
+    from mixwright_runtime.training.tokenizer import train_tokenizer
 
     train_tokenizer([f"{a}+{b}={c}\n" for a, b, c in sums()], directory, vocabulary=270, context=256)
     made = AutoTokenizer.from_pretrained(directory)

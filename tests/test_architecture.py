@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("dsl", "compiler", "runtime", "mixwright")
+from tests.checkout import IMPORT_PATH, PACKAGES, ROOT
+
 HEAVY = (
     "torch",
     "vllm",
@@ -53,7 +53,7 @@ def test_packages_import_downwards_alone() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": IMPORT_PATH},
     )
     assert found.returncode == 0, found.stdout + found.stderr
 
@@ -74,7 +74,7 @@ def test_fast_commands_import_nothing_heavy(tmp_path: Path, arguments: list[str]
 
 
 def test_a_lock_is_read_without_heavy_packages() -> None:
-    code = f"import sys, compiler.bind.lock\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    code = f"import sys, mixwright_compiler.bind.lock\nprint([name for name in {HEAVY!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.stdout.strip() == "[]", found.stderr
 
@@ -82,28 +82,28 @@ def test_a_lock_is_read_without_heavy_packages() -> None:
 def test_declarations_import_nothing_heavy() -> None:
     heavy = tuple(name for name in HEAVY if name not in ("pydantic", "numpy", "asyncio"))
     code = (
-        "import sys\nfrom runtime.plugins.declare import plugins\nplugins()\n"
+        "import sys\nfrom mixwright_runtime.plugins.declare import plugins\nplugins()\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.stdout.strip() == "[]", found.stderr
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", sorted(PACKAGES))
 def test_each_package_name_has_one_owner(package: str) -> None:
     assert set(packages_distributions().get(package, ["mixwright"])) == {"mixwright"}
 
 
 def test_no_package_of_ours_is_named_like_a_module_of_the_standard_library() -> None:
-    assert not set(PACKAGES) & sys.stdlib_module_names
+    assert not PACKAGES.keys() & sys.stdlib_module_names
 
 
 def test_scripts_run_by_path_do_not_shadow_the_standard_library() -> None:
     """`python runtime/x.py` puts its folder first on the path, so a sibling named `json.py` would be taken for json."""
     scripts = {
         path.parent
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
+        for package in PACKAGES.values()
+        for path in package.rglob("*.py")
         if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
     }
     shadowing = [
@@ -127,7 +127,7 @@ def test_tests_have_names_of_their_own() -> None:
 def test_no_module_is_too_long_to_read_in_a_sitting() -> None:
     lengths = {
         path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8").count("\n")
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
+        for package in PACKAGES.values()
+        for path in package.rglob("*.py")
     }
     assert {name: lines for name, lines in lengths.items() if lines > 600} == {}

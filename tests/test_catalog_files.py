@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from compiler.catalog.catalog import builtin_catalog, catalog_from_json
 from mixwright.catalog import ROOT, derived_files, main, stale_files
-from runtime.plugins.declare import declared_catalog
+from mixwright_compiler.catalog.catalog import builtin_catalog, catalog_from_json
+from mixwright_runtime.plugins.declare import declared_catalog
 
 ENTRIES = sorted(declared_catalog().entries.items())
 CLASSES = ("row", "set", "meta", "run")
@@ -25,14 +25,15 @@ def test_check_names_what_is_stale(
     monkeypatch.setattr("mixwright.catalog.ROOT", tmp_path)
     assert main(["--check"]) == 1
     assert (
-        "stale: compiler/catalog/catalog.json; run 'python -m mixwright.catalog'" in capsys.readouterr().err
+        "stale: compiler/mixwright_compiler/catalog/catalog.json; run 'python -m mixwright.catalog'"
+        in capsys.readouterr().err
     )
     assert main([]) == 0
     assert main(["--check"]) == 0
 
 
 def test_the_catalog_survives_its_file() -> None:
-    text = (ROOT / "compiler/catalog/catalog.json").read_text(encoding="utf-8")
+    text = (ROOT / "compiler/mixwright_compiler/catalog/catalog.json").read_text(encoding="utf-8")
     assert catalog_from_json(text) == declared_catalog() == builtin_catalog()
 
 

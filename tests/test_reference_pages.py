@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from compiler.catalog.calls import CALLS, WORDS
-from compiler.catalog.catalog import builtin_catalog
-from compiler.codes import titles
-from compiler.expressions.functions import FUNCTIONS
-from compiler.stages import compile_source
-from dsl.source import SourceFile
 from mixwright import reference_texts
 from mixwright.catalog import ROOT
 from mixwright.reference import diagnostics_page, reference_page
+from mixwright_compiler.catalog.calls import CALLS, WORDS
+from mixwright_compiler.catalog.catalog import builtin_catalog
+from mixwright_compiler.codes import titles
+from mixwright_compiler.expressions.functions import FUNCTIONS
+from mixwright_compiler.stages import compile_source
+from mixwright_dsl.source import SourceFile
 
 LANGUAGE = ROOT / "docs/language"
 EXAMPLES = re.findall(r"```mix\n(.*?)```", (LANGUAGE / "language.md").read_text(encoding="utf-8"), flags=re.S)
@@ -63,7 +63,7 @@ def test_functions_and_calls_are_all_described() -> None:
 
 
 def test_a_family_without_a_heading_is_refused() -> None:
-    from compiler.catalog.catalog import Catalog, Entry
+    from mixwright_compiler.catalog.catalog import Catalog, Entry
 
     with pytest.raises(ValueError, match="no heading for: brew"):
         reference_page(Catalog({"brew.tea": Entry("brew", "tea", "Tea.")}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from runtime.verifiers.code.scanning import Unreadable, characters_of, closing_of, split_once
+from mixwright_runtime.verifiers.code.scanning import Unreadable, characters_of, closing_of, split_once
 
 
 @dataclass(frozen=True)

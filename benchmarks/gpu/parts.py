@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.findings import Findings, Skip, Wrong
-from compiler.catalog.catalog import builtin_catalog
-from compiler.hardware.fit import load_of
-from compiler.hardware.machines import MACHINES, Machine
-from compiler.hardware.model import shape_of
-from compiler.plan.plan import Fingerprint, ModelSpec, Origin, Plan, Train
+from mixwright_compiler.catalog.catalog import builtin_catalog
+from mixwright_compiler.hardware.fit import load_of
+from mixwright_compiler.hardware.machines import MACHINES, Machine
+from mixwright_compiler.hardware.model import shape_of
+from mixwright_compiler.plan.plan import Fingerprint, ModelSpec, Origin, Plan, Train
 
 ORIGIN = Origin(file="gpu.mix", line=1, column=1)
 BF16 = 2.0**-8
@@ -129,7 +129,7 @@ def machine(asked: Mapping[str, Any], findings: Findings) -> None:
         raise
     findings.put("torch", torch.__version__)
     if torch.cuda.is_available():
-        from runtime.training.planning.room import machine_here
+        from mixwright_runtime.training.planning.room import machine_here
 
         properties = torch.cuda.get_device_properties(0)
         known = machine_here()
@@ -182,8 +182,8 @@ def largest(asked: Mapping[str, Any], findings: Findings) -> None:
 
 def probe(asked: Mapping[str, Any], findings: Findings) -> None:
     """The constants of this machine, as `mixwright train --probe` measures them; kept as a file for `mixwright plan`."""
-    from runtime.training.planning.probe import write_calibration
-    from runtime.training.probing import probe as measured
+    from mixwright_runtime.training.planning.probe import write_calibration
+    from mixwright_runtime.training.probing import probe as measured
 
     scale = _scale(asked)
     tokenizer = _tokenizer(asked, scale)
@@ -203,7 +203,7 @@ def equality(asked: Mapping[str, Any], findings: Findings) -> None:
     import torch
     from transformers import AutoConfig
 
-    from runtime.training.preflight import LEAK_LIMIT, Unknown, leak_of
+    from mixwright_runtime.training.preflight import LEAK_LIMIT, Unknown, leak_of
 
     scale, device = _scale(asked), _device()
     leaks: dict[str, float] = {}
@@ -244,8 +244,8 @@ def equality(asked: Mapping[str, Any], findings: Findings) -> None:
 
 def resume(asked: Mapping[str, Any], findings: Findings) -> None:
     """A fresh model trained straight through, stopped and continued, and padded: the same losses, by whole jobs."""
-    from runtime.training.curve import read_curve
-    from runtime.training.train import train_mixture
+    from mixwright_runtime.training.curve import read_curve
+    from mixwright_runtime.training.train import train_mixture
 
     scale = replace(_scale(asked), rows=16 if asked["is_toy"] else 256)
     tokenizer, rows = _tokenizer(asked, _scale(asked)), _rows(scale)
@@ -351,11 +351,11 @@ def _timed(
     asked: Mapping[str, Any], scale: Scale, tokenizer: Path, base: Path, variant: str
 ) -> dict[str, Any]:
     """Steady steps of one job; it is ended once there are enough, for nothing is to be saved."""
-    from runtime.training.packed import open_packed
-    from runtime.training.planning.job_of import train_forecast
-    from runtime.training.planning.lengths import lengths_of
-    from runtime.training.planning.probe import steady_seconds
-    from runtime.training.train import Listener, Prepared, train_mixture
+    from mixwright_runtime.training.packed import open_packed
+    from mixwright_runtime.training.planning.job_of import train_forecast
+    from mixwright_runtime.training.planning.lengths import lengths_of
+    from mixwright_runtime.training.planning.probe import steady_seconds
+    from mixwright_runtime.training.train import Listener, Prepared, train_mixture
 
     # A place of its own: a job of the same weights would read the curve of the one before.
     place = Path(asked["work"]) / f"{base.name}-{variant}"
@@ -451,10 +451,10 @@ def _loss_and_gradient(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from runtime.training.batches import batch_of
-    from runtime.training.packed import open_packed
-    from runtime.training.settings import settings_of
-    from runtime.training.train import prepare
+    from mixwright_runtime.training.batches import batch_of
+    from mixwright_runtime.training.packed import open_packed
+    from mixwright_runtime.training.settings import settings_of
+    from mixwright_runtime.training.train import prepare
 
     place = Path(asked["work"]) / "equality"
     train = _train(scale, tokenizer, base=base, packing=packing, batch=8)
@@ -476,8 +476,8 @@ async def _answered(
     asked: Mapping[str, Any], scale: Scale, model: Path, name: str
 ) -> tuple[dict[str, Any], list[str]]:
     """Answers of an engine to some prompts at once."""
-    from runtime.engines.protocol import EngineEnvironment, Request
-    from runtime.plugins.declare import implementation
+    from mixwright_runtime.engines.protocol import EngineEnvironment, Request
+    from mixwright_runtime.plugins.declare import implementation
 
     declared = builtin_catalog().entries[f"model.{name}"]
     few = {"path": str(model), "context": scale.context, "max_in_flight": 64, "gpu_memory": 0.3}
@@ -513,7 +513,7 @@ def _scale(asked: Mapping[str, Any]) -> Scale:
 
 def _planned_for(asked: Mapping[str, Any]) -> Machine | None:
     """The machine that jobs are planned for: this one's GPU, or a made-up one at toy size."""
-    from runtime.training.planning.room import machine_here
+    from mixwright_runtime.training.planning.room import machine_here
 
     return TOY_MACHINE if asked["is_toy"] else machine_here()
 
@@ -547,7 +547,7 @@ def _rows(scale: Scale) -> list[dict[str, Any]]:
 
 def _tokenizer(asked: Mapping[str, Any], scale: Scale) -> Path:
     """A tokenizer of the rows' words, made by the part that first needs it."""
-    from runtime.training.tokenizer import train_tokenizer
+    from mixwright_runtime.training.tokenizer import train_tokenizer
 
     place = Path(asked["work"]) / "tokenizer"
     if not place.exists():
@@ -563,9 +563,9 @@ def _model(asked: Mapping[str, Any], scale: Scale, tokenizer: Path, sizes: dict[
     """A directory with weights drawn as for `architecture`, in bf16 and on the GPU; made by the part that needs it."""
     import torch
 
-    from runtime.training.fresh import write_initial
-    from runtime.training.preview import load_tokenizer
-    from runtime.training.settings import settings_of
+    from mixwright_runtime.training.fresh import write_initial
+    from mixwright_runtime.training.preview import load_tokenizer
+    from mixwright_runtime.training.settings import settings_of
 
     place = Path(asked["work"]) / "models" / name
     if not place.exists():

@@ -25,7 +25,7 @@ def main() -> None:
     import duckdb  # noqa: F401
 
     import mixwright as api
-    import runtime.run.run  # noqa: F401
+    import mixwright_runtime.run.run  # noqa: F401
 
     plan = api.plan(spec)
     began, cpu_before = time.perf_counter(), cpu_s()

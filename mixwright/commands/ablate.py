@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 from mixwright.sandbox_option import add_sandbox_option
 
 if TYPE_CHECKING:
-    from compiler.plan.plan import Plan, Train
-    from runtime.ablation.cells import Cell, Result
-    from runtime.ablation.job import Mixed, Options, Watcher
-    from runtime.ablation.pace import Left
-    from runtime.ablation.table import Table
+    from mixwright_compiler.plan.plan import Plan, Train
+    from mixwright_runtime.ablation.cells import Cell, Result
+    from mixwright_runtime.ablation.job import Mixed, Options, Watcher
+    from mixwright_runtime.ablation.pace import Left
+    from mixwright_runtime.ablation.table import Table
 
 SEEDS = 3
-"""With two, an interval is wide and holds less often than it says (`runtime.ablation.interval`)."""
+"""With two, an interval is wide and holds less often than it says (`mixwright_runtime.ablation.interval`)."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -95,9 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
         plans[name] = found.plan
     for plan in plans.values():
         require_extras(plan, trains=True)
-    from runtime.ablation.cells import cells_of
-    from runtime.ablation.job import Ablation, Options
-    from runtime.ablation.page import ablation_html
+    from mixwright_runtime.ablation.cells import cells_of
+    from mixwright_runtime.ablation.job import Ablation, Options
+    from mixwright_runtime.ablation.page import ablation_html
 
     seed = int(train.attributes["seed"])
     output = arguments.output or Path(base.plan.directory) / f"{train.attributes['output']}-ablation"
@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
         finally:
             progress.end()
     if arguments.json:
-        from runtime.ablation.table import table_json
+        from mixwright_runtime.ablation.table import table_json
 
         print(json.dumps(table_json(ablation.table), ensure_ascii=False, indent=1))
     else:
@@ -166,7 +166,7 @@ def cost_lines(mixtures: list[Mixed], cells: list[Cell], options: Options, store
     """What will be trained, and where a probe has measured the machine how long its steps take."""
     from mixwright.recorded import store_directory
     from mixwright.training_forecast import Unforeseen, training_forecasts
-    from runtime.ablation.job import planned_steps
+    from mixwright_runtime.ablation.job import planned_steps
 
     steps = planned_steps(mixtures, options)
     hours: dict[str, float] = {}
@@ -203,7 +203,7 @@ def table_text(table: Table) -> str:
     """The table for a terminal: a row for each mixture, a column for each measure and for its difference to the base."""
     from mixwright.terminal import printable
     from mixwright.terminal import table as aligned
-    from runtime.ablation.table import mark_note, shown_difference, shown_mean
+    from mixwright_runtime.ablation.table import mark_note, shown_difference, shown_mean
 
     # A column where all differ by nothing but the base has no second column.
     compared = {
@@ -249,13 +249,13 @@ class _Progress:
     """Tells of the work on stderr: a line for what begins and ends, and on a terminal one that renews itself."""
 
     def __init__(self, *, is_quiet: bool) -> None:
-        from runtime.run.live import LiveBlock, is_live
+        from mixwright_runtime.run.live import LiveBlock, is_live
 
         self._is_quiet = is_quiet
         self._block = LiveBlock(sys.stderr) if is_live(sys.stderr) and not is_quiet else None
 
     def watcher(self) -> Watcher:
-        from runtime.ablation.job import Watcher
+        from mixwright_runtime.ablation.job import Watcher
 
         return Watcher(self.cell, self.ended, self.failed, lambda text: self.says(f"  {text}"), self.line)
 
@@ -300,7 +300,7 @@ def _exclusive(output: Path) -> Any:
     import fcntl
     from contextlib import contextmanager
 
-    from runtime.errors import RunError
+    from mixwright_runtime.errors import RunError
 
     @contextmanager
     def held() -> Any:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dsl.diagnostic import Diagnostic
-    from dsl.source import SourceFile
+    from mixwright_dsl.diagnostic import Diagnostic
+    from mixwright_dsl.source import SourceFile
 
 FORMATS = ("text", "concise", "json", "sarif", "github")
 
@@ -35,10 +35,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong; returns the exit status."""
-    from dsl.bare_lark import import_lark
-    from dsl.diagnostic import Severity
-    from dsl.render import render, wants_color
     from mixwright.version import VERSION
+    from mixwright_dsl.bare_lark import import_lark
+    from mixwright_dsl.diagnostic import Severity
+    from mixwright_dsl.render import render, wants_color
 
     import_lark()
     given: dict[str, str] = {}
@@ -90,7 +90,7 @@ def _specs(paths: list[Path]) -> Iterator[Path]:
 
 def _read(spec: Path) -> tuple[SourceFile, Diagnostic | None]:
     """A spec, `-` being standard input; with the finding that it cannot be read, and an empty text."""
-    from dsl.source import SourceFile, read_source, source_of
+    from mixwright_dsl.source import SourceFile, read_source, source_of
 
     name = "<stdin>" if str(spec) == "-" else str(spec)
     try:
@@ -108,7 +108,7 @@ def _read(spec: Path) -> tuple[SourceFile, Diagnostic | None]:
 
 
 def _unreadable(source: SourceFile, message: str) -> Diagnostic:
-    from dsl.diagnostic import error
+    from mixwright_dsl.diagnostic import error
 
     return error("MIX108", message, source.span(0, 0))
 
@@ -117,13 +117,13 @@ def _check(
     source: SourceFile, spec: Path, given: dict[str, str]
 ) -> tuple[tuple[Diagnostic, ...], Diagnostic | None]:
     """Findings in a spec, and the one that its lock cannot be read."""
-    from compiler.stages import compile_source
-    from dsl.source import SourceFile
+    from mixwright_compiler.stages import compile_source
+    from mixwright_dsl.source import SourceFile
 
     lock, problem = None, None
     lock_file = spec.with_suffix(".lock")
     if str(spec) != "-" and lock_file.exists():
-        from compiler.bind.lock import LockUnreadable, read_lock
+        from mixwright_compiler.bind.lock import LockUnreadable, read_lock
 
         try:
             lock = read_lock(lock_file)

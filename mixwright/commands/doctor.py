@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from mixwright.sandbox_option import add_sandbox_option
 from mixwright.terminal import Painted, printable
 from mixwright.version import VERSION
-from runtime.store.location import project_root, store_directory
+from mixwright_runtime.store.location import project_root, store_directory
 
 if TYPE_CHECKING:
-    from runtime.verifiers.code.examination import Finding
+    from mixwright_runtime.verifiers.code.examination import Finding
 
 _MARKS = {True: "ok", None: "-", False: "FAULT"}
 
@@ -37,9 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Examine and print: 0 when untrusted code can be run here, 1 when not."""
     import asyncio
 
-    from runtime.sandbox.backends import named_sandbox
-    from runtime.sandbox.protocol import SandboxUnavailable
-    from runtime.verifiers.code.examination import Examination, Finding, examine, machine
+    from mixwright_runtime.sandbox.backends import named_sandbox
+    from mixwright_runtime.sandbox.protocol import SandboxUnavailable
+    from mixwright_runtime.verifiers.code.examination import Examination, Finding, examine, machine
 
     async def examined() -> Examination:
         try:
@@ -93,8 +93,8 @@ def _show(findings: list[Finding]) -> None:
 
 def _extras() -> list[Finding]:
     """Every extra that a plugin names, and whether its modules are installed."""
-    from compiler.catalog.catalog import builtin_catalog
-    from runtime.verifiers.code.examination import Finding
+    from mixwright_compiler.catalog.catalog import builtin_catalog
+    from mixwright_runtime.verifiers.code.examination import Finding
 
     modules: dict[str, set[str]] = {}
     for entry in builtin_catalog().entries.values():
@@ -113,9 +113,9 @@ def _extras() -> list[Finding]:
 
 def _plugins() -> list[Finding]:
     """Every installed plugin, and what it declares or why it cannot be used; none of their code is run."""
-    from compiler.catalog.catalog import builtin_catalog
-    from compiler.plugins.installed import installed_plugins
-    from runtime.verifiers.code.examination import Finding
+    from mixwright_compiler.catalog.catalog import builtin_catalog
+    from mixwright_compiler.plugins.installed import installed_plugins
+    from mixwright_runtime.verifiers.code.examination import Finding
 
     found = []
     for plugin in installed_plugins(builtin_catalog()):
@@ -131,7 +131,7 @@ def _plugins() -> list[Finding]:
 
 
 def _store() -> list[Finding]:
-    from runtime.verifiers.code.examination import Finding
+    from mixwright_runtime.verifiers.code.examination import Finding
 
     directory = store_directory(project_root(Path.cwd()))
     free = shutil.disk_usage(directory if directory.exists() else Path.cwd()).free
@@ -140,7 +140,7 @@ def _store() -> list[Finding]:
 
 
 def _gpus() -> list[Finding]:
-    from runtime.verifiers.code.examination import Finding
+    from mixwright_runtime.verifiers.code.examination import Finding
 
     query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
     try:

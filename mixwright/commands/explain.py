@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mixwright.terminal import duration, printable
-from runtime.errors import StoreLocked
-from runtime.store.location import project_root, store_directory
+from mixwright_runtime.errors import StoreLocked
+from mixwright_runtime.store.location import project_root, store_directory
 
 LONG_TEXT = 2_000
 """Characters of a text that are printed; `--full` and `--json` give all."""
@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     row = re.fullmatch(r"([0-9a-fA-F]{4,32})(?:/\d+)?", what)
     if row is None:
         return _explain_kind(what, arguments.spec, as_json=arguments.json)
-    from runtime.store.history import history_of
-    from runtime.store.store import Store
+    from mixwright_runtime.store.history import history_of
+    from mixwright_runtime.store.store import Store
 
     directory = arguments.store or store_directory(project_root(Path.cwd()))
     if not directory.is_dir():

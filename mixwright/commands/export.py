@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from compiler.plan.plan import Plan
+    from mixwright_compiler.plan.plan import Plan
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     from mixwright.recorded import store_directory
     from mixwright.selected import last_selection, open_store, warn_of_changes
-    from runtime.exporters.write import check_targets, write_exports
-    from runtime.plugins.loading import load_plugins
-    from runtime.report.facts import run_facts
-    from runtime.report.html import write_report
-    from runtime.report.training import training_facts
+    from mixwright_runtime.exporters.write import check_targets, write_exports
+    from mixwright_runtime.plugins.loading import load_plugins
+    from mixwright_runtime.report.facts import run_facts
+    from mixwright_runtime.report.html import write_report
+    from mixwright_runtime.report.training import training_facts
 
     mixtures = _mixtures(plan, arguments)
     directory = store_directory(plan, arguments.store)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dsl.source import SourceFile
+    from mixwright_dsl.source import SourceFile
 
 SKIPPED = frozenset((".git", ".mixwright", ".venv", "node_modules"))
 
@@ -64,7 +64,7 @@ def _specs_below(directory: Path) -> Iterable[Path]:
 
 
 def _format_file(path: Path, arguments: argparse.Namespace) -> int:
-    from dsl.source import SourceFile
+    from mixwright_dsl.source import SourceFile
 
     try:
         original = path.read_bytes()
@@ -97,7 +97,7 @@ def _format_file(path: Path, arguments: argparse.Namespace) -> int:
 
 
 def _format_stdin(arguments: argparse.Namespace) -> int:
-    from dsl.source import SourceFile
+    from mixwright_dsl.source import SourceFile
 
     try:
         text = sys.stdin.buffer.read().decode("utf-8-sig")
@@ -118,8 +118,8 @@ def _format_stdin(arguments: argparse.Namespace) -> int:
 
 def _formatted(source: SourceFile) -> tuple[str | None, int]:
     """The canonical text, or None and the exit status after printing why there is none."""
-    from dsl.formatter import format_text
-    from dsl.render import render, wants_color
+    from mixwright_dsl.formatter import format_text
+    from mixwright_dsl.render import render, wants_color
 
     result = format_text(source)
     if result.diagnostics:
@@ -129,7 +129,7 @@ def _formatted(source: SourceFile) -> tuple[str | None, int]:
 
 
 def _print_diff(before: str, after: str, name: str) -> None:
-    from dsl.visible import visible
+    from mixwright_dsl.visible import visible
 
     lines = difflib.unified_diff(
         before.split("\n"), after.split("\n"), f"{name} (as it is)", f"{name} (formatted)", lineterm=""

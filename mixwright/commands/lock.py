@@ -18,7 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.bind.lock import (
+from mixwright.terminal import table
+from mixwright_compiler.bind.lock import (
     Lock,
     LockUnreadable,
     ModelLock,
@@ -32,12 +33,11 @@ from compiler.bind.lock import (
     source_selection,
     write_lock,
 )
-from compiler.plugins.files import short
-from mixwright.terminal import table
+from mixwright_compiler.plugins.files import short
 
 if TYPE_CHECKING:
-    from compiler.plan.plan import ModelSpec, Plan, SourceSpec
-    from compiler.program import Program
+    from mixwright_compiler.plan.plan import ModelSpec, Plan, SourceSpec
+    from mixwright_compiler.program import Program
 
 MEASURED_ROWS = 1000
 """Rows from the start of a source over which the lengths of its text columns are averaged."""
@@ -108,7 +108,7 @@ def with_selections(lock: Lock, spec: Path, params: Mapping[str, str]) -> Lock:
     The spec is compiled once more: with the columns that were just found, expressions have their types.
     """
     from mixwright.compiling import compilation_of, plan_of
-    from runtime.sources.reader import inspect_source
+    from mixwright_runtime.sources.reader import inspect_source
 
     program = compilation_of(spec, params, lock, None).program
     if program is None:
@@ -138,7 +138,7 @@ def found_lock(program: Program, plan: Plan) -> Lock:
     Raises:
         RunError: a source cannot be read.
     """
-    from runtime.plugins.loading import load_plugins
+    from mixwright_runtime.plugins.loading import load_plugins
 
     load_plugins(plan)
     directory = Path(plan.directory)
@@ -153,7 +153,7 @@ def found_lock(program: Program, plan: Plan) -> Lock:
 
 
 def _found_source(spec: SourceSpec, directory: Path, definition: str) -> SourceLock:
-    from runtime.sources.reader import inspect_source
+    from mixwright_runtime.sources.reader import inspect_source
 
     # The file itself, before `columns`, `where` and `limit`: editing those must not hide its columns.
     attributes = {**spec.attributes, "limit": None}
@@ -177,7 +177,7 @@ def _mean_characters(spec: SourceSpec, directory: Path, columns: list[str]) -> d
     """Mean length of text columns in code points, to one decimal."""
     from itertools import islice
 
-    from runtime.sources.reader import read_rows
+    from mixwright_runtime.sources.reader import read_rows
 
     if not columns:
         return {}
@@ -189,8 +189,8 @@ def _mean_characters(spec: SourceSpec, directory: Path, columns: list[str]) -> d
 
 
 def _found_model(spec: ModelSpec, plan: Plan) -> ModelLock:
-    from compiler.plan.fingerprint import model_identity
-    from compiler.plan.weights import weights_of
+    from mixwright_compiler.plan.fingerprint import model_identity
+    from mixwright_compiler.plan.weights import weights_of
 
     values: Mapping[str, Any] = spec.attributes
     directory = Path(plan.directory)

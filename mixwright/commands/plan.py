@@ -2,8 +2,8 @@
 
 The plan is printed step by step with expected rows, requests and tokens, then what the store already has of it, what
 differs from the last run of the spec, and which packages are missing. Figures without a run behind them take every
-row to survive; see 'compiler/plan/estimate.py' for the formulas. A `train` block whose `cluster` names its GPUs is
-forecast as well: memory by part, the fewest GPUs, steps, hours, dollars. Exit status 1 when a job cannot fit.
+row to survive; see 'mixwright_compiler/plan/estimate.py' for the formulas. A `train` block whose `cluster` names its
+GPUs is forecast as well: memory by part, the fewest GPUs, steps, hours, dollars. Exit status 1 when a job cannot fit.
 
 With `--emit` a stage of the compiler is printed, and nothing else is done: `program`, names and columns bound;
 `logical`, each step by its shape in the order in which it is done, and which pass moved it; `plan`, what is run.
@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compiler.plan.plan import Plan
     from mixwright.compiling import Compiled
     from mixwright.recorded import MovedThreshold, Recorded
     from mixwright.training_forecast import Unforeseen
-    from runtime.training.planning.job_of import TrainForecast
+    from mixwright_compiler.plan.plan import Plan
+    from mixwright_runtime.training.planning.job_of import TrainForecast
 
 JSON_FORMAT_VERSION = "1.0"
 
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(emitted(arguments.emit, result, arguments.variant, as_json=arguments.json), end="")
         return 0
     if arguments.graph is not None:
-        from compiler.plan.graph import dot, mermaid
+        from mixwright_compiler.plan.graph import dot, mermaid
 
         print(mermaid(plan) if arguments.graph == "mermaid" else dot(plan), end="")
         return 0
@@ -90,13 +90,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def emitted(stage: str, result: Compiled, variant: str | None, *, as_json: bool) -> str:
     """One stage of the compiler, as text or as JSON; what the store knows is no part of it, and nothing is written."""
-    from compiler.logical.build import build
-    from compiler.logical.passes import optimised
-    from compiler.logical.program_text import program_json, program_text
-    from compiler.logical.reach import reach
-    from compiler.logical.text import logical_json, logical_text
     from mixwright.plan_text import plan_text
     from mixwright.recorded import Recorded
+    from mixwright_compiler.logical.build import build
+    from mixwright_compiler.logical.passes import optimised
+    from mixwright_compiler.logical.program_text import program_json, program_text
+    from mixwright_compiler.logical.reach import reach
+    from mixwright_compiler.logical.text import logical_json, logical_text
 
     program, plan = result.program, result.plan
     match stage:
@@ -132,10 +132,10 @@ def plan_report(
     plan: Plan, found: Recorded, forecasts: Sequence[TrainForecast | Unforeseen] = ()
 ) -> dict[str, Any]:
     """What `--json` prints."""
-    from compiler.plan.diff import differences
     from mixwright.extras import missing_extras
     from mixwright.plan_text import estimated_cost
     from mixwright.training_forecast import forecast_report
+    from mixwright_compiler.plan.diff import differences
 
     changes = differences(found.last_plan, plan) if found.last_plan else ()
     return {
@@ -206,7 +206,7 @@ def _bound(value: float | None) -> str:
 
 
 def _changes(plan: Plan, found: Recorded) -> list[str]:
-    from compiler.plan.diff import differences, first_changed_step
+    from mixwright_compiler.plan.diff import differences, first_changed_step
 
     if found.last_plan is None:
         return []

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from mixwright.terminal import Painted, printable
 
 if TYPE_CHECKING:
-    from compiler.plan.plan import Plan, Train
-    from runtime.training.preview import PreviewedExample
+    from mixwright_compiler.plan.plan import Plan, Train
+    from mixwright_runtime.training.preview import PreviewedExample
 
 _TRAINED, _OTHER, _HEAD, _PLAIN = "\x1b[1;32m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
@@ -50,8 +50,8 @@ def _count(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the examples; returns the exit status."""
-    from dsl.render import wants_color
     from mixwright.compiling import plan_of_file
+    from mixwright_dsl.render import wants_color
 
     plan = plan_of_file(arguments.spec, arguments.params, errors_only=True)
     if plan is None:
@@ -68,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show_tokens(plan: Plan, arguments: argparse.Namespace, is_colored: bool) -> int:
-    from runtime.training.encode import EncodingCounts, fates
-    from runtime.training.preview import previewed
+    from mixwright_runtime.training.encode import EncodingCounts, fates
+    from mixwright_runtime.training.preview import previewed
 
     train = _train(plan, arguments)
     counts = EncodingCounts()

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from mixwright.sandbox_option import add_sandbox_option
 
 if TYPE_CHECKING:
-    from compiler.plan.plan import Plan
-    from runtime.run.run import RunReport
-    from runtime.store.store import Store
+    from mixwright_compiler.plan.plan import Plan
+    from mixwright_runtime.run.run import RunReport
+    from mixwright_runtime.store.store import Store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,13 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright.extras import require_extras
 
     require_extras(plan)
-    from runtime.errors import CalibrationFailed
-    from runtime.exporters.write import check_targets
-    from runtime.run.execute import run_plan
-    from runtime.run.progress import watcher
-    from runtime.run.run import RunOptions
-    from runtime.store.location import status_path
-    from runtime.store.store import Store
+    from mixwright_runtime.errors import CalibrationFailed
+    from mixwright_runtime.exporters.write import check_targets
+    from mixwright_runtime.run.execute import run_plan
+    from mixwright_runtime.run.progress import watcher
+    from mixwright_runtime.run.run import RunOptions
+    from mixwright_runtime.store.location import status_path
+    from mixwright_runtime.store.store import Store
 
     directory = arguments.store if arguments.store is not None else Path(plan.root) / ".mixwright"
     chosen = arguments.mixture or arguments.variant
@@ -97,8 +97,8 @@ def _write_pages(directory: Path, store: Store, plan: Plan, run_id: int) -> Path
 
     A run that finds everything made says little of how that came about: the pages of earlier runs stay.
     """
-    from runtime.report.facts import run_facts
-    from runtime.report.html import write_report
+    from mixwright_runtime.report.facts import run_facts
+    from mixwright_runtime.report.html import write_report
 
     facts = run_facts(store, plan, run_id)
     page = directory / "reports" / f"run-{run_id}.html"
@@ -111,7 +111,7 @@ def _write_pages(directory: Path, store: Store, plan: Plan, run_id: int) -> Path
 def report_text(report: RunReport) -> str:
     """What the command prints when a run has ended."""
     from mixwright.terminal import duration, printable, table
-    from runtime.verifiers.calibrate import calibration_lines
+    from mixwright_runtime.verifiers.calibrate import calibration_lines
 
     summary = report.summary
     lines = [f"run {report.run_id}: {report.status} in {duration(summary['seconds'])}"]

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from mixwright.terminal import duration, printable, table
-from runtime.errors import StoreLocked
-from runtime.store.location import project_root, status_path, store_directory
-from runtime.store.status import PipelineStatus, Status, is_alive, read_status
+from mixwright_runtime.errors import StoreLocked
+from mixwright_runtime.store.location import project_root, status_path, store_directory
+from mixwright_runtime.store.status import PipelineStatus, Status, is_alive, read_status
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +47,8 @@ def current_status(directory: Path) -> Status | None:
         return noted
     if not (directory / "store.duckdb").exists():
         return None
-    from runtime.store.finished import status_of
-    from runtime.store.store import Store
+    from mixwright_runtime.store.finished import status_of
+    from mixwright_runtime.store.store import Store
 
     try:
         with Store.open(directory, read_only=True) as store:

@@ -19,9 +19,9 @@ from mixwright.sandbox_option import add_sandbox_option
 from mixwright.terminal import Painted
 
 if TYPE_CHECKING:
-    from compiler.plan.plan import Plan, Train
-    from runtime.training.launch import Nodes
-    from runtime.training.train import Listener, Prepared, TrainReport
+    from mixwright_compiler.plan.plan import Plan, Train
+    from mixwright_runtime.training.launch import Nodes
+    from mixwright_runtime.training.train import Listener, Prepared, TrainReport
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -73,8 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     if nodes is not None and nodes.rank > 0:
         return _work(nodes)
     from mixwright.selected import training_rows
-    from runtime.report.training import write_training_page
-    from runtime.training.train import train_mixture
+    from mixwright_runtime.report.training import write_training_page
+    from mixwright_runtime.training.train import train_mixture
 
     progress = Progress(sys.stderr)
     report = train_mixture(
@@ -107,8 +107,8 @@ def _probe(plan: Plan, train: Train, arguments: argparse.Namespace) -> int:
     """Measure this machine and keep its constants beside the store."""
     from mixwright.recorded import store_directory
     from mixwright.selected import training_rows
-    from runtime.training.planning.probe import write_calibration
-    from runtime.training.probing import probe
+    from mixwright_runtime.training.planning.probe import write_calibration
+    from mixwright_runtime.training.probing import probe
 
     rows = training_rows(plan, train.mixture, store=arguments.store, data=arguments.data)
     found = probe(
@@ -138,7 +138,7 @@ def _nodes(train: Train, arguments: argparse.Namespace) -> Nodes | None:
         Misuse: there are several, and this one's number or the first one's address is not given.
     """
     from mixwright.compiling import Misuse
-    from runtime.training.launch import Nodes
+    from mixwright_runtime.training.launch import Nodes
 
     count = arguments.nodes or int((train.attributes.get("cluster") or {}).get("nodes") or 1)
     if count == 1:
@@ -158,7 +158,7 @@ def _nodes(train: Train, arguments: argparse.Namespace) -> Nodes | None:
 
 def _work(nodes: Nodes) -> int:
     """This machine's part when it is not the first."""
-    from runtime.training.nodes import work
+    from mixwright_runtime.training.nodes import work
 
     print(f"node {nodes.rank} of {nodes.count}: waiting for {nodes.master}", file=sys.stderr, flush=True)
     ended = work(nodes)
@@ -178,7 +178,7 @@ class Progress:
         self._is_midline = False
 
     def listener(self) -> Listener:
-        from runtime.training.train import Listener
+        from mixwright_runtime.training.train import Listener
 
         return Listener(self.prepared, self.line, self.measured, self.says)
 
@@ -229,8 +229,8 @@ class Progress:
 
 def plan_lines(prepared: Prepared) -> list[str]:
     """What will be trained, before it is."""
-    from runtime.training.encode import fates
-    from runtime.training.schedule import filling_batch, idle_text
+    from mixwright_runtime.training.encode import fates
+    from mixwright_runtime.training.schedule import filling_batch, idle_text
 
     settings, manifest, layout = prepared.settings, prepared.manifest, prepared.layout
     start = "a fresh Llama" if settings.architecture else settings.place

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mixwright.terminal import printable
-from runtime.errors import StoreBroken
-from runtime.store.location import project_root, store_directory
+from mixwright_runtime.errors import StoreBroken
+from mixwright_runtime.store.location import project_root, store_directory
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found: 0 for a whole store, 1 for faults that can be repaired, 2 when it cannot be opened."""
-    from runtime.store.verify import StoreReport, verify
+    from mixwright_runtime.store.verify import StoreReport, verify
 
     directory = arguments.store or store_directory(project_root(Path.cwd()))
     try:
@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _repair(directory: Path, faults: list[str], *, as_json: bool) -> int:
-    from runtime.store.repair import repair
-    from runtime.store.verify import verify
+    from mixwright_runtime.store.repair import repair
+    from mixwright_runtime.store.verify import verify
 
     done = repair(directory)
     report = verify(directory)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from mixwright import cli
-from runtime.ablation import job
-from runtime.ablation.pace import CellsPace, Left
-from runtime.errors import RunError
-from runtime.training.launch import Interrupted
-from runtime.training.planning.probe import Calibration, write_calibration
-from runtime.training.train import TrainReport
+from mixwright_runtime.ablation import job
+from mixwright_runtime.ablation.pace import CellsPace, Left
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.training.launch import Interrupted
+from mixwright_runtime.training.planning.probe import Calibration, write_calibration
+from mixwright_runtime.training.train import TrainReport
 
 SPEC = """edition 2026
 

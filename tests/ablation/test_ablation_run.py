@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.checkout import IMPORT_PATH
+
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")
@@ -67,7 +69,7 @@ def test_a_killed_ablation_goes_on_where_it_was(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mixwright", "ablate", "t.mix", "-p", f"model={SMALL_MODEL}"]
     command += ["--seeds", "1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    environment["PYTHONPATH"] = IMPORT_PATH
     log = (tmp_path / "log").open("w")
     first = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=log, stdout=log)
     output = tmp_path / "out" / "student-ablation"

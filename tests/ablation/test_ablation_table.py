@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.ablation.cells import Result
-from runtime.ablation.page import ablation_html
-from runtime.ablation.table import (
+from mixwright_runtime.ablation.cells import Result
+from mixwright_runtime.ablation.page import ablation_html
+from mixwright_runtime.ablation.table import (
     mark_note,
     shown_difference,
     shown_mean,

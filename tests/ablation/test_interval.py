@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runtime.ablation.interval import Runs, critical, intervals
+from mixwright_runtime.ablation.interval import Runs, critical, intervals
 
 
 def runs_of(verdicts: np.ndarray) -> Runs:

@@ -81,7 +81,7 @@ def test_a_run_works_where_an_event_loop_runs_already(tmp_path):
 INTERRUPTED = """
 import asyncio, os, signal, sys
 import mixwright
-import runtime.run.run as running
+import mixwright_runtime.run.run as running
 
 async def work(run):
     os.kill(os.getpid(), signal.SIGINT)

@@ -23,15 +23,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from compiler.bind.lock import Lock, SourceLock, source_definition
-from compiler.catalog.catalog import Catalog, builtin_catalog
-from compiler.plan.lower import lower
-from compiler.plan.plan import Plan
-from compiler.stages import Compilation, compile_source
-from dsl.diagnostic import Applicability, Diagnostic, Label
-from dsl.formatter import format_text
-from dsl.parser import parse
-from dsl.source import SourceFile
+from mixwright_compiler.bind.lock import Lock, SourceLock, source_definition
+from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
+from mixwright_compiler.plan.lower import lower
+from mixwright_compiler.plan.plan import Plan
+from mixwright_compiler.stages import Compilation, compile_source
+from mixwright_dsl.diagnostic import Applicability, Diagnostic, Label
+from mixwright_dsl.formatter import format_text
+from mixwright_dsl.parser import parse
+from mixwright_dsl.source import SourceFile
 
 SECTIONS = {
     "command": "what is typed, `mixwright plan spec.mix -p scale=2 --variant small`: without it no parameter is given",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.stages import compile_file
+from mixwright_compiler.stages import compile_file
 
 RIGHT = """\
 edition 2026

@@ -181,7 +181,8 @@ def test_check_loads_nothing_heavy(spec: Path) -> None:
     spec.write_text(long_spec(100))
     code = (
         "import sys; from mixwright.cli import main; main(['check', sys.argv[1]]); "
-        "heavy = {'pydantic', 'duckdb', 'torch', 'numpy', 'rich', 'transformers', 'runtime', 'compiler.plan.plan'}; "
+        "heavy = {'pydantic', 'duckdb', 'torch', 'numpy', 'rich', 'transformers', 'mixwright_runtime', "
+        "'mixwright_compiler.plan.plan'}; "
         "sys.exit(str(sorted(heavy & set(sys.modules))) if heavy & set(sys.modules) else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(spec)], capture_output=True, text=True)

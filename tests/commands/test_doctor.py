@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from mixwright.cli import main
-from runtime.sandbox.canaries.escapes import Escape
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import Call, CallsJob, SandboxUnavailable
-from runtime.verifiers.code import examination
+from mixwright_runtime.sandbox.canaries.escapes import Escape
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.protocol import Call, CallsJob, SandboxUnavailable
+from mixwright_runtime.verifiers.code import examination
 
 FEW_FAKES = {"equal to everything": "class E:\n    __eq__ = lambda *a: True\ndef solve(n):\n    return E()"}
 HELD = Escape("nothing", [CallsJob("f = abs", [Call("f", [1])])], lambda runs: "")
@@ -115,7 +115,7 @@ def test_without_bubblewrap_it_says_how_to_get_it(
     ],
 )
 def test_every_cause_has_a_remedy(said: str, cause: str, remedy: str) -> None:
-    from runtime.sandbox.diagnosis import unavailable
+    from mixwright_runtime.sandbox.diagnosis import unavailable
 
     error = unavailable(said)
     assert isinstance(error, SandboxUnavailable)
@@ -124,7 +124,7 @@ def test_every_cause_has_a_remedy(said: str, cause: str, remedy: str) -> None:
 
 
 def test_apparmor_s_restriction_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from runtime.sandbox import diagnosis
+    from mixwright_runtime.sandbox import diagnosis
 
     monkeypatch.setattr(diagnosis, "_sysctl", lambda name: "1" if "apparmor" in name else None)
     monkeypatch.setattr(diagnosis.os, "geteuid", lambda: 1000)

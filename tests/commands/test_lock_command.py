@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from compiler.bind.lock import read_lock
 from mixwright.cli import main
+from mixwright_compiler.bind.lock import read_lock
 
 SPEC = """edition 2026
 param data { type = path, default = "data" }

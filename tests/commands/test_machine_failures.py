@@ -18,18 +18,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compiler.bind.lock import LockUnreadable, read_lock
-from compiler.hardware.model import _json_of
-from compiler.plan.plan import plan_from_json
 from mixwright.cli import main
 from mixwright.failures import failure_text
-from runtime.ablation.cells import Cell, finished
-from runtime.errors import not_loaded
-from runtime.exporters.directory import names_of_ours
-from runtime.store.status import read_status
-from runtime.training.launch import last_checkpoint
-from runtime.training.packed import read_manifest
-from runtime.training.planning.probe import read_calibration
+from mixwright_compiler.bind.lock import LockUnreadable, read_lock
+from mixwright_compiler.hardware.model import _json_of
+from mixwright_compiler.plan.plan import plan_from_json
+from mixwright_runtime.ablation.cells import Cell, finished
+from mixwright_runtime.errors import not_loaded
+from mixwright_runtime.exporters.directory import names_of_ours
+from mixwright_runtime.store.status import read_status
+from mixwright_runtime.training.launch import last_checkpoint
+from mixwright_runtime.training.packed import read_manifest
+from mixwright_runtime.training.planning.probe import read_calibration
+from tests.checkout import IMPORT_PATH
 
 SPEC = """edition 2026
 
@@ -178,7 +179,7 @@ def test_a_disk_that_is_full_or_read_only_is_told(spec: Path, option: str) -> No
                 text=True,
                 env={
                     **os.environ,
-                    "PYTHONPATH": str(Path(__file__).parents[2]),
+                    "PYTHONPATH": IMPORT_PATH,
                     "PYTHONDONTWRITEBYTECODE": "1",
                 },
             )

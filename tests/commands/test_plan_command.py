@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from compiler.plan.plan import Plan, plan_from_json
 from mixwright.cli import main
 from mixwright.compiling import compiled
-from runtime.calls.calls import call_key, sampling_json
-from runtime.store.records import CallRecord, OutcomeRecord, TallyRecord
-from runtime.store.store import Store
-from runtime.values.rows import canonical_json
+from mixwright_compiler.plan.plan import Plan, plan_from_json
+from mixwright_runtime.calls.calls import call_key, sampling_json
+from mixwright_runtime.store.records import CallRecord, OutcomeRecord, TallyRecord
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.values.rows import canonical_json
 
 SPEC = """edition 2026
 
@@ -247,7 +247,7 @@ def test_a_store_that_a_run_holds_is_not_waited_for(spec: Path, capsys: pytest.C
     import sys
 
     code = (
-        "import sys\nfrom pathlib import Path\nfrom runtime.store.store import Store\n"
+        "import sys\nfrom pathlib import Path\nfrom mixwright_runtime.store.store import Store\n"
         f"store = Store.open(Path({str(spec.parent / '.mixwright')!r}))\n"
         "print('held', flush=True)\nsys.stdin.read()\nstore.close()\n"
     )
@@ -273,7 +273,7 @@ def test_missing_packages_are_named_with_their_command(
 
 def test_a_run_refuses_what_is_missing(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mixwright.extras import require_extras
-    from runtime.errors import MissingExtra
+    from mixwright_runtime.errors import MissingExtra
 
     monkeypatch.setattr("mixwright.extras.find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=r"pip install 'mixwright\[openai\]'"):

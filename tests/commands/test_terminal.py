@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "runtime" / "execution"))
 
 from picky_server import PickyServer, Reply, complaint, completion
 
-from dsl.visible import Painted, printable
 from mixwright.cli import main
 from mixwright.terminal import GuardedStream
+from mixwright_dsl.visible import Painted, printable
 
 ATTACK = "\x1b[2J\x1b]8;;http://evil\x07link\x1b]8;;\x07\r\x9b31m\x90\u202egnp\u2066\u200f\x00\x08\x7f\ufeff\U000e0041"
 HIDDEN = "\u202egnp\u2066\u200f\ufeff\U000e0041"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from compiler.catalog.blocks import STEP_FAMILIES
-from compiler.catalog.catalog import builtin_catalog
+from mixwright_compiler.catalog.blocks import STEP_FAMILIES
+from mixwright_compiler.catalog.catalog import builtin_catalog
+from tests.checkout import PACKAGES
 
-COMPILER = Path(__file__).resolve().parents[2] / "compiler"
+COMPILER = PACKAGES["mixwright_compiler"]
 ENTRIES = builtin_catalog().entries.values()
 NAMED = ("step", *STEP_FAMILIES, "model", "source", "export", "train")
 """Families whose entries are operations; their own names are words of the language."""
@@ -79,7 +79,7 @@ def test_the_test_sees_what_it_looks_for() -> None:
 
 
 def test_every_rule_is_checked_and_declared() -> None:
-    from compiler.catalog.catalog import RULES
+    from mixwright_compiler.catalog.catalog import RULES
 
     checks = "".join(path.read_text(encoding="utf-8") for path in (COMPILER / "checks").glob("*.py"))
     assert {rule for rule in RULES if not re.search(rf'"{rule}"', checks)} == set()

@@ -9,12 +9,12 @@ import pytest
 
 SCRIPT = """
 import sys
-from dsl.bare_lark import UNUSED, import_lark
+from mixwright_dsl.bare_lark import UNUSED, import_lark
 import_lark()
 print("lark" in sys.modules, [name for name in UNUSED if name in sys.modules])
 import interegular
-from dsl.parser import parse
-from dsl.source import SourceFile
+from mixwright_dsl.parser import parse
+from mixwright_dsl.source import SourceFile
 print(interegular.__name__, parse(SourceFile("a.mix", "a = 1")).diagnostics)
 """
 

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dsl.escapes import ESCAPES
-from dsl.grammar import GRAMMAR_PATH
 from mixwright.cli import COMMANDS
+from mixwright_dsl.escapes import ESCAPES
+from mixwright_dsl.grammar import GRAMMAR_PATH
 
 ROOT = Path(__file__).parents[2]
 GRAMMAR = json.loads((ROOT / "editors/vscode/syntaxes/mix.tmLanguage.json").read_text())["repository"]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from random_specs import specs
 
-from dsl import formatter
-from dsl.formatter import TokensChanged, format_text, signature
-from dsl.parser import parse
-from dsl.source import SourceFile
+from mixwright_dsl import formatter
+from mixwright_dsl.formatter import TokensChanged, format_text, signature
+from mixwright_dsl.parser import parse
+from mixwright_dsl.source import SourceFile
 
 
 def formatted(text: str) -> str:

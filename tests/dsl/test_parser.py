@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_specs import specs
 
-from dsl import grammar as grammar_module
-from dsl import nodes
-from dsl.parser import ParseResult, parse
-from dsl.quantity import Unit
-from dsl.source import SourceFile, Span
+from mixwright_dsl import grammar as grammar_module
+from mixwright_dsl import nodes
+from mixwright_dsl.parser import ParseResult, parse
+from mixwright_dsl.quantity import Unit
+from mixwright_dsl.source import SourceFile, Span
 
 TEXTS = st.text(
     alphabet=st.one_of(st.characters(), st.sampled_from("{}[]()=\"#\n \t,.:;<>~\\'$%abAB01")), max_size=200

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from dsl.diagnostic import Applicability, Diagnostic
-from dsl.parser import parse
-from dsl.source import SourceFile
+from mixwright_dsl.diagnostic import Applicability, Diagnostic
+from mixwright_dsl.parser import parse
+from mixwright_dsl.source import SourceFile
 
 SPEC = """edition 2026
 
@@ -233,7 +233,7 @@ def test_an_unindented_file_is_not_cut_inside_its_blocks() -> None:
 def test_random_single_token_damage_gives_one_finding_near_it() -> None:
     """Take out or double one token of a good spec: the first finding is near, and echoes are rare."""
     random_source = random.Random(7)
-    from dsl.grammar import lex
+    from mixwright_dsl.grammar import lex
 
     tokens = [token for token in lex(SPEC) if token.type != "_NL"]
     damaged = near = echoes = 0

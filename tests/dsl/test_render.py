@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsl.diagnostic import Diagnostic, Edit, Fix, Label, Severity, error, warning
-from dsl.parser import parse
-from dsl.render import FORMATS, render, summary
-from dsl.source import SourceFile
+from mixwright_dsl.diagnostic import Diagnostic, Edit, Fix, Label, Severity, error, warning
+from mixwright_dsl.parser import parse
+from mixwright_dsl.render import FORMATS, render, summary
+from mixwright_dsl.source import SourceFile
 
 SOURCE = SourceFile("specs/a.mix", "edition 2026\n\npipeline p {\n  sead = 4, sead = 5\n}\n")
 

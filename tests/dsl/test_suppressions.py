@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from dsl.diagnostic import warning
-from dsl.formatter import format_text
-from dsl.parser import parse
-from dsl.source import SourceFile
-from dsl.suppressions import Suppressions, suppressions
+from mixwright_dsl.diagnostic import warning
+from mixwright_dsl.formatter import format_text
+from mixwright_dsl.parser import parse
+from mixwright_dsl.source import SourceFile
+from mixwright_dsl.suppressions import Suppressions, suppressions
 
 
 def found(text: str) -> Suppressions:

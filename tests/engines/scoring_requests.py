@@ -6,8 +6,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from compiler.plan.plan import ModelSpec, Origin
-from runtime.engines.protocol import EmbedRequest, EngineEnvironment, ScoreRequest, Scores, ScoreTask, Vectors
+from mixwright_compiler.plan.plan import ModelSpec, Origin
+from mixwright_runtime.engines.protocol import (
+    EmbedRequest,
+    EngineEnvironment,
+    ScoreRequest,
+    Scores,
+    ScoreTask,
+    Vectors,
+)
 from tests.reward_models import LIMIT, TAG, chat
 
 TEXTS = ("hello", "world", "a", "abc" * 20)

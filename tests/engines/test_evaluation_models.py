@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import mixwright
-from runtime.errors import RunError
-from runtime.store.store import Store
-from runtime.training.grading import graded
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.training.grading import graded
 from tests.reward_models import LIMIT
 
 pytestmark = pytest.mark.train

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import mixwright
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport
-from runtime.store.store import Store
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport
+from mixwright_runtime.store.store import Store
 from tests.reward_models import LIMIT, TAG
 
 pytestmark = pytest.mark.train

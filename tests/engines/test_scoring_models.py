@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.engines.openai import OpenAIEngine
-from runtime.engines.protocol import EmbedRequest, EngineFault, Fault, ScoreRequest
-from runtime.engines.transformers import TransformersEngine
-from runtime.errors import EngineUnavailable
+from mixwright_runtime.engines.openai import OpenAIEngine
+from mixwright_runtime.engines.protocol import EmbedRequest, EngineFault, Fault, ScoreRequest
+from mixwright_runtime.engines.transformers import TransformersEngine
+from mixwright_runtime.errors import EngineUnavailable
 from tests.engines.scoring_requests import (
     SUMS,
     TEXTS,

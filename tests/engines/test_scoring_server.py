@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from runtime.engines.openai import OpenAIEngine
-from runtime.engines.openai_pooling import floats_in, scores_of
-from runtime.engines.protocol import EngineFault, Fault, ScoreRequest
+from mixwright_runtime.engines.openai import OpenAIEngine
+from mixwright_runtime.engines.openai_pooling import floats_in, scores_of
+from mixwright_runtime.engines.protocol import EngineFault, Fault, ScoreRequest
 from tests.engines.scoring_requests import asked, engine_of, of_chats, of_steps
 from tests.reward_models import TAG
 

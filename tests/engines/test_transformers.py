@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import ModelSpec, Origin
-from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
-from runtime.engines.transformers import TransformersEngine
-from runtime.errors import EngineUnavailable
+from mixwright_compiler.plan.plan import ModelSpec, Origin
+from mixwright_runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
+from mixwright_runtime.engines.transformers import TransformersEngine
+from mixwright_runtime.errors import EngineUnavailable
 
 pytestmark = pytest.mark.train
 
@@ -116,7 +116,7 @@ def test_a_small_nucleus_is_greedy(random_model: Path) -> None:
 def test_samples_follow_the_models_distribution() -> None:
     import torch
 
-    from runtime.engines.decoding import Prompt, _next_tokens, _row
+    from mixwright_runtime.engines.decoding import Prompt, _next_tokens, _row
 
     shares = torch.tensor([0.5, 0.3, 0.15, 0.05])
     rows = [_row(seed, Prompt([1], seed, temperature=2.0, max_tokens=1), 10) for seed in range(4000)]

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import ModelSpec, Origin
-from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
-from runtime.engines.vllm import VllmEngine
+from mixwright_compiler.plan.plan import ModelSpec, Origin
+from mixwright_runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
+from mixwright_runtime.engines.vllm import VllmEngine
 
 pytestmark = [
     pytest.mark.vllm,

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.engines.openai import OpenAIEngine
-from runtime.engines.transformers import TransformersEngine
-from runtime.engines.vllm import VllmEngine
-from runtime.errors import EngineUnavailable
+from mixwright_runtime.engines.openai import OpenAIEngine
+from mixwright_runtime.engines.transformers import TransformersEngine
+from mixwright_runtime.engines.vllm import VllmEngine
+from mixwright_runtime.errors import EngineUnavailable
 from tests.engines.scoring_requests import asked, engine_of, of_chats, of_pairs, of_steps, values, vectors
 from tests.reward_models import TAG
 

@@ -12,12 +12,12 @@ pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 
-from runtime.training.influence.features import FeatureStore  # noqa: E402
-from runtime.training.influence.gradients import adam_direction, gradient_of, trainable  # noqa: E402
-from runtime.training.influence.projection import Projector  # noqa: E402
-from runtime.training.influence.score import best, scores, scores_file  # noqa: E402
-from runtime.training.influence.settings import Adapters, LessSettings, settings_from_json  # noqa: E402
-from runtime.training.influence.warmup import load_adapted, rate_at  # noqa: E402
+from mixwright_runtime.training.influence.features import FeatureStore  # noqa: E402
+from mixwright_runtime.training.influence.gradients import adam_direction, gradient_of, trainable  # noqa: E402
+from mixwright_runtime.training.influence.projection import Projector  # noqa: E402
+from mixwright_runtime.training.influence.score import best, scores, scores_file  # noqa: E402
+from mixwright_runtime.training.influence.settings import Adapters, LessSettings, settings_from_json  # noqa: E402
+from mixwright_runtime.training.influence.warmup import load_adapted, rate_at  # noqa: E402
 
 
 def cosine(a: Any, b: Any) -> float:

@@ -11,8 +11,8 @@ import pytest
 from projects import SHOUT, SHOUTING, typed, write
 
 import mixwright
-from compiler.bind.lock import read_lock
-from compiler.stages import Compilation, compile_file
+from mixwright_compiler.bind.lock import read_lock
+from mixwright_compiler.stages import Compilation, compile_file
 
 Install = Callable[..., Path]
 

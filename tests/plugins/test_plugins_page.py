@@ -9,8 +9,8 @@ import pytest
 from projects import files_of_page, typed, write
 
 import mixwright
-from compiler.bind.lock import read_lock
-from runtime.store.store import Store
+from mixwright_compiler.bind.lock import read_lock
+from mixwright_runtime.store.store import Store
 
 FILES = files_of_page("plugins.md")
 

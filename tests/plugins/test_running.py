@@ -9,8 +9,8 @@ import pytest
 from projects import HEAD, SHOUT, SHOUTING, typed, write
 
 import mixwright
-from compiler.plan.plan import plan_from_json
-from runtime.errors import RunError
+from mixwright_compiler.plan.plan import plan_from_json
+from mixwright_runtime.errors import RunError
 
 
 @pytest.fixture

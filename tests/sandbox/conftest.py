@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import Job, Ran, SandboxUnavailable
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.protocol import Job, Ran, SandboxUnavailable
 
 Run = Callable[[Job], Ran]
 RunAll = Callable[[Sequence[Job]], list[Ran]]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sandbox.canaries.escapes import SECRET, Escape, attack_source, escapes, said
-from runtime.sandbox.canaries.fakes import EXPECTED, FAKES, HONEST, INPUTS, fake_job, is_fooled
-from runtime.sandbox.canaries.traps import Traps, traps
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import Call, CallsJob, Limits, ProgramJob, Value
+from mixwright_runtime.sandbox.canaries.escapes import SECRET, Escape, attack_source, escapes, said
+from mixwright_runtime.sandbox.canaries.fakes import EXPECTED, FAKES, HONEST, INPUTS, fake_job, is_fooled
+from mixwright_runtime.sandbox.canaries.traps import Traps, traps
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.protocol import Call, CallsJob, Limits, ProgramJob, Value
 from tests.sandbox.conftest import Run, RunAll
 
 ESCAPE_COUNT = 32

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sandbox.backends import open_sandbox
-from runtime.sandbox.canaries.escapes import escapes
-from runtime.sandbox.canaries.fakes import HONEST, fake_job, is_fooled
-from runtime.sandbox.canaries.traps import traps
-from runtime.sandbox.protocol import (
+from mixwright_runtime.sandbox.backends import open_sandbox
+from mixwright_runtime.sandbox.canaries.escapes import escapes
+from mixwright_runtime.sandbox.canaries.fakes import HONEST, fake_job, is_fooled
+from mixwright_runtime.sandbox.canaries.traps import traps
+from mixwright_runtime.sandbox.protocol import (
     Call,
     CallsJob,
     ExchangeJob,
@@ -112,7 +112,7 @@ def test_landlock_keeps_files_secrets_and_network_out_of_reach(tmp_path: Path) -
 
 
 def test_a_container_gets_no_network_no_rights_and_bounds() -> None:
-    from runtime.sandbox.wrapped import container
+    from mixwright_runtime.sandbox.wrapped import container
 
     limits = Limits(memory_bytes=100 * 1024**2, disk_bytes=4 * 1024**2, processes=8)
     argv = container("an-image", options=("--runtime", "runsc")).argv(limits, "a-name", Path("/nowhere"))

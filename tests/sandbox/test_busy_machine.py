@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
-from runtime.sandbox import running
-from runtime.sandbox.box import RunningJob
-from runtime.sandbox.protocol import Call, CallsJob, Limits, Ran, Value
+from mixwright_runtime.sandbox import running
+from mixwright_runtime.sandbox.box import RunningJob
+from mixwright_runtime.sandbox.protocol import Call, CallsJob, Limits, Ran, Value
 
 LIMITS = Limits(wall_s=30, cpu_s=10)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from runtime.sandbox.compile_cache import CompileCache
-from runtime.sandbox.protocol import Job, Limits, ProgramJob, Ran
+from mixwright_runtime.sandbox.compile_cache import CompileCache
+from mixwright_runtime.sandbox.protocol import Job, Limits, ProgramJob, Ran
 from tests.sandbox.conftest import Run
 
 JOB = ProgramJob(["cc", "a.c"], {"a.c": b"int main;"}, collect=["a.out"])

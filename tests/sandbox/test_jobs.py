@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import (
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.protocol import (
     Call,
     CallsJob,
     Evaluate,

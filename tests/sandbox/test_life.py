@@ -13,17 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from runtime.sandbox.canaries.fakes import FAKES, HONEST, fake_job, is_fooled
-from runtime.sandbox.options import SandboxOptions
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import Call, CallsJob, Limits, ProgramJob, Ran, Value
+from mixwright_runtime.sandbox.canaries.fakes import FAKES, HONEST, fake_job, is_fooled
+from mixwright_runtime.sandbox.options import SandboxOptions
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.protocol import Call, CallsJob, Limits, ProgramJob, Ran, Value
+from tests.checkout import IMPORT_PATH
 
 ROOT = Path(__file__).resolve().parents[2]
 JOB = CallsJob("def f(x):\n    return x + 1", [Call("f", [1])])
 OUTER = """
 import asyncio, os, sys
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import CallsJob, Call, Limits
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.protocol import CallsJob, Call, Limits
 async def main():
     sandbox = Sandbox(size=2)
     source = "import time, os\\nif os.fork(): pass\\ntime.sleep(1000)"
@@ -196,7 +197,8 @@ def bomb(children, wait_s):
 @pytest.mark.usefixtures("sandbox")
 def test_an_ordinary_user_has_a_sandbox_too() -> None:
     code = (
-        "import asyncio\nfrom runtime.sandbox.pool import Sandbox\nfrom runtime.sandbox.protocol import *\n"
+        "import asyncio\n"
+        "from mixwright_runtime.sandbox.pool import Sandbox\nfrom mixwright_runtime.sandbox.protocol import *\n"
         "async def main():\n    async with Sandbox(size=1) as s:\n"
         "        print((await s.run(CallsJob('f = abs', [Call('f', [-3])]))).answers)\n"
         "asyncio.run(main())"
@@ -210,13 +212,13 @@ def test_an_ordinary_user_has_a_sandbox_too() -> None:
     found = subprocess.run(
         [python, "-B", "-c", code],
         cwd="/",
-        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
+        env={"PYTHONPATH": IMPORT_PATH, "PATH": os.environ["PATH"]},
         user=12345,
         group=12345,
         extra_groups=[],
         capture_output=True,
         text=True,
     )
-    if "Permission denied" in found.stderr or "No module named 'runtime'" in found.stderr:
+    if "Permission denied" in found.stderr or "No module named 'mixwright_runtime'" in found.stderr:
         pytest.skip("another user cannot read this checkout")
     assert (found.stdout, found.stderr) == ("(Value(value=3),)\n", "")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.sandbox.plain import NotPlain, dumps, loads
+from mixwright_runtime.sandbox.plain import NotPlain, dumps, loads
 
 MEBIBYTE = 1024**2
 

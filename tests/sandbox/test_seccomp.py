@@ -7,8 +7,16 @@ import struct
 
 import pytest
 
-from runtime.sandbox.guest.seccomp import ALLOW, EPERM, KILL, box_program, job_program
-from runtime.sandbox.guest.syscalls import ARCHITECTURES, BOX, CONDITIONAL, NATIVE, PYTHON, REFUSED, numbers
+from mixwright_runtime.sandbox.guest.seccomp import ALLOW, EPERM, KILL, box_program, job_program
+from mixwright_runtime.sandbox.guest.syscalls import (
+    ARCHITECTURES,
+    BOX,
+    CONDITIONAL,
+    NATIVE,
+    PYTHON,
+    REFUSED,
+    numbers,
+)
 
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 ENOSYS, ENOTTY = 38, 25

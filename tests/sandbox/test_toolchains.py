@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from runtime.sandbox import toolchains
-from runtime.sandbox.options import SandboxOptions
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import CallsJob, Evaluate, ProgramJob, Ran, SandboxUnavailable
-from runtime.sandbox.toolchains import machine_options
+from mixwright_runtime.sandbox import toolchains
+from mixwright_runtime.sandbox.options import SandboxOptions
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.protocol import CallsJob, Evaluate, ProgramJob, Ran, SandboxUnavailable
+from mixwright_runtime.sandbox.toolchains import machine_options
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import Fingerprint, Origin, Plan, Train
+from mixwright_compiler.plan.plan import Fingerprint, Origin, Plan, Train
 
 ORIGIN = Origin(file="t.mix", line=1, column=1)
 
@@ -61,7 +61,7 @@ def plan(tmp_path: Path) -> Plan:
 @pytest.fixture
 def train_block(random_model: Path) -> Callable[..., Train]:
     """Makes a `train` block: the declared defaults, a small job, and what is given."""
-    from runtime.plugins.declare import plugins
+    from mixwright_runtime.plugins.declare import plugins
 
     defaults = {a.name: a.default for a in plugins()["train.sft"].entry.attributes}
     small = {

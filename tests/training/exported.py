@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compiler.plan.plan import Export, Train
-from runtime.exporters.card import CardFacts
-from runtime.exporters.write import write_export
-from runtime.mixture import MixtureRow, mixture_row
-from runtime.mixture.record import MixtureRecord
-from runtime.plugins.declare import implementation, plugins
+from mixwright_compiler.plan.plan import Export, Train
+from mixwright_runtime.exporters.card import CardFacts
+from mixwright_runtime.exporters.write import write_export
+from mixwright_runtime.mixture import MixtureRow, mixture_row
+from mixwright_runtime.mixture.record import MixtureRecord
+from mixwright_runtime.plugins.declare import implementation, plugins
 from tests.training.conftest import ORIGIN
 
 

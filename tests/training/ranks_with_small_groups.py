@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from runtime.training import job
-from runtime.training.settings import TrainSettings
+from mixwright_runtime.training import job
+from mixwright_runtime.training.settings import TrainSettings
 
 whole = job.deepspeed_config
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import RunError
+from mixwright_runtime.errors import RunError
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
@@ -22,8 +22,8 @@ def test_a_kernel_of_gpus_is_refused_on_a_cpu(
     """`flex` would end every rank with a segmentation fault."""
     import torch
 
-    from runtime.training.settings import settings_of
-    from runtime.training.train import prepare
+    from mixwright_runtime.training.settings import settings_of
+    from mixwright_runtime.training.train import prepare
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     settings = settings_of(train_block(attention=chosen), tmp_path)
@@ -36,8 +36,8 @@ def test_flash_says_what_it_lacks_on_a_gpu(
 ) -> None:
     import torch
 
-    from runtime.training import attention
-    from runtime.training.settings import settings_of
+    from mixwright_runtime.training import attention
+    from mixwright_runtime.training.settings import settings_of
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(attention, "find_spec", lambda name: None)
@@ -56,9 +56,9 @@ def test_flash_says_what_it_lacks_on_a_gpu(
 def test_the_preflight_runs_with_the_chosen_kernel(
     train_block: Any, rows: Any, tmp_path: Path, chosen: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtime.training import preflight
-    from runtime.training.settings import settings_of
-    from runtime.training.train import prepare
+    from mixwright_runtime.training import preflight
+    from mixwright_runtime.training.settings import settings_of
+    from mixwright_runtime.training.train import prepare
 
     seen, measure = [], preflight._leak_of
 
@@ -77,8 +77,8 @@ def test_a_kernel_with_other_logits_is_refused(
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    from runtime.training.preflight import check_attention
-    from runtime.training.settings import settings_of
+    from mixwright_runtime.training.preflight import check_attention
+    from mixwright_runtime.training.settings import settings_of
 
     def wrong(*given: Any, **keywords: Any) -> Any:
         output, weights = sdpa_attention_forward(*given, **keywords)
@@ -94,8 +94,8 @@ def test_a_kernel_with_other_logits_is_refused(
 def test_an_architecture_without_the_kernel_is_refused(train_block: Any, tmp_path: Path) -> None:
     from transformers import GptOssConfig
 
-    from runtime.training.preflight import check_attention
-    from runtime.training.settings import settings_of
+    from mixwright_runtime.training.preflight import check_attention
+    from mixwright_runtime.training.settings import settings_of
 
     GptOssConfig().save_pretrained(tmp_path / "oss")
     with pytest.raises(RunError, match=r"`attention = sdpa` of architecture 'gpt_oss' could not be tried: "):
@@ -122,7 +122,7 @@ def small(kind: str, attention: str, **more: Any) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from runtime.training.attention import implementation
+    from mixwright_runtime.training.attention import implementation
 
     torch.manual_seed(0)
     sizes = {"vocab_size": 97, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2}
@@ -187,8 +187,8 @@ def test_auto_is_varlen_where_examples_are_packed_and_the_architecture_takes_it(
     """Gemma 2 caps its scores, which no kernel of PyTorch's does."""
     import transformers
 
-    from runtime.training.preflight import with_packing
-    from runtime.training.settings import settings_of
+    from mixwright_runtime.training.preflight import with_packing
+    from mixwright_runtime.training.settings import settings_of
 
     getattr(transformers, kind)().save_pretrained(tmp_path / "base")
     settings = settings_of(train_block(base="base", packing=packing), tmp_path)
@@ -205,12 +205,12 @@ def test_sequences_in_one_row_have_the_same_loss(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from runtime.training.attention import one_row
-    from runtime.training.batches import batch_of
-    from runtime.training.loss import whole_loss
-    from runtime.training.packed import open_packed
-    from runtime.training.settings import settings_of
-    from runtime.training.train import prepare
+    from mixwright_runtime.training.attention import one_row
+    from mixwright_runtime.training.batches import batch_of
+    from mixwright_runtime.training.loss import whole_loss
+    from mixwright_runtime.training.packed import open_packed
+    from mixwright_runtime.training.settings import settings_of
+    from mixwright_runtime.training.train import prepare
 
     prepared = prepare(settings_of(train_block(packing=packing), tmp_path), rows, tmp_path / "out")
     packed = open_packed(prepared.directory / "packed")
@@ -223,9 +223,9 @@ def test_sequences_in_one_row_have_the_same_loss(
 
 
 def test_only_kernels_with_a_mask_are_planned_with_one(train_block: Any) -> None:
-    from compiler.hardware.fit import load_of
-    from runtime.training.planning.forecast import forecast
-    from runtime.training.planning.job_of import job_of
+    from mixwright_compiler.hardware.fit import load_of
+    from mixwright_runtime.training.planning.forecast import forecast
+    from mixwright_runtime.training.planning.job_of import job_of
     from tests.training.test_planning import A800, ALPACA, LLAMA3_8B
 
     masks = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import RunError
+from mixwright_runtime.errors import RunError
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
@@ -36,7 +36,7 @@ def config_of(name: str, **given: Any) -> Any:
 @pytest.mark.parametrize(("name", "given"), [*((name, {}) for name in TAKEN_APART.split()), *SHAPING])
 def test_loss_and_gradients_are_the_models_own(name: str, given: dict[str, Any]) -> None:
     """Tied heads and others, with a bias or without, scaled logits and capped ones."""
-    from runtime.training.preflight import chunking_error_of
+    from mixwright_runtime.training.preflight import chunking_error_of
 
     assert chunking_error_of(config_of(name, **given)) < 1e-6
 
@@ -45,8 +45,8 @@ def test_loss_and_gradients_are_the_models_own(name: str, given: dict[str, Any])
 def test_a_scale_or_cap_that_is_left_out_is_found_out(
     name: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtime.training import chunked
-    from runtime.training.preflight import CHUNKING_LIMIT, chunking_error_of
+    from mixwright_runtime.training import chunked
+    from mixwright_runtime.training.preflight import CHUNKING_LIMIT, chunking_error_of
 
     monkeypatch.setattr(chunked, "shaped", lambda logits, config: logits)
     assert chunking_error_of(config_of(name, **given)) > 100 * CHUNKING_LIMIT
@@ -56,9 +56,9 @@ def test_a_head_that_cannot_be_taken_apart_is_told(
     train_block: Any, random_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Adapters on the head, and a model that does more with its logits than is known."""
-    from runtime.training import chunked
-    from runtime.training.preflight import with_chunks
-    from runtime.training.settings import settings_of
+    from mixwright_runtime.training import chunked
+    from mixwright_runtime.training.preflight import with_chunks
+    from mixwright_runtime.training.settings import settings_of
 
     adapters = {"rank": 4, "alpha": 8, "dropout": 0.0, "layers": ["q_proj", "lm_head"]}
     settings = settings_of(train_block(lora=adapters), tmp_path)
@@ -77,9 +77,9 @@ def test_a_head_that_cannot_be_taken_apart_is_told(
 
 
 def packed_rows(train: Any, rows: Any, directory: Path) -> Any:
-    from runtime.training.packed import open_packed
-    from runtime.training.settings import settings_of
-    from runtime.training.train import prepare
+    from mixwright_runtime.training.packed import open_packed
+    from mixwright_runtime.training.settings import settings_of
+    from mixwright_runtime.training.train import prepare
 
     return open_packed(prepare(settings_of(train, directory), rows, directory / "out").directory / "packed")
 
@@ -93,10 +93,10 @@ def test_real_batches_give_the_same_loss_and_gradients(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from runtime.training.batches import batch_of
-    from runtime.training.chunked import chunked_loss
-    from runtime.training.loss import whole_loss
-    from runtime.training.schedule import EMPTY
+    from mixwright_runtime.training.batches import batch_of
+    from mixwright_runtime.training.chunked import chunked_loss
+    from mixwright_runtime.training.loss import whole_loss
+    from mixwright_runtime.training.schedule import EMPTY
 
     packed = packed_rows(train_block(packing=packing), rows, tmp_path)
     model = AutoModelForCausalLM.from_pretrained(random_model, dtype=torch.float32)
@@ -119,8 +119,8 @@ def test_no_tensor_is_as_large_as_the_logits_of_all_places() -> None:
     from torch.utils._python_dispatch import TorchDispatchMode
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from runtime.training.chunked import chunked_loss
-    from runtime.training.loss import whole_loss
+    from mixwright_runtime.training.chunked import chunked_loss
+    from mixwright_runtime.training.loss import whole_loss
 
     class Largest(TorchDispatchMode):
         entries = 0
@@ -145,8 +145,8 @@ def test_no_tensor_is_as_large_as_the_logits_of_all_places() -> None:
 
 def test_the_planner_counts_one_chunk_of_logits() -> None:
     """8 billion parameters at 32k: the logits of all places take 42 GB; those of a chunk 2, the head's gradient 3."""
-    from compiler.hardware.fit import Load, remedies
-    from compiler.hardware.machines import MACHINES
+    from mixwright_compiler.hardware.fit import Load, remedies
+    from mixwright_compiler.hardware.machines import MACHINES
     from tests.training.test_planning import LLAMA3_8B
 
     whole = Load(LLAMA3_8B, 1, 32_768)

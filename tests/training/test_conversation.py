@@ -9,8 +9,8 @@ import pytest
 pytestmark = pytest.mark.train
 pytest.importorskip("transformers")
 
-from runtime.errors import RunError  # noqa: E402
-from runtime.training.encode import IGNORED, EncodingCounts, Learned, encode  # noqa: E402
+from mixwright_runtime.errors import RunError  # noqa: E402
+from mixwright_runtime.training.encode import IGNORED, EncodingCounts, Learned, encode  # noqa: E402
 from tests.training.chat_templates import QWEN3, SPECIAL, STOPS, with_control_tokens  # noqa: E402
 
 WEATHER = {

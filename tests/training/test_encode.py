@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import RunError
-from runtime.training.encode import IGNORED, Encoded, EncodingCounts, encode, fates, tokens_within
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.training.encode import IGNORED, Encoded, EncodingCounts, encode, fates, tokens_within
 
 pytestmark = pytest.mark.train
 

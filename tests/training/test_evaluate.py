@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import Evaluation, Plan
 from mixwright.compiling import plan_of_file
-from runtime.errors import RunError
-from runtime.plugins.protocol import Measurement
-from runtime.store.store import Store
-from runtime.training.evaluate import GreedyModel, held_out_problems, measured, wilson
-from runtime.training.grading import graded
-from runtime.values.rows import Row
+from mixwright_compiler.plan.plan import Evaluation, Plan
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.training.evaluate import GreedyModel, held_out_problems, measured, wilson
+from mixwright_runtime.training.grading import graded
+from mixwright_runtime.values.rows import Row
 
 pytestmark = pytest.mark.train
 
@@ -161,7 +161,7 @@ def test_a_verifier_that_fails_says_nothing_of_a_reply(
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """An entry for every measurement that is taken from here on."""
-    from runtime.verifiers.verify_constraints import ConstraintsVerifier
+    from mixwright_runtime.verifiers.verify_constraints import ConstraintsVerifier
 
     taken: list[bool] = []
     sound = ConstraintsVerifier.measure

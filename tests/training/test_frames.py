@@ -11,8 +11,8 @@ import pytest
 pytestmark = pytest.mark.train
 pytest.importorskip("transformers")
 
-from runtime.training.conversation import Conversation, Renderer  # noqa: E402
-from runtime.training.frames import CONFIRMED, framed, shape_of  # noqa: E402
+from mixwright_runtime.training.conversation import Conversation, Renderer  # noqa: E402
+from mixwright_runtime.training.frames import CONFIRMED, framed, shape_of  # noqa: E402
 from tests.training.chat_templates import SPECIAL, STOPS, with_control_tokens  # noqa: E402
 
 WORDS = (

@@ -28,7 +28,7 @@ from benchmarks.gpu.measure import (
     run_part,
     table,
 )
-from runtime.training.state import write_lines
+from mixwright_runtime.training.state import write_lines
 
 
 def fake(name: str) -> Part:
@@ -229,7 +229,7 @@ def test_packed_and_padded_are_compared_and_examples_that_see_each_other_are_wro
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("transformers")
-    from runtime.training import batches
+    from mixwright_runtime.training import batches
 
     found = told_by("equality", tmp_path)["found"]
     assert found["leaks"]["llama"] < 1e-5 and found["leaks"]["opt"] > 0.01
@@ -253,7 +253,7 @@ def test_a_run_that_continues_with_other_losses_is_wrong(
 ) -> None:
     """Jobs that only write what a job writes; `tests/training/test_train.py` stops and continues real ones."""
     pytest.importorskip("transformers")
-    from runtime.training import train
+    from mixwright_runtime.training import train
 
     calls: list[tuple[str, int]] = []
 

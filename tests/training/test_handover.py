@@ -11,10 +11,10 @@ import duckdb
 import numpy as np
 import pytest
 
-from runtime.errors import RunError
-from runtime.exporters.marks import with_marks
-from runtime.training.encode import IGNORED, EncodingCounts, encode
-from runtime.training.packed import open_packed
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.exporters.marks import with_marks
+from mixwright_runtime.training.encode import IGNORED, EncodingCounts, encode
+from mixwright_runtime.training.packed import open_packed
 from tests.training.exported import exported, mixed
 
 pytestmark = pytest.mark.train
@@ -253,8 +253,8 @@ def test_tokens_and_labels_are_those_of_training(
 
 
 def test_packed_sequences_are_those_of_training(rows: Any, train: Any, tmp_path: Path) -> None:
-    from runtime.training.settings import settings_of
-    from runtime.training.train import prepare
+    from mixwright_runtime.training.settings import settings_of
+    from mixwright_runtime.training.train import prepare
 
     block = train()
     place = exported("packed", rows, block, tmp_path / "packed")

@@ -24,7 +24,7 @@ def block(train_block: Any) -> Any:
 
 
 def our_losses(plan: Any, block: Any, rows: Any, output: Path) -> list[float]:
-    from runtime.training.train import train_mixture
+    from mixwright_runtime.training.train import train_mixture
 
     train_mixture(plan, block, [row.for_training() for row in mixed(rows)], output)
     return [json.loads(line)["loss"] for line in (output / "curve.jsonl").read_text().splitlines()]

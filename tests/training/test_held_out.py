@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.hardware.machines import machine_of_device
-from runtime.training.held_out import divided
-from runtime.training.tensorboard import EventFile, crc32c
+from mixwright_compiler.hardware.machines import machine_of_device
+from mixwright_runtime.training.held_out import divided
+from mixwright_runtime.training.tensorboard import EventFile, crc32c
 
 
 def row(name: str, component: str) -> dict[str, object]:

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import Plan, Train
-from runtime.training import measuring
-from runtime.training.held_out import read_held_out
-from runtime.training.launch import Ended
-from runtime.training.settings import Measure
+from mixwright_compiler.plan.plan import Plan, Train
+from mixwright_runtime.training import measuring
+from mixwright_runtime.training.held_out import read_held_out
+from mixwright_runtime.training.launch import Ended
+from mixwright_runtime.training.settings import Measure
 
 pytestmark = pytest.mark.train
 pytest.importorskip("deepspeed")
 
-from runtime.training import train as training  # noqa: E402
-from runtime.training.train import train_mixture  # noqa: E402
+from mixwright_runtime.training import train as training  # noqa: E402
+from mixwright_runtime.training.train import train_mixture  # noqa: E402
 
 BY_LOSS = Measure(every=10, on=("held_out",), best="held_out", patience=2)
 BY_EXAM = Measure(every=10, on=("exam",), best="exam", patience=2)
@@ -154,7 +154,7 @@ def test_a_job_that_gets_worse_stops_and_keeps_its_best_weights_over_a_stop(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from runtime.training.held_out import losses, open_held_out
+    from mixwright_runtime.training.held_out import losses, open_held_out
 
     train = train_block(
         steps=12,

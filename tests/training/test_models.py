@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import RunError
+from mixwright_runtime.errors import RunError
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
@@ -18,7 +18,7 @@ pytest.importorskip("transformers")
 def test_an_orthogonalised_matrix_has_singular_values_about_one() -> None:
     import torch
 
-    from runtime.training.muon import orthogonalised
+    from mixwright_runtime.training.muon import orthogonalised
 
     for shape in ((8, 20), (20, 8)):
         values = torch.linalg.svdvals(orthogonalised(torch.randn(shape, generator=torch.manual_seed(1))))
@@ -28,7 +28,7 @@ def test_an_orthogonalised_matrix_has_singular_values_about_one() -> None:
 def test_muon_takes_hidden_matrices_and_adamw_the_rest(random_model: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    from runtime.training.muon import MuonWithAdamW
+    from mixwright_runtime.training.muon import MuonWithAdamW
 
     model = AutoModelForCausalLM.from_pretrained(random_model)
     optimizer = MuonWithAdamW(model.named_parameters(), muon_learning_rate=0.01, learning_rate=0.001)
@@ -41,7 +41,7 @@ def test_muon_takes_hidden_matrices_and_adamw_the_rest(random_model: Path) -> No
 def test_adamw_of_muon_is_torchs(random_model: Path) -> None:
     import torch
 
-    from runtime.training.muon import MuonWithAdamW
+    from mixwright_runtime.training.muon import MuonWithAdamW
 
     own, reference = torch.ones(5, requires_grad=True), torch.ones(5, requires_grad=True)
     mine = MuonWithAdamW([("norm.weight", own)], muon_learning_rate=0.1, learning_rate=0.01)
@@ -68,7 +68,7 @@ def test_an_architecture_keeps_packed_sequences_apart(name: str) -> None:
     """Full attention, sliding windows and experts: logits packed and apart are the same but for rounding."""
     from transformers import AutoConfig
 
-    from runtime.training.preflight import leak_of
+    from mixwright_runtime.training.preflight import leak_of
 
     assert leak_of(AutoConfig.for_model(name)) < 1e-5
 
@@ -77,7 +77,7 @@ def test_an_architecture_keeps_packed_sequences_apart(name: str) -> None:
 def test_an_architecture_that_lets_packed_sequences_mix_is_told_apart(name: str) -> None:
     from transformers import AutoConfig
 
-    from runtime.training.preflight import LEAK_LIMIT, leak_of
+    from mixwright_runtime.training.preflight import LEAK_LIMIT, leak_of
 
     assert leak_of(AutoConfig.for_model(name)) > 100 * LEAK_LIMIT
 
@@ -87,7 +87,7 @@ def test_a_layer_of_each_kind_is_looked_at(name: str, monkeypatch: pytest.Monkey
     """Five layers of gemma3 see a window before one sees everything; jamba has one with attention among eight."""
     from transformers import AutoConfig
 
-    from runtime.training import preflight
+    from mixwright_runtime.training import preflight
 
     config, tried = AutoConfig.for_model(name), []
 
@@ -108,8 +108,8 @@ def test_an_architecture_that_cannot_be_tried_is_not_taken_for_a_right_one(
     """This one lacks a number that every model of its kind has; so would one that is newer than the preflight."""
     import json
 
-    from runtime.training.preflight import with_packing
-    from runtime.training.settings import settings_of
+    from mixwright_runtime.training.preflight import with_packing
+    from mixwright_runtime.training.settings import settings_of
 
     (tmp_path / "odd").mkdir()
     odd = {"model_type": "lfm2_moe", "num_hidden_layers": 4}
@@ -127,8 +127,8 @@ def test_a_leaking_architecture_is_refused_before_any_rank_starts(
 ) -> None:
     from transformers import OPTConfig, OPTForCausalLM
 
-    from runtime.training.settings import settings_of
-    from runtime.training.train import prepare
+    from mixwright_runtime.training.settings import settings_of
+    from mixwright_runtime.training.train import prepare
 
     shutil.copytree(random_model, tmp_path / "opt")
     small = OPTConfig(hidden_size=32, ffn_dim=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=300)
@@ -149,9 +149,9 @@ def test_a_leaking_architecture_is_refused_before_any_rank_starts(
 def test_a_saved_model_with_other_weights_is_found_out(
     train_block: Any, rows: Any, random_model: Path, tmp_path: Path
 ) -> None:
-    from runtime.training.fresh import check_saved
-    from runtime.training.settings import settings_of
-    from runtime.training.train import prepare
+    from mixwright_runtime.training.fresh import check_saved
+    from mixwright_runtime.training.settings import settings_of
+    from mixwright_runtime.training.train import prepare
 
     prepared = prepare(settings_of(train_block(), tmp_path), rows, tmp_path / "out")
     packed = prepared.directory / "packed"
@@ -173,7 +173,7 @@ def test_a_saved_model_with_other_weights_is_found_out(
 def test_settings_that_contradict_each_other_are_refused(
     train_block: Any, tmp_path: Path, attributes: dict[str, Any], message: str
 ) -> None:
-    from runtime.training.settings import settings_of
+    from mixwright_runtime.training.settings import settings_of
 
     with pytest.raises(RunError, match=message):
         settings_of(train_block(**attributes), tmp_path)
@@ -184,9 +184,9 @@ def test_a_job_that_its_gpus_cannot_hold_is_refused_before_any_rank_starts(
 ) -> None:
     from dataclasses import replace
 
-    from compiler.hardware.machines import MACHINES
-    from runtime.training.planning.room import machine_here, refuse_overflow
-    from runtime.training.settings import settings_of
+    from mixwright_compiler.hardware.machines import MACHINES
+    from mixwright_runtime.training.planning.room import machine_here, refuse_overflow
+    from mixwright_runtime.training.settings import settings_of
 
     train = train_block(micro_batch=8, ranks=2)
     settings = settings_of(train, tmp_path)

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from compiler.catalog.new_tokens import rows_with
-from compiler.plan.plan import Plan, Train
-from runtime.errors import RunError
-from runtime.training.settings import NewTokens, TrainSettings, settings_of
+from mixwright_compiler.catalog.new_tokens import rows_with
+from mixwright_compiler.plan.plan import Plan, Train
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.training.settings import NewTokens, TrainSettings, settings_of
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from runtime.training.preview import load_tokenizer  # noqa: E402
-from runtime.training.train import prepare, train_mixture  # noqa: E402
+from mixwright_runtime.training.preview import load_tokenizer  # noqa: E402
+from mixwright_runtime.training.train import prepare, train_mixture  # noqa: E402
 
 CALL = ["<call>", "</call>"]
 
@@ -178,7 +178,7 @@ def test_zero3_learns_them_and_the_model_that_is_saved_has_them(
     pytest.importorskip("deepspeed")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from runtime.training.packed import open_packed
+    from mixwright_runtime.training.packed import open_packed
 
     for row in rows:
         answer = row["messages"][1]

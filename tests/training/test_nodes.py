@@ -19,8 +19,8 @@ pytest.importorskip("torch")
 
 WORKER = """
 import sys, json
-import runtime.training.nodes as nodes
-from runtime.training.launch import Nodes
+import mixwright_runtime.training.nodes as nodes
+from mixwright_runtime.training.launch import Nodes
 
 # Ranks that know how to end: they wait for STOP, as rank 0 does after each step.
 RANKS = '''
@@ -79,7 +79,7 @@ def store_at(port: int) -> object:
 
 def test_an_interrupt_on_another_node_lets_the_whole_job_save_its_checkpoint(tmp_path: Path) -> None:
     """To the whole process group, as a terminal and Slurm send it: the ranks must not get it."""
-    from runtime.training.nodes import tell
+    from mixwright_runtime.training.nodes import tell
 
     (tmp_path / "settings.json").touch()
     port = free_port()

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import Plan, Train
-from runtime.errors import RunError
-from runtime.training.settings import TrainSettings, settings_of
-from runtime.training.state import state_of
+from mixwright_compiler.plan.plan import Plan, Train
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.training.settings import TrainSettings, settings_of
+from mixwright_runtime.training.state import state_of
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
@@ -69,9 +69,9 @@ def trainer(
     """The trainer of a job of one rank, before its first step, with optimizer and schedule."""
     from transformers import AutoModelForCausalLM
 
-    from runtime.training.job import _arguments, _trainer
-    from runtime.training.packed import open_packed
-    from runtime.training.train import prepare
+    from mixwright_runtime.training.job import _arguments, _trainer
+    from mixwright_runtime.training.packed import open_packed
+    from mixwright_runtime.training.train import prepare
 
     def make(**given: Any) -> Any:
         here = settings(zero=0, ranks=1, precision="fp32", warmup=0.0, **given)
@@ -100,7 +100,7 @@ def test_adamw_has_the_numbers_of_the_block(
 def test_adamw_beside_muon_has_them_too() -> None:
     import torch
 
-    from runtime.training.muon import MuonWithAdamW
+    from mixwright_runtime.training.muon import MuonWithAdamW
 
     own, reference = torch.ones(5, requires_grad=True), torch.ones(5, requires_grad=True)
     numbers = {"betas": (0.5, 0.7)}
@@ -156,7 +156,7 @@ NAMES = [
 def test_a_pattern_that_does_nothing_is_an_error(
     settings: Callable[..., TrainSettings], given: dict[str, Any], message: str
 ) -> None:
-    from runtime.training.groups import refuse_idle_patterns
+    from mixwright_runtime.training.groups import refuse_idle_patterns
 
     with pytest.raises(RunError, match=message):
         refuse_idle_patterns(settings(**given), NAMES)
@@ -167,7 +167,7 @@ def test_a_pattern_that_does_nothing_is_an_error(
 def test_names_are_known_before_a_model_is_loaded(random_model: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from runtime.training.groups import parameter_names
+    from mixwright_runtime.training.groups import parameter_names
 
     model = AutoModelForCausalLM.from_pretrained(random_model)
     names, embeddings = parameter_names(AutoConfig.from_pretrained(random_model))
@@ -210,8 +210,8 @@ def test_zero3_leaves_frozen_parts_and_trackers_follow_the_curve(
     pytest.importorskip("deepspeed")
     from safetensors.torch import load_file
 
-    from runtime.training.curve import read_curve
-    from runtime.training.train import train_mixture
+    from mixwright_runtime.training.curve import read_curve
+    from mixwright_runtime.training.train import train_mixture
 
     logged: list[int] = []
     tracker: Any = SimpleNamespace(
@@ -252,8 +252,8 @@ def test_a_template_of_the_block_takes_the_place_of_the_tokenizers(
     """As a text or a file: the same job; what is packed is written by it, and the tokenizer that is saved has it."""
     from transformers import AutoTokenizer
 
-    from runtime.training.packed import open_packed
-    from runtime.training.train import prepare
+    from mixwright_runtime.training.packed import open_packed
+    from mixwright_runtime.training.train import prepare
 
     (tmp_path / "chat.jinja").write_text(TEMPLATE)
     texts, jobs = [], []

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.errors import RunError
-from runtime.training.encode import IGNORED, EncodingCounts, encode
-from runtime.training.packed import open_packed, read_manifest, write_packed
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.training.encode import IGNORED, EncodingCounts, encode
+from mixwright_runtime.training.packed import open_packed, read_manifest, write_packed
 
 pytestmark = pytest.mark.train
 
@@ -47,7 +47,7 @@ def test_packing_changes_no_loss(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from runtime.training.batches import batch_of
+    from mixwright_runtime.training.batches import batch_of
 
     model = AutoModelForCausalLM.from_pretrained(random_model)
     losses = []

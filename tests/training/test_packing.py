@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.training.packing import one_each, pack
+from mixwright_runtime.training.packing import one_each, pack
 
 CASES = st.integers(1, 60).flatmap(
     lambda context: st.tuples(st.just(context), st.lists(st.integers(1, context), max_size=60))

@@ -12,11 +12,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from compiler.hardware.fit import Load, fewest_gpus, remedies
-from compiler.hardware.machines import MACHINES
-from compiler.hardware.memory import memory_of
-from compiler.hardware.model import shape_of
-from compiler.hardware.shape import (
+from mixwright import cli
+from mixwright.training_forecast import forecast_text
+from mixwright_compiler.hardware.fit import Load, fewest_gpus, remedies
+from mixwright_compiler.hardware.machines import MACHINES
+from mixwright_compiler.hardware.memory import memory_of
+from mixwright_compiler.hardware.model import shape_of
+from mixwright_compiler.hardware.shape import (
     LLAMA3_8B,
     LLAMA3_70B,
     LLAMA_7B,
@@ -27,13 +29,11 @@ from compiler.hardware.shape import (
     known_shape,
     shape_of_config,
 )
-from mixwright import cli
-from mixwright.training_forecast import forecast_text
-from runtime.training.planning.duration import MicroStep, exchange, micro_step
-from runtime.training.planning.forecast import Job, forecast, sequences_of, smallest
-from runtime.training.planning.job_of import TrainForecast
-from runtime.training.planning.lengths import assumed_lengths, lengths_of
-from runtime.training.planning.probe import Timed, calibration_of, steady_seconds
+from mixwright_runtime.training.planning.duration import MicroStep, exchange, micro_step
+from mixwright_runtime.training.planning.forecast import Job, forecast, sequences_of, smallest
+from mixwright_runtime.training.planning.job_of import TrainForecast
+from mixwright_runtime.training.planning.lengths import assumed_lengths, lengths_of
+from mixwright_runtime.training.planning.probe import Timed, calibration_of, steady_seconds
 
 A800, H100 = MACHINES["a800_80gb"], MACHINES["h100_80gb"]
 

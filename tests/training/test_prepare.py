@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compiler.plan.plan import Plan, Train
-from runtime.errors import RunError
+from mixwright_compiler.plan.plan import Plan, Train
+from mixwright_runtime.errors import RunError
 
 pytestmark = pytest.mark.train
 pytest.importorskip("deepspeed")
 
-from runtime.training import train as training  # noqa: E402
-from runtime.training.schedule import EMPTY  # noqa: E402
-from runtime.training.settings import settings_of  # noqa: E402
-from runtime.training.train import Listener, Prepared, prepare, train_mixture  # noqa: E402
+from mixwright_runtime.training import train as training  # noqa: E402
+from mixwright_runtime.training.schedule import EMPTY  # noqa: E402
+from mixwright_runtime.training.settings import settings_of  # noqa: E402
+from mixwright_runtime.training.train import Listener, Prepared, prepare, train_mixture  # noqa: E402
 
 Rows = list[dict[str, Any]]
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import Plan, Train
-from runtime.training.curve import read_curve
+from mixwright_compiler.plan.plan import Plan, Train
+from mixwright_runtime.training.curve import read_curve
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("deepspeed")
 
-from runtime.training import launch  # noqa: E402
-from runtime.training.train import train_mixture  # noqa: E402
+from mixwright_runtime.training import launch  # noqa: E402
+from mixwright_runtime.training.train import train_mixture  # noqa: E402
 
 Rows = list[dict[str, Any]]
 
@@ -91,7 +91,7 @@ def test_another_number_of_ranks_continues_as_if_it_had_not_been_stopped(
 
 def _in_small_groups(directory: Path, nodes: Any, ranks: int, arguments: list[str]) -> list[str]:
     command = _ranks_command(directory, nodes, ranks, arguments)
-    at = command.index("runtime.training.job")
+    at = command.index("mixwright_runtime.training.job")
     return [
         *command[: at - 1],
         str(Path(__file__).with_name("ranks_with_small_groups.py")),

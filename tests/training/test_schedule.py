@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.training.schedule import (
+from mixwright_runtime.training.schedule import (
     EMPTY,
     Layout,
     bins_by_slot,

@@ -18,18 +18,18 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from compiler.load.json_text import Damaged
-from compiler.plan.plan import Train
-from runtime.errors import RunError
-from runtime.training import launch
-from runtime.training.curve import read_curve
-from runtime.training.held_out import read_held_out
-from runtime.training.launch import COMPLETE, last_checkpoint, read_ended, run_ranks
-from runtime.training.nodes import Told
-from runtime.training.packed import mapped
-from runtime.training.schedule import Layout
-from runtime.training.settings import TrainSettings, settings_of
-from runtime.training.state import read_state, state_of, write_lines, write_state
+from mixwright_compiler.load.json_text import Damaged
+from mixwright_compiler.plan.plan import Train
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.training import launch
+from mixwright_runtime.training.curve import read_curve
+from mixwright_runtime.training.held_out import read_held_out
+from mixwright_runtime.training.launch import COMPLETE, last_checkpoint, read_ended, run_ranks
+from mixwright_runtime.training.nodes import Told
+from mixwright_runtime.training.packed import mapped
+from mixwright_runtime.training.schedule import Layout
+from mixwright_runtime.training.settings import TrainSettings, settings_of
+from mixwright_runtime.training.state import read_state, state_of, write_lines, write_state
 
 pytestmark = pytest.mark.train
 
@@ -171,7 +171,7 @@ def test_the_peak_of_a_process_is_not_its_parent_s() -> None:
     """A parent that holds 300 MB starts a rank; what the curve tells is the rank's own."""
     held = b"\1" * 300_000_000
     code = (
-        "from runtime.training.curve import peak_resident_bytes as peak; "
+        "from mixwright_runtime.training.curve import peak_resident_bytes as peak; "
         "a = peak(); b = b'\\1' * 200_000_000; print(a, peak())"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,7 +16,7 @@ import pytest
 pytestmark = pytest.mark.train
 pytest.importorskip("transformers")
 
-from runtime.training.encode import IGNORED, EncodingCounts, Learned, encode  # noqa: E402
+from mixwright_runtime.training.encode import IGNORED, EncodingCounts, Learned, encode  # noqa: E402
 from tests.training.chat_templates import with_control_tokens  # noqa: E402
 from tests.training.template_shapes import LEAVING_OUT, NULL, SPECIAL, WHOLE  # noqa: E402
 

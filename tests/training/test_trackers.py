@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import MissingExtra
-from runtime.training.trackers import Trackers, required
+from mixwright_runtime.errors import MissingExtra
+from mixwright_runtime.training.trackers import Trackers, required
 
 FUNCTIONS = {
     "wandb": ("init", "log", "finish"),

@@ -20,14 +20,14 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import Plan, Train
-from runtime.errors import RunError
-from runtime.training.curve import COMPLETE, read_curve
+from mixwright_compiler.plan.plan import Plan, Train
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.training.curve import COMPLETE, read_curve
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("deepspeed")
 
-from runtime.training.train import Listener, TrainReport, train_mixture  # noqa: E402
+from mixwright_runtime.training.train import Listener, TrainReport, train_mixture  # noqa: E402
 
 Rows = list[dict[str, Any]]
 
@@ -102,8 +102,8 @@ def test_a_killed_run_continues_from_its_checkpoint_and_leaves_no_process(
     script.write_text(
         "import json, sys\n"
         "from pathlib import Path\n"
-        "from compiler.plan.plan import Plan, Train\n"
-        "from runtime.training.train import train_mixture\n"
+        "from mixwright_compiler.plan.plan import Plan, Train\n"
+        "from mixwright_runtime.training.train import train_mixture\n"
         "plan, train, rows, output = (json.loads(text) for text in Path(sys.argv[1]).read_text().splitlines())\n"
         "train_mixture(Plan(**plan), Train(**train), rows, Path(output))\n"
     )
@@ -162,7 +162,7 @@ def test_a_kill_during_a_save_leaves_the_checkpoint_before_it(
 def test_a_probe_measures_this_machine(
     plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
 ) -> None:
-    from runtime.training.probing import probe
+    from mixwright_runtime.training.probing import probe
 
     try:
         found = probe(plan, train_block(micro_batch=8), rows, tmp_path / "out")
@@ -177,7 +177,7 @@ def test_a_probe_measures_this_machine(
 def test_an_interrupt_saves_a_checkpoint(
     plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
 ) -> None:
-    from runtime.training.train import Interrupted
+    from mixwright_runtime.training.train import Interrupted
 
     def interrupt(line: dict[str, Any]) -> None:
         if line["step"] == 2:
@@ -217,14 +217,14 @@ def test_two_nodes_train_as_one(
     plan: Plan, train_block: Callable[..., Train], rows: Rows, straight: Any, tmp_path: Path
 ) -> None:
     """Two machines with a rank each, played by two processes here, against one machine with two: the same bytes."""
-    from runtime.training.launch import Nodes
+    from mixwright_runtime.training.launch import Nodes
 
     expected, _ = straight(plan, train_block(steps=8), rows)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     code = (
-        "from runtime.training.nodes import work; from runtime.training.launch import Nodes; "
+        "from mixwright_runtime.training.nodes import work; from mixwright_runtime.training.launch import Nodes; "
         f"print(work(Nodes(2, 1, '127.0.0.1', {port})))"
     )
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -316,9 +316,9 @@ def test_a_fresh_model_under_muon_makes_its_own_tokenizer(
 def test_a_failing_rank_is_an_error_that_ends_with_its_log(
     plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
 ) -> None:
-    from runtime.training.launch import run_ranks
-    from runtime.training.settings import settings_of
-    from runtime.training.train import prepare
+    from mixwright_runtime.training.launch import run_ranks
+    from mixwright_runtime.training.settings import settings_of
+    from mixwright_runtime.training.train import prepare
 
     prepared = prepare(settings_of(train_block(), tmp_path), rows, tmp_path / "out")
     (prepared.directory / "slots.npy").unlink()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mixwright import cli
-from runtime.training import train as training
+from mixwright_runtime.training import train as training
 
 SPEC = """edition 2026
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from runtime.report.training import facts_of, write_training_page
+from mixwright_runtime.report.training import facts_of, write_training_page
 
 
 def write_lines(path: Path, lines: list[dict[str, Any]]) -> None:

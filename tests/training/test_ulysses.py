@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import Plan, Train
-from runtime.errors import RunError
+from mixwright_compiler.plan.plan import Plan, Train
+from mixwright_runtime.errors import RunError
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
@@ -26,7 +26,7 @@ def test_a_cut_sequence_has_the_logits_of_the_whole_one(name: str, is_packed: bo
     """Full attention and sliding windows, experts, shared and latent keys; examples side by side, or one."""
     from transformers import AutoConfig
 
-    from runtime.training.preflight import sharing_error_of
+    from mixwright_runtime.training.preflight import sharing_error_of
 
     assert sharing_error_of(AutoConfig.for_model(name), is_packed=is_packed) < 1e-6
 
@@ -35,7 +35,7 @@ def test_a_cut_sequence_has_the_logits_of_the_whole_one(name: str, is_packed: bo
 def test_other_kernels_are_cut_as_well(chosen: str) -> None:
     from transformers import AutoConfig
 
-    from runtime.training.preflight import sharing_error_of
+    from mixwright_runtime.training.preflight import sharing_error_of
 
     assert sharing_error_of(AutoConfig.for_model("gemma3_text"), chosen) < 1e-6
 
@@ -44,7 +44,7 @@ def test_other_kernels_are_cut_as_well(chosen: str) -> None:
 def test_a_state_that_the_cut_loses_is_found_out(name: str) -> None:
     from transformers import AutoConfig
 
-    from runtime.training.preflight import LEAK_LIMIT, sharing_error_of
+    from mixwright_runtime.training.preflight import LEAK_LIMIT, sharing_error_of
 
     assert sharing_error_of(AutoConfig.for_model(name)) > 100 * LEAK_LIMIT
 
@@ -53,7 +53,7 @@ def test_a_state_that_the_cut_loses_is_found_out(name: str) -> None:
 def test_attention_of_its_own_is_not_taken_for_right(name: str) -> None:
     from transformers import AutoConfig
 
-    from runtime.training.preflight import Unknown, sharing_error_of
+    from mixwright_runtime.training.preflight import Unknown, sharing_error_of
 
     with pytest.raises(Unknown):
         sharing_error_of(AutoConfig.for_model(name))
@@ -73,8 +73,8 @@ def test_what_cannot_be_cut_is_refused_before_a_rank_starts(
 ) -> None:
     from transformers import GPTJConfig, Mamba2Config
 
-    from runtime.training.preflight import check_sharing
-    from runtime.training.settings import settings_of
+    from mixwright_runtime.training.preflight import check_sharing
+    from mixwright_runtime.training.settings import settings_of
 
     Mamba2Config(num_heads=4, expand=1, hidden_size=64, head_dim=16).save_pretrained(tmp_path / "mamba")
     GPTJConfig().save_pretrained(tmp_path / "gptj")
@@ -98,11 +98,11 @@ def test_slices_have_the_loss_and_the_gradients_of_the_batch(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from runtime.training.batches import batch_of
-    from runtime.training.chunked import chunked_loss
-    from runtime.training.loss import predicted, whole_loss
-    from runtime.training.schedule import EMPTY
-    from runtime.training.ulysses import Group, group_of_thread, in_threads, install
+    from mixwright_runtime.training.batches import batch_of
+    from mixwright_runtime.training.chunked import chunked_loss
+    from mixwright_runtime.training.loss import predicted, whole_loss
+    from mixwright_runtime.training.schedule import EMPTY
+    from mixwright_runtime.training.ulysses import Group, group_of_thread, in_threads, install
     from tests.training.test_chunked import packed_rows
 
     packed = packed_rows(train_block(packing=packing, context=93), rows, tmp_path)
@@ -135,7 +135,7 @@ def test_slices_have_the_loss_and_the_gradients_of_the_batch(
 
 
 def test_ranks_of_a_group_are_dealt_the_same_bins() -> None:
-    from runtime.training.job import Slots
+    from mixwright_runtime.training.job import Slots
 
     dealt = Slots([1, 2, 3, 4, 5, 6, 7, 8], micro=2, sharing=2)
     turns = [[dealt[turn * 2 + place] for place in range(2)] for turn in range(len(dealt) // 2)]
@@ -146,7 +146,7 @@ def test_examples_that_several_ranks_hold_count_once(monkeypatch: pytest.MonkeyP
     import torch
     import torch.distributed as distributed
 
-    from runtime.training.loss import divisor
+    from mixwright_runtime.training.loss import divisor
 
     monkeypatch.setattr(distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(distributed, "all_reduce", lambda value: value.mul_(4))
@@ -156,7 +156,7 @@ def test_examples_that_several_ranks_hold_count_once(monkeypatch: pytest.MonkeyP
 
 
 def test_a_rank_that_fails_ends_its_group() -> None:
-    from runtime.training.ulysses import in_threads
+    from mixwright_runtime.training.ulysses import in_threads
 
     def work(group: Any) -> None:
         if group.number:
@@ -176,9 +176,9 @@ def test_four_ranks_in_two_groups_have_the_losses_of_one(
 ) -> None:
     """Packed, in fp32, also after a pause on two ranks that share each sequence. Slow: three jobs, seven processes."""
     pytest.importorskip("deepspeed")
-    from runtime.training.curve import read_curve
-    from runtime.training.held_out import read_held_out
-    from runtime.training.train import train_mixture
+    from mixwright_runtime.training.curve import read_curve
+    from mixwright_runtime.training.held_out import read_held_out
+    from mixwright_runtime.training.train import train_mixture
 
     train = train_block(precision="fp32", context=93, micro_batch=1, holdout=0.1, weight_decay=0.1)
     shared = train_block(**{**train.attributes, "sequence_parallel": 2})

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from runtime.sandbox.pool import Sandbox
-from runtime.sandbox.protocol import SandboxUnavailable
-from runtime.sandbox.toolchains import machine_options
-from runtime.verifiers.code.judge import CodeJudge, Question
-from runtime.verifiers.code.verdict import Verdict
-from runtime.workers.pool import WorkerPool
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.protocol import SandboxUnavailable
+from mixwright_runtime.sandbox.toolchains import machine_options
+from mixwright_runtime.verifiers.code.judge import CodeJudge, Question
+from mixwright_runtime.verifiers.code.verdict import Verdict
+from mixwright_runtime.workers.pool import WorkerPool
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS.parent), str(TESTS / "runtime" / "execution")]

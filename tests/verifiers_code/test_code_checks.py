@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.verifiers.code.checks import holds, is_equal_as_json, is_same
-from runtime.verifiers.code.records import equal_records, judged, records_in
-from runtime.verifiers.code.streams import is_same_output
+from mixwright_runtime.verifiers.code.checks import holds, is_equal_as_json, is_same
+from mixwright_runtime.verifiers.code.records import equal_records, judged, records_in
+from mixwright_runtime.verifiers.code.streams import is_same_output
 
 NAN = float("nan")
 

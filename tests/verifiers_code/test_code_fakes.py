@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.sandbox.canaries.fakes import EXPECTED, FAKES, HONEST, INPUTS
+from mixwright_runtime.sandbox.canaries.fakes import EXPECTED, FAKES, HONEST, INPUTS
 
 PAIRS = list(zip(INPUTS, EXPECTED, strict=True))
 TESTS: dict[str, Any] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.verifiers.code.fences import assertions_in, blocks_of, code_in
+from mixwright_runtime.verifiers.code.fences import assertions_in, blocks_of, code_in
 
 F = "```"
 

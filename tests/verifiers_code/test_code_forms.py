@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import RunError
-from runtime.sandbox.pool import Sandbox
-from runtime.verifiers.code.judge import CodeJudge, Question
-from runtime.workers.pool import WorkerPool
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.sandbox.pool import Sandbox
+from mixwright_runtime.verifiers.code.judge import CodeJudge, Question
+from mixwright_runtime.workers.pool import WorkerPool
 
 ADD = "def add(a, b):\n    return a + b"
 WRONG = "def add(a, b):\n    return a - b"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from runtime.sandbox.plain import form_of
-from runtime.verifiers.code import python_judge
-from runtime.verifiers.code.checks import checked, compared
+from mixwright_runtime.sandbox.plain import form_of
+from mixwright_runtime.verifiers.code import python_judge
+from mixwright_runtime.verifiers.code.checks import checked, compared
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_loop_goes_on_while_values_are_compared(
         raise AssertionError("compared in the event loop")
 
     for name in ("holds", "is_equal_as_json", "checked", "compared"):
-        monkeypatch.setattr(f"runtime.verifiers.code.checks.{name}", refuse)
+        monkeypatch.setattr(f"mixwright_runtime.verifiers.code.checks.{name}", refuse)
     assert not {"holds", "is_equal_as_json"} & set(vars(python_judge))
     assert judged("def f(x):\n    return x", "assert f(1) == 1").score == 1.0
     assert judged("def f(x):\n    return x", [{"args": [1], "expected": 1}], entry_point="f").score == 1.0

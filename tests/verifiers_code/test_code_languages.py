@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import RunError
-from runtime.verifiers.code import languages
-from runtime.verifiers.code.foreign import apart, joined
-from runtime.verifiers.code.judge import CodeJudge
-from runtime.verifiers.code.languages import main_class_of
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.verifiers.code import languages
+from mixwright_runtime.verifiers.code.foreign import apart, joined
+from mixwright_runtime.verifiers.code.judge import CodeJudge
+from mixwright_runtime.verifiers.code.languages import main_class_of
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -156,7 +156,9 @@ def test_a_missing_compiler_is_an_error_of_the_run_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gone = replace(languages.LANGUAGES["cpp"], compile=("no-such-compiler", "{files}"))
-    monkeypatch.setattr("runtime.verifiers.code.judge.LANGUAGES", {**languages.LANGUAGES, "cpp": gone})
+    monkeypatch.setattr(
+        "mixwright_runtime.verifiers.code.judge.LANGUAGES", {**languages.LANGUAGES, "cpp": gone}
+    )
     judge = CodeJudge(lambda: code_sandbox, lambda: code_workers, language="cpp", cache=compiled)
     with pytest.raises(
         RunError, match=r"cpp does not work in the sandbox: .*; apt install g\+\+, and run again"

@@ -19,7 +19,8 @@ from spec_runs import SpecRuns
 
 import mixwright
 from benchmarks.fake_server import ThreadedServer
-from runtime.sandbox.pool import Sandbox
+from mixwright_runtime.sandbox.pool import Sandbox
+from tests.checkout import IMPORT_PATH
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,7 +85,7 @@ def test_another_threshold_runs_no_program_again(runs: SpecRuns, monkeypatch: py
     async def ready(self: Sandbox) -> None:
         return None
 
-    monkeypatch.setattr("runtime.verifiers.code.judge.CodeJudge.prepare", ready)
+    monkeypatch.setattr("mixwright_runtime.verifiers.code.judge.CodeJudge.prepare", ready)
     monkeypatch.setattr(Sandbox, "run", refuse)
     runs.run(spec(", min = 0"))
     assert [status for status, _ in outcomes(runs).values()].count("kept") == 3
@@ -172,7 +173,7 @@ def test_no_box_outlives_a_run_that_is_interrupted(tmp_path: Path, code_sandbox:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=ROOT,
-            env={**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": IMPORT_PATH},
         )
         deadline = time.monotonic() + 60
         while server.fake.stats["answered"] < 4 or len(descendants(process.pid)) < 5:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.verifiers.code.suites import (
+from mixwright_runtime.verifiers.code.suites import (
     BadTests,
     DataCall,
     DataCalls,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runtime.verifiers.code.asserts import rewrite
-from runtime.verifiers.code.checks import holds
+from mixwright_runtime.verifiers.code.asserts import rewrite
+from mixwright_runtime.verifiers.code.checks import holds
 
 
 def sent(program: str, entry_point: str = "", setup: str = "") -> list[str]:

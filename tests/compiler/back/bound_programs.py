@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler.catalog.catalog import Entry, builtin_catalog
-from compiler.program import (
+from mixwright_compiler.catalog.catalog import Entry, builtin_catalog
+from mixwright_compiler.program import (
     Bound,
     CallValue,
     ComponentDecl,
@@ -20,7 +20,7 @@ from compiler.program import (
     TemplateMessageDecl,
     TypedExpression,
 )
-from dsl.source import SourceFile
+from mixwright_dsl.source import SourceFile
 
 FILE = SourceFile("math.mix", "edition 2026\n")
 SPAN = FILE.span(0, 7)

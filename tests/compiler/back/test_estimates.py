@@ -1,4 +1,4 @@
-"""Estimates: the formulas of `compiler/plan/estimate.py` on small plans."""
+"""Estimates: the formulas of `compiler/mixwright_compiler/plan/estimate.py` on small plans."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from bound_programs import component, math_program, mixture, pipeline, program, source, step, template
 
-from compiler.bind.lock import Lock, SourceLock, source_definition, source_selection
-from compiler.plan.estimate import Observed, estimates, mixture_rows
-from compiler.plan.lower import column_characters, lower
-from compiler.plan.plan import Estimate, Fingerprint, Origin, Plan, Step, plan_from_json
-from compiler.program import Program
+from mixwright_compiler.bind.lock import Lock, SourceLock, source_definition, source_selection
+from mixwright_compiler.plan.estimate import Observed, estimates, mixture_rows
+from mixwright_compiler.plan.lower import column_characters, lower
+from mixwright_compiler.plan.plan import Estimate, Fingerprint, Origin, Plan, Step, plan_from_json
+from mixwright_compiler.program import Program
 
 
 def locked(declared: Program, **rows: int) -> Lock:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from compiler.plan.diff import differences
-from compiler.plan.graph import dot, mermaid
-from compiler.plan.lower import lower
-from compiler.plan.plan import plan_from_json
-from compiler.stages import compile_source
-from dsl.source import SourceFile
 from mixwright.plan_text import plan_text
 from mixwright.recorded import Recorded
+from mixwright_compiler.plan.diff import differences
+from mixwright_compiler.plan.graph import dot, mermaid
+from mixwright_compiler.plan.lower import lower
+from mixwright_compiler.plan.plan import plan_from_json
+from mixwright_compiler.stages import compile_source
+from mixwright_dsl.source import SourceFile
+from tests.checkout import PACKAGES
 
-PAGES = Path(__file__).resolve().parents[3] / "compiler" / "codes"
+PAGES = PACKAGES["mixwright_compiler"] / "codes"
 
 
 def test_examples(tmp_path: Path) -> None:

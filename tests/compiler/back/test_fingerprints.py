@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from bound_programs import entry, math_program
 
-from compiler.catalog.catalog import builtin_catalog
-from compiler.content_hash import content_hash
-from compiler.plan.fingerprint import model_identity, pipeline_row_hashes
-from compiler.plan.lower import lower
-from compiler.plan.plan import Fingerprint, Plan
+from mixwright_compiler.catalog.catalog import builtin_catalog
+from mixwright_compiler.content_hash import content_hash
+from mixwright_compiler.plan.fingerprint import model_identity, pipeline_row_hashes
+from mixwright_compiler.plan.lower import lower
+from mixwright_compiler.plan.plan import Fingerprint, Plan
 
 
 def lowered(**changes: Any) -> Plan:
@@ -85,7 +85,7 @@ def test_an_optional_attribute_that_nobody_gives_changes_no_hash() -> None:
 def test_the_operations_version_counts() -> None:
     from dataclasses import replace
 
-    from compiler.plan.fingerprint import Meanings, node_hashes
+    from mixwright_compiler.plan.fingerprint import Meanings, node_hashes
 
     minhash = entry("dedup.minhash")
     newer = replace(minhash, version=minhash.version + 1)
@@ -107,8 +107,8 @@ def test_a_pipelines_hash_covers_what_its_rows_come_from() -> None:
 
 
 def test_a_pinned_source_may_move() -> None:
-    from compiler.plan.fingerprint import source_hashes
-    from compiler.plan.plan import SourcePin
+    from mixwright_compiler.plan.fingerprint import source_hashes
+    from mixwright_compiler.plan.plan import SourcePin
 
     def row_hash(path: str, digest: str) -> str:
         source = lowered().sources["personas"]

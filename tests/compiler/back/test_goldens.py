@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from compiler.bind.lock import lock_path, read_lock
-from compiler.load.loader import project_root
-from compiler.plan.lower import lower
-from compiler.plan.plan import Plan, plan_from_json
-from compiler.stages import compile_file
-from dsl.render import render
+from mixwright_compiler.bind.lock import lock_path, read_lock
+from mixwright_compiler.load.loader import project_root
+from mixwright_compiler.plan.lower import lower
+from mixwright_compiler.plan.plan import Plan, plan_from_json
+from mixwright_compiler.stages import compile_file
+from mixwright_dsl.render import render
 
 GOLDENS = Path(__file__).parent / "goldens"
 SPECS = sorted(GOLDENS.glob("*.mix"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bound_programs import math_program
 
-from compiler.plan.graph import dot, mermaid
-from compiler.plan.lower import lower
+from mixwright_compiler.plan.graph import dot, mermaid
+from mixwright_compiler.plan.lower import lower
 
 PLAN = lower(math_program(), root=Path("/p"), directory=Path("/p"))
 

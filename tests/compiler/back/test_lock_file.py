@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bound_programs import bound, entry
 
-from compiler.bind.lock import (
+from mixwright_compiler.bind.lock import (
     Lock,
     LockUnreadable,
     ModelLock,

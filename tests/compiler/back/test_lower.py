@@ -19,9 +19,9 @@ from bound_programs import (
     template,
 )
 
-from compiler.bind.lock import Lock, ModelLock, SourceLock, source_definition
-from compiler.plan.lower import lower, quota_of
-from compiler.plan.plan import (
+from mixwright_compiler.bind.lock import Lock, ModelLock, SourceLock, source_definition
+from mixwright_compiler.plan.lower import lower, quota_of
+from mixwright_compiler.plan.plan import (
     AllQuota,
     Budget,
     Cap,
@@ -35,7 +35,7 @@ from compiler.plan.plan import (
     WeightQuota,
     plan_from_json,
 )
-from compiler.program import Program
+from mixwright_compiler.program import Program
 
 
 def lowered(bound_program: Program, **more: Any) -> Plan:
@@ -214,7 +214,7 @@ def test_a_secret_stays_a_name() -> None:
 def test_blocks_in_attributes_get_their_defaults() -> None:
     from bound_programs import entry
 
-    from compiler.bind.plain import resolved
+    from mixwright_compiler.bind.plain import resolved
 
     given = bound(output="out", cluster={"gpus": 8}, evaluate={"on": "test", "prompt": "ask", "answer": "a"})
     values = resolved(entry("train.sft"), given)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from bound_programs import call, component, math_program, mixture, pipeline, program, source, step
 
-from compiler.plan.diff import differences, first_changed_step, quota_text
-from compiler.plan.lower import lower
-from compiler.plan.plan import Plan, SourcePin
+from mixwright_compiler.plan.diff import differences, first_changed_step, quota_text
+from mixwright_compiler.plan.lower import lower
+from mixwright_compiler.plan.plan import Plan, SourcePin
 
 
 def lowered(**changes: Any) -> Plan:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from compiler.plan import weights
-from compiler.plan.weights import Weights, weight_files, weights_identity, weights_of
+from mixwright_compiler.plan import weights
+from mixwright_compiler.plan.weights import Weights, weight_files, weights_identity, weights_of
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from compiler.bind.lock import lock_path, read_lock
-from compiler.catalog.catalog import Catalog, builtin_catalog
-from compiler.stages import Compilation, compile_file
+from mixwright_compiler.bind.lock import lock_path, read_lock
+from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
+from mixwright_compiler.stages import Compilation, compile_file
 
 EXPECTED = re.compile(r"# (error|warning|lint)\[(MIX\d{3})\]")
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from front_specs import compiled, expected, found
 
-from compiler.codes import HEADING, page, titles
-from compiler.plan.lower import lower
 from mixwright.explain_code import explain_code
-from runtime.errors import RunError
-from runtime.plugins.loading import load_plugins
+from mixwright_compiler.codes import HEADING, page, titles
+from mixwright_compiler.plan.lower import lower
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.plugins.loading import load_plugins
+from tests.checkout import PACKAGES
 
 ROOT = Path(__file__).parents[3]
-CODES = sorted(p.stem for p in (ROOT / "compiler" / "codes").glob("MIX*.md"))
+CODES = sorted(p.stem for p in (PACKAGES["mixwright_compiler"] / "codes").glob("MIX*.md"))
 BLOCK = re.compile(r"```(\w+)(?: (planned))?(?: (\S+))?\n(.*?)```", re.DOTALL)
 
 MISSING = {"MIX908": ("model.vllm",)}
@@ -127,10 +128,10 @@ def test_page_is_what_explain_prints(code: str) -> None:
 
 def test_codes_in_the_source_and_pages_are_the_same() -> None:
     used: set[str] = set()
-    for package in ("dsl", "compiler"):
-        for file in (ROOT / package).rglob("*.py"):
+    for package in ("mixwright_dsl", "mixwright_compiler"):
+        for file in PACKAGES[package].rglob("*.py"):
             used |= set(re.findall(r"\"(MIX\d{3})\"", file.read_text(encoding="utf-8")))
-    for file in (ROOT / "runtime").rglob("*.py"):
+    for file in PACKAGES["mixwright_runtime"].rglob("*.py"):
         used |= set(re.findall(r"\[(MIX\d{3})\]", file.read_text(encoding="utf-8")))
     assert sorted(used - {"MIX007"}) == CODES
 

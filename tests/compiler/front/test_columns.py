@@ -200,7 +200,7 @@ def test_finding_in_a_heredoc_points_at_its_line_and_column(tmp_path: Path) -> N
 
 def locked(tmp_path: Path, text: str, types: dict[str, str], rows: int = 10) -> object:
     """Compile twice: the first time to know the definition that a lock states."""
-    from compiler.bind.lock import Lock, SourceLock, source_definition, write_lock
+    from mixwright_compiler.bind.lock import Lock, SourceLock, source_definition, write_lock
 
     first = compiled(tmp_path, text).draft
     assert first is not None
@@ -297,9 +297,9 @@ train student on main {
 
 
 def test_filters_and_tests_are_those_of_the_runtime() -> None:
-    from compiler.templates.walk import FILTERS, TESTS
-    from runtime.values.templates import FILTERS as RUNTIME_FILTERS
-    from runtime.values.templates import _environment
+    from mixwright_compiler.templates.walk import FILTERS, TESTS
+    from mixwright_runtime.values.templates import FILTERS as RUNTIME_FILTERS
+    from mixwright_runtime.values.templates import _environment
 
     assert set(FILTERS) <= set(RUNTIME_FILTERS)
     # `format` exists there only to be refused, and attributes are read with a dot.

@@ -156,7 +156,7 @@ def test_draws_and_columns_that_cannot_work(tmp_path: Path, step: str, code: str
 
 
 def test_a_missing_package_is_named_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from compiler.checks import constraints
+    from mixwright_compiler.checks import constraints
 
     monkeypatch.setattr(constraints, "missing_modules", lambda modules: modules)
     ((code, message, _, hint),) = findings(tmp_path, verify('["change_case:english_capital"]'))

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from compiler.catalog.catalog import builtin_catalog
-from compiler.catalog.groups import Part, groups_of
-from compiler.catalog.traits import Question, Traits, traits_of
+from mixwright_compiler.catalog.catalog import builtin_catalog
+from mixwright_compiler.catalog.groups import Part, groups_of
+from mixwright_compiler.catalog.traits import Question, Traits, traits_of
 
 DECLARED = {
     "verify.agreement": ({}, Traits(compares=True, picks=True)),

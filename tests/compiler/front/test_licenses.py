@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from front_specs import compiled
 
-from compiler.catalog.licenses import as_written, classes_of, is_known, matches
+from mixwright_compiler.catalog.licenses import as_written, classes_of, is_known, matches
 
 SPEC = """edition 2026
 

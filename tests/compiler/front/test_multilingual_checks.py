@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from compiler.checks import multilingual
-from runtime.verifiers import separation
-from runtime.verifiers.verify_translation import DEFAULT_CHECKS, LEAST
+from mixwright_compiler.checks import multilingual
+from mixwright_runtime.verifiers import separation
+from mixwright_runtime.verifiers.verify_translation import DEFAULT_CHECKS, LEAST
 
 
 def test_compiler_and_runtime_agree() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from front_specs import compiled, expected, found
 
-from compiler.catalog.catalog import builtin_catalog
-from dsl.render import FORMATS, render
+from mixwright_compiler.catalog.catalog import builtin_catalog
+from mixwright_dsl.render import FORMATS, render
 
 PEOPLE = 'source people inline { rows = [{ name = "Ada", age = 36 }, { name = "Alan", age = 41 }] }\n'
 MAIN = "mixture main {\n  seed = 1\n  people = all\n}\n"

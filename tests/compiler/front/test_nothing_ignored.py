@@ -17,10 +17,10 @@ from types import ModuleType
 import pytest
 from front_specs import compiled
 
-from compiler.catalog.blocks import NOT_YET, language_blocks
-from compiler.catalog.catalog import AttributeSchema, Entry, builtin_catalog
-from compiler.plan.lower import lower
-from runtime.plugins.declare import plugins
+from mixwright_compiler.catalog.blocks import NOT_YET, language_blocks
+from mixwright_compiler.catalog.catalog import AttributeSchema, Entry, builtin_catalog
+from mixwright_compiler.plan.lower import lower
+from mixwright_runtime.plugins.declare import plugins
 
 ROOT = Path(__file__).parents[3]
 
@@ -445,26 +445,34 @@ def test_a_word_that_is_kept_for_later_is_an_error(word, tmp_path):
 
 # What reads the attributes that every entry of a family has.
 SHARED = {
-    "": ("runtime.stream.ordering", "runtime.stream.nodes"),
+    "": ("mixwright_runtime.stream.ordering", "mixwright_runtime.stream.nodes"),
     "model": (
-        "runtime.calls.models",
-        "runtime.calls.service",
-        "compiler.checks.generation",
-        "runtime.engines.tasks",
-        "runtime.exporters.write",
+        "mixwright_runtime.calls.models",
+        "mixwright_runtime.calls.service",
+        "mixwright_compiler.checks.generation",
+        "mixwright_runtime.engines.tasks",
+        "mixwright_runtime.exporters.write",
     ),
-    "source": ("runtime.sources.reader", "runtime.exporters.write"),
-    "export": ("runtime.exporters.write", "runtime.exporters.protocol", "runtime.exporters.recipe"),
+    "source": ("mixwright_runtime.sources.reader", "mixwright_runtime.exporters.write"),
+    "export": (
+        "mixwright_runtime.exporters.write",
+        "mixwright_runtime.exporters.protocol",
+        "mixwright_runtime.exporters.recipe",
+    ),
     "verify": (
-        "runtime.run.calibration",
-        "runtime.stream.measuring",
-        "runtime.stream.nodes",
-        "runtime.run.run",
+        "mixwright_runtime.run.calibration",
+        "mixwright_runtime.stream.measuring",
+        "mixwright_runtime.stream.nodes",
+        "mixwright_runtime.run.run",
     ),
-    "verify_block": ("runtime.run.calibration", "runtime.verifiers.calibrate"),
-    "train": ("runtime.training",),
-    "train_block": ("runtime.training", "compiler.bind.evaluations", "mixwright.training_forecast"),
-    "less_block": ("runtime.steps.select_less",),
+    "verify_block": ("mixwright_runtime.run.calibration", "mixwright_runtime.verifiers.calibrate"),
+    "train": ("mixwright_runtime.training",),
+    "train_block": (
+        "mixwright_runtime.training",
+        "mixwright_compiler.bind.evaluations",
+        "mixwright.training_forecast",
+    ),
+    "less_block": ("mixwright_runtime.steps.select_less",),
 }
 
 
@@ -501,7 +509,7 @@ def imported_by(name: str) -> tuple[str, ...]:
     found = []
     for path in path_of(name):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("runtime."):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mixwright_runtime."):
                 found.append(node.module or "")
     return tuple(dict.fromkeys(found))
 

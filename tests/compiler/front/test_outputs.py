@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from compiler.plan.file_places import relation
-from compiler.stages import compile_file
 from mixwright.cli import main
+from mixwright_compiler.plan.file_places import relation
+from mixwright_compiler.stages import compile_file
 
 SPEC = """edition 2026
 

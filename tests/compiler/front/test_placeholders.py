@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from front_specs import compiled
 
-from dsl.diagnostic import Diagnostic
+from mixwright_dsl.diagnostic import Diagnostic
 
 SPEC = """edition 2026
 

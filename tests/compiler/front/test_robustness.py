@@ -11,9 +11,9 @@ from front_specs import catalog_with
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from compiler.codes import page, titles
-from compiler.stages import Compilation, compile_source
-from dsl.source import SourceFile
+from mixwright_compiler.codes import page, titles
+from mixwright_compiler.stages import Compilation, compile_source
+from mixwright_dsl.source import SourceFile
 
 EVERYTHING = """\
 edition 2026

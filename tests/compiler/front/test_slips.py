@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from front_specs import compiled
 
-from dsl.diagnostic import Diagnostic
+from mixwright_dsl.diagnostic import Diagnostic
 
 SPEC = """edition 2026
 model teacher openai { base_url = "http://localhost:8000/v1", model = "tiny" }
@@ -165,7 +165,7 @@ def test_line_ends_and_marks_of_other_systems_are_read(tmp_path: Path) -> None:
     spec = tmp_path / "spec.mix"
     (tmp_path / ".mixwright").mkdir()
     spec.write_bytes(b"\xef\xbb\xbf" + SPEC.replace("\n", "\r\n").encode())
-    from compiler.stages import compile_file
+    from mixwright_compiler.stages import compile_file
 
     assert compile_file(spec).diagnostics == ()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dsl.diagnostic import Diagnostic
+from mixwright_dsl.diagnostic import Diagnostic
 from tests.compiler.front.front_specs import compiled
 
 SPEC = """edition 2026

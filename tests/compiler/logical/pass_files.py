@@ -9,12 +9,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.logical.build import build
-from compiler.logical.nodes import LogicalPlan
-from compiler.logical.reach import reach
-from compiler.stages import compile_source
-from dsl.render import render
-from dsl.source import SourceFile
+from mixwright_compiler.logical.build import build
+from mixwright_compiler.logical.nodes import LogicalPlan
+from mixwright_compiler.logical.reach import reach
+from mixwright_compiler.stages import compile_source
+from mixwright_dsl.render import render
+from mixwright_dsl.source import SourceFile
 
 OUT = "-- out --\n"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from pass_files import PassCase, cases_of, planned, rewrite
 
-from compiler.logical.passes import PASSES, Pass, optimised
-from compiler.logical.text import logical_text
+from mixwright_compiler.logical.passes import PASSES, Pass, optimised
+from mixwright_compiler.logical.text import logical_text
 
 HERE = Path(__file__).parent
 CASES = [(each, case) for each in PASSES for case in cases_of(HERE / f"{each.__name__}.cases")]

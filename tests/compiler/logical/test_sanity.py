@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from pass_files import planned
 
-from compiler.catalog.groups import Gathering
-from compiler.logical.nodes import Flow, LogicalPlan
-from compiler.logical.passes import optimised
-from compiler.logical.passes.sanity import Unsound, check_sanity
+from mixwright_compiler.catalog.groups import Gathering
+from mixwright_compiler.logical.nodes import Flow, LogicalPlan
+from mixwright_compiler.logical.passes import optimised
+from mixwright_compiler.logical.passes.sanity import Unsound, check_sanity
 
 SPEC = """edition 2026
 model teacher openai { base_url = "http://localhost:1/v1", model = "tiny" }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from compiler.catalog.constraint_kinds import LESS, Constraint
+from mixwright_compiler.catalog.constraint_kinds import LESS, Constraint
 
 FILLERS = ("moss", "lint", "rug", "yew", "kelp", "fjord", "zinc", "vex", "quay", "bog", "ash", "pub")
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from kind_examples import EXAMPLES
 
-from compiler.catalog.constraint_kinds import Constraint
-from runtime.verifiers.constraints.check import UnusableConstraint, check, may_hang
-from runtime.verifiers.constraints.text import Rules
+from mixwright_compiler.catalog.constraint_kinds import Constraint
+from mixwright_runtime.verifiers.constraints.check import UnusableConstraint, check, may_hang
+from mixwright_runtime.verifiers.constraints.text import Rules
 
 NONE, GOOGLE = Rules(), Rules(is_original=True)
 

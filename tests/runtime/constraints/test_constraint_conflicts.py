@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kind_examples import EXAMPLES
 
-from compiler.catalog.constraint_kinds import (
+from mixwright_compiler.catalog.constraint_kinds import (
     Constraint,
     builtin_kinds,
     conflict,
@@ -19,11 +19,11 @@ from compiler.catalog.constraint_kinds import (
     kinds_from_json,
     kinds_to_json,
 )
-from runtime.values.choices import Choices
-from runtime.verifiers.constraints.check import check
-from runtime.verifiers.constraints.drawing import ConstraintPool
-from runtime.verifiers.constraints.registry import kinds, schemas
-from runtime.verifiers.constraints.text import Rules
+from mixwright_runtime.values.choices import Choices
+from mixwright_runtime.verifiers.constraints.check import check
+from mixwright_runtime.verifiers.constraints.drawing import ConstraintPool
+from mixwright_runtime.verifiers.constraints.registry import kinds, schemas
+from mixwright_runtime.verifiers.constraints.text import Rules
 
 KINDS = builtin_kinds()
 BY_ID = {id: Constraint(id, arguments) for id, arguments, *_ in EXAMPLES}

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from kind_examples import EXAMPLES
 
-from compiler.catalog.constraint_kinds import Constraint
-from runtime.verifiers.constraints.asking import sentence_of
-from runtime.verifiers.constraints.check import UnusableConstraint, check
-from runtime.verifiers.constraints.registry import kinds
-from runtime.verifiers.constraints.text import Rules, variants
+from mixwright_compiler.catalog.constraint_kinds import Constraint
+from mixwright_runtime.verifiers.constraints.asking import sentence_of
+from mixwright_runtime.verifiers.constraints.check import UnusableConstraint, check
+from mixwright_runtime.verifiers.constraints.registry import kinds
+from mixwright_runtime.verifiers.constraints.text import Rules, variants
 
 NONE, GOOGLE = Rules(), Rules(is_original=True)
 

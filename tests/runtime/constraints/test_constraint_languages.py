@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from compiler.catalog.constraint_kinds import Constraint
-from runtime.verifiers.constraints.asking import sentence_of
-from runtime.verifiers.constraints.check import check
-from runtime.verifiers.constraints.scripts import chinese_units, sentences, units
-from runtime.verifiers.constraints.text import Rules
+from mixwright_compiler.catalog.constraint_kinds import Constraint
+from mixwright_runtime.verifiers.constraints.asking import sentence_of
+from mixwright_runtime.verifiers.constraints.check import check
+from mixwright_runtime.verifiers.constraints.scripts import chinese_units, sentences, units
+from mixwright_runtime.verifiers.constraints.text import Rules
 
 ZH, ANY = Rules(language="zh"), Rules(language="unicode")
 

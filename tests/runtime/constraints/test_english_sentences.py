@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.verifiers.constraints.english import OWN, nltk_parameters, own_parameters
-from runtime.verifiers.constraints.first_word import FirstTag, begins_with_verb
-from runtime.verifiers.constraints.punkt import (
+from mixwright_runtime.verifiers.constraints.english import OWN, nltk_parameters, own_parameters
+from mixwright_runtime.verifiers.constraints.first_word import FirstTag, begins_with_verb
+from mixwright_runtime.verifiers.constraints.punkt import (
     BEGIN_LOWER,
     INSIDE_LOWER,
     INSIDE_UPPER,
     Punkt,
     PunktParameters,
 )
-from runtime.verifiers.constraints.punkt_training import orthography_of, table_of
-from runtime.verifiers.constraints.rule_sentences import rule_sentences
-from runtime.verifiers.constraints.text import Rules, Text
-from runtime.verifiers.constraints.treebank import words_of
+from mixwright_runtime.verifiers.constraints.punkt_training import orthography_of, table_of
+from mixwright_runtime.verifiers.constraints.rule_sentences import rule_sentences
+from mixwright_runtime.verifiers.constraints.text import Rules, Text
+from mixwright_runtime.verifiers.constraints.treebank import words_of
 
 ENGLISH = Punkt(own_parameters())
 

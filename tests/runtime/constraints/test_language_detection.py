@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.verifiers.constraints.language import detected, language_of
+from mixwright_runtime.verifiers.constraints.language import detected, language_of
 
 langdetect = pytest.importorskip("langdetect")
 

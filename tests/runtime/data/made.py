@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from compiler.plan.plan import Fingerprint, Origin, Step, TemplateMessage, TemplateSpec
-from runtime.plugins.declare import implementation
-from runtime.plugins.protocol import StepContext
-from runtime.values.expressions import compile_expression
-from runtime.values.rows import Row, source_row_id
-from runtime.values.templates import compile_template
+from mixwright_compiler.plan.plan import Fingerprint, Origin, Step, TemplateMessage, TemplateSpec
+from mixwright_runtime.plugins.declare import implementation
+from mixwright_runtime.plugins.protocol import StepContext
+from mixwright_runtime.values.expressions import compile_expression
+from mixwright_runtime.values.rows import Row, source_row_id
+from mixwright_runtime.values.templates import compile_template
 
 ORIGIN = Origin(file="test.mix", line=1, column=1)
 

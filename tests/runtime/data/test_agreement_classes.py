@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from made import built, candidates, expression
 
-from runtime.plugins.protocol import Measurement
-from runtime.values.rows import Row
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.values.rows import Row
 
 LETTER = ["call", "upper", ["call", "extract", ["col", "out"], ["lit", r"\(?([A-Da-d])\)"], ["lit", 1]]]
 

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.verifiers.math.equivalence import Comparison, Equivalence, quickly, too_much
-from runtime.verifiers.math.mathematics import compare
-from runtime.verifiers.math.notation import folded
-from runtime.verifiers.math.numerals import chinese_number, english_number
-from runtime.verifiers.math.quantities import quantity_of
-from runtime.verifiers.math.units import ratio, unit_of
-from runtime.workers.pool import WorkerPool
+from mixwright_runtime.verifiers.math.equivalence import Comparison, Equivalence, quickly, too_much
+from mixwright_runtime.verifiers.math.mathematics import compare
+from mixwright_runtime.verifiers.math.notation import folded
+from mixwright_runtime.verifiers.math.numerals import chinese_number, english_number
+from mixwright_runtime.verifiers.math.quantities import quantity_of
+from mixwright_runtime.verifiers.math.units import ratio, unit_of
+from mixwright_runtime.workers.pool import WorkerPool
 
 PAIRS = Path(__file__).parents[2] / "data" / "answer_pairs.tsv"
 
@@ -117,8 +117,8 @@ def test_evidence_has_both_answers_as_read() -> None:
     ],
 )
 def test_what_cannot_be_kept_is_not_read(text: str, lost: str) -> None:
-    from runtime.verifiers.math.formulas.reader import read
-    from runtime.verifiers.math.formulas.values import Unreadable
+    from mixwright_runtime.verifiers.math.formulas.reader import read
+    from mixwright_runtime.verifiers.math.formulas.values import Unreadable
 
     with pytest.raises(Unreadable, match=re.escape(lost)):
         read(text)
@@ -233,8 +233,8 @@ def test_what_cannot_be_computed_is_not_tried(bomb: str) -> None:
 
 def test_a_bomb_is_too_hard_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ordinary pairs are asked last, and done before the bombs' second try."""
-    monkeypatch.setattr("runtime.verifiers.math.equivalence.PAIR_LIMIT_S", 0.6)
-    monkeypatch.setattr("runtime.verifiers.math.equivalence.FIRST_TRY_S", 0.1)
+    monkeypatch.setattr("mixwright_runtime.verifiers.math.equivalence.PAIR_LIMIT_S", 0.6)
+    monkeypatch.setattr("mixwright_runtime.verifiers.math.equivalence.FIRST_TRY_S", 0.1)
     bombs = [
         ("1", r"\prod_{n=1}^{9000} (1+\frac{1}{n^2+n\pi})"),
         ("x^7-x^5+3x^2=x-11", "x^{31}-x^{17}+x^{11}=x^5-x+7"),
@@ -264,8 +264,8 @@ def test_a_bomb_is_too_hard_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_worker_that_hangs_for_good_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The alarm of `compare` cannot ring inside one long operation: here, one that never comes back."""
-    monkeypatch.setattr("runtime.verifiers.math.equivalence.SLOW_FUNCTION", "builtins:sorted")
-    monkeypatch.setattr("runtime.verifiers.math.equivalence.KILL_AFTER_S", 0.2)
+    monkeypatch.setattr("mixwright_runtime.verifiers.math.equivalence.SLOW_FUNCTION", "builtins:sorted")
+    monkeypatch.setattr("mixwright_runtime.verifiers.math.equivalence.KILL_AFTER_S", 0.2)
 
     class Hanging(WorkerPool):
         async def run(self, function: str, args: Sequence[Any], timeout_s: float) -> Any:

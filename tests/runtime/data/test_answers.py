@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.verifiers.math.answers import answer_in, boxed, gold_in
+from mixwright_runtime.verifiers.math.answers import answer_in, boxed, gold_in
 
 
 @pytest.mark.parametrize(

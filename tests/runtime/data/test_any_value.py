@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from made import built, expression, row
 
-from compiler.plan.plan import Fingerprint, Origin, Step
-from runtime.plugins.declare import entry_of
-from runtime.plugins.protocol import Measurement
-from runtime.store.records import ScoreRecord
-from runtime.stream.measuring import Measuring
-from runtime.values.rows import Row
-from runtime.workers.pool import WorkerPool
+from mixwright_compiler.plan.plan import Fingerprint, Origin, Step
+from mixwright_runtime.plugins.declare import entry_of
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.store.records import ScoreRecord
+from mixwright_runtime.stream.measuring import Measuring
+from mixwright_runtime.values.rows import Row
+from mixwright_runtime.workers.pool import WorkerPool
 
 DEEP: Any = "x"
 for _ in range(300):

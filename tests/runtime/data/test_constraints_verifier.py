@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from runtime.errors import RunError
-from runtime.plugins.protocol import Measurement
-from runtime.values.rows import Dropped
-from runtime.verifiers import verify_constraints as module
-from runtime.workers.pool import WorkerPool
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.values.rows import Dropped
+from mixwright_runtime.verifiers import verify_constraints as module
+from mixwright_runtime.workers.pool import WorkerPool
 
 COMMA: dict[str, Any] = {"id": "punctuation:no_comma"}
 WORDS: dict[str, Any] = {
@@ -238,7 +238,7 @@ def test_long_hostile_responses_are_measured(monkeypatch: pytest.MonkeyPatch) ->
 def test_nltks_parameters_are_read_from_its_own_directories(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtime.verifiers.constraints import english, text
+    from mixwright_runtime.verifiers.constraints import english, text
 
     for cached in (text.punkt, text._prose_punkt, text._parameters, english.installed_nltk_parameters):
         cached.cache_clear()

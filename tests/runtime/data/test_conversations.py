@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from made import built, row
 
-from runtime.mixture.messages import ChatError, chat_of
-from runtime.values.rows import Dropped
+from mixwright_runtime.mixture.messages import ChatError, chat_of
+from mixwright_runtime.values.rows import Dropped
 
 TALK = [{"role": "user", "content": "Hi there"}, {"role": "assistant", "content": "Hello!"}]
 CALL = {"type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import built, row
 
-from runtime.steps.minhash import BandIndex, Sketcher, bands_of, jaccard
-from runtime.values.rows import Dropped, Row
-from runtime.values.texts import folded, ngram_hashes, tokens_of
+from mixwright_runtime.steps.minhash import BandIndex, Sketcher, bands_of, jaccard
+from mixwright_runtime.values.rows import Dropped, Row
+from mixwright_runtime.values.texts import folded, ngram_hashes, tokens_of
 
 
 def rows(texts: Sequence[Any], column: str = "text") -> list[Row]:

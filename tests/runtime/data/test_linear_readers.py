@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from runtime.calls.calls import _result
-from runtime.values import json_in_text, latex_in_json, reading
-from runtime.values.json_in_text import ParseFailed, json_of, last_json
-from runtime.values.parse import compile_parse
+from mixwright_runtime.calls.calls import _result
+from mixwright_runtime.values import json_in_text, latex_in_json, reading
+from mixwright_runtime.values.json_in_text import ParseFailed, json_of, last_json
+from mixwright_runtime.values.parse import compile_parse
 
 PARTS = [
     "{",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.values.json_in_text import ParseFailed
-from runtime.verifiers.judging.guard_formats import guard_format, guard_verdict
-from runtime.verifiers.judging.verdict_forms import Opinion, VerdictForm, combined
+from mixwright_runtime.values.json_in_text import ParseFailed
+from mixwright_runtime.verifiers.judging.guard_formats import guard_format, guard_verdict
+from mixwright_runtime.verifiers.judging.verdict_forms import Opinion, VerdictForm, combined
 
 # Judges.
 

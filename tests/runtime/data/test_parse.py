@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from runtime.values.json_in_text import ParseFailed
-from runtime.values.parse import compile_parse
+from mixwright_runtime.values.json_in_text import ParseFailed
+from mixwright_runtime.values.parse import compile_parse
 
 
 def call(name: str, *args: str) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.values import reasoning
-from runtime.values.parse import names_reasoning
-from runtime.values.reasoning import Spoken, spoken
+from mixwright_runtime.values import reasoning
+from mixwright_runtime.values.parse import names_reasoning
+from mixwright_runtime.values.reasoning import Spoken, spoken
 
 THOUGHT = "The user wants a colour.\nBlue, then."
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from made import built, candidates
 
-from runtime.values.rows import Row
-from runtime.verifiers.text.refusals import refusal_in
+from mixwright_runtime.values.rows import Row
+from mixwright_runtime.verifiers.text.refusals import refusal_in
 
 LIST = "\n\n1. Lock the door.\n2. Tell a neighbour.\n3. Leave a light on."
 PROSE = " ".join(["Most people find that a short walk after dinner helps them to sleep well."] * 10)

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from runtime.values.regex import compile_regex
+from mixwright_runtime.values.regex import compile_regex
 
 TEXTS = ["", "a", "aab", "éa b", "a\nb", "AaB b", "a1_ é", "αa\tA", "aaaa bbbb", "Ⅷ ٣ 3", "漢字かな", "-a]"]
 PARTS = [

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import built, expression, row, template
 
-from runtime.errors import RunError
-from runtime.values.rows import Dropped, Row
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.values.rows import Dropped, Row
 
 N = ["col", "n"]
 

@@ -9,10 +9,10 @@ import unicodedata
 import pytest
 import re2
 
-from runtime.values import scripts
-from runtime.values.texts import tokens_of
-from runtime.verifiers.text.endings import signs_of_cutting
-from runtime.verifiers.text.repeats import repeats_of
+from mixwright_runtime.values import scripts
+from mixwright_runtime.values.texts import tokens_of
+from mixwright_runtime.verifiers.text.endings import signs_of_cutting
+from mixwright_runtime.verifiers.text.repeats import repeats_of
 
 NAMES = {
     "Han": scripts.HAN,

@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from compiler.plan.plan import Expression, Origin, SourcePin, SourceSpec
-from runtime.errors import RunError, SourceChanged
-from runtime.sources import sql
-from runtime.sources.reader import inspect_source, read_rows
+from mixwright_compiler.plan.plan import Expression, Origin, SourcePin, SourceSpec
+from mixwright_runtime.errors import RunError, SourceChanged
+from mixwright_runtime.sources import sql
+from mixwright_runtime.sources.reader import inspect_source, read_rows
 
 ORIGIN = Origin(file="test.mix", line=1, column=1)
 
@@ -193,7 +193,7 @@ def test_bad_json_documents(tmp_path: Path, document: str, problem: str) -> None
 
 
 def test_json_arrays_are_read_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from runtime.sources import json_document
+    from mixwright_runtime.sources import json_document
 
     expected = [{"n": n, "text": 'é"\\]}' * (n % 7)} for n in range(300)]
     write(tmp_path / "d.json", json.dumps(expected, indent=1, ensure_ascii=False))

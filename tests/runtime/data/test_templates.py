@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from made import ORIGIN, template
 
-from compiler.plan.plan import TemplateMessage, TemplateSpec
-from runtime.errors import RowError, RunError
-from runtime.values.templates import OUTPUT_LIMIT, compile_template
+from mixwright_compiler.plan.plan import TemplateMessage, TemplateSpec
+from mixwright_runtime.errors import RowError, RunError
+from mixwright_runtime.values.templates import OUTPUT_LIMIT, compile_template
 
 
 def rendered(text: str, /, **columns: Any) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from runtime.plugins.protocol import Measurement
-from runtime.values.rows import Row
-from runtime.verifiers.text.endings import signs_of_cutting
-from runtime.verifiers.text.repeats import loop_at_end, repeats_of
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.values.rows import Row
+from mixwright_runtime.verifiers.text.endings import signs_of_cutting
+from mixwright_runtime.verifiers.text.repeats import loop_at_end, repeats_of
 
 # Repetition.
 

@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 from made import candidates, row, template
 
-from compiler.plan.plan import Fingerprint, Origin, Step
-from runtime.errors import RunError
-from runtime.plugins.protocol import CallResult, Measurement, ScoreResult, StepContext, VectorResult
-from runtime.values.expressions import compile_expression
-from runtime.values.rows import Row
-from runtime.values.templates import compile_template
-from runtime.verifiers.math.written_numbers import compared, han_values, numbers_in, roman
-from runtime.verifiers.separation import separation, separation_of_vectors
-from runtime.verifiers.translation.checks import checked
-from runtime.verifiers.translation.chrf import chrf
-from runtime.verifiers.verify_translation import TranslationVerifier
-from runtime.workers.pool import WorkerPool, WorkerTimeout
+from mixwright_compiler.plan.plan import Fingerprint, Origin, Step
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.plugins.protocol import CallResult, Measurement, ScoreResult, StepContext, VectorResult
+from mixwright_runtime.values.expressions import compile_expression
+from mixwright_runtime.values.rows import Row
+from mixwright_runtime.values.templates import compile_template
+from mixwright_runtime.verifiers.math.written_numbers import compared, han_values, numbers_in, roman
+from mixwright_runtime.verifiers.separation import separation, separation_of_vectors
+from mixwright_runtime.verifiers.translation.checks import checked
+from mixwright_runtime.verifiers.translation.chrf import chrf
+from mixwright_runtime.verifiers.verify_translation import TranslationVerifier
+from mixwright_runtime.workers.pool import WorkerPool, WorkerTimeout
 
 # Parts.
 

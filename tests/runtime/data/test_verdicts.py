@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from made import candidates
 
-from runtime.plugins.protocol import Measurement
-from runtime.values.rows import Row
-from runtime.verifiers.verdicts import Selection, thresholds_of
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.values.rows import Row
+from mixwright_runtime.verifiers.verdicts import Selection, thresholds_of
 
 
 def score(value: float | None, **evidence: Any) -> Measurement:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from runtime.errors import MissingExtra, RunError
-from runtime.plugins.protocol import Measurement
-from runtime.values.rows import Dropped, Row
-from runtime.verifiers import verify_math
-from runtime.workers.pool import WorkerDied, WorkerError, WorkerTimeout
+from mixwright_runtime.errors import MissingExtra, RunError
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.values.rows import Dropped, Row
+from mixwright_runtime.verifiers import verify_math
+from mixwright_runtime.workers.pool import WorkerDied, WorkerError, WorkerTimeout
 
 
 class Workers:

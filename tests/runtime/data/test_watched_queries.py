@@ -12,12 +12,12 @@ import duckdb
 import pytest
 
 import mixwright
-from runtime.errors import RunStopped
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions
-from runtime.sources import watched
-from runtime.sources.watched import Watched
-from runtime.store.store import Store
+from mixwright_runtime.errors import RunStopped
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions
+from mixwright_runtime.sources import watched
+from mixwright_runtime.sources.watched import Watched
+from mixwright_runtime.store.store import Store
 
 ENDLESS = (
     "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range = b.range + 1 OR random() < 0"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from made import built, candidates, row
 
-from compiler.bind.plain import plain
-from compiler.stages import compile_file
-from runtime.plugins.protocol import Measurement
-from runtime.values.expression_text import text_of_expression
-from runtime.values.rows import Row
+from mixwright_compiler.bind.plain import plain
+from mixwright_compiler.stages import compile_file
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.values.expression_text import text_of_expression
+from mixwright_runtime.values.rows import Row
 
 SPEC = """edition 2026
 source rows inline {{

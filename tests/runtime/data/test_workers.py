@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from runtime.workers.pool import (
+from mixwright_runtime.workers.pool import (
     WorkerDied,
     WorkerError,
     WorkerPool,
@@ -49,7 +49,7 @@ ENDLESS: tuple[str, list[Any]] = ("math:factorial", [10**8])
 
 def test_a_job_that_the_machine_gave_no_time_is_not_too_hard(monkeypatch: pytest.MonkeyPatch) -> None:
     """It sleeps: the clock goes on, and its CPU time stands. Begun once more, then an error that nobody stores."""
-    monkeypatch.setattr("runtime.workers.pool.PATIENCE", 2.0)
+    monkeypatch.setattr("mixwright_runtime.workers.pool.PATIENCE", 2.0)
     asked: list[int] = []
 
     def account(pid: int) -> float | None:
@@ -224,7 +224,7 @@ def test_a_worker_opens_no_socket() -> None:
 
 PARENT = """
 import asyncio
-from runtime.workers.pool import WorkerPool
+from mixwright_runtime.workers.pool import WorkerPool
 
 async def main():
     pool = WorkerPool(2)
@@ -261,7 +261,7 @@ def _is_running(pid: int) -> bool:
 
 def test_an_import_that_takes_for_ever_is_no_fault_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     """A time-out says that the job is too hard, which is remembered; this one was not even begun."""
-    monkeypatch.setattr("runtime.workers.pool.START_LIMIT_S", 0.001)
+    monkeypatch.setattr("mixwright_runtime.workers.pool.START_LIMIT_S", 0.001)
 
     async def main() -> None:
         pool = WorkerPool(1)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from compiler.catalog.catalog import Entry
-from compiler.catalog.traits import traits_of
-from compiler.plan.plan import (
+from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.catalog.traits import traits_of
+from mixwright_compiler.plan.plan import (
     Budget,
     Component,
     Fingerprint,
@@ -23,8 +23,8 @@ from compiler.plan.plan import (
     TemplateMessage,
     TemplateSpec,
 )
-from runtime.errors import RunError
-from runtime.plugins.declare import entry_of
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.plugins.declare import entry_of
 
 AT = Origin(file="test.mix", line=1, column=1)
 TEXT = {"prompt": "text"}

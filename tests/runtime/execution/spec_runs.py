@@ -10,10 +10,10 @@ from typing import Any
 from virtual import ScriptedEngine
 
 import mixwright
-from runtime.engines.protocol import Answer, Finish
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport
-from runtime.store.store import Store
+from mixwright_runtime.engines.protocol import Answer, Finish
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport
+from mixwright_runtime.store.store import Store
 
 HEAD = 'edition 2026\nmodel teacher openai { base_url = "http://localhost:1/v1", model = "tiny" }\n'
 

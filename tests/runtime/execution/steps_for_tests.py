@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runtime.errors import RowError
-from runtime.plugins.declare import attribute, declare
-from runtime.plugins.protocol import Measurement
-from runtime.plugins.shapes import Apply, Keep, Measure, MeasureGroup
-from runtime.values.rows import Dropped, Row
+from mixwright_runtime.errors import RowError
+from mixwright_runtime.plugins.declare import attribute, declare
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.plugins.shapes import Apply, Keep, Measure, MeasureGroup
+from mixwright_runtime.values.rows import Dropped, Row
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """Functions that steps of this process call: a plan is JSON and holds their names."""

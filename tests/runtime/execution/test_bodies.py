@@ -15,10 +15,10 @@ from picky_server import PickyServer, Reply, completion
 from plans import model
 from test_requests import run
 
-from runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine
-from runtime.engines.openai_faults import fault_of_status, retry_after_s
-from runtime.engines.openai_pooling import HttpScorer
-from runtime.engines.protocol import (
+from mixwright_runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine
+from mixwright_runtime.engines.openai_faults import fault_of_status, retry_after_s
+from mixwright_runtime.engines.openai_pooling import HttpScorer
+from mixwright_runtime.engines.protocol import (
     EmbedRequest,
     EngineEnvironment,
     EngineFault,
@@ -26,7 +26,7 @@ from runtime.engines.protocol import (
     Request,
     ScoreRequest,
 )
-from runtime.engines.server_json import MOST_TOKENS
+from mixwright_runtime.engines.server_json import MOST_TOKENS
 
 CHOICE = {"message": {"content": "four"}, "finish_reason": "stop"}
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from spec_runs import SpecRuns
 
-from runtime.errors import RunError
-from runtime.steps.decontaminate import NgramDecontamination
-from runtime.steps.dedup import ExactDedup
-from runtime.values.rows import Dropped, Row
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.steps.decontaminate import NgramDecontamination
+from mixwright_runtime.steps.dedup import ExactDedup
+from mixwright_runtime.values.rows import Dropped, Row
 
 SPEC = """
 source topics inline { rows = [{ n = 1 }, { n = 2 }, { n = 3 }] }
@@ -114,7 +114,7 @@ def test_at_the_end_it_is_told_and_the_rows_are_there(
 
 def test_in_what_is_asked_again_it_costs_the_row(runs: SpecRuns, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first answer is read, the verifier wants another, and that one is not."""
-    from runtime.steps.generate import Generate
+    from mixwright_runtime.steps.generate import Generate
 
     sound, read = Generate.take, []
 

@@ -15,19 +15,19 @@ from spec_runs import SpecRuns
 
 import mixwright
 from mixwright.commands.run import report_text
-from runtime.errors import CalibrationFailed, RunError
-from runtime.plugins.protocol import Measurement
-from runtime.plugins.shapes import Measure
-from runtime.report.facts import run_facts
-from runtime.report.html import report_html
-from runtime.run.calibration import calibrated
-from runtime.store.store import Store
-from runtime.stream.measuring import Measuring
-from runtime.stream.nodes import Node
-from runtime.stream.outcomes import Tally
-from runtime.values.rows import Row
-from runtime.verifiers.calibrate import area_under_curve
-from runtime.verifiers.verdicts import Selection
+from mixwright_runtime.errors import CalibrationFailed, RunError
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.plugins.shapes import Measure
+from mixwright_runtime.report.facts import run_facts
+from mixwright_runtime.report.html import report_html
+from mixwright_runtime.run.calibration import calibrated
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.stream.measuring import Measuring
+from mixwright_runtime.stream.nodes import Node
+from mixwright_runtime.stream.outcomes import Tally
+from mixwright_runtime.values.rows import Row
+from mixwright_runtime.verifiers.calibrate import area_under_curve
+from mixwright_runtime.verifiers.verdicts import Selection
 
 # Six rows that should pass, of which math passes five; four that should not, of which it passes one.
 LABELLED = [
@@ -172,7 +172,7 @@ def test_faults_of_the_verifier_are_left_out_and_have_their_budget(
     async def fail(self: Any, row: Any) -> Any:
         raise OSError("no disk")
 
-    monkeypatch.setattr("runtime.verifiers.verify_math.MathVerifier.measure", fail)
+    monkeypatch.setattr("mixwright_runtime.verifiers.verify_math.MathVerifier.measure", fail)
     with pytest.raises(RunError, match=r"'solved.verify_math.calibrate' failed on 10 of 10 rows.*no disk"):
         runs.run(spec())
     assert runs.prompts == []

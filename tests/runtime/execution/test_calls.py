@@ -7,11 +7,11 @@ import asyncio
 import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
 
-from compiler.plan.plan import Budget
-from runtime.calls.calls import call_key, call_seed
-from runtime.engines.protocol import Answer, Fault, Finish
-from runtime.errors import RunStopped
-from runtime.values.rows import canonical_json, digest
+from mixwright_compiler.plan.plan import Budget
+from mixwright_runtime.calls.calls import call_key, call_seed
+from mixwright_runtime.engines.protocol import Answer, Fault, Finish
+from mixwright_runtime.errors import RunStopped
+from mixwright_runtime.values.rows import canonical_json, digest
 
 
 def test_key_is_the_digest_of_the_canonical_request() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from spec_runs import SpecRuns
 
-from runtime.engines.protocol import Answer, Finish
-from runtime.store.records import CallRecord
-from runtime.store.store import Store
+from mixwright_runtime.engines.protocol import Answer, Finish
+from mixwright_runtime.store.records import CallRecord
+from mixwright_runtime.store.store import Store
 
 SPEC = """
 source topics inline {{ rows = [{{ n = 1 }}, {{ n = 2 }}, {{ n = 3 }}] }}

@@ -13,16 +13,16 @@ import steps_for_tests
 from plans import numbered, step
 from spec_runs import SpecRuns
 
-from compiler.plan.plan import Step
-from runtime.errors import RunError
-from runtime.plugins.declare import declare
-from runtime.plugins.protocol import Measurement
-from runtime.plugins.shapes import Measure
-from runtime.run.ending import allowed_quarantine
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport, policies_of
-from runtime.store.store import Store
-from runtime.values.rows import Row
+from mixwright_compiler.plan.plan import Step
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.plugins.declare import declare
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.plugins.shapes import Measure
+from mixwright_runtime.run.ending import allowed_quarantine
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport, policies_of
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.values.rows import Row
 
 FUNCTIONS = "tests.runtime.execution.functions_for_workers"
 LENIENT = {"lenient": {"max_quarantined": 0.5}}
@@ -121,7 +121,7 @@ def test_an_error_of_a_group_counts_for_each_of_its_rows(
         raise OSError("no disk")
 
     runs = SpecRuns(tmp_path, lambda prompt: "4")
-    monkeypatch.setattr("runtime.verifiers.agreement.Agreement.measure_group", fail)
+    monkeypatch.setattr("mixwright_runtime.verifiers.agreement.Agreement.measure_group", fail)
     with pytest.raises(RunError, match=r"failed on (\d+) of \1 rows"):
         runs.run("""
             source sums inline { rows = [{ n = 1 }, { n = 2 }, { n = 3 }] }

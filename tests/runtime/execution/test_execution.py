@@ -14,12 +14,12 @@ import steps_for_tests
 from plans import generate, numbered, step
 from virtual import ScriptedEngine
 
-from compiler.plan.plan import Budget, CountQuota, Expression, From, Step
-from runtime.engines.protocol import Answer, Finish
-from runtime.errors import RunError
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport, budget_of
-from runtime.store.store import Store
+from mixwright_compiler.plan.plan import Budget, CountQuota, Expression, From, Step
+from mixwright_runtime.engines.protocol import Answer, Finish
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport, budget_of
+from mixwright_runtime.store.store import Store
 
 
 class Lab:
@@ -439,7 +439,7 @@ class TestDemand:
     def test_the_dataset_depends_neither_on_the_window_nor_on_the_waves(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int, wave: int
     ) -> None:
-        monkeypatch.setattr("runtime.run.waves.PipelineRun.next_wave", lambda run, missing: wave)
+        monkeypatch.setattr("mixwright_runtime.run.waves.PipelineRun.next_wave", lambda run, missing: wave)
         lab = Lab(tmp_path)
         lab.engine = ScriptedEngine(slots=window, latency_s=0)
         lab.run(

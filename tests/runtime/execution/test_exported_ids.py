@@ -9,10 +9,10 @@ import pytest
 from spec_runs import SpecRuns
 
 import mixwright
-from compiler.plan.plan import Plan
-from runtime.exporters.files import example_of
-from runtime.mixture.record import mixture_rows
-from runtime.store.history import UnknownRow, history_of
+from mixwright_compiler.plan.plan import Plan
+from mixwright_runtime.exporters.files import example_of
+from mixwright_runtime.mixture.record import mixture_rows
+from mixwright_runtime.store.history import UnknownRow, history_of
 
 SPEC = """
 source topics inline { license = "mit", rows = [{ q = "one" }, { q = "two" }, { q = "three" }] }

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from plans import AT, generate, numbered, step
 from virtual import ScriptedEngine
 
-from compiler.plan.plan import AllQuota, CountQuota, Expression, From, Pipeline
-from runtime.calls.service import RetryPolicy
-from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
-from runtime.errors import RunError
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport
-from runtime.store.store import Store
-from runtime.values.rows import order_key, source_row_id
+from mixwright_compiler.plan.plan import AllQuota, CountQuota, Expression, From, Pipeline
+from mixwright_runtime.calls.service import RetryPolicy
+from mixwright_runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.values.rows import order_key, source_row_id
 
 
 def chance(*parts: Any) -> int:

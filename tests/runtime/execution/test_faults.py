@@ -8,10 +8,10 @@ import random
 import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
 
-from runtime.calls.fault import Gate, RetryPolicy
-from runtime.calls.service import AnswerLengths
-from runtime.engines.protocol import Answer, EngineFault, Fault, Finish
-from runtime.errors import EngineUnavailable, RunStopped
+from mixwright_runtime.calls.fault import Gate, RetryPolicy
+from mixwright_runtime.calls.service import AnswerLengths
+from mixwright_runtime.engines.protocol import Answer, EngineFault, Fault, Finish
+from mixwright_runtime.errors import EngineUnavailable, RunStopped
 
 RETRIED = [Fault.SERVER, Fault.CONNECTION, Fault.MALFORMED]
 

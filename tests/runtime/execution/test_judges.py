@@ -14,12 +14,12 @@ from virtual import ScriptedEngine, ScriptedScorer
 import mixwright
 from benchmarks.fake_server import ThreadedServer
 from mixwright.commands.explain import rendered
-from runtime.engines.protocol import Answer, Fault, Finish, Scores
-from runtime.errors import CalibrationFailed
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions
-from runtime.store.history import history_of
-from runtime.store.store import Store
+from mixwright_runtime.engines.protocol import Answer, Fault, Finish, Scores
+from mixwright_runtime.errors import CalibrationFailed
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions
+from mixwright_runtime.store.history import history_of
+from mixwright_runtime.store.store import Store
 
 SPEC = """
 model second openai {{ base_url = "http://localhost:1/v1", model = "second" }}

@@ -11,9 +11,9 @@ import pytest
 from spec_runs import HEAD, SpecRuns
 
 import mixwright
-from runtime.exporters.write import write_exports
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport
+from mixwright_runtime.exporters.write import write_exports
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport
 
 SPEC = """
 source topics inline { license = "mit", rows = [{ n = 1 }, { n = 2 }, { n = 3 }, { n = 4 }, { n = 5 }, { n = 6 }] }

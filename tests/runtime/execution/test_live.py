@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from dsl.visible import width
 from mixwright.terminal import GuardedStream
-from runtime.run import live
-from runtime.run.live import LiveBlock, clipped, is_live
+from mixwright_dsl.visible import width
+from mixwright_runtime.run import live
+from mixwright_runtime.run.live import LiveBlock, clipped, is_live
 
 _PART = re.compile("\x1b\\[(\\d*)([A-Za-z])|(\n)|(\r)|([^\x1b\n\r])")
 

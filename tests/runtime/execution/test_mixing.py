@@ -12,10 +12,10 @@ import steps_for_tests
 from plans import generate, inline, step
 from virtual import ScriptedEngine
 
-from compiler.plan.plan import AllQuota, CountQuota, Mixture, Pipeline
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport
-from runtime.store.store import Store
+from mixwright_compiler.plan.plan import AllQuota, CountQuota, Mixture, Pipeline
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport
+from mixwright_runtime.store.store import Store
 
 assert steps_for_tests
 
@@ -93,7 +93,9 @@ def test_what_a_mixture_holds_does_not_depend_on_speed_or_waves(
     kitchen.run(by_topic())
     expected = kitchen.chosen()
     for window, wave in ((1, 7), (64, 90)):
-        monkeypatch.setattr("runtime.run.waves.PipelineRun.next_wave", lambda run, missing, wave=wave: wave)
+        monkeypatch.setattr(
+            "mixwright_runtime.run.waves.PipelineRun.next_wave", lambda run, missing, wave=wave: wave
+        )
         kitchen.run(by_topic(), window=window)
         assert kitchen.chosen() == expected
 

@@ -12,15 +12,15 @@ import pytest
 from virtual import ScriptedEngine
 
 import mixwright
-from compiler.catalog.groups import Gathering
-from compiler.plan.diff import differences
-from compiler.plan.fingerprint import pipeline_row_hashes
-from compiler.plan.plan import Plan, plan_from_json
-from runtime.engines.protocol import Answer, Finish, Request
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport
-from runtime.store.history import history_of
-from runtime.store.store import Store
+from mixwright_compiler.catalog.groups import Gathering
+from mixwright_compiler.plan.diff import differences
+from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
+from mixwright_compiler.plan.plan import Plan, plan_from_json
+from mixwright_runtime.engines.protocol import Answer, Finish, Request
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport
+from mixwright_runtime.store.history import history_of
+from mixwright_runtime.store.store import Store
 
 ROWS = ", ".join(
     f'{{ two = {n % 2}, three = {n % 3}, five = {n % 5}, word = "w{n % 7} {n % 11}" }}' for n in range(24)

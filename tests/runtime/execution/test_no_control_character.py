@@ -9,7 +9,7 @@ import pytest
 from spec_runs import SpecRuns
 
 from mixwright.commands.run import report_text
-from runtime.mixture.messages import ControlCharacter, chat_of, tools_of
+from mixwright_runtime.mixture.messages import ControlCharacter, chat_of, tools_of
 
 ASK = """
 source s inline { rows = [{ k = "a" }], license = "cc0-1.0" }

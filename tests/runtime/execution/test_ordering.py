@@ -12,14 +12,14 @@ import pytest
 from plans import generate, inline, step
 from virtual import ScriptedEngine
 
-from compiler.plan.plan import Budget, CountQuota
-from runtime.engines.protocol import Answer, Request
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions
-from runtime.store.store import Store
-from runtime.stream.ordering import ENOUGH_ROWS, LongestFirst, size_of_columns
-from runtime.stream.outcomes import Start
-from runtime.values.rows import Row
+from mixwright_compiler.plan.plan import Budget, CountQuota
+from mixwright_runtime.engines.protocol import Answer, Request
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.stream.ordering import ENOUGH_ROWS, LongestFirst, size_of_columns
+from mixwright_runtime.stream.outcomes import Start
+from mixwright_runtime.values.rows import Row
 
 
 def starts(sizes: list[int]) -> list[Start]:
@@ -117,8 +117,10 @@ def test_what_comes_out_does_not_depend_on_the_order(
     )
     for name, wave in (("a", 300), ("b", 70), ("plain", 90)):
         if name == "plain":
-            monkeypatch.setattr("runtime.run.run.Run._order", lambda *_: None)
-        monkeypatch.setattr("runtime.run.waves.PipelineRun.next_wave", lambda run, missing, wave=wave: wave)
+            monkeypatch.setattr("mixwright_runtime.run.run.Run._order", lambda *_: None)
+        monkeypatch.setattr(
+            "mixwright_runtime.run.waves.PipelineRun.next_wave", lambda run, missing, wave=wave: wave
+        )
         engine = SlowForLong(slots=16)
         store = Store.open(tmp_path / name)
         steps = [generate(), *([step("dedup.exact", on="answer")] if breaker else [])]

@@ -10,23 +10,23 @@ import pytest
 from spec_runs import HEAD
 from virtual import ScriptedEngine
 
-from compiler.catalog.catalog import Asks, Catalog, builtin_catalog
-from compiler.plan.lower import lower
-from compiler.plan.plan import Plan, Step, plan_from_json
-from compiler.stages import compile_file
 from mixwright.rehearsal import Answered, rehearsed
-from runtime.engines.protocol import Answer, Finish, Request
-from runtime.plugins.attributes import PICK, STEP, VERIFIER
-from runtime.plugins.declare import REQUIRED, attribute, declare, entry_of
-from runtime.plugins.protocol import CallResult, Measurement, StepContext
-from runtime.plugins.shapes import Apply, Ask, Keep, Measure, StepRequest
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport
-from runtime.store.history import history_of
-from runtime.store.store import Store
-from runtime.values.json_in_text import ParseFailed
-from runtime.values.rows import Dropped, Row
-from runtime.verifiers.judging.asking import Asking
+from mixwright_compiler.catalog.catalog import Asks, Catalog, builtin_catalog
+from mixwright_compiler.plan.lower import lower
+from mixwright_compiler.plan.plan import Plan, Step, plan_from_json
+from mixwright_compiler.stages import compile_file
+from mixwright_runtime.engines.protocol import Answer, Finish, Request
+from mixwright_runtime.plugins.attributes import PICK, STEP, VERIFIER
+from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare, entry_of
+from mixwright_runtime.plugins.protocol import CallResult, Measurement, StepContext
+from mixwright_runtime.plugins.shapes import Apply, Ask, Keep, Measure, StepRequest
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport
+from mixwright_runtime.store.history import history_of
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.values.json_in_text import ParseFailed
+from mixwright_runtime.values.rows import Dropped, Row
+from mixwright_runtime.verifiers.judging.asking import Asking
 
 
 @declare(

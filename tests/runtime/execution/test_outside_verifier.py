@@ -11,20 +11,20 @@ import pytest
 from spec_runs import HEAD
 from virtual import ScriptedEngine
 
-from compiler.catalog.catalog import Asks, Catalog, builtin_catalog
-from compiler.plan.lower import lower
-from compiler.plan.plan import Plan, plan_from_json
-from compiler.stages import compile_file
 from mixwright.plan_text import estimated_cost
-from runtime.engines.protocol import Answer, Finish
-from runtime.plugins.attributes import PICK, VERIFIER
-from runtime.plugins.declare import REQUIRED, attribute, declare, entry_of
-from runtime.plugins.protocol import Measurement
-from runtime.plugins.shapes import Measure
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions
-from runtime.store.store import Store
-from runtime.values.rows import Dropped, Row
+from mixwright_compiler.catalog.catalog import Asks, Catalog, builtin_catalog
+from mixwright_compiler.plan.lower import lower
+from mixwright_compiler.plan.plan import Plan, plan_from_json
+from mixwright_compiler.stages import compile_file
+from mixwright_runtime.engines.protocol import Answer, Finish
+from mixwright_runtime.plugins.attributes import PICK, VERIFIER
+from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare, entry_of
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.plugins.shapes import Measure
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.values.rows import Dropped, Row
 
 
 @declare(

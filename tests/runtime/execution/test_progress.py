@@ -13,17 +13,17 @@ import pytest
 from plans import generate, numbered
 from virtual import ScriptedEngine, run_plan_virtually
 
-from compiler.plan.plan import CountQuota
-from dsl.visible import width
-from runtime.engines.protocol import Answer, Finish
-from runtime.run import progress
-from runtime.run.execute import run_plan
-from runtime.run.live import one_line
-from runtime.run.pace import Pace, Quota, RunPace
-from runtime.run.progress_text import block_of, line_of, span_between
-from runtime.run.quotas import note, quotas_of
-from runtime.run.run import Run, RunOptions
-from runtime.store.store import Store
+from mixwright_compiler.plan.plan import CountQuota
+from mixwright_dsl.visible import width
+from mixwright_runtime.engines.protocol import Answer, Finish
+from mixwright_runtime.run import progress
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.live import one_line
+from mixwright_runtime.run.pace import Pace, Quota, RunPace
+from mixwright_runtime.run.progress_text import block_of, line_of, span_between
+from mixwright_runtime.run.quotas import note, quotas_of
+from mixwright_runtime.run.run import Run, RunOptions
+from mixwright_runtime.store.store import Store
 
 GOLDEN = [
     "5 to 14 s left · 4 s so far · 27 kept of 38 started · 9 in flight",

@@ -14,7 +14,7 @@ from spec_runs import SpecRuns
 
 from mixwright.commands.explain import rendered
 from mixwright.commands.run import report_text
-from runtime.store.history import history_of
+from mixwright_runtime.store.history import history_of
 
 SPEC = """
 source sums inline { rows = [{ problem = "2 + 2", answer = "4" }, { problem = "2 + 3", answer = "5" }] }

@@ -13,15 +13,15 @@ from plans import AT
 from virtual import Bench, ScriptedEngine, run_virtually
 
 import mixwright
-from compiler.plan.plan import ModelSpec
-from runtime.calls.calls import call_key, sampling_json
-from runtime.calls.fault import Pace, RetryPolicy
-from runtime.engines.openai import OpenAIEngine
-from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
-from runtime.errors import EngineUnavailable
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport
-from runtime.store.store import Store
+from mixwright_compiler.plan.plan import ModelSpec
+from mixwright_runtime.calls.calls import call_key, sampling_json
+from mixwright_runtime.calls.fault import Pace, RetryPolicy
+from mixwright_runtime.engines.openai import OpenAIEngine
+from mixwright_runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
+from mixwright_runtime.errors import EngineUnavailable
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport
+from mixwright_runtime.store.store import Store
 
 SPEC = """edition 2026
 

@@ -12,10 +12,10 @@ from spec_runs import SpecRuns
 from virtual import ScriptedEngine
 
 import mixwright
-from compiler.stages import compile_file
-from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, ScoreRequest, Scores
-from runtime.errors import CalibrationFailed
-from runtime.verifiers.reward import aggregated, without
+from mixwright_compiler.stages import compile_file
+from mixwright_runtime.engines.protocol import Answer, EngineFault, Fault, Finish, ScoreRequest, Scores
+from mixwright_runtime.errors import CalibrationFailed
+from mixwright_runtime.verifiers.reward import aggregated, without
 
 SPEC = """
 model rater openai {{ base_url = "http://localhost:2/v1", model = "rm", task = {task} }}

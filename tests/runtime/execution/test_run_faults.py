@@ -10,11 +10,11 @@ import plans
 import pytest
 
 from benchmarks.fake_server import ThreadedServer
-from runtime.calls.fault import BreakerPolicy, RetryPolicy
-from runtime.errors import EngineUnavailable, RunError
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions, RunReport
-from runtime.store.store import Store
+from mixwright_runtime.calls.fault import BreakerPolicy, RetryPolicy
+from mixwright_runtime.errors import EngineUnavailable, RunError
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport
+from mixwright_runtime.store.store import Store
 
 QUICK = RunOptions(
     exports=False, grace_s=0.2, retry=RetryPolicy(base_s=0.002), breaker=BreakerPolicy(patience_s=0.2)

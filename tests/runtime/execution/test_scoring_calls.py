@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, ScriptedScorer, run_virtually
 
-from runtime.calls.calls import score_key, vector_key
-from runtime.calls.fault import RetryPolicy
-from runtime.engines.measured import finite, scores_in, unit_vectors, vector_in, vector_text
-from runtime.engines.protocol import EngineFault, Fault, Scores, Vectors
-from runtime.errors import RunStopped
-from runtime.plugins.protocol import ScoreResult, VectorResult
+from mixwright_runtime.calls.calls import score_key, vector_key
+from mixwright_runtime.calls.fault import RetryPolicy
+from mixwright_runtime.engines.measured import finite, scores_in, unit_vectors, vector_in, vector_text
+from mixwright_runtime.engines.protocol import EngineFault, Fault, Scores, Vectors
+from mixwright_runtime.errors import RunStopped
+from mixwright_runtime.plugins.protocol import ScoreResult, VectorResult
 
 CHAT = ({"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"})
 
@@ -185,7 +185,7 @@ def test_a_vector_comes_back_from_the_store_bit_by_bit() -> None:
 
 
 def test_a_score_comes_back_from_the_store_exactly() -> None:
-    from runtime.engines.measured import scores_text
+    from mixwright_runtime.engines.measured import scores_text
 
     values = finite([0.1 + 0.2, -4.28, 3, 1e-300], "x")
     assert scores_in(scores_text(values)) == values

@@ -15,14 +15,14 @@ import pytest
 from picky_server import PickyServer, Reply, completion
 from virtual import ScriptedEngine
 
-from compiler.plan.plan import CountQuota
-from runtime.calls.models import engines_of
-from runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
-from runtime.engines.secrets import Redactor, discreet
-from runtime.errors import EngineUnavailable, RunError
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions
-from runtime.store.store import Store
+from mixwright_compiler.plan.plan import CountQuota
+from mixwright_runtime.calls.models import engines_of
+from mixwright_runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
+from mixwright_runtime.engines.secrets import Redactor, discreet
+from mixwright_runtime.errors import EngineUnavailable, RunError
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions
+from mixwright_runtime.store.store import Store
 
 KEY = "sk-proj-9/aB+c7\"D=eF'gH_iJ-kL.mN~oP4"
 PARTS = [KEY[at : at + 9] for at in range(len(KEY) - 9)]

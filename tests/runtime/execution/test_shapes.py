@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from compiler.catalog.blocks import STEP_FAMILIES
-from compiler.catalog.catalog import Asks
-from runtime.plugins.declare import attribute, declare, plugins
-from runtime.plugins.protocol import CallResult, Measurement
-from runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
-from runtime.values.rows import Dropped, Row
+from mixwright_compiler.catalog.blocks import STEP_FAMILIES
+from mixwright_compiler.catalog.catalog import Asks
+from mixwright_runtime.plugins.declare import attribute, declare, plugins
+from mixwright_runtime.plugins.protocol import CallResult, Measurement
+from mixwright_runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
+from mixwright_runtime.values.rows import Dropped, Row
+from tests.checkout import PACKAGES
 
 STEPS = ("step", *STEP_FAMILIES)
 MODEL = attribute("model", "ref:model", "")
@@ -137,12 +138,12 @@ def test_every_step_that_ships_is_of_one_shape() -> None:
     assert {"step.generate", "verify.math", "dedup.minhash", "decontaminate.ngram"} <= steps.keys()
 
 
-RUNTIME = Path(__file__).resolve().parents[3] / "runtime"
+RUNTIME = PACKAGES["mixwright_runtime"]
 DRIVERS = [
     *sorted((RUNTIME / "stream").glob("*.py")),
     *sorted(file for file in (RUNTIME / "run").glob("*.py") if file.stem != "live"),  # the terminal's
     RUNTIME / "training" / "grading.py",
-    RUNTIME.parent / "mixwright" / "rehearsal.py",
+    PACKAGES["mixwright"] / "rehearsal.py",
 ]
 
 

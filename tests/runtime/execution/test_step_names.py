@@ -10,9 +10,9 @@ import pytest
 from spec_runs import HEAD, SpecRuns
 
 import mixwright
-from compiler.plan.diff import differences
-from compiler.plan.fingerprint import pipeline_row_hashes
-from compiler.plan.plan import Plan
+from mixwright_compiler.plan.diff import differences
+from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
+from mixwright_compiler.plan.plan import Plan
 
 SPEC = """
 source topics inline { rows = [{ n = 1 }, { n = 2 }, { n = 3 }, { n = 4 }, { n = 5 }] }

@@ -27,8 +27,8 @@ def spec(more: str = "") -> str:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.verifiers.math.equivalence.FIRST_TRY_S", 0.02)
-    monkeypatch.setattr("runtime.verifiers.math.equivalence.PAIR_LIMIT_S", 0.04)
+    monkeypatch.setattr("mixwright_runtime.verifiers.math.equivalence.FIRST_TRY_S", 0.02)
+    monkeypatch.setattr("mixwright_runtime.verifiers.math.equivalence.PAIR_LIMIT_S", 0.04)
 
 
 @pytest.mark.usefixtures("quick")

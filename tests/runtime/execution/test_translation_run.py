@@ -9,8 +9,8 @@ import pytest
 
 import mixwright
 from benchmarks.fake_server import ThreadedServer
-from runtime.errors import RunError
-from runtime.store.store import Store
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.store.store import Store
 from tests.reward_models import encoder
 
 pytest.importorskip("fasttext")

@@ -87,7 +87,7 @@ def test_a_verifier_that_compares_candidates_has_no_threshold_in_sql(runs: SpecR
 def test_a_store_of_an_earlier_version_gets_the_views(tmp_path: Path) -> None:
     import duckdb
 
-    from runtime.store.store import Store
+    from mixwright_runtime.store.store import Store
 
     Store.open(tmp_path / "store").close()
     with duckdb.connect(str(tmp_path / "store" / "store.duckdb")) as old:

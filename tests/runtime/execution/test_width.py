@@ -9,13 +9,13 @@ import plans
 import pytest
 from virtual import ScriptedEngine, VirtualClock, run_virtually
 
-from runtime.calls.budget import Budget, Spending
-from runtime.calls.fault import BreakerPolicy, Gate, RetryPolicy
-from runtime.calls.service import Service
-from runtime.calls.stop import StopSignal
-from runtime.calls.width import FIRST, WidthSearch
-from runtime.engines.openai import OpenAIEngine
-from runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Request
+from mixwright_runtime.calls.budget import Budget, Spending
+from mixwright_runtime.calls.fault import BreakerPolicy, Gate, RetryPolicy
+from mixwright_runtime.calls.service import Service
+from mixwright_runtime.calls.stop import StopSignal
+from mixwright_runtime.calls.width import FIRST, WidthSearch
+from mixwright_runtime.engines.openai import OpenAIEngine
+from mixwright_runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Request
 
 
 class Endpoint(ScriptedEngine):

@@ -10,12 +10,12 @@ from typing import Any
 
 from plans import model
 
-from compiler.plan.plan import Plan
-from runtime.calls.budget import Budget, Spending
-from runtime.calls.calls import Calls
-from runtime.calls.stop import StopSignal
-from runtime.engines.measured import unit_vectors
-from runtime.engines.protocol import (
+from mixwright_compiler.plan.plan import Plan
+from mixwright_runtime.calls.budget import Budget, Spending
+from mixwright_runtime.calls.calls import Calls
+from mixwright_runtime.calls.stop import StopSignal
+from mixwright_runtime.engines.measured import unit_vectors
+from mixwright_runtime.engines.protocol import (
     Answer,
     EmbedRequest,
     EngineFault,
@@ -26,11 +26,11 @@ from runtime.engines.protocol import (
     Scores,
     Vectors,
 )
-from runtime.plugins.protocol import CallResult
-from runtime.run.execute import execute
-from runtime.run.run import Run, RunOptions, RunReport
-from runtime.store.records import CallRecord
-from runtime.store.store import Store
+from mixwright_runtime.plugins.protocol import CallResult
+from mixwright_runtime.run.execute import execute
+from mixwright_runtime.run.run import Run, RunOptions, RunReport
+from mixwright_runtime.store.records import CallRecord
+from mixwright_runtime.store.store import Store
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -50,7 +50,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """`runtime.calls.fault.Clock` on the running loop's time, with seeded chance."""
+    """`mixwright_runtime.calls.fault.Clock` on the running loop's time, with seeded chance."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)

@@ -7,10 +7,20 @@ import json
 from pathlib import Path
 from typing import Any
 
-from compiler.plan.plan import Export, From, ModelSpec, Pipeline, Plan, SourcePin, SourceSpec, SpecFile, Step
-from runtime.mixture import Candidates, record_selection, select
-from runtime.store.records import OutcomeRecord
-from runtime.store.store import Store
+from mixwright_compiler.plan.plan import (
+    Export,
+    From,
+    ModelSpec,
+    Pipeline,
+    Plan,
+    SourcePin,
+    SourceSpec,
+    SpecFile,
+    Step,
+)
+from mixwright_runtime.mixture import Candidates, record_selection, select
+from mixwright_runtime.store.records import OutcomeRecord
+from mixwright_runtime.store.store import Store
 from tests.runtime.mixture.mixtures import ORIGIN, count, everything, ids, mixture
 
 CHAT = {"messages": "chat"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from compiler.plan.plan import (
+from mixwright_compiler.plan.plan import (
     AllQuota,
     Cap,
     Component,
@@ -19,8 +19,8 @@ from compiler.plan.plan import (
     TakeQuota,
     WeightQuota,
 )
-from runtime.mixture import Candidates
-from runtime.values.rows import digest
+from mixwright_runtime.mixture import Candidates
+from mixwright_runtime.values.rows import digest
 
 ORIGIN = Origin(file="m.mix", line=1, column=1)
 

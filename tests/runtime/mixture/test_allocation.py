@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import RunError
-from runtime.mixture.allocation import Supply, allocate, balanced, divide, largest_remainder, quota_text
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.mixture.allocation import (
+    Supply,
+    allocate,
+    balanced,
+    divide,
+    largest_remainder,
+    quota_text,
+)
 from tests.runtime.mixture.mixtures import at_most, count, everything, mixture, rate, share, take, weight
 
 NAMES = st.text("abcdefgh", min_size=1, max_size=3)

@@ -13,13 +13,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from runtime.errors import RunError
-from runtime.exporters.directory import check_target, replaced_directory, write_manifest
-from runtime.exporters.files import write_jsonl, write_parquet
-from runtime.exporters.write import write_exports
-from runtime.mixture import MixtureRow, mixture_row, mixture_rows
-from runtime.store.records import SelectionRecord
-from runtime.store.store import Store
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.exporters.directory import check_target, replaced_directory, write_manifest
+from mixwright_runtime.exporters.files import write_jsonl, write_parquet
+from mixwright_runtime.exporters.write import write_exports
+from mixwright_runtime.mixture import MixtureRow, mixture_row, mixture_rows
+from mixwright_runtime.store.records import SelectionRecord
+from mixwright_runtime.store.store import Store
 from tests.runtime.mixture.finished import finish_run, plan
 
 GOLDEN = Path(__file__).parent / "golden_card.md"
@@ -244,7 +244,7 @@ def test_a_failure_half_way_leaves_the_old_export(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import runtime.exporters.directory as directory
+import mixwright_runtime.exporters.directory as directory
 moment, target = sys.argv[1], Path(sys.argv[2])
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 if moment == "moved":

@@ -10,17 +10,17 @@ from html.parser import HTMLParser
 import pytest
 from jinja2 import UndefinedError
 
-from runtime.errors import RunError
-from runtime.mixture import MixtureRecord
-from runtime.mixture.selection import ComponentResult
-from runtime.report.curves import TrainingFacts
-from runtime.report.facts import Drop, Histogram, PipelineFacts, RunFacts, Sample, Stage, run_facts
-from runtime.report.html import report_html, write_report
-from runtime.report.page import environment, page, part
-from runtime.report.svg import line
-from runtime.report.text import brief, sentence, shown
-from runtime.store.records import OutcomeRecord, TallyRecord
-from runtime.store.store import Store
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.mixture import MixtureRecord
+from mixwright_runtime.mixture.selection import ComponentResult
+from mixwright_runtime.report.curves import TrainingFacts
+from mixwright_runtime.report.facts import Drop, Histogram, PipelineFacts, RunFacts, Sample, Stage, run_facts
+from mixwright_runtime.report.html import report_html, write_report
+from mixwright_runtime.report.page import environment, page, part
+from mixwright_runtime.report.svg import line
+from mixwright_runtime.report.text import brief, sentence, shown
+from mixwright_runtime.store.records import OutcomeRecord, TallyRecord
+from mixwright_runtime.store.store import Store
 from tests.runtime.mixture.finished import chat, finish_run, outcome, plan
 
 ATTACK = "<script src=//evil.example/x.js></script><img src=x onerror=alert(1)>\u202e\x1b[31m\ud800 ]]> &amp; \"' --"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mixwright.cli import main
-from runtime.mixture import MixtureRecord, read_record
-from runtime.store.store import Store
+from mixwright_runtime.mixture import MixtureRecord, read_record
+from mixwright_runtime.store.store import Store
 
 PAGE = Path(__file__).parents[3] / "docs" / "language" / "quotas.md"
 EXAMPLES = re.findall(r"```mix\n(.*?)```\n\n```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compiler.plan.plan import Export, Mixture, Plan, SourceSpec
-from runtime.run.execute import run_plan
-from runtime.run.run import RunOptions
-from runtime.store.store import Store
+from mixwright_compiler.plan.plan import Export, Mixture, Plan, SourceSpec
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions
+from mixwright_runtime.store.store import Store
 from tests.runtime.mixture.finished import chat
 from tests.runtime.mixture.mixtures import ORIGIN, count, everything, mixture, rate, take, weight
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import RunError
-from runtime.mixture import Candidates, required_rows, select, start_positions
-from runtime.mixture.selection import entry_key
-from runtime.values.rows import order_key
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.mixture import Candidates, required_rows, select, start_positions
+from mixwright_runtime.mixture.selection import entry_key
+from mixwright_runtime.values.rows import order_key
 from tests.runtime.mixture.mixtures import count, everything, ids, mixture, rate, rows, share, take, weight
 
 LANGUAGES = st.lists(st.sampled_from(["de", "en", "zu"]), min_size=1, max_size=40)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import Plan
-from runtime.store.records import CallRecord, OutcomeRecord
-from runtime.store.store import Store
-from runtime.values.rows import digest
+from mixwright_compiler.plan.plan import Plan
+from mixwright_runtime.store.records import CallRecord, OutcomeRecord
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.values.rows import digest
 
 
 def key_of(number: int) -> bytes:

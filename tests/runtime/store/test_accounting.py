@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from compiler.plan.plan import Mixture, Origin, Plan
-from runtime.store.accounting import AccountingError
-from runtime.store.records import OutcomeRecord, TallyRecord
-from runtime.store.store import Store
-from runtime.values.rows import candidate_id
+from mixwright_compiler.plan.plan import Mixture, Origin, Plan
+from mixwright_runtime.store.accounting import AccountingError
+from mixwright_runtime.store.records import OutcomeRecord, TallyRecord
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.values.rows import candidate_id
 from tests.runtime.store.conftest import key_of
 
 MakeOutcome = Callable[..., OutcomeRecord]

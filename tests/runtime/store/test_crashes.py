@@ -18,11 +18,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from compiler.plan.plan import Plan
-from runtime.errors import StoreBroken, StoreLocked
-from runtime.store.records import CallRecord
-from runtime.store.store import Store
-from runtime.store.verify import verify
+from mixwright_compiler.plan.plan import Plan
+from mixwright_runtime.errors import StoreBroken, StoreLocked
+from mixwright_runtime.store.records import CallRecord
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.store.verify import verify
 
 Make = Callable[..., CallRecord]
 Python = Callable[..., "subprocess.Popen[str]"]
@@ -30,7 +30,7 @@ Python = Callable[..., "subprocess.Popen[str]"]
 WRITER = """
 import asyncio, os, sys
 from pathlib import Path
-from runtime.store.store import Store
+from mixwright_runtime.store.store import Store
 from tests.runtime.store.conftest import call, outcome, key_of
 make_call, make_outcome = call.__wrapped__(), outcome.__wrapped__()
 
@@ -149,14 +149,14 @@ def test_too_little_space_stops_a_run_before_the_disk_is_full(
     tmp_path: Path, call: Make, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store.open(tmp_path)
-    monkeypatch.setattr("runtime.store.writer.free_bytes", lambda _: 400 << 20)
+    monkeypatch.setattr("mixwright_runtime.store.writer.free_bytes", lambda _: 400 << 20)
     for number in (1, 2):  # the disk is looked at after a batch; the second flush waits for that
         store.put_call(call(number))
         asyncio.run(store.flush())
     assert "400 MiB left" in store.space_warning
     store.close()
     store = Store.open(tmp_path)
-    monkeypatch.setattr("runtime.store.writer.free_bytes", lambda _: 200 << 20)
+    monkeypatch.setattr("mixwright_runtime.store.writer.free_bytes", lambda _: 200 << 20)
     store.put_call(call(3))
     asyncio.run(store.flush())
     with pytest.raises(StoreBroken, match="stopped before the disk is full: 200 MiB left"):
@@ -166,7 +166,7 @@ def test_too_little_space_stops_a_run_before_the_disk_is_full(
         store.close()
     store = Store.open(tmp_path)
     assert store.sql("SELECT seed FROM call ORDER BY seed LIMIT 3") == [(1,), (2,), (3,)]
-    monkeypatch.setattr("runtime.store.database.free_bytes", lambda _: 100 << 20)
+    monkeypatch.setattr("mixwright_runtime.store.database.free_bytes", lambda _: 100 << 20)
     with pytest.raises(StoreBroken, match=r"100 MiB left on the disk of .*; free some space"):
         store.begin_run(plan, "run")
     store.close()

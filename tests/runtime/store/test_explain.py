@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from compiler.plan.plan import Fingerprint, From, Origin, Pipeline, Plan, SourceSpec, SpecFile, Step
 from mixwright.cli import main
-from runtime.store.records import CallRecord, OutcomeRecord, ScoreRecord, SelectionRecord
-from runtime.store.store import Store
-from runtime.values.rows import candidate_id, entry_id
+from mixwright_compiler.plan.plan import Fingerprint, From, Origin, Pipeline, Plan, SourceSpec, SpecFile, Step
+from mixwright_runtime.store.records import CallRecord, OutcomeRecord, ScoreRecord, SelectionRecord
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.values.rows import candidate_id, entry_id
 from tests.runtime.store.conftest import key_of
 
 SPEC = """\

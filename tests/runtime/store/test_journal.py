@@ -19,12 +19,12 @@ import pytest
 from test_crashes import largest_file
 
 from mixwright.cli import main
-from runtime.errors import StoreBroken
-from runtime.store.journal import FILE_NAMES, Journal, read_journal
-from runtime.store.records import CallRecord
-from runtime.store.repair import repair
-from runtime.store.store import Store
-from runtime.store.verify import verify
+from mixwright_runtime.errors import StoreBroken
+from mixwright_runtime.store.journal import FILE_NAMES, Journal, read_journal
+from mixwright_runtime.store.records import CallRecord
+from mixwright_runtime.store.repair import repair
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.store.verify import verify
 from tests.runtime.store.conftest import key_of
 
 Make = Callable[..., CallRecord]
@@ -33,8 +33,8 @@ Python = Callable[..., "subprocess.Popen[str]"]
 PUTTER = """
 import os, sys, time
 from pathlib import Path
-import runtime.store.writer as writer
-from runtime.store.store import Store
+import mixwright_runtime.store.writer as writer
+from mixwright_runtime.store.store import Store
 from tests.runtime.store.conftest import call
 make_call = call.__wrapped__()
 writer.BATCH_SECONDS = float(sys.argv[4])
@@ -185,7 +185,7 @@ def test_the_journal_is_emptied_under_load_and_never_too_early(
     tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight threads put 4,000 calls; at each commit, what is in no transaction yet must be in the journal."""
-    monkeypatch.setattr("runtime.store.writer.BATCH_SECONDS", 0.005)
+    monkeypatch.setattr("mixwright_runtime.store.writer.BATCH_SECONDS", 0.005)
     put: list[set[int]] = [set() for _ in range(8)]
     sizes: list[int] = []
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from compiler.plan.plan import Plan
 from mixwright.cli import main
-from runtime.errors import StoreBroken, StoreLocked
-from runtime.store.database import Database
-from runtime.store.records import CallRecord, OutcomeRecord
-from runtime.store.repair import repair
-from runtime.store.segments import segments_of
-from runtime.store.store import Store
-from runtime.store.verify import verify
+from mixwright_compiler.plan.plan import Plan
+from mixwright_runtime.errors import StoreBroken, StoreLocked
+from mixwright_runtime.store.database import Database
+from mixwright_runtime.store.records import CallRecord, OutcomeRecord
+from mixwright_runtime.store.repair import repair
+from mixwright_runtime.store.segments import segments_of
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.store.verify import verify
 from tests.runtime.store.conftest import key_of
 
 Make = Callable[..., CallRecord]
@@ -76,7 +76,7 @@ def test_a_store_made_anew_does_not_take_the_old_ones_copies_for_its_own(
 
 
 def test_a_long_session_seals_as_it_goes(tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.store.segments.SEAL_CALLS", 300)
+    monkeypatch.setattr("mixwright_runtime.store.segments.SEAL_CALLS", 300)
     with Store.open(tmp_path) as store:
         for number in range(1_000):
             store.put_call(call(number))

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from compiler.plan.plan import Component, CountQuota, Mixture, Origin, Plan, WeightQuota
 from mixwright.cli import main
 from mixwright.commands.status import rendered
-from runtime.store.location import project_root, status_path, store_directory
-from runtime.store.records import CallRecord, OutcomeRecord, SelectionRecord, TallyRecord
-from runtime.store.status import is_alive, process_started, read_status, write_status
-from runtime.store.store import Store
+from mixwright_compiler.plan.plan import Component, CountQuota, Mixture, Origin, Plan, WeightQuota
+from mixwright_runtime.store.location import project_root, status_path, store_directory
+from mixwright_runtime.store.records import CallRecord, OutcomeRecord, SelectionRecord, TallyRecord
+from mixwright_runtime.store.status import is_alive, process_started, read_status, write_status
+from mixwright_runtime.store.store import Store
 from tests.runtime.store.conftest import key_of
 
 RUNNING: dict[str, Any] = {

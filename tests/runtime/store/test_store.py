@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from compiler.plan.plan import Plan
-from runtime.errors import StoreBroken
-from runtime.store.records import (
+from mixwright_compiler.plan.plan import Plan
+from mixwright_runtime.errors import StoreBroken
+from mixwright_runtime.store.records import (
     CallRecord,
     EventRecord,
     OutcomeRecord,
@@ -19,8 +19,8 @@ from runtime.store.records import (
     SelectedRow,
     SelectionRecord,
 )
-from runtime.store.store import Store
-from runtime.values.stored_text import clean_text
+from mixwright_runtime.store.store import Store
+from mixwright_runtime.values.stored_text import clean_text
 from tests.runtime.store.conftest import key_of
 
 Make = Callable[..., CallRecord]
@@ -69,7 +69,7 @@ def test_a_table_too_large_for_an_index_is_asked_by_a_join(
     with Store.open(tmp_path) as first:
         for number in range(600):
             first.put_call(call(number))
-    monkeypatch.setattr("runtime.store.lookup.INDEX_ROWS", 10)
+    monkeypatch.setattr("mixwright_runtime.store.lookup.INDEX_ROWS", 10)
     with Store.open(tmp_path) as second:
         second.put_call(call(700))
         keys = [key_of(number) for number in (599, 3, 700, 800)]
@@ -213,7 +213,7 @@ def test_threads_may_put_at_the_same_time(tmp_path: Path, call: Make) -> None:
 def test_a_full_queue_holds_producers_back_and_loses_nothing(
     tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.store.writer.QUEUE_RECORDS", 500)
+    monkeypatch.setattr("mixwright_runtime.store.writer.QUEUE_RECORDS", 500)
     with Store.open(tmp_path) as store:
         for number in range(4_000):
             store.put_call(call(number))

@@ -1,0 +1,219 @@
+"""Attributes of a block to typed values, as the catalog entry says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mixwright_compiler.bind.kinds import declared_by_plugin
+from mixwright_compiler.bind.place import Place
+from mixwright_compiler.bind.values import bind_value, example_of
+from mixwright_compiler.catalog.blocks import language_blocks
+from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
+from mixwright_compiler.findings import Reported
+from mixwright_compiler.program import Bound, SubBlock
+from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.nodes import (
+    Attribute,
+    Block,
+    Expression,
+    ObjectNode,
+    Statement,
+)
+from mixwright_dsl.source import Span
+from mixwright_dsl.tree import missing_equal
+
+
+def bind_attributes(
+    place: Place,
+    entry: Entry,
+    body: Sequence[Statement],
+    at: Span,
+    title: str,
+    *,
+    taken: Callable[[Statement], bool] = lambda _: False,
+) -> dict[str, Bound]:
+    """Bind every attribute of a block's body; `title` names the block in messages.
+
+    `taken`: statements that the caller handles. An attribute that was reported is left out, as is an optional one
+    without a default.
+    """
+    schemas = {schema.name: schema for schema in entry.attributes}
+    free = schemas.pop("*", None)
+    bound: dict[str, Bound] = {}
+    seen: dict[str, Span] = {}
+    for statement in body:
+        if taken(statement):
+            continue
+        name, span = _name_of(statement)
+        schema = schemas.get(name)
+        if schema is None and free is not None and isinstance(statement, Attribute) and "." not in name:
+            schema = AttributeSchema(name, free.type, free.doc, cls=free.cls)
+        if schema is None:
+            at_plugin = declared_by_plugin(place.world, entry)
+            is_block = isinstance(statement, Block)
+            _unknown_attribute(place, name, span, title, list(schemas), seen, is_block, at_plugin)
+            seen.setdefault(name, span)
+            continue
+        if name in seen:
+            # The parser reports an attribute that is given twice; a block it cannot know to be one.
+            if isinstance(statement, Block):
+                place.findings.error(
+                    "MIX115",
+                    f"`{name}` is given twice",
+                    span,
+                    "given again here",
+                    secondary=(Label(seen[name], "first given here"),),
+                    hint="move its lines into the first",
+                )
+            continue
+        seen[name] = span
+        try:
+            bound[name] = _bind_statement(place, schema, statement)
+        except Reported:
+            continue
+    declared = declared_by_plugin(place.world, entry)
+    _missing(place, schemas, seen, at, title, declared, writes=entry.family in ("export", "train"))
+    for name, schema in schemas.items():
+        if name not in seen and schema.default is not None:
+            bound[name] = Bound(value=schema.default, span=at, is_default=True)
+    return bound
+
+
+def bind_budget(place: Place, body: Sequence[Statement]) -> Bound | None:
+    """The `budget` block of a mixture or policy, where it has one."""
+    blocks = [s for s in body if isinstance(s, Block) and s.kind == "budget"]
+    for block in blocks[:1]:
+        if block.labels:
+            place.findings.error(
+                "MIX120",
+                "`budget` has no name",
+                block.labels[0].span,
+                hint="write `budget { requests = 10k }`",
+            )
+    for block in blocks[1:]:
+        place.findings.error(
+            "MIX115",
+            "`budget` is given twice",
+            block.kind_span,
+            "given again here",
+            secondary=(Label(blocks[0].kind_span, "first given here"),),
+            hint="move its lines into the first",
+        )
+    if not blocks:
+        return None
+    limits = bind_attributes(
+        place, language_blocks()["budget"], blocks[0].body, blocks[0].kind_span, "`budget`"
+    )
+    return Bound(value={name: bound.value for name, bound in limits.items()}, span=blocks[0].span)
+
+
+def _name_of(statement: Statement) -> tuple[str, Span]:
+    if isinstance(statement, Attribute):
+        return statement.name.name, statement.name.span
+    return statement.kind, statement.kind_span
+
+
+def _missing(
+    place: Place,
+    schemas: dict[str, AttributeSchema],
+    seen: dict[str, Span],
+    at: Span,
+    title: str,
+    secondary: tuple[Label, ...],
+    *,
+    writes: bool,
+) -> None:
+    """Report required attributes that nobody wrote. One that looks like a misspelt one is not missing."""
+    for name, schema in schemas.items():
+        if schema.required and name not in seen:
+            if any(other not in schemas and nearest(other, [name]) == name for other in seen):
+                continue
+            example = '"out/…"' if writes and schema.type == "path" else example_of(schema)
+            place.findings.error(
+                "MIX106",
+                f"{title} has no `{name}`",
+                at,
+                "a required attribute is missing",
+                secondary=secondary,
+                hint=f"add `{name} = {example}`",
+                notes=(schema.doc,) if schema.doc else (),
+            )
+
+
+def _unknown_attribute(
+    place: Place,
+    name: str,
+    span: Span,
+    title: str,
+    names: list[str],
+    seen: dict[str, Span],
+    is_block: bool,
+    secondary: tuple[Label, ...],
+) -> None:
+    near = nearest(name, [n for n in names if n not in seen], names)
+    what = "block" if is_block else "attribute"
+    place.findings.error(
+        "MIX105",
+        f"{title} has no {what} `{name}`",
+        span,
+        "unknown",
+        secondary=secondary,
+        hint=f"did you mean `{near}`?"
+        if near
+        else f"it takes: {listing(names, 30)}"
+        if names
+        else "it takes no attributes",
+        fix=replace_fix(span, near) if near else None,
+    )
+
+
+def value_without_equal(place: Place, block: Block) -> Expression | None:
+    """The value of `on_fail drop`, which reads like a block and is an attribute without its `=`; reports that."""
+    if block.has_body or len(block.labels) != 1:
+        return None
+    place.findings.add(missing_equal(block.kind, block.kind_span))
+    return block.labels[0]
+
+
+def _bind_statement(place: Place, schema: AttributeSchema, statement: Statement) -> Bound:
+    if isinstance(statement, Block):
+        if (value := value_without_equal(place, statement)) is not None:
+            return Bound(value=_value(place, schema, value), span=value.span)
+        if statement.labels:
+            raise place.findings.error(
+                "MIX120", f"`{statement.kind}` has no name here", statement.labels[0].span
+            )
+        value = ObjectNode(statement.body, statement.span)
+        if not schema.type.startswith(("block:", "json", "map[")):
+            raise place.findings.error(
+                "MIX107",
+                f"`{schema.name}` is an attribute, not a block",
+                statement.kind_span,
+                hint=f"write `{schema.name} = {example_of(schema)}`",
+            )
+        return Bound(value=_value(place, schema, value, bare=True), span=statement.span)
+    return Bound(
+        value=_value(place, schema, statement.value),
+        span=statement.value.span,
+    )
+
+
+def _value(place: Place, schema: AttributeSchema, node: Expression, *, bare: bool = False) -> Any:
+    if schema.type.startswith("block:"):
+        return _sub_block(place, schema, node)
+    return bind_value(place, schema, schema.type, node, bare=bare)
+
+
+def _sub_block(place: Place, schema: AttributeSchema, node: Expression) -> SubBlock:
+    entry = place.world.catalog.entries.get(schema.type.removeprefix("block:"))
+    if not isinstance(node, ObjectNode) or entry is None:
+        raise place.findings.error(
+            "MIX107",
+            f"`{schema.name}` is a block",
+            node.span,
+            hint=f"write `{schema.name} {{ … }}`",
+        )
+    at = Span(node.span.source, node.span.start, node.span.start + 1)
+    return SubBlock(bind_attributes(place, entry, node.body, at, f"`{schema.name}`"))

@@ -1,0 +1,54 @@
+"""The words after a block's kind: which kind of it, and none too many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mixwright_compiler.bind.kinds import is_excused, kind_of
+from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.findings import Reported
+from mixwright_compiler.load.world import World
+from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_dsl.nodes import Block, Ref
+
+
+def kind_entry(world: World, family: str, block: Block, labels: Sequence[Any], what: str) -> Entry:
+    """The catalog entry of the kind that a block's label names; raises Reported (MIX116, MIX120)."""
+    entries = world.catalog.family(family)
+    if not labels or not isinstance(labels[0], Ref):
+        raise world.findings.error(
+            "MIX120",
+            f"`{block.kind}` needs {what}",
+            labels[0].span if labels else block.kind_span,
+            hint=f"{what.partition(' ')[2]}s are: {listing(entries, 20)}",
+        )
+    name = labels[0].name
+    entry = kind_of(world, family, name)
+    if entry is None:
+        if is_excused(world, family, name, labels[0].span):
+            raise Reported
+        entries = world.catalog.family(family)
+        near = nearest(name, entries)
+        world.trusted.update(label.name for label in block.labels if isinstance(label, Ref))
+        raise world.findings.error(
+            "MIX116",
+            f"no {family} kind `{name}`",
+            labels[0].span,
+            f"kinds are: {listing(entries, 20)}",
+            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(entries, 20)}",
+            fix=replace_fix(labels[0].span, near) if near else None,
+        )
+    return entry
+
+
+def extra_labels(world: World, block: Block, labels: Sequence[Any], shape: str) -> None:
+    """Report labels that have no meaning."""
+    if labels:
+        world.findings.error(
+            "MIX120",
+            f"`{block.kind}` has a label too many: `{labels[0].span.text}`",
+            labels[0].span,
+            "unexpected",
+            hint=f"write `{shape}`",
+        )

@@ -1,0 +1,106 @@
+"""The values of a declaration as plain JSON: constants folded, defaults filled in, references as names.
+
+Shared by the plan, the fingerprints and the lock, so that all three speak of the same values. Imports no pydantic:
+`check` reads lock files through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mixwright_compiler.catalog.catalog import (
+    AttributeClass,
+    AttributeSchema,
+    Catalog,
+    Entry,
+    builtin_catalog,
+)
+from mixwright_compiler.program import Bound, CallValue, TypedExpression
+
+COMMON_TO_STEPS = ("when", "id")
+"""Attributes of every step that a plan keeps as fields of their own."""
+
+FIELDS_OF_SOURCES = ("columns", "where")
+"""Attributes of every source that a plan keeps as fields of their own."""
+
+CLASSES: tuple[AttributeClass, ...] = ("row", "set", "meta", "run")
+
+
+def plain(value: Any) -> Any:
+    """A value of the bound program as JSON: expressions and calls become objects (see `plan.Step`)."""
+    match value:
+        case Bound():
+            return plain(value.value)
+        case TypedExpression():
+            return {
+                "sql": value.sql,
+                "tree": plain(value.tree),
+                "type": value.type,
+                "columns": list(value.columns),
+            }
+        case CallValue():
+            keywords = {name: plain(item) for name, item in value.keywords.items()}
+            return {"call": value.function, "args": [plain(a) for a in value.args], "keywords": keywords}
+        case Mapping():
+            return {str(name): plain(item) for name, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def resolved(
+    entry: Entry,
+    attributes: Mapping[str, Any],
+    *,
+    without: tuple[str, ...] = (),
+    catalog: Catalog | None = None,
+) -> dict[str, Any]:
+    """Every attribute of an entry but `without`, in the catalog's order, with defaults filled in.
+
+    `attributes` are bound or already plain. An entry with the attribute `*` keeps what it does not name, as written.
+    """
+    values: dict[str, Any] = {}
+    for schema in entry.attributes:
+        if schema.name == "*":
+            named = {a.name for a in entry.attributes}
+            values.update({k: plain(v) for k, v in attributes.items() if k not in named})
+        elif schema.name not in without:
+            written = plain(attributes[schema.name]) if schema.name in attributes else None
+            values[schema.name] = _complete(schema, written, catalog)
+    return values
+
+
+def _complete(schema: AttributeSchema, written: Any, catalog: Catalog | None) -> Any:
+    value = schema.default if written is None else written
+    if value is None:
+        return None
+    if schema.type.startswith("call:") and isinstance(value, str):
+        return {"call": value, "args": [], "keywords": {}}
+    if schema.type.startswith("block:") and isinstance(value, Mapping):
+        nested = (catalog or builtin_catalog()).entries.get(schema.type.removeprefix("block:"))
+        return dict(value) if nested is None else resolved(nested, value, catalog=catalog)
+    return plain(value)
+
+
+def schema_of(entry: Entry, name: str) -> AttributeSchema | None:
+    """Schema of an attribute, that of `*` for one the entry does not name; None when it has neither."""
+    return entry.attribute(name) or entry.attribute("*")
+
+
+def class_of(entry: Entry, name: str) -> AttributeClass:
+    """Class of an attribute; `row`, the safe one, for an attribute the catalog does not know."""
+    schema = schema_of(entry, name)
+    return schema.cls if schema else "row"
+
+
+def by_class(entry: Entry, values: Mapping[str, Any]) -> dict[AttributeClass, dict[str, Any]]:
+    """`values` split by attribute class. Nulls are left out: an optional attribute that nobody gives is no change."""
+    split: dict[AttributeClass, dict[str, Any]] = {name: {} for name in CLASSES}
+    for name, value in values.items():
+        if value is not None:
+            split[class_of(entry, name)][name] = value
+    return split

@@ -1,0 +1,85 @@
+"""What is bound so far, by qualified name, and how to have one more declaration bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mixwright_compiler.findings import Findings, Reported
+from mixwright_compiler.load.world import CHAIN_LIMIT, Declaration, World
+from mixwright_compiler.program import (
+    ExportDecl,
+    MixtureDecl,
+    ModelDecl,
+    PipelineDecl,
+    PolicyDecl,
+    SourceDecl,
+    TemplateDecl,
+    TrainDecl,
+)
+from mixwright_compiler.schema import Columns
+from mixwright_compiler.templates.messages import ParsedTemplate
+from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.source import Span
+
+
+class Scope:
+    """Bound declarations by qualified name; `bind` makes one of a declaration that is asked for first."""
+
+    def __init__(self, world: World, bind: Callable[[Scope, Declaration], Any]) -> None:
+        self.world = world
+        world.ask = self.ask
+        self.models: dict[str, ModelDecl] = {}
+        self.sources: dict[str, SourceDecl] = {}
+        self.templates: dict[str, TemplateDecl] = {}
+        self.pipelines: dict[str, PipelineDecl] = {}
+        self.mixtures: dict[str, MixtureDecl] = {}
+        self.trains: dict[str, TrainDecl] = {}
+        self.exports: dict[str, ExportDecl] = {}
+        self.policies: dict[str, PolicyDecl] = {}
+        self.parsed: dict[str, ParsedTemplate] = {}
+        self.columns: dict[str, Columns] = {}
+        """What is known of the rows of each source, pipeline and mixture."""
+        self._bind = bind
+        self._done: dict[str, Any] = {}
+        self._underway: list[tuple[Declaration, Span]] = []
+
+    @property
+    def findings(self) -> Findings:
+        return self.world.findings
+
+    def ask(self, declaration: Declaration, use: Span) -> Any:
+        """The bound declaration; None when it was reported. A circle is reported at `use` (MIX103)."""
+        key = declaration.qualified
+        if key in self._done:
+            return self._done[key]
+        for position, (underway, _) in enumerate(self._underway):
+            if underway is declaration:
+                self._circle(position, declaration, use)
+                return None
+        if len(self._underway) >= CHAIN_LIMIT:
+            self.world.too_long(declaration.name, use)
+            return None
+        self._underway.append((declaration, use))
+        try:
+            result = self._bind(self, declaration)
+        except Reported:
+            result = None
+        self._underway.pop()
+        self._done[key] = result
+        return result
+
+    def _circle(self, position: int, declaration: Declaration, use: Span) -> None:
+        path = [d for d, _ in self._underway[position:]] + [declaration]
+        self.world.findings.error(
+            "MIX103",
+            f"rows go in a circle: {' → '.join(d.name for d in path)}",
+            use,
+            "this closes the circle",
+            secondary=tuple(Label(d.name_span, f"`{d.name}` is declared here") for d in path[:-1]),
+            hint=f"let `{path[0].name}` start from a source",
+        )
+
+    def bound(self, qualified: str) -> Any:
+        """The declaration of that name, if it was bound."""
+        return self._done.get(qualified)

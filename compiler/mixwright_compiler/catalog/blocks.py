@@ -1,0 +1,176 @@
+"""The language's own blocks, as catalog entries: what the compiler itself gives meaning to.
+
+Models, sources, steps, verifiers and exports come from the runtime's catalog; these do not.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
+
+EDITIONS = (2026,)
+"""Language versions this compiler reads, newest last."""
+
+PARAM_TYPES = ("int", "float", "text", "bool", "path", "count", "share", "duration", "bytes", "money")
+
+STEP_FAMILIES = ("verify", "dedup", "decontaminate", "select")
+"""Step keywords whose first label is the kind: `verify math`, `dedup minhash`."""
+
+MIXTURE_STEPS = ("dedup", "decontaminate")
+"""Steps that may stand in a mixture: they work on all of its rows."""
+
+NOT_YET = ("test",)
+"""Blocks that the language keeps a word for and that this version does not run (MIX128)."""
+
+QUOTA_CALLS = ("max", "weight", "take", "rate")
+
+
+def _a(name: str, type: str, doc: str, **more: object) -> AttributeSchema:
+    return AttributeSchema(name, type, doc, **more)  # type: ignore[arg-type]
+
+
+_ENTRIES = (
+    Entry("block", "edition", "The language version; required, first: `edition 2026`."),
+    Entry(
+        "block",
+        "import",
+        'Another file\'s declarations under a name: `import "lib.mix" as lib`. Or the kinds that a plugin declares: '
+        '`import python "plugins/tone.py"`; see [plugins](plugins.md).',
+    ),
+    Entry(
+        "block",
+        "param",
+        "A typed input that `-p name=value` sets.",
+        label="name",
+        attributes=(
+            _a("type", "enum:" + "|".join(PARAM_TYPES), "Type of the value.", required=True),
+            _a(
+                "default",
+                "json",
+                "Value when `-p` gives none. Without a default the parameter must be given.",
+            ),
+            _a("min", "json", "Smallest value allowed.", cls="meta"),
+            _a("max", "json", "Largest value allowed.", cls="meta"),
+            _a("doc", "text", "What it is for.", cls="meta"),
+        ),
+    ),
+    Entry("block", "let", "Constants: `let { name = value }`."),
+    Entry(
+        "block",
+        "template",
+        "A prompt in Jinja. Its free variables are columns of the rows where it is used.",
+        label="name",
+        attributes=(
+            _a("system", "text", "The system message."),
+            _a("user", "text", "The user message."),
+            _a("assistant", "text", "Start of the answer, which the model continues."),
+            _a("file", "path", "File to read the user message from, instead of `user`."),
+            _a("doc", "text", "What it is for.", cls="meta"),
+        ),
+    ),
+    Entry(
+        "block",
+        "pipeline",
+        "Steps, in order; the first is `from`.",
+        label="name",
+        attributes=(
+            _a("seed", "count", "Seed of every random choice in it.", default=0),
+            _a("doc", "text", "What it is for.", cls="meta"),
+        ),
+    ),
+    Entry(
+        "block",
+        "from",
+        "The rows a pipeline starts from: a source or another pipeline.",
+        label="rows",
+        attributes=(
+            _a("where", "expr:bool", "Rows to start from."),
+            _a("columns", "list[column]", "Columns to keep; all without it."),
+            _a("limit", "count", "Start at most this many rows.", cls="set", minimum=1),
+            _a(
+                "repeat",
+                "count",
+                "How often a row may be started, each time with seeds of its own.",
+                default=1,
+                cls="set",
+                minimum=1,
+            ),
+        ),
+    ),
+    Entry(
+        "block",
+        "mixture",
+        "Quotas over sources, pipelines and other mixtures, then steps over all rows.",
+        label="name",
+        attributes=(
+            _a("seed", "count", "Decides which rows are taken, and their order.", cls="set"),
+            _a("total", "count", "Rows in all; shares and weights need it.", cls="set", minimum=1),
+            _a(
+                "shortfall",
+                "call:shortfall",
+                "What happens when a quota cannot be met: `error`, `warn` or `fill(component)`.",
+                default="error",
+                cls="set",
+            ),
+            _a("doc", "text", "What it is for.", cls="meta"),
+        ),
+    ),
+    Entry(
+        "block",
+        "budget",
+        "What a run may spend: on a mixture, or in a `policy` on every run of the file.",
+        attributes=(
+            _a("requests", "count", "Requests to models.", cls="set", minimum=0),
+            _a("tokens", "count", "Prompt and answer tokens together.", cls="set", minimum=0),
+            _a("time", "duration", "Wall time.", cls="set", minimum=0),
+            _a("cost", "money", "Dollars, from the models' prices.", cls="set", minimum=0),
+        ),
+    ),
+    Entry("block", "group", "A named part of a mixture: `group math { … }`.", label="name"),
+    Entry(
+        "block",
+        "variant",
+        "A mixture with some parts changed: `variant small of main { without = [math] set { total = 1k } }`.",
+        label="name",
+        attributes=(
+            _a("without", "list[name]", "Groups or components to leave out.", cls="set"),
+            _a("doc", "text", "What it is for.", cls="meta"),
+        ),
+    ),
+    Entry("block", "set", "New values in a variant: `set { seed = 7, math.gsm8k = 5k }`."),
+    Entry(
+        "block",
+        "policy",
+        "What must hold for the whole file, or with `policy NAME of MIXTURE` for one mixture or variant.",
+        label="name",
+        attributes=(
+            _a(
+                "licenses",
+                "list[text]",
+                "Licenses that rows in a mixture may have: ids in lower case (`apache-2.0`), or patterns (`cc-by-*`).",
+                cls="meta",
+            ),
+            _a(
+                "forbid",
+                "list[enum:nc|nd|sa|copyleft]",
+                "Licenses that they may not have, by what those ask of derived works: `nc` allows no commercial use, "
+                "`nd` no derived works, `sa` only under the same license, `copyleft` the same for software.",
+                cls="meta",
+            ),
+            _a(
+                "max_quarantined",
+                "share",
+                "Share of rows that may fail for ever before the run's exit status says so.",
+                cls="run",
+            ),
+            _a("doc", "text", "What it is for.", cls="meta"),
+        ),
+    ),
+)
+
+
+@cache
+def language_blocks() -> dict[str, Entry]:
+    """The entries by block name."""
+    return {entry.name: entry for entry in _ENTRIES}

@@ -1,0 +1,113 @@
+"""What a step does, as far as other parts must know it: worked out from its declaration and its attributes.
+
+The checks, the estimates and the run ask here and nowhere else. `lower` writes the answer into the plan, so a plan says
+itself what is asked of which model, which verifiers look at all candidates of a row, and which step waits for all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from mixwright_compiler.catalog.catalog import Asks, Entry
+from mixwright_compiler.catalog.conditions import given, holds
+
+PICK, PICKS_NONE = "pick", "all"
+COUNT_IN = {"retry": 0, "repair": 1}
+"""Calls of `on_fail` that ask again: the argument that says how often."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a step asks models for one row.
+
+    requests: how many there are, of all `models` together, as many of each. max_tokens: longest answer; 0 for a score
+    or a vector. writes: the column that the answers go into.
+    """
+
+    models: tuple[str, ...]
+    requests: int
+    template: str = ""
+    max_tokens: int = 0
+    writes: str = ""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """asks: its questions to models. compares: its verdict on one of a row's candidates needs the others. picks: of those
+    that pass one goes on. needs_all_rows: it decides once, on all rows that ever reach it."""
+
+    asks: tuple[Question, ...] = ()
+    compares: bool = False
+    picks: bool = False
+    needs_all_rows: bool = False
+
+    @property
+    def candidates(self) -> int:
+        """Rows that it makes of one: an answer each."""
+        return prod(question.requests for question in self.asks if question.writes)
+
+    @property
+    def gathers(self) -> bool:
+        """It decides on all candidates of a row together."""
+        return self.compares or self.picks
+
+    @property
+    def requests(self) -> int:
+        """Requests for one row."""
+        return sum(question.requests for question in self.asks)
+
+
+NO_TRAITS = Traits()
+
+
+def traits_of(entry: Entry | None, values: Mapping[str, Any], label: str = "") -> Traits:
+    """The traits of a step with these attributes, bound or plain; none of an operation that is not known."""
+    if entry is None:
+        return NO_TRAITS
+    asked = (_question(asks, entry, values, label) for asks in entry.asks)
+    return Traits(
+        asks=tuple(question for question in asked if question is not None),
+        compares=bool(entry.compares) and holds(entry.compares, entry, values),
+        picks=given(entry, values, PICK) not in (None, PICKS_NONE),
+        needs_all_rows=entry.needs_all_rows,
+    )
+
+
+def further_answers(on_fail: Any) -> int:
+    """How many further answers a plain `on_fail` asks for: those of `retry(n)` and `repair(template, n)`, else none."""
+    if not isinstance(on_fail, Mapping) or on_fail["call"] not in COUNT_IN:
+        return 0
+    counts = list(on_fail.get("args") or ())[COUNT_IN[on_fail["call"]] :]
+    return int(counts[0]) if counts else 1
+
+
+def _question(asks: Asks, entry: Entry, values: Mapping[str, Any], label: str) -> Question | None:
+    """None where it is not asked."""
+    named = given(entry, values, asks.model)
+    models = tuple(map(str, named)) if isinstance(named, list | tuple) else (str(named),) if named else ()
+    schema = entry.attribute(asks.model)
+    is_wanting = (
+        not models and schema is not None and schema.required
+    )  # reported, and somebody is asked all the same
+    if not (models or is_wanting) or not holds(asks.when, entry, values):
+        return None
+    numbers = [_number(given(entry, values, name)) for name in asks.times]
+    twice = 2 if asks.twice and holds(asks.twice, entry, values) else 1
+    template = given(entry, values, asks.template) if asks.template else None
+    return Question(
+        models=models,
+        requests=max(1, len(models)) * asks.each * prod(numbers) * twice,
+        template=str(template or ""),
+        max_tokens=_number(given(entry, values, asks.max_tokens)) if asks.max_tokens else 0,
+        writes=asks.writes.replace("{label}", label),
+    )
+
+
+def _number(value: Any) -> int:
+    """How often an attribute has something asked: a count, the length of a list, else once."""
+    if isinstance(value, list | tuple):
+        return len(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 1

@@ -1,0 +1,135 @@
+"""What checks share: the program, which parts of it are without errors, and walks over it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from mixwright_compiler.catalog.groups import Groups, Part, groups_of
+from mixwright_compiler.catalog.traits import Traits, traits_of
+from mixwright_compiler.findings import Findings
+from mixwright_compiler.load.world import World
+from mixwright_compiler.program import (
+    Attributes,
+    Declared,
+    MixtureDecl,
+    PipelineDecl,
+    Program,
+    StepDecl,
+)
+from mixwright_compiler.schema import Columns
+from mixwright_dsl.source import Span
+
+
+def value_of(attributes: Attributes, name: str, default: Any = None) -> Any:
+    """An attribute's value, or `default` when it is not there."""
+    bound = attributes.get(name)
+    return default if bound is None else bound.value
+
+
+def is_written(attributes: Attributes, name: str) -> bool:
+    bound = attributes.get(name)
+    return bound is not None and not bound.is_default
+
+
+class Checked:
+    def __init__(self, world: World, program: Program, columns: Mapping[str, Columns]) -> None:
+        self.world = world
+        self.program = program
+        self.columns = columns
+        self._groups: dict[int, Groups] = {}
+        self._errors: dict[int, list[int]] = {}
+        for diagnostic in world.findings.items:
+            if diagnostic.is_error:
+                span = diagnostic.primary.span
+                self._errors.setdefault(id(span.source), []).append(span.start)
+        for starts in self._errors.values():
+            starts.sort()
+
+    @property
+    def findings(self) -> Findings:
+        return self.world.findings
+
+    def clean(self, *spans: Span) -> bool:
+        """Is there no error so far in these parts of the text?"""
+        return not any(self._has_error(span) for span in spans)
+
+    def _has_error(self, span: Span) -> bool:
+        starts = self._errors.get(id(span.source), ())
+        first = bisect_left(starts, span.start)
+        return first < len(starts) and starts[first] < max(span.end, span.start + 1)
+
+    def is_whole(self, mixture: MixtureDecl) -> bool:
+        """Could all that a mixture takes rows from be bound, down to the sources?"""
+        program = self.program
+        names = {name for path in self.paths_from(mixture.name) for name in path}
+        decls = (program.mixtures, program.pipelines, program.sources)
+        spans = [decl[name].span for name in names for decl in decls if name in decl]
+        return mixture.is_whole and self.clean(mixture.span, *spans)
+
+    def clean_steps(self) -> Iterator[tuple[PipelineDecl, int, StepDecl]]:
+        """Pipeline, position and step of every step without errors, the verifiers of evaluations too."""
+        for pipeline in (*self.program.pipelines.values(), *self.graded):
+            for position, step in enumerate(pipeline.steps):
+                if self.clean(step.span):
+                    yield pipeline, position, step
+
+    def of_mixtures(self) -> Iterator[MixtureDecl]:
+        """Mixtures and variants that are without errors, and whose base is."""
+        for mixture in self.program.mixtures.values():
+            base = self.program.mixtures.get(mixture.variant_of)
+            if self.clean(mixture.span) and (base is None or self.clean(base.span)):
+                yield mixture
+
+    @cached_property
+    def graded(self) -> tuple[PipelineDecl, ...]:
+        """What grades the replies in each evaluation: rows of a source, and verifiers."""
+        trains = self.program.trains.values()
+        return tuple(evaluation.graded for train in trains for evaluation in train.evaluations)
+
+    @cached_property
+    def trained(self) -> dict[str, Declared]:
+        """Mixtures that a train reads, with the train."""
+        return {train.mixture: train for train in self.program.trains.values()}
+
+    def paths_from(self, name: str, chain: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        """Every way from a mixture or pipeline down to a source, names from the top to the source."""
+        if name in chain:
+            return
+        chain = (*chain, name)
+        program = self.program
+        if name in program.sources:
+            yield chain
+        elif name in program.pipelines:
+            yield from self.paths_from(program.pipelines[name].start.rows, chain)
+        elif name in program.mixtures:
+            for component in program.mixtures[name].components:
+                yield from self.paths_from(component.rows, chain)
+
+    def pipelines_under(self, name: str) -> Iterable[PipelineDecl]:
+        """Pipelines whose rows reach a mixture."""
+        names = {n for path in self.paths_from(name) for n in path}
+        return [p for p in self.program.pipelines.values() if p.name in names]
+
+    def groups(self, pipeline: PipelineDecl) -> Groups:
+        """The groups of candidates in a pipeline."""
+        # By object: what grades an evaluation may be called as a pipeline is.
+        if id(pipeline) not in self._groups:
+            self._groups[id(pipeline)] = groups_of(map(_part, pipeline.steps))
+        return self._groups[id(pipeline)]
+
+
+def traits_in(step: StepDecl) -> Traits:
+    """What a step asks models, and of rows."""
+    return traits_of(step.entry, {name: bound.value for name, bound in step.attributes.items()}, step.label)
+
+
+def _part(step: StepDecl) -> Part:
+    return Part(traits_in(step), step.label, step.entry.breaker)
+
+
+def maker_of(steps: tuple[StepDecl, ...], column: str) -> StepDecl | None:
+    """The last of these steps that makes a column."""
+    return next((s for s in reversed(steps) if column in s.makes), None)

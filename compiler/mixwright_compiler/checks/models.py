@@ -1,0 +1,284 @@
+"""88x and 445 to 448: models that are asked for what they, or the servers they are behind, do not do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from mixwright_compiler.bind.plain import plain
+from mixwright_compiler.bind.repair import repair_template
+from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
+from mixwright_compiler.catalog.conditions import attributes_in, holds
+from mixwright_compiler.catalog.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, serves_by_default
+from mixwright_compiler.checks.checked import Checked, is_written, maker_of, value_of
+from mixwright_compiler.plan.fingerprint import GENERATES
+from mixwright_compiler.program import Bound, ModelDecl, StepDecl
+from mixwright_compiler.suggest import listing
+from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.source import Span
+
+
+def check_tasks(checked: Checked) -> None:
+    """MIX880: a step whose model is for something else, such as a generator where a reward model is due."""
+    pipelines = [step for _, _, step in checked.clean_steps()]
+    mixtures = [step for m in checked.of_mixtures() if not m.variant_of for step in m.steps]
+    for step in (*pipelines, *mixtures):
+        for schema, bound, name in _models_of(step):
+            model = checked.program.models.get(name)
+            if model is None or not checked.clean(model.span):
+                continue
+            task = value_of(model.attributes, "task", GENERATES)
+            allowed = schema.tasks or (GENERATES,)
+            if task in allowed:
+                continue
+            at = model.attributes.get("task")
+            checked.findings.error(
+                "MIX880",
+                f"model `{name}` has `task = {task}`, and `{schema.name}` needs {listing(allowed)}",
+                bound.span,
+                secondary=(
+                    Label(model.name_span if at is None or at.is_default else at.span, "declared here"),
+                ),
+                hint=f"name another model, or write `task = {allowed[0]}` in `model {name}`"
+                if allowed != (GENERATES,)
+                else "name a model that writes text",
+            )
+
+
+NEEDED = {"schema": "hold an answer to a JSON Schema while it is written"}
+"""What steps need of an engine, in words."""
+
+
+def check_offers(checked: Checked) -> None:
+    """MIX448: a step that needs of its model what the model's engine does not do."""
+    engines = checked.world.catalog.family("model").values()
+    for _, _, step in checked.clean_steps():
+        values = {name: bound.value for name, bound in step.attributes.items()}
+        for asks in step.entry.asks:
+            needed = [(n, when) for n, when in asks.needs if holds(when, step.entry, values)]
+            for offer, when in needed:
+                for schema, bound, called in _models_of(step):
+                    model = checked.program.models.get(called)
+                    if schema.name != asks.model or model is None or not checked.clean(model.span):
+                        continue
+                    if value_of(model.attributes, "task", GENERATES) == GENERATES and (
+                        offer not in model.entry.offers
+                    ):
+                        _say_not_offered(checked, step, model, offer, when, bound.span, engines)
+
+
+def _say_not_offered(
+    checked: Checked,
+    step: StepDecl,
+    model: ModelDecl,
+    offer: str,
+    when: str,
+    at_model: Span,
+    engines: Iterable[Entry],
+) -> None:
+    asked_by = next((name for name in attributes_in(when) if is_written(step.attributes, name)), None)
+    able = listing(f"`{engine.name}`" for engine in engines if offer in engine.offers)
+    checked.findings.error(
+        "MIX448",
+        f"`{model.name}` cannot {NEEDED[offer]}: engine `{model.engine}` does not do that",
+        at_model if asked_by is None else step.attributes[asked_by].span,
+        f"asked for by `{step.entry.name}`" if asked_by is None else f"`{asked_by}` asks for it",
+        secondary=(Label(model.name_span, "declared here"),),
+        hint=f"name a model of an engine that does: {able}",
+    )
+
+
+def check_architectures(checked: Checked) -> None:
+    """MIX881: a model in a directory here whose `config.json` says that it is for another task."""
+    for model in checked.program.models.values():
+        path = value_of(model.attributes, "path")
+        task = value_of(model.attributes, "task")
+        if not isinstance(path, str) or task not in HEADS or not checked.clean(model.span):
+            continue
+        architecture = _architecture(checked.world.directory / path)
+        if architecture is None or architecture.endswith(HEADS[task]):
+            continue
+        right = next((t for t, ends in HEADS.items() if architecture.endswith(ends)), None)
+        at = model.attributes["task"]
+        checked.findings.error(
+            "MIX881",
+            f"`task = {task}` needs a model with another head: `{path}` is a {architecture}",
+            model.attributes["path"].span,
+            secondary=() if at.is_default else (Label(at.span, "asked for here"),),
+            hint=f"write `task = {right}`, or name another model" if right else "name another model",
+        )
+
+
+def check_continued(checked: Checked) -> None:
+    """MIX445: a template that begins the answer, for a server that does not go on from there."""
+    for pipeline, position, step in checked.clean_steps():
+        asked = [(bound, name) for schema, bound, name in _named(step, "template")]
+        models = [name for _, _, name in _models_of(step)]
+        repair = repair_template(value_of(step.attributes, "on_fail"))
+        if repair is not None:
+            maker = maker_of(pipeline.steps[:position], str(value_of(step.attributes, "response", "")))
+            asked, models = (
+                [(step.attributes["on_fail"], repair)],
+                [name for _, _, name in (_models_of(maker) if maker else ())],
+            )
+        for bound, name in asked:
+            template = checked.program.templates.get(name)
+            if template is None or not template.messages or template.messages[-1].role != "assistant":
+                continue
+            for declared in models:
+                model = checked.program.models.get(declared)
+                if model is not None and checked.clean(model.span) and _server(model) not in (None, "vllm"):
+                    checked.findings.error(
+                        "MIX445",
+                        f"the server of `{model.name}` may not go on from the answer that `{name}` begins",
+                        bound.span,
+                        secondary=(
+                            Label(template.messages[-1].span, "the answer begins here"),
+                            Label(model.name_span, "an endpoint like any other"),
+                        ),
+                        hint="write `serves = vllm` in the model if vLLM or SGLang is its server, or take the beginning "
+                        "into `user`",
+                    )
+
+
+def check_servers(checked: Checked) -> None:
+    """MIX446: a setting that a model's server drops or that its task has no use for. MIX447: a field of `request` that
+    every request has of its own."""
+    for model in checked.program.models.values():
+        if checked.clean(model.span):
+            _check_model_settings(checked, model)
+    for _, _, step in checked.clean_steps():
+        _check_sampling(checked, step)
+        for name in FOR_VLLM:
+            bound = step.attributes.get(name)
+            if bound is None:
+                continue
+            for _, _, called in _models_of(step):
+                asked = checked.program.models.get(called)
+                if asked is not None and checked.clean(asked.span):
+                    _check_taken(checked, asked, name, bound.span)
+
+
+SAMPLING = ("temperature", "top_p")
+"""What a model with `sampling = leave_out` is not sent."""
+
+
+def _check_sampling(checked: Checked, step: StepDecl) -> None:
+    """A step that states how to sample from a model that is not told."""
+    for _, _, called in _models_of(step):
+        model = checked.program.models.get(called)
+        left_out = (
+            model.attributes.get("sampling") if model is not None and checked.clean(model.span) else None
+        )
+        if model is None or left_out is None or left_out.value != "leave_out":
+            continue
+        for name in SAMPLING:
+            if is_written(step.attributes, name):
+                checked.findings.error(
+                    "MIX446",
+                    f"`{name}` is not sent to `{model.name}`, which draws as it always does",
+                    step.attributes[name].span,
+                    "would be dropped without a word",
+                    secondary=(Label(left_out.span, "left out here"),),
+                    hint=f"delete `{name}`, or `sampling = leave_out` in `model {model.name}`",
+                )
+
+
+def _check_model_settings(checked: Checked, model: ModelDecl) -> None:
+    task = value_of(model.attributes, "task", GENERATES)
+    for name in ONLY_TEXT:
+        if task != GENERATES and is_written(model.attributes, name):
+            checked.findings.error(
+                "MIX446",
+                f"`{name}` says nothing of a model with `task = {task}`",
+                model.attributes[name].span,
+                "of models that write text alone",
+                hint=f"delete `{name}`",
+            )
+    if "chat_template_kwargs" in model.attributes and task == GENERATES:
+        _check_taken(checked, model, "chat_template_kwargs", model.attributes["chat_template_kwargs"].span)
+    for name in ("request", "chat_template_kwargs"):
+        bound = model.attributes.get(name)
+        if bound is not None and not isinstance(bound.value, Mapping):
+            checked.findings.error(
+                "MIX107",
+                f"`{name}` takes `{{ name = value }}`",
+                bound.span,
+                "expected an object",
+                hint=f"for example `{name} {{ enable_thinking = false }}`",
+            )
+    request = model.attributes.get("request")
+    for field in request.value if request is not None and isinstance(request.value, Mapping) else ():
+        if field in OWN_FIELDS:
+            checked.findings.error(
+                "MIX447",
+                f"`request` cannot set `{field}`: every request has its own",
+                request.span if request else model.span,
+                hint=OWN_FIELDS[field],
+            )
+
+
+def _check_taken(checked: Checked, model: ModelDecl, name: str, span: Span) -> None:
+    if _server(model) in (None, "vllm"):
+        return
+    instead = (
+        ""
+        if name == "chat_template_kwargs"
+        else f", or `request {{ {name} = … }}` there if another server takes it"
+    )
+    checked.findings.error(
+        "MIX446",
+        f"the server of `{model.name}` may drop `{name}` without a word",
+        span,
+        "no part of the OpenAI protocol",
+        secondary=(Label(model.name_span, "an endpoint like any other"),),
+        hint=f"write `serves = vllm` in `model {model.name}` if vLLM or SGLang is its server{instead}",
+    )
+
+
+def _server(model: ModelDecl) -> str | None:
+    """Whose rules the server of a model follows; None for a model that is loaded here."""
+    if "server" not in model.entry.offers:
+        return None
+    return str(
+        value_of(model.attributes, "serves") or serves_by_default(str(value_of(model.attributes, "base_url")))
+    )
+
+
+HEADS = {
+    "generate": ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel"),
+    "reward": ("ForRewardModel", "ForSequenceClassification"),
+    "process_reward": ("ForProcessRewardModel", "ForTokenClassification"),
+    "classify": ("ForSequenceClassification",),
+}
+"""What the names of architectures with the head of a task end with. Any model can embed."""
+
+LARGEST_CONFIG_BYTES = 1_000_000
+
+
+def _architecture(directory: Path) -> str | None:
+    """The architecture that a model's `config.json` names; None when there is none to be read."""
+    try:
+        file = directory / "config.json"
+        if file.stat().st_size > LARGEST_CONFIG_BYTES:
+            return None
+        found = json.loads(file.read_text(encoding="utf-8"))["architectures"][0]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _models_of(step: StepDecl) -> Iterator[tuple[AttributeSchema, Bound, str]]:
+    return _named(step, "model")
+
+
+def _named(step: StepDecl, kind: str) -> Iterator[tuple[AttributeSchema, Bound, str]]:
+    for schema in step.entry.attributes:
+        bound = step.attributes.get(schema.name)
+        if bound is None or schema.type not in (f"ref:{kind}", f"list[ref:{kind}]"):
+            continue
+        value = plain(bound)
+        for name in value if isinstance(value, list) else [value]:
+            if isinstance(name, str):
+                yield schema, bound, name

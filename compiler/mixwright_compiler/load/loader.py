@@ -1,0 +1,388 @@
+"""Reads a spec and everything it imports, and collects what each file declares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mixwright_compiler.catalog.blocks import EDITIONS, NOT_YET, STEP_FAMILIES, language_blocks
+from mixwright_compiler.findings import Findings
+from mixwright_compiler.load.world import NAMED_KINDS, Declaration, Module, World
+from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
+from mixwright_dsl.nodes import Attribute, Block, File, Quantity, Ref, Text
+from mixwright_dsl.source import SourceFile, Span, read_source
+from mixwright_dsl.tree import missing_equal
+
+WHOLE = ("MIX006", "MIX007", "MIX008", "MIX010", "MIX012")
+"""Findings of the parser that leave the tree whole, so that the other stages can go on."""
+
+PYTHON = "python"
+"""`import python "plugins/tone.py"` brings in the kinds of a plugin."""
+
+ROOT_MARKS = (".git", "pyproject.toml", ".mixwright")
+
+
+def project_root(spec: Path) -> Path:
+    """The nearest directory above the spec with `.git`, `pyproject.toml` or `.mixwright`; else the spec's own."""
+    directory = spec.resolve().parent
+    for candidate in (directory, *directory.parents):
+        if any((candidate / mark).exists() for mark in ROOT_MARKS):
+            return candidate
+    return directory
+
+
+def load(world: World, source: SourceFile) -> None:
+    """Parse the spec and its imports into `world.modules`, the spec first."""
+    _load(world, source, "", (), {})
+
+
+def _load(
+    world: World,
+    source: SourceFile,
+    prefix: str,
+    chain: tuple[Path, ...],
+    known: dict[Path, Module],
+) -> Module:
+    from mixwright_dsl.parser import parse
+
+    result = parse(source)
+    for diagnostic in result.diagnostics:
+        world.findings.add(diagnostic)
+    path = (source.path or Path(source.name)).resolve()
+    module = Module(prefix, result.file, path.parent)
+    world.modules.append(module)
+    known[path] = module
+    imports = _imports(result.file)
+    for block in imports:
+        if _is_of_plugin(block):
+            _import_plugin(world, module, block)
+    if all(d.code in WHOLE for d in result.diagnostics):
+        _collect(world, module)
+    else:
+        world.is_read = False
+    for block in imports:
+        if not _is_of_plugin(block):
+            _import(world, module, block, (*chain, path), known)
+    return module
+
+
+def _header_words(block: Block) -> list[str]:
+    """Every word before the body of a block that was reported: one of them may be the name that others refer to."""
+    return [
+        block.kind,
+        *(label.name for label in block.labels if isinstance(label, Ref) and len(label.parts) == 1),
+    ]
+
+
+def _imports(file: File) -> list[Block]:
+    return [s for s in file.body if isinstance(s, Block) and s.kind == "import"]
+
+
+def _is_of_plugin(block: Block) -> bool:
+    return isinstance(first := (*block.labels, None)[0], Ref) and first.parts == (PYTHON,)
+
+
+def _import_plugin(world: World, module: Module, block: Block) -> None:
+    match block.labels:
+        case (_, Text() as where) if not block.has_body:
+            if "\0" in where.value:
+                world.findings.error("MIX108", "a path with a NUL character", where.span)
+                world.is_short_of_kinds = True
+                return
+            from mixwright_compiler.load.plugin_imports import import_plugin
+
+            import_plugin(world, module, where)
+        case (_, Text() as where, *rest):
+            world.is_short_of_kinds = True
+            world.findings.error(
+                "MIX120",
+                "the kinds of a plugin need no name before them",
+                rest[0].span.to(block.labels[-1].span) if rest else block.span,
+                hint=f"write `import python {where.span.text}`",
+            )
+        case _:
+            world.is_short_of_kinds = True
+            world.findings.error(
+                "MIX120",
+                "the import of a plugin names its file",
+                block.span,
+                hint='for example `import python "plugins/tone.py"`',
+            )
+
+
+def _import(
+    world: World, module: Module, block: Block, chain: tuple[Path, ...], known: dict[Path, Module]
+) -> None:
+    match block.labels:
+        case (Text() as where, Ref(parts=("as",)), Ref() as alias) if len(alias.parts) == 1:
+            pass
+        case _:
+            world.findings.error(
+                "MIX120",
+                "an import names a file and a name for it",
+                block.span,
+                hint=f'for example `import "lib/math.mix" as math`, or `import {PYTHON} "plugins/tone.py"`',
+            )
+            module.imports.update(dict.fromkeys(_header_words(block)))
+            return
+    name = alias.name
+    if where.value.endswith(".py"):
+        right = f"import {PYTHON} {where.span.text}"
+        world.findings.error(
+            "MIX120",
+            "the kinds of a plugin need no name before them",
+            block.span,
+            hint=f"write `{right}`",
+            fix=replace_fix(block.span, right),
+        )
+        module.imports[name] = None
+        world.is_short_of_kinds = True
+        return
+    if "\0" in where.value:
+        module.imports[name] = None
+        world.findings.error("MIX108", "a path with a NUL character", where.span)
+        return
+    if name in module.import_spans or name in module.declarations:
+        other = module.import_spans.get(name) or module.declarations[name].name_span
+        first, again = sorted((other, alias.span), key=lambda span: span.start)
+        _duplicate(world.findings, name, again, first)
+        module.imports.setdefault(name, None)
+        return
+    module.import_spans[name] = alias.span
+    module.imports[name] = None
+    target = (module.directory / where.value).resolve()
+    if (problem := _import_problem(world, where.value, target, chain)) is not None:
+        message, hint = problem
+        near = _similar_file(target) if not target.exists() else None
+        world.findings.error(
+            "MIX108",
+            message,
+            where.span,
+            hint=f"did you mean `{near}`?" if near else hint,
+        )
+        return
+    if target in known:
+        module.imports[name] = known[target]
+        return
+    shown = os.path.normpath(os.path.join(os.path.dirname(module.source.name), where.value))
+    try:
+        source = read_source(target, shown)
+    except (OSError, UnicodeDecodeError):
+        world.findings.error("MIX108", f"cannot read `{where.value}`", where.span, "not a UTF-8 text file")
+        return
+    module.imports[name] = _load(world, source, f"{module.prefix}{name}.", chain, known)
+
+
+def _import_problem(world: World, text: str, target: Path, chain: tuple[Path, ...]) -> tuple[str, str] | None:
+    if not target.is_relative_to(world.root):
+        return f"`{text}` is outside the project", f"move it under `{world.root.name}/`"
+    if target in chain:
+        files = [p.name for p in chain[chain.index(target) :]] + [target.name]
+        return f"imports go in a circle: {' → '.join(files)}", "move what both need into a third file"
+    if not target.is_file():
+        return f"no file `{text}`", "a path starts at the directory of the file that imports it"
+    return None
+
+
+def _similar_file(target: Path) -> str | None:
+    try:
+        return nearest(target.name, (p.name for p in target.parent.iterdir() if p.suffix == ".mix"))
+    except OSError:
+        return None
+
+
+def _duplicate(findings: Findings, name: str, span: Span, first: Span) -> None:
+    findings.error(
+        "MIX114",
+        f"`{name}` is declared twice",
+        span,
+        "declared again here",
+        secondary=(Label(first, "first declared here"),),
+        hint=f"rename one: `{name}_2`",
+    )
+
+
+def _collect(world: World, module: Module) -> None:
+    """Fill in what a file declares, and report statements that cannot stand at the top of a file."""
+    findings = world.findings
+    for statement in module.file.body:
+        if isinstance(statement, Attribute) and statement.name.name == "edition":
+            _edition_as_attribute(world, module, statement)
+        elif isinstance(statement, Attribute):
+            findings.error(
+                "MIX121",
+                f"`{statement.name.name}` stands outside every block",
+                statement.name.span,
+                hint=f"constants go in `let {{ {statement.name.name} = … }}`",
+            )
+        elif statement.kind == "edition":
+            _edition(world, module, statement)
+        elif statement.kind == "let":
+            _let(findings, module, statement)
+        elif statement.kind in NAMED_KINDS:
+            _declare(world, module, statement)
+        elif statement.kind in ("train", "export", "policy", *NOT_YET):
+            module.unnamed.append(statement)
+        elif statement.kind != "import":
+            _unknown_block(world, statement)
+    first = module.file.body[0] if module.file.body else None
+    if module.edition is None:
+        at = Span(module.source, 0, 1)
+        line = f"edition {EDITIONS[-1]}"
+        findings.error(
+            "MIX008",
+            "the file does not say its edition",
+            at,
+            hint=f"begin the file with `{line}`",
+            fix=Fix(f"add `{line}`", (Edit(Span(module.source, 0, 0), f"{line}\n\n"),)),
+        )
+    elif not _is_edition(first):
+        later = next(s for s in module.file.body if _is_edition(s))
+        findings.error(
+            "MIX008", "`edition` is not the first line", later.span, hint="move it to the top of the file"
+        )
+
+
+def _is_edition(statement: Attribute | Block | None) -> bool:
+    match statement:
+        case Attribute(name=name):
+            return name.name == "edition"
+        case Block(kind=kind):
+            return kind == "edition"
+    return False
+
+
+def _edition_as_attribute(world: World, module: Module, statement: Attribute) -> None:
+    module.edition = EDITIONS[-1]
+    right = f"edition {EDITIONS[-1]}"
+    world.findings.error(
+        "MIX120",
+        "`edition` is written without `=`",
+        statement.name.span,
+        hint=f"write `{right}`",
+        fix=Fix(f"write `{right}`", (Edit(statement.span, right),), Applicability.MAYBE),
+    )
+
+
+def _edition(world: World, module: Module, block: Block) -> None:
+    newest = EDITIONS[-1]
+    if module.edition is not None:
+        earlier = next(s for s in module.file.body if _is_edition(s))
+        world.findings.error(
+            "MIX115",
+            "`edition` is given twice",
+            block.kind_span,
+            secondary=(Label(earlier.span, "the first one"),),
+            hint="delete one of them",
+        )
+        return
+    if block.has_body:
+        world.findings.error(
+            "MIX120", "`edition` has no block", block.kind_span, hint=f"write `edition {newest}`"
+        )
+    match block.labels:
+        case (Quantity(value=value),) if value in EDITIONS:
+            module.edition = int(value)
+            return
+        case (Quantity(value=value), second, *_) if value in EDITIONS:
+            module.edition = int(value)
+            world.findings.error(
+                "MIX120",
+                f"`edition` has a label too many: `{second.span.text}`",
+                second.span,
+                "unexpected",
+                hint=f"write `edition {int(value)}`",
+            )
+            return
+        case (first, *_):
+            span = first.span
+        case _:
+            span = block.kind_span
+    module.edition = newest
+    world.findings.error(
+        "MIX008",
+        f"no edition `{span.text}`" if block.labels else "the edition is missing",
+        span,
+        f"this version of mixwright reads {listing(map(str, EDITIONS))}",
+        hint=f"write `edition {newest}`",
+        fix=Fix(f"write `edition {newest}`", (Edit(block.span, f"edition {newest}"),), Applicability.MAYBE),
+    )
+
+
+def _let(findings: Findings, module: Module, block: Block) -> None:
+    if block.labels:
+        findings.error(
+            "MIX120",
+            "`let` has no name of its own",
+            block.labels[0].span,
+            hint="write `let { name = value }`",
+        )
+    for item in block.body:
+        if isinstance(item, Block):
+            if not item.has_body and len(item.labels) == 1:
+                findings.add(missing_equal(item.kind, item.kind_span))
+                continue
+            findings.error("MIX121", f"`{item.kind}` cannot stand in `let`", item.kind_span)
+        elif len(item.name.parts) != 1:
+            findings.error("MIX120", "a constant's name has no dot", item.name.span)
+        else:
+            _add(findings, module, Declaration("let", item.name.name, module, item, item.name.span))
+
+
+def _declare(world: World, module: Module, block: Block) -> None:
+    findings = world.findings
+    name = block.labels[0] if block.labels else None
+    if not isinstance(name, Ref) or len(name.parts) != 1:
+        found = (
+            f"`{name.span.text}`"
+            if isinstance(name, Ref | Quantity)
+            else "a quoted text"
+            if name
+            else "nothing"
+        )
+        findings.error(
+            "MIX120",
+            f"`{block.kind}` needs a plain name, here {found}",
+            name.span if name is not None else block.kind_span,
+            hint=f"for example `{block.kind} my_{block.kind} …`",
+        )
+        world.trusted.update(_header_words(block))
+        return
+    kind = block.labels[1] if block.kind in ("model", "source") and len(block.labels) > 1 else None
+    if isinstance(kind, Ref) and f"{block.kind}.{kind.name}" not in world.catalog.entries:
+        world.trusted.update(_header_words(block))
+    _add(findings, module, Declaration(block.kind, name.name, module, block, name.span))
+
+
+def _add(findings: Findings, module: Module, declaration: Declaration) -> None:
+    first = module.declarations.get(declaration.name)
+    if first is not None:
+        _duplicate(findings, declaration.name, declaration.name_span, first.name_span)
+        return
+    module.declarations[declaration.name] = declaration
+
+
+def _unknown_block(world: World, block: Block) -> None:
+    top = [n for n in language_blocks() if n not in ("from", "group", "budget", "set")]
+    top += ["model", "source", "train", "export"]
+    steps = set(world.catalog.family("step")) | {"from", *STEP_FAMILIES}
+    if block.kind in steps or block.kind in language_blocks():
+        place = "a pipeline" if block.kind in steps else "a mixture or variant"
+        world.findings.error(
+            "MIX121",
+            f"`{block.kind}` cannot stand at the top of a file",
+            block.kind_span,
+            f"it belongs in {place}",
+            hint="wrap it: `pipeline name { … }`" if block.kind in steps else "",
+        )
+        return
+    near = nearest(block.kind, top)
+    world.trusted.update(_header_words(block))
+    world.findings.error(
+        "MIX116",
+        f"no block `{block.kind}`",
+        block.kind_span,
+        hint=f"did you mean `{near}`?" if near else f"blocks are: {listing(top, 20)}",
+        fix=replace_fix(block.kind_span, near) if near else None,
+    )

@@ -1,0 +1,71 @@
+"""The last pass: what no pass may have broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mixwright_compiler.logical.nodes import Flow, Keep, LogicalPlan, Work
+
+
+class Unsound(Exception):
+    """A pass has made a plan that would not make the rows of its spec: a fault of Mixwright, not of the spec."""
+
+
+def check_sanity(plan: LogicalPlan) -> LogicalPlan:
+    """Nothing changes: every column that a step reads is bound, no step is lost or has crossed a breaker, and every group
+    and every second answer has its steps in their order; what is not so would be wrong rows, and stops here."""
+    for flow in plan.flows.values():
+        for problem in (*_columns(flow), *_segments(flow), *_groups(flow)):
+            raise Unsound(f"pipeline {flow.name}: {problem}")
+    return plan
+
+
+def _columns(flow: Flow) -> list[str]:
+    found = []
+    bound = set(flow.scan.columns)
+    for at, step in enumerate(flow.steps):
+        later = {name for other in flow.steps[at + 1 :] for name in other.decl.makes}
+        for column in sorted(step.depends_on - bound):
+            # Of rows of which little is known a column may be there that no step makes.
+            if not flow.scan.is_open or column in later:
+                found.append(f"{step.id} reads {column}, which is not there yet")
+        bound |= set(step.adds) | set(step.decl.makes)
+    return found
+
+
+def _segments(flow: Flow) -> list[str]:
+    written = _between_breakers([(decl.id, decl.entry.breaker) for decl in flow.decl.steps])
+    here = _between_breakers([(step.id, isinstance(step, Keep)) for step in flow.steps])
+    return [] if written == here else ["a step is lost, or has crossed a breaker"]
+
+
+def _between_breakers(steps: Sequence[tuple[str, bool]]) -> list[list[str]]:
+    """The breakers, and what stands between them in the order of names."""
+    found: list[list[str]] = [[]]
+    for id, is_breaker in steps:
+        if is_breaker:
+            found += [[id], []]
+        else:
+            found[-1].append(id)
+    return [sorted(part) for part in found]
+
+
+def _groups(flow: Flow) -> list[str]:
+    if flow.gatherings is None or flow.asks_again is None:
+        return ["its groups are not placed"]
+    place = {step.id: at for at, step in enumerate(flow.steps)}
+    found = []
+    for group in flow.gatherings:
+        order = [place[id] for id in (group.opened_by[0], *group.looked_at_by)]
+        if order != sorted(order) or (group.closed_by and group.closed_by != group.looked_at_by[-1]):
+            found.append(f"the group of {group.opened_by[0]} is looked at before it is there")
+        if _is_scattered(flow.steps[order[0] : order[-1]]):
+            found.append(f"the group of {group.opened_by[0]} is looked at behind a breaker")
+    for verifier, maker in flow.asks_again.items():
+        if place[maker] > place[verifier] or _is_scattered(flow.steps[place[maker] : place[verifier]]):
+            found.append(f"{verifier} would have {maker} answer again")
+    return found
+
+
+def _is_scattered(steps: Sequence[Work]) -> bool:
+    return any(isinstance(step, Keep) for step in steps)

@@ -1,0 +1,393 @@
+"""What differs between two plans: by node, and by what a change of it costs.
+
+    ~ pipeline.math.problem (row: template hard_math.user; set: samples 4 -> 8)
+    + mixture.tulu3.gsm8k
+    - export.hub
+
+`row`: rows change, and are made again from that step on. `set`: other rows are wanted, those there are stay. `meta`:
+nothing in the data. `run`: how it is executed. Names carry no meaning: a renamed template with the same text is `meta`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mixwright_compiler.bind.plain import class_of, schema_of
+from mixwright_compiler.catalog.catalog import AttributeClass, Catalog, Entry
+from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step
+from mixwright_compiler.plugins.files import short
+
+LONGEST_VALUE = 40
+"""Characters of a value that a difference shows; a longer one is named without its value."""
+
+_ORDER: tuple[AttributeClass, ...] = ("row", "set", "meta", "run")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One attribute or part that differs, in a few words: `temperature 1.0 -> 0.7`."""
+
+    cls: AttributeClass
+    what: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One node that was added (`+`), removed (`-`) or changed (`~`)."""
+
+    sign: Literal["+", "-", "~"]
+    node: str
+    changes: tuple[Change, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.changes:
+            return f"{self.sign} {self.node}"
+        parts = []
+        for cls in _ORDER:
+            words = [change.what for change in self.changes if change.cls == cls]
+            if words:
+                parts.append(f"{cls}: {', '.join(words)}")
+        return f"{self.sign} {self.node} ({'; '.join(parts)})"
+
+    @property
+    def classes(self) -> frozenset[AttributeClass]:
+        return frozenset(change.cls for change in self.changes)
+
+
+def differences(old: Plan, new: Plan, catalog: Catalog | None = None) -> tuple[Difference, ...]:
+    """Everything that differs, sources first, in the new plan's order; empty when the plans mean the same."""
+    return tuple(_Comparison(old, new, catalog or new.catalog).all())
+
+
+def first_changed_step(old: Plan, new: Plan, pipeline: str) -> str | None:
+    """Id of the first step whose rows the new plan makes differently, `from` for the start; None if there is none."""
+    from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
+
+    before, after = old.pipelines.get(pipeline), new.pipelines[pipeline]
+    if before is None or pipeline_row_hashes(old)[pipeline] == pipeline_row_hashes(new)[pipeline]:
+        return None
+    bare: dict[str, Any] = {"steps": (), "written": ()}
+    if pipeline_row_hashes(_with(old, before, bare)) != pipeline_row_hashes(_with(new, after, bare)):
+        return "from"
+    olds, news = before.steps_as_written, after.steps_as_written
+    for one, other in zip(olds, news, strict=False):
+        if one.fingerprint.row != other.fingerprint.row:
+            return other.id
+    return max(olds, news, key=len)[min(len(olds), len(news))].id
+
+
+def _with(plan: Plan, pipeline: Pipeline, update: Mapping[str, Any]) -> Plan:
+    """The plan with this one pipeline and those it starts from, changed."""
+    kept = {pipeline.name: pipeline.model_copy(update=update)}
+    start = pipeline.start
+    while start.kind == "pipeline":
+        parent = plan.pipelines[start.rows]
+        kept[parent.name] = parent
+        start = parent.start
+    return plan.model_copy(update={"pipelines": kept})
+
+
+def _counterparts(old: Sequence[Step], new: Sequence[Step]) -> dict[str, Step]:
+    """By id of a new step, in their order: the old step of that id, or the one that was only called otherwise."""
+    by_id = {step.id: step for step in old}
+    renamed = {step.identity: step for step in old if step.id not in {one.id for one in new}}
+    found = {step.id: by_id.get(step.id) or renamed.get(step.identity) for step in new}
+    return {name: step for name, step in found.items() if step is not None}
+
+
+class _Comparison:
+    def __init__(self, old: Plan, new: Plan, catalog: Catalog) -> None:
+        self.old = old
+        self.new = new
+        self.catalog = catalog
+
+    def all(self) -> Iterator[Difference]:
+        old, new = self.old, self.new
+        yield from self.named("source", old.sources, new.sources, self.source)
+        yield from self.named("model", old.models, new.models, self.model)
+        yield from self.named("pipeline", old.pipelines, new.pipelines, self.start)
+        for name, pipeline in new.pipelines.items():
+            if name in old.pipelines:
+                yield from self.steps(
+                    f"pipeline.{name}", old.pipelines[name].steps_as_written, pipeline.steps_as_written
+                )
+        yield from self.named("mixture", old.mixtures, new.mixtures, self.mixture)
+        for name, mixture in new.mixtures.items():
+            if name in old.mixtures:
+                yield from self.components(old.mixtures[name], mixture)
+                yield from self.steps(f"mixture.{name}", old.mixtures[name].steps, mixture.steps)
+        yield from self.named("train", old.trains, new.trains, self.train)
+        yield from self.named("export", old.exports, new.exports, self.export)
+
+    def named(
+        self, kind: str, old: Mapping[str, Any], new: Mapping[str, Any], changes: Any
+    ) -> Iterator[Difference]:
+        for name in new:
+            if name not in old:
+                yield Difference("+", f"{kind}.{name}")
+            else:
+                yield from _changed(f"{kind}.{name}", changes(old[name], new[name]))
+        for name in old:
+            if name not in new:
+                yield Difference("-", f"{kind}.{name}")
+
+    def steps(self, node: str, old: tuple[Step, ...], new: tuple[Step, ...]) -> Iterator[Difference]:
+        before = _counterparts(old, new)
+        for step in new:
+            if step.id in before:
+                yield from _changed(f"{node}.{step.id}", self.step(before[step.id], step))
+            else:
+                yield Difference("+", f"{node}.{step.id}")
+        kept = [step.id for step in before.values()]
+        for step in old:
+            if step.id not in kept:
+                yield Difference("-", f"{node}.{step.id}")
+        if kept != [step.id for step in old if step.id in kept]:
+            yield Difference("~", node, (Change("row", "order of the steps"),))
+
+    def source(self, old: SourceSpec, new: SourceSpec) -> Iterator[Change]:
+        if old.kind != new.kind:
+            yield Change("row", _moved("kind", old.kind, new.kind))
+        else:
+            yield from self.plugin("row", f"source.{new.kind}")
+        is_pinned = old.pin is not None and new.pin is not None
+        if is_pinned and old.pin != new.pin:
+            yield Change("row", "contents")
+        for change in self.attributes(self.entry(f"source.{new.kind}"), old.attributes, new.attributes):
+            is_same_file = is_pinned and old.pin == new.pin and change.what.startswith(("path ", "inputs"))
+            yield Change("meta", change.what) if is_same_file else change
+        if old.mapping != new.mapping:
+            yield Change("row", "columns")
+        if _tree(old.where) != _tree(new.where):
+            yield Change("row", _moved("where", _sql(old.where), _sql(new.where)))
+
+    def model(self, old: ModelSpec, new: ModelSpec) -> Iterator[Change]:
+        if old.engine != new.engine:
+            cls: AttributeClass = "run" if old.identity == new.identity else "row"
+            yield Change(cls, _moved("engine", old.engine, new.engine))
+        else:
+            yield from self.plugin("row", f"model.{new.engine}")
+        changes = list(self.attributes(self.entry(f"model.{new.engine}"), old.attributes, new.attributes))
+        if old.identity == new.identity:
+            changes = [Change("run", c.what) if c.cls == "row" else c for c in changes]
+        elif not any(c.cls == "row" for c in (*changes, *self.plugin("row", f"model.{new.engine}"))):
+            yield Change("row", "weights")
+        yield from changes
+
+    def start(self, old: Pipeline, new: Pipeline) -> Iterator[Change]:
+        if old.start.rows != new.start.rows:
+            yield Change("row", _moved("from", old.start.rows, new.start.rows))
+        if _tree(old.start.where) != _tree(new.start.where):
+            yield Change("row", _moved("where", _sql(old.start.where), _sql(new.start.where)))
+        if old.start.columns != new.start.columns:
+            yield Change("row", "columns")
+        if old.seed != new.seed:
+            yield Change("row", _moved("seed", old.seed, new.seed))
+        for name in ("limit", "repeat"):
+            before, after = getattr(old.start, name), getattr(new.start, name)
+            if before != after:
+                yield Change("set", _moved(name, before, after))
+
+    def step(self, old: Step, new: Step) -> Iterator[Change]:
+        if old.operation != new.operation:
+            yield Change("row", _moved("operation", old.operation, new.operation))
+            return
+        if old.id != new.id:
+            yield Change("meta", _moved("id", old.id, new.id))
+        if old.version != new.version:
+            yield Change("row", _moved("operation version", old.version, new.version))
+        yield from self.plugin("row", new.operation)
+        if old.label != new.label:
+            yield Change("row", _moved("label", old.label, new.label))
+        if _tree(old.when) != _tree(new.when):
+            yield Change("row", _moved("when", _sql(old.when), _sql(new.when)))
+        yield from self.attributes(self.entry(new.operation), old.attributes, new.attributes)
+
+    def mixture(self, old: Mixture, new: Mixture) -> Iterator[Change]:
+        for name in ("seed", "total", "shortfall", "fill"):
+            before, after = getattr(old, name), getattr(new, name)
+            if before != after:
+                yield Change("set", _moved(name, before, after))
+        for name in type(new.budget).model_fields:
+            before, after = getattr(old.budget, name), getattr(new.budget, name)
+            if before != after:
+                yield Change("set", _moved(f"budget.{name}", before, after))
+
+    def components(self, old: Mixture, new: Mixture) -> Iterator[Difference]:
+        before = {c.rows: c for c in old.components}
+        after = {c.rows: c for c in new.components}
+        for name, component in after.items():
+            node = f"mixture.{new.name}.{name}"
+            if name not in before:
+                yield Difference("+", node)
+                continue
+            changes = []
+            if before[name].quota != component.quota:
+                changes.append(Change("set", f"quota {quota_text(before[name])} -> {quota_text(component)}"))
+            if before[name].group != component.group:
+                changes.append(Change("meta", _moved("group", before[name].group, component.group)))
+            yield from _changed(node, iter(changes))
+        for name in before:
+            if name not in after:
+                yield Difference("-", f"mixture.{new.name}.{name}")
+
+    def train(self, old: Any, new: Any) -> Iterator[Change]:
+        if old.mixture != new.mixture:
+            yield Change("row", _moved("on", old.mixture, new.mixture))
+        before, after = _measures(old), _measures(new)
+        for name in sorted({*before, *after}):
+            if before.get(name) != after.get(name):
+                yield Change("meta", f"evaluate {name}")
+        yield from self.attributes(self.catalog.only("train"), old.attributes, new.attributes)
+
+    def export(self, old: Any, new: Any) -> Iterator[Change]:
+        if old.mixture != new.mixture:
+            yield Change("set", _moved("of", old.mixture, new.mixture))
+        if old.format == new.format:
+            yield from self.plugin("run", f"export.{new.format}")
+        yield from self.attributes(self.entry(f"export.{new.format}"), old.attributes, new.attributes)
+
+    def plugin(self, cls: AttributeClass, key: str) -> Iterator[Change]:
+        """That the plugin which declares an operation is another one, or an edited one."""
+        before, after = self.old.provider(key), self.new.provider(key)
+        if before != after:
+            words = [short(identity) or "Mixwright" for identity in (before, after)]
+            yield Change(cls, f"plugin {words[0]} -> {words[1]}")
+
+    def entry(self, key: str) -> Entry:
+        """The catalog's entry; one without attributes for an operation this version does not know."""
+        family, _, name = key.partition(".")
+        return self.catalog.entries.get(key) or Entry(family, name, "")
+
+    def attributes(self, entry: Entry, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+        for name in dict.fromkeys((*new, *old)):
+            before, after = old.get(name), new.get(name)
+            schema = schema_of(entry, name)
+            type = schema.type if schema else "json"
+            cls = class_of(entry, name)
+            if type == "drawn" and isinstance(before, str) and isinstance(after, str):
+                yield from self.references("ref:source", name, cls, before, after)
+            elif type.removeprefix("list[").removesuffix("]").startswith("ref:"):
+                yield from self.references(type, name, cls, before, after)
+            elif type.startswith("expr:"):
+                if _tree(before) != _tree(after):
+                    yield Change(cls, _moved(name, _sql(before), _sql(after)))
+            elif before != after:
+                yield Change(cls, _moved(name, before, after))
+
+    def references(
+        self, type: str, name: str, cls: AttributeClass, before: Any, after: Any
+    ) -> Iterator[Change]:
+        """Changes of an attribute that names declarations: by what they are, not by their names."""
+        kind = type.removeprefix("list[").removesuffix("]").removeprefix("ref:")
+        olds = before if isinstance(before, list) else [] if before is None else [before]
+        news = after if isinstance(after, list) else [] if after is None else [after]
+        if len(olds) != len(news):
+            yield Change(cls, name)
+            return
+        for one, other in zip(olds, news, strict=True):
+            parts = self.meaning_changes(kind, one, other)
+            if parts:
+                yield from (Change(cls, part) for part in parts)
+            elif one != other:
+                yield Change("meta", f"{name} renamed {one} -> {other}")
+
+    def meaning_changes(self, kind: str, old: str, new: str) -> list[str]:
+        """What differs between two declarations of a kind: `template ask.user`, `model teacher`."""
+        if kind == "template":
+            before, after = self.old.templates.get(old), self.new.templates.get(new)
+            texts = [{m.role: m.text for m in spec.messages} if spec else {} for spec in (before, after)]
+            roles = [r for r in ("system", "user", "assistant") if texts[0].get(r) != texts[1].get(r)]
+            return [f"template {new}.{role}" for role in roles]
+        if kind == "model":
+            one, other = self.old.models.get(old), self.new.models.get(new)
+            is_same = one is not None and other is not None and one.identity == other.identity
+            return [] if is_same else [f"model {new}" if old == new else f"model {old} -> {new}"]
+        if old == new:
+            has_changed = old in self.new.sources and any(
+                change.cls == "row" for change in self.source_changes(old)
+            )
+            return [f"rows of {new}"] if has_changed else []
+        return [_moved(kind, old, new)]
+
+    def source_changes(self, name: str) -> list[Change]:
+        old, new = self.old.sources.get(name), self.new.sources.get(name)
+        return list(self.source(old, new)) if old and new else []
+
+
+def quota_text(component: Any) -> str:
+    """A quota as it is written in a spec."""
+    quota = component.quota
+    match quota.kind:
+        case "all":
+            return "all"
+        case "count":
+            return f"{quota.count:_}"
+        case "share":
+            return f"{quota.share:.6g}" if quota.share > 1 else f"{quota.share * 100:.6g}%"
+        case "max":
+            return f"max({quota.count:_})"
+        case "weight":
+            return f"weight({quota.weight:g})"
+        case "rate":
+            return f"rate(cap = {quota.cap:_})"
+        case _:
+            more = [f"balance = {quota.balance}"] if quota.balance else []
+            more += [f"repeat = {quota.repeat}"] if quota.repeat != 1 else []
+            more += [f"cap = {{ by = {quota.cap.by}, max = {quota.cap.max} }}"] if quota.cap else []
+            return f"take({', '.join([f'{quota.count:_}', *more])})"
+
+
+def _changed(node: str, changes: Iterator[Change]) -> Iterator[Difference]:
+    found = tuple(dict.fromkeys(changes))
+    if found:
+        yield Difference("~", node, found)
+
+
+def _tree(expression: Any) -> Any:
+    if expression is None:
+        return None
+    return expression["tree"] if isinstance(expression, Mapping) else expression.tree
+
+
+def _sql(expression: Any) -> Any:
+    if expression is None:
+        return None
+    return expression["sql"] if isinstance(expression, Mapping) else expression.sql
+
+
+def _moved(name: str, before: Any, after: Any) -> str:
+    """`name before -> after`, or the name alone where a value is long."""
+    texts = [_value_text(value) for value in (before, after)]
+    return name if any(len(text) > LONGEST_VALUE for text in texts) else f"{name} {texts[0]} -> {texts[1]}"
+
+
+def _value_text(value: Any) -> str:
+    match value:
+        case None:
+            return "none"
+        case str():
+            return value if value and "\n" not in value else json.dumps(value)
+        case {"call": function, "args": args, "keywords": keywords}:
+            inner = [_value_text(a) for a in args] + [f"{k} = {_value_text(v)}" for k, v in keywords.items()]
+            return f"{function}({', '.join(inner)})" if inner else str(function)
+        case _:
+            return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _measures(train: Any) -> dict[str, Any]:
+    """Name -> what decides each evaluation of a training job; where it stands in the file does not."""
+    return {
+        evaluation.name: (
+            evaluation.on,
+            evaluation.prompt,
+            evaluation.by,
+            evaluation.limit,
+            evaluation.max_tokens,
+            [(step.id, step.fingerprint) for step in evaluation.steps],
+        )
+        for evaluation in train.evaluations
+    }

@@ -1,0 +1,337 @@
+"""Expected work of a plan, before it runs: rows, requests and tokens per step.
+
+Rows. A step turns `rows_in` into `rows_out = rows_in * yield`. The yield is the one observed in the last run of the
+same rows, else what the attributes alone say: `samples` for `generate`, 1 / (candidates of a row) for a verifier that
+picks one of them, 1 for everything else. A step that was never run is thus taken to drop nothing, so a first plan's
+figures are a *lower* bound of the work where a quota must be met, and an *upper* bound where all rows are taken.
+
+    rows_started = all rows                                          where everything is wanted
+    rows_started = min(rows * repeat, quota / product of yields)     where a mixture wants `quota` rows
+    requests     = rows_in * questions of a row                      as it declares them
+                                                                     (`mixwright_compiler.catalog.traits`); retries
+                                                                     and cached answers are not counted
+
+Tokens. Four characters count as one token, the usual figure for English.
+
+    prompt_tokens = requests * (template characters + characters of its columns) / 4 + 4 per message
+    output_tokens = requests * max_tokens                            an upper bound, unless observed
+
+A column is as long as the lock measured it on average, one that a model writes as long as its answers may get, any other
+`UNKNOWN_CHARACTERS`. Whatever cannot be known is None, and so is what follows from it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mixwright_compiler.catalog.traits import Question
+from mixwright_compiler.plan.plan import Component, Estimate, Mixture, Pipeline, Plan, Step
+
+CHARACTERS_PER_TOKEN = 4
+TOKENS_PER_MESSAGE = 4
+"""What a chat template adds around a message: role and separators."""
+UNKNOWN_CHARACTERS = 200
+"""Length of a text column that was never measured."""
+
+_RowsOf = Callable[[str], "float | None"]
+_JINJA = re.compile(r"\{[{%#].*?[}%#]\}", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What earlier runs measured, by node `pipeline.step`.
+
+    yields: rows out per row in. prompt_tokens, output_tokens: mean per request.
+    """
+
+    yields: Mapping[str, float] = field(default_factory=dict)
+    prompt_tokens: Mapping[str, float] = field(default_factory=dict)
+    output_tokens: Mapping[str, float] = field(default_factory=dict)
+
+
+def estimates(
+    plan: Plan,
+    characters: Mapping[str, Mapping[str, float]] | None = None,
+    observed: Observed | None = None,
+    mixtures: Iterable[str] | None = None,
+) -> tuple[Estimate, ...]:
+    """Estimates of every pipeline (`pipeline.from`, then its steps) and mixture component (`mixture.component`).
+
+    Args:
+        characters: source -> column -> mean length in code points.
+        mixtures: the mixtures that are wanted; `plan.mixtures_to_run()` without it. Pipelines serve them together: the
+            largest demand counts, for they share rows. A pipeline that no mixture takes rows of does not run, and
+            has no estimates, unless the plan has no mixture at all.
+    """
+    return _Estimation(plan, characters or {}, observed or Observed(), mixtures).all()
+
+
+class _Estimation:
+    def __init__(
+        self,
+        plan: Plan,
+        characters: Mapping[str, Mapping[str, float]],
+        observed: Observed,
+        mixtures: Iterable[str] | None,
+    ) -> None:
+        self.plan = plan
+        self.characters = characters
+        self.observed = observed
+        names = plan.mixtures_to_run() if mixtures is None else mixtures
+        self.mixtures = [plan.mixtures[name] for name in names]
+        self.kept: dict[str, float | None] = {}
+        """Pipeline or mixture -> rows that leave it."""
+        self.lengths: dict[str, dict[str, float]] = {}
+        """Pipeline -> mean characters of its columns."""
+
+    def all(self) -> tuple[Estimate, ...]:
+        ordered = self.plan.pipelines_in_order()
+        for pipeline in ordered:
+            self.note_rows(pipeline)
+        demand = self.demand()
+        found: list[Estimate] = []
+        for pipeline in ordered:
+            if not self.mixtures or pipeline.name in demand:
+                found.extend(self.pipeline(pipeline, demand.get(pipeline.name)))
+        for mixture in self.with_nested():
+            found.extend(self.mixture(mixture))
+        return tuple(found)
+
+    def with_nested(self) -> list[Mixture]:
+        """The mixtures wanted and those inside them, the inner ones first."""
+        ordered: dict[str, Mixture] = {}
+
+        def visit(mixture: Mixture) -> None:
+            for component in mixture.components:
+                if component.kind == "mixture" and component.rows not in ordered:
+                    visit(self.plan.mixtures[component.rows])
+            ordered[mixture.name] = mixture
+
+        for mixture in self.mixtures:
+            visit(mixture)
+        return list(ordered.values())
+
+    def note_rows(self, pipeline: Pipeline) -> None:
+        """Note the rows that would leave a pipeline if everything were started once."""
+        rows = self.rows_of(pipeline.start.rows)
+        if rows is not None and pipeline.start.limit is not None:
+            rows = min(rows, pipeline.start.limit)
+        self.kept[pipeline.name] = None if rows is None else rows * math.prod(self.yields(pipeline))
+
+    def rows_of(self, name: str) -> float | None:
+        """Rows of a source, pipeline or mixture as far as they are known."""
+        if name in self.kept:
+            return self.kept[name]
+        source = self.plan.sources.get(name)
+        if source is None:
+            mixture = self.plan.mixtures.get(name)
+            return mixture_rows(mixture, self.rows_of) if mixture else None
+        if source.pin is not None and source.pin.selected is not None:
+            return source.pin.selected
+        if source.where is not None:
+            return None  # nobody has counted what it lets in
+        rows: float | None = source.pin.rows if source.pin else None
+        entry = self.plan.catalog.entries.get(f"source.{source.kind}")
+        if entry is not None and entry.rows_in:
+            rows = len(source.attributes[entry.rows_in])
+        limit = source.attributes.get("limit")
+        return rows if limit is None or rows is None else min(rows, limit)
+
+    def yields(self, pipeline: Pipeline) -> list[float]:
+        """Rows out per row in of each step."""
+        closed = {group.closed_by: group.samples for group in pipeline.groups}
+        return [
+            self.observed.yields.get(
+                f"{pipeline.name}.{step.id}",
+                1 / closed[step.id] if step.id in closed else float(step.traits.candidates),
+            )
+            for step in pipeline.steps
+        ]
+
+    def demand(self) -> dict[str, float | None]:
+        """Pipeline -> rows that must leave it, None for all it can make; one that is not in it is not wanted."""
+        wanted: dict[str, float | None] = {}
+
+        def asked(mixture: Mixture, component: Component) -> float | None:
+            is_all = component.quota.kind == "all"
+            return None if is_all else component_rows(mixture, component, self.rows_of)
+
+        def ask(name: str, rows: float | None) -> None:
+            mixture = self.plan.mixtures.get(name)
+            if mixture is not None:
+                for component in mixture.components:
+                    ask(component.rows, asked(mixture, component))
+            elif name in self.plan.pipelines:
+                known = wanted.get(name, 0.0)
+                wanted[name] = None if rows is None or known is None else max(known, rows)
+
+        for mixture in self.mixtures:
+            for component in mixture.components:
+                ask(component.rows, asked(mixture, component))
+        for pipeline in reversed(self.plan.pipelines_in_order()):
+            if pipeline.name in wanted:
+                rows = wanted[pipeline.name]
+                needed = None if rows is None else _divided(rows, math.prod(self.yields(pipeline)))
+                ask(pipeline.start.rows, needed)
+        return wanted
+
+    def pipeline(self, pipeline: Pipeline, demand: float | None) -> list[Estimate]:
+        start = pipeline.start
+        available = self.rows_of(start.rows)
+        if available is not None and start.limit is not None:
+            available = min(available, start.limit)
+        yields = self.yields(pipeline)
+        rows = available
+        if demand is not None:
+            needed = _divided(demand, math.prod(yields))
+            most = math.inf if available is None else available * start.repeat
+            rows = min(needed, most) if min(needed, most) < math.inf else None
+        found = [_estimate(f"{pipeline.name}.from", available, rows)]
+        lengths = dict(self.lengths.get(start.rows) or self.characters.get(start.rows) or {})
+        for step, factor in zip(pipeline.steps, yields, strict=True):
+            out = None if rows is None else rows * factor
+            found.append(self.step(f"{pipeline.name}.{step.id}", step, rows, out, lengths))
+            rows = out
+        self.kept[pipeline.name] = rows
+        self.lengths[pipeline.name] = lengths
+        return found
+
+    def step(
+        self, node: str, step: Step, rows: float | None, out: float | None, lengths: dict[str, float]
+    ) -> Estimate:
+        questions = step.traits.asks
+        if not questions:
+            return _estimate(node, rows, out, 0.0, 0.0, 0.0)
+        found: list[tuple[Question, float, float]] = []
+        for question in questions:
+            written = self.observed.output_tokens.get(node, float(question.max_tokens))
+            prompt = self.observed.prompt_tokens.get(node)
+            if prompt is None:
+                prompt = self.prompt_tokens(question.template, lengths)
+            if question.writes:
+                lengths[question.writes] = written * CHARACTERS_PER_TOKEN
+            found.append((question, prompt, written))
+        if rows is None:
+            return _estimate(node, rows, out, None, None, None)
+        return _estimate(
+            node,
+            rows,
+            out,
+            rows * sum(question.requests for question, _, _ in found),
+            rows * sum(question.requests * prompt for question, prompt, _ in found),
+            rows * sum(question.requests * written for question, _, written in found),
+        )
+
+    def prompt_tokens(self, template: str, lengths: Mapping[str, float]) -> float:
+        """Tokens of one rendered prompt."""
+        spec = self.plan.templates.get(template)
+        if spec is None:
+            return UNKNOWN_CHARACTERS / CHARACTERS_PER_TOKEN
+        fixed = sum(len(_JINJA.sub("", message.text)) for message in spec.messages)
+        columns = sum(lengths.get(name, UNKNOWN_CHARACTERS) for name in spec.inputs)
+        return (fixed + columns) / CHARACTERS_PER_TOKEN + TOKENS_PER_MESSAGE * len(spec.messages)
+
+    def mixture(self, mixture: Mixture) -> list[Estimate]:
+        found = []
+        for component in mixture.components:
+            available = self.rows_of(component.rows)
+            wanted = component_rows(mixture, component, self.rows_of)
+            found.append(_estimate(f"{mixture.name}.{component.rows}", available, wanted))
+        self.kept[mixture.name] = mixture_rows(mixture, self.rows_of)
+        return found
+
+
+def tokens_by_model(step: Step, estimate: Estimate) -> dict[str, tuple[float, float]]:
+    """Model -> prompt and output tokens of a step's estimate that are its part: by how many requests it gets, and how
+    long their answers may be."""
+    asks = step.traits.asks
+    requests = sum(question.requests for question in asks)
+    written = sum(question.requests * question.max_tokens for question in asks)
+    found: dict[str, tuple[float, float]] = {}
+    for question in asks:
+        share = question.requests / requests / max(1, len(question.models))
+        of_written = share * requests * question.max_tokens / written if written else 0.0
+        for model in question.models:
+            prompt, output = found.get(model, (0.0, 0.0))
+            found[model] = (
+                prompt + share * (estimate.prompt_tokens or 0),
+                output + of_written * (estimate.output_tokens or 0),
+            )
+    return found
+
+
+def component_rows(mixture: Mixture, component: Component, rows_of: _RowsOf) -> float | None:
+    """Rows that a component's quota asks for; None where that needs a number not known yet."""
+    quota = component.quota
+    match quota.kind:
+        case "count" | "take":
+            return float(quota.count)
+        case "all":
+            return rows_of(component.rows)
+        case "max":
+            available = rows_of(component.rows)
+            return float(quota.count) if available is None else min(available, float(quota.count))
+        case "share":
+            return None if mixture.total is None else quota.share * mixture.total
+        case "weight" | "rate":
+            return _part_of_rest(mixture, component, rows_of)
+
+
+def _part_of_rest(mixture: Mixture, component: Component, rows_of: _RowsOf) -> float | None:
+    """A component's part, by weight or rate, of what the other quotas leave of the total."""
+    if mixture.total is None:
+        return None
+    rest = float(mixture.total)
+    parts: dict[int, float] = {}
+    for i, other in enumerate(mixture.components):
+        if other.quota.kind == "weight":
+            parts[i] = other.quota.weight
+        elif other.quota.kind == "rate":
+            available = rows_of(other.rows)
+            if available is None:
+                return None
+            parts[i] = min(available, other.quota.cap)
+        else:
+            fixed = component_rows(mixture, other, rows_of)
+            if fixed is None:
+                return None
+            rest -= fixed
+    own = parts[mixture.components.index(component)]
+    whole = sum(parts.values())
+    return max(rest, 0.0) * own / whole if whole else 0.0
+
+
+def mixture_rows(mixture: Mixture, rows_of: _RowsOf) -> float | None:
+    """Rows of a whole mixture; None where a component's are not known."""
+    rows = [component_rows(mixture, component, rows_of) for component in mixture.components]
+    known = [r for r in rows if r is not None]
+    return sum(known) if len(known) == len(rows) else None
+
+
+def _divided(rows: float, yield_: float) -> float:
+    """Rows to start for `rows` to survive; infinity where none did so far."""
+    return math.ceil(rows / yield_ - 1e-9) if yield_ > 0 else math.inf
+
+
+def _estimate(
+    node: str,
+    rows_in: float | None,
+    rows_out: float | None,
+    requests: float | None = 0.0,
+    prompt_tokens: float | None = 0.0,
+    output_tokens: float | None = 0.0,
+) -> Estimate:
+    def whole(number: float | None) -> int | None:
+        return None if number is None else round(number)
+
+    return Estimate(
+        node=node,
+        rows_in=whole(rows_in),
+        rows_out=whole(rows_out),
+        requests=whole(requests),
+        prompt_tokens=whole(prompt_tokens),
+        output_tokens=whole(output_tokens),
+    )

@@ -1,0 +1,216 @@
+"""Content hashes: what a step, a source or a model decides, by attribute class.
+
+The class of an attribute (`mixwright_compiler.catalog.catalog`) says which hash it enters: `row`, `set` or `meta`;
+attributes of class `run` enter none. Names of declarations enter none either: a template counts by its text, a model
+by its identity, a source by its definition and pinned digest, an expression by its tree. So renaming, reformatting and
+moving change no hash. Every hash covers the operation's key and version, is separated by a domain with a version
+of its own, and is pinned by a golden test: an upgrade cannot invalidate a store unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mixwright_compiler.catalog.catalog import PATH_TYPES, Catalog, Entry
+from mixwright_compiler.content_hash import content_hash
+from mixwright_compiler.plugins.files import of_plugin
+
+if TYPE_CHECKING:
+    from mixwright_compiler.plan.plan import Pipeline, Plan, SourceSpec
+
+NODE_DOMAIN = "mixwright.node.v1"
+MODEL_DOMAIN = "mixwright.model.v1"
+SOURCE_DOMAIN = "mixwright.source-rows.v1"
+PIPELINE_DOMAIN = "mixwright.pipeline.v1"
+
+
+class Hashes(NamedTuple):
+    """Content hashes of one node by attribute class."""
+
+    row: str
+    set: str
+    meta: str
+
+
+@dataclass(frozen=True)
+class Meanings:
+    """What names stand for, so that hashes cover contents and never names."""
+
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Model -> `model_identity`."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Source -> `source_hashes(...).row`."""
+    templates: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    """Template -> [[role, text], ...]."""
+
+    def of(self, type: str, value: Any, catalog: Catalog) -> Any:
+        """What decides the data in a value of an attribute type."""
+        if value is None:
+            return None
+        if type.startswith("list["):
+            return [self.of(type[5:-1], item, catalog) for item in value]
+        if type.startswith("map["):
+            inner = type[4:-1].partition("=")[2] or type[4:-1]
+            return {name: self.of(inner, item, catalog) for name, item in value.items()}
+        if type.startswith("expr:") and isinstance(value, Mapping):
+            return value["tree"]
+        if type.startswith("block:"):
+            entry = catalog.entries.get(type.removeprefix("block:"))
+            if entry is None:
+                return value
+            return {name: self.of(inner, item, catalog) for name, inner, item in _typed(entry, value)}
+        match type:
+            case "ref:model":
+                return {"model": self.models.get(value, value)}
+            case "ref:template":
+                return {"template": self.templates.get(value, value)}
+            case "call:on_verdict" if isinstance(value, Mapping) and value.get("call") == "repair":
+                template, *rest = value["args"]
+                return {**value, "args": [{"template": self.templates.get(template, template)}, *rest]}
+            case "ref:source" | "ref:rows" | "drawn" if isinstance(value, str):
+                return {"rows": self.sources.get(value, value)}
+            case _:
+                return value
+
+
+def _typed(entry: Entry, values: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    from mixwright_compiler.bind.plain import schema_of
+
+    schemas = {name: schema_of(entry, name) for name in values}
+    return [(name, s.type if s else "json", values[name]) for name, s in schemas.items()]
+
+
+def node_hashes(
+    entry: Entry,
+    values: Mapping[str, Any],
+    meanings: Meanings,
+    catalog: Catalog,
+    *,
+    label: str = "",
+    when: Any = None,
+) -> Hashes:
+    """Hashes of a step or training job: its operation, version and label count as `row`, its `when` (a tree) too."""
+    from mixwright_compiler.bind.plain import by_class
+
+    meant = {name: meanings.of(type, value, catalog) for name, type, value in _typed(entry, values)}
+    split = by_class(entry, meant)
+    row = {
+        "operation": entry.key,
+        "version": entry.version,
+        "label": label,
+        "when": when,
+        "row": split["row"],
+        **of_plugin(entry),
+    }
+    return Hashes(
+        content_hash(NODE_DOMAIN, row),
+        content_hash(NODE_DOMAIN, split["set"]),
+        content_hash(NODE_DOMAIN, split["meta"]),
+    )
+
+
+NO_PART_OF_A_TEXT = ("context",)
+"""Row-class attributes of models that bound a request without changing an answer that is kept."""
+
+GENERATES = "generate"
+"""The `task` of models that write text, and the default."""
+FOR_OTHER_TASKS = ("task", "pooling")
+"""Row-class attributes that say nothing of a model that writes text."""
+
+WHERE_WEIGHTS_ARE = ("path", "repo", "revision")
+
+
+def model_identity(entry: Entry, values: Mapping[str, Any], *, weights: str = "") -> str:
+    """Hash of what decides the text a model writes.
+
+    An engine that loads weights itself (it has the attribute `path` or `repo`) is known by its weights and its other
+    row-class attributes such as dtype: two engines with the same weights answer for each other. An engine behind an
+    address is known by the engine's name, the model's name and revision; the address is `run`. An engine of a plugin
+    answers for itself alone, and for the plugin as it is.
+
+    Args:
+        weights: digest of the files at `path` (`mixwright_compiler.plan.weights.weights_identity`); empty counts the
+            path itself.
+    """
+    from mixwright_compiler.bind.plain import by_class
+
+    row = {k: v for k, v in by_class(entry, values)["row"].items() if k not in NO_PART_OF_A_TEXT}
+    if row.get("task") == GENERATES:
+        # As it was before there were other tasks, so that every stored answer is found.
+        row = {k: v for k, v in row.items() if k not in FOR_OTHER_TASKS}
+    found: dict[str, Any]
+    if entry.plugin is not None or not {"path", "repo"} & {a.name for a in entry.attributes}:
+        found = {"path": {"weights": weights}} if weights else {}
+        return content_hash(MODEL_DOMAIN, {"engine": entry.name, **row, **found, **of_plugin(entry)})
+    if row.get("path"):
+        found = {"weights": weights or f"path:{row['path']}"}
+    else:
+        found = {"repo": row.get("repo", ""), "revision": row.get("revision", "")}
+    rest = {k: v for k, v in row.items() if k not in WHERE_WEIGHTS_ARE}
+    return content_hash(MODEL_DOMAIN, {"engine": "local", **found, **rest})
+
+
+def source_hashes(source: SourceSpec, entry: Entry) -> Hashes:
+    """Hashes of a source. Pinned by a digest, its paths do not count: moving a file changes no row."""
+    from mixwright_compiler.bind.plain import by_class
+
+    digest = source.pin.digest if source.pin else ""
+    split = by_class(entry, source.attributes)
+    types = {name: type for name, type, _ in _typed(entry, source.attributes)}
+    read = {k: v for k, v in split["row"].items() if not (digest and types[k] in PATH_TYPES)}
+    whole = {
+        "operation": entry.key,
+        "version": entry.version,
+        "digest": digest,
+        "row": read,
+        "mapping": source.mapping,
+        "where": source.where.tree if source.where else None,
+        **of_plugin(entry),
+    }
+    return Hashes(
+        content_hash(SOURCE_DOMAIN, whole),
+        content_hash(SOURCE_DOMAIN, split["set"]),
+        content_hash(SOURCE_DOMAIN, split["meta"]),
+    )
+
+
+def _repairs(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
+    """Step -> the messages that ask for a better answer where its verdict is against a row. `on_fail` is of class
+    `set`, so that no change of it measures anything again; the text of repaired rows hangs on it all the same."""
+    found = {}
+    for step in pipeline.steps_as_written:
+        on_fail = step.attributes.get("on_fail")
+        if isinstance(on_fail, Mapping) and on_fail.get("call") == "repair":
+            messages = plan.templates[on_fail["args"][0]].messages
+            found[step.identity] = [[m.role, m.text] for m in messages]
+    return found
+
+
+def pipeline_row_hashes(plan: Plan) -> dict[str, str]:
+    """Pipeline -> hash of everything that decides what its rows contain, from the source on.
+
+    Two plans in which it is equal make the same rows of a pipeline, up to how many are asked for. Steps count in the
+    order of the spec: a pass that moves one changes no row.
+    """
+    hashes: dict[str, str] = {}
+    for pipeline in plan.pipelines_in_order():
+        start = pipeline.start
+        if start.kind == "pipeline":
+            parent = hashes[start.rows]
+        else:
+            source = plan.sources[start.rows]
+            parent = source_hashes(source, plan.catalog.entries[f"source.{source.kind}"]).row
+        whole = {
+            "start": parent,
+            "where": start.where.tree if start.where else None,
+            "columns": list(start.columns),
+            "seed": pipeline.seed,
+            "steps": [step.fingerprint.row for step in pipeline.steps_as_written],
+        }
+        repairs = _repairs(plan, pipeline)
+        hashes[pipeline.name] = content_hash(
+            PIPELINE_DOMAIN, {**whole, "repairs": repairs} if repairs else whole
+        )
+    return hashes

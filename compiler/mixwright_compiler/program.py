@@ -1,0 +1,247 @@
+"""The bound and typed program: every name resolved, every attribute a value of its type, every column known.
+
+Made by `resolve.py` from the syntax trees of a spec and its imports, checked by `checks/`, read by `lower.py`.
+Attribute values are plain Python: int, float, bool, str, None, list, dict, and for the types below:
+
+    ref:*          the qualified name (str) of the declaration, e.g. "tulu.hard_math"
+    column         the column's name (str)
+    expr:*         TypedExpression
+    call:*         CallValue
+    secret         {"env": "NAME"}
+    quantities     numbers: shares 0..1, seconds, bytes, dollars
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mixwright_compiler.catalog.catalog import Catalog, Entry, builtin_catalog
+from mixwright_dsl.source import SourceFile, Span
+
+Schema = Mapping[str, str]
+"""Column name -> type: text, int, float, bool, list[T], struct{a: T, ...}, chat, json, any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypedExpression:
+    """A row expression after type checking: see `plan.Expression` for `sql` and `tree`."""
+
+    sql: str
+    tree: Any
+    type: str
+    columns: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallValue:
+    """The value of an attribute of type `call`: `take(50k, balance = language)`."""
+
+    function: str
+    args: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+    span: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """An attribute's value and where it was written; `is_default` when it was not."""
+
+    value: Any
+    span: Span
+    is_default: bool = False
+
+
+class SubBlock(dict[str, Any]):
+    """Values of a nested block's attributes by name, and where each was written; defaults have no span."""
+
+    def __init__(self, attributes: Mapping[str, Bound]) -> None:
+        super().__init__((name, bound.value) for name, bound in attributes.items())
+        self.spans = {name: bound.span for name, bound in attributes.items() if not bound.is_default}
+
+
+Attributes = Mapping[str, Bound]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """What every declaration has. `name` is qualified by the import it came through."""
+
+    name: str
+    entry: Entry
+    attributes: Attributes
+    span: Span
+    name_span: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParamDecl:
+    """A `param`; `value` is the one given with `-p`, else its default."""
+
+    name: str
+    type: str
+    value: Any
+    span: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDecl(Declared):
+    """A `model` and the engine that runs it."""
+
+    engine: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceDecl(Declared):
+    """`columns` is None while nothing is known of the rows: not inline and not locked."""
+
+    kind: str
+    columns: Schema | None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    where: TypedExpression | None = None
+    locked_rows: int | None = None
+    """The most rows it can give: after `where` and `limit` where the lock counted these, else before them."""
+    is_counted: bool = True
+    """False for a locked source that selects otherwise than when it was locked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateMessageDecl:
+    """One message of a template, its text as written."""
+
+    role: str
+    text: str
+    span: Span
+    offsets: tuple[int, ...] | None = None
+    """For a heredoc: file offset of each line of `text`, so Jinja positions map back. None for strings and files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateDecl(Declared):
+    """A `template`; `inputs` are the columns that its messages cannot do without, `reads` also those that they can."""
+
+    messages: tuple[TemplateMessageDecl, ...] = ()
+    inputs: frozenset[str] = frozenset()
+    reads: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromDecl:
+    """The `from` that a pipeline starts with."""
+
+    rows: str
+    kind: str  # "source" or "pipeline"
+    attributes: Attributes
+    span: Span
+    rows_span: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDecl:
+    """One step of a pipeline or a mixture. `made_id`: the id made from kind and label, whatever `id` says."""
+
+    id: str
+    made_id: str
+    entry: Entry
+    label: str
+    label_span: Span | None
+    attributes: Attributes
+    when: TypedExpression | None
+    reads: tuple[str, ...]
+    makes: Schema
+    columns: Schema
+    """The schema after this step."""
+    span: Span
+    kind_span: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineDecl(Declared):
+    """A `pipeline`; `columns` is the schema of the rows that leave it."""
+
+    start: FromDecl
+    steps: tuple[StepDecl, ...]
+    columns: Schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentDecl:
+    """One line of a mixture: whose rows, and how many."""
+
+    rows: str
+    kind: str  # "source", "pipeline" or "mixture"
+    group: str
+    quota: CallValue | int | float | str
+    """int: count; float: share; "all"; CallValue: max, weight, take, rate."""
+    span: Span
+    name_span: Span
+    quota_span: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureDecl(Declared):
+    """A `mixture` or a `variant` of one; `steps` follow its selection."""
+
+    components: tuple[ComponentDecl, ...]
+    steps: tuple[StepDecl, ...]
+    columns: Schema
+    is_whole: bool = True
+    """Could every component be bound?"""
+    variant_of: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationDecl(Declared):
+    """An `evaluate` block of a train. `graded`: rows of the set with the column `reply`, and the verifiers of it."""
+
+    graded: PipelineDecl
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainDecl(Declared):
+    """A `train` block and the mixture it reads."""
+
+    mixture: str
+    mixture_span: Span
+    evaluations: tuple[EvaluationDecl, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportDecl(Declared):
+    """An `export` block and the mixture it writes."""
+
+    mixture: str
+    mixture_span: Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyDecl(Declared):
+    """A `policy` block, and the mixture that it is of; of all where that is empty."""
+
+    mixture: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A whole spec with its imports and parameters applied."""
+
+    source: SourceFile
+    files: tuple[SourceFile, ...]
+    edition: int
+    params: Mapping[str, ParamDecl]
+    lets: Mapping[str, Any]
+    models: Mapping[str, ModelDecl]
+    sources: Mapping[str, SourceDecl]
+    templates: Mapping[str, TemplateDecl]
+    pipelines: Mapping[str, PipelineDecl]
+    mixtures: Mapping[str, MixtureDecl]
+    """Variants are here too, already applied, with `variant_of` set."""
+    trains: Mapping[str, TrainDecl]
+    exports: Mapping[str, ExportDecl]
+    policies: Mapping[str, PolicyDecl]
+    catalog: Catalog = field(default_factory=builtin_catalog)
+    """What could be written: what ships with Mixwright, and what plugins declare."""
+    plugins: Mapping[str, Any] = field(default_factory=dict)
+    """Plugins by name (`mixwright_compiler.plugins.reading.Plugin`)."""

@@ -1,0 +1,86 @@
+"""Did you mean: the nearest of the names that could stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mixwright_compiler.findings import Findings
+from mixwright_dsl.diagnostic import Applicability, Edit, Fix
+from mixwright_dsl.source import Span
+
+SPELLINGS = {
+    **dict.fromkeys(("True", "TRUE"), "true"),
+    **dict.fromkeys(("False", "FALSE"), "false"),
+    **dict.fromkeys(("None", "nil", "Null", "NULL", "undefined", "NaN"), "null"),
+}
+"""Words of other languages for `true`, `false` and `null`."""
+
+
+def misspelt_word(findings: Findings, name: str, span: Span) -> Exception:
+    """Report `True` where nothing of that name is declared."""
+    right = SPELLINGS[name]
+    return findings.error(
+        "MIX101",
+        f"`{name}` is written `{right}`",
+        span,
+        hint=f"write `{right}`",
+        fix=replace_fix(span, right),
+    )
+
+
+def edit_distance(a: str, b: str, limit: int) -> int:
+    """Insertions, deletions, replacements and swaps of neighbours from `a` to `b`; `limit + 1` stands for more."""
+    if abs(len(a) - len(b)) > limit:
+        return limit + 1
+    # What two names begin and end with alike costs nothing, and is most of `personas_12` and `personas_21`.
+    while a and b and a[0] == b[0]:
+        a, b = a[1:], b[1:]
+    while a and b and a[-1] == b[-1]:
+        a, b = a[:-1], b[:-1]
+    before: list[int] = []
+    previous = list(range(len(b) + 1))
+    for i, ca in enumerate(a, 1):
+        row = [i]
+        for j, cb in enumerate(b, 1):
+            cost = min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (ca != cb))
+            if i > 1 and j > 1 and ca == b[j - 2] and a[i - 2] == cb:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > limit:
+            return limit + 1
+        before, previous = previous, row
+    return previous[-1]
+
+
+def nearest(name: str, *groups: Iterable[str]) -> str | None:
+    """The candidate within `max(1, len/3)` edits of `name`; an earlier group wins over a nearer later one, and of
+    equally near ones the first by name."""
+    # Of one letter nothing is left when it is another one.
+    folded, most = name.lower(), max(1, len(name) // 3) if len(name) > 1 else 0
+    letters = frozenset(folded)
+    for group in groups:
+        best: tuple[int, str] | None = None
+        limit = most
+        for candidate in group:
+            other = candidate.lower()
+            # Every letter that the other name lacks is an edit of its own: of a large spec's names few are left.
+            if len(letters.difference(other)) > limit or candidate == name:
+                continue
+            distance = edit_distance(folded, other, limit)
+            if distance <= limit and (best is None or (distance, candidate) < best):
+                best, limit = (distance, candidate), distance
+        if best is not None:
+            return best[1]
+    return None
+
+
+def replace_fix(span: Span, replacement: str) -> Fix:
+    """Put a name in the place of another. A guess, so no tool applies it unasked."""
+    return Fix(f"write `{replacement}`", (Edit(span, replacement),), Applicability.MAYBE)
+
+
+def listing(names: Iterable[str], limit: int = 8) -> str:
+    """`a, b, c`, at most `limit` of them, in the order given."""
+    items = list(names)
+    shown = ", ".join(items[:limit])
+    return f"{shown}, … ({len(items)} in all)" if len(items) > limit else shown

@@ -1,0 +1,347 @@
+"""Canonical text of a spec, made from its tokens: only white space and separators change.
+
+Two spaces a level; one statement a line, except in a block that was written on one line; at most one empty
+line; a comma after the last item of a list or call that spans lines and after no other last one; line breaks
+between list items and after operators stay where the author put them. Comments stay at their token. A heredoc
+moves with its statement and keeps every byte of its value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lark import Token
+
+from mixwright_dsl.diagnostic import Diagnostic
+from mixwright_dsl.grammar import CLOSERS, OPENERS, lex
+from mixwright_dsl.literals import heredoc_value
+from mixwright_dsl.parser import parse
+from mixwright_dsl.source import SourceFile
+
+INDENT = "  "
+
+OPERATORS = frozenset(("AND", "OR", "NOT", "IN", "COMPARE", "SIGN", "SCALE"))
+_VALUE_ENDS = frozenset(
+    ("NAME", "STRING", "QUANTITY", "HEREDOC", "TRUE", "FALSE", "NULL", "RSQB", "RPAR", "RBRACE")
+)
+
+FORMATTABLE = frozenset(("MIX006", "MIX009", "MIX010", "MIX011"))
+"""Findings inside literals or about meaning: where the tokens go is clear all the same."""
+
+
+@dataclass(frozen=True)
+class FormatResult:
+    """`text` is the canonical text, or the text as it was where findings stood in the way."""
+
+    text: str
+    changed: bool
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class TokensChanged(AssertionError):
+    """The formatter would have changed more than white space: a bug. Nothing was written."""
+
+
+def format_text(source: SourceFile) -> FormatResult:
+    """Format a file; `format(format(x)) == format(x)`.
+
+    A file that does not parse is returned as it is, with its findings.
+
+    Raises:
+        TokensChanged: a bug in the formatter; its result is not to be used.
+    """
+    findings = tuple(d for d in parse(source).diagnostics if d.code not in FORMATTABLE)
+    if findings:
+        return FormatResult(source.text, False, findings)
+    pieces = _pieces(lex(source.text))
+    text = _Printer(source, pieces).run()
+    if signature(SourceFile(source.name, text)) != _signature(source, pieces):
+        raise TokensChanged(f"formatting {source.name} would change its meaning; please report this file")
+    return FormatResult(text, text != source.text)
+
+
+def signature(source: SourceFile) -> list[tuple[str, str]]:
+    """What formatting must keep: tokens, heredoc values and comments in order, with where separators stand.
+
+    A comma and a line end between statements are the same separator; one before a closing bracket is none.
+    """
+    return _signature(source, _pieces(lex(source.text)))
+
+
+def _signature(source: SourceFile, pieces: list[_Piece]) -> list[tuple[str, str]]:
+    result: list[tuple[str, str]] = []
+    enclosing: list[str] = []
+    separated = False
+    previous = ""
+    for piece in pieces:
+        result += [("comment", comment.text) for comment in piece.gap.comments]
+        token = piece.token
+        in_block = not enclosing or enclosing[-1] == "LBRACE"
+        breaks = in_block and piece.gap.has_newline and previous not in OPERATORS
+        if token.type == "_COMMA":
+            separated, previous = True, ""
+            continue
+        if (
+            (breaks or separated)
+            and previous not in OPENERS
+            and token.type not in CLOSERS
+            and token.type != "$END"
+        ):
+            result.append(("separator", ""))
+        separated = False
+        if token.type in OPENERS:
+            enclosing.append(token.type)
+        elif token.type in CLOSERS and enclosing:
+            enclosing.pop()
+        previous = token.type
+        if token.type == "HEREDOC":
+            node, _ = heredoc_value(source, token.start_pos or 0, token.end_pos or 0)
+            result.append((node.tag, node.value))
+        else:
+            result.append((token.type, str(token)))
+    if result and result[0][0] == "separator":
+        del result[0]
+    return result
+
+
+@dataclass(frozen=True)
+class _Comment:
+    text: str
+    is_trailing: bool  # on the line of the token before
+    after_blank: bool
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """What stands between two tokens besides spaces."""
+
+    comments: tuple[_Comment, ...] = ()
+    has_newline: bool = False
+    has_blank: bool = False  # an empty line just before the next token
+
+    def then(self, other: _Gap) -> _Gap:
+        """Both, when the comma between them goes or moves."""
+        if not self.has_newline:
+            return other
+        later = other.comments
+        if later and later[0].is_trailing:
+            later = (replace(later[0], is_trailing=False), *later[1:])
+        return _Gap(self.comments + later, True, other.has_blank or (self.has_blank and not later))
+
+
+@dataclass
+class _Piece:
+    """A token with the gap before it. The last piece of a file is `$END`."""
+
+    token: Token
+    gap: _Gap
+
+
+def _pieces(tokens: list[Token]) -> list[_Piece]:
+    pieces: list[_Piece] = []
+    gap = _Gap()
+    for token in tokens:
+        if token.type == "_NL":
+            gap = (
+                gap.then(_gap(token, is_first=not pieces))
+                if gap.has_newline
+                else _gap(token, is_first=not pieces)
+            )
+        else:
+            pieces.append(_Piece(token, gap))
+            gap = _Gap()
+    pieces.append(_Piece(Token("$END", ""), gap))
+    return pieces
+
+
+def _gap(token: Token, *, is_first: bool) -> _Gap:
+    lines = token.split("\n")[:-1]
+    comments: list[_Comment] = []
+    blank = False
+    for number, line in enumerate(lines):
+        text = line.strip(" \t")
+        if text:
+            comments.append(_Comment(text.rstrip(), number == 0 and not is_first, blank))
+            blank = False
+        elif number > 0 or is_first:
+            blank = True
+    return _Gap(tuple(comments), True, blank)
+
+
+@dataclass
+class _Bracket:
+    """An open bracket: how its content is laid out."""
+
+    kind: str
+    is_call: bool
+    is_broken: bool
+    line_indent: int
+
+
+class _Printer:
+    def __init__(self, source: SourceFile, pieces: list[_Piece]) -> None:
+        self.source = source
+        self.pieces = pieces
+        self.partner: dict[int, int] = {}
+        self._match()
+        self._broken = {opener: self._is_broken(opener) for opener in self.partner}
+        self.output: list[str] = []
+        self.line = ""
+        self.line_indent = 0
+        self.stack: list[_Bracket] = []
+
+    # -- what goes on several lines
+
+    def _match(self) -> None:
+        stack: list[int] = []
+        for index, piece in enumerate(self.pieces):
+            if piece.token.type in OPENERS:
+                stack.append(index)
+            elif piece.token.type in CLOSERS:
+                self.partner[stack.pop()] = index
+
+    def _is_broken(self, opener: int) -> bool:
+        closer = self.partner[opener]
+        if closer == opener + 1:
+            return bool(self.pieces[closer].gap.comments)
+        is_block = self.pieces[opener].token.type == "LBRACE"
+        index = opener + 1
+        while index <= closer:
+            piece = self.pieces[index]
+            if piece.gap.has_newline or (is_block and piece.token.type == "HEREDOC"):
+                return True
+            # Line breaks deeper inside break a block, but not a list or call.
+            index = (index if is_block else self.partner.get(index, index)) + 1
+        return False
+
+    # -- printing
+
+    def run(self) -> str:
+        previous = Token("", "")
+        carried = _Gap()
+        after_comma = False
+        for index, piece in enumerate(self.pieces):
+            token = piece.token
+            gap = carried.then(piece.gap) if carried.has_newline else piece.gap
+            carried = _Gap()
+            inside = self.stack[-1] if self.stack else None
+            in_block = inside is None or inside.kind == "LBRACE"
+            if token.type == "_COMMA":
+                carried, after_comma = gap, True
+                is_last = self.pieces[index + 1].token.type in CLOSERS
+                if not in_block and not is_last:
+                    self.line += ","
+                continue
+            starts_item = previous.type in OPENERS or previous.type == "" or after_comma
+            if in_block and gap.has_newline and previous.type not in OPERATORS:
+                starts_item = True
+            if token.type in CLOSERS:
+                self._close(token, gap, previous)
+            elif token.type == "$END":
+                self._break(gap, 0, is_first=previous.type == "", is_last=True)
+            else:
+                self._place(index, token, gap, previous, starts_item, after_comma)
+            previous, after_comma = token, False
+        text = "\n".join(self.output)
+        return text.strip("\n") + "\n" if text.strip("\n") else ""
+
+    def _place(
+        self, index: int, token: Token, gap: _Gap, previous: Token, starts_item: bool, after_comma: bool
+    ) -> None:
+        inside = self.stack[-1] if self.stack else None
+        after_opener = previous.type in OPENERS
+        if inside is None:
+            must_break = starts_item
+            indent = 0
+        else:
+            must_break = inside.is_broken and (after_opener or (starts_item and inside.kind == "LBRACE"))
+            indent = inside.line_indent + 1
+        if must_break or gap.has_newline:
+            is_continuation = not starts_item and not (
+                inside and inside.kind == "LPAR" and not inside.is_call
+            )
+            indent += is_continuation
+            self._break(gap, indent, is_first=after_opener or previous.type == "", keep_blank=starts_item)
+        elif after_comma:
+            self.line += ", " if inside is not None and inside.kind == "LBRACE" else " "
+        else:
+            before = self.pieces[index - 2].token if index >= 2 else previous
+            self.line += _space(before, previous, token)
+        if token.type == "HEREDOC":
+            self._heredoc(token)
+        else:
+            self.line += str(token)
+        if token.type in OPENERS:
+            is_call = token.type == "LPAR" and previous.type == "NAME" and not after_comma
+            self.stack.append(_Bracket(token.type, is_call, self._broken[index], self.line_indent))
+
+    def _close(self, token: Token, gap: _Gap, previous: Token) -> None:
+        bracket = self.stack.pop()
+        if not bracket.is_broken:
+            if token.type == "RBRACE" and previous.type != "LBRACE":
+                self.line += " "
+            self.line += str(token)
+            return
+        takes_comma = bracket.kind == "LSQB" or bracket.is_call
+        if takes_comma and previous.type not in OPENERS:
+            self.line += ","
+        indent = bracket.line_indent
+        is_empty = previous.type in OPENERS
+        self._break(gap, indent, comment_indent=indent + 1, is_first=is_empty, is_last=True)
+        self.line += str(token)
+
+    def _break(
+        self,
+        gap: _Gap,
+        indent: int,
+        *,
+        comment_indent: int | None = None,
+        is_first: bool = False,
+        is_last: bool = False,
+        keep_blank: bool = True,
+    ) -> None:
+        """End the line, print the gap's comments, and begin a line at `indent`.
+
+        `is_first` and `is_last`: in their bracket or file, where no empty line follows or precedes.
+        """
+        comments = list(gap.comments)
+        if comments and comments[0].is_trailing and self.line:
+            self.line += f"  {comments.pop(0).text}"
+        if self.line:
+            self.output.append(self.line)
+        within = indent if comment_indent is None else comment_indent
+        for comment in comments:
+            if comment.after_blank and keep_blank and not is_first:
+                self._blank()
+            self.output.append(INDENT * within + comment.text)
+            is_first = False
+        if gap.has_blank and keep_blank and not is_first and not is_last:
+            self._blank()
+        self._indent_to(indent)
+
+    def _blank(self) -> None:
+        if self.output and self.output[-1]:
+            self.output.append("")
+
+    def _indent_to(self, indent: int) -> None:
+        self.line_indent = indent
+        self.line = INDENT * indent
+
+    def _heredoc(self, token: Token) -> None:
+        node, _ = heredoc_value(self.source, token.start_pos or 0, token.end_pos or 0)
+        prefix = INDENT * (self.line_indent + 1)
+        self.output.append(f"{self.line}<<~{node.tag}")
+        has_lines = token.count("\n") > 1
+        if has_lines:
+            self.output += [prefix + line if line else "" for line in node.value.split("\n")]
+        self.line = prefix + node.tag
+
+
+def _space(before: Token, previous: Token, token: Token) -> str:
+    """The space between two tokens of a line; `before` is the one before `previous`."""
+    if previous.type in ("LSQB", "LPAR", "_DOT") or token.type == "_DOT":
+        return ""
+    if token.type == "LPAR" and previous.type == "NAME":
+        return ""
+    is_unary = previous.type == "SIGN" and before.type not in _VALUE_ENDS
+    return "" if is_unary else " "

@@ -1,0 +1,167 @@
+"""Which models steps ask, and the engines that answer for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from mixwright_compiler.catalog.catalog import builtin_catalog
+from mixwright_compiler.plan.plan import ModelSpec, Plan, Step
+from mixwright_runtime.engines.protocol import Engine, EngineEnvironment
+from mixwright_runtime.engines.secrets import discreet
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.plugins.declare import entry_of, implementation
+from mixwright_runtime.plugins.protocol import CallResult, ScoreResult, VectorResult
+
+
+def models_of(step: Step) -> list[str]:
+    """Names of the models that a step's attributes refer to, nested blocks included; each once."""
+    found = [
+        name
+        for schema in entry_of(step.operation).attributes
+        for name in _models_in(schema.type, step.attributes.get(schema.name))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _models_in(type: str, value: Any) -> Iterator[str]:
+    if type == "ref:model" and isinstance(value, str):
+        yield value
+    elif type.startswith("list[") and isinstance(value, list | tuple):
+        for item in value:
+            yield from _models_in(type[5:-1], item)
+    elif type.startswith("block:") and isinstance(value, Mapping):
+        entry = builtin_catalog().entries.get(type.removeprefix("block:"))
+        for schema in entry.attributes if entry else ():
+            yield from _models_in(schema.type, value.get(schema.name))
+
+
+class RunCalls(Protocol):
+    """Asks models for whichever step says `node` (`mixwright_runtime.calls.calls.Calls`)."""
+
+    async def ask(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        sampling: Mapping[str, Any],
+        *,
+        replica: int,
+        sample: int,
+        attempt: int,
+        node: str,
+        later: int = 0,
+    ) -> CallResult: ...
+
+    async def score(
+        self,
+        model: str,
+        *,
+        node: str,
+        messages: Sequence[Mapping[str, str]] = (),
+        texts: Sequence[str] = (),
+        step_tag: str = "",
+    ) -> ScoreResult: ...
+
+    async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]: ...
+
+
+class DeclaredCalls:
+    """What a step may ask: the models that its attributes name, under its own name. Of others nothing was planned."""
+
+    def __init__(self, calls: RunCalls, step: Step, node: str) -> None:
+        self._calls = calls
+        self._models = frozenset(models_of(step))
+        self._node = node
+
+    async def ask(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        sampling: Mapping[str, Any],
+        *,
+        replica: int = 0,
+        sample: int = 0,
+        attempt: int = 0,
+    ) -> CallResult:
+        """See `Calls.ask`.
+
+        Raises:
+            RunError: the step's attributes do not name the model.
+        """
+        self._check(model)
+        return await self._calls.ask(
+            model, messages, sampling, replica=replica, sample=sample, attempt=attempt, node=self._node
+        )
+
+    async def score(
+        self,
+        model: str,
+        *,
+        messages: Sequence[Mapping[str, str]] = (),
+        texts: Sequence[str] = (),
+        step_tag: str = "",
+    ) -> ScoreResult:
+        """See `Calls.score`; raises as `ask`."""
+        self._check(model)
+        return await self._calls.score(
+            model, node=self._node, messages=messages, texts=texts, step_tag=step_tag
+        )
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[VectorResult]:
+        """See `Calls.embed`; raises as `ask`."""
+        self._check(model)
+        return await self._calls.embed(model, texts, node=self._node)
+
+    def _check(self, model: str) -> None:
+        if model not in self._models:
+            raise RunError(
+                f"step '{self._node}' asks model '{model}', which none of its attributes names: nothing of it was planned"
+            )
+
+
+def engines_of(plan: Plan, steps: Iterable[Step]) -> dict[str, Engine]:
+    """An engine for each model that the steps ask, built and not started.
+
+    Raises:
+        RunError: a secret is not set in the environment.
+    """
+    asked = sorted({name for step in steps for name in models_of(step)})
+    secrets = {name: secrets_of(plan.models[name]) for name in asked}
+    # Of all models: two of them may be behind one server.
+    known = {variable: value for found in secrets.values() for variable, value in found.items()}
+    engines = {}
+    for name in asked:
+        model = plan.models[name]
+        environment = EngineEnvironment(Path(plan.directory), secrets[name])
+        engine: Engine = implementation(f"model.{model.engine}")(model, environment)
+        engines[name] = discreet(engine, known)
+    return engines
+
+
+def secrets_of(model: ModelSpec) -> dict[str, str]:
+    """The values of a model's `env("NAME")` attributes, by NAME.
+
+    Raises:
+        RunError: one is not set.
+    """
+    found = {}
+    for attribute, name in _variables_in(model.attributes):
+        if not os.environ.get(name):
+            raise RunError(
+                f"model '{model.name}': {attribute} = env(\"{name}\") and {name} is not set; "
+                f"export {name}=... and run again"
+            )
+        found[name] = os.environ[name]
+    return found
+
+
+def _variables_in(attributes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Attribute and variable of every `env("NAME")`, those in maps too."""
+    for attribute, value in attributes.items():
+        if isinstance(value, Mapping):
+            if set(value) == {"env"} and isinstance(value["env"], str):
+                yield attribute, value["env"]
+            else:
+                yield from _variables_in(value)

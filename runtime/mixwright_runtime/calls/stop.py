@@ -1,0 +1,42 @@
+"""Tells everyone in a run that it is stopping."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from mixwright_runtime.errors import RunStopped
+
+
+class StopSignal:
+    """Says to everyone in a run that nothing more is to be started, and why."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        """Empty while the run goes on."""
+        self.failure: Exception | None = None
+        """What went wrong, where it is a failure that stops the run."""
+        self._event = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_stop(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when the run is told to stop."""
+        self._listeners.append(listener)
+
+    def stop(self, reason: str, failure: Exception | None = None) -> None:
+        """Stop; the first reason stays."""
+        if not self.reason:
+            self.reason = reason
+            self.failure = failure
+            self._event.set()
+            for listener in self._listeners:
+                listener()
+
+    def check(self) -> None:
+        """Raise RunStopped if the run is stopping."""
+        if self.reason:
+            raise RunStopped(self.reason)
+
+    async def wait(self) -> None:
+        """Return when the run is stopping."""
+        await self._event.wait()

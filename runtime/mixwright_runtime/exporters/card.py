@@ -1,0 +1,296 @@
+"""The dataset card: README.md of an export, with the front matter the Hugging Face hub reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mixwright_runtime.exporters.marked_blocks import BODY, FRONT, marked
+from mixwright_runtime.exporters.protocol import MESSAGES
+
+if TYPE_CHECKING:
+    from mixwright_runtime.mixture.record import MixtureRecord
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """A source's rows in the mixture, its license and what the lock pins of it."""
+
+    name: str
+    kind: str
+    license: str
+    rows: int
+    digest: str = ""
+    revision: str = ""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model that wrote text. identity: hash of weights, revision, tokenizer and chat template."""
+
+    name: str
+    engine: str
+    model: str
+    revision: str
+    license: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Rows that a step of a pipeline (or mixture) dropped or quarantined for one reason."""
+
+    owner: str
+    step: str
+    reason: str
+    rows: int
+    quarantined: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """What a check found of one evaluation set. rows, matched: of the set, None when not counted."""
+
+    name: str
+    removed: int
+    rows: int | None = None
+    matched: int | None = None
+
+
+@dataclass(frozen=True)
+class ContaminationCheck:
+    """A `decontaminate` step of the mixture, a nested one (`mixture.step`) or a pipeline (`pipeline.step`)."""
+
+    node: str
+    operation: str
+    sets: Sequence[EvaluationSet]
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """Everything a card says. spec_files: (name, sha256). language, license: as the export states them."""
+
+    title: str
+    record: MixtureRecord
+    seed: int
+    data_file: str
+    sources: Sequence[SourceFacts]
+    models: Sequence[ModelFacts]
+    drops: Sequence[Drop]
+    checks: Sequence[ContaminationCheck]
+    spec: str
+    spec_files: Sequence[tuple[str, str]]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    mixwright_version: str = ""
+    license: str = ""
+    language: Sequence[str] = ()
+    doc: str = ""
+    """What the spec says the mixture is for."""
+    shape: str = MESSAGES
+    """What a row holds, in words."""
+    training: str = ""
+    """A section on how to train with it, Markdown."""
+
+
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+    (100_000_000, "10M<n<100M"),
+    (1_000_000_000, "100M<n<1B"),
+)
+
+
+def size_category(rows: int) -> str:
+    """The hub's word for a number of rows."""
+    return next((word for limit, word in _SIZES if rows < limit), "1B<n<10B")
+
+
+def dataset_card(facts: CardFacts) -> str:
+    """Text of README.md, its two parts between our marks; the same facts give the same bytes."""
+    sections = [
+        f"# {facts.title}\n\n{_opening(facts)}",
+        facts.training,
+        _quotas(facts),
+        _licenses(facts),
+        _models(facts),
+        _contamination(facts),
+        _drops(facts),
+        _reproduction(facts),
+    ]
+    body = "\n\n".join(section for section in sections if section)
+    return f"---\n{marked(_front_matter(facts), FRONT)}\n---\n\n{marked(body, BODY)}\n"
+
+
+def _front_matter(facts: CardFacts) -> str:
+    licenses = [facts.license] if facts.license else sorted({s.license for s in facts.sources if s.license})
+    synthetic = ["synthetic"] if facts.models else []
+    lines = [f"pretty_name: {_yaml(facts.title)}"]
+    if licenses and (facts.license or all(source.license for source in facts.sources)):
+        lines += ["license:", *(f"- {_yaml(name)}" for name in licenses)]
+    if facts.language:
+        lines += ["language:", *(f"- {_yaml(code)}" for code in facts.language)]
+    lines += [
+        "task_categories:",
+        "- text-generation",
+        "size_categories:",
+        f"- {size_category(facts.record.rows)}",
+    ]
+    lines += ["tags:", *(f"- {tag}" for tag in ("instruction-tuning", "sft", "mixwright", *synthetic))]
+    lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train"]
+    return "\n".join([*lines, f"    path: {_yaml(facts.data_file)}"])
+
+
+def _opening(facts: CardFacts) -> str:
+    record = facts.record
+    text = f"{facts.doc.strip()}\n\n" if facts.doc.strip() else ""
+    text += (
+        f"{record.rows:,} training examples ({facts.shape}), a mixture built by "
+        f"Mixwright {facts.mixwright_version} from `{facts.spec}`."
+    )
+    if facts.shape == MESSAGES:
+        text += (
+            " `id` names a row, `lineage` what it was made of, which several rows may share; `component` is the line of "
+            "the mixture it came in by, `source` where it started."
+        )
+    return text if record.shortfall is None else f"{text}\n\n**Short of its quotas:** {record.shortfall}."
+
+
+def _quotas(facts: CardFacts) -> str:
+    results = facts.record.results
+    whole = max(1, facts.record.rows)
+    rows = [
+        (
+            r.group,
+            r.component,
+            f"`{r.quota}`",
+            _count(r.wanted, "all"),
+            f"{r.got:,}",
+            f"{r.got / whole:.1%}",
+            r.arithmetic,
+        )
+        for r in results
+    ]
+    text = "## Quotas\n\n" + _table(("group", "component", "quota", "wanted", "got", "of all", "how"), rows)
+    for result in (r for r in results if r.strata):
+        shown = result.strata[:50]
+        more = f"\n\n… and {len(result.strata) - 50:,} more values." if len(result.strata) > 50 else ""
+        values = [(value, f"{there:,}", f"{taken:,}") for value, there, taken in shown]
+        text += (
+            f"\n\n`{result.component}`, balanced:\n\n"
+            + _table(("value", "available", "taken"), values)
+            + more
+        )
+    groups: dict[str, int] = {}
+    for result in results:
+        groups[result.group] = groups.get(result.group, 0) + result.got
+    if len(groups) > 1:
+        sums = [(name or "(none)", f"{n:,}", f"{n / whole:.1%}") for name, n in groups.items()]
+        text += "\n\n" + _table(("group", "rows", "of all"), sums)
+    return "".join([text, *(f"\n\n- {_cell(note)}" for note in facts.record.notes)])
+
+
+def _licenses(facts: CardFacts) -> str:
+    rows = [(s.name, s.kind, s.license or "**not stated**", f"{s.rows:,}") for s in facts.sources]
+    note = (
+        "\n\nRows keep their source's terms. Text that a model wrote may be bound by the model's license, too."
+        if facts.models
+        else "\n\nRows keep their source's terms."
+    )
+    return (
+        "## Sources and licenses\n\n"
+        + _table(("source", "kind", "license", "rows started from it"), rows)
+        + note
+    )
+
+
+def _models(facts: CardFacts) -> str:
+    if not facts.models:
+        return ""
+    rows = [
+        (m.name, m.engine, m.model, m.revision or "not pinned", m.license or "not stated")
+        for m in facts.models
+    ]
+    return "## Models that wrote text\n\n" + _table(("name", "engine", "model", "revision", "license"), rows)
+
+
+def _contamination(facts: CardFacts) -> str:
+    """Counts only: examples would publish the evaluation sets' text once more."""
+    if not facts.checks:
+        return "## Decontamination\n\nNo evaluation set was checked."
+    rows = [
+        (
+            f"`{check.node}` ({check.operation})",
+            found.name,
+            _count(found.rows, "–"),
+            _count(found.matched, "–"),
+            f"{found.matched / found.rows:.2%}" if found.rows and found.matched is not None else "–",
+            f"{found.removed:,}",
+        )
+        for check in facts.checks
+        for found in check.sets
+    ]
+    header = ("check", "evaluation set", "its rows", "matched", "share", "rows removed here")
+    return "## Decontamination\n\n" + _table(header, rows)
+
+
+def _drops(facts: CardFacts) -> str:
+    if not facts.drops:
+        return "## Rows left out\n\nNone was dropped before selection."
+    rows = [
+        (d.owner, d.step, d.reason + (" (quarantined)" if d.quarantined else ""), f"{d.rows:,}")
+        for d in facts.drops
+    ]
+    return "## Rows left out\n\n" + _table(("pipeline", "step", "reason", "rows"), rows)
+
+
+def _reproduction(facts: CardFacts) -> str:
+    files = [(name, f"`{digest}`") for name, digest in facts.spec_files]
+    pins = [(s.name, f"`{s.digest}`" if s.digest else "not locked", s.revision) for s in facts.sources]
+    arguments = "".join(f" -p {name}={value}" for name, value in facts.params.items())
+    text = (
+        "## How to make it again\n\n"
+        f"```\npip install mixwright=={facts.mixwright_version}\nmixwright run {facts.spec}{arguments}\n```\n\n"
+        f"Mixture seed {facts.seed}. "
+    )
+    if facts.models:
+        text += (
+            "The models' answers are recorded samples: with the store of this run, the same rows come out and "
+            "nothing is asked again. Without it, the same requests are sent with the same seeds, and a server may "
+            "answer them otherwise."
+        )
+    else:
+        text += "No model was asked: the same sources give the same rows."
+    text += "\n\n" + _table(("spec", "sha256"), files)
+    return text + "\n\n" + _table(("source", "sha256 in the lock", "revision"), pins)
+
+
+def _count(number: int | None, otherwise: str) -> str:
+    return otherwise if number is None else f"{number:,}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    numeric = {"wanted", "got", "of all", "rows", "available", "taken", "rows started from it"}
+    numeric |= {"its rows", "matched", "share", "rows removed here"}
+    rule = ["---:" if name in numeric else "---" for name in header]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in (header, rule, *rows))
+
+
+def _cell(text: str) -> str:
+    """Text that stays in its cell: reasons and values of columns come from data."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _yaml(text: str) -> str:
+    """A YAML scalar: plain where that is safe, else the JSON string, which YAML reads as it is."""
+    is_plain = (
+        text.replace("-", "").replace("_", "").replace("/", "").replace(".", "").isalnum() and text.isascii()
+    )
+    reserved = (
+        text.lower() in ("no", "yes", "on", "off", "true", "false", "null", "y", "n") or text[:1].isdigit()
+    )
+    return text if is_plain and not reserved and text[0].isalpha() else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,85 @@
+"""What an export format is given, and what it gives back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mixwright_compiler.plan.plan import Export, Plan, Train
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.mixture.rows import MixtureRow
+
+MESSAGES = "`messages`: role and content"
+
+
+@dataclass(frozen=True)
+class Job:
+    """An export to write. `directory`: empty, to write into. `target`: where it will be. `root`: paths start there."""
+
+    export: Export
+    train: Train | None
+    directory: Path
+    target: Path
+    root: Path
+
+    def path_from_target(self, path: Path) -> str:
+        """A path as files in the export name it: relative to it, so that none holds a path of this machine."""
+        return os.path.relpath(os.path.normpath(path), os.path.normpath(self.target))
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written. `rows`: of the mixture that went in, all of them.
+
+    instructions: Markdown for the card, how a trainer is started and what differs. facts: JSON for the manifest.
+    """
+
+    rows: int
+    instructions: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Format(Protocol):
+    """An export format. `data_file`: where the rows are. `shape`: what a row holds, for the card."""
+
+    data_file: str
+    shape: str
+
+    @staticmethod
+    def write(job: Job, rows: Iterable[MixtureRow]) -> Written:
+        """Write the export's files; the card and the manifest come after.
+
+        Raises:
+            RunError: a row that the format cannot hold, by its id.
+        """
+        ...
+
+
+def train_of(plan: Plan, export: Export) -> Train | None:
+    """The train block of an export: the one it names, else the only one on its mixture.
+
+    Raises:
+        RunError: it names none that is on the mixture, or does not say which of several.
+    """
+    there = [train for train in plan.trains.values() if train.mixture == export.mixture]
+    name = export.attributes.get("train")
+    if name is not None:
+        there = [train for train in there if train.name == name]
+        if not there:
+            raise RunError(f"export '{export.name}': no train '{name}' is on mixture '{export.mixture}'")
+    if len(there) > 1:
+        names = ", ".join(train.name for train in there)
+        raise RunError(f"export '{export.name}': add `train = …`, one of {names}")
+    return there[0] if there else None
+
+
+def refused(job: Job, problems: Sequence[tuple[str, str]]) -> RunError:
+    """The error of rows that a format cannot hold: (row id, reason), the first in full."""
+    row, reason = problems[0]
+    others = "" if len(problems) == 1 else f"; {len(problems) - 1:,} other rows cannot either"
+    return RunError(
+        f"export '{job.export.name}': `format = {job.export.format}` cannot hold row {row}: {reason}{others}"
+    )

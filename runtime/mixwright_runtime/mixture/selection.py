@@ -1,0 +1,183 @@
+"""Which rows a mixture takes, and in what order: deterministic, and stable when a quota grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from mixwright_compiler.plan.plan import Mixture
+from mixwright_runtime.mixture.allocation import allocate, quota_text
+from mixwright_runtime.mixture.candidates import Candidates
+from mixwright_runtime.mixture.strata import supply, take
+from mixwright_runtime.values.rows import digest
+
+ORDER_DOMAIN = "mixwright.mixture.v1"
+
+
+@dataclass(frozen=True)
+class ComponentResult:
+    """A component's quota, wanted and got. `wanted` is None for `all`; `asked` is more where it fills for others.
+
+    arithmetic: how that number came about. available: rows it offered; a run offers no more than are needed.
+
+    strata: with `balance`, (value as text, rows available, rows taken) of each value, by value.
+    """
+
+    component: str
+    group: str
+    quota: str
+    wanted: int | None
+    asked: int
+    got: int
+    available: int
+    arithmetic: str
+    strata: tuple[tuple[str, int, int], ...] = ()
+
+    @property
+    def short(self) -> int:
+        """Rows it lacks of what its own quota wants."""
+        return max(0, (self.wanted or 0) - self.got)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows of a mixture in their final order, as three columns of equal length.
+
+    components: index into `results` of each entry's component. leaves: the source or pipeline its row is stored
+        under; the component itself unless that is a nested mixture. repeats: 0 for a row's first appearance.
+    notes: sentences for the reader: parts given on to others, a total that nothing fills.
+    shortfall: None, or what is short as one message; an error when the mixture says `shortfall = error`.
+    """
+
+    mixture: str
+    results: tuple[ComponentResult, ...]
+    components: Sequence[int]
+    row_ids: Sequence[bytes]
+    leaves: Sequence[str]
+    repeats: Sequence[int]
+    notes: tuple[str, ...] = ()
+    shortfall: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.row_ids)
+
+    def entries(self) -> Iterator[tuple[str, bytes, int]]:
+        """(source or pipeline, row id, repeat) of each entry, in order."""
+        yield from zip(self.leaves, self.row_ids, self.repeats, strict=True)
+
+    def as_candidates(self, columns: Mapping[str, Sequence[object]] | None = None) -> Candidates:
+        """This mixture's rows as a component of another mixture; `columns` follow the order of `row_ids`."""
+        return Candidates(
+            self.row_ids, None, columns or {}, complete=True, leaves=self.leaves, repeats=self.repeats
+        )
+
+
+def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int | None = None) -> Selection:
+    """The mixture's rows, chosen from what survived its mixture-wide steps; by component name.
+
+    Each component's rows are taken in their start order (`Candidates.order`), per value of `balance` where there
+    is one, so a larger quota selects a superset of the same candidates. The entries are then shuffled by a hash
+    of (mixture seed, source or pipeline, row id, repeat): neither the order in which candidates are listed nor
+    the other components change an entry's rank, and variants of a mixture share all rows they both have.
+
+    A component that yields too little never raises: see `Selection.shortfall`.
+
+    Raises:
+        RunError: the quotas contradict each other or need a `total`; a column that a quota names is missing.
+    """
+    found = {c.rows: candidates.get(c.rows, Candidates(())) for c in mixture.components}
+    supplies = {c.rows: supply(c, found[c.rows], at_end=True) for c in mixture.components}
+    allocations = allocate(mixture, supplies, total=total)
+    results: list[ComponentResult] = []
+    row_ids: list[bytes] = []
+    leaves: list[str] = []
+    repeats: list[int] = []
+    for component in mixture.components:
+        rows = found[component.rows]
+        allocation = allocations.by_name[component.rows]
+        taken = take(component, rows, allocation.count or 0)
+        chosen = taken.rows.tolist()
+        row_ids += [rows.row_ids[i] for i in chosen]
+        leaves += [component.rows] * len(chosen) if rows.leaves is None else [rows.leaves[i] for i in chosen]
+        repeats += _repeats(rows, chosen, taken.repeats.tolist())
+        results.append(
+            ComponentResult(
+                component.rows,
+                component.group,
+                quota_text(component.quota),
+                allocation.wanted,
+                allocation.count or 0,
+                len(chosen),
+                len(rows),
+                allocation.arithmetic,
+                taken.strata,
+            )
+        )
+    sizes = [result.got for result in results]
+    components = np.repeat(np.arange(len(results)), sizes)
+    order = _shuffled(mixture.seed, row_ids, leaves, repeats)
+    indices = order.tolist()
+    return Selection(
+        mixture.name,
+        tuple(results),
+        components[order].tolist(),
+        [row_ids[i] for i in indices],
+        [leaves[i] for i in indices],
+        [repeats[i] for i in indices],
+        allocations.notes,
+        _shortfall(mixture, results, allocations.unplaced),
+    )
+
+
+def entry_key(seed: int, leaf: str, row_id: bytes, repeat: int) -> int:
+    """Rank of an entry in the final order of a mixture, 0..2^64-1. Ties (never seen) go by row id."""
+    return int.from_bytes(digest(ORDER_DOMAIN, seed, leaf, row_id, repeat)[:8], "little")
+
+
+def _shuffled(
+    seed: int, row_ids: Sequence[bytes], leaves: Sequence[str], repeats: Sequence[int]
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Indices of the entries by `entry_key`. The hash state up to the leaf's name is shared: 1 million in 1.5 s."""
+    prefixes: dict[str, Any] = {}
+    for leaf in set(leaves):
+        prefix = blake2b(digest_size=16, person=b"mixwright")
+        for part in (ORDER_DOMAIN.encode(), str(seed).encode(), leaf.encode("utf-8", "surrogatepass")):
+            prefix.update(len(part).to_bytes(8, "little") + part)
+        prefixes[leaf] = prefix
+    tails = [
+        len(text).to_bytes(8, "little") + text
+        for text in (b"%d" % n for n in range(max(repeats, default=0) + 1))
+    ]
+    keys = bytearray()
+    for row_id, leaf, repeat in zip(row_ids, leaves, repeats, strict=True):
+        one = prefixes[leaf].copy()
+        one.update(len(row_id).to_bytes(8, "little") + row_id + tails[repeat])
+        keys += one.digest()[:8]
+    halves = np.frombuffer(b"".join(row_ids), dtype=">u8").reshape(len(row_ids), 2)
+    return np.lexsort((halves[:, 1], halves[:, 0], np.frombuffer(bytes(keys), dtype="<u8")))
+
+
+def _repeats(rows: Candidates, chosen: list[int], repeats: list[int]) -> list[int]:
+    """Numbers of appearances; of a nested mixture's rows, which may be repeated already, so that all differ."""
+    if rows.repeats is None:
+        return repeats
+    inner = max(rows.repeats, default=0) + 1
+    return [outer * inner + rows.repeats[i] for outer, i in zip(repeats, chosen, strict=True)]
+
+
+def _shortfall(mixture: Mixture, results: Sequence[ComponentResult], unplaced: int) -> str | None:
+    lacking = sum(r.short for r in results) + unplaced
+    filled = sum(
+        max(0, r.got - r.wanted) for r in results if r.component == mixture.fill and r.wanted is not None
+    )
+    if lacking <= filled:
+        return None
+    parts = [f"`{r.component}` {r.short:,} of {r.wanted or 0:,}" for r in results if r.short]
+    if unplaced:
+        parts.append(f"{unplaced:,} of the total that no component has rows for")
+    filling = f"; `{mixture.fill}` filled {filled:,} of them" if filled else ""
+    return f"{lacking:,} rows are missing: {', '.join(parts)}{filling}"

@@ -1,0 +1,162 @@
+"""What a step may use, and what comes of measuring and asking. What it must offer is in `shapes.py`.
+
+A step's class is built as `StepClass(step: plan.Step, context: StepContext)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from mixwright_runtime.values.rows import Rendered
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mixwright_compiler.plan.plan import Expression, Plan
+
+TOO_HARD, TOO_LONG = "too hard", "too long"
+"""Reasons of unmeasurable texts; see `Measurement.too_hard` and `too_long`."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a verifier found. It is stored; thresholds are applied later, so moving one measures nothing again.
+
+    outcome: `measured`; `unmeasurable` when the text holds nothing to measure (no answer in it) or cannot be measured
+        (`too hard`, `too long`), which is not the same as wrong; `error` and `timeout` are faults of the verifier and
+        never count as failing.
+    score: a number whose scale the verifier's manual page states; None unless measured.
+    evidence: JSON that shows why: both parses of an answer, the failing part of a schema.
+    """
+
+    outcome: Literal["measured", "unmeasurable", "error", "timeout"]
+    score: float | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, passes: bool, **evidence: Any) -> Measurement:
+        """What a verifier that only tells right from wrong measured: score 1 or 0."""
+        return cls("measured", float(passes), evidence)
+
+    @classmethod
+    def too_hard(cls, **evidence: Any) -> Measurement:
+        """What a verifier found of a text that nothing here can measure within its limits of time and memory.
+
+        The text's doing, not the verifier's: it is `unmeasurable`, and no error that counts towards the budget.
+        """
+        return cls("unmeasurable", None, {**evidence, "reason": TOO_HARD})
+
+    @classmethod
+    def too_long(cls, **evidence: Any) -> Measurement:
+        """What a verifier found of a text with more tokens than its model takes: a part of a text is not judged."""
+        return cls("unmeasurable", None, {**evidence, "reason": TOO_LONG})
+
+
+class Calls(Protocol):
+    """Asks models for one step: those that its attributes name, through the cache, the retry table and the breaker.
+
+    Equal questions are asked once; `sample` and `attempt` make a question another one, with a seed of its own, and
+    `replica` is that of the row where a row that is started again is to get another answer.
+    """
+
+    async def ask(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        sampling: Mapping[str, Any],
+        *,
+        replica: int = 0,
+        sample: int = 0,
+        attempt: int = 0,
+    ) -> CallResult: ...
+
+    async def score(
+        self,
+        model: str,
+        *,
+        messages: Sequence[Mapping[str, str]] = (),
+        texts: Sequence[str] = (),
+        step_tag: str = "",
+    ) -> ScoreResult: ...
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[VectorResult]: ...
+
+
+@dataclass(frozen=True)
+class CallResult:
+    """A call's end. When every attempt failed it is not `ok`, and `reason` says why (`timeout`, `empty`, ...).
+
+    text, reasoning: what the model says, and what it thought before that, whoever told them apart: the server, or the
+    marks in the answer (`mixwright_runtime/values/reasoning.py`). written: the answer as the server gave it.
+    """
+
+    key: bytes
+    text: str
+    reasoning: str
+    ok: bool
+    reason: str = ""
+    detail: str = ""
+    written: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """What a scoring model says; `values` as the table in `engines/protocol.py` states, empty when not `ok`."""
+
+    key: bytes
+    values: tuple[float, ...]
+    ok: bool
+    reason: str = ""
+    detail: str = ""
+
+    def failed(self, **evidence: Any) -> Measurement:
+        """Of a failed call: the measurement that needed it."""
+        found = {**evidence, "detail": self.detail[:500], "call": self.key.hex()}
+        if self.reason == "too_long":
+            return Measurement.too_long(**found)
+        outcome: Literal["error", "timeout"] = "timeout" if self.reason == "timeout" else "error"
+        return Measurement(outcome, None, {**found, "reason": self.reason})
+
+
+@dataclass(frozen=True)
+class VectorResult:
+    """A text's vector: (size,), float32, of length 1, so that a dot product is a cosine. None when the call failed."""
+
+    key: bytes
+    vector: NDArray[np.float32] | None
+    reason: str = ""
+    detail: str = ""
+
+
+def no_sandbox() -> Any:
+    """What a context without a sandbox gives."""
+    raise RuntimeError("there is no sandbox here")
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step may use. Nothing here is a global: tests pass their own."""
+
+    plan: Plan
+    directory: Path
+    """Directory of the spec: relative paths start here."""
+    seed: int
+    """Of the pipeline; random choices derive from it and the row's identity."""
+    expression: Callable[[Expression | Mapping[str, Any]], Callable[[Mapping[str, Any]], Any]]
+    """Compiles a plan expression to a function of a row's columns."""
+    template: Callable[[str], Callable[[Mapping[str, Any]], Rendered]]
+    """Compiles a template of the plan, by name, to a function of a row's columns."""
+    calls: Calls
+    workers: Callable[[], Any]
+    """The shared pool of killable CPU workers (mixwright_runtime/workers/pool.py)."""
+    rows_of: Callable[[str], Any]
+    """Rows of a source or finished pipeline by name, for few-shot draws and evaluation sets: iterable of dicts."""
+    pipeline: str = ""
+    """The pipeline (or mixture) that the step belongs to; `pipeline.step` names a node."""
+    sandbox: Callable[[], Any] = no_sandbox
+    """The shared pool of boxes for code that is not trusted (mixwright_runtime/sandbox/protocol.py: Runner), not yet
+    started."""

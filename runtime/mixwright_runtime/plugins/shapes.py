@@ -1,0 +1,310 @@
+"""The shapes of steps: what a class that is declared as one promises the run. It says which by what it derives from.
+
+    Apply          apply(row) -> Row | Dropped           row by row, pure and fast: filter, derive, draw, chat
+    Ask            ask(row) -> StepRequest               asks a model for a column: generate. How many answers a row
+                   take(row, answer) -> Row              gets, further attempts, repairs and the errors of models
+                                                         belong to the run
+    Measure        async measure(row) -> Measurement     a verifier of rows one by one
+    MeasureGroup   async measure_group(rows)             a verifier that, where it compares, sees all candidates of a
+                       -> list[Measurement]              row at once
+    Keep           keep(rows) -> list[Row | Dropped]     decides on rows as they arrive in start order, wave after wave
+
+    @declare(
+        "step",
+        "shout",
+        label="new_column",
+        makes={"{label}": "text"},
+        attributes=(attribute("on", "column", "the text", default=REQUIRED), *COMMON),
+    )
+    class Shout(Apply):
+        \"\"\"Makes a column from another, in capitals.\"\"\"
+
+        def __init__(self, step: Step, context: StepContext) -> None:
+            self.on, self.label = step.attributes["on"], step.label
+
+        def apply(self, row: Row) -> Row:
+            return row.with_columns(**{self.label: row.columns[self.on].upper()})
+
+A step that cannot process a row raises RowError: that row is quarantined with the reason. Any other exception is a bug
+of the step; it costs the row (`Keep`: ends the run), and what was done is kept. What does not fit together, such as a
+method that is missing or misspelt or a trait that belongs to another shape, fails where the class is declared.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mixwright_compiler.catalog.blocks import STEP_FAMILIES
+from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.catalog.declaring import MODELS
+from mixwright_runtime.values.rows import Dropped, Row
+
+if TYPE_CHECKING:
+    from mixwright_compiler.plan.plan import Step
+    from mixwright_runtime.plugins.protocol import CallResult, Measurement, StepContext
+
+SIMILAR = 0.75
+"""From here on a public method's name counts as a slip of one of the shape's."""
+
+
+class Shape:
+    """What every step has; each of these may be left out."""
+
+    def __init__(self, step: Step, context: StepContext) -> None:
+        """Read the attributes. No row is there yet, and nothing may be waited for: see `prepare`.
+
+        Raises:
+            RunError: they cannot be used.
+        """
+
+    async def prepare(self) -> None:
+        """Called once, before the first row: fail here, and not after hours, when something is missing.
+
+        Raises:
+            RunError: the step cannot work here; says what to do.
+        """
+
+    async def close(self) -> None:
+        """Called once, at the end, however it came."""
+
+    def report(self) -> Mapping[str, Any] | None:
+        """What the run's report shows of this step; None for nothing."""
+        return None
+
+
+class Apply(Shape, ABC):
+    """Row in, row out: pure and fast, for nothing goes on meanwhile."""
+
+    @abstractmethod
+    def apply(self, row: Row) -> Row | Dropped:
+        """What becomes of a row.
+
+        Raises:
+            RowError: this row cannot be processed.
+        """
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """What a model is asked. sampling: hand over the same object for all rows, its JSON is made once."""
+
+    model: str
+    messages: Sequence[Mapping[str, str]]
+    sampling: Mapping[str, Any]
+
+
+class Ask(Shape, ABC):
+    """Asks a model for a column, which the declaration names: `asks = (Asks("model", writes="{label}"),)`.
+
+    The run does the rest. A row gets as many answers as the attributes `times` of that `Asks` say, each a candidate with
+    a seed of its own; it is asked again as `on_fail` says, here (`retry(n)`, `keep`) or at a verifier (`retry(n)`,
+    `repair(template)`), and every answer is stored before it is read.
+    """
+
+    @abstractmethod
+    def ask(self, row: Row) -> StepRequest:
+        """What the model is asked for a row; the same for each of its candidates and attempts.
+
+        Raises:
+            RowError: the request cannot be made.
+        """
+
+    @abstractmethod
+    def take(self, row: Row, answer: CallResult) -> Row:
+        """The row with what it made of a sound answer; of a long one in a thread.
+
+        Raises:
+            ParseFailed: it cannot be read (`mixwright_runtime.values.json_in_text`): this attempt has failed.
+        """
+
+    def without(self, row: Row) -> Row:
+        """A row with `on_fail = keep` none of whose attempts gave an answer; its column is null already."""
+        return row
+
+
+class Decides(Protocol):
+    """Gives a verdict for each row by its measurement, in order."""
+
+    def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]: ...
+
+
+class Measure(Shape, ABC):
+    """A verifier: a measurement of each row, which is stored, and a verdict from it, worked out anew in each run.
+
+    It may ask models as it measures, through `context.calls` or `mixwright_runtime.verifiers.judging.asking`; its
+    declaration says which (`asks`), so that it is planned and priced.
+    """
+
+    selection: Decides | None = None
+    """How it decides, where it has no `decide` of its own. Without it the step's `min`, `max` and `pick` say; see
+    `mixwright_runtime.verifiers.verdicts.Selection`."""
+
+    @abstractmethod
+    async def measure(self, row: Row) -> Measurement:
+        """What is found of a row. An exception is an `error` of the verifier: it neither passes nor fails the row."""
+
+    def decide(self, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
+        """A verdict for each row, in order; pure. It knows nothing of `on_fail`, and sees no `error` or `timeout`: the
+        run quarantines those and asks again for the rest.
+
+        With `pick`, and where it is declared to compare, it gets all candidates of a row together, and they go on as
+        what it lets pass.
+        """
+        assert self.selection is not None
+        return self.selection.decide(rows, measurements)
+
+
+class MeasureGroup(Measure):
+    """A verifier that measures the candidates of a row together where it is declared to compare (`compares`)."""
+
+    @abstractmethod
+    async def measure_group(self, rows: Sequence[Row]) -> list[Measurement]:
+        """A measurement of each candidate of a row, in order."""
+
+    async def measure(self, row: Row) -> Measurement:
+        """The measurement of a row that has no other candidates."""
+        [found] = await self.measure_group([row])
+        return found
+
+
+class Keep(Shape, ABC):
+    """Decides on rows as they arrive: dedup. Declared as a `breaker`."""
+
+    @abstractmethod
+    def keep(self, rows: Sequence[Row]) -> list[Row | Dropped]:
+        """A verdict for each row, in order; called wave after wave in a thread, with rows in start order. Earlier
+        verdicts are never revised.
+
+        Declared with `needs_all_rows` it is called once, with all rows that ever reach it: a share of them has no
+        meaning before.
+
+        Raises:
+            RunStopped: it was interrupted.
+        """
+
+    def interrupt(self) -> None:
+        """Called from another thread when the run is to stop: one that works for long raises RunStopped then."""
+
+
+SHAPES: tuple[type[Shape], ...] = (Apply, Ask, MeasureGroup, Measure, Keep)
+"""Narrower ones first."""
+
+
+def shape_of(implementation: type) -> type[Shape]:
+    """The shape that a step's class is of."""
+    return next(shape for shape in SHAPES if issubclass(implementation, shape))
+
+
+def problems_of(entry: Entry, implementation: Any) -> Iterator[str]:
+    """What is wrong with a step's class and what is declared of it; nothing of what is no step."""
+    if entry.family not in ("step", *STEP_FAMILIES):
+        return
+    if not inspect.isclass(implementation):
+        yield "a step is a class of one of the shapes (mixwright_runtime/plugins/shapes.py)"
+        return
+    shapes = [shape for shape in (Apply, Ask, Measure, Keep) if issubclass(implementation, shape)]
+    if len(shapes) != 1:
+        yield _no_shape(implementation, shapes)
+        return
+    shape = shape_of(implementation)
+    yield from _wrong_methods(shape, implementation)
+    yield from _wrong_traits(shape, entry)
+
+
+def _no_shape(implementation: type, found: Sequence[type[Shape]]) -> str:
+    if found:
+        names = " and ".join(f"`{shape.__name__}`" for shape in found)
+        return f"`{implementation.__name__}` is {names}: a step is one of them"
+    has = [shape.__name__ for shape in SHAPES if any(name in vars(implementation) for name in needed(shape))]
+    which = has[0] if has else "one of Apply, Ask, Measure, MeasureGroup, Keep"
+    return f"`{implementation.__name__}` is of no shape: derive it from {which} (mixwright_runtime/plugins/shapes.py)"
+
+
+def needed(shape: type[Shape]) -> list[str]:
+    """Methods that a class of this shape must have."""
+    return [
+        name for name, method in inspect.getmembers(shape) if getattr(method, "__isabstractmethod__", False)
+    ]
+
+
+def _wrong_methods(shape: type[Shape], implementation: type) -> Iterator[str]:
+    names = [name for name, _ in inspect.getmembers(shape, inspect.isfunction) if not name.startswith("_")]
+    written = {
+        name: value
+        for cls in reversed(implementation.__mro__)
+        if cls not in (*SHAPES, Shape, ABC, object)
+        for name, value in vars(cls).items()
+        if callable(value) and not name.startswith("_")
+    }
+    slips: dict[str, str] = {}
+    for name in written.keys() - set(names):
+        for meant in get_close_matches(name, names, 1, SIMILAR):
+            slips[meant] = name
+    for name in needed(shape):
+        if name not in written:
+            slip = f"; is `{slips.pop(name)}` meant to be it?" if name in slips else ""
+            yield f"{shape.__name__} needs `{name}{_signature(getattr(shape, name))}`{slip}"
+    for meant, name in sorted(slips.items()):
+        yield (
+            f"`{name}` is no method of {shape.__name__}; is `{meant}` meant? A method of your own begins with `_`"
+        )
+    for name in sorted(written.keys() & set(names)):
+        yield from _wrong_method(getattr(shape, name), written[name])
+
+
+def _wrong_method(promised: Any, written: Any) -> Iterator[str]:
+    name = promised.__name__
+    if inspect.iscoroutinefunction(promised) != inspect.iscoroutinefunction(written):
+        is_async = inspect.iscoroutinefunction(promised)
+        yield f"`{name}` must {'be' if is_async else 'not be'} `async`"
+    takes = inspect.signature(promised).parameters
+    try:
+        inspect.signature(written).bind(*takes)
+    except TypeError:
+        yield f"`{name}` is called as `{name}{_signature(promised)}`"
+
+
+def _signature(method: Any) -> str:
+    return f"({', '.join(list(inspect.signature(method).parameters)[1:])})"
+
+
+def _wrong_traits(shape: type[Shape], entry: Entry) -> Iterator[str]:
+    is_verifier = issubclass(shape, Measure)
+    if is_verifier != (entry.family == "verify"):
+        yield (
+            f"it is declared as `{entry.family}`, and {shape.__name__} is {'for' if is_verifier else 'not for'} `verify`"
+        )
+    if entry.breaker != (shape is Keep):
+        yield f"it is {'' if entry.breaker else 'not '}declared `breaker`, and is {shape.__name__}"
+    if entry.needs_all_rows and shape is not Keep:
+        yield f"`needs_all_rows` means something of Keep alone, and it is {shape.__name__}"
+    if entry.drops_only and shape is not Apply:
+        yield f"`drops_only` means something of Apply alone, and it is {shape.__name__}"
+    if entry.drops_only and entry.makes:
+        yield f"it is declared `drops_only`, and makes {', '.join(f'`{name}`' for name in entry.makes)}"
+    if (entry.compares or entry.evidence) and not is_verifier:
+        yield f"`compares` and `evidence` mean something of verifiers alone, and it is {shape.__name__}"
+    if shape is MeasureGroup and not entry.compares:
+        yield "it measures candidates together, and `compares` does not say when"
+    yield from _wrong_asks(shape, entry)
+
+
+def _wrong_asks(shape: type[Shape], entry: Entry) -> Iterator[str]:
+    writing = [asks for asks in entry.asks if asks.writes]
+    if (shape is Ask and len(entry.asks) != 1) or len(writing) != (shape is Ask):
+        yield f"`writes`, where answers go, is in {len(writing)} of its `asks`: Ask has one, other shapes none"
+    for asks in writing:
+        schema = entry.attribute(asks.model)
+        if schema is not None and schema.type != "ref:model":
+            yield f"it writes the answers of `{asks.model}`, which must be of type `ref:model`"
+    if entry.asks and not issubclass(shape, Ask | Measure):
+        yield f"it `asks` models, and {shape.__name__} cannot wait for them: derive it from Ask or Measure"
+    asked = {asks.model for asks in entry.asks}
+    for schema in entry.attributes:
+        if schema.type in MODELS and schema.name not in asked:
+            yield f"`{schema.name}` names models, and nothing in `asks` says what they are asked"

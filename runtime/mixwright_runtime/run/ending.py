@@ -1,0 +1,230 @@
+"""The end of a run: the books are closed, the mixtures selected and exported, and the verdict is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.run.run import Run, RunReport
+from mixwright_runtime.run.waves import PipelineRun
+from mixwright_runtime.store.records import EventRecord
+from mixwright_runtime.stream.driving import reports_of
+from mixwright_runtime.stream.nodes import Node
+
+
+async def finish(run: Run) -> RunReport:
+    """Close the books of a run that has ended in whatever way.
+
+    Raises:
+        RunError: what the run failed of; or the store cannot be written, or does not add up.
+    """
+    store, stop = run.store, run.stop
+    unfinished = _put_tallies(run)
+    is_complete = not stop.reason
+    mixtures: dict[str, Any] = {}
+    messages: list[str] = []
+    if run.signal is None and stop.failure is None:
+        mixtures = _record_mixtures(run)
+    await store.flush()
+    if unfinished and is_complete:
+        raise RunError(f"run {run.run_id}: {unfinished} rows are in no outcome, an error in mixwright")
+    store.check_accounting(run.run_id)
+    summary = _summary(run, mixtures, unfinished)
+    if stop.failure is not None:
+        store.end_run(run.run_id, "failed", summary)
+        raise _told(stop.failure, run)
+    if run.signal is not None:
+        store.end_run(run.run_id, "stopped", summary)
+        messages.append(f"interrupted; {_kept(run)} are kept, 'mixwright run' again goes on from there")
+        return RunReport(run.run_id, "stopped", 128 + run.signal, summary, tuple(messages))
+    if run.options.limit is not None:
+        from mixwright_runtime.exporters.write import LIMITED
+
+        store.put_event(EventRecord(run.run_id, LIMITED, str(run.options.limit)))
+        await store.flush()
+    if run.options.exports:
+        try:
+            _export(run, summary)
+        except RunError:
+            store.end_run(run.run_id, "failed", summary)
+            raise
+    short = {name: found["shortfall"] for name, found in mixtures.items() if found["shortfall"]}
+    if stop.reason:
+        messages.append(stop.reason)
+    messages += [f"mixture '{name}': {text}" for name, text in short.items()]
+    exit_code = 0
+    is_limited = run.options.limit is not None
+    if is_limited and short:
+        messages.append(f"as --limit says: at most {run.options.limit:,} rows were started in each place")
+    is_error = not is_limited and any(run.plan.mixtures[name].shortfall == "error" for name in short)
+    if is_error or (stop.reason and not mixtures):
+        exit_code = 1
+    over = _over_policy(run, summary)
+    if over:
+        exit_code = 1
+        messages.append(over)
+    broken = [why for why in map(_verifier_faults, _nodes(run)) if why]
+    if broken or run.faults_at_end:
+        exit_code = 1
+        messages += [*broken, *run.faults_at_end]
+    status = "short" if (short and not is_limited) or stop.reason else "done"
+    summary["exit_code"] = exit_code
+    store.end_run(run.run_id, status, summary)
+    return RunReport(run.run_id, status, exit_code, summary, tuple(messages))
+
+
+def allowed_quarantine(policies: Iterable[Mapping[str, Any]]) -> float:
+    """The share of rows that may be quarantined: the strictest `max_quarantined`; without any, none may."""
+    stated = [policy["max_quarantined"] for policy in policies if policy.get("max_quarantined") is not None]
+    return float(min(stated, default=0.0))
+
+
+def _over_policy(run: Run, summary: Mapping[str, Any]) -> str:
+    rows = summary["rows"]
+    quarantined, ended = rows["quarantined"], rows["kept"] + rows["dropped"] + rows["quarantined"]
+    allowed = allowed_quarantine(run.policies)
+    if not quarantined or quarantined <= allowed * ended:
+        return ""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in summary["quarantined"].items())
+    hint = "" if allowed else "; 'policy { max_quarantined = 5% }' would allow some"
+    return f"{quarantined} of {ended} rows were quarantined ({reasons}), {allowed:.3g} of them may be{hint}"
+
+
+def _put_tallies(run: Run) -> int:
+    unfinished = 0
+    for name, pipeline in run.runs.items():
+        executor = pipeline.executor
+        tallies = [node.tally for node in executor.nodes]
+        unfinished += run.outcomes[name].put_tallies(tallies, executor.started)
+    for mixture in run.mixture_runs.values():
+        mixture.put_tallies()
+    return unfinished
+
+
+def _record_mixtures(run: Run) -> dict[str, Any]:
+    from mixwright_runtime.mixture import record_selection
+
+    found = {}
+    for mixture in run.mixture_runs.values():
+        selection = mixture.selection
+        if selection is None:
+            continue
+        reports = mixture.reports()
+        record_selection(run.store, run.run_id, selection, steps=reports)
+        found[mixture.name] = {
+            "rows": len(selection),
+            "shortfall": selection.shortfall,
+            "notes": list(selection.notes),
+            "components": {
+                result.component: {"wanted": result.wanted, "got": result.got, "available": result.available}
+                for result in selection.results
+            },
+            "dropped": mixture.dropped(),
+            "steps": reports,
+        }
+    return found
+
+
+def _export(run: Run, summary: dict[str, Any]) -> None:
+    """Write the exports of the mixtures that were selected.
+
+    Raises:
+        RunError: a target cannot be written; the rows are in the store.
+    """
+    from mixwright_runtime.exporters.write import write_exports
+
+    written = []
+    for name in run.mixtures:
+        if name in summary["mixtures"]:
+            written += write_exports(run.plan, run.store, run.run_id, name)
+    summary["exports"] = {export.name: {"path": str(export.path), "rows": export.rows} for export in written}
+
+
+def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, Any]:
+    spending = run.spending
+    rows = {"kept": 0, "dropped": 0, "quarantined": 0, "unfinished": unfinished}
+    quarantined: dict[str, int] = {}
+    for outcomes in run.outcomes.values():
+        rows["kept"] += outcomes.kept
+        rows["dropped"] += outcomes.dropped
+        rows["quarantined"] += outcomes.quarantined
+    for pipeline in run.runs.values():
+        for node in pipeline.executor.nodes:
+            for reason, count in node.tally.quarantine_reasons.items():
+                quarantined[reason] = quarantined.get(reason, 0) + count
+    return {
+        "spec": run.plan.spec,
+        "run_id": run.run_id,
+        "stopped_by": run.stop.reason,
+        "seconds": round(spending.seconds, 3),
+        "rows": rows,
+        "quarantined": quarantined,
+        "requests": spending.requests,
+        "reused": sum(counts.reused for counts in run.calls.counts.values()),
+        "prompt_tokens": spending.prompt_tokens,
+        "output_tokens": spending.output_tokens,
+        "cost": round(spending.cost, 6),
+        "pipelines": {name: _pipeline(pipeline) for name, pipeline in run.runs.items()},
+        "calls": {node: vars(counts) for node, counts in run.calls.counts.items()},
+        "calibrations": run.calibrations,
+        "mixtures": mixtures,
+        "exports": {},
+        "exit_code": 0,
+    }
+
+
+def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
+    return {
+        "started": pipeline.executor.started,
+        "kept": len(pipeline.kept),
+        "wanted": pipeline.wanted,
+        "exhausted": pipeline.is_exhausted,
+        "waves": [list(wave) for wave in pipeline.waves],
+        "steps": {
+            node.id: {
+                "in": node.tally.rows_in,
+                "out": node.tally.rows_out,
+                "dropped": node.tally.drop_reasons,
+                "quarantined": node.tally.quarantine_reasons,
+                **(
+                    {"quarantined_because": node.tally.quarantined_because}
+                    if node.tally.quarantined_because
+                    else {}
+                ),
+                **_asked_again(node),
+            }
+            for node in pipeline.executor.nodes
+        },
+        "reports": reports_of(pipeline.executor.nodes),
+    }
+
+
+def _nodes(run: Run) -> list[Node]:
+    return [node for pipeline in run.runs.values() for node in pipeline.executor.nodes]
+
+
+def _verifier_faults(node: Node) -> str:
+    """Why a verifier's verdicts cannot be trusted: too many faults of its own for a run that was too short to stop."""
+    return "" if node.measuring is None else node.measuring.over_budget()
+
+
+def _asked_again(node: Node) -> dict[str, Any]:
+    """Rows for which a verifier asked the model again, and how many passed then."""
+    if not node.rows_again:
+        return {}
+    return {"asked_again": {"rows": node.rows_again, "passed": node.passed_again}}
+
+
+def _kept(run: Run) -> str:
+    answered = sum(counts.answered for counts in run.calls.counts.values())
+    ended = sum(o.kept + o.dropped + o.quarantined for o in run.outcomes.values())
+    return f"{ended:,} finished rows and {answered:,} new answers"
+
+
+def _told(failure: Exception, run: Run) -> Exception:
+    """The failure, with what was kept and how to go on."""
+    text = str(failure)
+    if isinstance(failure, RunError) and "mixwright run" not in text:
+        failure.args = (f"{text}; {_kept(run)} are kept, 'mixwright run' again sends only what is missing",)
+    return failure

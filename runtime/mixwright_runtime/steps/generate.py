@@ -1,0 +1,233 @@
+"""`generate`: asks a model for a column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mixwright_compiler.catalog.catalog import Asks
+from mixwright_compiler.plan.plan import Step
+from mixwright_runtime.engines.protocol import FURTHER_SAMPLING
+from mixwright_runtime.plugins.attributes import STEP
+from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
+from mixwright_runtime.plugins.protocol import CallResult, StepContext
+from mixwright_runtime.plugins.shapes import Ask, StepRequest
+from mixwright_runtime.values.control_characters import control_character_in
+from mixwright_runtime.values.json_in_text import ParseFailed, json_of, last_json
+from mixwright_runtime.values.json_schema import compiled_schema
+from mixwright_runtime.values.parse import compile_parse, names_reasoning
+from mixwright_runtime.values.rows import Row
+
+
+@declare(
+    "step",
+    "generate",
+    makes={"{label}": "json if parse = json else text", "{label}.reasoning": "text if read"},
+    label="new_column",
+    asks=(
+        Asks(
+            "model",
+            template="prompt",
+            times=("samples",),
+            max_tokens="max_tokens",
+            writes="{label}",
+            needs=(("schema", "with schema"),),
+        ),
+    ),
+    attributes=(
+        attribute(
+            "prompt",
+            "ref:template",
+            "Template of the request; its inputs must be columns in scope.",
+            default=REQUIRED,
+        ),
+        attribute("model", "ref:model", "Who answers.", default=REQUIRED),
+        attribute(
+            "samples",
+            "count",
+            "Answers per row. More than one makes candidates, each with its own seed.",
+            default=1,
+            cls="set",
+            minimum=1,
+            maximum=1024,
+        ),
+        attribute(
+            "temperature",
+            "float",
+            "0 takes the likeliest token every time; 1 samples from the model as it is.",
+            default=1.0,
+            minimum=0,
+            maximum=2,
+        ),
+        attribute(
+            "top_p",
+            "share",
+            "Samples from the likeliest tokens that together reach this share.",
+            default=1.0,
+            minimum=0,
+            maximum=1,
+        ),
+        attribute("top_k", "count", "Samples from this many likeliest tokens. All without it.", minimum=1),
+        attribute(
+            "min_p",
+            "share",
+            "Samples from tokens that are at least this part as likely as the likeliest.",
+            minimum=0,
+            maximum=1,
+        ),
+        attribute(
+            "presence_penalty",
+            "float",
+            "Taken from the logit of every token that the answer has already.",
+            minimum=-2,
+            maximum=2,
+        ),
+        attribute(
+            "frequency_penalty",
+            "float",
+            "Taken from a token's logit for each time that the answer has it.",
+            minimum=-2,
+            maximum=2,
+        ),
+        attribute(
+            "repetition_penalty",
+            "float",
+            "Divides the logit of every token of prompt and answer, or multiplies it where it is negative; over 1 makes "
+            "repetition less likely.",
+            minimum=0.01,
+            maximum=10,
+        ),
+        attribute(
+            "max_tokens",
+            "count",
+            "Longest answer, in tokens. An answer cut off there is not used.",
+            default=1024,
+            minimum=1,
+        ),
+        attribute("stop", "list[text]", "The answer ends before the first of these texts."),
+        attribute(
+            "schema", "json", "JSON Schema that the answer must have; the engine constrains decoding to it."
+        ),
+        attribute(
+            "parse",
+            "call:parse",
+            'What to take of the answer: `after("x")`, `before("x")`, `between("a", "b")`, `regex("...")`, '
+            '`json()`, `json("field")`, `last_line()`. Default: all of it, without the space around it.',
+        ),
+        attribute(
+            "on_fail",
+            "call:on_fail",
+            "When there is no usable answer: `drop` the row, `retry(n)` with n further seeds and then drop it, or "
+            "`keep` it with a null column.",
+            default="drop",
+            cls="set",
+        ),
+        *STEP,
+    ),
+)
+class Generate(Ask):
+    """Makes a column from a model's answer to a prompt.
+
+    Each answer has a seed of its own, derived from the rendered request, the row's replica, the sample's index and
+    the attempt, so a row's text depends neither on batching nor on how many rows were asked for. An answer is
+    stored before it is parsed: changing `parse` or `on_fail` asks nothing again.
+
+    With `samples = n` a row becomes n candidates that go through the following steps one by one. A `verify` that
+    compares them (`agree`) looks at all of them together, and those that pass stay candidates; a `verify` with `pick`
+    lets one of them go on.
+
+    An attempt fails when the model answers nothing, is cut off by `max_tokens`, refuses, or writes something that
+    `parse` does not match. A row whose attempts all failed for a reason of the model or the machine is quarantined,
+    one that never parsed is dropped with the reason `parse`.
+
+    Reasoning is no part of the column: it is in the column `NAME.reasoning`, whether the engine reports it apart or
+    leaves it in the answer (`<think>…</think>`, `[THINK]`, the channels of gpt-oss, or a closing mark alone). An answer
+    whose reasoning does not end is `empty`. A text that speaks of such marks, in quotes, in a code fence or within a
+    sentence, stays whole. A `parse` that names a mark itself, as `after("</think>")` does, reads the whole answer.
+
+    `json()` reads what `verify schema` reads: JSON in a code fence or between sentences, the last of several. LaTeX whose
+    backslashes are not doubled (`\\frac`, `\\beta`) is LaTeX and no form feed or backspace; where both LaTeX and JSON
+    have an escape (`\\nabla`), what stands around it tells. An answer with a control character does not parse.
+
+    An answer that was cut off is remembered like any other and not asked for again in later runs: to try until one
+    fits would choose the short ones. Raise `max_tokens`, or `on_fail = retry(n)` for further seeds.
+
+    ```mix
+    generate problem {
+      prompt = hard_math
+      model = teacher
+      temperature = 1.0
+      parse = after("Math problem:")
+      on_fail = retry(2)
+    }
+    ```
+    """
+
+    def __init__(self, step: Step, context: StepContext) -> None:
+        attributes = step.attributes
+        self._step = step
+        self._node = f"{context.pipeline}.{step.id}"
+        self._model = str(attributes["model"])
+        self._render = context.template(str(attributes["prompt"]))
+        self._parse = compile_parse(attributes.get("parse"), attributes.get("schema"))
+        self._reads_json = (attributes.get("parse") or {}).get("call") == "json"
+        self._takes_marks = names_reasoning(attributes.get("parse"))
+        self._reasoning = f"{step.label}.reasoning"
+        self._schema = attributes.get("schema")
+        self._is_valid: Callable[[Any], bool] | None = None
+        # One object for all rows: calls and engines make its JSON once.
+        self._sampling: Mapping[str, Any] = {
+            "temperature": float(attributes.get("temperature", 1.0)),
+            "top_p": float(attributes.get("top_p", 1.0)),
+            "max_tokens": int(attributes.get("max_tokens") or 1024),
+            "stop": attributes.get("stop") or None,
+            "schema": self._schema,
+            **{name: attributes[name] for name in FURTHER_SAMPLING if attributes.get(name) is not None},
+        }
+
+    async def prepare(self) -> None:
+        """Compile the schema. Servers may ignore it (vLLM drops fields it does not know), so answers are checked.
+
+        Raises:
+            MissingExtra: `schema` is given and its validator is not installed.
+            RunError: it is not a JSON Schema.
+        """
+        if self._schema is not None:
+            self._is_valid = compiled_schema(self._schema, f"step '{self._node}'").is_valid
+
+    def ask(self, row: Row) -> StepRequest:
+        """The prompt.
+
+        Raises:
+            RowError: it cannot be rendered.
+        """
+        return StepRequest(self._model, self._render(row.columns).messages, self._sampling)
+
+    def take(self, row: Row, answer: CallResult) -> Row:
+        """The row with the answer, or what `parse` takes of it, and the reasoning before it.
+
+        Raises:
+            ParseFailed: there is nothing to take.
+        """
+        value = self._taken(answer.written if self._takes_marks else answer.text)
+        return self._with_reasoning(row.with_columns(**{self._step.label: value}), answer.reasoning)
+
+    def without(self, row: Row) -> Row:
+        """A row without an answer has no reasoning either."""
+        return self._with_reasoning(row, "")
+
+    def _taken(self, text: str) -> Any:
+        value = self._parse(text)
+        if self._is_valid is not None:
+            found = last_json(text, self._schema) if self._reads_json else json_of(text)
+            if not self._is_valid(found):
+                raise ParseFailed("the answer does not have the form of `schema`")
+        control = control_character_in(value)
+        if control:
+            raise ParseFailed(f"the control character {control} in the answer")
+        return value
+
+    def _with_reasoning(self, row: Row, reasoning: str) -> Row:
+        if reasoning or self._reasoning in self._step.columns:
+            return row.with_columns(**{self._reasoning: reasoning})
+        return row

@@ -1,0 +1,73 @@
+"""What steps may use: one for all steps of a plan that are at work in this process, whoever drives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mixwright_compiler.plan.plan import Expression, Plan, Step
+from mixwright_runtime.calls.models import DeclaredCalls, RunCalls
+from mixwright_runtime.plugins.protocol import StepContext
+from mixwright_runtime.stream.supply import Sources
+from mixwright_runtime.values.rows import Rendered
+
+
+class RunContext:
+    """Expressions and templates of a plan, its sources, its models, and workers and boxes made when one is asked for."""
+
+    def __init__(self, plan: Plan, sources: Sources, calls: RunCalls, *, sandbox: str = "bwrap") -> None:
+        """`sandbox`: what confines untrusted code (mixwright_runtime/sandbox/backends.py)."""
+        self.plan = plan
+        self.sources = sources
+        self.calls = calls
+        self._sandbox_name = sandbox
+        self._workers: Any = None
+        self._boxes: Any = None
+
+    def of(self, step: Step, owner: str, seed: int) -> StepContext:
+        """What a step of the pipeline or mixture `owner` may use."""
+        return StepContext(
+            plan=self.plan,
+            directory=Path(self.plan.directory),
+            seed=seed,
+            expression=self.expression,
+            template=self.template,
+            calls=DeclaredCalls(self.calls, step, f"{owner}.{step.id}"),
+            workers=self._pool,
+            rows_of=lambda name: (entry.columns for entry in self.sources.entries(name)),
+            pipeline=owner,
+            sandbox=self._sandbox,
+        )
+
+    def expression(self, expression: Expression | Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
+        """A plan expression as a function of a row's columns."""
+        from mixwright_runtime.values.expressions import compile_expression
+
+        return compile_expression(expression)
+
+    def template(self, name: str) -> Callable[[Mapping[str, Any]], Rendered]:
+        """A template of the plan as a function of a row's columns."""
+        from mixwright_runtime.values.templates import compile_template
+
+        return compile_template(self.plan.templates[name])
+
+    def _pool(self) -> Any:
+        if self._workers is None:
+            from mixwright_runtime.workers.pool import WorkerPool
+
+            self._workers = WorkerPool()
+        return self._workers
+
+    def _sandbox(self) -> Any:
+        if self._boxes is None:
+            from mixwright_runtime.sandbox.backends import named_sandbox
+
+            self._boxes = named_sandbox(self._sandbox_name)
+        return self._boxes
+
+    async def close(self) -> None:
+        """End the workers and boxes."""
+        for pool in (self._boxes, self._workers):
+            if pool is not None:
+                await pool.close()

@@ -1,0 +1,152 @@
+"""What one step makes of rows, by its shape: whoever drives a step, in a pipeline, a mixture or beside one, does it here.
+
+A bug in a step costs what it was about and no more: a row is quarantined with the end of the trace, and where a step
+decides on many rows at once the run ends with an error that says which step it was; what was done until then is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from mixwright_runtime.calls.stop import StopSignal
+from mixwright_runtime.errors import RowError, RunError, RunStopped
+from mixwright_runtime.plugins.protocol import Measurement
+from mixwright_runtime.plugins.shapes import Apply, Keep, Measure
+from mixwright_runtime.stream.nodes import Node
+from mixwright_runtime.values.rows import Dropped, Row
+
+
+async def prepared(nodes: Sequence[Node]) -> None:
+    """Make steps ready for their first row.
+
+    Raises:
+        RunError: one cannot work here.
+    """
+    for node in nodes:
+        try:
+            await node.step.prepare()
+        except (RunStopped, RunError):
+            raise
+        except Exception as error:
+            raise broken(node, error) from error
+
+
+async def closed(nodes: Sequence[Node]) -> list[str]:
+    """Let go of what steps hold; what went wrong with that. Each is asked, whatever another does, and none of their
+    failures takes back what was done."""
+    failures = []
+    for node in nodes:
+        try:
+            await node.step.close()
+        except Exception as error:
+            failures.append(f"{broken(node, error)}; it was closing, and nothing is lost")
+    return failures
+
+
+def reports_of(nodes: Sequence[Node]) -> dict[str, Any]:
+    """What steps report, by their ids."""
+    found = {node.id: node.step.report() for node in nodes}
+    return {step: dict(report) for step, report in found.items() if report is not None}
+
+
+def applied(node: Node, row: Row) -> Row | Dropped:
+    """What a row-wise step makes of a row."""
+    assert isinstance(node.step, Apply)
+    try:
+        made = node.step.apply(row)
+    except RunError:
+        raise
+    except Exception as error:
+        return quarantined(node, row, error)
+    return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
+
+
+async def kept(node: Node, rows: Sequence[Row], stop: StopSignal) -> list[Row | Dropped]:
+    """What a breaker says of rows, one verdict each. In a thread, so that requests go on: it may work for a while, or for
+    hours.
+
+    Raises:
+        RunStopped: it was interrupted.
+        RunError: it failed on them; they stay unfinished.
+    """
+    assert isinstance(node.step, Keep)
+    work = asyncio.ensure_future(asyncio.to_thread(node.step.keep, rows))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            node.step.interrupt()
+        decided = list(await work)
+    except (RunStopped, RunError):
+        raise
+    except Exception as error:
+        raise broken(node, error) from error
+    finally:
+        stopping.cancel()
+    if len(decided) != len(rows):
+        raise RunError(
+            f"step '{node.name}' answered {len(decided)} verdicts for {len(rows)} rows, a bug in it"
+        )
+    return decided
+
+
+def decided(node: Node, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:
+    """A verifier's verdict on each row. One that it could not measure, by a fault of its own, is quarantined."""
+    assert isinstance(node.step, Measure)
+    verdicts: list[Row | Dropped] = []
+    for row, measurement in zip(rows, measurements, strict=True):
+        reason = f"verifier {measurement.outcome}"
+        verdicts.append(Dropped(row, node.id, reason, dict(measurement.evidence), quarantined=True))
+    sound = [i for i, measurement in enumerate(measurements) if not is_fault(measurement)]
+    if not sound:
+        return verdicts
+    try:
+        found = node.step.decide([rows[i] for i in sound], [measurements[i] for i in sound])
+        if len(found) != len(sound):
+            raise ValueError(f"{len(found)} verdicts for {len(sound)} rows")
+    except Exception as error:
+        found = [quarantined(node, rows[i], error) for i in sound]
+    for i, verdict in zip(sound, found, strict=True):
+        verdicts[i] = verdict
+    return verdicts
+
+
+def is_fault(measurement: Measurement) -> bool:
+    """The verifier failed: that is no verdict on the text."""
+    return measurement.outcome in ("error", "timeout")
+
+
+def with_score(node: Node, row: Row, measurement: Measurement) -> Row:
+    """A row with what a verifier found of it."""
+    shown = {
+        "outcome": measurement.outcome,
+        "score": measurement.score,
+        "evidence": dict(measurement.evidence),
+    }
+    return replace(row, scores={**row.scores, node.id: shown})
+
+
+def quarantined(node: Node, row: Row, error: Exception) -> Dropped:
+    """A row that a step could not process."""
+    if isinstance(error, RowError):
+        return Dropped(row, node.id, "row error", str(error), quarantined=True)
+    # A bug in a step must not cost the other rows; what it takes to find it is kept with the row.
+    trace = "".join(traceback.format_exception(error)[-3:])
+    return Dropped(row, node.id, f"internal error: {type(error).__name__}", trace, quarantined=True)
+
+
+def broken(node: Node, error: Exception) -> RunError:
+    """What ends the run when a step fails as a whole, with the place in its code."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return RunError(
+        f"step '{node.name}' ({node.plan.operation}) failed: {type(error).__name__}: {error} "
+        f"({at.filename.rpartition('/')[2]}, line {at.lineno})"
+    )
+
+
+def _no_row(node: Node, row: Row, made: object) -> Dropped:
+    return quarantined(node, row, TypeError(f"neither a row nor why it is dropped: {made!r:.200}"))

@@ -1,0 +1,159 @@
+"""Writing down what became of each row, and counting it a second time on the way, so that the two can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from mixwright_runtime.store.records import OutcomeRecord, TallyRecord
+from mixwright_runtime.values.rows import Dropped, Row
+from mixwright_runtime.values.stored_text import clean_text, json_of
+
+BECAUSE_CHARACTERS = 200
+"""Of the evidence for a quarantine, told when the run ends."""
+
+
+class OutcomeStore(Protocol):
+    """What outcomes need of the store (`mixwright_runtime.store.store.Store`)."""
+
+    def put_outcome(self, record: OutcomeRecord) -> None: ...
+
+    def put_tally(self, record: TallyRecord) -> None: ...
+
+
+@dataclass
+class Tally:
+    """What one step counted in this run."""
+
+    step: str
+    rows_in: int = 0
+    rows_out: int = 0
+    dropped: int = 0
+    quarantined: int = 0
+    forked: int = 0
+    drop_reasons: dict[str, int] = field(default_factory=dict)
+    quarantine_reasons: dict[str, int] = field(default_factory=dict)
+    quarantined_because: dict[str, str] = field(default_factory=dict)
+    """The first evidence of each of these reasons, shortened."""
+
+    def ended(self, dropped: Dropped) -> None:
+        """Count a row that this step ended."""
+        if dropped.quarantined:
+            self.quarantined += 1
+            reasons = self.quarantine_reasons
+            if dropped.detail and dropped.reason not in self.quarantined_because:
+                told = dropped.detail if isinstance(dropped.detail, str) else json_of(dropped.detail)
+                self.quarantined_because[dropped.reason] = clean_text(told)[:BECAUSE_CHARACTERS]
+        else:
+            self.dropped += 1
+            reasons = self.drop_reasons
+        reasons[dropped.reason] = reasons.get(dropped.reason, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A row at the start of a pipeline, with the place it comes from.
+
+    leaf, repeat: of a nested mixture's row, the source or pipeline that holds it and its appearance in there.
+    """
+
+    row: Row
+    source: str
+    ref: str
+    leaf: str = ""
+    repeat: int = 0
+
+
+class Outcomes:
+    """The book of one pipeline in one run."""
+
+    def __init__(self, store: OutcomeStore, run_id: int, pipeline: str) -> None:
+        self.kept = 0
+        self.dropped = 0
+        self.quarantined = 0
+        self._store = store
+        self._run_id = run_id
+        self._pipeline = pipeline
+
+    def keep(self, row: Row, start: Start, *, with_columns: bool = True) -> None:
+        """Record a row that survived every step."""
+        self.kept += 1
+        self._put(row, start, "kept", columns=json_of(row.columns) if with_columns else "")
+
+    def end(self, dropped: Dropped, start: Start) -> None:
+        """Record a row that a step ended."""
+        if dropped.quarantined:
+            self.quarantined += 1
+        else:
+            self.dropped += 1
+        self._put(
+            dropped.row,
+            start,
+            "quarantined" if dropped.quarantined else "dropped",
+            step=dropped.step,
+            reason=clean_text(dropped.reason),
+            detail="" if dropped.detail is None else json_of(dropped.detail),
+            columns=json_of(dropped.row.columns),
+        )
+
+    def put_tallies(self, tallies: Iterable[Tally], started: int) -> int:
+        """Store the steps' counts; returns how many rows are in no outcome because the run stopped.
+
+        A row that left one step and never reached the next counts as unfinished at the next.
+        """
+        unfinished_rows = 0
+        rows_in = started
+        for ordinal, tally in enumerate(tallies):
+            left = tally.rows_out + tally.dropped + tally.quarantined
+            unfinished = rows_in + tally.forked - left
+            unfinished_rows += unfinished
+            self._store.put_tally(
+                TallyRecord(
+                    self._run_id,
+                    self._pipeline,
+                    tally.step,
+                    ordinal,
+                    rows_in,
+                    tally.rows_out,
+                    tally.dropped,
+                    tally.quarantined,
+                    tally.forked,
+                    unfinished,
+                )
+            )
+            rows_in = tally.rows_out
+        return unfinished_rows
+
+    def _put(
+        self,
+        row: Row,
+        start: Start,
+        status: Any,
+        *,
+        step: str = "",
+        reason: str = "",
+        detail: str = "",
+        columns: str = "",
+    ) -> None:
+        self._store.put_outcome(
+            OutcomeRecord(
+                run_id=self._run_id,
+                pipeline=self._pipeline,
+                row_id=row.row_id,
+                origin_id=row.origin_id,
+                source=start.source,
+                source_ref=start.ref,
+                position=row.position,
+                replica=row.replica,
+                candidate=row.candidate,
+                parents=row.parents,
+                status=status,
+                step=step,
+                reason=reason,
+                detail=detail,
+                columns=columns,
+                calls=row.calls,
+                scores=json_of(row.scores) if row.scores else "{}",
+            )
+        )

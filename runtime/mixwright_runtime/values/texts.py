@@ -1,0 +1,86 @@
+"""Texts as dedup and decontamination see them: folded, cut into tokens, and hashed as n-grams.
+
+Hashes are BLAKE2b of a token and a polynomial over a token sequence, both of 64 bits and the same on every machine.
+With a billion different n-grams the chance of any collision is about 3%, and a collision moves one similarity by one
+n-gram.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from mixwright_runtime.values.scripts import UNSPACED
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+
+TOKEN_CACHE_LIMIT = 1_000_000
+_MULTIPLIER = 0x9E3779B97F4A7C15
+"""2^64 divided by the golden ratio, odd: the usual multiplier for spreading consecutive numbers (Knuth, 6.4)."""
+
+_token_hashes: dict[str, int] = {}
+
+
+def folded(text: str) -> str:
+    """The text in NFKC, case-folded, with runs of white space as one space and none at its ends."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+
+
+def tokens_of(text: str) -> list[str]:
+    """Words of a folded text; in scripts without spaces, characters. Punctuation is left out."""
+    return _TOKEN.findall(folded(text))
+
+
+def text_of(value: Any) -> str | None:
+    """The text of a column: text as it is, a chat's user messages, a list's texts; None for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value:
+        if all(isinstance(turn, Mapping) and "content" in turn for turn in value):
+            return "\n".join(str(turn["content"]) for turn in value if turn.get("role") == "user")
+        if all(isinstance(item, str) for item in value):
+            return "\n".join(value)
+    return None
+
+
+def ngram_hashes(tokens: Sequence[str], n: int) -> NDArray[np.uint64]:
+    """A hash for every run of `n` tokens, in order; empty when there are fewer.
+
+    Returns:
+        (max(0, len(tokens) - n + 1),) uint64.
+    """
+    import numpy as np
+
+    count = len(tokens) - n + 1
+    if count <= 0:
+        return np.empty(0, dtype=np.uint64)
+    hashes = np.array([_token_hashes.get(token) or _hash_of(token) for token in tokens], dtype=np.uint64)
+    multiplier = np.uint64(_MULTIPLIER)
+    result = hashes[:count].copy()
+    for k in range(1, n):
+        result *= multiplier
+        result += hashes[k : k + count]
+    # The last token has weight 1 and would show in the low bits alone.
+    result ^= result >> np.uint64(32)
+    result *= multiplier
+    result ^= result >> np.uint64(29)
+    return result
+
+
+def _hash_of(token: str) -> int:
+    if len(_token_hashes) >= TOKEN_CACHE_LIMIT:
+        _token_hashes.clear()
+    value = (
+        int.from_bytes(blake2b(token.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") or 1
+    )
+    _token_hashes[token] = value
+    return value
