@@ -14,6 +14,7 @@ from mixwright.terminal import guard_streams, guarded_streams
 from mixwright.version import VERSION
 
 COMMANDS: dict[str, str] = {
+    "init": "begin a project: write the quickstart, its model and its data",
     "check": "find mistakes in specs before anything runs",
     "fmt": "format specs",
     "lock": "pin every source and model that a spec reads",
@@ -113,7 +114,7 @@ def _run(argv: list[str]) -> int:
 
 def _of_plugin(error: Exception) -> str:
     """What is told of an error that came from a plugin's code; empty for one of our own."""
-    loading = sys.modules.get("runtime.plugins.loading")
+    loading = sys.modules.get("mixwright_runtime.plugins.loading")
     return str(loading.fault_of(error) or "") if loading is not None else ""
 
 
