@@ -71,7 +71,7 @@ def test_a_family_without_a_heading_is_refused() -> None:
 
 def test_the_index_links_every_code_to_its_page() -> None:
     page = diagnostics_page()
-    linked = re.findall(r"\[(MIX\d{3})\]\(\.\./compiler/codes/\1\.md\)", page)
+    linked = re.findall(r"\[(MIX\d{3})\]\(\.\./compiler/mixwright_compiler/codes/\1\.md\)", page)
     assert linked == list(titles())
 
 
