@@ -215,7 +215,7 @@ class Flow:
             elif entry.plugin is not None:  # what ships can do without
                 missing_column(place, name, block.kind_span)
         self._check_made_twice(entry, makes, label, block, attributes)
-        reads = tuple(dict.fromkeys([*place.reads, *self._template_inputs(attributes)]))
+        reads = tuple(dict.fromkeys([*place.reads, *self._template_inputs(entry, attributes)]))
         trusted = dict.fromkeys((n for n in missing if n not in later), "any")
         self.columns = self.columns.with_columns({**trusted, **makes})
         stem = block.kind if block.kind == entry.name else f"{block.kind}_{entry.name}"
@@ -333,15 +333,11 @@ class Flow:
     def _declaration(self, qualified: str, span: Span) -> tuple[Declaration, Span]:
         return self.scope.world.by_name[qualified], span
 
-    def _template_inputs(self, attributes: dict[str, Bound]) -> list[str]:
-        names: list[str] = []
-        for bound in attributes.values():
-            values = bound.value if isinstance(bound.value, list) else [bound.value]
-            for value in values:
-                if isinstance(value, str) and value in self.scope.parsed:
-                    known = self.scope.parsed[value].inputs
-                    names += [n for n in known if self.columns.type_of(n) is not None]
-        return names
+    def _template_inputs(self, entry: Entry, attributes: dict[str, Bound]) -> list[str]:
+        """Columns that the step's templates need. That of `on_fail = repair(…)` is no part: no measurement reads it."""
+        parsed = [self.scope.parsed.get(name) for _, name in _template_names(entry, attributes)]
+        inputs = [name for template in parsed if template is not None for name in template.inputs]
+        return [name for name in inputs if self.columns.type_of(name) is not None]
 
     def _check_made_twice(
         self,
