@@ -1,6 +1,7 @@
 """Write, or check, the committed documents that are derived from code: catalog, JSON Schemas, reference.
 
-    python -m mixwright.catalog           write compiler/{catalog,constraint_kinds}.json, docs/schemas/*.schema.json,
+    python -m mixwright.catalog           write catalog.json and constraint_kinds.json in
+                                          compiler/mixwright_compiler/catalog/, docs/schemas/*.schema.json,
                                           docs/language/{reference,constraints}.md and docs/diagnostics.md
     python -m mixwright.catalog --check   exit 1 and name what is stale
 

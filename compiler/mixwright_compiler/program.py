@@ -1,6 +1,7 @@
 """The bound and typed program: every name resolved, every attribute a value of its type, every column known.
 
-Made by `resolve.py` from the syntax trees of a spec and its imports, checked by `checks/`, read by `lower.py`.
+Made by `bind/resolve.py` from the syntax trees of a spec and its imports, checked by `checks/`, read by
+`logical/build.py` and `plan/lower.py`.
 Attribute values are plain Python: int, float, bool, str, None, list, dict, and for the types below:
 
     ref:*          the qualified name (str) of the declaration, e.g. "tulu.hard_math"

@@ -1,4 +1,4 @@
-"""The rule of `place.py` for a plan that comes as a file: what it reads and writes is in its project."""
+"""The rule of `bind/place.py` for a plan that comes as a file: what it reads and writes is in its project."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def record_selection(
     """Queue the rows of a mixture, in order, and its realised quotas; durable after `store.flush()`.
 
     Args:
-        steps: what the mixture-wide steps report, JSON by step id (`report()` in steps/protocol.py).
+        steps: what the mixture-wide steps report, JSON by step id (`report()` in plugins/shapes.py).
     """
     from mixwright_runtime.store.records import EventRecord, SelectionRecord
 

@@ -1,1 +1,2 @@
-"""Steps of a pipeline, one file each. `shapes.py` says what a step must offer, `protocol.py` what it may use."""
+"""Steps of a pipeline, one file each. `plugins/shapes.py` says what a step must offer,
+`plugins/protocol.py` what it may use."""

@@ -29,7 +29,7 @@ CREATE TABLE run (
 CREATE TABLE run_end (
     run_id BIGINT,
     status VARCHAR,
-    summary VARCHAR USING COMPRESSION zstd,  -- JSON, see runtime/ending.py
+    summary VARCHAR USING COMPRESSION zstd,  -- JSON, see run/ending.py
     ended DOUBLE,
     batch BIGINT
 );

@@ -21,8 +21,7 @@ from mixwright_compiler.catalog.blocks import NOT_YET, language_blocks
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry, builtin_catalog
 from mixwright_compiler.plan.lower import lower
 from mixwright_runtime.plugins.declare import plugins
-
-ROOT = Path(__file__).parents[3]
+from tests.checkout import PACKAGES
 
 PRELUDE = """edition 2026
 import "more.mix" as more
@@ -450,7 +449,6 @@ SHARED = {
         "mixwright_runtime.calls.models",
         "mixwright_runtime.calls.service",
         "mixwright_compiler.checks.generation",
-        "mixwright_runtime.engines.tasks",
         "mixwright_runtime.exporters.write",
     ),
     "source": ("mixwright_runtime.sources.reader", "mixwright_runtime.exporters.write"),
@@ -500,8 +498,11 @@ def words_of(module: ModuleType, depth: int = 2) -> Iterator[str]:
 
 
 def path_of(name: str) -> list[Path]:
-    place = ROOT.joinpath(*name.split("."))
-    return [place.with_suffix(".py")] if place.with_suffix(".py").exists() else sorted(place.rglob("*.py"))
+    package, *rest = name.split(".")
+    place = PACKAGES[package].joinpath(*rest)
+    found = [place.with_suffix(".py")] if place.with_suffix(".py").exists() else sorted(place.rglob("*.py"))
+    assert found, f"no module {name}"
+    return found
 
 
 @cache
