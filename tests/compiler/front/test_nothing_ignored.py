@@ -269,7 +269,7 @@ def spec_of(key: str, body: dict[str, str]) -> str:
         after += 'train one on main { repo = "m/m", output = "out/one" }\n'
     elif family == "train":
         after = f"train tried on main {{ {text} }}\n"
-    elif key in ("step.generate", "step.draw", "step.render"):
+    elif family == "step" and builtin_catalog().entries[key].label == "new_column":
         step = f"{name} tried {{ {text} }}"
     elif family == "step":
         step = f"{name} {{ {text} }}"
