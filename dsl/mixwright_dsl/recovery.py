@@ -71,6 +71,7 @@ def _recover_chunk(
     except (Stuck, TooDeep):
         pass
     statements, findings, stuck, repairs = _line_by_line(source, chunk, parse_tokens)
+    # A single repair is the finding. More of them may be echoes of one wrong token, which is looked for only then.
     if repairs > 1:
         from mixwright_dsl.one_edit import one_edit
 

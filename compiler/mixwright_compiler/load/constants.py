@@ -100,7 +100,7 @@ def kind_words(value: Any) -> str:
 
 
 LARGEST = 4_000_000
-"""Characters that a constant may have."""
+"""Characters that a constant may have. Chosen, as `mixwright_compiler.load.params.LARGEST_IN_ALL`."""
 
 Lookup = Callable[[Ref], "Constant | None"]
 """The constant a name stands for, None when it names no constant; raises Reported for a broken one."""

@@ -52,8 +52,10 @@ def _load(
     path = (source.path or Path(source.name)).resolve()
     module = Module(prefix, result.file, path.parent)
     world.modules.append(module)
+    # Before its imports are followed: a file that is reached twice is one module.
     known[path] = module
     imports = _imports(result.file)
+    # Before the declarations are collected: whether a kind is known depends on the plugins.
     for block in imports:
         if _is_of_plugin(block):
             _import_plugin(world, module, block)

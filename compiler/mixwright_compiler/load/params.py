@@ -17,7 +17,8 @@ from mixwright_dsl.quantity import Unit, parse_quantity
 from mixwright_dsl.source import SourceFile, Span
 
 LARGEST_IN_ALL = 64_000_000
-"""Characters that constants may come to, counted at each place that names one."""
+"""Characters that constants may come to, counted at each place that names one. Chosen: more than any spec needs, and
+little enough to hold."""
 
 COMMAND_LINE = "command line"
 """Name of the file that findings on `-p` point into."""

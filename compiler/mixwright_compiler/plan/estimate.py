@@ -32,9 +32,9 @@ from mixwright_compiler.plan.plan import Component, Estimate, Mixture, Pipeline,
 
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
-"""What a chat template adds around a message: role and separators."""
+"""Chosen. What a chat template adds around a message: role and separators."""
 UNKNOWN_CHARACTERS = 200
-"""Length of a text column that was never measured."""
+"""Length of a text column that was never measured. Chosen."""
 
 _RowsOf = Callable[[str], "float | None"]
 _JINJA = re.compile(r"\{[{%#].*?[}%#]\}", re.DOTALL)
@@ -88,6 +88,7 @@ class _Estimation:
         """Pipeline -> mean characters of its columns."""
 
     def all(self) -> tuple[Estimate, ...]:
+        # Forwards what there could be, since quotas depend on it; backwards what is wanted; forwards what is started.
         ordered = self.plan.pipelines_in_order()
         for pipeline in ordered:
             self.note_rows(pipeline)
@@ -171,6 +172,7 @@ class _Estimation:
         for mixture in self.mixtures:
             for component in mixture.components:
                 ask(component.rows, asked(mixture, component))
+        # Backwards: those that start from a pipeline have all asked when its turn comes.
         for pipeline in reversed(self.plan.pipelines_in_order()):
             if pipeline.name in wanted:
                 rows = wanted[pipeline.name]
@@ -313,6 +315,7 @@ def mixture_rows(mixture: Mixture, rows_of: _RowsOf) -> float | None:
 
 def _divided(rows: float, yield_: float) -> float:
     """Rows to start for `rows` to survive; infinity where none did so far."""
+    # Less a little: 21 / 0.7 is above 30 in floats.
     return math.ceil(rows / yield_ - 1e-9) if yield_ > 0 else math.inf
 
 

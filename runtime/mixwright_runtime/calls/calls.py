@@ -328,6 +328,7 @@ class Calls:
             future.set_result(result)
             return result
         finally:
+            # The job has recorded what it found: whoever comes from here on finds it in the store.
             del self._pending[key]
 
     async def _vectors(

@@ -55,7 +55,7 @@ class RetryPolicy:
     """How often one request is tried and how long it waits in between; times in seconds.
 
     A row's own tries are spent by faults that may be its doing. Being rate limited or finding nobody listening is
-    never a row's doing and spends none; these two are bounded by time instead.
+    never a row's doing and spends none; these two are bounded by time instead. The numbers are chosen, not measured.
     """
 
     tries: int = 5
@@ -77,7 +77,7 @@ class RetryPolicy:
 @dataclass(frozen=True)
 class BreakerPolicy:
     """When an engine is given up. Both rules ask for many different requests, so that a few poisoned rows never
-    open the breaker, and for `patience_s`, so that a server that restarts does not either."""
+    open the breaker, and for `patience_s`, so that a server that restarts does not either. The numbers are chosen."""
 
     distinct: int = 20
     """Different requests that must fail; fewer for an engine that takes fewer at once."""
@@ -182,6 +182,7 @@ class Gate:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.leave(tokens)  # the place was given to a task that is gone
             else:
+                # It may have been the first, too large for the room there is, with smaller ones behind it.
                 self._waiters = deque(w for w in self._waiters if w[0] is not waiter)
                 self._admit()
             raise

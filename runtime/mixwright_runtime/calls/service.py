@@ -46,15 +46,16 @@ from mixwright_runtime.plugins.loading import plugin_faults
 T = TypeVar("T")
 
 WINDOW = 1.1
-"""Requests kept at an engine, as a multiple of its slots: enough to refill a slot at once, too few to queue."""
+"""Requests kept at an engine, as a multiple of its slots: enough to refill a slot at once, too few to queue. Chosen."""
 
 KV_SHARE = 0.9
-"""Part of a server's key-value cache that open requests may fill: the rest takes the answers that run longer."""
+"""Part of a server's key-value cache that open requests may fill: the rest takes the answers that run longer. Chosen."""
 
 CHARACTERS_PER_TOKEN = 4
 """Of English text, roughly; the exact count is the server's."""
 
 PROBE_EVERY_S = 2.0
+"""Chosen: a few probes within `BreakerPolicy.patience_s`, whatever number of requests ask for one."""
 
 
 def plain_like(request: Request) -> Request:
@@ -67,6 +68,7 @@ class AnswerLengths:
     """How long answers get: the 90th percentile of the last ones, once there are enough to tell."""
 
     def __init__(self) -> None:
+        # 512 and, below, 32: chosen. Sorting them once in 32 answers costs nothing beside those.
         self._last: deque[int] = deque(maxlen=512)
         self._new = 0
         self._bound: int | None = None
@@ -306,6 +308,7 @@ class Service:
                 await self._wait(pause_s + self._retry.base_s * self._clock.random())
                 continue
             await self.gate.enter(tokens)
+            # The server may have asked for a pause while this one stood in line.
             if self._paused_until <= self._clock.monotonic():
                 break
             self.gate.leave(tokens)
@@ -315,6 +318,7 @@ class Service:
                 await self._start()
             if self._requests_pace is not None or self._tokens_pace is not None:
                 await self._keep_pace(tokens)
+            # Nothing is waited for between the two: what the budget counts is what is sent.
             self._reserve()
             answer = await send()
         except EngineFault as fault:
@@ -344,6 +348,7 @@ class Service:
         Once for all that wait: a setting that the server does not take must not be found out row by row.
         """
         trial = self._trials.get(id(way))
+        # One that ended in a fault of another kind has told nothing.
         if trial is None or (trial.done() and not trial.result()):
             trial = self._trials[id(way)] = asyncio.ensure_future(self._try_plain(way, plain))
         return await asyncio.shield(trial)

@@ -14,11 +14,13 @@ from collections.abc import Callable
 from mixwright_runtime.calls.fault import Gate
 
 FIRST, USUAL = 16, 64
+"""Chosen: where the search begins, and how far a gate may come back after a refusal that ended the search early."""
 CLEAR_GAIN = 1.05
 """Throughput of equal rounds differs by a few percent by itself."""
 ROUNDS = 2
 """Answers in a round, as a multiple of the width; as many more are skipped first: they began under another width."""
 SHORTEST_ROUND_S = 0.25
+"""Chosen: short answers come in bursts, and a burst is no rate."""
 FAILED_ROUNDS = 2
 
 

@@ -60,6 +60,8 @@ def divide(
     open_parts = {name: weight for name, weight in weights.items() if weight > 0}
     left = total
     full: list[str] = []
+    # All that are full leave in one round: without them there is more for each weight of the rest, so that what is over
+    # its supply now would be so in every later round, too.
     while open_parts and left > 0:
         sum_of_weights = sum(open_parts.values(), Fraction(0))
         over = [

@@ -66,6 +66,7 @@ def missing_rows(component: Component, candidates: Candidates, count: int) -> in
         return 0
     have: list[int] = np.bincount(codes[rows], minlength=len(names)).tolist()
     need = equal_parts(count, names)
+    # At least one: parts are dealt out by first appearance here and by name there, so that these may be there already.
     return max(1, count - len(rows), sum(max(0, n - h) for n, h in zip(need, have, strict=True)))
 
 

@@ -154,6 +154,8 @@ class MixtureRun:
                 for name, missing in wanted.items()
                 if (feed := self._feeds[name]).pipeline is not None
             )
+            # One component after another, all in the mixture's order: what a dedup has seen decides on what comes next.
+            # When none has a row to give, every quota is met, or what it lacks will not come in this run.
             if not sum([await self._feed(self._feeds[name], missing) for name, missing in wanted.items()]):
                 break
         self.selection = select(self.mixture, self._candidates(), total=total)

@@ -21,11 +21,12 @@ from mixwright_runtime.stream.supply import Sources, SourceSupply
 from mixwright_runtime.values.rows import Row, replica_id
 
 PRIOR_ROWS = 4
-"""Weight, in rows, of the belief that every row survives; it sizes the first wave and fades with what is seen."""
+"""Weight, in rows, of the belief that every row survives; it sizes the first wave and fades with what is seen. Chosen."""
 GROWTH = 4
-"""A wave starts at most this many times the rows started before it: with few or no survivors yet, the yield is a
+"""Chosen. A wave starts at most this many times the rows started before it: with few or no survivors yet, the yield is a
 guess, and a guess must not send a million requests."""
 SMALLEST_WAVE = 16
+"""Chosen: a wave ends with its slowest row, so that the last few missing rows would take many waves of one or two."""
 
 
 class PipelineSupply:
@@ -181,6 +182,8 @@ class PipelineRun:
             self._stop.stop(str(failed), failed)
             raise
         finally:
+            # A wave leaves nothing under way unless the run stops, and positions go on from wave to wave: sorted by
+            # themselves, its survivors stand in start order behind all earlier ones.
             fresh, self.executor.kept = self.executor.kept_in_order(), []
             self.kept += fresh
             self._through = self.executor.finished
@@ -194,8 +197,10 @@ class PipelineRun:
     def next_wave(self, missing: int) -> int:
         """Rows to start so that `missing` more probably survive: missing / yield and one standard deviation."""
         started, survival = self.executor.started, self.survival
+        # The first wave takes it that every row survives: a wave more costs less than rows that nobody wanted.
         size = missing / survival
         if started:
+            # The most that the number which a row becomes, 0 to fanout with this mean, can vary (Bhatia and Davis 2000).
             spread = survival * max(0.0, self._fanout - survival)
             size += sqrt(size * spread) / survival
             size = max(size, SMALLEST_WAVE)

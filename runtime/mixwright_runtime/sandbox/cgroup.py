@@ -98,6 +98,8 @@ def _version_1(name: str) -> Cgroup | None:
 def _version_2(name: str) -> Cgroup | None:
     home = _home("")
     top = _mount_point("")
+    # Upwards, to the first group that hands both controllers down. `cgroup.procs` there must be ours to write: version 2
+    # lets a process move only with a right to the group that is above both places.
     while home is not None and top is not None and home.is_relative_to(top):
         _sweep(home)
         path = home / name

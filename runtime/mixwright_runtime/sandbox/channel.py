@@ -41,6 +41,7 @@ class Frames:
         if head is None:
             return None
         size = int.from_bytes(head, "little")
+        # By what is announced, before any of it is taken in: a length alone must cost no memory.
         if size > self._left:
             raise TooMuch
         self._left -= size

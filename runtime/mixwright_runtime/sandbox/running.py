@@ -36,9 +36,9 @@ ARGUMENT_LIMIT_BYTES = 16 * 1024**2
 """All arguments of one call."""
 OUTPUT_ENDED = Ran("limit", "more output than it may write", "output")
 MORE_PATIENCE = 4.0
-"""A job that others kept from the processors is run once more, with so many times the seconds by the clock."""
+"""Chosen. A job that others kept from the processors is run once more, with so many times the seconds by the clock."""
 END_GRACE_S = 1.0
-"""Seconds for a process that has given its last answer to end by itself."""
+"""Chosen. Seconds for a process that has given its last answer to end by itself."""
 
 
 class Boxed(Protocol):
@@ -105,6 +105,7 @@ async def _run_calls(box: Boxed, job: CallsJob) -> Ran:
     answers: list[Answer] = []
     with box.job("calls", "python", job.limits) as running:
         try:
+            # Most work fits into the socket at once; what does not is sent beside the reading, or both sides would wait.
             rest = running.channel.sent(work)
             sending = [running.channel.send(rest)] if rest else []
             async with asyncio.timeout(job.limits.wall_s), beside(*sending):
@@ -113,6 +114,7 @@ async def _run_calls(box: Boxed, job: CallsJob) -> Ran:
                     ran = await _early_end(box, running, job.limits, ran)
         except TimeoutError:
             ran = Ran("timeout", f"no result after {job.limits.wall_s:g} s")
+        # Before the end, for a job that is ended reports nothing; what it used and how long it waited is known after it.
         if ran.outcome == "done":
             ran = await _with_cpu(box, running, ran)
         await box.end(running)
@@ -233,6 +235,7 @@ def _ending(box: Boxed, running: RunningJob, report: dict[str, Any], limits: Lim
 def with_limits(report: dict[str, Any], limits: Limits) -> Ran:
     """A limit where the ending itself tells of one, else an exit."""
     status, cpu_s = int(report["status"]), float(report["cpu_s"])
+    # A process may ignore SIGXCPU; the kernel kills it a second later. Another SIGKILL comes with less CPU time.
     if status == -signal.SIGXCPU or (status == -signal.SIGKILL and cpu_s >= max(1.0, limits.cpu_s)):
         return Ran("limit", f"more than {limits.cpu_s:g} s of CPU time", "cpu", status=status, cpu_s=cpu_s)
     if status == -signal.SIGXFSZ:
@@ -414,6 +417,7 @@ async def _exchanged(box: Boxed, test: RunningJob, candidate: RunningJob, limits
         if body is None:
             ran = replace(await _early_end(box, candidate, limits, None), calls=calls)
             return replace(ran, failure=replace(ran.failure, where="candidate")) if ran.failure else ran
+        # Looked at here, before the test's process gets it: what has not the form of an answer does not cross.
         try:
             _answer(json.loads(body))
         except (Malformed, ValueError, RecursionError):

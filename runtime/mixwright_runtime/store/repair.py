@@ -59,6 +59,7 @@ def repair(directory: Path) -> Repair:
     _refuse_while_locked(path)
     journals = journal_files(directory)
     old = [file for file in (path, log, directory / ACKED_NAME, *journals) if file.exists()]
+    # The copy kept aside, the one that is worked on, and the new store, which is no larger.
     refuse_low_space(directory, 3 * sum(file.stat().st_size for file in old) + (16 << 20))
     aside = directory / time.strftime("damaged-%Y%m%d-%H%M%S")
     aside.mkdir()
@@ -71,6 +72,8 @@ def repair(directory: Path) -> Repair:
         fresh = make_empty(scratch / "fresh.duckdb")
         connection = attach(fresh, read_only=False)
         try:
+            # In this order: outcomes are held against the calls only when segments and journals have given theirs, and
+            # batches are counted when nothing is added or left out any more.
             source = _readable(aside, scratch, result)
             if source is not None:
                 _copy_tables(connection, source, result)

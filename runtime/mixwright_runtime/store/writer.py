@@ -29,9 +29,11 @@ from mixwright_runtime.values.stored_text import clean_text
 
 BATCH_RECORDS = 500
 BATCH_SECONDS = 0.25
+"""Both chosen: how much a power failure may take, against the cost of a COMMIT."""
 QUEUE_RECORDS = 20_000
 """Back-pressure: a producer waits when this many records are queued (about 50 MB of answers)."""
 LARGEST_BATCH = 5_000
+"""Chosen: what one transaction holds at most where the queue has filled up."""
 
 TABLES = ("run", "run_end", "call", "score", "content", "outcome", "tally", "selection", "event")
 """In the order of the counts in table `batch`."""
@@ -122,6 +124,7 @@ class Writer:
             if queued >= QUEUE_RECORDS:
                 self._wake.set()
                 self._room.wait_for(lambda: len(self._queue) < QUEUE_RECORDS or self._failure is not None)
+        # The first starts the writer's clock, the last ends it; those between have nothing to tell it.
         if queued == 1 or queued == BATCH_RECORDS:
             self._wake.set()
 
@@ -173,6 +176,7 @@ class Writer:
     def _run(self) -> None:
         while True:
             self._wake.wait()
+            # Cleared before the queue is looked at: whatever is put from here on wakes it again.
             self._wake.clear()
             self._gather()
             batch = self._take()
@@ -204,6 +208,7 @@ class Writer:
             if self._queue or self._is_closing:
                 self._wake.set()
             if batch and self.journal is not None:
+                # Under the lock of `put`: the next entry is no part of this batch, so it belongs into the other file.
                 self.journal.turn()
             self._room.notify_all()
             return batch
@@ -211,6 +216,7 @@ class Writer:
     def _settle(self, count: int) -> None:
         with self._lock:
             self._durable_count += count
+            # After the COMMIT alone: a file emptied before it would leave answers of the batch nowhere.
             if self.journal is not None:
                 self.journal.committed(self._durable_count)
             due = [done for needed, done in self._waiters if needed <= self._durable_count]
@@ -320,6 +326,7 @@ class Writer:
                 appender.flush()
         self._at_point("commit")
         connection.execute("COMMIT")
+        # Not before: after a COMMIT that failed the same texts are fresh once more.
         self._session_contents.update(fresh)
 
     def _fresh(self, contents: dict[bytes, str]) -> list[bytes]:

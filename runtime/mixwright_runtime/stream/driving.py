@@ -80,6 +80,7 @@ async def kept(node: Node, rows: Sequence[Row], stop: StopSignal) -> list[Row | 
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             node.step.interrupt()
+        # Also when interrupted: a thread cannot be ended from outside, and would go on beside what comes next.
         decided = list(await work)
     except (RunStopped, RunError):
         raise

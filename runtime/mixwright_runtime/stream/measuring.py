@@ -79,6 +79,7 @@ class Measuring:
             self.reused += len(keys)
             return [_measurement(known[key]) for key in keys]
         if self.in_groups:
+            # Whole, though some are known: each score is one of the group, and its key has every row of the group.
             wanted = list(range(len(rows)))
             taken = await self._taken(rows)
         else:

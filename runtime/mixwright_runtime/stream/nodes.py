@@ -131,6 +131,7 @@ def nodes_of(
     for group in groups:
         for opener in group.opened_by:
             behind = (at[id] for id in group.looked_at_by)
+            # Several steps may open one group; a verifier between them gathers only what the earlier ones made.
             nodes[at[opener]].gathered_at = tuple(place for place in behind if place > at[opener])
     for verifier, maker in asks_again.items():
         nodes[at[verifier]].asks_again = at[maker]

@@ -24,6 +24,7 @@ BLOCK_ROUNDS = 4
 holds up those behind it for one block at most. Without one, all that follow the first rows are one block."""
 REMEMBERED = 512
 ENOUGH_ROWS = 32
+"""Chosen: rows that ended, of which the correlation is taken, at most and at least."""
 CLEAR_CORRELATION = 0.2
 """Of log(size) and log(seconds). At 32 rows, chance alone reaches it one time in four; then the order is as good as any
 other, and it is looked at again for every block."""

@@ -28,9 +28,9 @@ from mixwright_runtime.values.rows import Dropped, Row
 from mixwright_runtime.values.stored_text import json_of
 
 CHUNK = 256
-"""Rows that a breaker takes at once: enough to work in one go, few enough that those behind it start early."""
+"""Rows that a breaker takes at once: enough to work in one go, few enough that those behind it start early. Chosen."""
 BREATH = 100
-"""Rows without any waiting after which a worker lets the event loop see to signals and progress."""
+"""Rows without any waiting after which a worker lets the event loop see to signals and progress. Chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ class Executor:
         workers = [asyncio.create_task(self._work(pending)) for _ in range(self._window)]
         try:
             await _all_or_first_error(workers)
+            # Front to back, each until nothing is under way behind it: those are the rows that the next one waits for.
             for at in self._breakers:
                 if self.nodes[at].needs_all_rows and self._stop.reason:
                     break  # its rows stay unfinished: a part of a table decides nothing
@@ -167,6 +168,8 @@ class Executor:
             self.finished += 1
             return
         buffer = self._buffers[end]
+        # A start of which nothing is left takes its place, too: a breaker decides in start order and never past a gap,
+        # so one that is missing (the run stopped) holds up all behind it, and they stay unfinished as it does.
         buffer.waiting[position] = [flow.row for flow in flows]
         while (ready := buffer.waiting.pop(buffer.next_position, None)) is not None:
             buffer.ready.append((buffer.next_position, ready))
@@ -178,6 +181,8 @@ class Executor:
     async def _pass_breaker(self, at: int) -> None:
         """Let the breaker decide on the rows that are next in start order, and send on what it keeps."""
         node, buffer = self.nodes[at], self._buffers[at]
+        # A breaker goes by the rows that it has seen: a chunk is taken and decided under one lock, or two chunks could
+        # reach it the wrong way round.
         async with buffer.lock:
             batch, buffer.ready, buffer.ready_rows = buffer.ready, [], 0
             rows = [row for _, group in batch for row in group]
@@ -188,6 +193,8 @@ class Executor:
                 results = [next(verdicts) if node.applies(row) else row for row in group]
                 through.append((position, self._counted(node, results, position)))
         for position, survivors in through:
+            # Tasks only where something is waited for: elsewhere they cost more than the steps. Their number has no
+            # bound here: the gate of the model or the pool of workers that they wait for is one.
             if any(later.waits for later in self.nodes[at + 1 :]):
                 self._send_on(self._segment(at + 1, position, survivors))
             else:
@@ -205,6 +212,7 @@ class Executor:
         task.add_done_callback(self._forget_if_sound)
 
     def _forget_if_sound(self, task: asyncio.Task[None]) -> None:
+        # One that failed stays: `wave` looks at them all, and raises its error.
         if not task.cancelled() and task.exception() is None:
             self._behind.discard(task)
 
@@ -347,6 +355,7 @@ class Executor:
                 flows[i] = flow
                 verdicts[i] = _with_calls(verdicts[i], flow.row.calls)
             if any(is_new for _, is_new in asked):
+                # All of them once more, for a verifier may compare; of answers that stayed the store has the measurement.
                 verdicts = [
                     _with_earlier(node, verdict, trail)
                     for verdict, trail in zip(await self._verdicts(node, flows), earlier, strict=True)
@@ -384,6 +393,7 @@ class Executor:
             return flow, False
         maker = self.nodes[made_at]
         assert maker.answering is not None
+        # The row as it was, with every call since: an answer that is replaced was paid for, and `explain` shows it.
         before = replace(asked.before, calls=flow.row.calls)
         messages = None
         if node.repair is not None:

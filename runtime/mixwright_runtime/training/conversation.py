@@ -161,6 +161,7 @@ class Renderer:
                 raise Forged(forged.group())
         weights = tuple(float(m.get("weight", 1) or 0) for m in messages if m["role"] == "assistant")
         shape = shape_of(plain, tools)
+        # Only behind the search for forged tokens: a frame says where texts stand, and nothing of what is in them.
         if shape and (frame := self._frames.of(shape)):
             known = self._in_frame(frame, plain, weights)
             if known:
@@ -184,6 +185,7 @@ class Renderer:
             assert failed is not None
             raise failed
         _, rendered, marks, lost_parts = best
+        # What the assistant says is learned whole or not at all: of this conversation nothing has a place.
         if lost_parts & {"answers", "tool_calls"}:
             return Conversation(rendered.whole, (), weights, (True,) * len(weights), lost_parts)
         spans, has_end = self._turns(rendered, marks)
@@ -211,6 +213,8 @@ class Renderer:
         self, messages: list[dict[str, Any]], form: _Form, tools: Any
     ) -> tuple[_Rendered, list[Mark] | None]:
         whole, marks = self._with_marks(form.of(messages), tools)
+        # First with a code for every character, which hides nothing from `lost`. A template that looks for words in
+        # messages, or for a call's name, writes something else then: those stay as they are in the second try.
         for words, names_as_they_are in ((None, False), (self._words, True)):
             coder = Coder(messages, words, names_as_they_are=names_as_they_are)
             with suppress(TemplateFails):

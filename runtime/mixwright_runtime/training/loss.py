@@ -43,6 +43,7 @@ def divisor(batches: Any, loss: str, device: Any, *, copies: int = 1) -> Any:
 
     if loss == "sum":
         return torch.ones((), device=device)
+    # As `predicted` shifts them. Nothing is lost with the first place: the first token of an example is never trained.
     examples = sum(batch["weights"][..., 1:].sum() for batch in batches).to(device)
     if distributed.is_initialized():
         distributed.all_reduce(examples)

@@ -50,6 +50,7 @@ def layout_of(*, batch: int, examples: int, bins: int, ranks: int, micro_batch: 
 
 def _micro_of(per_rank: int, micro_batch: int) -> int:
     most = min(micro_batch, per_rank)
+    # Not below half of what was asked for (chosen): smaller ones fill every place and leave more of each GPU idle.
     sizes = range(min(most, max(1, micro_batch // 2)), most + 1)
     return min(sizes, key=lambda micro: (-(-per_rank // micro) * micro, -micro))
 
@@ -93,6 +94,7 @@ def bins_by_slot(
     """
     wanted = steps * layout.bins_per_step if last is None else min(last, steps * layout.bins_per_step)
     epochs = -(-wanted // bins)
+    # A key an epoch: its order is the same however many there are, so that a longer training begins as a shorter one.
     order = np.concatenate(
         [
             np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(bins)

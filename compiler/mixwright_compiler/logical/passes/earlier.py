@@ -68,6 +68,7 @@ def _moved(flow: Flow, moves: Callable[[Work], bool], costs: Callable[[Work], bo
     for at, step in enumerate(flow.steps):
         if not moves(step):
             continue
+        # Moves stay within what is in front, so that `at` is the step's place in both lists.
         before = _Before(steps[:at])
         target = at
         for position in range(at - 1, -1, -1):
