@@ -98,6 +98,7 @@ def _bind(scope: Scope, declaration: Declaration) -> Any:
 
 def _value_of(scope: Scope, declaration: Declaration) -> Any:
     ref = Ref((declaration.name,), declaration.name_span, (declaration.name_span,))
+    # That it is bound is no use of it: what nothing else names is told as unused.
     was_used = declaration.is_used
     try:
         return constant_of(scope.world, declaration.module, ref)

@@ -55,6 +55,7 @@ class Scope:
             return self._done[key]
         for position, (underway, _) in enumerate(self._underway):
             if underway is declaration:
+                # Nothing is noted of it here: it is being bound, and that will end as it ends.
                 self._circle(position, declaration, use)
                 return None
         if len(self._underway) >= CHAIN_LIMIT:

@@ -42,6 +42,7 @@ def largest_remainder(parts: Mapping[str, Fraction]) -> dict[str, int]:
     """The parts rounded to integers whose sum is their sum rounded down; each is off by less than 1."""
     counts = {name: part.numerator // part.denominator for name, part in parts.items()}
     left = int(sum(parts.values(), Fraction(0))) - sum(counts.values())
+    # A count less its part is minus the fraction: the largest come first.
     by_fraction = sorted(parts, key=lambda name: (counts[name] - parts[name], name))
     for name in by_fraction[:left]:
         counts[name] += 1
@@ -304,6 +305,7 @@ def _whole(
             f"mixture '{mixture.name}': its shares add up to {decimal(sum_of_shares * 100)}%, so nothing says how "
             "large it is; write `total = …`"
         )
+    # whole = taken + shares * whole, solved.
     return taken / (1 - sum_of_shares), f"{taken:,} fixed rows / {decimal(1 - sum_of_shares)}"
 
 

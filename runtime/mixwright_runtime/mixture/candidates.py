@@ -51,6 +51,7 @@ class Candidates:
         order = np.argsort(positions, kind="stable")
         if np.all(np.diff(positions[order])):
             return order
+        # Sixteen bytes compare as two big-endian halves do.
         halves = np.frombuffer(b"".join(self.row_ids), dtype=">u8").reshape(count, 2)
         return np.lexsort((halves[:, 1], halves[:, 0], positions))
 

@@ -26,6 +26,7 @@ async def finish(run: Run) -> RunReport:
     messages: list[str] = []
     if run.signal is None and stop.failure is None:
         mixtures = _record_mixtures(run)
+    # Durable before it is added up: the account is taken of what the store has, not of what this process believes.
     await store.flush()
     if unfinished and is_complete:
         raise RunError(f"run {run.run_id}: {unfinished} rows are in no outcome, an error in mixwright")
@@ -42,6 +43,7 @@ async def finish(run: Run) -> RunReport:
         from mixwright_runtime.exporters.write import LIMITED
 
         store.put_event(EventRecord(run.run_id, LIMITED, str(run.options.limit)))
+        # An export looks for it in the store.
         await store.flush()
     if run.options.exports:
         try:
@@ -70,6 +72,7 @@ async def finish(run: Run) -> RunReport:
         messages += [*broken, *run.faults_at_end]
     status = "short" if (short and not is_limited) or stop.reason else "done"
     summary["exit_code"] = exit_code
+    # Last of all: a run that was killed while it exported has no end.
     store.end_run(run.run_id, status, summary)
     return RunReport(run.run_id, status, exit_code, summary, tuple(messages))
 

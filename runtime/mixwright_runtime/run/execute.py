@@ -100,6 +100,7 @@ async def execute(
         except RunError as failed:
             run.stop.stop(str(failed), failed)
         finally:
+            # Before the books are closed: what goes wrong in it is told with the rest.
             await run.close()
         return await finish(run)
 

@@ -142,6 +142,7 @@ class MixtureRun:
                 feed.is_ready = True
         while True:
             self._demands = demands = required_rows(self.mixture, self._candidates(), total=total)
+            # The size of a nested mixture may be what the demand for the others waits for.
             if await self._fill_inner(demands):
                 continue
             wanted = {

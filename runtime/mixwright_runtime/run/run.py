@@ -189,6 +189,7 @@ class Run:
                 await pipeline.ensure(None)
 
     def _build(self) -> None:
+        # In order: the pipeline that another one starts from is there before it, and a mixture before those it is in.
         for pipeline in self.pipelines:
             nodes = self._nodes(
                 pipeline.name,

@@ -12,6 +12,7 @@ from mixwright_runtime.store.database import Database
 
 GATHER_KEYS = 512
 GATHER_SECONDS = 0.002
+"""Chosen: how many keys share a query at most, and how long the first of them waits for others."""
 
 BLOCK_ROWS = 512
 """Rows read together. Runs ask in about the order in which rows were written, so neighbours are wanted next; and

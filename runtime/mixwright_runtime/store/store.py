@@ -314,6 +314,7 @@ class Store:
             with contextlib.suppress(OSError):
                 os.replace(path, aside)
             self._journal_damage = f"{damage}; the calls before it were kept, the file is now {aside.name}"
+        # Last: it empties the files. What they held is committed, and a damaged one is out of the way.
         self._journal = writer.journal = Journal(self._database.directory, self._database.store_id)
 
     def _settle(self, batch: Sequence[Any]) -> None:

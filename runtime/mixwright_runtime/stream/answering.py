@@ -39,6 +39,7 @@ class Answering:
             RowError: the request cannot be made.
             RunStopped: the run is stopping.
         """
+        # Once for all candidates: they differ in their seeds alone.
         request = self._step.ask(row)
         if self.samples == 1:
             return [await self._answered(row, request, 0, 0, self._node)]

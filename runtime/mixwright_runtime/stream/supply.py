@@ -102,6 +102,7 @@ class SourceSupply:
     @staticmethod
     def _in_order(entries: Sequence[SourceEntry], pipeline: Pipeline) -> Iterator[Start]:
         start, position = pipeline.start, 0
+        # Replicas outside, so that a larger `repeat` only adds starts behind those there were.
         for replica in range(start.repeat):
             for entry in entries:
                 columns = entry.columns

@@ -17,6 +17,7 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the iteration; they maximise its slope at zero (Jordan et al. 2024)."""
 _ADAMW_BETAS = (0.9, 0.98)
 _MOMENTUM = 0.95
+"""As Jordan et al. 2024 have it."""
 
 
 def orthogonalised(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:

@@ -52,6 +52,7 @@ def pack(lengths: NDArray[np.int64], context: int, *, seed: int) -> Bins:
     if lengths.min() < 1 or lengths.max() > context:
         raise ValueError(f"lengths must be 1..{context}, found {lengths.min()}..{lengths.max()}")
     shuffled = np.random.Generator(np.random.Philox(key=seed)).permutation(len(lengths))
+    # Stable, so that sequences of one length stay as they were shuffled.
     by_length = shuffled[np.argsort(-lengths[shuffled], kind="stable")]
     counts = np.bincount(lengths, minlength=context + 1).tolist()
 
@@ -98,6 +99,7 @@ def pack(lengths: NDArray[np.int64], context: int, *, seed: int) -> Bins:
             if alike.first == len(bins):
                 roomy.pop()
             if over:
+                # Filled in part, it has less space than the others of its group: the new top.
                 roomy.append(_Alike(space - over * length, [bins[last]]))
     bin_of = np.repeat(np.asarray(bins_placed, np.int64), np.asarray(copies_placed, np.int64))
     order = np.argsort(bin_of, kind="stable")

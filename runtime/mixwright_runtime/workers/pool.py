@@ -272,6 +272,7 @@ class WorkerPool:
         cpu_seconds: Callable[[int], float | None] = cpu_seconds_of,
     ) -> None:
         self.cpu_seconds = cpu_seconds
+        # One processor is left to the run itself. 8 is chosen: each worker holds what its functions import.
         self.size = size or max(1, min(8, (os.cpu_count() or 2) - 1))
         self._jobs_per_worker = jobs_per_worker
         self._queue: deque[_Job] = deque()
@@ -352,6 +353,7 @@ class WorkerPool:
         if worker in self._idle:
             self._idle.remove(worker)
         worker.close()
+        # To the front and in their order: they had their turn already.
         self._queue.extendleft(reversed(left))
         self._dispatch()
 
