@@ -7,6 +7,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from mixwright_compiler.catalog.labelled_rows import is_good, labels_in_words, one_sided
+from mixwright_compiler.suggest import listing
 from mixwright_runtime.errors import CalibrationFailed, RunError
 from mixwright_runtime.plugins.protocol import Measurement
 from mixwright_runtime.plugins.shapes import Measure
@@ -70,6 +72,7 @@ async def calibrated(node: Node, rows: Sequence[Row], block: Mapping[str, Any]) 
     measuring = node.measuring.beside(f"{name}.calibrate")
     label, good = str(block.get("label") or "label"), block.get("good", True)
     _need_columns(node, rows, label, block, source)
+    _need_both_sides(name, [row.columns[label] for row in rows], label, good, source)
     groups = _groups(rows, block.get("group"), node, source)
     counts = dict.fromkeys(((right, passes) for right in (True, False) for passes in (True, False)), 0)
     scores: dict[bool, list[float]] = {True: [], False: []}
@@ -81,7 +84,7 @@ async def calibrated(node: Node, rows: Sequence[Row], block: Mapping[str, Any]) 
             if is_fault(measurement) or (isinstance(verdict, Dropped) and verdict.quarantined):
                 faults += 1
                 continue
-            is_right = _is_good(row.columns[label], good)
+            is_right = is_good(row.columns[label], good)
             counts[is_right, not isinstance(verdict, Dropped)] += 1
             score = measurement.score
             scores[is_right].append(-math.inf if score is None else sign * score)
@@ -90,10 +93,15 @@ async def calibrated(node: Node, rows: Sequence[Row], block: Mapping[str, Any]) 
     if why:
         raise RunError(f"calibration on '{source}': {why}")
     if not scores[True] or not scores[False]:
-        there = "should pass" if scores[True] else "should fail" if scores[False] else "is sound"
+        there = (
+            "every one should pass"
+            if scores[True]
+            else "every one should fail"
+            if scores[False]
+            else "there is none"
+        )
         raise RunError(
-            f"verifier '{name}': the rows of '{source}' do not tell right from wrong: "
-            f"{'every row ' + there if scores[True] or scores[False] else 'there is none'} by `{label}`"
+            f"verifier '{name}': the rows of '{source}' that could be judged do not tell right from wrong: {there}"
         )
     demands = {demand: float(block[demand]) for demand in DEMANDS if block.get(demand) is not None}
     found = Calibration(
@@ -155,11 +163,14 @@ def _need_columns(node: Node, rows: Iterable[Row], label: str, block: Mapping[st
             )
 
 
-def _is_good(label: Any, good: Any) -> bool:
-    # JSON has one kind of number; 1 and true are told apart by it, so labels 0 and 1 need no `good`.
-    if good is True and isinstance(label, int | float):
-        return bool(label)
-    return bool(label == good)
+def _need_both_sides(name: str, labels: Sequence[Any], label: str, good: Any, source: str) -> None:
+    side = one_sided(labels, good)
+    if not labels or side:
+        there = f"every row {side} by `{label}`" if labels else f"there is none by `{label}`"
+        listed = f"; `good` is {canonical_json(good)}, labels there: {listing(labels_in_words(labels))}"
+        raise RunError(
+            f"verifier '{name}': the rows of '{source}' do not tell right from wrong: {there}{listed if labels else ''}"
+        )
 
 
 def _with_better(found: Calibration, node: Node, scores: Mapping[bool, Sequence[float]]) -> Calibration:

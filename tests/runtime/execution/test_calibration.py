@@ -127,7 +127,11 @@ def test_labelled_rows_are_measured_once(runs: SpecRuns) -> None:
         ([{"solution": "1", "answer": "1", "ok": None}], "has no label: 'ok' is null"),
         (
             [{"solution": "1", "answer": "1", "ok": True}],
-            "do not tell right from wrong: every row should pass by `ok`",
+            "do not tell right from wrong: every row should pass by `ok`; `good` is true, labels there: true",
+        ),
+        (
+            [{"solution": str(n), "answer": "1", "ok": word} for n, word in enumerate(["yes", "no", "yes"])],
+            'every row should fail by `ok`; `good` is true, labels there: "yes", "no"',
         ),
         ([], "do not tell right from wrong: there is none by `ok`"),
     ],
@@ -137,7 +141,7 @@ def test_rows_that_cannot_calibrate_say_why(runs: SpecRuns, rows: list[dict[str,
     with pytest.raises(RunError) as failed:
         runs.run(spec())
     assert message in str(failed.value)
-    assert runs.prompts == []
+    assert runs.prompts == [] and runs.store.sql("SELECT count(*) FROM score") == [(0,)]
 
 
 def test_labels_may_be_words(runs: SpecRuns) -> None:
