@@ -13,7 +13,6 @@ from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.source import Span
 
-
 ONE_KIND = {"bool": "number", "int": "number", "float": "number", "text": "text"}
 """Types of labels of which those of one kind may equal each other: 1 is true in JSON."""
 
@@ -132,7 +131,7 @@ def _check_values(checked: Checked, block: SubBlock, columns: Columns) -> None:
             "MIX844",
             f"no row of `{source.name}` has the label `{_text(good)}`",
             written,
-            f"labels there: {listing(there)}",
+            f"labels there, in `{name}`: {listing(there)}",
             hint=f"did you mean `{_text(near)}`?" if near else f"write one of: {listing(there)}",
             fix=replace_fix(written, _text(near)) if near else None,
         )

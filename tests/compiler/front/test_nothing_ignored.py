@@ -34,7 +34,8 @@ source rows inline {
 }
 source held inline { rows = [{ q = "7 + 7?", a = "14" }], license = "mit" }
 source graded inline { rows = [{ q = "1", a = "2", response = "2", good = true, g = "x", n = 2, spare = "x",
-  made = ["assert f(1) == 2"], kinds = ["keywords:existence"] }], license = "mit" }
+  made = ["assert f(1) == 2"], kinds = ["keywords:existence"] }, { q = "1", a = "2", response = "3", good = false,
+  g = "x", n = 2, spare = "x", made = ["assert f(1) == 2"], kinds = ["keywords:existence"] }], license = "mit" }
 source other inline { rows = [{ q = "1 + 1?", a = "2", term = "x", de = "y" }], license = "mit" }
 model writer openai { base_url = "http://127.0.0.1:1/v1", model = "w" }
 model second openai { base_url = "http://127.0.0.1:1/v1", model = "x" }
