@@ -104,3 +104,22 @@ def test_every_path_that_a_page_names_is_there(page: str) -> None:
     named = list(paths_named(page))
     assert named
     assert [path for path, inside in named if not exists(path, inside)] == []
+
+
+OF_A_USER = ("plugins/tone.py",)
+"""A file of a user's project, in examples."""
+
+
+def test_every_path_in_backticks_in_the_code_and_its_manual_is_there() -> None:
+    """Those that begin in a folder at the top, in a package or in a room of the package that names them."""
+    manual = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")]
+    code = [path for package in PACKAGES.values() for path in package.rglob("*.py")]
+    found = []
+    for file in (*manual, *code):
+        home = next((package for package in PACKAGES.values() if file.is_relative_to(package)), ROOT)
+        inside = tuple(map(str, {home, *(package.parent for package in PACKAGES.values())}))
+        for path in re.findall(r"`([\w.]+/[\w./]*\w)`", file.read_text(encoding="utf-8")):
+            if path not in OF_A_USER and exists(path.partition("/")[0], inside):
+                found.append((file.name, path, exists(path, inside)))
+    assert len(found) > 50
+    assert [(name, path) for name, path, is_there in found if not is_there] == []

@@ -95,7 +95,7 @@ class HttpScorer:
         self._negotiating = asyncio.Lock()
 
     async def score(self, request: ScoreRequest) -> Scores:
-        """See `engines/protocol.Scorer`."""
+        """See `mixwright_runtime.engines.protocol.Scorer`."""
         form = (request.task, len(request.texts))
         if form not in self._found:
             async with self._negotiating:
@@ -104,7 +104,7 @@ class HttpScorer:
         return await self._ask(request, *self._found[form])
 
     async def embed(self, request: EmbedRequest) -> Vectors:
-        """See `engines/protocol.Embedder`."""
+        """See `mixwright_runtime.engines.protocol.Embedder`."""
         body = {**self._extra, "model": self._model, "input": list(request.texts), "encoding_format": "float"}
         document = document_of(await self._post(f"{self._base_url}/embeddings", body), "vectors")
         self._check_served(_served_as(document))

@@ -67,6 +67,7 @@ MINIMAL: dict[str, dict[str, str]] = {
     "decontaminate.ngram": {"against": "[other]"},
     "dedup.exact": {"on": "q"},
     "dedup.minhash": {"on": "q"},
+    "dedup.rouge": {"on": "q"},
     **{
         f"export.{format}": {"path": '"out/x"', "format": format}
         for format in (
