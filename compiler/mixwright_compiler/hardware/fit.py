@@ -11,7 +11,9 @@ from mixwright_compiler.hardware.memory import Memory, memory_of
 from mixwright_compiler.hardware.shape import Shape
 
 MOST_GPUS = 4096
+"""Chosen: where the search for the fewest ends."""
 LORA_RANK = 16
+"""Chosen: what is proposed where a full training does not fit."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from mixwright_compiler.catalog.new_tokens import rows_with
 from mixwright_compiler.hardware.shape import Shape, known_shape, shape_of_config
 
 ASSUMED_VOCABULARY = 32_000
+"""Chosen: that of LLaMA, for a tokenizer that does not tell its own."""
 
 
 def shape_of(given: Mapping[str, Any], directory: Path) -> tuple[Shape, str] | None:

@@ -278,6 +278,7 @@ def _fitted(
     kept = []
     for number, piece in enumerate(pieces):
         part = labels[piece].copy()
+        # What would predict it is in the piece before.
         part[:1] = IGNORED
         if (part != IGNORED).any():
             name = row_id if len(pieces) == 1 else f"{row_id}/{number}"

@@ -118,6 +118,7 @@ def write_packed(
                 tokens[at : at + size], labels[at : at + size] = both
                 positions[at : at + size] = np.arange(size)
                 at += size
+            # Padding is an example of its own, which none of the others attends to.
             positions[at:] = np.arange(context - at)
             for name, line in (("tokens", tokens), ("labels", labels), ("positions", positions)):
                 arrays[name][number] = line
@@ -142,6 +143,7 @@ def write_packed(
         asdict(counts),
     )
     (scratch / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1) + "\n", encoding="utf-8")
+    # A kill between the two leaves none, and it is made anew.
     shutil.rmtree(directory, ignore_errors=True)
     scratch.rename(directory)
     return manifest

@@ -26,10 +26,13 @@ from mixwright_runtime.verifiers.math.formulas.values import (
 Outcome = Literal["equal", "different", "unparsable"]
 
 DIGITS = 30
+"""Chosen: eight more than `EXACT` looks at."""
 EXACT, ROUNDED = sympy.Float("1e-22"), sympy.Float("1.0000001e-6")
 """How far, as a part of the larger, two values may be apart: computed exactly, and where a side writes a decimal."""
 POINTS = 7
+"""Chosen: values of the variables at which two formulas are compared."""
 ORDERED_PARTS_LIMIT = 24
+"""Chosen: of two sets each part is compared with each of the other, a pair of formulas every time."""
 
 _OF_WHOLE_NUMBERS = (sympy.factorial, sympy.factorial2, sympy.binomial, sympy.Mod)
 _OF_COMPLEX_NUMBERS = (sympy.re, sympy.im, sympy.arg, sympy.conjugate)
