@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import Catalog, Provider
+from mixwright_compiler.catalog.shape_traits import SHAPES, conflicts
 from mixwright_compiler.plugins.declaration_checks import problems_of
 from mixwright_compiler.plugins.files import PACKAGE, is_module, module_of
-from mixwright_compiler.plugins.text import SHAPE, Declared, NotPlain, PythonFile
+from mixwright_compiler.plugins.text import Declared, NotPlain, PythonFile
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.source import SourceFile, Span, source_of
 
@@ -107,17 +109,23 @@ def _no_python(source: SourceFile, error: SyntaxError) -> Fault:
 
 def _wrong(found: Declared, catalog: Catalog) -> Iterator[Fault]:
     key = found.entry.key
-    for problem in problems_of(found.entry, catalog):
+    problems = list(problems_of(found.entry, catalog))
+    for problem in problems:
         yield Fault("MIX132", f"{key}: {problem.message}", found.at(problem.schema), hint=problem.hint)
-    if SHAPE in found.missing:
-        shapes = listing((name for name in catalog.promises if name[0].isupper()), 9)
+    made_as = found.made_as
+    is_step = found.entry.family in ("step", *STEP_FAMILIES)
+    if is_step and made_as.shapes == ():
         message = f"{key}: its class derives from no shape of a step"
-        yield Fault("MIX134", message, found.span, hint=f"derive it from one of: {shapes}")
-    elif found.missing:
-        names = listing(f"`{name}`" for name in found.missing)
+        yield Fault("MIX134", message, found.span, hint=f"derive it from one of: {listing(SHAPES, 9)}")
+        return
+    if made_as.missing:
+        names = listing(f"`{name}`" for name in made_as.missing)
         yield Fault(
             "MIX134", f"{key}: its class has no {names}", found.span, hint="see docs/language/plugins.md"
         )
+    if is_step and made_as.shapes is not None and not problems:
+        for conflict in conflicts(made_as.name, made_as.shapes, found.entry):
+            yield Fault("MIX132", f"{key}: {conflict.message}", found.at(conflict.schema, conflict.trait))
 
 
 def _strangers(file: PythonFile, root: Path) -> Iterator[Fault]:

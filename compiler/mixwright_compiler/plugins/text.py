@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import Asks, AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.declaring import REQUIRED, attribute, pick, threshold
+from mixwright_compiler.catalog.shape_traits import SHAPES
 from mixwright_compiler.suggest import nearest
 from mixwright_dsl.source import SourceFile, Span
 
@@ -26,9 +26,6 @@ DOOR = "mixwright.plugin"
 """The module that plugins take their words from."""
 
 DECLARE = "declare"
-
-SHAPE = "a shape"
-"""What a step's class lacks that derives from none of the shapes."""
 
 PLAIN = "a declaration is written in plain values, so that checking a spec runs nothing"
 
@@ -60,16 +57,29 @@ class Door:
 
 @dataclass(frozen=True, eq=False)
 class Declared:
-    """A declaration, and where it is written: its name, and each attribute by the identity of its schema."""
+    """A declaration, and where it is written: its name, each trait, each attribute by the identity of its schema."""
 
     entry: Entry
     span: Span
     spans: Mapping[int, Span]
-    missing: tuple[str, ...] = ()
-    """What its class lacks of what its family or shape must have."""
+    traits: Mapping[str, Span]
+    made_as: Class
 
-    def at(self, schema: AttributeSchema | None) -> Span:
-        return self.span if schema is None else self.spans.get(id(schema), self.span)
+    def at(self, schema: AttributeSchema | None = None, trait: str = "") -> Span:
+        return self.traits.get(trait, self.span if schema is None else self.spans.get(id(schema), self.span))
+
+
+@dataclass(frozen=True)
+class Class:
+    """What can be read of the class that a declaration is of.
+
+    shapes: the shapes of steps that it derives from; None where it inherits from elsewhere, too, which says the rest.
+    missing: what it lacks of what its family or shape must have.
+    """
+
+    name: str
+    shapes: tuple[str, ...] | None
+    missing: tuple[str, ...] = ()
 
 
 class PythonFile:
@@ -167,8 +177,9 @@ class PythonFile:
                 raise NotPlain(at, self, f"`{name}` of a declaration cannot be this", hint)
         doc = inspect.cleandoc(ast.get_docstring(statement, clean=False) or "").strip()
         at = call.args[1] if len(call.args) > 1 else call.func
-        missing = _missing(reading, self, statement, given["family"])
-        return Declared(Entry(doc=doc, **given), self.span(at), reading.spans, tuple(missing))
+        traits = {k.arg: self.span(k) for k in call.keywords if k.arg in TRAITS}
+        made_as = _class_of(reading, self, statement, given["family"])
+        return Declared(Entry(doc=doc, **given), self.span(at), reading.spans, traits, made_as)
 
     def relative(self, module: str | None, level: int) -> str:
         """The name inside the plugin of what a relative import names."""
@@ -460,34 +471,31 @@ def fits_field(name: str, value: Any) -> bool:
     return True
 
 
-def _missing(
+def _class_of(
     reading: Reading, file: PythonFile, statement: ast.ClassDef | ast.FunctionDef, family: str
-) -> Iterator[str]:
-    """What a class lacks of what it promises; nothing is said of one that inherits from elsewhere, which may have it."""
-    shapes = [name for name in reading.catalog.promises if name[0].isupper()]
-    due = reading.catalog.promises.get(family, ())
-    is_of_shape = family not in ("step", *STEP_FAMILIES)
-    members: set[str] = set()
+) -> Class:
+    """The class that a declaration is of; of one that inherits from elsewhere nothing is said to be missing."""
+    promises = reading.catalog.promises
+    due, shapes, members = promises.get(family, ()), set[str](), set[str]()
     pending: list[tuple[PythonFile, ast.ClassDef | ast.FunctionDef]] = [(file, statement)]
     while pending:
         where, one = pending.pop()
         if isinstance(one, ast.FunctionDef):
-            yield from () if is_of_shape else (SHAPE,)
-            return
+            return Class(statement.name, ())
         members |= set(_members(one))
         for node in one.bases:
             match reading.base(where, node):
-                case Door(name=str(word)) if word in reading.catalog.promises:
-                    due = (*due, *reading.catalog.promises[word])
-                    is_of_shape = is_of_shape or word in shapes
+                case Door(name=str(word)) if word in promises:
+                    due = (*due, *promises[word])
+                    shapes |= {word} & SHAPES.keys()
                 case (PythonFile() as other, ast.ClassDef() as base):
                     pending.append((other, base))
                 case Door():
                     pass
                 case _:
-                    return
-    yield from () if is_of_shape else (SHAPE,)
-    yield from (name for name in dict.fromkeys(due) if name not in members)
+                    return Class(statement.name, None)
+    missing = tuple(name for name in dict.fromkeys(due) if name not in members)
+    return Class(statement.name, tuple(sorted(shapes)), missing)
 
 
 def _members(statement: ast.ClassDef) -> Iterator[str]:

@@ -41,7 +41,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import Entry
-from mixwright_compiler.catalog.declaring import MODELS
+from mixwright_compiler.catalog.shape_traits import SHAPES as SHAPE_KINDS
+from mixwright_compiler.catalog.shape_traits import conflicts
 from mixwright_runtime.values.rows import Dropped, Row
 
 if TYPE_CHECKING:
@@ -207,19 +208,17 @@ def problems_of(entry: Entry, implementation: Any) -> Iterator[str]:
     if not inspect.isclass(implementation):
         yield "a step is a class of one of the shapes (mixwright_runtime/plugins/shapes.py)"
         return
-    shapes = [shape for shape in (Apply, Ask, Measure, Keep) if issubclass(implementation, shape)]
-    if len(shapes) != 1:
-        yield _no_shape(implementation, shapes)
+    shapes = [shape for shape in SHAPES if issubclass(implementation, shape)]
+    if not shapes:
+        yield _no_shape(implementation)
         return
-    shape = shape_of(implementation)
-    yield from _wrong_methods(shape, implementation)
-    yield from _wrong_traits(shape, entry)
+    if len({SHAPE_KINDS[shape.__name__] for shape in shapes}) == 1:
+        yield from _wrong_methods(shapes[0], implementation)
+    found = conflicts(implementation.__name__, [shape.__name__ for shape in shapes], entry)
+    yield from (conflict.message for conflict in found)
 
 
-def _no_shape(implementation: type, found: Sequence[type[Shape]]) -> str:
-    if found:
-        names = " and ".join(f"`{shape.__name__}`" for shape in found)
-        return f"`{implementation.__name__}` is {names}: a step is one of them"
+def _no_shape(implementation: type) -> str:
     has = [shape.__name__ for shape in SHAPES if any(name in vars(implementation) for name in needed(shape))]
     which = has[0] if has else "one of Apply, Ask, Measure, MeasureGroup, Keep"
     return f"`{implementation.__name__}` is of no shape: derive it from {which} (mixwright_runtime/plugins/shapes.py)"
@@ -271,40 +270,3 @@ def _wrong_method(promised: Any, written: Any) -> Iterator[str]:
 
 def _signature(method: Any) -> str:
     return f"({', '.join(list(inspect.signature(method).parameters)[1:])})"
-
-
-def _wrong_traits(shape: type[Shape], entry: Entry) -> Iterator[str]:
-    is_verifier = issubclass(shape, Measure)
-    if is_verifier != (entry.family == "verify"):
-        yield (
-            f"it is declared as `{entry.family}`, and {shape.__name__} is {'for' if is_verifier else 'not for'} `verify`"
-        )
-    if entry.breaker != (shape is Keep):
-        yield f"it is {'' if entry.breaker else 'not '}declared `breaker`, and is {shape.__name__}"
-    if entry.needs_all_rows and shape is not Keep:
-        yield f"`needs_all_rows` means something of Keep alone, and it is {shape.__name__}"
-    if entry.drops_only and shape is not Apply:
-        yield f"`drops_only` means something of Apply alone, and it is {shape.__name__}"
-    if entry.drops_only and entry.makes:
-        yield f"it is declared `drops_only`, and makes {', '.join(f'`{name}`' for name in entry.makes)}"
-    if (entry.compares or entry.evidence) and not is_verifier:
-        yield f"`compares` and `evidence` mean something of verifiers alone, and it is {shape.__name__}"
-    if shape is MeasureGroup and not entry.compares:
-        yield "it measures candidates together, and `compares` does not say when"
-    yield from _wrong_asks(shape, entry)
-
-
-def _wrong_asks(shape: type[Shape], entry: Entry) -> Iterator[str]:
-    writing = [asks for asks in entry.asks if asks.writes]
-    if (shape is Ask and len(entry.asks) != 1) or len(writing) != (shape is Ask):
-        yield f"`writes`, where answers go, is in {len(writing)} of its `asks`: Ask has one, other shapes none"
-    for asks in writing:
-        schema = entry.attribute(asks.model)
-        if schema is not None and schema.type != "ref:model":
-            yield f"it writes the answers of `{asks.model}`, which must be of type `ref:model`"
-    if entry.asks and not issubclass(shape, Ask | Measure):
-        yield f"it `asks` models, and {shape.__name__} cannot wait for them: derive it from Ask or Measure"
-    asked = {asks.model for asks in entry.asks}
-    for schema in entry.attributes:
-        if schema.type in MODELS and schema.name not in asked:
-            yield f"`{schema.name}` names models, and nothing in `asks` says what they are asked"
