@@ -31,7 +31,9 @@ from mixwright_runtime.plugins.modules import job
 from mixwright_runtime.plugins.protocol import CallResult, Measurement, ScoreResult, StepContext, VectorResult
 from mixwright_runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
 from mixwright_runtime.sources.reader import OpenSource
+from mixwright_runtime.values.json_in_text import ParseFailed
 from mixwright_runtime.values.rows import Dropped, Rendered, Row
+from mixwright_runtime.verifiers.judging.asking import Asked, Asking
 from mixwright_runtime.verifiers.verdicts import Selection
 from mixwright_runtime.workers.pool import WorkerError, is_too_hard
 
@@ -48,6 +50,8 @@ __all__ = [
     "Answer",
     "Apply",
     "Ask",
+    "Asked",
+    "Asking",
     "Asks",
     "CallResult",
     "Dropped",
@@ -68,6 +72,7 @@ __all__ = [
     "MixtureRow",
     "ModelSpec",
     "OpenSource",
+    "ParseFailed",
     "Rendered",
     "Request",
     "Row",

@@ -369,3 +369,77 @@ def test_the_api_raises_what_the_command_says(project: Path) -> None:
     (project / "plugins/shout.py").write_text(SHOUT + "\n1 / 0\n", encoding="utf-8")
     with pytest.raises(RunError, match=r"plugins/shout.py:\d+: ZeroDivisionError"):
         mixwright.run("spec.mix")
+
+
+RATING = {
+    "plugins/rating.py": HEAD
+    + """
+@declare("model", "unsure")
+class Unsure:
+    slots = 1
+
+    def __init__(self, model, environment):
+        pass
+
+    async def start(self):
+        pass
+
+    async def complete(self, request):
+        note = request.messages[-1]["content"]
+        said = "well" if request.sampling["temperature"] == 0 or note == "off" else "8"
+        return Answer(said, Finish.STOP)
+
+    async def close(self):
+        pass
+
+@declare("verify", "rated", asks=(Asks("judge", template="question"),), attributes=(
+    attribute("judge", "ref:model", "who rates", default=REQUIRED),
+    attribute("question", "ref:template", "what is asked", default=REQUIRED),
+    threshold("min", "the least", default=7), PICK, *VERIFIER))
+class Rated(Measure):
+    def __init__(self, step, context):
+        self.judge, self.question = step.attributes["judge"], context.template(step.attributes["question"])
+        self.asking = Asking(context.calls, number, temperature=0, max_tokens=4, retries=1)
+        self.selection = Selection.of(step, kind="rated", wrong="too low")
+
+    async def measure(self, row):
+        asked = await self.asking.ask(self.judge, self.question(row.columns).messages)
+        if asked.found is None:
+            return Measurement(asked.outcome, None, {"reason": asked.reason})
+        return Measurement("measured", asked.found)
+
+def number(text):
+    try:
+        return float(text)
+    except ValueError:
+        raise ParseFailed("no number") from None
+""",
+    "spec.mix": """edition 2026
+
+import python "plugins/rating.py"
+
+model judge unsure {}
+template ask { user = "{{ note }}" }
+source notes inline { rows = [{ note = "thanks" }, { note = "off" }] }
+pipeline kind {
+  from notes
+  verify rated { judge = judge, question = ask }
+  chat { user = note, assistant = note }
+}
+
+mixture m { seed = 1, kind = all }
+export e of m { format = messages, path = "out", card = false }
+""",
+}
+
+
+def test_a_verifier_asks_until_it_can_read_the_answer(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of `thanks` the second answer; of `off` none, which is a fault of the verifier and no verdict."""
+    write(project, RATING)
+    assert typed("run", "spec.mix") == 1
+    said = capsys.readouterr()
+    assert "4 requests" in said.out
+    assert "verifier 'kind.verify_rated' failed on 1 of 2 rows" in said.err and "no number: well" in said.err
+    assert said_by(project) == ["thanks"]
