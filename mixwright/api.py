@@ -12,7 +12,6 @@ for row in mixwright.rows(".mixwright", "persona_math"):
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,20 +93,11 @@ def rows(store: Path | str, name: str, *, run_id: int | None = None) -> Iterator
         RunError: the store cannot be opened, or holds no rows under that name.
     """
     from mixwright_runtime.errors import RunError
+    from mixwright_runtime.facts.rows import rows_named
     from mixwright_runtime.store.store import Store
 
     with Store.open(Path(store), read_only=True) as opened:
-        found = opened.sql(
-            """SELECT run_id, kind FROM (
-                SELECT run_id, 'mixture' AS kind FROM selection WHERE mixture = $1
-                UNION SELECT run_id, 'pipeline' FROM outcome WHERE pipeline = $1)
-            WHERE $2 IS NULL OR run_id = $2
-            ORDER BY run_id DESC, kind LIMIT 1""",
-            [name, run_id],
-        )
-        if not found:
+        found = rows_named(opened, name, run_id)
+        if found is None:
             raise RunError(f"{store} holds no rows of '{name}'; 'mixwright status' lists what there is")
-        last, kind = found[0]
-        records = opened.selected_rows(last, name) if kind == "mixture" else opened.kept_rows(last, name)
-        for record in records:
-            yield json.loads(record.columns)
+        yield from found

@@ -9,10 +9,10 @@ hash.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mixwright.rehearsal import Answered, rehearsed
 from mixwright_compiler.plan.estimate import Observed, estimates
@@ -20,6 +20,7 @@ from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
 from mixwright_compiler.plan.plan import Estimate, Plan, Step, plan_from_json
 
 if TYPE_CHECKING:
+    from mixwright_runtime.store.records import RunStart
     from mixwright_runtime.store.store import Store
 
 RUNS_READ = 20
@@ -94,40 +95,37 @@ def recorded(
 
 
 def _read(plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]]) -> Recorded:
-    runs = _runs_of(plan, store)
+    from mixwright_runtime.store.counts import endings, node_answers
+    from mixwright_runtime.store.runs import runs_begun
+
+    begun = list(runs_begun(store))
+    runs = _runs_of(plan, begun)
     nodes = _asking(plan)
     answers: dict[str, int] = {}
     prompt_tokens: dict[str, float] = {}
     output_tokens: dict[str, float] = {}
-    for node, identity, count, prompt, output in store.sql(
-        "SELECT node, identity, count(DISTINCT key), avg(prompt_tokens), avg(output_tokens)"
-        " FROM call WHERE status = 'ok' GROUP BY node, identity"
-    ):
-        if identity in nodes.get(node, ()):
-            before = answers.get(node, 0)
-            answers[node] = before + count
-            for means, mean in ((prompt_tokens, prompt), (output_tokens, output)):
+    for of in node_answers(store):
+        if of.identity in nodes.get(of.node, ()):
+            before = answers.get(of.node, 0)
+            answers[of.node] = before + of.answers
+            for means, mean in ((prompt_tokens, of.prompt_tokens), (output_tokens, of.output_tokens)):
                 if mean is not None:
-                    means[node] = (means.get(node, mean) * before + mean * count) / answers[node]
+                    whole = means.get(of.node, mean) * before + mean * of.answers
+                    means[of.node] = whole / answers[of.node]
     hashes = pipeline_row_hashes(plan)
     kept: dict[str, KeptRows] = {}
     for run_id, old in runs:
         old_hashes = pipeline_row_hashes(old)
-        for name, row_hash in hashes.items():
-            if name not in kept and old_hashes.get(name) == row_hash:
-                rows = store.sql(
-                    "SELECT count(*) FROM outcome WHERE run_id = ? AND pipeline = ? AND status = 'kept'",
-                    [run_id, name],
-                )[0][0]
-                if rows:
-                    kept[name] = KeptRows(run_id, rows)
+        same = [name for name, found in hashes.items() if old_hashes.get(name) == found and name not in kept]
+        if same:
+            rows = {e.pipeline: e.rows for e in endings(store, run_id) if e.status == "kept"}
+            kept |= {name: KeptRows(run_id, rows[name]) for name in same if name in rows}
     last_id, last_plan = runs[0] if runs else (0, None)
     yields = _yields(plan, last_plan, last_id, store) if last_plan else {}
-    total = store.sql("SELECT count(*) FROM run")[0][0]
     observed = Observed(yields, prompt_tokens, output_tokens)
     estimated = plan.model_copy(update={"estimates": estimates(plan, characters, observed)})
     return Recorded(
-        runs=total,
+        runs=len(begun),
         answers=answers,
         kept=kept,
         last_run_id=last_id,
@@ -138,23 +136,22 @@ def _read(plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]
     )
 
 
-def _runs_of(plan: Plan, store: Store) -> list[tuple[int, Plan]]:
+def _runs_of(plan: Plan, begun: Iterable[RunStart]) -> list[tuple[int, Plan]]:
     """Id and plan of the newest runs of the same spec file, newest first; plans that cannot be read are skipped."""
     name, place = Path(plan.spec).name, os.path.relpath(plan.directory, plan.root)
     found, moved = [], []
-    for run_id, spec, text in store.sql("SELECT run_id, spec, plan FROM run ORDER BY run_id DESC"):
-        if Path(spec).name != name:
+    for run in begun:
+        if Path(run.spec).name != name:
             continue
         try:
-            old = plan_from_json(text)
+            old = plan_from_json(run.plan)
         except ValueError:
             continue
         if old.directory == plan.directory:
-            found.append((run_id, old))
+            found.append((run.run_id, old))
         elif os.path.relpath(old.directory, old.root) == place:
-            moved.append(
-                (run_id, old)
-            )  # by a project that stood elsewhere, which may be this one before it moved
+            # By a project that stood elsewhere, which may be this one before it moved.
+            moved.append((run.run_id, old))
         if len(found) == RUNS_READ:
             break
     return found or moved[:RUNS_READ]
@@ -172,9 +169,11 @@ def _asking(plan: Plan) -> dict[str, set[str]]:
 
 def _moved_thresholds(plan: Plan, last: Plan, run_id: int, store: Store) -> dict[str, MovedThreshold]:
     """Verifiers that differ from the last run in `min` or `max`, and not in what they measure."""
+    from mixwright_runtime.store.counts import has_verdicts, passes_between
+
     found: dict[str, MovedThreshold] = {}
-    if not store.sql("SELECT 1 FROM duckdb_views() WHERE view_name = 'verdict'"):
-        return found  # made by an earlier version, and not run since
+    if not has_verdicts(store):
+        return found
     before = {f"{p.name}.{s.id}": s for p in last.pipelines.values() for s in p.steps}
     for pipeline in plan.pipelines.values():
         for step in pipeline.steps:
@@ -184,14 +183,11 @@ def _moved_thresholds(plan: Plan, last: Plan, run_id: int, store: Store) -> dict
             was, now = _bounds(old), _bounds(step)
             if was == now:
                 continue
-            ((scores, passed, passes),) = store.sql(
-                """SELECT count(passes), count(*) FILTER (passes), count(*) FILTER (passes IS NOT NULL
-                    AND outcome = 'measured' AND score >= coalesce(?, score) AND score <= coalesce(?, score))
-                FROM verdict WHERE run_id = ? AND pipeline = ? AND step = ?""",
-                [*now, run_id, pipeline.name, step.id],
-            )
-            if scores:
-                found[f"{pipeline.name}.{step.id}"] = MovedThreshold(was, now, scores, passed, passes)
+            counted = passes_between(store, run_id, pipeline.name, step.id, *now)
+            if counted.scores:
+                found[f"{pipeline.name}.{step.id}"] = MovedThreshold(
+                    was, now, counted.scores, counted.passed, counted.passes
+                )
     return found
 
 
@@ -201,23 +197,16 @@ def _bounds(step: Step) -> tuple[float | None, float | None]:
 
 def _yields(plan: Plan, last: Plan, run_id: int, store: Store) -> dict[str, float]:
     """Rows out per row in of the steps that are as they were in the last run."""
+    from mixwright_runtime.store.counts import tallies
+
     steps = {f"{p.name}.{s.id}": s for p in plan.pipelines.values() for s in p.steps}
     before = {f"{p.name}.{s.id}": s for p in last.pipelines.values() for s in p.steps}
-    counted: list[tuple[Any, ...]] = store.sql(
-        "SELECT pipeline || '.' || step, rows_in, rows_out FROM current_tally WHERE run_id = ?", [run_id]
-    )
     yields = {}
-    for node, rows_in, rows_out in counted:
+    for tally in tallies(store, run_id):
+        node = f"{tally.pipeline}.{tally.step}"
         step, old = steps.get(node), before.get(node)
-        if (
-            step
-            and old
-            and rows_in
-            and (step.fingerprint.row, step.fingerprint.set)
-            == (
-                old.fingerprint.row,
-                old.fingerprint.set,
-            )
-        ):
-            yields[node] = rows_out / rows_in
+        if step and old and tally.rows_in:
+            now, then = step.fingerprint, old.fingerprint
+            if (now.row, now.set) == (then.row, then.set):
+                yields[node] = tally.rows_out / tally.rows_in
     return yields

@@ -49,9 +49,8 @@ def rehearsed(plan: Plan, store: Store, nodes: Iterable[str]) -> dict[str, Answe
     by_pipeline = {node.rpartition(".")[0] for node in nodes}
     started = {e.node: e.rows_out for e in plan.estimates}
     found: dict[str, Answered] = {}
-    for name in by_pipeline & set(plan.pipelines):
-        pipeline = plan.pipelines[name]
-        rows = started.get(f"{name}.from")
+    for name, pipeline in plan.pipelines.items():
+        rows = started.get(f"{name}.from") if name in by_pipeline else None
         if pipeline.start.kind == "source" and rows is not None and rows <= MOST_ROWS:
             found.update(_walked(plan, pipeline, rows, store))
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import packages_distributions
@@ -122,6 +124,60 @@ def test_tests_have_names_of_their_own() -> None:
         if path.name != "conftest.py":
             names.setdefault(path.name, []).append(path.relative_to(ROOT).as_posix())
     assert [paths for paths in names.values() if len(paths) > 1] == []
+
+
+def test_the_tables_of_the_store_are_known_to_the_store_alone() -> None:
+    """What else is read of a store, `runs`, `counts` and `row_records` of its room answer, typed."""
+    room = PACKAGES["mixwright_runtime"] / "store"
+    asking = {
+        f"{path.relative_to(ROOT).as_posix()}:{line}"
+        for package in PACKAGES.values()
+        for path in package.rglob("*.py")
+        if room not in path.parents
+        for line in lines_with_sql_of_the_store(path.read_text(encoding="utf-8"))
+    }
+    assert asking == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "store.sql('SELECT 1')",
+        "opened.read(f'SELECT count(*) FROM run_state WHERE run_id = {run_id}')",
+        "query = 'SELECT * FROM run JOIN call USING (run_id)'",
+        "from mixwright_runtime.store.database import Database",
+        "store._database.cursor()",
+    ],
+)
+def test_sql_of_the_store_is_found(text: str) -> None:
+    assert lines_with_sql_of_the_store(f"x = 1\n{text}") == [2]
+
+
+def test_other_sql_is_not_of_the_store() -> None:
+    assert (
+        lines_with_sql_of_the_store("connection.execute('SELECT * FROM read_json($1)')\nrun(self.sql)") == []
+    )
+
+
+def lines_with_sql_of_the_store(text: str) -> list[int]:
+    """Lines of a module that ask a store in SQL, name one of its tables in SQL, or reach for its connection."""
+    schema = "\n".join(
+        path.read_text(encoding="utf-8") for path in (PACKAGES["mixwright_runtime"] / "store").glob("*.sql")
+    )
+    tables = re.findall(r"CREATE (?:TABLE|VIEW)(?: IF NOT EXISTS)? (\w+)", schema)
+    named = re.compile(rf"\b(?:FROM|JOIN|INTO)\s+(?:{'|'.join(tables)})\b")
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case (
+                ast.Call(func=ast.Attribute(attr="sql"), lineno=line)
+                | ast.Attribute(attr="_database", lineno=line)
+                | ast.ImportFrom(module="mixwright_runtime.store.database", lineno=line)
+            ):
+                found.add(line)
+            case ast.Constant(value=str(string), lineno=line) if named.search(string):
+                found.add(line)
+    return sorted(found)
 
 
 def test_no_module_is_too_long_to_read_in_a_sitting() -> None:

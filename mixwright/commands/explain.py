@@ -9,12 +9,26 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright.terminal import duration, printable
 from mixwright_runtime.errors import StoreLocked
 from mixwright_runtime.store.location import project_root, store_directory
+
+if TYPE_CHECKING:
+    from mixwright_runtime.facts.row import (
+        CallFacts,
+        EarlierScore,
+        MissingCall,
+        OutcomeFacts,
+        RowFacts,
+        ScoreFacts,
+        SourcePlace,
+        StepPlace,
+    )
 
 LONG_TEXT = 2_000
 """Characters of a text that are printed; `--full` and `--json` give all."""
@@ -45,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     row = re.fullmatch(r"([0-9a-fA-F]{4,32})(?:/\d+)?", what)
     if row is None:
         return _explain_kind(what, arguments.spec, as_json=arguments.json)
-    from mixwright_runtime.store.history import history_of
+    from mixwright_runtime.facts.row import row_facts
     from mixwright_runtime.store.store import Store
 
     directory = arguments.store or store_directory(project_root(Path.cwd()))
@@ -58,14 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     try:
         with Store.open(directory, read_only=True) as store:
-            history = history_of(store, row[1], run_id=arguments.run)
+            facts = row_facts(store, row[1], run_id=arguments.run)
     except StoreLocked as error:
         print(f"error: {error}; rows can be explained when it has ended", file=sys.stderr)
         return error.exit_code
     if arguments.json:
-        print(json.dumps(history, ensure_ascii=True, indent=2))
+        print(json.dumps(asdict(facts), ensure_ascii=True, indent=2))
     else:
-        print(rendered(history, limit=None if arguments.full else LONG_TEXT))
+        print(rendered(facts, limit=None if arguments.full else LONG_TEXT))
     return 0
 
 
@@ -107,58 +121,54 @@ def _explain_kind(what: str, spec: Path | None, *, as_json: bool) -> int:
     return 0
 
 
-def rendered(history: dict[str, Any], *, limit: int | None) -> str:
+def rendered(facts: RowFacts, *, limit: int | None) -> str:
     """The history as text for a terminal: what became of the row, then what it was made of, back to the source."""
-    run_ = history["run"]
-    lines = [f"row {history['row_id']}"]
-    lines.append(f"run {run_['run_id']} of {run_['spec']} ({run_['status'] or 'not ended'})")
-    if len(history["runs"]) > 1:
-        lines.append(f"  also in runs {', '.join(str(n) for n in history['runs'] if n != run_['run_id'])}")
-    for place in history["mixtures"]:
-        again = f", appearance {place['repeat'] + 1}" if place["repeat"] else ""
+    run_ = facts.run
+    lines = [f"row {facts.row_id}"]
+    lines.append(f"run {run_.run_id} of {run_.spec} ({run_.status or 'not ended'})")
+    if len(facts.runs) > 1:
+        lines.append(f"  also in runs {', '.join(str(n) for n in facts.runs if n != run_.run_id)}")
+    for place in facts.mixtures:
+        again = f", appearance {place.repeat + 1}" if place.repeat else ""
         lines.append(
-            f"mixture {place['mixture']}: position {place['position']}, as {place['component']}{again}, "
-            f"exported as {place['id']}"
+            f"mixture {place.mixture}: position {place.position}, as {place.component}{again}, "
+            f"exported as {place.id}"
         )
-    for outcome in history["outcomes"]:
-        lines += ["", *_outcome(outcome, history, limit)]
-    made, asked = history["calls"], history["verifier_calls"]
-    numbers = {call["key"]: number for number, call in enumerate([*made, *asked], start=1)}
+    for outcome in facts.outcomes:
+        lines += ["", *_outcome(outcome, facts, limit)]
+    made, asked = facts.calls, facts.verifier_calls
+    numbers = {call.key: number for number, call in enumerate([*made, *asked], start=1)}
     for call in made:
-        lines += ["", *_call(numbers[call["key"]], call, numbers, limit)]
-    for score in history["scores"]:
+        lines += ["", *_call(numbers[call.key], call, numbers, limit)]
+    for score in facts.scores:
         lines += ["", *_score(score, numbers, limit)]
     for call in asked:
-        lines += ["", *_call(numbers[call["key"]], call, numbers, limit)]
-    if history["parents"]:
-        lines += ["", f"made of: {', '.join(history['parents'])}"]
-    for other in history["candidates"]:
-        why = f" by {other['step']} ({other['reason']})" if other["step"] else ""
-        lines.append(f"  candidate {other['candidate']}: {other['row_id']} {other['status']}{why}")
-    for outcome in history["outcomes"]:
-        replica = f", replica {outcome['replica']}" if outcome["replica"] else ""
-        place = (
-            f"{outcome['source']} at {outcome['source_ref']}" if outcome["source_ref"] else outcome["source"]
-        )
-        lines += ["", f"from {place} (row {outcome['origin_id']}{replica})"]
-        lines += [
-            f"  {_where(source)}" for source in history["sources"] if source["name"] == outcome["source"]
-        ]
+        lines += ["", *_call(numbers[call.key], call, numbers, limit)]
+    if facts.parents:
+        lines += ["", f"made of: {', '.join(facts.parents)}"]
+    for other in facts.candidates:
+        why = f" by {other.step} ({other.reason})" if other.step else ""
+        lines.append(f"  candidate {other.candidate}: {other.row_id} {other.status}{why}")
+    for outcome in facts.outcomes:
+        replica = f", replica {outcome.replica}" if outcome.replica else ""
+        start = f"{outcome.source} at {outcome.source_ref}" if outcome.source_ref else outcome.source
+        lines += ["", f"from {start} (row {outcome.origin_id}{replica})"]
+        lines += [f"  {_where(source)}" for source in facts.sources if source.name == outcome.source]
     return "\n".join(printable(line) for line in lines)
 
 
-def _outcome(outcome: dict[str, Any], history: dict[str, Any], limit: int | None) -> list[str]:
-    head = f"{outcome['pipeline']}: {outcome['status']}"
-    if outcome["step"]:
-        head += f" by step {outcome['step']}: {outcome['reason']}"
+def _outcome(outcome: OutcomeFacts, facts: RowFacts, limit: int | None) -> list[str]:
+    head = f"{outcome.pipeline}: {outcome.status}"
+    if outcome.step:
+        head += f" by step {outcome.step}: {outcome.reason}"
     lines = [head]
-    if outcome["detail"] is not None:
-        lines += _evidence(outcome["detail"], limit)
-    for step in history["steps"]:
-        if step["pipeline"] == outcome["pipeline"]:
-            mark = ">" if step["id"] == outcome["step"] else " "
-            lines.append(f" {mark} {step['id']} ({step['operation']})  {_where(step)}")
-    for name, value in (outcome["columns"] or {}).items():
+    if outcome.detail is not None:
+        lines += _evidence(outcome.detail, limit)
+    for step in facts.steps:
+        if step.pipeline == outcome.pipeline:
+            mark = ">" if step.id == outcome.step else " "
+            lines.append(f" {mark} {step.id} ({step.operation})  {_where(step)}")
+    for name, value in (outcome.columns or {}).items():
         text = value if isinstance(value, str) else _pretty(value)
         if "\n" in text or len(text) > 90:
             lines += [f"  {name}:", *_block(text, limit)]
@@ -167,18 +177,18 @@ def _outcome(outcome: dict[str, Any], history: dict[str, Any], limit: int | None
     return lines
 
 
-def _score(score: dict[str, Any], numbers: dict[str, int], limit: int | None) -> list[str]:
+def _score(score: ScoreFacts, numbers: Mapping[str, int], limit: int | None) -> list[str]:
     """What a verifier found, and before that of the answers that this one replaced."""
-    lines = [f"score of {score['node']}: {_measured(score)}", *_evidence(score["evidence"], limit)]
-    for before in reversed(score["earlier"]):
-        which = f"call {numbers[before['call']]}" if before["call"] in numbers else "an answer"
-        lines.append(f"  {which} before it: {before['reason']}, {_measured(before)}")
-        lines += _evidence(before["evidence"], limit)
+    lines = [f"score of {score.node}: {_measured(score)}", *_evidence(score.evidence, limit)]
+    for before in reversed(score.earlier):
+        which = f"call {numbers[before.call]}" if before.call in numbers else "an answer"
+        lines.append(f"  {which} before it: {before.reason}, {_measured(before)}")
+        lines += _evidence(before.evidence, limit)
     return lines
 
 
-def _measured(score: dict[str, Any]) -> str:
-    return score["outcome"] if score["score"] is None else f"{score['outcome']} {score['score']:g}"
+def _measured(score: ScoreFacts | EarlierScore) -> str:
+    return score.outcome if score.score is None else f"{score.outcome} {score.score:g}"
 
 
 def _evidence(value: Any, limit: int | None) -> list[str]:
@@ -207,30 +217,32 @@ def _parts(value: Any) -> list[str]:
     return lines
 
 
-def _call(number: int, call: dict[str, Any], numbers: dict[str, int], limit: int | None) -> list[str]:
-    if call["status"] == "missing":
-        return [f"call {number}: {call['key']} is not in the store; 'mixwright verify-store' tells more"]
-    head = f"call {number}: {call['node']}, model {call['model']}, attempt {call['attempt'] + 1}, {call['status']}"
-    if call["reason"]:
-        head += f" ({call['reason']})"
-    if call["instead_of"] in numbers:
-        head += f"; its answer replaces that of call {numbers[call['instead_of']]}"
+def _call(
+    number: int, call: CallFacts | MissingCall, numbers: Mapping[str, int], limit: int | None
+) -> list[str]:
+    if call.status == "missing":
+        return [f"call {number}: {call.key} is not in the store; 'mixwright verify-store' tells more"]
+    head = f"call {number}: {call.node}, model {call.model}, attempt {call.attempt + 1}, {call.status}"
+    if call.reason:
+        head += f" ({call.reason})"
+    if call.instead_of in numbers:
+        head += f"; its answer replaces that of call {numbers[call.instead_of]}"
     lines = [
         head,
-        f"  key {call['key']}, made by run {call['run_id']}, {duration(call['seconds'])}, finish {call['finish']}, "
-        f"{call['prompt_tokens']} tokens in, {call['output_tokens']} out, seed {call['seed']}",
+        f"  key {call.key}, made by run {call.run_id}, {duration(call.seconds)}, finish {call.finish}, "
+        f"{call.prompt_tokens} tokens in, {call.output_tokens} out, seed {call.seed}",
     ]
-    if call["sampling"]:
-        lines.append(f"  sampling {_pretty(call['sampling'])}")
-    if call["engine"]:
-        lines.append(f"  engine {_pretty(call['engine'])}")
-    for message in call["messages"]:
+    if call.sampling:
+        lines.append(f"  sampling {_pretty(call.sampling)}")
+    if call.engine:
+        lines.append(f"  engine {_pretty(call.engine)}")
+    for message in call.messages:
         lines += [f"  {message.get('role', '?')}:", *_block(_text(message.get("content")), limit)]
-    for text in call["texts"]:
+    for text in call.texts:
         lines += ["  text:", *_block(text, limit)]
-    if call["reasoning"]:
-        lines += ["  reasoning:", *_block(call["reasoning"], limit)]
-    return [*lines, "  answer:", *_block(call["text"], limit)]
+    if call.reasoning:
+        lines += ["  reasoning:", *_block(call.reasoning, limit)]
+    return [*lines, "  answer:", *_block(call.text, limit)]
 
 
 def _text(content: Any) -> str:
@@ -241,8 +253,8 @@ def _pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _where(place: dict[str, Any]) -> str:
-    return f"{place['file']}:{place['line']}: {place['text']}" if place["file"] else ""
+def _where(place: StepPlace | SourcePlace) -> str:
+    return f"{place.file}:{place.line}: {place.text}" if place.file else ""
 
 
 def _block(text: str, limit: int | None) -> list[str]:

@@ -42,8 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright.recorded import store_directory
     from mixwright.selected import last_selection, open_store, warn_of_changes
     from mixwright_runtime.exporters.write import check_targets, write_exports
+    from mixwright_runtime.facts.run import run_facts
     from mixwright_runtime.plugins.loading import load_plugins
-    from mixwright_runtime.report.facts import run_facts
     from mixwright_runtime.report.html import write_report
     from mixwright_runtime.report.training import training_facts
 

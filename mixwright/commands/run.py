@@ -97,7 +97,7 @@ def _write_pages(directory: Path, store: Store, plan: Plan, run_id: int) -> Path
 
     A run that finds everything made says little of how that came about: the pages of earlier runs stay.
     """
-    from mixwright_runtime.report.facts import run_facts
+    from mixwright_runtime.facts.run import run_facts
     from mixwright_runtime.report.html import write_report
 
     facts = run_facts(store, plan, run_id)

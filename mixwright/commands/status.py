@@ -47,7 +47,7 @@ def current_status(directory: Path) -> Status | None:
         return noted
     if not (directory / "store.duckdb").exists():
         return None
-    from mixwright_runtime.store.finished import status_of
+    from mixwright_runtime.facts.status import status_of
     from mixwright_runtime.store.store import Store
 
     try:

@@ -9,6 +9,7 @@ from typing import Any
 from mixwright_compiler.plan.plan import Export, Train
 from mixwright_runtime.exporters.card import CardFacts
 from mixwright_runtime.exporters.write import write_export
+from mixwright_runtime.facts.mixture import MixtureFacts
 from mixwright_runtime.mixture import MixtureRow, mixture_row
 from mixwright_runtime.mixture.record import MixtureRecord
 from mixwright_runtime.plugins.declare import implementation, plugins
@@ -32,15 +33,19 @@ def exported(
     export = Export(name="hub", mixture="m", format=format, attributes=given, origin=ORIGIN)
     facts = CardFacts(
         title=target.name,
-        record=MixtureRecord("m", len(rows), ()),
-        seed=0,
+        mixture=MixtureFacts(
+            record=MixtureRecord("m", len(rows), ()),
+            seed=0,
+            sources=(),
+            models=(),
+            drops=(),
+            checks=(),
+            spec="t.mix",
+            spec_files=(),
+            params={},
+            mixwright_version="",
+        ),
         data_file=implementation(f"export.{format}").data_file,
-        sources=(),
-        models=(),
-        drops=(),
-        checks=(),
-        spec="t.mix",
-        spec_files=(),
         shape=implementation(f"export.{format}").shape,
     )
     return write_export(target, export, mixed(rows), facts, train=train, root=target.parent).path

@@ -3,91 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mixwright_runtime.exporters.marked_blocks import BODY, FRONT, marked
 from mixwright_runtime.exporters.protocol import MESSAGES
 
 if TYPE_CHECKING:
-    from mixwright_runtime.mixture.record import MixtureRecord
-
-
-@dataclass(frozen=True)
-class SourceFacts:
-    """A source's rows in the mixture, its license and what the lock pins of it."""
-
-    name: str
-    kind: str
-    license: str
-    rows: int
-    digest: str = ""
-    revision: str = ""
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """A model that wrote text. identity: hash of weights, revision, tokenizer and chat template."""
-
-    name: str
-    engine: str
-    model: str
-    revision: str
-    license: str
-    identity: str
-
-
-@dataclass(frozen=True)
-class Drop:
-    """Rows that a step of a pipeline (or mixture) dropped or quarantined for one reason."""
-
-    owner: str
-    step: str
-    reason: str
-    rows: int
-    quarantined: bool = False
-
-
-@dataclass(frozen=True)
-class EvaluationSet:
-    """What a check found of one evaluation set. rows, matched: of the set, None when not counted."""
-
-    name: str
-    removed: int
-    rows: int | None = None
-    matched: int | None = None
-
-
-@dataclass(frozen=True)
-class ContaminationCheck:
-    """A `decontaminate` step of the mixture, a nested one (`mixture.step`) or a pipeline (`pipeline.step`)."""
-
-    node: str
-    operation: str
-    sets: Sequence[EvaluationSet]
+    from mixwright_runtime.facts.mixture import MixtureFacts
 
 
 @dataclass(frozen=True)
 class CardFacts:
-    """Everything a card says. spec_files: (name, sha256). language, license: as the export states them."""
+    """Everything a card says, of the mixture and of how it is exported. language, license: as the export states
+    them."""
 
     title: str
-    record: MixtureRecord
-    seed: int
+    mixture: MixtureFacts
     data_file: str
-    sources: Sequence[SourceFacts]
-    models: Sequence[ModelFacts]
-    drops: Sequence[Drop]
-    checks: Sequence[ContaminationCheck]
-    spec: str
-    spec_files: Sequence[tuple[str, str]]
-    params: Mapping[str, Any] = field(default_factory=dict)
-    mixwright_version: str = ""
     license: str = ""
     language: Sequence[str] = ()
-    doc: str = ""
-    """What the spec says the mixture is for."""
     shape: str = MESSAGES
     """What a row holds, in words."""
     training: str = ""
@@ -112,25 +48,28 @@ def size_category(rows: int) -> str:
 
 def dataset_card(facts: CardFacts) -> str:
     """Text of README.md, its two parts between our marks; the same facts give the same bytes."""
+    mixture = facts.mixture
     sections = [
         f"# {facts.title}\n\n{_opening(facts)}",
         facts.training,
-        _quotas(facts),
-        _licenses(facts),
-        _models(facts),
-        _contamination(facts),
-        _drops(facts),
-        _reproduction(facts),
+        _quotas(mixture),
+        _licenses(mixture),
+        _models(mixture),
+        _contamination(mixture),
+        _drops(mixture),
+        _reproduction(mixture),
     ]
     body = "\n\n".join(section for section in sections if section)
     return f"---\n{marked(_front_matter(facts), FRONT)}\n---\n\n{marked(body, BODY)}\n"
 
 
 def _front_matter(facts: CardFacts) -> str:
-    licenses = [facts.license] if facts.license else sorted({s.license for s in facts.sources if s.license})
-    synthetic = ["synthetic"] if facts.models else []
+    licenses = (
+        [facts.license] if facts.license else sorted({s.license for s in facts.mixture.sources if s.license})
+    )
+    synthetic = ["synthetic"] if facts.mixture.models else []
     lines = [f"pretty_name: {_yaml(facts.title)}"]
-    if licenses and (facts.license or all(source.license for source in facts.sources)):
+    if licenses and (facts.license or all(source.license for source in facts.mixture.sources)):
         lines += ["license:", *(f"- {_yaml(name)}" for name in licenses)]
     if facts.language:
         lines += ["language:", *(f"- {_yaml(code)}" for code in facts.language)]
@@ -138,7 +77,7 @@ def _front_matter(facts: CardFacts) -> str:
         "task_categories:",
         "- text-generation",
         "size_categories:",
-        f"- {size_category(facts.record.rows)}",
+        f"- {size_category(facts.mixture.record.rows)}",
     ]
     lines += ["tags:", *(f"- {tag}" for tag in ("instruction-tuning", "sft", "mixwright", *synthetic))]
     lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train"]
@@ -146,11 +85,11 @@ def _front_matter(facts: CardFacts) -> str:
 
 
 def _opening(facts: CardFacts) -> str:
-    record = facts.record
-    text = f"{facts.doc.strip()}\n\n" if facts.doc.strip() else ""
+    record = facts.mixture.record
+    text = f"{facts.mixture.doc.strip()}\n\n" if facts.mixture.doc.strip() else ""
     text += (
         f"{record.rows:,} training examples ({facts.shape}), a mixture built by "
-        f"Mixwright {facts.mixwright_version} from `{facts.spec}`."
+        f"Mixwright {facts.mixture.mixwright_version} from `{facts.mixture.spec}`."
     )
     if facts.shape == MESSAGES:
         text += (
@@ -160,9 +99,9 @@ def _opening(facts: CardFacts) -> str:
     return text if record.shortfall is None else f"{text}\n\n**Short of its quotas:** {record.shortfall}."
 
 
-def _quotas(facts: CardFacts) -> str:
-    results = facts.record.results
-    whole = max(1, facts.record.rows)
+def _quotas(mixture: MixtureFacts) -> str:
+    results = mixture.record.results
+    whole = max(1, mixture.record.rows)
     rows = [
         (
             r.group,
@@ -191,14 +130,14 @@ def _quotas(facts: CardFacts) -> str:
     if len(groups) > 1:
         sums = [(name or "(none)", f"{n:,}", f"{n / whole:.1%}") for name, n in groups.items()]
         text += "\n\n" + _table(("group", "rows", "of all"), sums)
-    return "".join([text, *(f"\n\n- {_cell(note)}" for note in facts.record.notes)])
+    return "".join([text, *(f"\n\n- {_cell(note)}" for note in mixture.record.notes)])
 
 
-def _licenses(facts: CardFacts) -> str:
-    rows = [(s.name, s.kind, s.license or "**not stated**", f"{s.rows:,}") for s in facts.sources]
+def _licenses(mixture: MixtureFacts) -> str:
+    rows = [(s.name, s.kind, s.license or "**not stated**", f"{s.rows:,}") for s in mixture.sources]
     note = (
         "\n\nRows keep their source's terms. Text that a model wrote may be bound by the model's license, too."
-        if facts.models
+        if mixture.models
         else "\n\nRows keep their source's terms."
     )
     return (
@@ -208,19 +147,19 @@ def _licenses(facts: CardFacts) -> str:
     )
 
 
-def _models(facts: CardFacts) -> str:
-    if not facts.models:
+def _models(mixture: MixtureFacts) -> str:
+    if not mixture.models:
         return ""
     rows = [
         (m.name, m.engine, m.model, m.revision or "not pinned", m.license or "not stated")
-        for m in facts.models
+        for m in mixture.models
     ]
     return "## Models that wrote text\n\n" + _table(("name", "engine", "model", "revision", "license"), rows)
 
 
-def _contamination(facts: CardFacts) -> str:
+def _contamination(mixture: MixtureFacts) -> str:
     """Counts only: examples would publish the evaluation sets' text once more."""
-    if not facts.checks:
+    if not mixture.checks:
         return "## Decontamination\n\nNo evaluation set was checked."
     rows = [
         (
@@ -231,33 +170,33 @@ def _contamination(facts: CardFacts) -> str:
             f"{found.matched / found.rows:.2%}" if found.rows and found.matched is not None else "–",
             f"{found.removed:,}",
         )
-        for check in facts.checks
+        for check in mixture.checks
         for found in check.sets
     ]
     header = ("check", "evaluation set", "its rows", "matched", "share", "rows removed here")
     return "## Decontamination\n\n" + _table(header, rows)
 
 
-def _drops(facts: CardFacts) -> str:
-    if not facts.drops:
+def _drops(mixture: MixtureFacts) -> str:
+    if not mixture.drops:
         return "## Rows left out\n\nNone was dropped before selection."
     rows = [
         (d.owner, d.step, d.reason + (" (quarantined)" if d.quarantined else ""), f"{d.rows:,}")
-        for d in facts.drops
+        for d in mixture.drops
     ]
     return "## Rows left out\n\n" + _table(("pipeline", "step", "reason", "rows"), rows)
 
 
-def _reproduction(facts: CardFacts) -> str:
-    files = [(name, f"`{digest}`") for name, digest in facts.spec_files]
-    pins = [(s.name, f"`{s.digest}`" if s.digest else "not locked", s.revision) for s in facts.sources]
-    arguments = "".join(f" -p {name}={value}" for name, value in facts.params.items())
+def _reproduction(mixture: MixtureFacts) -> str:
+    files = [(name, f"`{digest}`") for name, digest in mixture.spec_files]
+    pins = [(s.name, f"`{s.digest}`" if s.digest else "not locked", s.revision) for s in mixture.sources]
+    arguments = "".join(f" -p {name}={value}" for name, value in mixture.params.items())
     text = (
         "## How to make it again\n\n"
-        f"```\npip install mixwright=={facts.mixwright_version}\nmixwright run {facts.spec}{arguments}\n```\n\n"
-        f"Mixture seed {facts.seed}. "
+        f"```\npip install mixwright=={mixture.mixwright_version}\nmixwright run {mixture.spec}{arguments}\n```\n\n"
+        f"Mixture seed {mixture.seed}. "
     )
-    if facts.models:
+    if mixture.models:
         text += (
             "The models' answers are recorded samples: with the store of this run, the same rows come out and "
             "nothing is asked again. Without it, the same requests are sent with the same seeds, and a server may "

@@ -9,17 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixwright_compiler.plan.file_places import relation
-from mixwright_compiler.plan.plan import Export, Mixture, Plan, Step, Train
+from mixwright_compiler.plan.plan import Export, Plan, Train
 from mixwright_runtime.errors import RunError
-from mixwright_runtime.exporters.card import (
-    CardFacts,
-    ContaminationCheck,
-    Drop,
-    EvaluationSet,
-    ModelFacts,
-    SourceFacts,
-    dataset_card,
-)
+from mixwright_runtime.exporters.card import CardFacts, dataset_card
 from mixwright_runtime.exporters.directory import (
     CARD,
     check_target,
@@ -30,17 +22,13 @@ from mixwright_runtime.exporters.directory import (
 )
 from mixwright_runtime.exporters.marked_blocks import has_own_text, merged
 from mixwright_runtime.exporters.protocol import Format, Job, train_of
-from mixwright_runtime.plugins.declare import entry_of, implementation
+from mixwright_runtime.plugins.declare import implementation
 from mixwright_runtime.plugins.loading import plugin_faults
 
 if TYPE_CHECKING:
-    from mixwright_runtime.mixture.record import MixtureRecord
+    from mixwright_runtime.facts.mixture import MixtureFacts
     from mixwright_runtime.mixture.rows import MixtureRow
     from mixwright_runtime.store.store import Store
-
-
-LIMITED = "limited"
-"""Kind of the event of a run with `--limit`."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +54,29 @@ def write_exports(
         RunError: a target holds what Mixwright did not write, a row is no chat, or the run selected nothing. The
             store and older exports are as they were.
     """
-    from mixwright_runtime.mixture.record import mixture_rows, read_record
+    from mixwright_runtime.facts.mixture import mixture_facts
+    from mixwright_runtime.mixture.record import mixture_rows
+    from mixwright_runtime.store.records import LIMITED
+    from mixwright_runtime.store.runs import payloads
 
     exports = [export for export in plan.exports.values() if export.mixture == mixture]
     check_targets(plan, [mixture], store=store.directory, force=force)
-    is_limited = bool(store.sql("SELECT 1 FROM event WHERE run_id = ? AND kind = ?", [run_id, LIMITED]))
+    if not exports:
+        return []
+    is_limited = bool(payloads(store, run_id, LIMITED))
+    made = mixture_facts(store, plan, run_id, mixture)
+    shortfall = made.record.shortfall
     written = []
     for export in exports:
         rows = mixture_rows(store, plan, run_id, mixture)
-        facts = card_facts(plan, store, run_id, export, read_record(store, run_id, mixture))
+        facts = card_facts(plan, export, made)
         train, root = train_of(plan, export), Path(plan.directory)
         target = export_path(plan, export)
         if is_limited:
             target = target.with_name(f"{target.name}.limited")
-        elif facts.record.shortfall and is_complete(target):
+        elif shortfall and is_complete(target):
             target = target.with_name(f"{target.name}.short")
-        is_whole = not is_limited and not facts.record.shortfall
+        is_whole = not is_limited and not shortfall
         written.append(
             write_export(target, export, rows, facts, train=train, root=root, force=force, is_whole=is_whole)
         )
@@ -149,9 +144,10 @@ def write_export(
     with replaced_directory(target, force=force) as directory:
         with plugin_faults():
             written = format.write(Job(export, train, directory, target, root or target.parent), rows)
-        if written.rows != facts.record.rows:
+        made = facts.mixture
+        if written.rows != made.record.rows:
             raise RunError(
-                f"export '{export.name}': the store has {written.rows:,} of the {facts.record.rows:,} rows selected; "
+                f"export '{export.name}': the store has {written.rows:,} of the {made.record.rows:,} rows selected; "
                 f"{target} is as it was; 'mixwright verify-store' tells more"
             )
         is_wanted = export.attributes.get("card", True)
@@ -164,9 +160,9 @@ def write_export(
                 "mixture": export.mixture,
                 "rows": written.rows,
                 "complete": is_whole,
-                "components": {result.component: result.got for result in facts.record.results},
-                "mixwright": facts.mixwright_version,
-                "spec": dict(facts.spec_files),
+                "components": {result.component: result.got for result in made.record.results},
+                "mixwright": made.mixwright_version,
+                "spec": dict(made.spec_files),
                 **written.facts,
             },
         )
@@ -188,116 +184,14 @@ def _write_card(directory: Path, target: Path, card: str | None, *, force: bool)
         (directory / CARD).write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
-def card_facts(plan: Plan, store: Store, run_id: int, export: Export, record: MixtureRecord) -> CardFacts:
-    """What the dataset card says of a run's mixture."""
-    mixture = plan.mixtures[export.mixture]
-    language = export.attributes.get("language") or ()
+def card_facts(plan: Plan, export: Export, mixture: MixtureFacts) -> CardFacts:
+    """What the dataset card of an export says."""
+    format: Format = implementation(f"export.{export.format}")
     return CardFacts(
         title=export_path(plan, export).name,
-        record=record,
-        seed=mixture.seed,
-        doc=mixture.doc,
-        data_file=implementation(f"export.{export.format}").data_file,
-        shape=implementation(f"export.{export.format}").shape,
-        sources=source_facts(plan, store, run_id, export.mixture),
-        models=model_facts(plan, mixture),
-        drops=drops(plan, store, run_id, mixture),
-        checks=contamination_checks(plan, store, run_id, mixture),
-        spec=Path(plan.spec).name,
-        spec_files=[(file.name, file.sha256) for file in plan.files],
-        params=plan.params,
-        mixwright_version=plan.mixwright_version,
+        mixture=mixture,
+        data_file=format.data_file,
+        shape=format.shape,
         license=str(export.attributes.get("license") or ""),
-        language=[str(code) for code in language],
+        language=[str(code) for code in export.attributes.get("language") or ()],
     )
-
-
-def source_facts(plan: Plan, store: Store, run_id: int, mixture: str) -> list[SourceFacts]:
-    """The sources that rows of the mixture started from, by name."""
-    from mixwright_runtime.mixture.record import leaves_of, root_source
-
-    counts = dict.fromkeys((root_source(plan, leaf) for leaf in leaves_of(plan, plan.mixtures[mixture])), 0)
-    query = "SELECT pipeline, count(*) FROM selection WHERE run_id = ? AND mixture = ? GROUP BY pipeline"
-    for leaf, rows in store.sql(query, [run_id, mixture]):
-        source = root_source(plan, leaf)
-        counts[source] = counts.get(source, 0) + rows
-    found = []
-    for name in sorted(name for name in counts if name in plan.sources):
-        spec = plan.sources[name]
-        digest, revision = (spec.pin.digest, spec.pin.revision) if spec.pin else ("", "")
-        found.append(SourceFacts(name, spec.kind, spec.license, counts[name], digest, revision))
-    return found
-
-
-def model_facts(plan: Plan, mixture: Mixture) -> list[ModelFacts]:
-    """The models that steps of the mixture's pipelines ask, by name."""
-    from mixwright_runtime.mixture.record import pipelines_of
-
-    steps = [step for name in pipelines_of(plan, mixture) for step in plan.pipelines[name].steps]
-    names = {str(step.attributes["model"]) for step in steps if step.attributes.get("model")}
-    found = []
-    for name in sorted(names & plan.models.keys()):
-        model = plan.models[name]
-        given = model.attributes
-        called = given.get("model") or given.get("repo") or given.get("path") or ""
-        found.append(
-            ModelFacts(
-                name,
-                model.engine,
-                str(called),
-                str(given.get("revision") or ""),
-                str(given.get("license") or ""),
-                model.identity,
-            )
-        )
-    return found
-
-
-def contamination_checks(plan: Plan, store: Store, run_id: int, mixture: Mixture) -> list[ContaminationCheck]:
-    """The decontamination of a mixture's rows, by mixtures and pipelines, and what each evaluation set met.
-
-    A mixture's own steps report the sets themselves; of a pipeline's the rows removed are counted by set.
-    """
-    from mixwright_runtime.mixture.demand import mixtures_in_order
-    from mixwright_runtime.mixture.record import pipelines_of, read_record
-
-    found = []
-    for one in reversed(mixtures_in_order(plan, mixture.name)):
-        for step, _ in _keeping_apart(one.steps):
-            report = read_record(store, run_id, one.name).steps.get(step.id) or {}
-            sets = [
-                EvaluationSet(name, int(of.get("removed", 0)), of.get("rows"), of.get("matched"))
-                for name, of in report.items()
-            ]
-            node = step.id if one.name == mixture.name else f"{one.name}.{step.id}"
-            found.append(ContaminationCheck(node, step.operation, sets))
-    query = """SELECT detail->>'$.set', count(*) FROM outcome
-        WHERE run_id = ? AND pipeline = ? AND step = ? AND status = 'dropped' GROUP BY ALL"""
-    for name in pipelines_of(plan, mixture):
-        for step, against in _keeping_apart(plan.pipelines[name].steps):
-            removed = dict(store.sql(query, [run_id, name, step.id]))
-            sets = [EvaluationSet(one, removed.get(one, 0)) for one in against]
-            found.append(ContaminationCheck(f"{name}.{step.id}", step.operation, sets))
-    return found
-
-
-def _keeping_apart(steps: Iterable[Step]) -> Iterator[tuple[Step, list[str]]]:
-    """The steps that keep rows apart from evaluation sets, and those."""
-    for step in steps:
-        attribute = entry_of(step.operation).apart_from
-        if attribute:
-            yield step, [str(name) for name in step.attributes.get(attribute) or ()]
-
-
-def drops(plan: Plan, store: Store, run_id: int, mixture: Mixture) -> list[Drop]:
-    """Rows that the mixture's pipelines, and its own steps, left out, by reason; most first in each step."""
-    from mixwright_runtime.mixture.demand import mixtures_in_order
-    from mixwright_runtime.mixture.record import leaves_of, pipelines_of
-
-    # Rows in a mixture's own steps go by `mixture.component`.
-    owners = {*pipelines_of(plan, mixture), *leaves_of(plan, mixture)}
-    for one in mixtures_in_order(plan, mixture.name):
-        owners |= {f"{one.name}.{component.rows}" for component in one.components}
-    query = """SELECT pipeline, step, reason, count(*), status = 'quarantined' FROM outcome
-        WHERE run_id = ? AND status <> 'kept' GROUP BY ALL ORDER BY pipeline, step, count(*) DESC, reason"""
-    return [Drop(*row) for row in store.sql(query, [run_id]) if row[0] in owners]

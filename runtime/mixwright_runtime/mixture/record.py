@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from mixwright_runtime.mixture.selection import ComponentResult, Selection
     from mixwright_runtime.store.store import Store
 
-EVENT = "mixture"
-
 
 @dataclass(frozen=True)
 class MixtureRecord:
@@ -38,7 +36,7 @@ def record_selection(
     Args:
         steps: what the mixture-wide steps report, JSON by step id (`report()` in plugins/shapes.py).
     """
-    from mixwright_runtime.store.records import EventRecord, SelectionRecord
+    from mixwright_runtime.store.records import MIXTURE, EventRecord, SelectionRecord
 
     names = [result.component for result in selection.results]
     entries = zip(selection.components, selection.entries(), strict=True)
@@ -54,7 +52,7 @@ def record_selection(
         "shortfall": selection.shortfall,
         "steps": dict(steps or {}),
     }
-    store.put_event(EventRecord(run_id, EVENT, json.dumps(payload, ensure_ascii=False)))
+    store.put_event(EventRecord(run_id, MIXTURE, json.dumps(payload, ensure_ascii=False)))
 
 
 def read_record(store: Store, run_id: int, mixture: str) -> MixtureRecord:
@@ -64,9 +62,10 @@ def read_record(store: Store, run_id: int, mixture: str) -> MixtureRecord:
         RunError: the run did not get as far as selecting it.
     """
     from mixwright_runtime.mixture.selection import ComponentResult
+    from mixwright_runtime.store.records import MIXTURE
+    from mixwright_runtime.store.runs import payloads
 
-    payloads = store.sql("SELECT payload FROM event WHERE run_id = ? AND kind = ?", [run_id, EVENT])
-    for (text,) in reversed(payloads):
+    for text in reversed(payloads(store, run_id, MIXTURE)):
         payload = json.loads(text)
         if payload["mixture"] == mixture:
             results = tuple(

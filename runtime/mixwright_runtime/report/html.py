@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from mixwright_runtime.facts.pipelines import PipelineFacts
+from mixwright_runtime.facts.run import RunFacts
 from mixwright_runtime.report.curves import TrainingFacts, training_section
-from mixwright_runtime.report.facts import PipelineFacts, RunFacts
 from mixwright_runtime.report.page import TABLE_ROWS, page, part
 from mixwright_runtime.report.svg import funnel, histogram
 from mixwright_runtime.report.text import brief, shown

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mixwright_runtime.report.facts import Histogram, Stage
+from mixwright_runtime.facts.pipelines import Stage
 from mixwright_runtime.report.text import brief
+from mixwright_runtime.store.counts import ScoreBins
 
 WIDTH = 720
 """Of every chart in CSS pixels; it shrinks with the page."""
@@ -35,7 +36,7 @@ def funnel(stages: Sequence[Stage]) -> Markup:
     return _svg((len(stages) + 1) * (bar + gap), "rows after each step", parts)
 
 
-def histogram(of: Histogram) -> Markup:
+def histogram(of: ScoreBins) -> Markup:
     """A histogram with the range under it and the largest count above."""
     height, base = 110, 86
     largest = max(of.counts) or 1

@@ -19,8 +19,6 @@ from mixwright_runtime.values.rows import Dropped, Row, canonical_json
 from mixwright_runtime.verifiers.calibrate import DEMANDS, Calibration, area_under_curve, better_words
 from mixwright_runtime.verifiers.verdicts import is_lower_better, selection_of, thresholds_of
 
-EVENT = "calibration"
-"""Kind of the event that keeps a calibration's figures, with its `node`."""
 CHUNK = 256
 """Labelled rows that are measured at once."""
 

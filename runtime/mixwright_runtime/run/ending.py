@@ -8,7 +8,7 @@ from typing import Any
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.run.run import Run, RunReport
 from mixwright_runtime.run.waves import PipelineRun
-from mixwright_runtime.store.records import EventRecord
+from mixwright_runtime.store.records import LIMITED, EventRecord
 from mixwright_runtime.stream.driving import reports_of
 from mixwright_runtime.stream.nodes import Node
 
@@ -40,8 +40,6 @@ async def finish(run: Run) -> RunReport:
         messages.append(f"interrupted; {_kept(run)} are kept, 'mixwright run' again goes on from there")
         return RunReport(run.run_id, "stopped", 128 + run.signal, summary, tuple(messages))
     if run.options.limit is not None:
-        from mixwright_runtime.exporters.write import LIMITED
-
         store.put_event(EventRecord(run.run_id, LIMITED, str(run.options.limit)))
         # An export looks for it in the store.
         await store.flush()

@@ -29,12 +29,11 @@ from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.shapes import Measure
-from mixwright_runtime.run.calibration import EVENT as CALIBRATION
 from mixwright_runtime.run.calibration import calibrate_all
 from mixwright_runtime.run.mixtures import MixtureRun, SourceBook
 from mixwright_runtime.run.pace import RunPace
 from mixwright_runtime.run.waves import PipelineRun, supply_of
-from mixwright_runtime.store.records import EventRecord
+from mixwright_runtime.store.records import CALIBRATION, THRESHOLDS, EventRecord
 from mixwright_runtime.stream.context import RunContext
 from mixwright_runtime.stream.driving import closed, prepared
 from mixwright_runtime.stream.nodes import Node, nodes_of
@@ -241,7 +240,7 @@ class Run:
                     bounds = {"low": found.low, "high": found.high, "pick": found.pick}
                     stated.append({"pipeline": name, "step": node.id, **bounds})
         if stated:
-            self.store.put_event(EventRecord(self.run_id, "thresholds", json.dumps(stated)))
+            self.store.put_event(EventRecord(self.run_id, THRESHOLDS, json.dumps(stated)))
 
     def _nodes(self, owner: str, steps: tuple[Step, ...], seed: int, **placed: Any) -> list[Node]:
         found = nodes_of(

@@ -6,8 +6,9 @@ are 16 bytes (`mixwright_runtime.values.rows.digest`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,18 @@ class OutcomeRecord:
     """JSON: verifier step id -> measurement."""
 
 
+OUTCOME_COLUMNS = ", ".join(
+    {"columns": "coalesce(columns, '')"}.get(field.name, field.name) for field in fields(OutcomeRecord)
+)
+"""Of the view `row_outcome`, for `outcome_record`."""
+
+
+def outcome_record(values: Sequence[Any]) -> OutcomeRecord:
+    """The record of OUTCOME_COLUMNS as DuckDB gives them, with lists."""
+    plain: list[Any] = [tuple(value) if isinstance(value, list) else value for value in values]
+    return OutcomeRecord(*plain)
+
+
 @dataclass(frozen=True, slots=True)
 class TallyRecord:
     """What a step counted: rows_in + forked = rows_out + dropped + quarantined + unfinished.
@@ -140,12 +153,22 @@ class SelectionRecord:
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """Something worth telling later: a wave, a retry storm, a pause, a warning. `payload` is JSON."""
+    """Something worth telling later. `payload` is JSON."""
 
     run_id: int
     kind: str
     payload: str = "{}"
     occurred: float = 0.0
+
+
+CALIBRATION = "calibration"
+"""Kind of the event that keeps a calibration's figures, with its `node`."""
+THRESHOLDS = "thresholds"
+"""Kind of the event that keeps the thresholds of a run's verifiers, for the view `threshold`."""
+MIXTURE = "mixture"
+"""Kind of the event that keeps how a mixture came out."""
+LIMITED = "limited"
+"""Kind of the event of a run with `--limit`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from mixwright_runtime.store.journal import DAMAGED_SUFFIX, Journal, uncommitted
 from mixwright_runtime.store.lookup import Lookup, StoredRecords
 from mixwright_runtime.store.records import (
     FINAL_SQL,
+    OUTCOME_COLUMNS,
     CallRecord,
     EventRecord,
     OutcomeRecord,
@@ -33,15 +34,13 @@ from mixwright_runtime.store.records import (
     SelectedRow,
     SelectionRecord,
     TallyRecord,
+    outcome_record,
 )
 from mixwright_runtime.store.writer import Writer
 
 _CALL_COLUMNS = ", ".join(field.name for field in fields(CallRecord))
 _SCORE_COLUMNS = ", ".join(field.name for field in fields(ScoreRecord))
 _RUN_COLUMNS = ", ".join(field.name for field in fields(RunRecord))
-_OUTCOME_COLUMNS = ", ".join(
-    {"columns": "coalesce(columns, '')"}.get(field.name, field.name) for field in fields(OutcomeRecord)
-)
 
 
 class Store:
@@ -228,12 +227,10 @@ class Store:
 
     def kept_rows(self, run_id: int, pipeline: str) -> Iterator[OutcomeRecord]:
         """Rows that a pipeline kept, by position, replica and candidate. Call after `flush`."""
-        query = f"""SELECT {_OUTCOME_COLUMNS} FROM row_outcome WHERE run_id = ? AND pipeline = ? AND status = 'kept'
+        query = f"""SELECT {OUTCOME_COLUMNS} FROM row_outcome WHERE run_id = ? AND pipeline = ? AND status = 'kept'
             ORDER BY position, replica, candidate, row_id"""
         for row in self._stream(query, [run_id, pipeline]):
-            values = list(row)
-            values[9], values[15] = tuple(values[9]), tuple(values[15])  # parents, calls
-            yield OutcomeRecord(*values)
+            yield outcome_record(row)
 
     def selected_rows(self, run_id: int, mixture: str) -> Iterator[SelectedRow]:
         """A mixture's rows with their columns, in its order. Call after `flush`."""
@@ -268,7 +265,11 @@ class Store:
         check_accounting(self._database, run_id, complete=complete)
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a reading query, over what is durable. Tables and views: `mixwright_runtime/store/schema.sql`."""
+        """All rows of a reading query, over what is durable. Tables and views: `mixwright_runtime/store/schema.sql`.
+
+        For users and tests: what Mixwright itself reads, the modules of this folder ask (`runs`, `counts`,
+        `row_records`), so that only they know the tables.
+        """
         return self._database.read(query, parameters)
 
     def close(self) -> None:

@@ -451,9 +451,9 @@ SHARED = {
         "mixwright_runtime.calls.models",
         "mixwright_runtime.calls.service",
         "mixwright_compiler.checks.generation",
-        "mixwright_runtime.exporters.write",
+        "mixwright_runtime.facts.mixture",
     ),
-    "source": ("mixwright_runtime.sources.reader", "mixwright_runtime.exporters.write"),
+    "source": ("mixwright_runtime.sources.reader", "mixwright_runtime.facts.mixture"),
     "export": (
         "mixwright_runtime.exporters.write",
         "mixwright_runtime.exporters.protocol",

@@ -16,9 +16,9 @@ from spec_runs import SpecRuns
 import mixwright
 from mixwright.commands.run import report_text
 from mixwright_runtime.errors import CalibrationFailed, RunError
+from mixwright_runtime.facts.run import run_facts
 from mixwright_runtime.plugins.protocol import Measurement
 from mixwright_runtime.plugins.shapes import Measure
-from mixwright_runtime.report.facts import run_facts
 from mixwright_runtime.report.html import report_html
 from mixwright_runtime.run.calibration import calibrated
 from mixwright_runtime.store.store import Store

@@ -11,8 +11,8 @@ from spec_runs import SpecRuns
 import mixwright
 from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.exporters.files import example_of
+from mixwright_runtime.facts.row import UnknownRow, row_facts
 from mixwright_runtime.mixture.record import mixture_rows
-from mixwright_runtime.store.history import UnknownRow, history_of
 
 SPEC = """
 source topics inline { license = "mit", rows = [{ q = "one" }, { q = "two" }, { q = "three" }] }
@@ -58,10 +58,10 @@ def test_ids_stay_when_the_mixture_grows(runs: SpecRuns) -> None:
 
 def test_explain_takes_both(runs: SpecRuns) -> None:
     row = exported(runs)[0]
-    by_id, by_lineage = (history_of(runs.store, str(row[name])) for name in ("id", "lineage"))
+    by_id, by_lineage = (row_facts(runs.store, str(row[name])) for name in ("id", "lineage"))
     assert by_id == by_lineage
-    assert by_id["row_id"] == row["lineage"]
-    assert row["id"] in [place["id"] for place in by_id["mixtures"]]
-    assert history_of(runs.store, str(row["id"])[:12])["row_id"] == row["lineage"]
+    assert by_id.row_id == row["lineage"]
+    assert row["id"] in [place.id for place in by_id.mixtures]
+    assert row_facts(runs.store, str(row["id"])[:12]).row_id == row["lineage"]
     with pytest.raises(UnknownRow, match="no row"):
-        history_of(runs.store, "0" * 31)
+        row_facts(runs.store, "0" * 31)

@@ -16,9 +16,9 @@ from benchmarks.fake_server import ThreadedServer
 from mixwright.commands.explain import rendered
 from mixwright_runtime.engines.protocol import Answer, Fault, Finish, Scores
 from mixwright_runtime.errors import CalibrationFailed
+from mixwright_runtime.facts.row import row_facts
 from mixwright_runtime.run.execute import run_plan
 from mixwright_runtime.run.run import RunOptions
-from mixwright_runtime.store.history import history_of
 from mixwright_runtime.store.store import Store
 
 SPEC = """
@@ -59,7 +59,7 @@ def test_a_score_below_the_threshold_fails_and_its_reason_is_told(runs: SpecRuns
         ("kept", "", "four"),
     ]
     (row_id,) = runs.store.sql("SELECT hex(row_id) FROM row_outcome WHERE status = 'dropped'")[0]
-    text = rendered(history_of(runs.store, row_id.lower()), limit=None)
+    text = rendered(row_facts(runs.store, row_id.lower()), limit=None)
     assert (
         "| opinions:\n    |   - judge: teacher\n" in text and "score: 3.0\n    |     reason: Because." in text
     )
@@ -307,12 +307,12 @@ def test_a_question_longer_than_the_model_takes_cannot_be_judged_and_is_no_error
 def test_explain_prints_what_a_judge_was_asked_and_what_it_said(runs: SpecRuns) -> None:
     runs.run(verify(ONE.format(min=8)))
     (row_id,) = runs.store.sql("SELECT hex(row_id) FROM row_outcome WHERE status = 'dropped'")[0]
-    history = history_of(runs.store, row_id.lower())
-    [call] = history["verifier_calls"]
-    assert call["key"] == history["scores"][0]["evidence"]["opinions"][0]["call"]
-    text = rendered(history, limit=None)
-    assert f"key {call['key']}" in text and ".verify_judge, model teacher, attempt 1, ok" in text
-    assert "Grade <six>" in call["messages"][0]["content"] and f"    | {call['text']}" in text
+    facts = row_facts(runs.store, row_id.lower())
+    [call] = facts.verifier_calls
+    assert call.key == facts.scores[0].evidence["opinions"][0]["call"]
+    text = rendered(facts, limit=None)
+    assert f"key {call.key}" in text and ".verify_judge, model teacher, attempt 1, ok" in text
+    assert "Grade <six>" in call.messages[0]["content"] and f"    | {call.text}" in text
 
 
 # Over HTTP.

@@ -17,9 +17,9 @@ from mixwright_compiler.plan.diff import differences
 from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
 from mixwright_compiler.plan.plan import Plan, plan_from_json
 from mixwright_runtime.engines.protocol import Answer, Finish, Request
+from mixwright_runtime.facts.row import row_facts
 from mixwright_runtime.run.execute import run_plan
 from mixwright_runtime.run.run import RunOptions, RunReport
-from mixwright_runtime.store.history import history_of
 from mixwright_runtime.store.store import Store
 
 ROWS = ", ".join(
@@ -189,11 +189,11 @@ def test_a_dropped_row_is_explained_by_the_step_that_dropped_it(tmp_path: Path) 
     runs = Runs(tmp_path / "store")
     runs.run(plan)
     ((row_id,),) = runs.store.sql("SELECT hex(row_id) FROM row_outcome WHERE status = 'dropped' LIMIT 1")
-    history = history_of(runs.store, row_id.lower())
-    (outcome,) = history["outcomes"]
-    assert (outcome["step"], outcome["reason"], history["calls"]) == ("filter", "filter", [])
-    assert set(outcome["columns"]) == {"two", "three", "five", "word"}
-    (line,) = [step["line"] for step in history["steps"] if step["id"] == "filter"]
+    facts = row_facts(runs.store, row_id.lower())
+    (outcome,) = facts.outcomes
+    assert (outcome.step, outcome.reason, facts.calls) == ("filter", "filter", [])
+    assert set(outcome.columns or ()) == {"two", "three", "five", "word"}
+    (line,) = [step.line for step in facts.steps if step.id == "filter"]
     assert "filter" in (tmp_path / "spec.mix").read_text(encoding="utf-8").split("\n")[line - 1]
 
 

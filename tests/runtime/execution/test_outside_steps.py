@@ -16,13 +16,13 @@ from mixwright_compiler.plan.lower import lower
 from mixwright_compiler.plan.plan import Plan, Step, plan_from_json
 from mixwright_compiler.stages import compile_file
 from mixwright_runtime.engines.protocol import Answer, Finish, Request
+from mixwright_runtime.facts.row import row_facts
 from mixwright_runtime.plugins.attributes import PICK, STEP, VERIFIER
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare, entry_of
 from mixwright_runtime.plugins.protocol import CallResult, Measurement, StepContext
 from mixwright_runtime.plugins.shapes import Apply, Ask, Keep, Measure, StepRequest
 from mixwright_runtime.run.execute import run_plan
 from mixwright_runtime.run.run import RunOptions, RunReport
-from mixwright_runtime.store.history import history_of
 from mixwright_runtime.store.store import Store
 from mixwright_runtime.values.json_in_text import ParseFailed
 from mixwright_runtime.values.rows import Dropped, Row
@@ -211,7 +211,7 @@ def test_they_run_and_what_fails_is_asked_again(tmp_path: Path) -> None:
             "SELECT columns->>'$.en', columns->>'$.loud', status, reason FROM row_outcome ORDER BY ALL"
         )
         [(house,)] = store.sql("SELECT hex(row_id) FROM row_outcome WHERE columns->>'$.en' = 'house'")
-        told = history_of(store, house)
+        told = row_facts(store, house)
         asked = len(teacher.engine.requests)
         again = run(plan, store, teacher)
     assert rows == [
@@ -220,8 +220,8 @@ def test_they_run_and_what_fails_is_asked_again(tmp_path: Path) -> None:
         ("water", "LEAU", "dropped", "of a known length"),
     ]
     assert (asked, len(teacher.engine.requests)) == (10, 10)
-    assert [call["text"] for call in told["calls"]] == ["fr: masion", "fr: maison"]
-    assert [call["text"] for call in told["verifier_calls"]] == ["1", "0.1"]
+    assert [call.text for call in told.calls] == ["fr: masion", "fr: maison"]
+    assert [call.text for call in told.verifier_calls] == ["1", "0.1"]
     assert report.summary["pipelines"]["french"]["reports"] == {"dedup_test_by_length": {"lengths": 2}}
     assert again.summary["requests"] == 0
 

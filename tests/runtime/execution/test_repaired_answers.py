@@ -14,7 +14,7 @@ from spec_runs import SpecRuns
 
 from mixwright.commands.explain import rendered
 from mixwright.commands.run import report_text
-from mixwright_runtime.store.history import history_of
+from mixwright_runtime.facts.row import row_facts
 
 SPEC = """
 source sums inline { rows = [{ problem = "2 + 2", answer = "4" }, { problem = "2 + 3", answer = "5" }] }
@@ -72,7 +72,7 @@ def test_what_was_wrong_is_kept_with_the_row(runs: SpecRuns) -> None:
 def test_explain_shows_the_repair(runs: SpecRuns) -> None:
     runs.run(spec())
     ((row_id,),) = runs.store.sql("SELECT row_id FROM outcome WHERE len(calls) = 2")
-    text = rendered(history_of(runs.store, row_id.hex()), limit=None)
+    text = rendered(row_facts(runs.store, row_id.hex()), limit=None)
     assert (
         "call 2: solved.verify_math, model teacher, attempt 2, ok; its answer replaces that of call 1" in text
     )

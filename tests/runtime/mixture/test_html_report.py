@@ -11,14 +11,16 @@ import pytest
 from jinja2 import UndefinedError
 
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.facts.pipelines import Drop, PipelineFacts, Stage
+from mixwright_runtime.facts.run import RunFacts, Sample, run_facts
 from mixwright_runtime.mixture import MixtureRecord
 from mixwright_runtime.mixture.selection import ComponentResult
 from mixwright_runtime.report.curves import TrainingFacts
-from mixwright_runtime.report.facts import Drop, Histogram, PipelineFacts, RunFacts, Sample, Stage, run_facts
 from mixwright_runtime.report.html import report_html, write_report
 from mixwright_runtime.report.page import environment, page, part
 from mixwright_runtime.report.svg import line
 from mixwright_runtime.report.text import brief, sentence, shown
+from mixwright_runtime.store.counts import ScoreBins
 from mixwright_runtime.store.records import OutcomeRecord, TallyRecord
 from mixwright_runtime.store.store import Store
 from tests.runtime.mixture.finished import chat, finish_run, outcome, plan
@@ -73,7 +75,7 @@ def facts(text: str = "fine", times: int = 1) -> RunFacts:
                 text,
                 [Stage(text, 100, 80, 15, 5)] * times,
                 [Drop(text, text, text, 15), Drop(text, text, text, 5, quarantined=True)] * times,
-                [Histogram(text, 0.0, 1.0, [0, 3, 7])] * times,
+                [ScoreBins(text, text, 0.0, 1.0, [0, 3, 7])] * times,
             )
         ],
         mixtures=[MixtureRecord(text, 8, (result,), (text,), text, {text: {text: text}})],

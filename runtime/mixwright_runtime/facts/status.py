@@ -10,10 +10,11 @@ from mixwright_compiler.plan.plan import (
     MaxQuota,
     Plan,
     ShareQuota,
-    Step,
     TakeQuota,
     plan_from_json,
 )
+from mixwright_runtime.facts.pipelines import PipelineFacts, Stage, pipeline_facts, steps_of
+from mixwright_runtime.store.counts import model_calls, selected
 from mixwright_runtime.store.records import RunRecord
 from mixwright_runtime.store.status import PipelineStatus, QuotaStatus, Status, StepStatus
 from mixwright_runtime.store.store import Store
@@ -26,12 +27,9 @@ def status_of(store: Store, run: RunRecord) -> Status:
     """
     plan = plan_from_json(run.plan)
     summary: dict[str, Any] = json.loads(run.summary) if run.summary else {}
-    asked, failed, prompt_tokens, output_tokens, last = store.sql(
-        """SELECT count(*), count(*) FILTER (status <> 'ok'), coalesce(sum(prompt_tokens), 0)::BIGINT,
-            coalesce(sum(output_tokens), 0)::BIGINT, coalesce(max(ended), 0)
-        FROM call WHERE run_id = ?""",
-        [run.run_id],
-    )[0]
+    calls = model_calls(store, run.run_id)
+    failed = sum(one.failed for one in calls)
+    last = max((one.last_ended for one in calls), default=0)
     status: Status = {
         "run_id": run.run_id,
         "spec": run.spec,
@@ -41,8 +39,15 @@ def status_of(store: Store, run: RunRecord) -> Status:
         "elapsed_s": summary.get("seconds", max(0.0, (run.ended or last or run.started) - run.started)),
         "pipelines": _pipelines(store, run.run_id, plan, summary),
         "quotas": _quotas(store, run.run_id, plan, summary),
-        "requests": {"misses": asked, "failed": failed, "in_flight": 0},
-        "tokens": {"prompt": prompt_tokens, "output": output_tokens},
+        "requests": {
+            "misses": sum(one.answered for one in calls) + failed,
+            "failed": failed,
+            "in_flight": 0,
+        },
+        "tokens": {
+            "prompt": sum(one.prompt_tokens for one in calls),
+            "output": sum(one.output_tokens for one in calls),
+        },
     }
     if "reused" in summary:
         status["requests"]["hits"] = summary["reused"]
@@ -54,58 +59,38 @@ def status_of(store: Store, run: RunRecord) -> Status:
 
 
 def _pipelines(store: Store, run_id: int, plan: Plan, summary: dict[str, Any]) -> list[PipelineStatus]:
-    reasons: dict[tuple[str, str, str], dict[str, int]] = {}
-    kept: dict[str, int] = {}
-    for pipeline, step, status, reason, rows in store.sql(
-        """SELECT pipeline, step, status, reason, count(*) FROM outcome WHERE run_id = ? GROUP BY ALL
-        ORDER BY count(*) DESC, reason""",
-        [run_id],
-    ):
-        if status == "kept":
-            kept[pipeline] = kept.get(pipeline, 0) + rows
-        else:
-            reasons.setdefault((pipeline, step, status), {})[reason] = rows
     wanted = {name: entry.get("wanted") for name, entry in summary.get("pipelines", {}).items()}
-    found: dict[str, PipelineStatus] = {}
-    for pipeline, step, rows_in, rows_out, forked, unfinished in store.sql(
-        """SELECT pipeline, step, rows_in, rows_out, forked, unfinished FROM current_tally WHERE run_id = ?
-        ORDER BY pipeline, ordinal""",
-        [run_id],
-    ):
-        entry = found.setdefault(
-            pipeline, {"name": pipeline, "started": rows_in, "kept": kept.get(pipeline, 0), "steps": []}
-        )
-        if pipeline in wanted:
-            entry["wanted"] = wanted[pipeline]
-        status_of_step: StepStatus = {
-            "id": step,
-            "operation": _operation(plan, pipeline, step),
-            "rows_in": rows_in,
-            "rows_out": rows_out,
-            "forked": forked,
-            "unfinished": unfinished,
-            "dropped": reasons.get((pipeline, step, "dropped"), {}),
-            "quarantined": reasons.get((pipeline, step, "quarantined"), {}),
-        }
-        entry["steps"].append(status_of_step)
-    for pipeline, rows in kept.items():
-        found.setdefault(pipeline, {"name": pipeline, "kept": rows, "steps": []})
+    found: list[PipelineStatus] = []
+    for name, facts in pipeline_facts(store, plan, run_id).items():
+        if facts.stages:
+            steps = [_step(plan, facts, stage) for stage in facts.stages]
+            started = facts.stages[0].rows_in
+            entry: PipelineStatus = {"name": name, "started": started, "kept": facts.kept, "steps": steps}
+            if name in wanted:
+                entry["wanted"] = wanted[name]
+            found.append(entry)
+        elif facts.kept:
+            found.append({"name": name, "kept": facts.kept, "steps": []})
     order = [pipeline.name for pipeline in plan.pipelines_in_order()]
-    return sorted(found.values(), key=lambda entry: (entry["name"] not in order, _rank(order, entry["name"])))
+    return sorted(found, key=lambda entry: (entry["name"] not in order, _rank(order, entry["name"])))
+
+
+def _step(plan: Plan, facts: PipelineFacts, stage: Stage) -> StepStatus:
+    drops = [drop for drop in facts.drops if drop.step == stage.step]
+    return {
+        "id": stage.step,
+        "operation": _operation(plan, facts.name, stage.step),
+        "rows_in": stage.rows_in,
+        "rows_out": stage.rows_out,
+        "forked": stage.forked,
+        "unfinished": stage.unfinished,
+        "dropped": {drop.reason: drop.rows for drop in drops if not drop.quarantined},
+        "quarantined": {drop.reason: drop.rows for drop in drops if drop.quarantined},
+    }
 
 
 def _rank(order: list[str], name: str) -> tuple[int, str]:
     return (order.index(name), "") if name in order else (len(order), name)
-
-
-def steps_of(plan: Plan, name: str) -> tuple[Step, ...]:
-    """The steps that outcomes of this name passed: a pipeline's, or a mixture's for `mixture.component`."""
-    if name in plan.pipelines:
-        return plan.pipelines[name].steps
-    for mixture in plan.mixtures.values():
-        if name.startswith(f"{mixture.name}."):
-            return mixture.steps
-    return ()
 
 
 def _operation(plan: Plan, pipeline: str, step_id: str) -> str:
@@ -113,12 +98,10 @@ def _operation(plan: Plan, pipeline: str, step_id: str) -> str:
 
 
 def _quotas(store: Store, run_id: int, plan: Plan, summary: dict[str, Any]) -> list[QuotaStatus]:
-    got = {
-        (mixture, component): rows
-        for mixture, component, rows in store.sql(
-            "SELECT mixture, component, count(*) FROM selection WHERE run_id = ? GROUP BY ALL", [run_id]
-        )
-    }
+    got: dict[tuple[str, str], int] = {}
+    for taken in selected(store, run_id):
+        of = (taken.mixture, taken.component)
+        got[of] = got.get(of, 0) + taken.rows
     noted = {
         (mixture, component): entry.get("wanted")
         for mixture, found in summary.get("mixtures", {}).items()
