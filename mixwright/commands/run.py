@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if plan is None:
         return 1
     from mixwright.extras import require_extras
+    from mixwright.terminal import printable
 
     require_extras(plan)
     from mixwright_runtime.errors import CalibrationFailed
@@ -89,6 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"report: {page}")
     for message in report.messages:
         print(message, file=sys.stderr)
+    for warning in store.warnings:  # the last copy is sealed when the store is closed
+        if warning not in report.messages:
+            print(printable(f"warning: {warning}"), file=sys.stderr)
     return report.exit_code
 
 

@@ -68,7 +68,7 @@ def status_of(run: Run) -> dict[str, Any]:
         },
         "tokens": {"prompt": spending.prompt_tokens, "output": spending.output_tokens},
         "cost": spending.cost,
-        "warnings": [text for text in (run.store.space_warning, run.store.journal_warning) if text],
+        "warnings": list(run.store.warnings),
         "message": run.stop.reason,
     }
 

@@ -214,6 +214,12 @@ class Store:
         """Why a kill may cost answers, or which of an earlier run it did cost; empty when none."""
         return self._journal_damage or (self._journal.failure if self._journal else "")
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a run tells of how its results are kept: little room, no journal, no second copy. Empty when all is
+        well."""
+        return tuple(filter(None, (self.space_warning, self.journal_warning, self.seal_warning)))
+
     async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
         """Final calls known for `keys` (`CallRecord.is_final`), put earlier in this session or by any run before.
 

@@ -267,7 +267,12 @@ class Writer:
         try:
             seal()
         except (duckdb.Error, RuntimeError, OSError) as error:
-            self.seal_failure = f"the sealed copy of calls could not be written: {first_line(error)}"
+            self.seal_failure = (
+                f"answers are in the store alone, their sealed copy could not be written: {first_line(error)}"
+            )
+        else:
+            # It is tried again with each batch until it succeeds, and then takes in what was left behind.
+            self.seal_failure = ""
 
     def _recover(self, number: int, batch: list[Any], error: Exception) -> None:
         import duckdb

@@ -82,8 +82,45 @@ def test_a_long_session_seals_as_it_goes(tmp_path: Path, call: Make, monkeypatch
             store.put_call(call(number))
             if number % 100 == 99:
                 asyncio.run(store.flush())
-        assert store.seal_warning == ""
+        assert store.warnings == ()
     assert [(segment.first, segment.last) for segment in segments_of(tmp_path)] == [(1, 3), (4, 6), (7, 9)]
+
+
+def test_a_copy_that_cannot_be_sealed_is_told_until_it_is(
+    tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SEAL_CALLS", "SEAL_AT_CLOSE"):
+        monkeypatch.setattr(f"mixwright_runtime.store.segments.{name}", 2)
+    (tmp_path / "segments").write_text("in the way")
+    with Store.open(tmp_path) as store:
+        for number in (0, 1):
+            store.put_call(call(number))
+        store.close()
+        assert "their sealed copy could not be written" in store.seal_warning
+        assert store.warnings == (store.seal_warning,)
+    (tmp_path / "segments").unlink()
+    with Store.open(tmp_path) as store:
+        store.put_call(call(2))
+        store.close()
+        assert store.warnings == ()
+    assert repair(tmp_path).rows["call"] == 3
+
+
+def test_a_run_tells_that_its_answers_have_no_second_copy(
+    tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last copy is made as the store is closed, after everything else was told."""
+    monkeypatch.chdir(tmp_path)
+    with Store.open(tmp_path / "store") as store:
+        store.put_call(call(0))
+    monkeypatch.setattr("mixwright_runtime.store.segments.SEAL_AT_CLOSE", 1)
+    (tmp_path / "store" / "segments").write_text("in the way")
+    (tmp_path / "a.mix").write_text(
+        'edition 2026\nsource web inline { rows = [{ q = "1 + 1?", a = "2" }] }\n'
+        "pipeline qa {\n  from web\n  chat { user = q, assistant = a }\n}\n"
+    )
+    assert main(["run", "a.mix", "--store", "store"]) == 0
+    assert "warning: answers are in the store alone, their sealed copy" in capsys.readouterr().err
 
 
 def test_a_whole_store_passes(
