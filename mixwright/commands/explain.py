@@ -10,7 +10,6 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"error: {error}; rows can be explained when it has ended", file=sys.stderr)
         return error.exit_code
     if arguments.json:
+        from dataclasses import asdict
+
         print(json.dumps(asdict(facts), ensure_ascii=True, indent=2))
     else:
         print(rendered(facts, limit=None if arguments.full else LONG_TEXT))
