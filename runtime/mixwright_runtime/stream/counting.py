@@ -1,0 +1,77 @@
+"""Counting what steps make of rows, and writing down those that a step ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeGuard
+
+from mixwright_runtime.stream.nodes import Node
+from mixwright_runtime.stream.outcomes import Outcomes, Start
+from mixwright_runtime.values.rows import Dropped, Row
+
+
+class Book(Protocol):
+    """Hears what each step makes of rows."""
+
+    def took(self, result: Row | Dropped, node: Node) -> TypeGuard[Row]:
+        """One row came to a step, and this became of it; True when it goes on."""
+
+    def forked(self, made: Sequence[Row | Dropped], node: Node) -> None:
+        """One row came to a step that made these of it."""
+
+    def asked_again(self, verdict: Row | Dropped, node: Node) -> None:
+        """A verifier asked for another answer of a row, and this is its last word."""
+
+
+class Counted:
+    """The book of one pipeline's rows: everything is counted at the step, and what it ended is recorded."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
+        self._starts: dict[int, Start] = {}
+
+    def started(self, start: Start) -> None:
+        """A row is under way, with all that will be made of it."""
+        self._starts[start.row.position] = start
+
+    def finished(self, position: int, rows: Sequence[Row]) -> list[Start]:
+        """Nothing is under way any more of the row at this position; these are kept, with where they came from."""
+        start = self._starts.pop(position)
+        for row in rows:
+            self._outcomes.keep(row, start)
+        return [Start(row, start.source, start.ref) for row in rows]
+
+    def took(self, result: Row | Dropped, node: Node) -> TypeGuard[Row]:
+        node.tally.rows_in += 1
+        return self._made(result, node)
+
+    def forked(self, made: Sequence[Row | Dropped], node: Node) -> None:
+        node.tally.rows_in += 1
+        node.tally.forked += len(made) - 1
+        for result in made:
+            self._made(result, node)
+
+    def asked_again(self, verdict: Row | Dropped, node: Node) -> None:
+        node.rows_again += 1
+        node.passed_again += isinstance(verdict, Row)
+
+    def _made(self, result: Row | Dropped, node: Node) -> bool:
+        if isinstance(result, Dropped):
+            node.tally.ended(result)
+            self._outcomes.end(result, self._starts[result.row.position])
+            return False
+        node.tally.rows_out += 1
+        return True
+
+
+class Uncounted:
+    """The book of a further answer on its way: the row is counted once, at the verifier that asked for it."""
+
+    def took(self, result: Row | Dropped, node: Node) -> TypeGuard[Row]:
+        return isinstance(result, Row)
+
+    def forked(self, made: Sequence[Row | Dropped], node: Node) -> None:
+        pass
+
+    def asked_again(self, verdict: Row | Dropped, node: Node) -> None:
+        pass

@@ -1,0 +1,127 @@
+"""One row on its way through steps that need no other rows: its candidates go side by side, and come together at each
+verifier that looks at all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mixwright_runtime.calls.gathering import gather_all
+from mixwright_runtime.errors import RunError, RunStopped
+from mixwright_runtime.plugins.shapes import Apply
+from mixwright_runtime.stream.ask_again import answers_again, verdicts_of
+from mixwright_runtime.stream.counting import Book, Uncounted
+from mixwright_runtime.stream.driving import applied, quarantined
+from mixwright_runtime.stream.flows import Asked, Flow
+from mixwright_runtime.stream.nodes import Node
+from mixwright_runtime.values.rows import Dropped
+
+
+class Walk:
+    """Takes rows through steps, each on its own, and tells a book what becomes of them."""
+
+    def __init__(self, nodes: Sequence[Node], book: Book) -> None:
+        self._nodes = nodes
+        self._book = book
+
+    async def through(self, flow: Flow, at: int, end: int) -> list[Flow]:
+        """One row through the steps `at` to `end`; the flows that reach `end`, candidates in their order."""
+        while at < end:
+            node = self._nodes[at]
+            if not node.applies(flow.row):
+                self._book.took(flow.row, node)
+                at += 1
+                continue
+            if isinstance(node.step, Apply):
+                result = applied(node, flow.row)
+                if not self._book.took(result, node):
+                    return []
+                flow = Flow(result, flow.asked)
+            elif node.measuring is not None:
+                (passed,) = await self._verify(at, [flow])
+                if passed is None:
+                    return []
+                flow = passed
+            else:
+                flows = await self._answered(node, flow)
+                if node.samples == 1:
+                    if not flows:
+                        return []
+                    flow = flows[0]
+                else:
+                    return await self._candidates(flows, at, end)
+            at += 1
+        return [flow]
+
+    async def _candidates(self, flows: list[Flow], at: int, end: int) -> list[Flow]:
+        """Candidates of one row side by side, coming together at each verifier that looks at all of them, up to `end`."""
+        following = at + 1
+        for gathering in self._nodes[at].gathered_at:
+            if gathering >= end:
+                break
+            group = await self._side_by_side(flows, following, gathering)
+            flows = await self._together(gathering, group)
+            following = gathering + 1
+        return await self._side_by_side(flows, following, end)
+
+    async def _together(self, at: int, group: list[Flow]) -> list[Flow]:
+        """What a verifier lets pass of a row's candidates, in their order; those that its `when` leaves out go on."""
+        node = self._nodes[at]
+        applies = [node.applies(flow.row) for flow in group]
+        concerned = [flow for flow, is_concerned in zip(group, applies, strict=True) if is_concerned]
+        passed = iter(await self._verify(at, concerned) if concerned else ())
+        found = []
+        for flow, is_concerned in zip(group, applies, strict=True):
+            if is_concerned:
+                result = next(passed)
+            else:
+                self._book.took(flow.row, node)
+                result = flow
+            if result is not None:
+                found.append(result)
+        return found
+
+    async def _side_by_side(self, flows: list[Flow], at: int, end: int) -> list[Flow]:
+        if at >= end:
+            return flows
+        if len(flows) == 1:
+            return await self.through(flows[0], at, end)
+        walks = await gather_all(self.through(flow, at, end) for flow in flows)
+        return [flow for walk in walks for flow in walk]
+
+    async def _answered(self, node: Node, flow: Flow) -> list[Flow]:
+        """The row with a model's answer, or its candidates; those that have none are counted and gone."""
+        assert node.answering is not None
+        row = flow.row
+        try:
+            made = await node.answering.of(row)
+        except (RunStopped, RunError):
+            raise
+        except Exception as error:
+            self._book.took(quarantined(node, row, error), node)
+            return []
+        self._book.forked([result for result, _ in made], node)
+        flows = []
+        for sample, (result, next_attempt) in enumerate(made):
+            if isinstance(result, Dropped):
+                continue
+            asked = flow.asked
+            if node.is_asked_again:
+                before = row if node.samples == 1 else row.fork(node.plan.identity, sample)
+                asked = {**(asked or {}), node.id: Asked(before, sample, next_attempt)}
+            flows.append(Flow(result, asked))
+        return flows
+
+    async def _verify(self, at: int, flows: Sequence[Flow]) -> list[Flow | None]:
+        """Each flow, None where it does not pass the verifier, after as many further answers as `on_fail` allows."""
+        node = self._nodes[at]
+        verdicts = await verdicts_of(node, flows)
+        was_asked: Sequence[bool] = ()
+        if node.retries:
+            unseen = Walk(self._nodes, Uncounted())
+            flows, verdicts, was_asked = await answers_again(self._nodes, at, flows, verdicts, unseen.through)
+        passed: list[Flow | None] = []
+        for i, verdict in enumerate(node.after_on_fail(verdicts)):
+            if was_asked and was_asked[i]:
+                self._book.asked_again(verdict, node)
+            passed.append(Flow(verdict, flows[i].asked) if self._book.took(verdict, node) else None)
+        return passed
