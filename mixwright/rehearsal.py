@@ -140,7 +140,7 @@ class _StoredCalls:
         Raises:
             RunStopped: it would be asked of the model.
         """
-        from mixwright_runtime.calls.calls import call_key, sampling_json
+        from mixwright_runtime.calls.keys import call_key, sampling_json
         from mixwright_runtime.errors import RunStopped
         from mixwright_runtime.plugins.protocol import CallResult
         from mixwright_runtime.values.rows import canonical_json

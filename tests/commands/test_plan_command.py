@@ -10,7 +10,7 @@ import pytest
 from mixwright.cli import main
 from mixwright.compiling import compiled
 from mixwright_compiler.plan.plan import Plan, plan_from_json
-from mixwright_runtime.calls.calls import call_key, sampling_json
+from mixwright_runtime.calls.keys import call_key, sampling_json
 from mixwright_runtime.store.records import CallRecord, OutcomeRecord, TallyRecord
 from mixwright_runtime.store.store import Store
 from mixwright_runtime.values.rows import canonical_json

@@ -8,7 +8,7 @@ import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
 
 from mixwright_compiler.plan.plan import Budget
-from mixwright_runtime.calls.calls import call_key, call_seed
+from mixwright_runtime.calls.keys import call_key, call_seed
 from mixwright_runtime.engines.protocol import Answer, Fault, Finish
 from mixwright_runtime.errors import RunStopped
 from mixwright_runtime.values.rows import canonical_json, digest

@@ -14,8 +14,8 @@ from virtual import Bench, ScriptedEngine, run_virtually
 
 import mixwright
 from mixwright_compiler.plan.plan import ModelSpec
-from mixwright_runtime.calls.calls import call_key, sampling_json
 from mixwright_runtime.calls.fault import Pace, RetryPolicy
+from mixwright_runtime.calls.keys import call_key, sampling_json
 from mixwright_runtime.engines.openai import OpenAIEngine
 from mixwright_runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
 from mixwright_runtime.errors import EngineUnavailable

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, ScriptedScorer, run_virtually
 
-from mixwright_runtime.calls.calls import score_key, vector_key
 from mixwright_runtime.calls.fault import RetryPolicy
+from mixwright_runtime.calls.keys import score_key, vector_key
 from mixwright_runtime.engines.measured import finite, scores_in, unit_vectors, vector_in, vector_text
 from mixwright_runtime.engines.protocol import EngineFault, Fault, Scores, Vectors
 from mixwright_runtime.errors import RunStopped

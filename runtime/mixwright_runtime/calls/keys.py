@@ -1,0 +1,50 @@
+"""Names of calls: hashes of everything that decides what comes back, so that a request is known wherever it is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from mixwright_runtime.engines.protocol import ScoreTask
+from mixwright_runtime.values.rows import digest
+
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+"""The JSON text of a value, always the same for equal values."""
+
+
+def call_key(
+    identity: str, messages_json: str, sampling_json: str, *, replica: int, sample: int, attempt: int
+) -> bytes:
+    """Name of a call: a hash of everything that decides its text. The two JSON texts must be canonical."""
+    # Canonical JSON of the whole object, put together from its parts: its keys are in order already.
+    return digest(
+        "mixwright.call.v1",
+        f'{{"attempt":{attempt},"messages":{messages_json},"model":{canonical(identity)},"replica":{replica},'
+        f'"sample":{sample},"sampling":{sampling_json}}}',
+    )
+
+
+def score_key(
+    identity: str, task: ScoreTask, messages_json: str, texts: Sequence[str], step_tag: str
+) -> bytes:
+    """Name of a scoring call."""
+    return digest(
+        "mixwright.score-call.v1",
+        f'{{"messages":{messages_json},"model":{canonical(identity)},"step_tag":{canonical(step_tag)},'
+        f'"task":"{task}","texts":{canonical(list(texts))}}}',
+    )
+
+
+def vector_key(identity: str, text: str) -> bytes:
+    """Name of the call for one text's vector."""
+    return digest("mixwright.vector-call.v1", f'{{"model":{canonical(identity)},"text":{canonical(text)}}}')
+
+
+def sampling_json(sampling: Mapping[str, object]) -> str:
+    """The canonical JSON of sampling parameters that goes into a call's key: those that are stated."""
+    return canonical({name: value for name, value in sampling.items() if value is not None})
+
+
+def call_seed(key: bytes) -> int:
+    """The seed sent with a call, 0..2^31-1: the low 31 bits of its key."""
+    return int.from_bytes(key[:4], "little") & 0x7FFFFFFF
