@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mixwright_compiler.bind.attributes import bind_attributes
+from mixwright_compiler.bind.from_block import bind_from
 from mixwright_compiler.bind.labels import extra_labels
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
@@ -65,7 +66,7 @@ def bind_pipeline(scope: Scope, declaration: Declaration) -> PipelineDecl | None
                 _is_step(scope, later)
         return None
     flow = Flow(scope, module, declaration.name, blocks)
-    start = flow.start(blocks[0])
+    start, flow.columns = bind_from(scope, module, blocks[0])
     steps = flow.steps(blocks[1:])
     scope.columns[declaration.qualified] = flow.columns
     if start is None:

@@ -7,24 +7,23 @@ from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.attributes import bind_attributes, value_without_equal
-from mixwright_compiler.bind.drawn import CONSTRAINTS
 from mixwright_compiler.bind.kinds import is_excused, kind_of
 from mixwright_compiler.bind.labels import extra_labels, kind_entry
+from mixwright_compiler.bind.made_columns import made_by
 from mixwright_compiler.bind.place import Place, missing_column
-from mixwright_compiler.bind.repair import check_repair_reads, repair_columns, repair_template
 from mixwright_compiler.bind.schema_of_response import inherit_schema
 from mixwright_compiler.bind.scope import Scope
+from mixwright_compiler.bind.step_templates import check_templates, template_inputs
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES, language_blocks
 from mixwright_compiler.catalog.catalog import Entry
-from mixwright_compiler.catalog.makes import DRAWN, NAMED_BY_ATTRIBUTES, is_always_made, made_type, remakes
-from mixwright_compiler.findings import Reported
-from mixwright_compiler.load.world import Declaration, Module
-from mixwright_compiler.program import Bound, CallValue, FromDecl, StepDecl, TypedExpression
-from mixwright_compiler.schema import Columns, common_type_of_values
+from mixwright_compiler.catalog.makes import NAMED_BY_ATTRIBUTES, is_always_made, remakes
+from mixwright_compiler.findings import Findings, Reported
+from mixwright_compiler.load.world import Module
+from mixwright_compiler.program import Bound, StepDecl, TypedExpression
+from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import listing, nearest, replace_fix
-from mixwright_compiler.templates.messages import check_use
-from mixwright_dsl.diagnostic import Edit, Fix, Label
-from mixwright_dsl.nodes import Attribute, Block, Ref, Text
+from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.nodes import Attribute, Block, Ref
 from mixwright_dsl.source import Span
 
 
@@ -66,72 +65,17 @@ class Flow:
         self._text = blocks[0].span.source.text[blocks[0].span.start : blocks[-1].span.end] if blocks else ""
 
     @property
-    def findings(self) -> Any:
+    def findings(self) -> Findings:
         return self.scope.findings
 
     def place(self, later: dict[str, Span] | None = None) -> Place:
         return Place(self.scope.world, self.module, self.columns, self.rows_words, later or {})
-
-    def start(self, block: Block) -> FromDecl | None:
-        """Bind `from`; on a mistake the columns stay open, so that nothing follows from it."""
-        self.columns = Columns(is_open=True)
-        match block.labels:
-            case (Ref() as rows,):
-                pass
-            case (Text(value=name) as quoted,) if name:
-                parts = tuple(name.split("."))
-                rows = Ref(parts, quoted.span, (quoted.span,) * len(parts))
-                self.findings.lint(
-                    "MIX112",
-                    f"`{name}` needs no quotes",
-                    quoted.span,
-                    "the name of a declaration",
-                    hint=f"write `{name}`",
-                    fix=Fix("remove the quotes", (Edit(quoted.span, name),)),
-                )
-            case _:
-                self.findings.error(
-                    "MIX120",
-                    "`from` needs the name of a source or pipeline",
-                    block.labels[1].span if len(block.labels) > 1 else block.kind_span,
-                    hint="write `from rows { … }`",
-                )
-                return None
-        try:
-            found = self.scope.world.need(self.module, rows, "start")
-            is_bound = self.scope.ask(found, rows.span) is not None
-        except Reported:
-            return None
-        if is_bound or found.qualified in self.scope.columns:
-            self.columns = self.scope.columns[found.qualified]
-        self.columns = Columns(self.columns.types, self.columns.is_open)
-        attributes = bind_attributes(
-            Place(self.scope.world, self.module, self.columns, f"`{rows.name}`"),
-            language_blocks()["from"],
-            block.body,
-            block.kind_span,
-            "`from`",
-        )
-        if (kept := attributes.get("columns")) is not None and kept.value:
-            types = {name: self.columns.type_of(name) or "any" for name in kept.value}
-            gone = {name: "`from` keeps other columns" for name in self.columns.types if name not in types}
-            self.columns = Columns(types, False, gone)
-        if not is_bound:
-            return None
-        return FromDecl(
-            rows=found.qualified,
-            kind=found.kind,
-            attributes=attributes,
-            span=block.span,
-            rows_span=rows.span,
-        )
 
     def steps(self, blocks: list[Block]) -> list[StepDecl]:
         later = [self._labels_of(block) for block in blocks]
         steps = []
         for position, block in enumerate(blocks):
             following: dict[str, Span] = {}
-            # From the last step back: of several that make a column the nearest is named.
             for made in reversed(later[position:]):
                 following.update(made)
             try:
@@ -204,9 +148,9 @@ class Flow:
         self._check_text_columns(entry, attributes)
         if _inherits(entry) and not _is_written(block, "schema"):
             inherit_schema(self.findings, self.earlier, attributes, block.kind_span)
-        missing = place.missing | self._check_templates(entry, attributes, later)
+        missing = place.missing | check_templates(self.scope, place, entry, attributes)
         when = attributes.get("when")
-        makes = self.made_by(entry, label.name if label else "", attributes)
+        makes = made_by(self.scope, entry, label.name if label else "", attributes, text=self._text)
         if remakes(entry):
             # A column whose expression was reported is there all the same.
             makes = {name: makes.get(name, "any") for name in self._labels_of(block)}
@@ -216,10 +160,9 @@ class Flow:
             elif entry.plugin is not None:  # what ships can do without
                 missing_column(place, name, block.kind_span)
         self._check_made_twice(entry, makes, label, block, attributes)
-        reads = tuple(dict.fromkeys([*place.reads, *self._template_inputs(entry, attributes)]))
-        # The columns move on only here: all that the step reads was held against those in front of it. One that was
-        # reported as missing counts as there, so that the steps behind do not report it again; one that a later step
-        # makes will be there by itself, and is missing for each step in front of that.
+        reads = tuple(
+            dict.fromkeys([*place.reads, *template_inputs(self.scope, self.columns, entry, attributes)])
+        )
         trusted = dict.fromkeys((n for n in missing if n not in later), "any")
         self.columns = self.columns.with_columns({**trusted, **makes})
         stem = block.kind if block.kind == entry.name else f"{block.kind}_{entry.name}"
@@ -298,51 +241,6 @@ class Flow:
                     hint=f"convert it first: `derive {{ {bound.value}_text = text({bound.value}) }}`",
                 )
 
-    def _check_templates(
-        self, entry: Entry, attributes: dict[str, Bound], later: dict[str, Span]
-    ) -> set[str]:
-        missing: set[str] = set()
-        for bound, name in _template_names(entry, attributes):
-            self.scope.ask(*self._declaration(name, bound.span))
-            parsed = self.scope.parsed.get(name)
-            if parsed is not None:
-                missing |= check_use(
-                    self.scope.world, parsed, self.columns, bound.span, self.rows_words, later
-                )
-        return missing | self._check_repair(entry, attributes, later)
-
-    def _check_repair(self, entry: Entry, attributes: dict[str, Bound], later: dict[str, Span]) -> set[str]:
-        """Check the template of `on_fail = repair(…)`: it sees the rows here, and what the verifier found."""
-        on_fail = attributes.get("on_fail")
-        name = repair_template(on_fail.value) if on_fail is not None else None
-        if on_fail is None or name is None:
-            return set()
-        declaration, span = self._declaration(name, on_fail.span)
-        self.scope.ask(declaration, span)
-        parsed = self.scope.parsed.get(name)
-        if parsed is None:
-            return set()
-        response = attributes.get("response")
-        check_repair_reads(
-            name,
-            parsed.reads,
-            "" if response is None else str(response.value),
-            on_fail,
-            Label(declaration.name_span, "this template"),
-            self.findings,
-        )
-        columns = repair_columns(self.columns, on_fail, entry.evidence, self.findings)
-        return check_use(self.scope.world, parsed, columns, span, self.rows_words, later)
-
-    def _declaration(self, qualified: str, span: Span) -> tuple[Declaration, Span]:
-        return self.scope.world.by_name[qualified], span
-
-    def _template_inputs(self, entry: Entry, attributes: dict[str, Bound]) -> list[str]:
-        """Columns that the step's templates need. That of `on_fail = repair(…)` is no part: no measurement reads it."""
-        parsed = [self.scope.parsed.get(name) for _, name in _template_names(entry, attributes)]
-        inputs = [name for template in parsed if template is not None for name in template.inputs]
-        return [name for name in inputs if self.columns.type_of(name) is not None]
-
     def _check_made_twice(
         self,
         entry: Entry,
@@ -373,60 +271,6 @@ class Flow:
                 )
             self.made_at[name] = (span, is_conditional)
 
-    def made_by(self, entry: Entry, label: str, attributes: dict[str, Bound]) -> dict[str, str]:
-        """Columns a step makes, with their types."""
-        values = {name: bound.value for name, bound in attributes.items()}
-        found: dict[str, str] = {}
-        for stated, type in entry.makes.items():
-            name = stated.replace("{label}", label)
-            if name == NAMED_BY_ATTRIBUTES:
-                found |= {
-                    name: value.type
-                    for name, value in values.items()
-                    if isinstance(value, TypedExpression) and entry.attribute(name) is None
-                }
-            elif type == DRAWN:
-                found[name] = self._drawn_type(attributes)
-            elif (made := made_type(type, entry, values, is_read=name in self._text)) is not None:
-                found[name] = made
-        return found
-
-    def _drawn_type(self, attributes: dict[str, Bound]) -> str:
-        item = "any"
-        if "from" in attributes and isinstance(attributes["from"].value, CallValue):
-            return CONSTRAINTS
-        if "from" in attributes:
-            drawn = self.scope.columns.get(str(attributes["from"].value))
-            if drawn is None:
-                declaration, span = self._declaration(str(attributes["from"].value), attributes["from"].span)
-                self.scope.ask(declaration, span)
-                drawn = self.scope.columns.get(declaration.qualified, Columns(is_open=True))
-            column, balance = attributes.get("column"), attributes.get("balance")
-            if balance is not None and drawn.type_of(str(balance.value)) is None:
-                self._no_drawn(attributes, drawn, balance)
-            if column is not None:
-                item = drawn.type_of(str(column.value)) or self._no_drawn(attributes, drawn, column)
-            elif not drawn.is_open:
-                from mixwright_compiler.schema import struct_of
-
-                item = struct_of(drawn.types)
-        elif "values" in attributes:
-            item = common_type_of_values(attributes["values"].value)
-        count = attributes.get("count")
-        is_list = count is not None and isinstance(count.value, int) and count.value > 1
-        return f"list[{item}]" if is_list else item
-
-    def _no_drawn(self, attributes: dict[str, Bound], drawn: Columns, column: Bound) -> str:
-        near = nearest(str(column.value), drawn.types)
-        self.findings.error(
-            "MIX401",
-            f"no column `{column.value}` in rows of `{attributes['from'].value}`",
-            column.span,
-            f"columns there: {listing(drawn.types)}",
-            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(drawn.types)}",
-        )
-        return "any"
-
 
 def _numbered(stem: str, taken: Collection[str]) -> str:
     """The stem, or the first of `stem_2`, `stem_3` … that is not taken."""
@@ -443,16 +287,3 @@ def _inherits(entry: Entry) -> bool:
 
 def _is_written(block: Block, name: str) -> bool:
     return any((s.name.name if isinstance(s, Attribute) else s.kind) == name for s in block.body)
-
-
-def _template_names(entry: Entry, attributes: dict[str, Bound]) -> list[tuple[Bound, str]]:
-    found = []
-    for schema in entry.attributes:
-        bound = attributes.get(schema.name)
-        if bound is None or bound.is_default:
-            continue
-        if schema.type == "ref:template":
-            found.append((bound, str(bound.value)))
-        elif schema.type == "list[ref:template]":
-            found += [(bound, str(name)) for name in bound.value]
-    return found

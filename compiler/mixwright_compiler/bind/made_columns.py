@@ -1,0 +1,70 @@
+"""Columns that a step makes, with their types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mixwright_compiler.bind.drawn import CONSTRAINTS
+from mixwright_compiler.bind.scope import Scope
+from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.catalog.makes import DRAWN, NAMED_BY_ATTRIBUTES, made_type
+from mixwright_compiler.program import Bound, CallValue, TypedExpression
+from mixwright_compiler.schema import Columns, common_type_of_values, struct_of
+from mixwright_compiler.suggest import listing, nearest
+
+
+def made_by(
+    scope: Scope, entry: Entry, label: str, attributes: Mapping[str, Bound], *, text: str
+) -> dict[str, str]:
+    """Columns a step makes, with their types; `text` is that of all steps, which may name a column or not."""
+    values = {name: bound.value for name, bound in attributes.items()}
+    found: dict[str, str] = {}
+    for stated, type in entry.makes.items():
+        name = stated.replace("{label}", label)
+        if name == NAMED_BY_ATTRIBUTES:
+            found |= {
+                name: value.type
+                for name, value in values.items()
+                if isinstance(value, TypedExpression) and entry.attribute(name) is None
+            }
+        elif type == DRAWN:
+            found[name] = _drawn_type(scope, attributes)
+        elif (made := made_type(type, entry, values, is_read=name in text)) is not None:
+            found[name] = made
+    return found
+
+
+def _drawn_type(scope: Scope, attributes: Mapping[str, Bound]) -> str:
+    item = "any"
+    if "from" in attributes and isinstance(attributes["from"].value, CallValue):
+        return CONSTRAINTS
+    if "from" in attributes:
+        drawn = scope.columns.get(str(attributes["from"].value))
+        if drawn is None:
+            declaration = scope.world.by_name[str(attributes["from"].value)]
+            scope.ask(declaration, attributes["from"].span)
+            drawn = scope.columns.get(declaration.qualified, Columns(is_open=True))
+        column, balance = attributes.get("column"), attributes.get("balance")
+        if balance is not None and drawn.type_of(str(balance.value)) is None:
+            _no_drawn(scope, attributes, drawn, balance)
+        if column is not None:
+            item = drawn.type_of(str(column.value)) or _no_drawn(scope, attributes, drawn, column)
+        elif not drawn.is_open:
+            item = struct_of(drawn.types)
+    elif "values" in attributes:
+        item = common_type_of_values(attributes["values"].value)
+    count = attributes.get("count")
+    is_list = count is not None and isinstance(count.value, int) and count.value > 1
+    return f"list[{item}]" if is_list else item
+
+
+def _no_drawn(scope: Scope, attributes: Mapping[str, Bound], drawn: Columns, column: Bound) -> str:
+    near = nearest(str(column.value), drawn.types)
+    scope.findings.error(
+        "MIX401",
+        f"no column `{column.value}` in rows of `{attributes['from'].value}`",
+        column.span,
+        f"columns there: {listing(drawn.types)}",
+        hint=f"did you mean `{near}`?" if near else f"write one of: {listing(drawn.types)}",
+    )
+    return "any"
