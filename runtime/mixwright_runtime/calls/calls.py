@@ -77,7 +77,7 @@ class Calls:
     @property
     def in_flight(self) -> int:
         """Requests that are open now, over all models."""
-        return sum(service.gate.in_use for service in self.services.values())
+        return sum(service.admission.gate.in_use for service in self.services.values())
 
     async def ask(
         self,

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,6 +90,8 @@ class ScoreRequest:
 class Scores:
     """What a model says of a `ScoreRequest`; see the table above for how many numbers and on which scale."""
 
+    output_tokens: ClassVar[int] = 0
+
     values: tuple[float, ...]
     prompt_tokens: int = 0
     engine: Mapping[str, Any] = field(default_factory=dict)
@@ -107,9 +109,23 @@ class EmbedRequest:
 class Vectors:
     """A row for each text of an `EmbedRequest`, in order. vectors: (texts, size), float32, each of length 1."""
 
+    output_tokens: ClassVar[int] = 0
+
     vectors: NDArray[np.float32]
     prompt_tokens: int = 0
     engine: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Answered(Protocol):
+    """What every answer says of its size, whatever was asked."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens that were read."""
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens that were written; 0 by what scores or embeds."""
 
 
 class Fault(Enum):
@@ -146,8 +162,7 @@ class EngineEnvironment:
 class Engine(Protocol):
     """Answers requests. `slots` is how many it works on at once; the runtime keeps 1.1 times as many in flight.
 
-    An engine whose `slots` are a limit that somebody set, not to be exceeded, says `is_limit = True`. One
-    whose user did not say how much it can do says `is_width_unknown = True`: `slots` is then the most that is tried.
+    What more an engine may say of itself, or offer: `Limited`, `WidthSought`, `Scorer`, `Embedder`.
     """
 
     slots: int
@@ -171,6 +186,22 @@ class Engine(Protocol):
         """Release everything; safe to call twice."""
 
 
+@runtime_checkable
+class Limited(Protocol):
+    """What an engine also says whose `slots` are a limit that somebody set, not to be exceeded: `is_limit = True`."""
+
+    is_limit: bool
+
+
+@runtime_checkable
+class WidthSought(Protocol):
+    """What an engine also says whose user did not say how much it can do: `is_width_unknown = True`. Its `slots` are then
+    the most that is tried."""
+
+    is_width_unknown: bool
+
+
+@runtime_checkable
 class Scorer(Protocol):
     """What an engine also offers for models of the tasks `reward`, `process_reward` and `classify`."""
 
@@ -182,6 +213,7 @@ class Scorer(Protocol):
         """
 
 
+@runtime_checkable
 class Embedder(Protocol):
     """What an engine also offers for models of the task `embed`."""
 

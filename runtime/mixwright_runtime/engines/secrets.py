@@ -14,13 +14,27 @@ import base64
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from mixwright_runtime.engines.protocol import Answer, Engine, EngineFault
+from mixwright_runtime.engines.protocol import (
+    Answer,
+    Embedder,
+    Engine,
+    EngineFault,
+    Limited,
+    Request,
+    Scorer,
+    Scores,
+    Vectors,
+    WidthSought,
+)
 from mixwright_runtime.errors import RunError
+
+Q = TypeVar("Q")
+M = TypeVar("M", Scores, Vectors)
 
 SHORTEST = 4
 """Characters of a secret that is looked for at all: a shorter one protects nothing."""
@@ -167,11 +181,14 @@ class Discreet:
         self._redactor = redactor
         self._provenance: tuple[Mapping[str, Any], Any] = ({}, {})
         """The last answer's and what became of it: they are nearly always the same."""
-
-    def __getattr__(self, name: str) -> Any:
-        # `slots` and the like; and what not every engine offers: `score`, `embed`.
-        found = getattr(self._engine, name)
-        return self._guarded(found) if name in ("score", "embed") else found
+        self.slots = engine.slots
+        self.is_limit = isinstance(engine, Limited) and engine.is_limit
+        self.is_width_unknown = isinstance(engine, WidthSought) and engine.is_width_unknown
+        # Had only where the engine has them, so that it is a `Scorer` or an `Embedder` when the engine is.
+        if isinstance(engine, Scorer):
+            self.score = self._guarded(engine.score)
+        if isinstance(engine, Embedder):
+            self.embed = self._guarded(engine.embed)
 
     async def start(self) -> None:
         """See `Engine.start`."""
@@ -181,7 +198,7 @@ class Discreet:
             error.args = (self._redactor.fault(str(error)),)
             raise
 
-    async def complete(self, request: Any) -> Answer:
+    async def complete(self, request: Request) -> Answer:
         """See `Engine.complete`."""
         try:
             answer = await self._engine.complete(request)
@@ -199,8 +216,8 @@ class Discreet:
         """See `Engine.close`."""
         await self._engine.close()
 
-    def _guarded(self, ask: Any) -> Any:
-        async def asked(request: Any) -> Any:
+    def _guarded(self, ask: Callable[[Q], Awaitable[M]]) -> Callable[[Q], Awaitable[M]]:
+        async def asked(request: Q) -> M:
             try:
                 found = await ask(request)
             except EngineFault as fault:

@@ -157,7 +157,7 @@ def _bar(share: float, size: int) -> str:
 
 def _asked(run: Run) -> list[tuple[str, Service]]:
     """The models that were asked in this run, or are being."""
-    return [(name, s) for name, s in run.calls.services.items() if s.used.requests or s.gate.in_use]
+    return [(name, s) for name, s in run.calls.services.items() if s.used.requests or s.admission.gate.in_use]
 
 
 def _model_lines(models: Sequence[tuple[str, Service]], columns: int, most: int, broad: int) -> list[str]:
@@ -182,9 +182,9 @@ def _rates(service: Service) -> list[str]:
         parts = [f"{_rate(requests)} requests/s", f"{_rate(tokens)} tokens/s"]
     if service.is_priced:
         parts.append(_dollars(used.cost))
-    if service.pause_s > 0:
-        parts.append(f"paused for {span(service.pause_s)}, as the server asks")
-    parts.append(f"{service.gate.in_use} in flight")
+    if service.admission.pause_s > 0:
+        parts.append(f"paused for {span(service.admission.pause_s)}, as the server asks")
+    parts.append(f"{service.admission.gate.in_use} in flight")
     return parts
 
 

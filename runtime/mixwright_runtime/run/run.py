@@ -252,7 +252,7 @@ class Run:
     def _window(self, nodes: list[Node]) -> int:
         """Rows under way at once: enough for the model with the most slots; a few where only verifiers wait."""
         models = {model for node in nodes for model in models_of(node.plan)}
-        slots = [self.calls.services[model].window for model in models]
+        slots = [self.calls.services[model].admission.window for model in models]
         waits = any(node.measuring is not None for node in nodes)
         return max([*slots, 64 if waits else 1])
 

@@ -449,6 +449,7 @@ SHARED = {
     "": ("mixwright_runtime.stream.ordering", "mixwright_runtime.stream.nodes"),
     "model": (
         "mixwright_runtime.calls.models",
+        "mixwright_runtime.calls.admission",
         "mixwright_runtime.calls.service",
         "mixwright_compiler.checks.generation",
         "mixwright_runtime.facts.mixture",

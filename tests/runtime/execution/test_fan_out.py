@@ -20,7 +20,7 @@ from plans import AT, generate, numbered, step
 from virtual import ScriptedEngine
 
 from mixwright_compiler.plan.plan import AllQuota, CountQuota, Expression, From, Pipeline
-from mixwright_runtime.calls.service import RetryPolicy
+from mixwright_runtime.calls.fault import RetryPolicy
 from mixwright_runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.run.execute import run_plan

@@ -8,8 +8,8 @@ import random
 import pytest
 from virtual import Bench, MemoryStore, ScriptedEngine, run_virtually
 
+from mixwright_runtime.calls.admission import AnswerLengths
 from mixwright_runtime.calls.fault import Gate, RetryPolicy
-from mixwright_runtime.calls.service import AnswerLengths
 from mixwright_runtime.engines.protocol import Answer, EngineFault, Fault, Finish
 from mixwright_runtime.errors import EngineUnavailable, RunStopped
 
@@ -164,7 +164,7 @@ def test_rate_limits_shrink_concurrency_and_answers_grow_it_again() -> None:
         bench = Bench(ScriptedEngine(script, slots=64))
         results = await bench.ask_all([str(n) for n in range(300)])
         assert all(result.ok for result in results)
-        assert bench.calls.services["teacher"].gate.limit < 20
+        assert bench.calls.services["teacher"].admission.gate.limit < 20
 
     run_virtually(job())
 

@@ -68,29 +68,29 @@ def asked(endpoint: Any, rows: int, at_once: int) -> tuple[Service, float]:
 def test_the_width_grows_while_that_helps_and_then_stays(capacity: int) -> None:
     endpoint = Endpoint(capacity)
     service, seconds = asked(endpoint, 6_000, 300)
-    assert service.search is not None and service.search.is_settled
-    assert capacity <= service.gate.most <= 2 * capacity
+    assert service.admission.search is not None and service.admission.search.is_settled
+    assert capacity <= service.admission.gate.most <= 2 * capacity
     assert 6_000 / seconds > 0.85 * capacity, "nearly all that the endpoint can do"
 
 
 def test_it_goes_up_to_the_limit_where_that_helps() -> None:
     endpoint = Endpoint(10_000)
     service, _ = asked(endpoint, 8_000, 300)
-    assert (service.gate.most, endpoint.most_in_flight) == (256, 256)
+    assert (service.admission.gate.most, endpoint.most_in_flight) == (256, 256)
 
 
 def test_without_demand_nothing_is_tried() -> None:
     endpoint = Endpoint(10_000)
     service, _ = asked(endpoint, 2_000, 10)
-    assert service.gate.most == FIRST
+    assert service.admission.gate.most == FIRST
     assert endpoint.most_in_flight == 10
 
 
 def test_a_refusal_ends_the_search() -> None:
     endpoint = Endpoint(10_000, refuses_above=40)
     service, _ = asked(endpoint, 4_000, 300)
-    assert service.search is not None and service.search.is_settled
-    assert service.gate.most == 64
+    assert service.admission.search is not None and service.admission.search.is_settled
+    assert service.admission.gate.most == 64
     assert endpoint.most_in_flight == 40
 
 
@@ -103,7 +103,7 @@ def test_a_width_that_is_stated_is_used_from_the_start() -> None:
     endpoint = Endpoint(10_000)
     endpoint.is_width_unknown = False
     service, _ = asked(endpoint, 500, 300)
-    assert service.search is None
+    assert service.admission.search is None
     assert endpoint.most_in_flight == 256
 
 
