@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mixwright_compiler.catalog.servers import serves_by_default
 from mixwright_compiler.plan.plan import ModelSpec
+from mixwright_runtime.engines.openai_answers import answer_in
 from mixwright_runtime.engines.openai_faults import advised, fault_of_status
 from mixwright_runtime.engines.openai_pooling import HttpScorer
+from mixwright_runtime.engines.openai_requests import Bodies, fits_a_header, form_of, headers_of
 from mixwright_runtime.engines.protocol import (
-    FURTHER_SAMPLING,
     Answer,
     EmbedRequest,
     EngineEnvironment,
     EngineFault,
     Fault,
-    Finish,
     Request,
     ScoreRequest,
     Scores,
     Vectors,
 )
-from mixwright_runtime.engines.server_json import LONGEST_NAME, document_of, malformed, name_in, tokens_in
+from mixwright_runtime.engines.server_json import document_of
 from mixwright_runtime.errors import EngineUnavailable, require
 from mixwright_runtime.plugins.attributes import TASK, TEMPLATE_ARGUMENTS
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
@@ -37,8 +35,6 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 
 MOST_IN_FLIGHT = 256
 """Tried at an endpoint whose user does not say; also the most that a kill can cost."""
-
-_GOOD_FINISH = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn"})
 
 
 @declare(
@@ -223,16 +219,16 @@ class OpenAIEngine:
         self.model = str(attributes["model"])
         address, mark, query = str(attributes["base_url"]).partition("?")
         self.base_url, self._query = address.rstrip("/"), mark + query
-        self._form = _form_of(attributes, self.base_url)
+        form = form_of(attributes, self.base_url)
+        self._bodies = Bodies(self.model, form)
         stated = attributes.get("max_in_flight")
         self.slots = int(stated or MOST_IN_FLIGHT)
         self.is_width_unknown = stated is None
         self.timeout_s = float(attributes.get("timeout") or 600)
-        self._headers = _headers(attributes, environment.secrets)
+        self._headers = headers_of(attributes, environment.secrets)
         self._session: aiohttp.ClientSession | None = None
         self._served_as = ""
-        self._scorer = HttpScorer(self.base_url, self.model, self._post, self._check_served, self._form.extra)
-        self._prefixes: dict[int, tuple[Mapping[str, Any], str]] = {}
+        self._scorer = HttpScorer(self.base_url, self.model, self._post, self._check_served, form.extra)
 
     async def start(self) -> None:
         """Open the pool and check that the endpoint serves the model.
@@ -256,7 +252,7 @@ class OpenAIEngine:
         # Looked up once: aiohttp's own trust_env would read the environment again for every request.
         self._proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
         for name, (value, variable) in self._headers.items():
-            if not _fits_a_header(value):
+            if not fits_a_header(value):
                 held = f"{variable} holds" if variable else "it has"
                 raise EngineUnavailable(
                     f"model '{self.name}': header '{name}' cannot be sent: {held} a line end or another character "
@@ -280,7 +276,9 @@ class OpenAIEngine:
         Raises:
             EngineFault: there is none; its `fault` says why.
         """
-        return self._answer(await self._exchanged(self._url, self._body(request)))
+        answer, served_as = answer_in(await self._exchanged(self._url, self._bodies.of(request)))
+        self._check_served(served_as)
+        return answer
 
     async def score(self, request: ScoreRequest) -> Scores:
         """The scores of one request; before the first of its form, the server's way of giving them is found.
@@ -356,36 +354,6 @@ class OpenAIEngine:
                 f"model '{self.name}': {self.base_url} does not serve '{self.model}'; it lists {shown}"
             )
 
-    def _body(self, request: Request) -> bytes:
-        """The request as JSON bytes. All but seed and messages is the same for every row of a step.
-
-        Raises:
-            EngineFault: the messages end in the beginning of an answer, and the server cannot go on from there.
-        """
-        held = self._prefixes.get(id(request.sampling))
-        if held is None or held[0] is not request.sampling:
-            if len(self._prefixes) > 64:
-                self._prefixes.clear()
-            held = (request.sampling, _prefix(self.model, self._form, request.sampling))
-            self._prefixes[id(request.sampling)] = held
-        start = held[1]
-        if self._form.seed:
-            start += f',"{self._form.seed}":{request.seed}'
-        if request.messages[-1]["role"] == "assistant":
-            if self._form.serves != "vllm":
-                raise EngineFault(
-                    Fault.DENIED,
-                    "the template begins the answer, which only vLLM's server goes on from; write `serves = vllm` if it "
-                    "is one",
-                )
-            start += ',"continue_final_message":true,"add_generation_prompt":false'
-        messages = json.dumps(request.messages, ensure_ascii=False, separators=(",", ":"))
-        # A lone surrogate cannot be sent as UTF-8; the escaped form can.
-        try:
-            return f'{start},"messages":{messages}}}'.encode()
-        except UnicodeEncodeError:
-            return f'{start},"messages":{json.dumps(request.messages)}}}'.encode()
-
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """The body, if it is not longer than MAX_ANSWER_BYTES."""
         length = response.content_length
@@ -406,34 +374,6 @@ class OpenAIEngine:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _answer(self, body: bytes) -> Answer:
-        document = document_of(body, "a chat completion", once="choices")
-        try:
-            [choice] = document["choices"]
-            message = choice["message"]
-            finish = choice.get("finish_reason")
-            text = _text(message, "content")
-            reasoning = _text(message, "reasoning_content") or _text(message, "reasoning")
-            refusal = _text(message, "refusal")
-            prompt_tokens = tokens_in(document, "prompt_tokens")
-            output_tokens = tokens_in(document, "completion_tokens")
-            served_as = name_in(document, "model")
-            system = name_in(document, "system_fingerprint")
-            if not isinstance(finish, str | None):
-                raise TypeError("`finish_reason` is no text")
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise malformed(body, "a chat completion", error) from None
-        self._check_served(served_as)
-        engine: dict[str, Any] = {"engine": "openai", "model": served_as}
-        if system:
-            engine["system_fingerprint"] = system
-        kind = finish_of(finish, text, refusal)
-        if kind is Finish.REFUSED and refusal and not text:
-            text = refusal
-        elif kind is Finish.MALFORMED:
-            engine["finish_reason"] = finish and finish[:LONGEST_NAME]
-        return Answer(text, kind, prompt_tokens, output_tokens, reasoning, engine)
-
     def _check_served(self, served_as: str) -> None:
         """Stop when another model starts to answer: its text would be stored under the first one's identity."""
         if served_as and served_as != self._served_as:
@@ -453,98 +393,3 @@ class OpenAIEngine:
         if isinstance(error, self._aiohttp.ClientResponseError | self._aiohttp.InvalidURL):
             return EngineFault(Fault.MALFORMED, f"not an HTTP answer: {type(error).__name__}")
         return EngineFault(Fault.CONNECTION, f"connection lost: {type(error).__name__}")
-
-
-def _text(message: Mapping[str, Any], name: str) -> str:
-    found = message.get(name)
-    if not isinstance(found, str | None):
-        raise TypeError(f"`{name}` is no text")
-    return found or ""
-
-
-def _headers(attributes: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Header -> its value, and the variable that holds it if one does. What the spec states goes before what is usual."""
-    headers = {"Content-Type": ("application/json", ""), "Accept": ("application/json", "")}
-    key = attributes.get("api_key")
-    if isinstance(key, Mapping) and secrets.get(key["env"]):
-        headers["Authorization"] = (f"Bearer {secrets[key['env']]}", str(key["env"]))
-    for written, value in (attributes.get("headers") or {}).items():
-        name = written.replace("_", "-")
-        stated = (
-            (secrets.get(value["env"], ""), str(value["env"]))
-            if isinstance(value, Mapping)
-            else (str(value), "")
-        )
-        headers = {k: v for k, v in headers.items() if k.lower() != name.lower()} | {name: stated}
-    return headers
-
-
-def _fits_a_header(value: str) -> bool:
-    return value.isprintable() and not any("\ud800" <= c <= "\udfff" for c in value)
-
-
-@dataclass(frozen=True)
-class _Form:
-    """How a server wants to be asked."""
-
-    serves: str
-    seed: str
-    """Field of the seed; empty where it is left out."""
-    max_tokens: str
-    """Field of the longest answer."""
-    sends_sampling: bool
-    extra: Mapping[str, Any]
-    """Fields of every request."""
-
-
-def _form_of(attributes: Mapping[str, Any], base_url: str) -> _Form:
-    serves = str(attributes.get("serves") or serves_by_default(base_url))
-    seed = str(attributes.get("seed") or "send")
-    extra = {
-        name: attributes[name]
-        for name in ("chat_template_kwargs", "reasoning_effort")
-        if attributes.get(name) is not None
-    }
-    return _Form(
-        serves,
-        {"send": "seed", "leave_out": ""}.get(seed, seed),
-        str(
-            attributes.get("max_tokens_as")
-            or ("max_completion_tokens" if serves == "openai" else "max_tokens")
-        ),
-        attributes.get("sampling") != "leave_out",
-        {**(attributes.get("request") or {}), **extra},
-    )
-
-
-def _prefix(model: str, form: _Form, sampling: Mapping[str, Any]) -> str:
-    """The part of a request body that the model and a step's sampling settle, an open JSON object."""
-    body: dict[str, Any] = {"model": model, **form.extra}
-    for name in ("temperature", "top_p"):
-        value = sampling.get(name)
-        # 1 is what OpenAI's models do unasked, and some of them refuse to be asked. Elsewhere the model's own files may
-        # say something else, so it is always stated.
-        if value is not None and form.sends_sampling and not (form.serves == "openai" and value == 1):
-            body[name] = value
-    if sampling.get("max_tokens") is not None:
-        body[form.max_tokens] = sampling["max_tokens"]
-    body |= {name: sampling[name] for name in FURTHER_SAMPLING if sampling.get(name) is not None}
-    if sampling.get("stop"):
-        body["stop"] = list(sampling["stop"])
-    if sampling.get("schema"):
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": sampling["schema"], "strict": True},
-        }
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))[:-1]
-
-
-def finish_of(finish_reason: Any, text: str, refusal: Any = None) -> Finish:
-    """How an answer ended. `length` wins over `empty`: reasoning that ate every token leaves no text."""
-    if finish_reason == "length":
-        return Finish.LENGTH
-    if refusal or finish_reason == "content_filter":
-        return Finish.REFUSED
-    if finish_reason not in _GOOD_FINISH:
-        return Finish.MALFORMED
-    return Finish.STOP if text.strip() else Finish.EMPTY

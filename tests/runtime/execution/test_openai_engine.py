@@ -14,7 +14,8 @@ import pytest
 from plans import model
 
 from benchmarks.fake_server import ThreadedServer
-from mixwright_runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine, finish_of
+from mixwright_runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine
+from mixwright_runtime.engines.openai_answers import finish_of
 from mixwright_runtime.engines.openai_faults import fault_of_status, retry_after_s
 from mixwright_runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
 from mixwright_runtime.errors import EngineUnavailable

@@ -1,0 +1,61 @@
+"""What an OpenAI-compatible server answers: a chat completion read into an answer, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mixwright_runtime.engines.protocol import Answer, Finish
+from mixwright_runtime.engines.server_json import LONGEST_NAME, document_of, malformed, name_in, tokens_in
+
+_GOOD_FINISH = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn"})
+
+
+def answer_in(body: bytes) -> tuple[Answer, str]:
+    """The answer in the body of a 200, and the name that the model has there; empty where it has none.
+
+    Raises:
+        EngineFault: the body is no chat completion.
+    """
+    document = document_of(body, "a chat completion", once="choices")
+    try:
+        [choice] = document["choices"]
+        message = choice["message"]
+        finish = choice.get("finish_reason")
+        text = _text(message, "content")
+        reasoning = _text(message, "reasoning_content") or _text(message, "reasoning")
+        refusal = _text(message, "refusal")
+        prompt_tokens = tokens_in(document, "prompt_tokens")
+        output_tokens = tokens_in(document, "completion_tokens")
+        served_as = name_in(document, "model")
+        system = name_in(document, "system_fingerprint")
+        if not isinstance(finish, str | None):
+            raise TypeError("`finish_reason` is no text")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise malformed(body, "a chat completion", error) from None
+    engine: dict[str, object] = {"engine": "openai", "model": served_as}
+    if system:
+        engine["system_fingerprint"] = system
+    kind = finish_of(finish, text, refusal)
+    if kind is Finish.REFUSED and refusal and not text:
+        text = refusal
+    elif kind is Finish.MALFORMED:
+        engine["finish_reason"] = finish and finish[:LONGEST_NAME]
+    return Answer(text, kind, prompt_tokens, output_tokens, reasoning, engine), served_as
+
+
+def _text(message: Mapping[str, object], name: str) -> str:
+    found = message.get(name)
+    if not isinstance(found, str | None):
+        raise TypeError(f"`{name}` is no text")
+    return found or ""
+
+
+def finish_of(finish_reason: str | None, text: str, refusal: str = "") -> Finish:
+    """How an answer ended. `length` wins over `empty`: reasoning that ate every token leaves no text."""
+    if finish_reason == "length":
+        return Finish.LENGTH
+    if refusal or finish_reason == "content_filter":
+        return Finish.REFUSED
+    if finish_reason not in _GOOD_FINISH:
+        return Finish.MALFORMED
+    return Finish.STOP if text.strip() else Finish.EMPTY

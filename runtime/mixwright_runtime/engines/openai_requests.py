@@ -1,0 +1,132 @@
+"""Requests as an OpenAI-compatible server wants them: headers, and bodies in the form that the server takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mixwright_compiler.catalog.servers import serves_by_default
+from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, EngineFault, Fault, Request
+
+
+def headers_of(attributes: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Header -> its value, and the variable that holds it if one does. What the spec states goes before what is usual."""
+    headers = {"Content-Type": ("application/json", ""), "Accept": ("application/json", "")}
+    key = attributes.get("api_key")
+    if isinstance(key, Mapping) and secrets.get(key["env"]):
+        headers["Authorization"] = (f"Bearer {secrets[key['env']]}", str(key["env"]))
+    for written, value in (attributes.get("headers") or {}).items():
+        name = written.replace("_", "-")
+        stated = (
+            (secrets.get(value["env"], ""), str(value["env"]))
+            if isinstance(value, Mapping)
+            else (str(value), "")
+        )
+        headers = {k: v for k, v in headers.items() if k.lower() != name.lower()} | {name: stated}
+    return headers
+
+
+def fits_a_header(value: str) -> bool:
+    """Whether a value can be sent in a header at all."""
+    return value.isprintable() and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a server wants to be asked."""
+
+    serves: str
+    seed: str
+    """Field of the seed; empty where it is left out."""
+    max_tokens: str
+    """Field of the longest answer."""
+    sends_sampling: bool
+    extra: Mapping[str, Any]
+    """Fields of every request."""
+
+
+def form_of(attributes: Mapping[str, Any], base_url: str) -> Form:
+    """How the server of a model's attributes wants to be asked."""
+    serves = str(attributes.get("serves") or serves_by_default(base_url))
+    seed = str(attributes.get("seed") or "send")
+    extra = {
+        name: attributes[name]
+        for name in ("chat_template_kwargs", "reasoning_effort")
+        if attributes.get(name) is not None
+    }
+    return Form(
+        serves,
+        {"send": "seed", "leave_out": ""}.get(seed, seed),
+        str(
+            attributes.get("max_tokens_as")
+            or ("max_completion_tokens" if serves == "openai" else "max_tokens")
+        ),
+        attributes.get("sampling") != "leave_out",
+        {**(attributes.get("request") or {}), **extra},
+    )
+
+
+def _prefix(model: str, form: Form, sampling: Mapping[str, Any]) -> str:
+    """The part of a request body that the model and a step's sampling settle, an open JSON object."""
+    body: dict[str, Any] = {"model": model, **form.extra}
+    for name in ("temperature", "top_p"):
+        value = sampling.get(name)
+        # 1 is what OpenAI's models do unasked, and some of them refuse to be asked. Elsewhere the model's own files may
+        # say something else, so it is always stated.
+        if value is not None and form.sends_sampling and not (form.serves == "openai" and value == 1):
+            body[name] = value
+    if sampling.get("max_tokens") is not None:
+        body[form.max_tokens] = sampling["max_tokens"]
+    body |= {name: sampling[name] for name in FURTHER_SAMPLING if sampling.get(name) is not None}
+    if sampling.get("stop"):
+        body["stop"] = list(sampling["stop"])
+    if sampling.get("schema"):
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": sampling["schema"], "strict": True},
+        }
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))[:-1]
+
+
+class Bodies:
+    """Writes the bodies of one model's requests."""
+
+    def __init__(self, model: str, form: Form) -> None:
+        self._model = model
+        self._form = form
+        self._prefixes: dict[int, tuple[Mapping[str, Any], str]] = {}
+
+    def of(self, request: Request) -> bytes:
+        """The request as JSON bytes. All but seed and messages is the same for every row of a step.
+
+        Raises:
+            EngineFault: the messages end in the beginning of an answer, and the server cannot go on from there.
+        """
+        start = self._prefix(request.sampling)
+        if self._form.seed:
+            start += f',"{self._form.seed}":{request.seed}'
+        if request.messages[-1]["role"] == "assistant":
+            if self._form.serves != "vllm":
+                raise EngineFault(
+                    Fault.DENIED,
+                    "the template begins the answer, which only vLLM's server goes on from; write `serves = vllm` if it "
+                    "is one",
+                )
+            start += ',"continue_final_message":true,"add_generation_prompt":false'
+        messages = json.dumps(request.messages, ensure_ascii=False, separators=(",", ":"))
+        # A lone surrogate cannot be sent as UTF-8; the escaped form can.
+        try:
+            return f'{start},"messages":{messages}}}'.encode()
+        except UnicodeEncodeError:
+            return f'{start},"messages":{json.dumps(request.messages)}}}'.encode()
+
+    def _prefix(self, sampling: Mapping[str, Any]) -> str:
+        held = self._prefixes.get(id(sampling))
+        if held is None or held[0] is not sampling:
+            if len(self._prefixes) > 64:
+                self._prefixes.clear()
+            held = (sampling, _prefix(self._model, self._form, sampling))
+            self._prefixes[id(sampling)] = held
+        return held[1]
