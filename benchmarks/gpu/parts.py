@@ -355,7 +355,8 @@ def _timed(
     from mixwright_runtime.training.planning.job_of import train_forecast
     from mixwright_runtime.training.planning.lengths import lengths_of
     from mixwright_runtime.training.planning.probe import steady_seconds
-    from mixwright_runtime.training.train import Listener, Prepared, train_mixture
+    from mixwright_runtime.training.prepare import Prepared
+    from mixwright_runtime.training.train import Listener, train_mixture
 
     # A place of its own: a job of the same weights would read the curve of the one before.
     place = Path(asked["work"]) / f"{base.name}-{variant}"
@@ -453,8 +454,8 @@ def _loss_and_gradient(
 
     from mixwright_runtime.training.batches import batch_of
     from mixwright_runtime.training.packed import open_packed
+    from mixwright_runtime.training.prepare import prepare
     from mixwright_runtime.training.settings import settings_of
-    from mixwright_runtime.training.train import prepare
 
     place = Path(asked["work"]) / "equality"
     train = _train(scale, tokenizer, base=base, packing=packing, batch=8)

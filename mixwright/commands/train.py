@@ -21,7 +21,9 @@ from mixwright.terminal import Painted
 if TYPE_CHECKING:
     from mixwright_compiler.plan.plan import Plan, Train
     from mixwright_runtime.training.launch import Nodes
-    from mixwright_runtime.training.train import Listener, Prepared, TrainReport
+    from mixwright_runtime.training.outcome import TrainReport
+    from mixwright_runtime.training.prepare import Prepared
+    from mixwright_runtime.training.train import Listener
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -15,8 +15,8 @@ from mixwright_runtime.ablation import job
 from mixwright_runtime.ablation.pace import CellsPace, Left
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.training.launch import Interrupted
+from mixwright_runtime.training.outcome import TrainReport
 from mixwright_runtime.training.planning.probe import Calibration, write_calibration
-from mixwright_runtime.training.train import TrainReport
 
 SPEC = """edition 2026
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from mixwright_runtime.training import job
+from mixwright_runtime.training import job, trainer
 from mixwright_runtime.training.settings import TrainSettings
 
-whole = job.deepspeed_config
+whole = trainer.deepspeed_config
 
 
 def cut(settings: TrainSettings, *, is_universal: bool = False) -> dict[str, Any]:
@@ -15,5 +15,5 @@ def cut(settings: TrainSettings, *, is_universal: bool = False) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    job.deepspeed_config = cut
+    trainer.deepspeed_config = cut
     job.main()

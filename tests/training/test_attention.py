@@ -22,8 +22,8 @@ def test_a_kernel_of_gpus_is_refused_on_a_cpu(
     """`flex` would end every rank with a segmentation fault."""
     import torch
 
+    from mixwright_runtime.training.prepare import prepare
     from mixwright_runtime.training.settings import settings_of
-    from mixwright_runtime.training.train import prepare
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     settings = settings_of(train_block(attention=chosen), tmp_path)
@@ -57,8 +57,8 @@ def test_the_preflight_runs_with_the_chosen_kernel(
     train_block: Any, rows: Any, tmp_path: Path, chosen: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mixwright_runtime.training import preflight
+    from mixwright_runtime.training.prepare import prepare
     from mixwright_runtime.training.settings import settings_of
-    from mixwright_runtime.training.train import prepare
 
     seen, measure = [], preflight._leak_of
 
@@ -209,8 +209,8 @@ def test_sequences_in_one_row_have_the_same_loss(
     from mixwright_runtime.training.batches import batch_of
     from mixwright_runtime.training.loss import whole_loss
     from mixwright_runtime.training.packed import open_packed
+    from mixwright_runtime.training.prepare import prepare
     from mixwright_runtime.training.settings import settings_of
-    from mixwright_runtime.training.train import prepare
 
     prepared = prepare(settings_of(train_block(packing=packing), tmp_path), rows, tmp_path / "out")
     packed = open_packed(prepared.directory / "packed")

@@ -78,8 +78,8 @@ def test_a_head_that_cannot_be_taken_apart_is_told(
 
 def packed_rows(train: Any, rows: Any, directory: Path) -> Any:
     from mixwright_runtime.training.packed import open_packed
+    from mixwright_runtime.training.prepare import prepare
     from mixwright_runtime.training.settings import settings_of
-    from mixwright_runtime.training.train import prepare
 
     return open_packed(prepare(settings_of(train, directory), rows, directory / "out").directory / "packed")
 

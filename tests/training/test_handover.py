@@ -253,8 +253,8 @@ def test_tokens_and_labels_are_those_of_training(
 
 
 def test_packed_sequences_are_those_of_training(rows: Any, train: Any, tmp_path: Path) -> None:
+    from mixwright_runtime.training.prepare import prepare
     from mixwright_runtime.training.settings import settings_of
-    from mixwright_runtime.training.train import prepare
 
     block = train()
     place = exported("packed", rows, block, tmp_path / "packed")

@@ -127,8 +127,8 @@ def test_a_leaking_architecture_is_refused_before_any_rank_starts(
 ) -> None:
     from transformers import OPTConfig, OPTForCausalLM
 
+    from mixwright_runtime.training.prepare import prepare
     from mixwright_runtime.training.settings import settings_of
-    from mixwright_runtime.training.train import prepare
 
     shutil.copytree(random_model, tmp_path / "opt")
     small = OPTConfig(hidden_size=32, ffn_dim=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=300)
@@ -150,8 +150,8 @@ def test_a_saved_model_with_other_weights_is_found_out(
     train_block: Any, rows: Any, random_model: Path, tmp_path: Path
 ) -> None:
     from mixwright_runtime.training.fresh import check_saved
+    from mixwright_runtime.training.prepare import prepare
     from mixwright_runtime.training.settings import settings_of
-    from mixwright_runtime.training.train import prepare
 
     prepared = prepare(settings_of(train_block(), tmp_path), rows, tmp_path / "out")
     packed = prepared.directory / "packed"

@@ -17,8 +17,9 @@ pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from mixwright_runtime.training.prepare import prepare  # noqa: E402
 from mixwright_runtime.training.preview import load_tokenizer  # noqa: E402
-from mixwright_runtime.training.train import prepare, train_mixture  # noqa: E402
+from mixwright_runtime.training.train import train_mixture  # noqa: E402
 
 CALL = ["<call>", "</call>"]
 

@@ -69,17 +69,17 @@ def trainer(
     """The trainer of a job of one rank, before its first step, with optimizer and schedule."""
     from transformers import AutoModelForCausalLM
 
-    from mixwright_runtime.training.job import _arguments, _trainer
     from mixwright_runtime.training.packed import open_packed
-    from mixwright_runtime.training.train import prepare
+    from mixwright_runtime.training.prepare import prepare
+    from mixwright_runtime.training.trainer import arguments_of, trainer_of
 
     def make(**given: Any) -> Any:
         here = settings(zero=0, ranks=1, precision="fp32", warmup=0.0, **given)
         prepared = prepare(here, rows, tmp_path / "out")
-        arguments = _arguments(prepared.directory, here, prepared.layout, steps=4, is_universal=False)
+        arguments = arguments_of(prepared.directory, here, prepared.layout, steps=4, is_universal=False)
         model = AutoModelForCausalLM.from_pretrained(random_model)
         packed, slots = open_packed(prepared.directory / "packed"), [0] * 4 * prepared.layout.slots
-        made = _trainer(model, arguments, here, packed, slots, prepared.layout, prepared.directory, 0)
+        made = trainer_of(model, arguments, here, packed, slots, prepared.layout, prepared.directory, 0)
         made.create_optimizer_and_scheduler(4)
         return made
 
@@ -253,7 +253,7 @@ def test_a_template_of_the_block_takes_the_place_of_the_tokenizers(
     from transformers import AutoTokenizer
 
     from mixwright_runtime.training.packed import open_packed
-    from mixwright_runtime.training.train import prepare
+    from mixwright_runtime.training.prepare import prepare
 
     (tmp_path / "chat.jinja").write_text(TEMPLATE)
     texts, jobs = [], []

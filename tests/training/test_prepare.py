@@ -19,9 +19,10 @@ pytestmark = pytest.mark.train
 pytest.importorskip("deepspeed")
 
 from mixwright_runtime.training import train as training  # noqa: E402
+from mixwright_runtime.training.prepare import Prepared, prepare  # noqa: E402
 from mixwright_runtime.training.schedule import EMPTY  # noqa: E402
 from mixwright_runtime.training.settings import settings_of  # noqa: E402
-from mixwright_runtime.training.train import Listener, Prepared, prepare, train_mixture  # noqa: E402
+from mixwright_runtime.training.train import Listener, train_mixture  # noqa: E402
 
 Rows = list[dict[str, Any]]
 
@@ -63,7 +64,7 @@ def test_what_fails_after_the_training_does_not_train_again(
         raise RunError("no space left on device")
 
     with monkeypatch.context() as broken, pytest.raises(RunError, match="no space"):
-        broken.setattr(training, "_report", fails)
+        broken.setattr(training, "report_of", fails)
         train_mixture(plan, train, rows, tmp_path / "out")
     resumed: list[int] = []
 

@@ -27,7 +27,8 @@ from mixwright_runtime.training.curve import COMPLETE, read_curve
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("deepspeed")
 
-from mixwright_runtime.training.train import Listener, TrainReport, train_mixture  # noqa: E402
+from mixwright_runtime.training.outcome import TrainReport  # noqa: E402
+from mixwright_runtime.training.train import Listener, train_mixture  # noqa: E402
 
 Rows = list[dict[str, Any]]
 
@@ -177,7 +178,7 @@ def test_a_probe_measures_this_machine(
 def test_an_interrupt_saves_a_checkpoint(
     plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
 ) -> None:
-    from mixwright_runtime.training.train import Interrupted
+    from mixwright_runtime.training.launch import Interrupted
 
     def interrupt(line: dict[str, Any]) -> None:
         if line["step"] == 2:
@@ -317,8 +318,8 @@ def test_a_failing_rank_is_an_error_that_ends_with_its_log(
     plan: Plan, train_block: Callable[..., Train], rows: Rows, tmp_path: Path
 ) -> None:
     from mixwright_runtime.training.launch import run_ranks
+    from mixwright_runtime.training.prepare import prepare
     from mixwright_runtime.training.settings import settings_of
-    from mixwright_runtime.training.train import prepare
 
     prepared = prepare(settings_of(train_block(), tmp_path), rows, tmp_path / "out")
     (prepared.directory / "slots.npy").unlink()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mixwright import cli
+from mixwright_runtime.training import outcome
 from mixwright_runtime.training import train as training
 
 SPEC = """edition 2026
@@ -50,12 +51,12 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """The jobs that would have been started, with their rows."""
     started: list[dict[str, Any]] = []
 
-    def stand_in(plan: Any, train: Any, rows: Any, output: Any, **options: Any) -> training.TrainReport:
+    def stand_in(plan: Any, train: Any, rows: Any, output: Any, **options: Any) -> outcome.TrainReport:
         listener = options.pop("listener")
         started.append({"train": train.name, "rows": list(rows), "output": output, **options})
         listener.line({"step": 1, "loss": 2.0, "grad_norm": 1.0, "learning_rate": 1e-3, "tokens_per_s": 10.0})
         accuracy = {"asked": 10, "accuracy": 0.5, "low": 0.24, "high": 0.76}
-        return training.TrainReport(
+        return outcome.TrainReport(
             output="out",
             how="done",
             steps=1,

@@ -135,7 +135,7 @@ def test_slices_have_the_loss_and_the_gradients_of_the_batch(
 
 
 def test_ranks_of_a_group_are_dealt_the_same_bins() -> None:
-    from mixwright_runtime.training.job import Slots
+    from mixwright_runtime.training.trainer import Slots
 
     dealt = Slots([1, 2, 3, 4, 5, 6, 7, 8], micro=2, sharing=2)
     turns = [[dealt[turn * 2 + place] for place in range(2)] for turn in range(len(dealt) // 2)]

@@ -31,9 +31,10 @@ from mixwright_runtime.training.evaluate import measured, problems_digest
 from mixwright_runtime.training.fresh import base_digest, write_start
 from mixwright_runtime.training.held_out import divided, without
 from mixwright_runtime.training.launch import Interrupted
+from mixwright_runtime.training.outcome import TrainReport
 from mixwright_runtime.training.preview import job_tokenizer
 from mixwright_runtime.training.settings import TrainSettings, settings_of
-from mixwright_runtime.training.train import Listener, TrainReport, train_mixture
+from mixwright_runtime.training.train import Listener, train_mixture
 
 
 @dataclass(frozen=True)

@@ -272,7 +272,7 @@ def write_config(job: Job, name: str, values: Mapping[str, Any], recipe: Recipe)
     ]
     (job.directory / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     if recipe.settings.zero:
-        from mixwright_runtime.training.job import deepspeed_config
+        from mixwright_runtime.training.trainer import deepspeed_config
 
         text = json.dumps(deepspeed_config(recipe.settings), indent=1)
         (job.directory / DEEPSPEED_FILE).write_text(text + "\n", encoding="utf-8")

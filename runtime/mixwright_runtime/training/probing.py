@@ -18,8 +18,8 @@ from mixwright_runtime.training.curve import read_curve
 from mixwright_runtime.training.launch import run_ranks
 from mixwright_runtime.training.planning.duration import exchange, operations, traffic
 from mixwright_runtime.training.planning.probe import Calibration, Timed, calibration_of, steady_seconds
+from mixwright_runtime.training.prepare import prepare
 from mixwright_runtime.training.settings import TrainSettings, settings_of
-from mixwright_runtime.training.train import prepare
 
 STEPS = 10
 """Of each of two widths: twenty in all."""

@@ -8,89 +8,27 @@ stopped, and others start beside them.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mixwright_compiler.load.json_text import Damaged
 from mixwright_compiler.plan.plan import Plan, Train
 from mixwright_runtime.errors import RunError, require
 from mixwright_runtime.training import measuring
 from mixwright_runtime.training.alone import only_run
-from mixwright_runtime.training.curve import read_curve
-from mixwright_runtime.training.encode import FATES, EncodingCounts, Learned, encode
-from mixwright_runtime.training.groups import parameter_names, refuse_idle_patterns
 from mixwright_runtime.training.held_out import FILE as HELD_OUT
-from mixwright_runtime.training.held_out import divided, open_held_out, read_held_out, without
-from mixwright_runtime.training.launch import Ended, Interrupted, Nodes, last_checkpoint, run_ranks
+from mixwright_runtime.training.launch import Ended, Nodes, last_checkpoint, run_ranks
 from mixwright_runtime.training.nodes import give_up, meeting, tell
-from mixwright_runtime.training.packed import PackedManifest, packed_source, read_manifest, write_packed
+from mixwright_runtime.training.outcome import TrainReport, finished_report, report_of, written
 from mixwright_runtime.training.planning.room import machine_here, refuse_overflow
-from mixwright_runtime.training.preflight import check_attention, check_sharing, with_chunks, with_packing
-from mixwright_runtime.training.preview import job_tokenizer
-from mixwright_runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
+from mixwright_runtime.training.prepare import Prepared, prepare
 from mixwright_runtime.training.settings import TrainSettings, is_of, settings_of
-from mixwright_runtime.training.state import read_state
 from mixwright_runtime.training.trackers import Trackers, required
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A job before its ranks start. `steps` is the whole run's, `resumed_at` where it continues."""
-
-    directory: Path
-    fingerprint: str
-    settings: TrainSettings
-    manifest: PackedManifest
-    layout: Layout
-    steps: int
-    parameters: int
-    resumed_at: int
-    notes: tuple[str, ...] = ()
-    """Why `packing = auto` pads and `chunked_loss = auto` computes the loss whole, where they do."""
-
-
-@dataclass(frozen=True)
-class TrainReport:
-    """What a training run did. Losses are per trained token; `seconds` and tokens are of this process alone."""
-
-    output: str
-    how: str
-    steps: int
-    rows: int
-    examples: int
-    bins: int
-    fill: float
-    tokens: int
-    trained_tokens: int
-    parameters: int
-    ranks: int
-    first_loss: float | None
-    last_loss: float | None
-    reloaded_loss: float | None
-    tokens_per_s: float | None
-    seconds: float
-    held_out: dict[str, list[float]]
-    """Of each component its held-out loss per trained token before and after; empty without `holdout`."""
-    evaluation: dict[str, dict[str, dict[str, Any]]]
-    """`before` and `after`: of each measure its `mixwright_runtime.training.evaluate.Accuracy`. Empty without
-    `evaluate`; without `before` where that was not asked for."""
-    not_trained: dict[str, list[str]]
-    """Ids of rows that are not trained on whole, by what became of them: see
-    `mixwright_runtime.training.encode.FATES`."""
-    best_step: int | None = None
-    """The step whose weights were kept, where `measure` chose; losses of the curve are of the last step."""
-    measured: list[list[float]] = field(default_factory=list)
-    """Each step at which it was measured, with what it chose by there."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +103,12 @@ def train_mixture(
             if others is not None:
                 give_up(others, "the first node failed")
             raise
-        report = _finished_report(prepared, output)
+        report = finished_report(prepared, output)
         if report is not None:
             if others is not None:
                 give_up(others, "the job has ended before")
             evaluation |= _evaluate(plan, train, prepared, listener, "after", sandbox, output)
-            return _written(replace(report, evaluation=evaluation), prepared, output)
+            return written(replace(report, evaluation=evaluation), prepared, output)
         trackers = Trackers(
             train.attributes.get("trackers") or (),
             prepared.directory / "curve.jsonl",
@@ -203,8 +141,8 @@ def train_mixture(
         if ended.how == "done":
             reloaded = _publish(prepared, output, ended.probe_loss)
             evaluation |= _evaluate(plan, train, prepared, listener, "after", sandbox, output)
-        report = _report(prepared, output, ended.how, reloaded, evaluation, time.monotonic() - began)
-        return _written(report, prepared, output)
+        report = report_of(prepared, output, ended.how, reloaded, evaluation, time.monotonic() - began)
+        return written(report, prepared, output)
 
 
 def _until_over(
@@ -270,79 +208,6 @@ def _judge(plan: Plan, train: Train, prepared: Prepared, listener: Listener, san
     measuring.prune(directory, measure, steps=prepared.steps, checkpoint=step)
 
 
-def prepare(
-    settings: TrainSettings,
-    rows: Iterable[dict[str, Any]],
-    output: Path,
-    *,
-    held_out: Mapping[str, list[dict[str, Any]]] | None = None,
-) -> Prepared:
-    """Encode, pack and schedule the rows, and write everything that ranks read.
-
-    held_out: these examples are not trained on, instead of those that `holdout` chooses.
-
-    Raises:
-        RunError: nothing to train on, or an architecture that cannot keep packed sequences apart.
-    """
-    from mixwright_runtime.training.fresh import base_digest, parameter_count, start_config, write_start
-
-    listed = list(rows)
-    if settings.vocabulary is not None:
-        settings = replace(settings, tokenizer=str(_made_tokenizer(settings, listed, output / "state")))
-    tokenizer = job_tokenizer(settings)
-    if settings.chat_template is not None or settings.new_tokens is not None:
-        settings = replace(settings, tokenizer=str(_changed_tokenizer(settings, tokenizer, output / "state")))
-    check_attention(settings)
-    settings, why_padded = with_packing(settings)
-    settings, why_whole = with_chunks(settings)
-    check_sharing(settings)
-    listed, held = divided(listed, settings.holdout) if held_out is None else without(listed, held_out)
-    packed_place = output / "state" / "packed" / packed_source(settings, listed, tokenizer)[:12]
-    manifest = _pack(settings, listed, tokenizer, packed_place)
-    layout = layout_of(
-        batch=settings.batch,
-        examples=manifest.examples,
-        bins=manifest.bins,
-        ranks=settings.groups,
-        micro_batch=settings.micro_batch,
-    )
-    steps = steps_of(layout, bins=manifest.bins, epochs=settings.epochs, steps=settings.steps)
-    last = max(1, round(manifest.bins * settings.epochs)) if settings.steps is None else None
-    fingerprint = settings.fingerprint(manifest.digest, base_digest(settings))
-    directory = output / "state" / fingerprint[:12]
-    directory.mkdir(parents=True, exist_ok=True)
-    _link(directory / "packed", packed_place)
-    _hold_out(settings, held, tokenizer, directory / "held")
-    if settings.measure is not None and settings.measure.is_loss and open_held_out(directory).is_empty:
-        raise RunError(
-            "`measure` chooses by the loss of held-out examples, and there are none: write `holdout = 2%`"
-        )
-    np.save(
-        directory / "slots.npy",
-        bins_by_slot(layout, bins=manifest.bins, steps=steps, seed=settings.seed, last=last),
-    )
-    (directory / "layout.json").write_text(json.dumps(asdict(layout)) + "\n", encoding="utf-8")
-    (directory / "settings.json").write_text(settings.to_json(), encoding="utf-8")
-    if settings.rates or settings.frozen:
-        refuse_idle_patterns(settings, *parameter_names(start_config(settings, tokenizer)))
-    write_start(settings, tokenizer, directory)
-    place = Path(settings.start(directory)[0])
-    parameters = parameter_count(place) if place.is_dir() else 0
-    resume = last_checkpoint(directory / "checkpoints")
-    resumed_at = resume.step if resume else 0
-    return Prepared(
-        directory,
-        fingerprint,
-        settings,
-        manifest,
-        layout,
-        steps,
-        parameters,
-        resumed_at,
-        notes=tuple(note for note in (why_padded, why_whole) if note),
-    )
-
-
 def _with_problems(settings: TrainSettings, plan: Plan, train: Train) -> TrainSettings:
     """The settings, and where an evaluation decides which weights are kept, its problems and verifiers with them."""
     measure = settings.measure
@@ -352,86 +217,6 @@ def _with_problems(settings: TrainSettings, plan: Plan, train: Train) -> TrainSe
 
     deciding = [e for e in train.evaluations if is_of(measure.best, e.name)]
     return replace(settings, measure=replace(measure, problems=problems_digest(plan, deciding)))
-
-
-def _changed_tokenizer(settings: TrainSettings, tokenizer: Any, state: Path) -> Path:
-    """Directory of the tokenizer with the template and the new tokens of the block; ranks load it, and save it with the
-    model."""
-    key = f"{settings.tokenizer}@{settings.revision}\0{settings.chat_template}\0{settings.new_tokens}"
-    place = state / "tokenizer" / f"changed-{blake2b(key.encode(), digest_size=6).hexdigest()}"
-    partial = place.with_name(place.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    tokenizer.save_pretrained(partial)
-    shutil.rmtree(place, ignore_errors=True)
-    partial.rename(place)
-    return place
-
-
-def _made_tokenizer(settings: TrainSettings, rows: list[dict[str, Any]], state: Path) -> Path:
-    """Directory of a tokenizer made from the rows' texts; made once for the same texts."""
-    from mixwright_runtime.training.tokenizer import train_tokenizer
-
-    assert settings.vocabulary is not None
-    texts = [str(message.get("content") or "") for row in rows for message in row["messages"]]
-    key = json.dumps(["mixwright.tokenizer.v1", settings.vocabulary, settings.context, texts])
-    place = state / "tokenizer" / blake2b(key.encode(), digest_size=6).hexdigest()
-    if not place.exists():
-        # Whole or not at all: one that a kill cut short would be taken for made.
-        partial = place.with_name(place.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        train_tokenizer(texts, partial, vocabulary=settings.vocabulary, context=settings.context)
-        partial.rename(place)
-    return place
-
-
-def _pack(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any, place: Path) -> PackedManifest:
-    found = read_manifest(place)
-    if found is not None:
-        return found
-    counts = EncodingCounts()
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
-    sequences = encode(
-        rows,
-        tokenizer,
-        context=settings.context,
-        overlong=settings.overlong,
-        counts=counts,
-        learned=Learned(settings.learn, last_turn_only=settings.turns == "last"),
-    )
-    return write_packed(
-        sequences,
-        place,
-        context=settings.context,
-        packing="none" if settings.packing == "none" else "best_fit",
-        seed=settings.seed,
-        pad=pad,
-        source=place.name,
-        counts=counts,
-    )
-
-
-def _hold_out(
-    settings: TrainSettings, held: dict[str, list[dict[str, Any]]], tokenizer: Any, place: Path
-) -> None:
-    """Pack each component's held-out examples; one in which nothing is trained has none."""
-    names = {}
-    for number, (component, rows) in enumerate(sorted(held.items())):
-        name = f"{number}/{packed_source(settings, rows, tokenizer)[:12]}"
-        try:
-            _pack(settings, rows, tokenizer, place / name)
-        except RunError:
-            continue
-        names[component] = name
-    if names:
-        (place / "names.json").write_text(json.dumps(names) + "\n", encoding="utf-8")
-
-
-def _link(link: Path, target: Path) -> None:
-    relative = os.path.relpath(target, link.parent)
-    if link.is_symlink() and os.readlink(link) == relative:
-        return
-    link.unlink(missing_ok=True)
-    link.symlink_to(relative)
 
 
 ROUNDED = 0.25
@@ -494,86 +279,6 @@ def _evaluate(
     return {moment: found}
 
 
-def _finished_report(prepared: Prepared, output: Path) -> TrainReport | None:
-    """The report of this very job if it has ended and its model is still in place."""
-    marker = prepared.directory / "report.json"
-    if not (marker.exists() and (output / "config.json").exists()):
-        return None
-    current = output / "state" / "current"
-    if not current.exists() or current.read_bytes() != prepared.fingerprint.encode():
-        return None
-    try:
-        return read_state(TrainReport, marker)
-    except Damaged:
-        return None  # half of it was written: the job goes on from its last checkpoint
-
-
-def _report(
-    prepared: Prepared,
-    output: Path,
-    how: str,
-    reloaded: float | None,
-    evaluation: dict[str, dict[str, dict[str, Any]]],
-    seconds: float,
-) -> TrainReport:
-    manifest = prepared.manifest
-    curve = read_curve(prepared.directory / "curve.jsonl")
-    # The first step also pays for start-up.
-    speeds = sorted(line["tokens_per_s"] for line in curve[1:])
-    measure, points = prepared.settings.measure, []
-    if measure is not None and measure.best:
-        points = measuring.points_of(prepared.directory, measure, steps=prepared.steps)
-    best = measuring.best_of(points, is_loss=measure is not None and measure.is_loss)
-    return TrainReport(
-        output=str(output),
-        how=how,
-        steps=curve[-1]["step"] if curve else 0,
-        rows=manifest.counts["rows"],
-        examples=manifest.examples,
-        bins=manifest.bins,
-        fill=manifest.fill,
-        tokens=manifest.tokens,
-        trained_tokens=manifest.trained_tokens,
-        parameters=prepared.parameters,
-        ranks=prepared.settings.ranks,
-        first_loss=curve[0]["loss"] if curve else None,
-        last_loss=curve[-1]["loss"] if curve else None,
-        reloaded_loss=reloaded,
-        tokens_per_s=speeds[len(speeds) // 2] if speeds else None,
-        seconds=round(seconds, 1),
-        held_out=_held_out_losses(prepared.directory / HELD_OUT, None if best is None else best[0]),
-        evaluation=evaluation,
-        not_trained={reason: manifest.counts[reason] for reason in FATES},
-        best_step=None if best is None else best[0],
-        measured=[list(point) for point in points],
-    )
-
-
-def _held_out_losses(path: Path, kept: int | None) -> dict[str, list[float]]:
-    """Of each component the loss before, and with the weights that are kept: those of a step, else the last."""
-    lines = read_held_out(path)
-    if not lines:
-        return {}
-    first = lines[0]["losses"]
-    last = next((line["losses"] for line in lines if line["step"] == kept), lines[-1]["losses"])
-    return {component: [first[component], last[component]] for component in first}
-
-
-def _written(report: TrainReport, prepared: Prepared, output: Path) -> TrainReport:
-    """The report, after it was written beside the model, or for a paused run beside its checkpoints."""
-    text = json.dumps(asdict(report), indent=1) + "\n"
-    if report.how == "done":
-        (prepared.directory / "report.json").write_text(text, encoding="utf-8")
-        (output / "state" / "current").write_text(prepared.fingerprint, encoding="utf-8")
-        (output / "report.json").write_text(text, encoding="utf-8")
-        # Only now: an evaluation that fails, or a kill before the report, must not cost the training.
-        for name in ("checkpoints", "measured"):
-            shutil.rmtree(prepared.directory / name, ignore_errors=True)
-    else:
-        (prepared.directory / "paused.json").write_text(text, encoding="utf-8")
-    return report
-
-
 def _quieten() -> None:
     """Keep library advice out of the progress of the run."""
     import torch
@@ -584,6 +289,3 @@ def _quieten() -> None:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
-
-
-__all__ = ["Interrupted", "Listener", "Prepared", "TrainReport", "prepare", "train_mixture"]
