@@ -51,7 +51,7 @@ def compiled(
         Misuse: the file cannot be read, or a param has no `=`.
     """
     from mixwright_compiler.bind.lock import LockUnreadable
-    from mixwright_compiler.plan.lower import column_characters
+    from mixwright_compiler.plan.text_lengths import column_characters
     from mixwright_dsl.render import render, wants_color
 
     given = given_params(params)

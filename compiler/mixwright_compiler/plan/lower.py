@@ -22,41 +22,32 @@ from mixwright_compiler.logical.passes import optimised
 from mixwright_compiler.logical.reach import Reach, reach
 from mixwright_compiler.plan.estimate import Observed, estimates
 from mixwright_compiler.plan.fingerprint import Meanings, model_identity, node_hashes, source_hashes
+from mixwright_compiler.plan.origins import origin_of
 from mixwright_compiler.plan.plan import (
-    AllQuota,
     Budget,
-    Cap,
-    Component,
-    CountQuota,
     Evaluation,
     Export,
     Expression,
     Fingerprint,
     From,
-    MaxQuota,
     Mixture,
     ModelSpec,
-    Origin,
     Pipeline,
     Plan,
     PluginSpec,
-    Quota,
-    RateQuota,
-    ShareQuota,
     SourcePin,
     SourceSpec,
     SpecFile,
     Step,
-    TakeQuota,
     TemplateMessage,
     TemplateSpec,
     Train,
-    WeightQuota,
 )
+from mixwright_compiler.plan.quotas import component_of
+from mixwright_compiler.plan.text_lengths import column_characters
 from mixwright_compiler.plan.weights import Weights, weights_identity
 from mixwright_compiler.program import (
     Attributes,
-    ComponentDecl,
     Declared,
     EvaluationDecl,
     ExportDecl,
@@ -67,7 +58,6 @@ from mixwright_compiler.program import (
     TemplateDecl,
     TrainDecl,
 )
-from mixwright_dsl.source import Span
 
 if TYPE_CHECKING:
     from mixwright_compiler.plugins.reading import Plugin
@@ -95,35 +85,6 @@ def lower(
         observed: yields and tokens of earlier runs, for the estimates.
     """
     return _Lowering(program, root, directory, lock or Lock(), version, variant).plan(observed)
-
-
-def column_characters(program: Program, lock: Lock) -> dict[str, Mapping[str, float]]:
-    """Source -> mean length of its text columns in code points, under the new names of its mapping: of inline rows, and
-    of what the lock measured."""
-    found: dict[str, Mapping[str, float]] = {}
-    for name, decl in program.sources.items():
-        of_file: Mapping[str, float] = lock.sources[name].characters if name in lock.sources else {}
-        if decl.entry.rows_in:
-            of_file = _inline_characters(plain(decl.attributes[decl.entry.rows_in]))
-        if of_file:
-            mapping = decl.mapping or {column: column for column in of_file}
-            found[name] = {new: of_file[old] for new, old in mapping.items() if old in of_file}
-    return found
-
-
-def _inline_characters(rows: list[Any]) -> dict[str, float]:
-    lengths: dict[str, list[int]] = {}
-    for row in rows:
-        for column, value in row.items() if isinstance(row, Mapping) else ():
-            if isinstance(value, str):
-                lengths.setdefault(column, []).append(len(value))
-    return {column: sum(found) / len(found) for column, found in lengths.items()}
-
-
-def origin_of(span: Span) -> Origin:
-    """Where something was written; line and column start at 1."""
-    at = span.position
-    return Origin(file=span.source.name, line=at.line, column=at.column)
 
 
 def expression_of(value: Any) -> Expression | None:
@@ -313,7 +274,7 @@ class _Lowering:
         return Mixture(
             name=decl.name,
             seed=_plain_of(decl.attributes, "seed") or 0,
-            components=tuple(_component(c) for c in decl.components),
+            components=tuple(component_of(c) for c in decl.components),
             steps=tuple(self.step(step, step.decl.columns) for step in mix.steps),
             total=_plain_of(decl.attributes, "total"),
             shortfall=shortfall,
@@ -408,44 +369,3 @@ def _budget(value: Mapping[str, Any]) -> Budget:
         seconds=value.get("time"),
         cost=value.get("cost"),
     )
-
-
-def _component(decl: ComponentDecl) -> Component:
-    return Component.model_validate(
-        {
-            "rows": decl.rows,
-            "kind": decl.kind,
-            "group": decl.group,
-            "quota": quota_of(plain(decl.quota)),
-            "origin": origin_of(decl.quota_span),
-        }
-    )
-
-
-def quota_of(value: Any) -> Quota:
-    """The plan's form of a quota: a count, a share, `all`, or a call `{"call": name, "args", "keywords"}`."""
-    match value:
-        case "all":
-            return AllQuota()
-        case bool():
-            raise TypeError("a quota is no truth value")
-        case int():
-            return CountQuota(count=value)
-        case float():
-            return ShareQuota(share=value)
-        case {"call": "max", "args": [count, *_]}:
-            return MaxQuota(count=count)
-        case {"call": "weight", "args": [weight, *_]}:
-            return WeightQuota(weight=weight)
-        case {"call": "rate", "args": args, "keywords": keywords}:
-            return RateQuota(cap=keywords["cap"] if "cap" in keywords else args[0])
-        case {"call": "take", "args": [count, *_], "keywords": keywords}:
-            cap = keywords.get("cap")
-            return TakeQuota(
-                count=count,
-                balance=keywords.get("balance"),
-                repeat=keywords.get("repeat") or 1,
-                cap=Cap(by=cap["by"], max=cap["max"]) if cap else None,
-            )
-        case _:
-            raise TypeError(f"no quota: {value!r}")

@@ -14,15 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mixwright_compiler.plan.plan import Plan, Train
-from mixwright_runtime.ablation.cells import (
-    Cell,
-    Result,
-    finished,
-    keep,
-    key_of,
-    with_seed,
-    write_whole,
-)
+from mixwright_runtime.ablation.cells import Cell, Result, finished, keep, key_of, with_seed, write_whole
 from mixwright_runtime.ablation.pace import CellsPace, Left
 from mixwright_runtime.ablation.table import Table, table_csv, table_json, table_of
 from mixwright_runtime.errors import RunError

@@ -20,7 +20,7 @@ from bound_programs import (
 )
 
 from mixwright_compiler.bind.lock import Lock, ModelLock, SourceLock, source_definition
-from mixwright_compiler.plan.lower import lower, quota_of
+from mixwright_compiler.plan.lower import lower
 from mixwright_compiler.plan.plan import (
     AllQuota,
     Budget,
@@ -35,6 +35,7 @@ from mixwright_compiler.plan.plan import (
     WeightQuota,
     plan_from_json,
 )
+from mixwright_compiler.plan.quotas import quota_of
 from mixwright_compiler.program import Program
 
 

@@ -1,0 +1,63 @@
+"""The plan's form of a mixture's components and their quotas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mixwright_compiler.bind.plain import plain
+from mixwright_compiler.plan.origins import origin_of
+from mixwright_compiler.plan.plan import (
+    AllQuota,
+    Cap,
+    Component,
+    CountQuota,
+    MaxQuota,
+    Quota,
+    RateQuota,
+    ShareQuota,
+    TakeQuota,
+    WeightQuota,
+)
+from mixwright_compiler.program import ComponentDecl
+
+
+def component_of(decl: ComponentDecl) -> Component:
+    """The plan's form of a component."""
+    return Component.model_validate(
+        {
+            "rows": decl.rows,
+            "kind": decl.kind,
+            "group": decl.group,
+            "quota": quota_of(plain(decl.quota)),
+            "origin": origin_of(decl.quota_span),
+        }
+    )
+
+
+def quota_of(value: Any) -> Quota:
+    """The plan's form of a quota: a count, a share, `all`, or a call `{"call": name, "args", "keywords"}`."""
+    match value:
+        case "all":
+            return AllQuota()
+        case bool():
+            raise TypeError("a quota is no truth value")
+        case int():
+            return CountQuota(count=value)
+        case float():
+            return ShareQuota(share=value)
+        case {"call": "max", "args": [count, *_]}:
+            return MaxQuota(count=count)
+        case {"call": "weight", "args": [weight, *_]}:
+            return WeightQuota(weight=weight)
+        case {"call": "rate", "args": args, "keywords": keywords}:
+            return RateQuota(cap=keywords["cap"] if "cap" in keywords else args[0])
+        case {"call": "take", "args": [count, *_], "keywords": keywords}:
+            cap = keywords.get("cap")
+            return TakeQuota(
+                count=count,
+                balance=keywords.get("balance"),
+                repeat=keywords.get("repeat") or 1,
+                cap=Cap(by=cap["by"], max=cap["max"]) if cap else None,
+            )
+        case _:
+            raise TypeError(f"no quota: {value!r}")
