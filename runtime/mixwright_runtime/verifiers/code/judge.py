@@ -15,7 +15,8 @@ from mixwright_runtime.verifiers.code.checks import Equality
 from mixwright_runtime.verifiers.code.fences import assertions_in, blocks_in, mentions_definition
 from mixwright_runtime.verifiers.code.languages import LANGUAGES
 from mixwright_runtime.verifiers.code.program_judge import ProgramJudge
-from mixwright_runtime.verifiers.code.python_judge import WORKER_LIMIT_S, PythonJudge, Settings
+from mixwright_runtime.verifiers.code.python_judge import WORKER_LIMIT_S, PythonJudge
+from mixwright_runtime.verifiers.code.python_results import Settings
 from mixwright_runtime.verifiers.code.sql_judge import SqlJudge
 from mixwright_runtime.verifiers.code.streams import Whitespace
 from mixwright_runtime.verifiers.code.suites import (

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import builtins
-import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mixwright_runtime.sandbox.plain import form_of
 from mixwright_runtime.sandbox.protocol import (
-    Answer,
     Call,
     CallsJob,
     Evaluate,
     ExchangeJob,
     Limits,
     Opaque,
-    Raised,
-    Ran,
     Runner,
     Value,
 )
 from mixwright_runtime.verifiers.code.asserts import ASIDE
-from mixwright_runtime.verifiers.code.checks import Equality
+from mixwright_runtime.verifiers.code.python_results import (
+    PYTHON,
+    Settings,
+    by_test,
+    compares_objects,
+    data_result,
+    ending_of,
+    fault_of,
+    helped_result,
+    refusal_of,
+    unanswered,
+    why_useless,
+)
 from mixwright_runtime.verifiers.code.suites import DataCall
 from mixwright_runtime.verifiers.code.verdict import (
     TestResult,
     Verdict,
     cut,
-    failed,
-    lacking_package,
     shown_value,
     unmeasurable,
 )
@@ -49,8 +54,6 @@ FORM_LIMIT_BYTES = 16 * 1024**2
 HELPER_LIMITS = Limits(wall_s=30.0)
 CACHED_SUITES = 500
 """Test programs that are kept rewritten: those of the rows under way, whose candidates come one after another."""
-PYTHON = "python"
-NOT_FOUND = "ModuleNotFoundError"
 NOTHING_ASSERTED = "no assertion that was reached used a value of the candidate"
 
 TO_PLAIN = """
@@ -72,18 +75,6 @@ def _mixwright_apply(path, args, kwargs):
 """
 """Makes plain data of what is one of its types with something added (a named tuple, an IntEnum) in the candidate's own
 job, where it can do no harm: what comes out is data again."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a candidate is run. `version` is that of the Python inside the sandbox, which has `packages`."""
-
-    limits: Limits
-    equality: Equality = "python"
-    accepts_same_program: bool = False
-    accepts_second_job: bool = True
-    version: tuple[int, int] = (0, 0)
-    packages: Sequence[str] = ()
 
 
 class PythonJudge:
@@ -109,7 +100,7 @@ class PythonJudge:
         names = (rewritten or suite["exchange"])["names"]
         wanted = [name for name in names if not hasattr(builtins, name)]
         inspected = await self._inspected(code, wanted, prefix, entry_point)
-        refused = _refused(inspected, len(rewritten["tests"]) if rewritten else 1, settings)
+        refused = refusal_of(inspected, len(rewritten["tests"]) if rewritten else 1, settings)
         if refused is not None:
             return refused
         code = with_methods(inspected)
@@ -139,7 +130,7 @@ class PythonJudge:
         names = list(dict.fromkeys(_root(function) for function in functions))
         inspected = await self._inspected(code, names, prefix, entry_point)
         methods = set(inspected.get("methods") or ())
-        refused = _refused(inspected, len(calls), settings)
+        refused = refusal_of(inspected, len(calls), settings)
         if refused is not None:
             return refused
         code = inspected["source"]
@@ -159,7 +150,7 @@ class PythonJudge:
                 )
         except ValueError as error:
             return unmeasurable(PYTHON, "bad tests", f"an argument {error}")
-        fault = _fault(ran, len(calls), inspected, settings)
+        fault = fault_of(ran, len(calls), inspected, settings)
         if fault is not None:
             return fault
         results: list[TestResult | None] = []
@@ -167,7 +158,7 @@ class PythonJudge:
         for at, call in enumerate(calls):
             text = cut(f"{functions[at]}({', '.join(map(shown_value, call.args))})")
             answer = ran.answers[at] if at < len(ran.answers) else None
-            results.append(_data_result(text, shown_value(call.expected), answer, ran))
+            results.append(data_result(text, shown_value(call.expected), answer, ran))
             if isinstance(answer, Value):
                 compared.append((at, text, [_form(answer.value), wanted_forms[at], call.may_be_wrapped]))
         await self._decide(COMPARED, [], compared, results, settings)
@@ -252,15 +243,15 @@ class PythonJudge:
         if any(isinstance(answer, Opaque) for answer in ran.answers):
             plain = [Evaluate(f"{ASIDE}plain({call.expression})") for call in calls]
             ran = await self._sandbox.run(CallsJob(f"{source}\n\n{TO_PLAIN}", plain, limits=settings.limits))
-        fault = _fault(ran, len(tests), inspected, settings)
+        fault = fault_of(ran, len(tests), inspected, settings)
         if fault is not None:
             return fault
-        answers = _by_test(tests, ran.answers)
+        answers = by_test(tests, ran.answers)
         results: list[TestResult | None] = []
         richer: list[tuple[int, Call]] = []
         checked: list[tuple[int, str, list[Any]]] = []
         for at, (test, given) in enumerate(zip(tests, answers, strict=True)):
-            result = _unanswered(test, given, ran)
+            result = unanswered(test, given, ran)
             if result is None:
                 values = [answer.value for answer in given if isinstance(answer, Value)]
                 if test["check"] is not None:
@@ -269,7 +260,7 @@ class PythonJudge:
                     richer.append((at, Call(test["function"], values)))
             results.append(result)
         await self._decide(CHECKED, [settings.equality], checked, results, settings)
-        if _compares_objects(answers):
+        if compares_objects(answers):
             if settings.accepts_same_program:
                 whole = await self._workers.run(EXCHANGED, list(question), WORKER_LIMIT_S)
                 if "broken" in whole:
@@ -295,7 +286,7 @@ class PythonJudge:
                         PYTHON, "bad tests", f"an assertion about themselves fails: {test['text']}"
                     )
             for (at, call), answer in zip(richer, helped.answers[len(grounds) :], strict=True):
-                results[at] = _helped(tests[at], call.args, answer)
+                results[at] = helped_result(tests[at], call.args, answer)
         return Verdict("measured", [r for r in results if r is not None], grade="outside", language=PYTHON)
 
     async def _by_exchange(
@@ -315,7 +306,7 @@ class PythonJudge:
             limits=settings.limits,
         )
         ran = await self._sandbox.run(job)
-        fault = _fault(ran, 1, inspected, settings)
+        fault = fault_of(ran, 1, inspected, settings)
         if fault is not None:
             return fault
         if ran.outcome == "done":
@@ -323,7 +314,7 @@ class PythonJudge:
                 return unmeasurable(PYTHON, "bad tests", NOTHING_ASSERTED)
             return Verdict("measured", [TestResult(True)], grade="second_job", language=PYTHON)
         failure = ran.failure
-        useless = _useless(ran)
+        useless = why_useless(ran)
         if useless:
             return unmeasurable(PYTHON, "bad tests", useless)
         is_more = (
@@ -333,7 +324,7 @@ class PythonJudge:
             if settings.accepts_same_program:
                 return await self._by_same_program(code, exchanged, setup, settings)
             return unmeasurable(PYTHON, "grade", f"the tests need more than plain data: {failure.message}")
-        reason, got = _ending(ran)
+        reason, got = ending_of(ran)
         line = failure.line if failure is not None and failure.where in ("test", "raised") else None
         lines = exchanged["program"].split("\n")
         text = lines[line - 1].strip() if line and line <= len(lines) else ""
@@ -359,37 +350,10 @@ class PythonJudge:
             return unmeasurable(PYTHON, "bad tests", NOTHING_ASSERTED)
         if ran.outcome == "done" and ran.answers[:1] == (Value(word),):
             return Verdict("measured", [TestResult(True)], grade="same_program", language=PYTHON)
-        reason, got = _ending(ran)
+        reason, got = ending_of(ran)
         return Verdict(
             "measured", [TestResult(False, reason=reason, got=got)], grade="same_program", language=PYTHON
         )
-
-
-def _useless(ran: Ran) -> str:
-    """Why a test program that failed says nothing of the candidate; empty when it does."""
-    failure = ran.failure
-    if failure is None:
-        return ""
-    if failure.where == "unusable":
-        return failure.message
-    if failure.where == "test" and failure.type in ("ModuleNotFoundError", "ImportError"):
-        return f"{failure.type}: {failure.message}"
-    if failure.where == "test" and not ran.calls and failure.type != "NotPlain":
-        return f"they fail before they call the candidate: {failure.type}: {failure.message}".rstrip(": ")
-    return ""
-
-
-def _refused(inspected: Mapping[str, Any], tests: int, settings: Settings) -> Verdict | None:
-    """The verdict on a candidate that does not parse, or certainly lacks what is called; None for one to be run."""
-    if "error" in inspected:
-        if tuple(inspected["version"]) < settings.version:
-            return None  # the Python inside knows more syntax than the one here
-        where = f"line {inspected['line']}: " if inspected.get("line") else ""
-        return failed(PYTHON, "does not parse", f"{where}{inspected['error']}", tests=tests)
-    missing = inspected.get("missing") or []
-    if missing:
-        return failed(PYTHON, "no entry point", f"defines no `{missing[0]}`", tests=tests)
-    return None
 
 
 def with_methods(inspected: Mapping[str, Any]) -> str:
@@ -401,94 +365,8 @@ def with_methods(inspected: Mapping[str, Any]) -> str:
     return "\n\n".join([inspected["source"], *lines])
 
 
-def _lacks(ran: Ran, inspected: Mapping[str, Any]) -> str:
-    """The package that the candidate imports and the box has not; empty where there is none."""
-    failure = ran.failure
-    said = [
-        answer.message for answer in ran.answers if isinstance(answer, Raised) and answer.type == NOT_FOUND
-    ]
-    if failure is not None and failure.type == NOT_FOUND and failure.where in ("source", "raised"):
-        said.append(failure.message)
-    for message in said:
-        named = re.search(r"'([\w.]+)'", message)
-        if named and named[1].split(".")[0] in (inspected.get("packages") or ()):
-            return named[1].split(".")[0]
-    return ""
-
-
-def _fault(ran: Ran, tests: int, inspected: Mapping[str, Any], settings: Settings) -> Verdict | None:
-    """A verdict where the candidate could not even be loaded, or the sandbox failed."""
-    if ran.outcome == "sandbox_error":
-        return Verdict("error", detail=ran.detail, language=PYTHON)
-    lacking = _lacks(ran, inspected)
-    if lacking in settings.packages:
-        return Verdict(
-            "error", detail=f"{lacking_package(lacking)}, which it had at the start", language=PYTHON
-        )
-    if lacking:
-        return unmeasurable(PYTHON, "missing package", lacking_package(lacking))
-    if ran.outcome == "error" and ran.failure is not None and ran.failure.where in ("setup", "source"):
-        detail = f"{ran.failure.type}: {ran.failure.message}"
-        if ran.failure.line:
-            detail = f"line {ran.failure.line}: {detail}"
-        return failed(PYTHON, "does not load", detail, tests=tests, grade="outside")
-    return None
-
-
-def _ending(ran: Ran) -> tuple[str, str]:
-    """Why a job ended before it was done: a word, and one line."""
-    match ran.outcome:
-        case "timeout":
-            return "timeout", ran.detail
-        case "limit":
-            return ("timeout" if ran.limit == "cpu" else f"limit: {ran.limit}"), ran.detail
-        case "error" if ran.failure is not None:
-            detail = f"{ran.failure.type}: {ran.failure.message}".rstrip(": ")
-            is_tests_own = ran.failure.type == "AssertionError" and ran.failure.where != "raised"
-            return ("wrong" if is_tests_own else "raised"), cut(detail)
-    return "ended", cut(ran.detail)
-
-
-def _by_test(tests: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> list[list[Answer]]:
-    """The answers of each test's calls; fewer than it has calls where the job ended before."""
-    at, found = 0, []
-    for test in tests:
-        found.append(list(answers[at : at + len(test["calls"])]))
-        at += len(test["calls"])
-    return found
-
-
-def _unanswered(test: Mapping[str, Any], given: Sequence[Answer], ran: Ran) -> TestResult | None:
-    """The result of a test that did not get a value for each of its calls; None when it did."""
-    text = test["text"]
-    for answer in given:
-        if isinstance(answer, Raised):
-            return TestResult(False, text, "raised", got=cut(f"{answer.type}: {answer.message}".rstrip(": ")))
-        if isinstance(answer, Opaque):
-            return TestResult(False, text, "opaque", got=cut(answer.reason))
-    if len(given) < len(test["calls"]):
-        reason, got = _ending(ran)
-        return TestResult(False, text, reason, got=got)
-    return None
-
-
 def _form(value: Any) -> Any:
     return form_of(value, FORM_LIMIT_BYTES)
-
-
-def _helped(test: Mapping[str, Any], values: Sequence[Any], answer: Answer) -> TestResult:
-    got = ", ".join(map(shown_value, values))
-    match answer:
-        case Value(value=True):
-            return TestResult(True, test["text"])
-        case Raised(type=kind, message=message):
-            return TestResult(False, test["text"], "wrong", got=cut(f"{got} ({kind}: {message})"))
-    return TestResult(False, test["text"], "wrong", got=got)
-
-
-def _compares_objects(answers: Sequence[Sequence[Answer]]) -> bool:
-    """Does a test compare two things that the candidate made, neither of which is plain data?"""
-    return any(sum(isinstance(answer, Opaque) for answer in given) > 1 for given in answers)
 
 
 def _root(function: str) -> str:
@@ -504,16 +382,3 @@ def _data_call(function: str, call: DataCall) -> Call | Evaluate:
 
 def _plain_call(function: str, call: DataCall) -> Call:
     return Call(f"{ASIDE}apply", (function, list(call.args), dict(call.kwargs)))
-
-
-def _data_result(text: str, expected: str, answer: Answer | None, ran: Ran) -> TestResult | None:
-    """The result of a call that gave no value; None where one came."""
-    match answer:
-        case None:
-            reason, got = _ending(ran)
-            return TestResult(False, text, reason, expected, got)
-        case Raised(type=kind, message=message):
-            return TestResult(False, text, "raised", expected, cut(f"{kind}: {message}".rstrip(": ")))
-        case Opaque(reason=reason):
-            return TestResult(False, text, "opaque", expected, cut(reason))
-    return None
