@@ -102,7 +102,7 @@ def build(name: str, place: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from mixwright_runtime.training.preflight import _SMALL, _shrunk
+    from mixwright_runtime.training.trials import _SMALL, _shrunk
     from tests.random_model import build as build_tokenizer
 
     build_tokenizer(place)

@@ -203,7 +203,8 @@ def equality(asked: Mapping[str, Any], findings: Findings) -> None:
     import torch
     from transformers import AutoConfig
 
-    from mixwright_runtime.training.preflight import LEAK_LIMIT, Unknown, leak_of
+    from mixwright_runtime.training.preflight import LEAK_LIMIT
+    from mixwright_runtime.training.trials import Unknown, leak_of
 
     scale, device = _scale(asked), _device()
     leaks: dict[str, float] = {}

@@ -56,17 +56,17 @@ def test_flash_says_what_it_lacks_on_a_gpu(
 def test_the_preflight_runs_with_the_chosen_kernel(
     train_block: Any, rows: Any, tmp_path: Path, chosen: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mixwright_runtime.training import preflight
+    from mixwright_runtime.training import trials
     from mixwright_runtime.training.prepare import prepare
     from mixwright_runtime.training.settings import settings_of
 
-    seen, measure = [], preflight._leak_of
+    seen, measure = [], trials._leak_of
 
     def leak(model: Any) -> float:
         seen.append(model.config._attn_implementation)
         return measure(model)
 
-    monkeypatch.setattr(preflight, "_leak_of", leak)
+    monkeypatch.setattr(trials, "_leak_of", leak)
     prepare(settings_of(train_block(attention=chosen), tmp_path), rows, tmp_path / "out")
     assert seen == [name]
 

@@ -36,7 +36,7 @@ def config_of(name: str, **given: Any) -> Any:
 @pytest.mark.parametrize(("name", "given"), [*((name, {}) for name in TAKEN_APART.split()), *SHAPING])
 def test_loss_and_gradients_are_the_models_own(name: str, given: dict[str, Any]) -> None:
     """Tied heads and others, with a bias or without, scaled logits and capped ones."""
-    from mixwright_runtime.training.preflight import chunking_error_of
+    from mixwright_runtime.training.trials import chunking_error_of
 
     assert chunking_error_of(config_of(name, **given)) < 1e-6
 
@@ -46,7 +46,8 @@ def test_a_scale_or_cap_that_is_left_out_is_found_out(
     name: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mixwright_runtime.training import chunked
-    from mixwright_runtime.training.preflight import CHUNKING_LIMIT, chunking_error_of
+    from mixwright_runtime.training.preflight import CHUNKING_LIMIT
+    from mixwright_runtime.training.trials import chunking_error_of
 
     monkeypatch.setattr(chunked, "shaped", lambda logits, config: logits)
     assert chunking_error_of(config_of(name, **given)) > 100 * CHUNKING_LIMIT

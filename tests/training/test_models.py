@@ -68,7 +68,7 @@ def test_an_architecture_keeps_packed_sequences_apart(name: str) -> None:
     """Full attention, sliding windows and experts: logits packed and apart are the same but for rounding."""
     from transformers import AutoConfig
 
-    from mixwright_runtime.training.preflight import leak_of
+    from mixwright_runtime.training.trials import leak_of
 
     assert leak_of(AutoConfig.for_model(name)) < 1e-5
 
@@ -77,7 +77,8 @@ def test_an_architecture_keeps_packed_sequences_apart(name: str) -> None:
 def test_an_architecture_that_lets_packed_sequences_mix_is_told_apart(name: str) -> None:
     from transformers import AutoConfig
 
-    from mixwright_runtime.training.preflight import LEAK_LIMIT, leak_of
+    from mixwright_runtime.training.preflight import LEAK_LIMIT
+    from mixwright_runtime.training.trials import leak_of
 
     assert leak_of(AutoConfig.for_model(name)) > 100 * LEAK_LIMIT
 
@@ -87,7 +88,7 @@ def test_a_layer_of_each_kind_is_looked_at(name: str, monkeypatch: pytest.Monkey
     """Five layers of gemma3 see a window before one sees everything; jamba has one with attention among eight."""
     from transformers import AutoConfig
 
-    from mixwright_runtime.training import preflight
+    from mixwright_runtime.training import trials
 
     config, tried = AutoConfig.for_model(name), []
 
@@ -95,10 +96,10 @@ def test_a_layer_of_each_kind_is_looked_at(name: str, monkeypatch: pytest.Monkey
         tried.append(model.config)
         return 0.0
 
-    monkeypatch.setattr(preflight, "_leak_of", leak)
-    preflight.leak_of(config)
-    kinds = preflight._kinds_of(config)
-    assert len(kinds) >= 2 and preflight._kinds_of(tried[0]) == kinds
+    monkeypatch.setattr(trials, "_leak_of", leak)
+    trials.leak_of(config)
+    kinds = trials._kinds_of(config)
+    assert len(kinds) >= 2 and trials._kinds_of(tried[0]) == kinds
     assert tried[0].num_hidden_layers <= 8
 
 

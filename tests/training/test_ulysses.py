@@ -26,7 +26,7 @@ def test_a_cut_sequence_has_the_logits_of_the_whole_one(name: str, is_packed: bo
     """Full attention and sliding windows, experts, shared and latent keys; examples side by side, or one."""
     from transformers import AutoConfig
 
-    from mixwright_runtime.training.preflight import sharing_error_of
+    from mixwright_runtime.training.trials import sharing_error_of
 
     assert sharing_error_of(AutoConfig.for_model(name), is_packed=is_packed) < 1e-6
 
@@ -35,7 +35,7 @@ def test_a_cut_sequence_has_the_logits_of_the_whole_one(name: str, is_packed: bo
 def test_other_kernels_are_cut_as_well(chosen: str) -> None:
     from transformers import AutoConfig
 
-    from mixwright_runtime.training.preflight import sharing_error_of
+    from mixwright_runtime.training.trials import sharing_error_of
 
     assert sharing_error_of(AutoConfig.for_model("gemma3_text"), chosen) < 1e-6
 
@@ -44,7 +44,8 @@ def test_other_kernels_are_cut_as_well(chosen: str) -> None:
 def test_a_state_that_the_cut_loses_is_found_out(name: str) -> None:
     from transformers import AutoConfig
 
-    from mixwright_runtime.training.preflight import LEAK_LIMIT, sharing_error_of
+    from mixwright_runtime.training.preflight import LEAK_LIMIT
+    from mixwright_runtime.training.trials import sharing_error_of
 
     assert sharing_error_of(AutoConfig.for_model(name)) > 100 * LEAK_LIMIT
 
@@ -53,7 +54,7 @@ def test_a_state_that_the_cut_loses_is_found_out(name: str) -> None:
 def test_attention_of_its_own_is_not_taken_for_right(name: str) -> None:
     from transformers import AutoConfig
 
-    from mixwright_runtime.training.preflight import Unknown, sharing_error_of
+    from mixwright_runtime.training.trials import Unknown, sharing_error_of
 
     with pytest.raises(Unknown):
         sharing_error_of(AutoConfig.for_model(name))
