@@ -76,6 +76,7 @@ class Flow:
         steps = []
         for position, block in enumerate(blocks):
             following: dict[str, Span] = {}
+            # From the last step back: of several that make a column the nearest is named.
             for made in reversed(later[position:]):
                 following.update(made)
             try:
@@ -163,6 +164,9 @@ class Flow:
         reads = tuple(
             dict.fromkeys([*place.reads, *template_inputs(self.scope, self.columns, entry, attributes)])
         )
+        # The columns move on only here: all that the step reads was held against those in front of it. One that was
+        # reported as missing counts as there, so that the steps behind do not report it again; one that a later step
+        # makes will be there by itself, and is missing for each step in front of that.
         trusted = dict.fromkeys((n for n in missing if n not in later), "any")
         self.columns = self.columns.with_columns({**trusted, **makes})
         stem = block.kind if block.kind == entry.name else f"{block.kind}_{entry.name}"

@@ -32,6 +32,7 @@ class Pending(Generic[T]):
             future.set_result(result)
             return result, False
         finally:
+            # The job has recorded what it found: whoever comes from here on finds it in the store.
             del self._futures[key]
 
     def of_others(self, keys: Iterable[bytes]) -> dict[bytes, asyncio.Future[T]]:

@@ -11,6 +11,7 @@ from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.engines.protocol import EngineFault, Fault
 
 PROBE_EVERY_S = 2.0
+"""Chosen: a few probes within `BreakerPolicy.patience_s`, whatever number of requests ask for one."""
 
 Probe = Callable[[], Awaitable[object]]
 """Sends a request with which nothing is wrong."""
@@ -42,6 +43,7 @@ class Probing:
         if id(way) in self._accepted:
             return False
         trial = self._trials.get(id(way))
+        # One that ended in a fault of another kind has told nothing.
         if trial is None or (trial.done() and not trial.result()):
             trial = self._trials[id(way)] = asyncio.ensure_future(self._try_plain(way, plain))
         return await asyncio.shield(trial)

@@ -224,6 +224,7 @@ class Service:
                 await self._start()
             if self.admission.is_paced:
                 await self.admission.keep_pace(tokens)
+            # Nothing is waited for between the two: what the budget counts is what is sent.
             reserve(self._spending, self._stop)
             answer = await send()
         except EngineFault as fault:

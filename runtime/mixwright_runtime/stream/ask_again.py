@@ -59,6 +59,7 @@ async def answers_again(
             flows[i] = flow
             verdicts[i] = _with_calls(verdicts[i], flow.row.calls)
         if any(is_new for _, is_new in asked):
+            # All of them once more, for a verifier may compare; of answers that stayed the store has the measurement.
             verdicts = [
                 _with_earlier(node, verdict, trail)
                 for verdict, trail in zip(await verdicts_of(node, flows), earlier, strict=True)
@@ -83,6 +84,7 @@ async def _again(
         return flow, False
     maker = nodes[made_at]
     assert maker.answering is not None
+    # The row as it was, with every call since: an answer that is replaced was paid for, and `explain` shows it.
     before = replace(asked.before, calls=flow.row.calls)
     messages = None
     if node.repair is not None:
