@@ -83,7 +83,7 @@ class Calls:
         self,
         model: str,
         messages: Sequence[Mapping[str, str]],
-        sampling: Mapping[str, Any],
+        sampling: Mapping[str, object],
         *,
         replica: int,
         sample: int,
@@ -205,7 +205,7 @@ class Calls:
         for service in self.services.values():
             await service.close()
 
-    def _sampling_json(self, sampling: Mapping[str, Any]) -> str:
+    def _sampling_json(self, sampling: Mapping[str, object]) -> str:
         held = self._sampling.get(id(sampling))
         if held is None or held[0] is not sampling:
             held = (sampling, sampling_json(sampling))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from mixwright_compiler.catalog.catalog import builtin_catalog
 from mixwright_compiler.plan.plan import ModelSpec, Plan, Step
@@ -26,7 +26,7 @@ def models_of(step: Step) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _models_in(type: str, value: Any) -> Iterator[str]:
+def _models_in(type: str, value: object) -> Iterator[str]:
     if type == "ref:model" and isinstance(value, str):
         yield value
     elif type.startswith("list[") and isinstance(value, list | tuple):
@@ -45,7 +45,7 @@ class RunCalls(Protocol):
         self,
         model: str,
         messages: Sequence[Mapping[str, str]],
-        sampling: Mapping[str, Any],
+        sampling: Mapping[str, object],
         *,
         replica: int,
         sample: int,
@@ -79,7 +79,7 @@ class DeclaredCalls:
         self,
         model: str,
         messages: Sequence[Mapping[str, str]],
-        sampling: Mapping[str, Any],
+        sampling: Mapping[str, object],
         *,
         replica: int = 0,
         sample: int = 0,
@@ -157,7 +157,7 @@ def secrets_of(model: ModelSpec) -> dict[str, str]:
     return found
 
 
-def _variables_in(attributes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _variables_in(attributes: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Attribute and variable of every `env("NAME")`, those in maps too."""
     for attribute, value in attributes.items():
         if isinstance(value, Mapping):

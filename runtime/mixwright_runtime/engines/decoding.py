@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class _Row:
     written: list[int] = field(default_factory=list)
 
 
-def end_tokens_of(model: Any, tokenizer: Any) -> frozenset[int]:
+def end_tokens_of(model: Any, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Tokens that end an answer: the tokenizer's and those of the model's generation config."""
     configured = getattr(model.generation_config, "eos_token_id", None)
     listed = configured if isinstance(configured, list) else [configured]
@@ -61,7 +64,7 @@ def end_tokens_of(model: Any, tokenizer: Any) -> frozenset[int]:
 
 def completions(
     model: Any,
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Prompt],
     *,
     context: int,
@@ -204,7 +207,9 @@ def _keep_nucleus(shares: Any, top_p: Sequence[float]) -> None:
     shares[index] = torch.zeros_like(ordered).scatter_(-1, order, ordered)
 
 
-def _advance(row: _Row, token: int, tokenizer: Any, end_tokens: frozenset[int]) -> Completion | None:
+def _advance(
+    row: _Row, token: int, tokenizer: PreTrainedTokenizerBase, end_tokens: frozenset[int]
+) -> Completion | None:
     """Add a token to a row; its completion if that ends it."""
     if token in end_tokens:
         return Completion(_text(tokenizer, row.written), "stop", len(row.written) + 1)
@@ -219,7 +224,7 @@ def _advance(row: _Row, token: int, tokenizer: Any, end_tokens: frozenset[int]) 
     return None
 
 
-def _may_stop(row: _Row, tokenizer: Any) -> bool:
+def _may_stop(row: _Row, tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether a stop string ends in the last tokens; the whole answer is decoded only then."""
     # A token has at least one byte, and a character at most four.
     reach = max(len(stop.encode()) for stop in row.prompt.stop) + 4
@@ -227,5 +232,5 @@ def _may_stop(row: _Row, tokenizer: Any) -> bool:
     return any(stop in tail for stop in row.prompt.stop)
 
 
-def _text(tokenizer: Any, tokens: Sequence[int]) -> str:
+def _text(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> str:
     return str(tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))

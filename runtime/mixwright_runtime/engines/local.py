@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.decoding import Prompt
@@ -29,6 +29,9 @@ from mixwright_runtime.engines.protocol import (
 )
 from mixwright_runtime.engines.sequences import Tokens, tokens_of
 from mixwright_runtime.errors import EngineUnavailable
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(eq=False)
@@ -51,7 +54,7 @@ class Asked:
     def is_wanted(self) -> bool:
         return not self.future.cancelled()
 
-    def succeed(self, answer: Any) -> None:
+    def succeed(self, answer: object) -> None:
         """Give the caller its `Answer`, `Scores`, or vector."""
         self.future.get_loop().call_soon_threadsafe(_set_result, self.future, answer)
 
@@ -176,7 +179,9 @@ _LINGER_S = 0.002
 _LINGER_LIMIT_S = 0.05
 
 
-def encoded(asked: Asked, tokenizer: Any, context: int, arguments: Mapping[str, Any]) -> bool:
+def encoded(
+    asked: Asked, tokenizer: PreTrainedTokenizerBase, context: int, arguments: Mapping[str, object]
+) -> bool:
     """Tokenise a request once; False when it failed, which its caller then knows. `arguments`: of the chat template."""
     if not isinstance(asked.request, Request):
         return _encoded_whole(asked, tokenizer, context)
@@ -192,7 +197,7 @@ def encoded(asked: Asked, tokenizer: Any, context: int, arguments: Mapping[str, 
     return True
 
 
-def _encoded_whole(asked: Asked, tokenizer: Any, context: int) -> bool:
+def _encoded_whole(asked: Asked, tokenizer: PreTrainedTokenizerBase, context: int) -> bool:
     """`encoded` of what is to be scored or embedded, which leaves no room for an answer."""
     assert not isinstance(asked.request, Request)
     if asked.prompt is None:
@@ -204,7 +209,7 @@ def _encoded_whole(asked: Asked, tokenizer: Any, context: int) -> bool:
     return True
 
 
-def prompt_of(request: Request, tokenizer: Any, arguments: Mapping[str, Any]) -> Prompt:
+def prompt_of(request: Request, tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> Prompt:
     """Tokenise a request's messages; an assistant message at the end is a prefix that the answer continues."""
     messages = [dict(message) for message in request.messages]
     is_prefix = messages[-1]["role"] == "assistant"
@@ -251,7 +256,7 @@ def model_place(spec: ModelSpec, environment: EngineEnvironment) -> tuple[str, b
     return str(place), True
 
 
-def _set_result(future: asyncio.Future[Any], result: Any) -> None:
+def _set_result(future: asyncio.Future[Any], result: object) -> None:
     if not future.done():
         future.set_result(result)
 

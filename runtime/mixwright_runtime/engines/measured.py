@@ -34,7 +34,7 @@ def sigmoid(value: float) -> float:
     return math.exp(value) / (1.0 + math.exp(value))
 
 
-def finite(values: Any, what: str) -> tuple[float, ...]:
+def finite(values: object, what: str) -> tuple[float, ...]:
     """A list of numbers as floats.
 
     Raises:

@@ -296,7 +296,7 @@ class OpenAIEngine:
         """
         return await self._scorer.embed(request)
 
-    async def _post(self, address: str, body: Mapping[str, Any]) -> bytes:
+    async def _post(self, address: str, body: Mapping[str, object]) -> bytes:
         """The body of a server's 200 to a JSON object."""
         import yarl
 

@@ -81,7 +81,7 @@ class HttpScorer:
         model: str,
         post: Post,
         check_served: Check,
-        extra: Mapping[str, Any] = MappingProxyType({}),
+        extra: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         """`check_served` is told the model's name in every answer, and raises when it has changed; `extra` are fields of
         every request."""
@@ -208,7 +208,7 @@ def _steps(request: ScoreRequest, rows: Sequence[Sequence[float]]) -> tuple[floa
     return tuple(softmax(row)[1] for row in rows)
 
 
-def floats_in(document: Mapping[str, Any]) -> list[Any]:
+def floats_in(document: Mapping[str, object]) -> list[Any]:
     """The numbers of an answer: `data[0]` with `data`, `probs`, `score`, `scores` or `embedding`, or `score`,
     `scores` or `rewards` at the top.
 
@@ -230,7 +230,7 @@ def floats_in(document: Mapping[str, Any]) -> list[Any]:
     raise EngineFault(Fault.MALFORMED, f"no numbers in the answer: {json.dumps(document)[:80]}")
 
 
-def _vector(found: Any) -> list[float]:
+def _vector(found: object) -> list[float]:
     if isinstance(found, str):
         import numpy as np
 
@@ -243,28 +243,28 @@ def _vector(found: Any) -> list[float]:
     return found
 
 
-def _entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _entries(document: Mapping[str, object]) -> list[Mapping[str, Any]]:
     data = document.get("data")
     if not isinstance(data, list) or not all(isinstance(row, Mapping) for row in data) or not data:
         raise EngineFault(Fault.MALFORMED, "no list `data` in the answer")
     return data
 
 
-def _prompt_tokens(document: Mapping[str, Any]) -> int:
+def _prompt_tokens(document: Mapping[str, object]) -> int:
     try:
         return tokens_in(document, "prompt_tokens")
     except ValueError as error:
         raise EngineFault(Fault.MALFORMED, f"no honest answer ({error})") from None
 
 
-def _served_as(document: Mapping[str, Any]) -> str:
+def _served_as(document: Mapping[str, object]) -> str:
     try:
         return name_in(document, "model")
     except ValueError as error:
         raise EngineFault(Fault.MALFORMED, f"no honest answer ({error})") from None
 
 
-def _provenance(document: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(document: Mapping[str, object]) -> dict[str, Any]:
     return {"engine": "openai", "model": _served_as(document)}
 
 

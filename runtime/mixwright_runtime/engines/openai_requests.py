@@ -122,7 +122,7 @@ class Bodies:
         except UnicodeEncodeError:
             return f'{start},"messages":{json.dumps(request.messages)}}}'.encode()
 
-    def _prefix(self, sampling: Mapping[str, Any]) -> str:
+    def _prefix(self, sampling: Mapping[str, object]) -> str:
         held = self._prefixes.get(id(sampling))
         if held is None or held[0] is not sampling:
             if len(self._prefixes) > 64:

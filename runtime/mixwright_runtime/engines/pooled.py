@@ -14,12 +14,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_runtime.engines.measured import sigmoid, softmax
 from mixwright_runtime.engines.protocol import ScoreTask
 from mixwright_runtime.engines.sequences import Tokens
 from mixwright_runtime.errors import EngineUnavailable
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 REWARD_MODELS = ("ForRewardModel", "ForProcessRewardModel")
 """Architectures of remote code whose heads are known (Qwen2.5-Math-RM and -PRM, `modeling_qwen2_rm.py`)."""
@@ -66,7 +69,9 @@ class Scorer:
         return [probabilities_of(self._task, self.config, [next(numbers) for _ in at]) for at in places]
 
 
-def probabilities_of(task: ScoreTask, config: Any, logits: list[list[float]]) -> tuple[float, ...]:
+def probabilities_of(
+    task: ScoreTask, config: PretrainedConfig, logits: list[list[float]]
+) -> tuple[float, ...]:
     """The scores of a task out of a head's raw numbers: one row, or one for each step."""
     match task:
         case "reward":
@@ -164,11 +169,11 @@ class _Inner:
     def device(self) -> Any:
         return self._whole.device
 
-    def __call__(self, **inputs: Any) -> Any:
+    def __call__(self, **inputs: object) -> Any:
         return self._inner(**inputs)
 
 
-def load_embedder(place: str, pooling: str, config: Any, **options: Any) -> Embedder:
+def load_embedder(place: str, pooling: str, config: PretrainedConfig, **options: object) -> Embedder:
     """The embedder of a checkpoint; `pooling` is `auto`, `mean`, `last` or `first`.
 
     `auto` is what sentence-transformers' `1_Pooling/config.json` says, else the last token of a decoder and the mean
@@ -226,7 +231,7 @@ def _first(hidden: Any, mask: Any) -> Any:
     return hidden[:, 0]
 
 
-def _passes(batch: Sequence[Tokens], device: Any) -> Iterator[Sequence[Tokens]]:
+def _passes(batch: Sequence[Tokens], device: object) -> Iterator[Sequence[Tokens]]:
     """A batch in parts, each for one forward pass: all of it on a GPU, few tokens on a CPU."""
     if str(device) != "cpu":
         yield batch
@@ -240,7 +245,7 @@ def _passes(batch: Sequence[Tokens], device: Any) -> Iterator[Sequence[Tokens]]:
     yield batch[first:]
 
 
-def _padded(batch: Sequence[Tokens], device: Any) -> tuple[Any, Any, dict[str, Any]]:
+def _padded(batch: Sequence[Tokens], device: object) -> tuple[Any, Any, dict[str, Any]]:
     """ids, mask: (rows, width), int64, padded on the right; token types where the tokenizer gives them."""
     import torch
 

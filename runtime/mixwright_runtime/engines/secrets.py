@@ -77,7 +77,7 @@ class Redactor:
                     text = secret.removed(text, LEAST_IN_ANSWERS)
         return text
 
-    def provenance(self, value: Any) -> Any:
+    def provenance(self, value: object) -> Any:
         """A JSON value with `answer` applied to every text in it."""
         match value:
             case str():

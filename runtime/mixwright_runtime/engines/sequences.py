@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_runtime.engines.protocol import EngineFault, Fault, ScoreRequest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Tokens:
     steps: tuple[int, ...] = ()
 
 
-def tokens_of(request: ScoreRequest | str, tokenizer: Any, context: int) -> Tokens:
+def tokens_of(request: ScoreRequest | str, tokenizer: PreTrainedTokenizerBase, context: int) -> Tokens:
     """A request, or a text to be embedded, in tokens.
 
     A chat is rendered whole with the tokenizer's chat template, without a generation prompt and with no further
@@ -55,7 +58,7 @@ def tokens_of(request: ScoreRequest | str, tokenizer: Any, context: int) -> Toke
     return Tokens(tokens, list(encoded.get("token_type_ids") or ()), steps)
 
 
-def _chat(request: ScoreRequest, tokenizer: Any) -> Any:
+def _chat(request: ScoreRequest, tokenizer: PreTrainedTokenizerBase) -> Any:
     if not tokenizer.chat_template:
         raise EngineFault(
             Fault.DENIED, "the model's tokenizer has no chat template, so it cannot score a chat"
@@ -71,7 +74,7 @@ def _chat(request: ScoreRequest, tokenizer: Any) -> Any:
         raise EngineFault(Fault.BAD_REQUEST, f"the chat template refuses the messages: {error}") from error
 
 
-def _tag(tokenizer: Any, tag: str) -> int:
+def _tag(tokenizer: PreTrainedTokenizerBase, tag: str) -> int:
     tokens = tokenizer(tag, add_special_tokens=False)["input_ids"]
     if len(tokens) != 1:
         raise EngineFault(

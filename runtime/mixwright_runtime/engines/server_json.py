@@ -45,7 +45,7 @@ def malformed(body: bytes, what: str, why: object) -> EngineFault:
     return EngineFault(Fault.MALFORMED, f"not {what} ({why!s:.200}): {shown!r}")
 
 
-def tokens_in(document: Mapping[str, Any], name: str) -> int:
+def tokens_in(document: Mapping[str, object], name: str) -> int:
     """A count of `usage`; 0 where the server does not count.
 
     Raises:
@@ -66,7 +66,7 @@ def tokens_in(document: Mapping[str, Any], name: str) -> int:
     return count
 
 
-def name_in(document: Mapping[str, Any], key: str) -> str:
+def name_in(document: Mapping[str, object], key: str) -> str:
     """A name that a server gives; empty where it gives none.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines import pooled
@@ -23,6 +23,9 @@ from mixwright_runtime.engines.sequences import Tokens
 from mixwright_runtime.errors import EngineUnavailable, not_loaded, require
 from mixwright_runtime.plugins.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
 from mixwright_runtime.plugins.declare import attribute, declare
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @declare(
@@ -214,7 +217,7 @@ def load(spec: ModelSpec, environment: EngineEnvironment) -> tuple[Any, Any]:
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
 
-def _context(spec: ModelSpec, config: Any, tokenizer: Any) -> int:
+def _context(spec: ModelSpec, config: Any, tokenizer: PreTrainedTokenizerBase) -> int:
     """The spec's context, or the model's own where that is smaller."""
     # A tokenizer without a limit states 10^30; one of an encoder with padded positions states less than its model.
     own = (getattr(config, "max_position_embeddings", None), tokenizer.model_max_length)

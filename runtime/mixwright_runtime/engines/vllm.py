@@ -292,7 +292,7 @@ def sampling_of(asked: Asked, end_tokens: list[int]) -> Any:
     return SamplingParams(**options)
 
 
-def _structure(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _structure(schema: Mapping[str, object]) -> dict[str, Any]:
     """The sampling parameter that forces a JSON Schema, by its name in the installed version."""
     from vllm import sampling_params
 

@@ -180,7 +180,7 @@ def _checked(spec: PluginSpec, found: Mapping[str, Plugin]) -> list[str]:
     return keys
 
 
-def _comparable(raw: Mapping[str, Any]) -> dict[str, Any]:
+def _comparable(raw: Mapping[str, object]) -> dict[str, Any]:
     """A declaration without its text: Python may shorten that."""
     return {name: json.loads(json.dumps(value)) for name, value in raw.items() if name != "doc"}
 

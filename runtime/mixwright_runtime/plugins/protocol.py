@@ -38,12 +38,12 @@ class Measurement:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, passes: bool, **evidence: Any) -> Measurement:
+    def of(cls, passes: bool, **evidence: object) -> Measurement:
         """What a verifier that only tells right from wrong measured: score 1 or 0."""
         return cls("measured", float(passes), evidence)
 
     @classmethod
-    def too_hard(cls, **evidence: Any) -> Measurement:
+    def too_hard(cls, **evidence: object) -> Measurement:
         """What a verifier found of a text that nothing here can measure within its limits of time and memory.
 
         The text's doing, not the verifier's: it is `unmeasurable`, and no error that counts towards the budget.
@@ -51,7 +51,7 @@ class Measurement:
         return cls("unmeasurable", None, {**evidence, "reason": TOO_HARD})
 
     @classmethod
-    def too_long(cls, **evidence: Any) -> Measurement:
+    def too_long(cls, **evidence: object) -> Measurement:
         """What a verifier found of a text with more tokens than its model takes: a part of a text is not judged."""
         return cls("unmeasurable", None, {**evidence, "reason": TOO_LONG})
 
@@ -67,7 +67,7 @@ class Calls(Protocol):
         self,
         model: str,
         messages: Sequence[Mapping[str, str]],
-        sampling: Mapping[str, Any],
+        sampling: Mapping[str, object],
         *,
         replica: int = 0,
         sample: int = 0,
@@ -113,7 +113,7 @@ class ScoreResult:
     reason: str = ""
     detail: str = ""
 
-    def failed(self, **evidence: Any) -> Measurement:
+    def failed(self, **evidence: object) -> Measurement:
         """Of a failed call: the measurement that needed it."""
         found = {**evidence, "detail": self.detail[:500], "call": self.key.hex()}
         if self.reason == "too_long":

@@ -201,7 +201,7 @@ def shape_of(implementation: type) -> type[Shape]:
     return next(shape for shape in SHAPES if issubclass(implementation, shape))
 
 
-def problems_of(entry: Entry, implementation: Any) -> Iterator[str]:
+def problems_of(entry: Entry, implementation: object) -> Iterator[str]:
     """What is wrong with a step's class and what is declared of it; nothing of what is no step."""
     if entry.family not in ("step", *STEP_FAMILIES):
         return

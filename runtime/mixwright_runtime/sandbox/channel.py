@@ -116,7 +116,7 @@ async def beside(*coroutines: Coroutine[Any, Any, T]) -> AsyncIterator[list[asyn
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def framed(value: Any) -> bytes:
+def framed(value: object) -> bytes:
     body = json.dumps(value, separators=(",", ":")).encode()
     return len(body).to_bytes(4, "little") + body
 

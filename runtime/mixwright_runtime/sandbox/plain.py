@@ -29,7 +29,7 @@ class NotPlain(ValueError):
     """A value, or a text, is not plain data. The message names the type or the cap."""
 
 
-def dumps(value: Any, limit_bytes: int) -> str:
+def dumps(value: object, limit_bytes: int) -> str:
     """`value` as ASCII JSON text of at most about `limit_bytes`.
 
     Raises:
@@ -54,7 +54,7 @@ def loads(text: str | bytes) -> Any:
     return value_of(form)
 
 
-def value_of(form: Any) -> Any:
+def value_of(form: object) -> Any:
     """As `loads`, from parsed JSON."""
     try:
         return _value_of(form, DEPTH_LIMIT)
@@ -64,7 +64,7 @@ def value_of(form: Any) -> Any:
         raise NotPlain("not the form of any plain type") from None
 
 
-def form_of(value: Any, limit_bytes: int) -> Any:
+def form_of(value: object, limit_bytes: int) -> Any:
     """As `dumps`, before it is made JSON text; the size is an estimate from below."""
     return _form_of(value, DEPTH_LIMIT, [limit_bytes])
 
@@ -130,7 +130,7 @@ _HASHED: dict[str, Any] = {"s": set, "z": frozenset}
 _ORDERED: dict[str, Any] = {"l": list, "t": tuple, "k": deque}
 
 
-def _value_of(form: Any, depth: int) -> Any:
+def _value_of(form: object, depth: int) -> Any:
     if form is None or form is True or form is False or type(form) is str:
         return form
     if depth < 0:

@@ -123,7 +123,7 @@ async def _run_calls(box: Boxed, job: CallsJob) -> Ran:
     return replace(ran, answers=tuple(answers))
 
 
-def _work(setup: str, limits: Limits, **more: Any) -> dict[str, Any]:
+def _work(setup: str, limits: Limits, **more: object) -> dict[str, Any]:
     return {"setup": setup, "limit_bytes": limits.output_bytes, **more}
 
 
@@ -160,7 +160,7 @@ async def _answers(channel: Frames, count: int, answers: list[Answer]) -> Ran | 
     return Ran("done")
 
 
-def _answer(frame: Any) -> Answer:
+def _answer(frame: object) -> Answer:
     match frame:
         case ["value", form]:
             try:
@@ -175,7 +175,7 @@ def _answer(frame: Any) -> Answer:
             raise Malformed
 
 
-def _failed(frame: Any) -> Ran:
+def _failed(frame: object) -> Ran:
     """From the frame of source that did not load, or a test that did not pass."""
     match frame:
         case [

@@ -24,7 +24,7 @@ class ColumnTypes:
     def __init__(self) -> None:
         self._shapes: dict[str, Shape] = {}
 
-    def add(self, columns: Mapping[str, Any]) -> None:
+    def add(self, columns: Mapping[str, object]) -> None:
         """Take a row into account."""
         shapes = self._shapes
         for name, value in columns.items():

@@ -108,7 +108,7 @@ def may_need_cleaning(raw: bytes) -> bool:
     return b"\\u" in raw and (b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw)
 
 
-def cleaned(value: Any) -> Any:
+def cleaned(value: object) -> Any:
     """A JSON value with NUL characters and half surrogates replaced by U+FFFD, in keys too."""
     if isinstance(value, str):
         return clean_text(value)

@@ -171,7 +171,7 @@ class RowDigests:
     def __init__(self) -> None:
         self._digests: list[bytes] = []
 
-    def add(self, columns: Mapping[str, Any]) -> None:
+    def add(self, columns: Mapping[str, object]) -> None:
         self._digests.append(digest("mixwright.pinned_row.v1", canonical_json(columns)))
 
     def hexdigest(self) -> str:

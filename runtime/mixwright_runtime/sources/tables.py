@@ -31,7 +31,7 @@ def json_rows(result: Any, what: str) -> Iterator[dict[str, Any]]:
             yield {name: json_value(value) for name, value in zip(names, values, strict=True)}
 
 
-def json_value(value: Any) -> Any:
+def json_value(value: object) -> Any:
     """A JSON value: decimals become float, dates and times ISO 8601 text, bytes base64, NaN and infinity null."""
     match value:
         case str():

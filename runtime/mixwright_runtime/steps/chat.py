@@ -91,7 +91,7 @@ class Chat(Apply):
             return Dropped(row, self.step.id, "chat", str(error), quarantined=True)
         return row.with_columns(messages=messages, **({"tools": tools} if tools else {}))
 
-    def _messages(self, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _messages(self, columns: Mapping[str, object]) -> list[dict[str, Any]]:
         if self._turns:
             messages = _messages_of(columns.get(self._turns), self._turns)
         else:
@@ -114,13 +114,13 @@ class Chat(Apply):
         return chat_of(messages)
 
 
-def _text(value: Any, column: str | None) -> str:
+def _text(value: object, column: str | None) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"column `{column}` has no text")
     return value
 
 
-def _messages_of(turns: Any, column: str) -> list[dict[str, Any]]:
+def _messages_of(turns: object, column: str) -> list[dict[str, Any]]:
     """Messages of a conversation, or of texts that alternate; user and assistant take turns and the assistant ends.
 
     Raises:

@@ -131,7 +131,7 @@ class NgramDecontamination(Apply):
                     self._index.add(name, number, _texts_in(columns))
         return self._index
 
-    def _texts(self, columns: Mapping[str, Any]) -> list[str]:
+    def _texts(self, columns: Mapping[str, object]) -> list[str]:
         if self._column is None:
             return _texts_in(columns)
         text = text_of(columns.get(self._column))
@@ -147,7 +147,7 @@ class _Found:
     examples: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _texts_in(columns: Mapping[str, Any]) -> list[str]:
+def _texts_in(columns: Mapping[str, object]) -> list[str]:
     """The different texts of a row's columns."""
     found = (text_of(value) for value in columns.values())
     return list(dict.fromkeys(text for text in found if text))

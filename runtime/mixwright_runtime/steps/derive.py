@@ -40,6 +40,6 @@ class Derive(Apply):
         return row.with_columns(**{name: _storable(value(row.columns)) for name, value in self._columns})
 
 
-def _storable(value: Any) -> Any:
+def _storable(value: object) -> Any:
     """Null for infinity and NaN, which JSON and so the store cannot hold."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -15,11 +15,14 @@ gradients are the model's own is measured on a small one before any rank starts,
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.hardware.memory import CHUNK_PLACES
 from mixwright_runtime.training.encode import IGNORED
 from mixwright_runtime.training.loss import NOT_THE_MODELS, predicted
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 
 def chunked_loss(model: Any, inner: Any, inputs: dict[str, Any], *, places: int = CHUNK_PLACES) -> Any:
@@ -75,7 +78,7 @@ def head_of(inner: Any) -> Any:
     return head
 
 
-def shaped(logits: Any, config: Any) -> Any:
+def shaped(logits: Any, config: PretrainedConfig) -> Any:
     """Logits as the model gives them, of its head's: scaled (Cohere, Granite, Falcon-H1) or capped (Gemma)."""
     import torch
 

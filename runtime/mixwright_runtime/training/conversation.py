@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from numpy.typing import NDArray
 from mixwright_runtime.training.frames import Frame, Frames, framed, shape_of
 from mixwright_runtime.training.provenance import FIRST_CODE, Coder, Interval, is_code
 from mixwright_runtime.training.said import for_template, has_call, json_text, texts_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _TAGS = re.compile(r"<([^<>/\s]+)>\s*</\1>")
 """An empty block."""
@@ -81,7 +84,7 @@ class _Form:
     content: Literal["text", "null", "parts"] = "text"
     arguments: Literal["object", "text"] = "object"
 
-    def of(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def of(self, messages: Sequence[Mapping[str, object]]) -> list[dict[str, Any]]:
         return [self._of(message) for message in messages]
 
     def _of(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +133,7 @@ class _Rendered:
 class Renderer:
     """Renders conversations with a tokenizer's chat template and finds the assistant in them."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
         template = tokenizer.chat_template
         texts = list(template.values()) if isinstance(template, Mapping) else [template or ""]
@@ -210,7 +213,7 @@ class Renderer:
         return frozenset({self._tokenizer.eos_token_id, *found} - {None})
 
     def _rendered(
-        self, messages: list[dict[str, Any]], form: _Form, tools: Any
+        self, messages: list[dict[str, Any]], form: _Form, tools: object
     ) -> tuple[_Rendered, list[Mark] | None]:
         whole, marks = self._with_marks(form.of(messages), tools)
         # First with a code for every character, which hides nothing from `lost`. A template that looks for words in

@@ -12,13 +12,16 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.training.conversation import Conversation, Forged, Renderer, TemplateFails, Unlocatable
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
 """Label of a token that is not trained."""
@@ -105,7 +108,7 @@ def fates(counts: EncodingCounts | Mapping[str, Any]) -> Iterator[tuple[str, lis
 
 def encode(
     rows: Iterable[dict[str, Any]],
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     *,
     context: int,
     overlong: Overlong,
@@ -166,7 +169,7 @@ def _located(renderer: Renderer, row: dict[str, Any], counts: EncodingCounts) ->
     return found
 
 
-def _tokenized(tokenizer: Any, texts: Sequence[str]) -> list[Any]:
+def _tokenized(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Any]:
     """Each text as an `Encoding`, whole, with nothing added.
 
     The tokenizer itself is asked, not its wrapper: that makes Python lists of every token's mask, type and characters,
@@ -179,7 +182,7 @@ def _tokenized(tokenizer: Any, texts: Sequence[str]) -> list[Any]:
     return found
 
 
-def _refuse_loss(tokenizer: Any, row: dict[str, Any], text: str, encoding: Any) -> None:
+def _refuse_loss(tokenizer: PreTrainedTokenizerBase, row: dict[str, Any], text: str, encoding: Any) -> None:
     """Refuse a tokenizer that does not give back what it is given but for what its own normalizer changes.
 
     One whose directory lacks a file is loaded as another, and cuts spaces or letters off without an error.
@@ -203,7 +206,7 @@ def _refuse_loss(tokenizer: Any, row: dict[str, Any], text: str, encoding: Any) 
     )
 
 
-def _control_texts(tokenizer: Any) -> list[str]:
+def _control_texts(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     texts = {token.content for token in tokenizer.added_tokens_decoder.values()} - {""}
     return sorted(texts, key=len, reverse=True)
 
@@ -214,7 +217,7 @@ def _normal(text: str) -> str:
 
 
 def _trained(
-    conversation: Conversation, learned: Learned, size: int, encoding: Any, counts: EncodingCounts
+    conversation: Conversation, learned: Learned, size: int, encoding: object, counts: EncodingCounts
 ) -> NDArray[np.bool_]:
     """Which of `size` tokens are trained, (size,)."""
     is_trained = np.zeros(size, np.bool_)

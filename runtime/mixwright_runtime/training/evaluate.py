@@ -288,7 +288,7 @@ class GreedyModel:
         return replies
 
 
-def _digest(value: Any) -> str:
+def _digest(value: object) -> str:
     text = json.dumps(value, sort_keys=True, default=str)
     return blake2b(text.encode(), digest_size=6).hexdigest()
 
@@ -301,7 +301,7 @@ def _kept(path: Path) -> Any:
         return None
 
 
-def _keep(path: Path, value: Any) -> Any:
+def _keep(path: Path, value: object) -> Any:
     """The value as it is read back."""
     new = path.with_suffix(".new")
     new.write_text(json.dumps(value, ensure_ascii=False, default=str) + "\n", encoding="utf-8")

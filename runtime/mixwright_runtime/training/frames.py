@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any
 
 from mixwright_runtime.training.provenance import thought_in
 
@@ -62,7 +61,7 @@ class Frames:
         self._agreeing[shape] = (found, times + 1 if found == frame else 1) if found else (None, 0)
 
 
-def shape_of(messages: Sequence[Mapping[str, Any]], tools: Any) -> Shape | None:
+def shape_of(messages: Sequence[Mapping[str, object]], tools: object) -> Shape | None:
     """The shape of a conversation as templates get it; None of one that has more than plain texts.
 
     A text that begins or ends with white space or a quote has none: where such a text begins is told by its neighbours.

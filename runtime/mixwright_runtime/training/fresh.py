@@ -5,18 +5,21 @@ from __future__ import annotations
 import shutil
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.training.new_tokens import write_widened
 from mixwright_runtime.training.preflight import config_of
 from mixwright_runtime.training.settings import TrainSettings
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 _PROBE_LIMIT_BYTES = 4 * 1024**3
 """Weights over this size are checked by their shapes alone: a second copy may not fit beside the store."""
 
 
-def write_start(settings: TrainSettings, tokenizer: Any, directory: Path) -> None:
+def write_start(settings: TrainSettings, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     """Write the model that a job in this directory starts from, where it is not the base as it is; once."""
     initial = directory / "initial"
     if initial.exists():
@@ -27,7 +30,7 @@ def write_start(settings: TrainSettings, tokenizer: Any, directory: Path) -> Non
         write_widened(settings, tokenizer, initial)
 
 
-def start_config(settings: TrainSettings, tokenizer: Any) -> Any:
+def start_config(settings: TrainSettings, tokenizer: PreTrainedTokenizerBase) -> Any:
     """Configuration of the model that a job starts from."""
     if settings.architecture is None:
         return config_of(settings)
@@ -50,7 +53,7 @@ def start_config(settings: TrainSettings, tokenizer: Any) -> Any:
     )
 
 
-def write_initial(settings: TrainSettings, tokenizer: Any, directory: Path) -> None:
+def write_initial(settings: TrainSettings, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     """Write a Llama of the settings' architecture, drawn under the seed with deviation `init_std`, and its tokenizer.
 
     The directory is there whole or not at all.

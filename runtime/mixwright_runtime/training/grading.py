@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
 from mixwright_compiler.plan.plan import Budget, Plan, Step
 from mixwright_runtime.calls.budget import Spending
@@ -53,7 +53,7 @@ class Grade:
 def graded(
     plan: Plan,
     steps: Sequence[Step],
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, object]],
     *,
     sandbox: str = "bwrap",
     kept: Path | None = None,
@@ -83,7 +83,7 @@ def _opened(directory: Path | None) -> Iterator[Store]:
 
 
 async def _graded(
-    plan: Plan, steps: Sequence[Step], rows: Sequence[Mapping[str, Any]], sandbox: str, store: Store
+    plan: Plan, steps: Sequence[Step], rows: Sequence[Mapping[str, object]], sandbox: str, store: Store
 ) -> dict[str, list[Grade]]:
     engines, clock, stop = engines_of(plan, steps), SystemClock(), StopSignal()
     run_id = store.begin_run(plan, OWNER)
@@ -106,11 +106,11 @@ async def _graded(
         await context.close()
 
 
-async def _by_one(node: Node, rows: Sequence[Mapping[str, Any]], stop: StopSignal) -> list[Grade]:
+async def _by_one(node: Node, rows: Sequence[Mapping[str, object]], stop: StopSignal) -> list[Grade]:
     """A verifier's grade of each row; of none any more when it has failed too often."""
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def grade(number: int, columns: Mapping[str, Any]) -> Grade:
+    async def grade(number: int, columns: Mapping[str, object]) -> Grade:
         row_id = digest("mixwright.reply.v1", number)
         row = Row(row_id, dict(columns), row_id, number)
         if not node.applies(row):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.training.settings import Rate, TrainSettings
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 
 def refuse_idle_patterns(
@@ -77,7 +80,7 @@ def grouped(model: Any, settings: TrainSettings, decayed: Sequence[str]) -> list
     ]
 
 
-def parameter_names(config: Any) -> tuple[list[str], list[str]]:
+def parameter_names(config: PretrainedConfig) -> tuple[list[str], list[str]]:
     """Names of a model's parameters, of its configuration alone, and those of them that are embeddings: which have a row
     for each token. Tied ones once."""
     import torch

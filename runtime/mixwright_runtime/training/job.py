@@ -147,7 +147,7 @@ def train(
         write_state(directory / "ended.json", ended)
 
 
-def _adapted(model: Any, settings: TrainSettings) -> Any:
+def _adapted(model: object, settings: TrainSettings) -> Any:
     """The model with fresh adapters, the same on every rank; only they are trained."""
     from peft import LoraConfig, get_peft_model
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.catalog.new_tokens import rows_with
 from mixwright_runtime.errors import RunError, not_loaded
 from mixwright_runtime.training.settings import NewTokens, TrainSettings
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
-def add_tokens(tokenizer: Any, new: NewTokens, place: str) -> None:
+
+def add_tokens(tokenizer: PreTrainedTokenizerBase, new: NewTokens, place: str) -> None:
     """Add tokens to a tokenizer, in order; each is then one id wherever its text stands.
 
     Raises:
@@ -42,7 +45,7 @@ def add_tokens(tokenizer: Any, new: NewTokens, place: str) -> None:
             raise RunError(f"the tokenizer in {place} does not read the new token `{token}` as one")
 
 
-def write_widened(settings: TrainSettings, tokenizer: Any, directory: Path) -> None:
+def write_widened(settings: TrainSettings, tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     """Write the base with a row for each new token in its input and output embeddings, and the tokenizer.
 
     The directory is there whole or not at all. Memory: the model once, in its own number format.

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from mixwright_runtime.training.encode import IGNORED, Encoded, EncodingCounts, 
 from mixwright_runtime.training.packing import one_each, pack
 from mixwright_runtime.training.settings import TrainSettings
 from mixwright_runtime.training.state import MADE_ANEW, read_lines, read_state
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 FORMAT = 3
 
@@ -149,7 +152,9 @@ def write_packed(
     return manifest
 
 
-def packed_source(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any) -> str:
+def packed_source(
+    settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase
+) -> str:
     """Digest of everything that decides the packed sequences."""
     hashed = blake2b(digest_size=16)
     hashed.update(tokenizer.backend_tokenizer.to_str().encode())

@@ -10,7 +10,7 @@ not be tried is not taken for right.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.hardware.shape import sharing
 from mixwright_runtime.errors import RunError, not_loaded
@@ -23,6 +23,9 @@ from mixwright_runtime.training.trials import (
     leak_of,
     sharing_error_of,
 )
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 LEAK_LIMIT = 1e-4
 """Relative difference of logits, separate against packed: below 1e-5 where nothing leaks, above 0.01 where it does."""
@@ -117,7 +120,7 @@ def with_chunks(settings: TrainSettings) -> tuple[TrainSettings, str]:
     raise RunError(f"{found}; write `chunked_loss = off`, or `chunked_loss = auto`")
 
 
-def _takes_varlen(config: Any) -> bool:
+def _takes_varlen(config: PretrainedConfig) -> bool:
     """Does an architecture have the same logits, packed and not, with each example's attention by itself?"""
     try:
         return max(kernel_error_of(config, "varlen"), leak_of(config, "varlen")) <= LEAK_LIMIT

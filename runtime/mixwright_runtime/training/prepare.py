@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from mixwright_runtime.training.preflight import check_attention, check_sharing,
 from mixwright_runtime.training.preview import job_tokenizer
 from mixwright_runtime.training.schedule import Layout, bins_by_slot, layout_of, steps_of
 from mixwright_runtime.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def prepare(
     )
 
 
-def _changed_tokenizer(settings: TrainSettings, tokenizer: Any, state: Path) -> Path:
+def _changed_tokenizer(settings: TrainSettings, tokenizer: PreTrainedTokenizerBase, state: Path) -> Path:
     """Directory of the tokenizer with the template and the new tokens of the block; ranks load it, and save it with the
     model."""
     key = f"{settings.tokenizer}@{settings.revision}\0{settings.chat_template}\0{settings.new_tokens}"
@@ -147,7 +150,9 @@ def _made_tokenizer(settings: TrainSettings, rows: list[dict[str, Any]], state: 
     return place
 
 
-def _pack(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any, place: Path) -> PackedManifest:
+def _pack(
+    settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, place: Path
+) -> PackedManifest:
     found = read_manifest(place)
     if found is not None:
         return found
@@ -174,7 +179,10 @@ def _pack(settings: TrainSettings, rows: list[dict[str, Any]], tokenizer: Any, p
 
 
 def _hold_out(
-    settings: TrainSettings, held: dict[str, list[dict[str, Any]]], tokenizer: Any, place: Path
+    settings: TrainSettings,
+    held: dict[str, list[dict[str, Any]]],
+    tokenizer: PreTrainedTokenizerBase,
+    place: Path,
 ) -> None:
     """Pack each component's held-out examples; one in which nothing is trained has none."""
     names = {}

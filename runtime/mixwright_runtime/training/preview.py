@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import Train
 from mixwright_runtime.errors import RunError, not_loaded, require
 from mixwright_runtime.training.encode import IGNORED, Encoded, EncodingCounts, Learned, encode
 from mixwright_runtime.training.new_tokens import add_tokens
 from mixwright_runtime.training.settings import NewTokens, TrainSettings, new_tokens_of, template_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def load_tokenizer(
     return tokenizer
 
 
-def _example(sequence: Encoded, tokenizer: Any) -> PreviewedExample:
+def _example(sequence: Encoded, tokenizer: PreTrainedTokenizerBase) -> PreviewedExample:
     pieces = _pieces([int(token) for token in sequence.tokens], tokenizer)
     is_trained = [int(label) != IGNORED for label in sequence.labels]
     runs = tuple(
@@ -116,7 +119,7 @@ def _example(sequence: Encoded, tokenizer: Any) -> PreviewedExample:
     return PreviewedExample(sequence.id, sequence.component, runs, len(pieces), sum(is_trained))
 
 
-def _pieces(tokens: list[int], tokenizer: Any) -> list[str]:
+def _pieces(tokens: list[int], tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """The text that each token adds to those before it; a token that is part of a character adds it when it is whole."""
     pieces, before, start = [], "", 0
     for end in range(1, len(tokens) + 1):

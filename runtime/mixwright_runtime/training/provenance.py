@@ -60,7 +60,7 @@ class Coder:
 
     def __init__(
         self,
-        messages: Sequence[Mapping[str, Any]],
+        messages: Sequence[Mapping[str, object]],
         words: re.Pattern[str] | None = None,
         *,
         names_as_they_are: bool = False,
@@ -164,7 +164,7 @@ class Coder:
             function["arguments"] = self._value(number, function["arguments"])
         return {**call, "function": function}
 
-    def _value(self, number: int, value: Any) -> Any:
+    def _value(self, number: int, value: object) -> Any:
         """A value of a call with its texts coded; keys stay, for templates sort by them."""
         match value:
             case str():

@@ -48,7 +48,7 @@ def texts_of(messages: Sequence[Mapping[str, Any]], tools: Any) -> Iterator[str]
         yield json.dumps(tools, ensure_ascii=False)
 
 
-def has_call(whole: str, function: Mapping[str, Any], form: str) -> bool:
+def has_call(whole: str, function: Mapping[str, object], form: str) -> bool:
     """Are the parts of a call there that have no code?"""
     arguments = function.get("arguments")
     is_pythons = form == "object" and isinstance(arguments, Mapping | list) and repr(arguments) in whole
@@ -59,7 +59,7 @@ def has_call(whole: str, function: Mapping[str, Any], form: str) -> bool:
     )
 
 
-def _bare(value: Any) -> Iterator[Any]:
+def _bare(value: object) -> Iterator[Any]:
     """Keys, numbers and truth values of a call's arguments."""
     match value:
         case Mapping():
@@ -73,5 +73,5 @@ def _bare(value: Any) -> Iterator[Any]:
             yield value
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

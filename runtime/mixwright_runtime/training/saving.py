@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_runtime.training.batches import probe_batch
 from mixwright_runtime.training.encode import IGNORED
@@ -13,8 +13,11 @@ from mixwright_runtime.training.packed import Packed
 from mixwright_runtime.training.ranks import barrier, rank
 from mixwright_runtime.training.state import write_state
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
-def save_whole(trainer: Any, tokenizer: Any, packed: Packed, place: Path) -> float:
+
+def save_whole(trainer: Any, tokenizer: PreTrainedTokenizerBase, packed: Packed, place: Path) -> float:
     """Write model and tokenizer; returns the loss of the first bins. Every rank takes part."""
     loss = _probe_loss(trainer, packed)
     config = trainer.model.config
@@ -27,7 +30,7 @@ def save_whole(trainer: Any, tokenizer: Any, packed: Packed, place: Path) -> flo
     return loss
 
 
-def save_candidate(trainer: Any, tokenizer: Any, packed: Packed, place: Path) -> None:
+def save_candidate(trainer: Any, tokenizer: PreTrainedTokenizerBase, packed: Packed, place: Path) -> None:
     """Write a model that may be the best, whole or not at all, with the loss that it is checked by."""
     partial = place.with_name(f"{place.name}.partial")
     if rank() == 0:

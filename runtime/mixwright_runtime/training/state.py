@@ -51,7 +51,7 @@ def state_of(shape: type[Shape], text: bytes, name: str, *, what_to_do: str = MA
     return found
 
 
-def read_lines(path: Path, shapes: Mapping[str, Any], *, what_to_do: str) -> list[dict[str, Any]]:
+def read_lines(path: Path, shapes: Mapping[str, object], *, what_to_do: str) -> list[dict[str, Any]]:
     """The complete lines of a JSON-lines file, each an object with these entries; empty when there is none.
 
     Raises:
@@ -71,12 +71,12 @@ def read_lines(path: Path, shapes: Mapping[str, Any], *, what_to_do: str) -> lis
     return lines
 
 
-def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+def write_lines(path: Path, lines: Iterable[Mapping[str, object]]) -> None:
     """Replace a JSON-lines file, whole or not at all."""
     _replace(path, "".join(json.dumps(line) + "\n" for line in lines))
 
 
-def write_state(path: Path, value: Any) -> None:
+def write_state(path: Path, value: object) -> None:
     """Replace a JSON file, whole or not at all."""
     _replace(path, json.dumps(value) + "\n")
 

@@ -38,7 +38,7 @@ class Trackers:
         *,
         project: str,
         run: str,
-        settings: Mapping[str, Any],
+        settings: Mapping[str, object],
         says: Callable[[str], None],
     ) -> None:
         self._curve, self._says = curve, says

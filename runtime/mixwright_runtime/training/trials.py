@@ -6,9 +6,12 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_runtime.training.attention import implementation, placed
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 _SMALL = {
     "hidden_size": 64,
@@ -74,7 +77,7 @@ class Unknown(Exception):
     """Whether an architecture keeps packed sequences apart could not be tried; the message says why."""
 
 
-def leak_of(config: Any, attention: str = "auto") -> float:
+def leak_of(config: PretrainedConfig, attention: str = "auto") -> float:
     """Largest difference of a logit between sequences run one by one and packed in one row.
 
     attention: the kernel, by its name in `mixwright_runtime.training.attention`.
@@ -85,7 +88,7 @@ def leak_of(config: Any, attention: str = "auto") -> float:
     return _measured(config, _leak_of, attention)
 
 
-def kernel_error_of(config: Any, attention: str) -> float:
+def kernel_error_of(config: PretrainedConfig, attention: str) -> float:
     """Largest relative difference of a logit between an attention kernel and plain matrices.
 
     Raises:
@@ -94,7 +97,7 @@ def kernel_error_of(config: Any, attention: str) -> float:
     return _measured(config, partial(_kernel_error_of, attention=attention), attention)
 
 
-def chunking_error_of(config: Any, adapted: Sequence[str] = ()) -> float:
+def chunking_error_of(config: PretrainedConfig, adapted: Sequence[str] = ()) -> float:
     """Largest relative difference that computing the loss in chunks makes to it and to a gradient.
 
     adapted: ends of the names of layers that get adapters.
@@ -105,7 +108,7 @@ def chunking_error_of(config: Any, adapted: Sequence[str] = ()) -> float:
     return _measured(config, partial(_chunking_error_of, adapted=adapted))
 
 
-def sharing_error_of(config: Any, attention: str = "auto", *, is_packed: bool = True) -> float:
+def sharing_error_of(config: PretrainedConfig, attention: str = "auto", *, is_packed: bool = True) -> float:
     """Largest relative difference of a logit that cutting sequences in two makes, each half on a rank of its own.
 
     Raises:
@@ -150,7 +153,7 @@ def _measured(config: Any, measure: Callable[[Any], float], attention: str = "au
     raise Unknown(f"no small model of it could be tried: {reasons[0]}")
 
 
-def _shrunk(config: Any, sizes: Mapping[str, int]) -> Any:
+def _shrunk(config: PretrainedConfig, sizes: Mapping[str, int]) -> Any:
     """A configuration of the same architecture with small sizes and as few layers as hold all kinds."""
     small = copy.deepcopy(config)
     depth = next((int(getattr(config, name)) for name in _DEPTHS if hasattr(config, name)), 0)
@@ -191,20 +194,20 @@ def _made_anew(config: Any, sizes: Mapping[str, int]) -> Any:
     return type(config)(**given, **depth, **of_layers, **window)
 
 
-def _listed(config: Any) -> list[str]:
+def _listed(config: PretrainedConfig) -> list[str]:
     """The attributes that say of each layer what kind it is."""
     return [name for name in _KINDS if isinstance(getattr(config, name, None), list | tuple)]
 
 
-def _kinds_by_layer(config: Any) -> list[list[str]]:
+def _kinds_by_layer(config: PretrainedConfig) -> list[list[str]]:
     return [[str(kind) for kind in getattr(config, name)] for name in _listed(config)]
 
 
-def _kinds_of(config: Any) -> set[str]:
+def _kinds_of(config: PretrainedConfig) -> set[str]:
     return {kind for layers in _kinds_by_layer(config) for kind in layers}
 
 
-def _is_fixed(config: Any, name: str, value: list[Any]) -> bool:
+def _is_fixed(config: PretrainedConfig, name: str, value: list[Any]) -> bool:
     """Is an attribute worked out from others, so that it cannot be set?"""
     try:
         setattr(copy.deepcopy(config), name, value)

@@ -22,7 +22,7 @@ def register() -> str:
     return NAME
 
 
-def _mask(**given: Any) -> Any:
+def _mask(**given: object) -> Any:
     """The mask that `sdpa` would take; None where positions alone say what sees what."""
     from transformers.masking_utils import sdpa_mask
 

@@ -38,6 +38,6 @@ class Choices:
             yield items[moved.get(j, j)]
             moved[j] = moved.get(i, i)
 
-    def sample(self, items: Sequence[Any], count: int) -> list[Any]:
+    def sample(self, items: Sequence[object], count: int) -> list[Any]:
         """`count` different items in random order, in time that does not depend on how many items there are."""
         return list(islice(self.shuffled(items), count))

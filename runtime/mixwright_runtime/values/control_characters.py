@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def control_character_in(value: Any) -> str:
+def control_character_in(value: object) -> str:
     """The first control character in the texts of a value, as `U+000C`; empty when there is none.
 
     A tab and the line ends `\\n` and `\\r` are none here.

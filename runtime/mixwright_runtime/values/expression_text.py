@@ -14,7 +14,7 @@ _WHOLE = 9
 LITERAL_CHARACTERS = 60
 
 
-def text_of_expression(tree: Sequence[Any]) -> str:
+def text_of_expression(tree: Sequence[object]) -> str:
     """The text of an expression's tree (see `mixwright_compiler/expressions/typed.py`); long literals are shortened."""
     return _written(tree)[0]
 
@@ -46,12 +46,12 @@ def _written(tree: Sequence[Any]) -> tuple[str, int]:
             return "…", _WHOLE
 
 
-def _inside(tree: Sequence[Any], binds: int) -> str:
+def _inside(tree: Sequence[object], binds: int) -> str:
     text, own = _written(tree)
     return text if own >= binds else f"({text})"
 
 
-def _literal(value: Any) -> str:
+def _literal(value: object) -> str:
     if isinstance(value, str) and len(value) > LITERAL_CHARACTERS:
         value = value[: LITERAL_CHARACTERS - 1] + "…"
     return json.dumps(value, ensure_ascii=False)

@@ -27,7 +27,7 @@ def _in_range(value: int) -> int | None:
     return value if INT_MIN <= value <= INT_MAX else None
 
 
-def _as_number(value: Any) -> int | float:
+def _as_number(value: object) -> int | float:
     """A number; of a text (from a `json` column) the number it says.
 
     Raises:
@@ -44,7 +44,7 @@ def _as_number(value: Any) -> int | float:
 def _arithmetic(
     whole: Callable[[int, int], int], floating: Callable[[float, float], float]
 ) -> Callable[..., Any]:
-    def compute(a: Any, b: Any) -> int | float | None:
+    def compute(a: object, b: object) -> int | float | None:
         a, b = _as_number(a), _as_number(b)
         if isinstance(a, int) and isinstance(b, int):
             return _in_range(whole(a, b))
@@ -53,7 +53,7 @@ def _arithmetic(
     return compute
 
 
-def _add(a: Any, b: Any) -> Any:
+def _add(a: object, b: object) -> Any:
     if isinstance(a, str) or isinstance(b, str):
         return as_text(a) + as_text(b)
     return _sum(a, b)
@@ -62,22 +62,22 @@ def _add(a: Any, b: Any) -> Any:
 _sum = _arithmetic(lambda a, b: a + b, lambda a, b: a + b)
 
 
-def _divide(a: Any, b: Any) -> float | None:
+def _divide(a: object, b: object) -> float | None:
     divisor = float(_as_number(b))
     return None if divisor == 0.0 else float(_as_number(a)) / divisor
 
 
-def _negate(a: Any) -> Any:
+def _negate(a: object) -> Any:
     number = _as_number(a)
     return _in_range(-number) if isinstance(number, int) else -number
 
 
-def _absolute(a: Any) -> Any:
+def _absolute(a: object) -> Any:
     number = _as_number(a)
     return _in_range(abs(number)) if isinstance(number, int) else abs(number)
 
 
-def int_of(value: Any) -> int | None:
+def int_of(value: object) -> int | None:
     """`int(x)`: digits with a sign, a float cut towards zero, or 0 and 1 for false and true; else null."""
     if isinstance(value, str):
         stripped = value.strip(SPACE)
@@ -88,7 +88,7 @@ def int_of(value: Any) -> int | None:
     return int(value) if isinstance(value, int) else None
 
 
-def float_of(value: Any) -> float | None:
+def float_of(value: object) -> float | None:
     """`float(x)`: a number as it is written in decimal digits; else null."""
     if isinstance(value, str):
         stripped = value.strip(SPACE)
@@ -120,7 +120,7 @@ def _half_away(number: float) -> float:
 # Texts.
 
 
-def as_text(value: Any) -> str:
+def as_text(value: object) -> str:
     """A text; of another value (from a `json` column) its JSON."""
     if isinstance(value, str):
         return value
@@ -131,7 +131,7 @@ def as_text(value: Any) -> str:
     return text_of(value)
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     """`text(x)`: numbers and truth values as DuckDB prints them, which for floats is Python's shortest form."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -161,17 +161,17 @@ def _lower(text: str) -> str:
     return text.lower() if text.isascii() else "".join(map(_lower_char, text))
 
 
-def _length(value: Any) -> int:
+def _length(value: object) -> int:
     return len(value) if isinstance(value, str | list) else len(as_text(value))
 
 
-def _contains(whole: Any, part: Any) -> bool | None:
+def _contains(whole: object, part: object) -> bool | None:
     if isinstance(whole, list):
         return _is_in(part, whole)
     return as_text(part) in as_text(whole)
 
 
-def _replace(text: Any, old: Any, new: Any) -> str:
+def _replace(text: object, old: object, new: object) -> str:
     # With an empty `old` Python would insert `new` everywhere.
     return as_text(text).replace(as_text(old), as_text(new)) if old else as_text(text)
 
@@ -186,14 +186,14 @@ def _join(items: list[Any], separator: str) -> str | None:
     return separator.join(texts) if texts or not items else None
 
 
-def _concat(*parts: Any) -> str:
+def _concat(*parts: object) -> str:
     return "".join(map(as_text, parts))
 
 
 # Comparison.
 
 
-def compare(a: Any, b: Any) -> int:
+def compare(a: object, b: object) -> int:
     """-1, 0 or 1 as DuckDB orders values that are not null; inside lists and structs null comes last.
 
     Raises:
@@ -224,13 +224,13 @@ def compare(a: Any, b: Any) -> int:
     return int(x > y) - int(x < y)
 
 
-def _compare_nullable(a: Any, b: Any) -> int:
+def _compare_nullable(a: object, b: object) -> int:
     if a is None or b is None:
         return int(a is None) - int(b is None)
     return compare(a, b)
 
 
-def _is_in(item: Any, items: list[Any]) -> bool:
+def _is_in(item: object, items: list[Any]) -> bool:
     for other in items:
         try:
             if other is not None and compare(item, other) == 0:
@@ -241,7 +241,7 @@ def _is_in(item: Any, items: list[Any]) -> bool:
 
 
 def _extreme(sign: int) -> Callable[[Any, Any], Any]:
-    def choose(a: Any, b: Any) -> Any:
+    def choose(a: object, b: object) -> Any:
         if isinstance(a, float) is not isinstance(b, float) and not isinstance(a, str):
             a, b = float(_as_number(a)), float(_as_number(b))
         return a if compare(a, b) * sign >= 0 else b
@@ -259,11 +259,11 @@ def unified(items: list[Any]) -> list[Any]:
     return items
 
 
-def _item(items: Any, index: int) -> Any:
+def _item(items: object, index: int) -> Any:
     return items[index] if isinstance(items, list) and -len(items) <= index < len(items) else None
 
 
-def _field(struct: Any, name: str) -> Any:
+def _field(struct: object, name: str) -> Any:
     return struct.get(name) if isinstance(struct, dict) else None
 
 

@@ -77,7 +77,7 @@ def strict_json_of(text: str) -> Any:
     return value
 
 
-def is_shallow(value: Any, depth: int) -> bool:
+def is_shallow(value: object, depth: int) -> bool:
     """True when a JSON value nests at most `depth` levels."""
     level = [value]
     for _ in range(depth):
@@ -92,7 +92,7 @@ def is_shallow(value: Any, depth: int) -> bool:
     return False
 
 
-def last_json(text: str, schema: Any = None) -> Any:
+def last_json(text: str, schema: object = None) -> Any:
     """The JSON in a model's answer: all of it, else the last code fence, else the last object or array between words.
 
     Reasoning before it is not looked at. Where `schema` asks for an object, arrays

@@ -10,7 +10,7 @@ CANNOT_TELL = "Error executing regex"
 """Start of a violation's message when a `pattern` backtracks beyond the library's limit: no verdict on the text."""
 
 
-def compiled_schema(schema: Any, what: str, *, checks_formats: bool = False) -> Any:
+def compiled_schema(schema: object, what: str, *, checks_formats: bool = False) -> Any:
     """A validator (`is_valid`, `iter_errors`) of a JSON Schema, draft 2020-12 unless `$schema` says otherwise.
 
     Left to itself the library loads `http://` and `file://` references.

@@ -80,7 +80,7 @@ def whole(text: str) -> str:
     return _kept(text, "an empty answer")
 
 
-def _json_in(text: str, schema: Any) -> Any:
+def _json_in(text: str, schema: object) -> Any:
     try:
         return last_json(text, schema)
     except ParseFailed:
@@ -102,7 +102,7 @@ def _kept(text: str, otherwise: str) -> str:
     return stripped
 
 
-def _field(value: Any, path: str) -> Any:
+def _field(value: object, path: str) -> Any:
     candidates = [[path], path.split(".")] if "." in path else [[path]]
     for keys in candidates:
         found = value

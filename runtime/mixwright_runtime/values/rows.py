@@ -24,12 +24,12 @@ def digest(domain: str, *parts: bytes | str | int) -> bytes:
     return h.digest()
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: object) -> str:
     """JSON text that equal values share: sorted keys, no spaces, no escapes of non-ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def source_row_id(columns: Mapping[str, Any], occurrence: int) -> bytes:
+def source_row_id(columns: Mapping[str, object], occurrence: int) -> bytes:
     """Identity of a source row: its content, and which of its equals it is (0 for the first)."""
     return digest("mixwright.source.v1", canonical_json(columns), occurrence)
 
@@ -82,7 +82,7 @@ class Row:
     calls: tuple[bytes, ...] = ()
     scores: dict[str, Any] = field(default_factory=dict)
 
-    def with_columns(self, **new: Any) -> Row:
+    def with_columns(self, **new: object) -> Row:
         """The same row with more or other columns."""
         return Row(
             self.row_id,

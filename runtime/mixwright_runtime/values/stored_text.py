@@ -24,7 +24,7 @@ def clean_text(text: str) -> str:
     return text
 
 
-def json_of(value: Any) -> str:
+def json_of(value: object) -> str:
     """JSON text that any reader accepts: infinite numbers and NaN become null, lone surrogates U+FFFD, and what
     JSON has no form for its `str()`."""
     try:
@@ -34,7 +34,7 @@ def json_of(value: Any) -> str:
     return clean_text(text)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -91,7 +91,7 @@ def compile_template(template: TemplateSpec) -> Callable[[Mapping[str, Any]], Re
     """
     parts = [(message.role, compile_text(message.text, template.name)) for message in template.messages]
 
-    def render(columns: Mapping[str, Any]) -> Rendered:
+    def render(columns: Mapping[str, object]) -> Rendered:
         messages = []
         for role, part in parts:
             text = part(columns)
@@ -114,7 +114,7 @@ def compile_text(source: str, name: str) -> Render:
     except TemplateError as error:
         raise RunError(f"template '{name}': {error}") from None
 
-    def render(columns: Mapping[str, Any]) -> str:
+    def render(columns: Mapping[str, object]) -> str:
         pieces: list[str] = []
         length = 0
         try:
@@ -134,14 +134,14 @@ def compile_text(source: str, name: str) -> Render:
     return render
 
 
-def printable(value: Any) -> Any:
+def printable(value: object) -> Any:
     """What `{{ value }}` prints: JSON for lists and structs. Null is refused: `None` in a prompt is never meant."""
     if value is None:
         raise ValueError("a null value is printed; test it with {% if %} or default(...)")
     return plain_json(value) if isinstance(value, list | dict) else value
 
 
-def plain_json(value: Any, indent: int | None = None) -> str:
+def plain_json(value: object, indent: int | None = None) -> str:
     """Filter `tojson`: JSON for prompts, so without the HTML escapes of Jinja's own filter."""
     if indent is not None and not 0 <= indent <= 16:
         raise ValueError("tojson indents by at most 16")
@@ -157,11 +157,11 @@ def _environment() -> ImmutableSandboxedEnvironment:
         # Formatting, too, can make a text of any length out of a few characters.
         intercepted_binops = GROWING | {"%"}
 
-        def wrap_str_format(self, value: Any) -> None:
+        def wrap_str_format(self, value: object) -> None:
             # Jinja gives out its own `format` before it asks whether the attribute is safe; it bounds no width.
             return None
 
-        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
             if isinstance(obj, str) and attr in _GROWING_METHODS:
                 return False
             return super().is_safe_attribute(obj, attr, value)
@@ -196,7 +196,7 @@ def _bounded(filter_function: Callable[..., Any]) -> Callable[..., Any]:
     from functools import wraps
 
     @wraps(filter_function)
-    def bounded(*args: Any, **keywords: Any) -> Any:
+    def bounded(*args: object, **keywords: object) -> Any:
         if any(isinstance(a, int) and abs(a) > 1_000 for a in (*args[1:], *keywords.values())):
             raise ValueError("a width above 1000")
         return filter_function(*args, **keywords)

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mixwright_runtime.values.scripts import UNSPACED
 
@@ -40,7 +40,7 @@ def tokens_of(text: str) -> list[str]:
     return _TOKEN.findall(folded(text))
 
 
-def text_of(value: Any) -> str | None:
+def text_of(value: object) -> str | None:
     """The text of a column: text as it is, a chat's user messages, a list's texts; None for anything else."""
     if isinstance(value, str):
         return value

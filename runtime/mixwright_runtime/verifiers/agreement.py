@@ -6,7 +6,6 @@ import importlib.util
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import MissingExtra
@@ -128,7 +127,7 @@ class Agreement(MeasureGroup):
         )
 
 
-def _folded(value: Any) -> str | None:
+def _folded(value: object) -> str | None:
     """Text without the differences that `equal = exact` overlooks; other values as canonical JSON; None for no text."""
     if not isinstance(value, str):
         return canonical_json(value)

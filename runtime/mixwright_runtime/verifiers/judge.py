@@ -206,7 +206,7 @@ class Judge(Measure):
             return Measurement("timeout" if late else "error", None, {"reason": reason, **evidence})
         return Measurement("measured", combined(list(scores.values()), self._combine), evidence)
 
-    async def _ask(self, columns: Mapping[str, Any], question: _Question) -> Asked[Opinion]:
+    async def _ask(self, columns: Mapping[str, object], question: _Question) -> Asked[Opinion]:
         if question.is_swapped and self._against:
             exchanged = {self._response: columns[self._against], self._against: columns[self._response]}
             columns = {**columns, **exchanged}

@@ -190,7 +190,7 @@ class Reward(MeasureGroup):
         score = measurement.score or 0.0
         return score if self._is_process else sigmoid(score)
 
-    def _chat(self, columns: Mapping[str, Any]) -> list[dict[str, str]] | str:
+    def _chat(self, columns: Mapping[str, object]) -> list[dict[str, str]] | str:
         """The messages to rate, or why there are none."""
         if self._messages:
             turns = columns.get(self._messages)
@@ -213,7 +213,7 @@ class Reward(MeasureGroup):
             chat.insert(0, {"role": "system", "content": str(system)})
         return chat
 
-    def _text(self, value: Any) -> str | None:
+    def _text(self, value: object) -> str | None:
         """A response as text; a list of texts is one of steps."""
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             value = self._separator.join(value)

@@ -181,7 +181,7 @@ class Safety(Measure):
     def _measured(self, unsafe: float, evidence: dict[str, Any]) -> Measurement:
         return Measurement("measured", unsafe if self._wants_unsafe else 1.0 - unsafe, evidence)
 
-    def _messages(self, columns: Mapping[str, Any], text: str) -> list[Mapping[str, str]]:
+    def _messages(self, columns: Mapping[str, object], text: str) -> list[Mapping[str, str]]:
         if self._render is not None:
             return list(self._render(columns).messages)
         request = text_of_response(columns.get(self._request or ""))

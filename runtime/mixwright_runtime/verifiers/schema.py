@@ -130,7 +130,7 @@ class SchemaVerifier(Measure):
     def _json_in(self, text: str) -> Any:
         return last_json(text, self._schema) if self._finds_json else strict_json_of(text)
 
-    def _violations(self, value: Any) -> list[dict[str, str]]:
+    def _violations(self, value: object) -> list[dict[str, str]]:
         """The first of them."""
         if self._validator.is_valid(value):
             return []

@@ -262,7 +262,7 @@ def _text_of(expression: Any, context: StepContext) -> Any:
         return lambda columns: ""
     evaluate = context.expression(expression)
 
-    def text(columns: Mapping[str, Any]) -> str:
+    def text(columns: Mapping[str, object]) -> str:
         value = evaluate(columns)
         return value if isinstance(value, str) else ""
 

@@ -167,7 +167,7 @@ class ConstraintsVerifier(Measure):
         return [Found(follows, found) for follows, found in answer]
 
 
-def _parsed(written: Any, kwargs: Any) -> list[Constraint]:
+def _parsed(written: object, kwargs: object) -> list[Constraint]:
     """Constraints of a row. JSON texts are read: a Parquet file may hold them so.
 
     Raises:
@@ -191,7 +191,7 @@ def _parsed(written: Any, kwargs: Any) -> list[Constraint]:
     ]
 
 
-def _read(value: Any) -> Any:
+def _read(value: object) -> Any:
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         import json
 
@@ -211,7 +211,7 @@ def _evidence(constraints: Sequence[Constraint], found: Sequence[Found]) -> dict
     return {"followed": len(found) - len(broken), "of": len(found), "broken": broken}
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> Any:
     """A value for the evidence, its texts cut: a prompt to repeat may be long."""
     if isinstance(value, str):
         return value if len(value) <= EVIDENCE_CHARACTERS else value[:EVIDENCE_CHARACTERS] + "…"

@@ -416,7 +416,7 @@ class _Term:
     language: str
 
 
-def _term_of(row: Mapping[str, Any]) -> _Term | None:
+def _term_of(row: Mapping[str, object]) -> _Term | None:
     """A glossary row; `target` may be a list of texts, one of which must be there."""
     source, target, language = row.get("source"), row.get("target"), row.get("language")
     targets = [

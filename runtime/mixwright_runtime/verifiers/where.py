@@ -71,7 +71,7 @@ class Where(Measure):
         tree = expression["tree"] if isinstance(expression, Mapping) else expression.tree
         self._whole = context.expression(expression)
 
-        def compiled(part: Sequence[Any]) -> Evaluate:
+        def compiled(part: Sequence[object]) -> Evaluate:
             return context.expression({"tree": part, "type": "any"})
 
         self._parts = [_part_of(part, compiled) for part in _joined(tree, "and")]
@@ -126,7 +126,7 @@ def _part_of(tree: Sequence[Any], compiled: Callable[[Sequence[Any]], Evaluate])
     return _Part(text, compiled(tree), tuple((name, compiled(operand)) for name, operand in shown.items()))
 
 
-def _shown(part: _Part, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _shown(part: _Part, columns: Mapping[str, object]) -> list[dict[str, Any]]:
     """What failed: a part with the values in it; of alternatives, every one."""
     if part.branches:
         return [shown for branch in part.branches for shown in _shown(branch, columns)]
@@ -134,7 +134,7 @@ def _shown(part: _Part, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"expr": part.text, "is": part.holds(columns), "values": values}]
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> Any:
     if isinstance(value, str):
         return value if len(value) <= SHOWN_CHARACTERS else value[: SHOWN_CHARACTERS - 1] + "…"
     if isinstance(value, dict | list):

@@ -104,7 +104,7 @@ class _Job:
         if self.future is not None and not self.future.done():
             self.future.set_exception(error)
 
-    def succeed(self, value: Any) -> None:
+    def succeed(self, value: object) -> None:
         if self.future is not None and not self.future.done():
             self.future.set_result(value)
 
@@ -127,7 +127,7 @@ class _Worker(asyncio.SubprocessProtocol):
         self._verdict: WorkerError | None = None
         self._transport: Any = None
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: object) -> None:
         self._transport = transport
 
     def give(self, jobs: Iterable[_Job]) -> None:
@@ -284,7 +284,7 @@ class WorkerPool:
         """What a job of each function took lately."""
         self._is_closed = False
 
-    async def run(self, function: str, args: Sequence[Any], timeout_s: float) -> Any:
+    async def run(self, function: str, args: Sequence[object], timeout_s: float) -> Any:
         """The value of `function(*args)`; arguments and value are JSON values.
 
         `timeout_s` is CPU time, from when a worker has started, has imported the function and begins with this job.
@@ -357,7 +357,7 @@ class WorkerPool:
         self._queue.extendleft(reversed(left))
         self._dispatch()
 
-    def _put(self, function: str, args: Sequence[Any], timeout_s: float) -> asyncio.Future[Any]:
+    def _put(self, function: str, args: Sequence[object], timeout_s: float) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         job = _Job(function, _encode(list(args)), timeout_s, future)
         if self._is_closed:

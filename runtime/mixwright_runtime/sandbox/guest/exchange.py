@@ -42,21 +42,21 @@ class _Candidate:
         self._limit_bytes = limit_bytes
 
     def stand_in(self, name: str, path: str, *, is_awaited: bool) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             try:
                 return self._value(name, path, args, kwargs)
             except Unanswered as error:
                 self.unanswered = self.unanswered or error
                 raise
 
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
+        async def awaited(*args: object, **kwargs: object) -> Any:
             return call(*args, **kwargs)
 
         function: Callable[..., Any] = awaited if is_awaited else call
         function.__name__ = function.__qualname__ = name
         return function
 
-    def _value(self, name: str, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _value(self, name: str, path: str, args: tuple[object, ...], kwargs: dict[str, Any]) -> Any:
         try:
             forms = form_of(args, self._limit_bytes), form_of(kwargs, self._limit_bytes)
         except NotPlain as error:

@@ -29,7 +29,7 @@ def read_bytes(descriptor: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def write(descriptor: int, value: Any) -> None:
+def write(descriptor: int, value: object) -> None:
     body = _encode(value).encode()
     write_bytes(descriptor, len(body).to_bytes(4, "little") + body)
 

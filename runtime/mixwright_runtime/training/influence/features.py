@@ -33,7 +33,7 @@ class FeatureStore:
         """The rows whose gradients are not finite, ascending."""
         return np.flatnonzero(self._written == 2)
 
-    def put(self, row: int, feature: Any) -> None:
+    def put(self, row: int, feature: object) -> None:
         """Write one example's feature, (k,) floats of any length; stored with length 1, or as broken."""
         values = np.asarray(feature, np.float64)
         length = float(np.sqrt((values * values).sum()))

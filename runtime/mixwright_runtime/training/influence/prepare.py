@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixwright_runtime.training.encode import EncodingCounts, encode
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Examples:
 
 
 def examples_of(
-    rows: Iterable[dict[str, Any]], tokenizer: Any, context: int
+    rows: Iterable[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, context: int
 ) -> tuple[Examples, EncodingCounts]:
     """Examples of rows with `messages` and `id`, cut at `context`; rows that train nothing are left out and counted."""
     counts = EncodingCounts()

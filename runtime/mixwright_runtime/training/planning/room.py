@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mixwright_compiler.hardware.fit import load_of, needs_mask, remedies
 from mixwright_compiler.hardware.machines import Machine
@@ -15,7 +14,7 @@ from mixwright_runtime.training.settings import TrainSettings
 
 
 def refuse_overflow(
-    given: Mapping[str, Any],
+    given: Mapping[str, object],
     directory: Path,
     settings: TrainSettings,
     *,

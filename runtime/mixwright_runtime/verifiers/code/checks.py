@@ -106,7 +106,7 @@ def _has_got(node: ast.expr) -> bool:
     return any(isinstance(n, ast.Name) and n.id.startswith("_got") for n in ast.walk(node))
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     if type(value) is not int or abs(value) > 100:
         raise NotLiteral("rounding to something else than a few decimals")
     return value
@@ -151,7 +151,7 @@ def _expected(check: Sequence[Any]) -> str:
     return ""
 
 
-def holds(check: Sequence[Any], got: Sequence[Any], equality: Equality) -> bool:
+def holds(check: Sequence[object], got: Sequence[object], equality: Equality) -> bool:
     """Whether a check is true of what was returned. What Python would raise on is false."""
     try:
         return bool(_evaluate(check, got, equality))
@@ -208,14 +208,14 @@ def _binary(operation: str, left: Any, right: Any, equality: Equality) -> Any:
     raise ValueError(f"no operation {operation}")
 
 
-def _is_identical(left: Any, right: Any) -> bool:
+def _is_identical(left: object, right: object) -> bool:
     """`is`, for the values of which there is one: across processes there is no other identity."""
     if left is None or right is None or isinstance(left, bool) or isinstance(right, bool):
         return left is right
     return type(left) is type(right) and bool(left == right)
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> Any:
     if isinstance(value, _NUMBERS):
         return value
     raise TypeError("not a number")
@@ -240,7 +240,7 @@ def is_same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def is_equal_as_json(got: Any, expected: Any, tolerance: float = 0.0) -> bool:
+def is_equal_as_json(got: object, expected: object, tolerance: float = 0.0) -> bool:
     """Equal as JSON would say it.
 
     A tuple is a list, 1 is 1.0 and -0.0 is 0, but True is not 1. Whole numbers are exact; where one side is a float, a
@@ -282,7 +282,7 @@ def _by_text(mapping: Mapping[Any, Any]) -> dict[str, Any] | None:
     return None if None in named or len(named) != len(mapping) else {str(k): v for k, v in named.items()}
 
 
-def _json_key(key: Any) -> str | None:
+def _json_key(key: object) -> str | None:
     match key:
         case str():
             return key
@@ -296,5 +296,5 @@ def _json_key(key: Any) -> str | None:
     return None
 
 
-def _type_name(value: Any) -> str:
+def _type_name(value: object) -> str:
     return type(value).__name__

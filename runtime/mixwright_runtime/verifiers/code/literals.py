@@ -99,7 +99,7 @@ def _number(node: ast.expr) -> Any:
     raise NotLiteral("a sign before something that is no number")
 
 
-def _combined(op: type[ast.operator], left: Any, right: Any) -> Any:
+def _combined(op: type[ast.operator], left: object, right: object) -> Any:
     if op not in _OPERATORS:
         raise NotLiteral("an operator that is not arithmetic")
     is_number = isinstance(left, int | float | complex) and isinstance(right, int | float | complex)
@@ -120,7 +120,7 @@ def _combined(op: type[ast.operator], left: Any, right: Any) -> Any:
     return _OPERATORS[op](left, right)
 
 
-def _repeated_size(op: type[ast.operator], left: Any, right: Any) -> int | None:
+def _repeated_size(op: type[ast.operator], left: object, right: object) -> int | None:
     """Items of `sequence * n`, `n * sequence` and `sequence + sequence`; None for anything else."""
     sequences = (list, tuple, str, bytes)
     if op is ast.Mult and isinstance(left, sequences) and isinstance(right, int):

@@ -84,7 +84,7 @@ def _lacks(ran: Ran, inspected: Mapping[str, Any]) -> str:
     return ""
 
 
-def fault_of(ran: Ran, tests: int, inspected: Mapping[str, Any], settings: Settings) -> Verdict | None:
+def fault_of(ran: Ran, tests: int, inspected: Mapping[str, object], settings: Settings) -> Verdict | None:
     """A verdict where the candidate could not even be loaded, or the sandbox failed."""
     if ran.outcome == "sandbox_error":
         return Verdict("error", detail=ran.detail, language=PYTHON)

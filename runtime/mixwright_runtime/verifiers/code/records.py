@@ -98,7 +98,7 @@ def equal_records(language: str, got: Any, expected: Any, *, is_data: bool = Fal
         return False
 
 
-def shown_record(value: Any) -> str:
+def shown_record(value: object) -> str:
     """A record as evidence."""
     try:
         return cut(json.dumps(_shown(value), ensure_ascii=False))
@@ -114,7 +114,7 @@ class Members(tuple[Any, ...]):
     """A set as printed."""
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
@@ -131,13 +131,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _pair(value: Any) -> list[Any]:
+def _pair(value: object) -> list[Any]:
     if not isinstance(value, list) or len(value) != 2:
         raise ValueError("an entry of a map that is no pair")
     return value
 
 
-def _plain_data(value: Any) -> Any:
+def _plain_data(value: object) -> Any:
     if isinstance(value, Mapping):
         return Entries((key, _plain_data(item)) for key, item in value.items())
     if isinstance(value, list | tuple):
@@ -145,11 +145,11 @@ def _plain_data(value: Any) -> Any:
     return value
 
 
-def _is_fault(value: Any) -> bool:
+def _is_fault(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _is_equal(got: Any, expected: Any, is_loose: bool) -> bool:
+def _is_equal(got: object, expected: object, is_loose: bool) -> bool:
     if isinstance(got, list) and isinstance(expected, list):
         return len(got) == len(expected) and all(
             _is_equal(g, e, is_loose) for g, e in zip(got, expected, strict=True)
@@ -182,11 +182,11 @@ def _is_same_map(got: Entries, expected: Entries, is_loose: bool) -> bool:
     )
 
 
-def _sort_key(value: Any) -> str:
+def _sort_key(value: object) -> str:
     return json.dumps(_keyed(value))
 
 
-def _keyed(value: Any) -> Any:
+def _keyed(value: object) -> Any:
     """JSON that is the same for equal values and for no others: of a number its kind too, so that inf is not "inf"."""
     match value:
         case Entries():
@@ -204,7 +204,7 @@ def _keyed(value: Any) -> Any:
     return [type(value).__name__, repr(value)]
 
 
-def _is_loosely_equal(got: Any, expected: Any) -> bool:
+def _is_loosely_equal(got: object, expected: object) -> bool:
     """JavaScript's `==` on primitive values."""
     if got is None or expected is None:
         return got is expected
@@ -225,7 +225,7 @@ def _as_number(value: Any) -> float | int | None:
     return float(text) if re.fullmatch(r"[+-]?(\d{1,300}(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", text) else None
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> Any:
     if isinstance(value, Entries):
         return {"map": sorted(([_shown(k), _shown(v)] for k, v in value), key=lambda pair: json.dumps(pair))}
     if isinstance(value, Members):

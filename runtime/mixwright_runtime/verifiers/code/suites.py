@@ -89,7 +89,7 @@ class SqlTests:
 Suite: TypeAlias = ProgramTests | StdioTests | DataCalls | SqlTests
 
 
-def suite_of(value: Any, language: str) -> Suite:
+def suite_of(value: object, language: str) -> Suite:
     """The tests that a column holds.
 
     Raises:
@@ -119,7 +119,7 @@ def suite_of(value: Any, language: str) -> Suite:
     return DataCalls(tuple(_call(test) for test in value))
 
 
-def _kind_of(test: Mapping[str, Any]) -> Literal["program", "call"]:
+def _kind_of(test: Mapping[str, object]) -> Literal["program", "call"]:
     """What one test is, by what it says, else by what it has.
 
     Raises:
@@ -145,7 +145,7 @@ def _kind_of(test: Mapping[str, Any]) -> Literal["program", "call"]:
     return "call"
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return isinstance(value, str | int | float) or (
         isinstance(value, list) and all(isinstance(line, str | int | float) for line in value)
     )
@@ -169,7 +169,7 @@ def _of_text(text: str, language: str) -> Suite:
     return ProgramTests(text)
 
 
-def _paired(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _paired(value: Mapping[str, object]) -> list[dict[str, Any]]:
     """`{inputs, outputs}` as a list of tests; an object that is one test as a list of it."""
     inputs, outputs = value.get("inputs"), value.get("outputs")
     if not isinstance(inputs, list) or not isinstance(outputs, list):
@@ -185,7 +185,7 @@ def _paired(value: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _call(test: Mapping[str, Any]) -> DataCall:
+def _call(test: Mapping[str, object]) -> DataCall:
     args = test.get("args")
     is_given_as_input = args is None
     if is_given_as_input:
@@ -219,7 +219,7 @@ def _json(text: str) -> Any:
         raise BadTests(f"an argument or value that is no JSON: {text[:60]}") from None
 
 
-def _sql(test: Mapping[str, Any]) -> SqlTest:
+def _sql(test: Mapping[str, object]) -> SqlTest:
     expected, reference = test.get("expected"), str(test.get("reference") or "")
     ordered = test.get("ordered")
     if expected is None and not reference:
@@ -241,11 +241,11 @@ def _sql(test: Mapping[str, Any]) -> SqlTest:
     )
 
 
-def _first(test: Mapping[str, Any], names: Sequence[str]) -> Any:
+def _first(test: Mapping[str, object], names: Sequence[str]) -> Any:
     return next((test[name] for name in names if test.get(name) is not None), None)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Standard input or output as text: lists are lines, as in APPS."""
     if value is None:
         return ""

@@ -98,7 +98,7 @@ def cut(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
-def shown_value(value: Any) -> str:
+def shown_value(value: object) -> str:
     """A value as evidence: its repr, cut; of a number too long to be printed, its size."""
     try:
         # Cut before repr: a value may have a million items.

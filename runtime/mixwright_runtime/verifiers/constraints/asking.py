@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mixwright_compiler.catalog.constraint_kinds import Constraint
 from mixwright_runtime.verifiers.constraints.language import LANGUAGE_NAMES
 from mixwright_runtime.verifiers.constraints.registry import kinds
@@ -30,7 +28,7 @@ def sentence_of(constraint: Constraint, language: str = "en") -> str:
     return template.replace("{{", "{").replace("}}", "}")
 
 
-def _words(name: str, value: Any, is_chinese: bool) -> str:
+def _words(name: str, value: object, is_chinese: bool) -> str:
     if isinstance(value, list):
         return ("、" if is_chinese else ", ").join(map(str, value))
     if name == "language":

@@ -65,7 +65,7 @@ def kind_of(id: str) -> Kind:
     return found
 
 
-def arguments_of(kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
+def arguments_of(kind: Kind, given: Mapping[str, object]) -> dict[str, Any]:
     """Arguments as the kind's function takes them. Nulls, and arguments that it does not have (a table of constraints
     has a column for each argument of each kind), are dropped.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from mixwright_runtime.plugins.protocol import Calls
 from mixwright_runtime.values.json_in_text import ParseFailed
@@ -46,7 +46,7 @@ class Asking(Generic[Found]):
         temperature: float,
         max_tokens: int,
         retries: int,
-        schema: Mapping[str, Any] | None = None,
+        schema: Mapping[str, object] | None = None,
     ) -> None:
         self._calls = calls
         self._read = read

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mixwright_runtime.values.json_in_text import ParseFailed, after_reasoning, last_json
 
@@ -115,7 +114,7 @@ def guard_verdict(text: str, form: GuardFormat) -> GuardVerdict:
     return GuardVerdict(score, word, _categories(by_name.get(form.categories)) if form.categories else ())
 
 
-def _read(value: Any, form: GuardFormat) -> tuple[float, str]:
+def _read(value: object, form: GuardFormat) -> tuple[float, str]:
     """Number and word of a verdict: the longest of the format's words that it begins with."""
     if isinstance(value, bool):
         value = "yes" if value else "no"
@@ -130,7 +129,7 @@ def _read(value: Any, form: GuardFormat) -> tuple[float, str]:
     raise ParseFailed(f"`{said[:CATEGORY_CHARACTERS]}` is none of {', '.join(by_word)}")
 
 
-def _categories(value: Any) -> tuple[str, ...]:
+def _categories(value: object) -> tuple[str, ...]:
     """The categories that a verdict lists, as it writes them."""
     if isinstance(value, list):
         parts = [str(item) for item in value]

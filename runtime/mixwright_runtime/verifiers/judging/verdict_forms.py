@@ -107,7 +107,7 @@ class VerdictForm:
                     raise ParseFailed("`winner` is not A, B or tie")
                 return Opinion(WINNERS[winner], reason)
 
-    def _number_in(self, found: Mapping[str, Any], name: str) -> float:
+    def _number_in(self, found: Mapping[str, object], name: str) -> float:
         value = found.get(name)
         if isinstance(value, str):
             # Servers that ignore the schema let models write "8" or "8/10".

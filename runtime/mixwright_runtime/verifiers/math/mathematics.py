@@ -33,7 +33,7 @@ def compare(gold: str, found: str, limit_s: float) -> dict[str, Any]:
     _make_ready()
     readings: dict[str, str] = {}
 
-    def note(text: str, reading: Any) -> None:
+    def note(text: str, reading: object) -> None:
         readings.setdefault(text, _shown(reading))
 
     def leaf(a: str, b: str) -> Outcome | None:

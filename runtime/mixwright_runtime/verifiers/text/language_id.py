@@ -180,7 +180,7 @@ def load_model() -> Any:
     return fasttext.load_model(str(model_file())).f
 
 
-def known_tag(value: Any) -> Tag | None:
+def known_tag(value: object) -> Tag | None:
     """The language that a value of a column names, None for anything else."""
     return tag_of(value) if isinstance(value, str) else None
 

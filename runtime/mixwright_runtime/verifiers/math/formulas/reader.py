@@ -189,7 +189,7 @@ class _Reader(Commands):
             return self._peek(1) != r"\mod"
         return text in ("[", "{", r"\{") or (kind == "command" and self._is_atom(text))
 
-    def _times(self, first: Any, second: Any) -> Any:
+    def _times(self, first: object, second: object) -> Any:
         if not (self._is_vector(first) or self._is_vector(second)):
             return as_factor(first) * as_factor(second)
         # Numbers go out of the product, and its order turns with a sign.
@@ -201,7 +201,7 @@ class _Reader(Commands):
         self._vectors.add(str(product))
         return size * product
 
-    def _is_vector(self, value: Any) -> bool:
+    def _is_vector(self, value: object) -> bool:
         if not isinstance(value, sympy.Expr):
             return False
         return any(str(part) in self._vectors for part in sympy.preorder_traversal(value))
@@ -270,7 +270,7 @@ class _Reader(Commands):
             return self._named(f"{name}^{mark}")
         return sympy.Function(f"^{mark}", commutative=value.is_commutative)(value)
 
-    def _behind(self, value: Any) -> Any:
+    def _behind(self, value: object) -> Any:
         """Factorials, degrees and percent signs behind a value."""
         while True:
             if self._peek() == "!":

@@ -76,7 +76,7 @@ def _without_degrees(a: Any, b: Any, tolerance: Any) -> Outcome:
     return "different"
 
 
-def _same(a: Any, b: Any, tolerance: Any) -> Outcome:
+def _same(a: object, b: object, tolerance: object) -> Outcome:
     if isinstance(a, sympy.MatrixBase) or isinstance(b, sympy.MatrixBase):
         return _same_matrices(a, b, tolerance)
     if isinstance(a, sympy.Expr) and isinstance(b, sympy.Expr):
@@ -98,7 +98,7 @@ def _same(a: Any, b: Any, tolerance: Any) -> Outcome:
     return "different" if len(names) > 1 else _same_sets(first, second, tolerance)
 
 
-def _is_list_of(a: Any, b: Any) -> bool:
+def _is_list_of(a: object, b: object) -> bool:
     """Are both several values, where `(1, 2)` may be two?"""
     if not isinstance(a, Parts):
         return False
@@ -169,7 +169,7 @@ def _computed(value: Any) -> Any:
 def _without_functions(value: Any) -> Any:
     """With a name for each function that has no value, and for sums and integrals that nothing computes."""
 
-    def unknown(part: Any) -> bool:
+    def unknown(part: object) -> bool:
         if isinstance(part, sympy.core.function.AppliedUndef):
             return True
         open_ended = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit)
@@ -182,7 +182,7 @@ def _without_functions(value: Any) -> Any:
     return value.replace(unknown, named) if not unknown(value) else named(value)
 
 
-def _point(symbols: Sequence[Any], number: int, are_whole: bool) -> dict[Any, Any]:
+def _point(symbols: Sequence[object], number: int, are_whole: bool) -> dict[Any, Any]:
     """A number for each symbol: between 0.5 and 4, from the fourth point on with either sign; or a small whole one."""
     values = {}
     for index, symbol in enumerate(symbols):
@@ -219,7 +219,7 @@ def _is_real(value: Any) -> bool:
 # Matrices, remainders, several values.
 
 
-def _same_matrices(a: Any, b: Any, tolerance: Any) -> Outcome:
+def _same_matrices(a: object, b: object, tolerance: object) -> Outcome:
     if not (isinstance(a, sympy.MatrixBase) and isinstance(b, sympy.MatrixBase)):
         other = b if isinstance(a, sympy.MatrixBase) else a
         if isinstance(other, sympy.Expr) and other.is_number:
@@ -230,7 +230,7 @@ def _same_matrices(a: Any, b: Any, tolerance: Any) -> Outcome:
     return _all([_same_values(x, y, tolerance) for x, y in zip(a, b, strict=True)])
 
 
-def _same_residues(a: Any, b: Any, tolerance: Any) -> Outcome:
+def _same_residues(a: object, b: object, tolerance: object) -> Outcome:
     if not (isinstance(a, Residue) and isinstance(b, Residue)):
         raise _Unknown
     if a.of is not None and b.of is not None and _same(a.of, b.of, tolerance) != "equal":
@@ -243,7 +243,7 @@ def _same_residues(a: Any, b: Any, tolerance: Any) -> Outcome:
     return _same(a.value, b.value, tolerance)
 
 
-def _same_parts(a: Any, b: Any, tolerance: Any) -> Outcome:
+def _same_parts(a: object, b: object, tolerance: object) -> Outcome:
     (kind, items), (other_kind, others) = _parts(a), _parts(b)
     if "tuple" in (kind, other_kind):
         if {kind, other_kind} == {"tuple", "set"} or len(items) != len(others):
@@ -258,7 +258,7 @@ def _parts(value: Any) -> tuple[str, tuple[Any, ...]]:
     return ("tuple", (value.low, value.high)) if isinstance(value, Span) else (value.kind, value.items)
 
 
-def _any(value: Any, others: Sequence[Any], tolerance: Any) -> Outcome:
+def _any(value: object, others: Sequence[object], tolerance: object) -> Outcome:
     outcomes = []
     for other in others:
         try:
@@ -280,7 +280,7 @@ def _all(outcomes: Sequence[Outcome]) -> Outcome:
 # Relations.
 
 
-def _same_relations(a: Relation, b: Relation, tolerance: Any) -> Outcome:
+def _same_relations(a: Relation, b: Relation, tolerance: object) -> Outcome:
     if a == b or _turned(a) == b:
         return "equal"
     if set(a.signs) == {"in"} or set(b.signs) == {"in"}:
@@ -312,7 +312,7 @@ def _same_relations(a: Relation, b: Relation, tolerance: Any) -> Outcome:
     return "different"
 
 
-def _same_memberships(a: Relation, b: Relation, tolerance: Any) -> Outcome:
+def _same_memberships(a: Relation, b: Relation, tolerance: object) -> Outcome:
     if a.signs == b.signs:
         return _all([_same(x, y, tolerance) for x, y in zip(a.terms, b.terms, strict=True)])
     first, second = _set_of(a), _set_of(b)
@@ -327,7 +327,7 @@ def _turned(relation: Relation) -> Relation:
     return Relation(relation.terms[::-1], tuple(_TURNED[sign] for sign in reversed(relation.signs)))
 
 
-def _are_formulas(terms: Sequence[Any]) -> bool:
+def _are_formulas(terms: Sequence[object]) -> bool:
     return all(isinstance(term, sympy.Expr) and term.is_commutative for term in terms)
 
 
@@ -366,7 +366,7 @@ def _same_solutions(a: Any, b: Any, tolerance: Any) -> Outcome:
 # Sets of numbers.
 
 
-def _variable(value: Any) -> str | None:
+def _variable(value: object) -> str | None:
     """The name of what a relation says where it lies, None for a set by itself."""
     if isinstance(value, Relation):
         names = {str(term) for term in value.terms if isinstance(term, sympy.Symbol)}
@@ -380,7 +380,7 @@ def _variable(value: Any) -> str | None:
     return None
 
 
-def _set_of(value: Any) -> Set | None:
+def _set_of(value: object) -> Set | None:
     """The set that a reading is or gives, None when it is none."""
     if isinstance(value, Span):
         return (value,)
@@ -445,11 +445,11 @@ def _solved_pair(left: Any, sign: str, right: Any) -> Set | None:
     return _spans(solution)
 
 
-def _all_or_nothing(truth: Any) -> Any:
+def _all_or_nothing(truth: object) -> Any:
     return sympy.S.Reals if truth == True else sympy.S.EmptySet  # noqa: E712
 
 
-def _spans(found: Any) -> Set | None:
+def _spans(found: object) -> Set | None:
     if found is sympy.S.EmptySet:
         return ()
     if found == sympy.S.Reals:
@@ -537,7 +537,7 @@ def _complement(spans: Set) -> Set:
     )
 
 
-def _same_sets(a: Set, b: Set, tolerance: Any) -> Outcome:
+def _same_sets(a: Set, b: Set, tolerance: object) -> Outcome:
     if len(a) != len(b):
         return "different"
     same: Callable[[Span, Span], bool] = lambda x, y: (  # noqa: E731

@@ -86,7 +86,7 @@ class Reading:
     is_percent: bool
 
 
-def as_expression(value: Any) -> Any:
+def as_expression(value: object) -> Any:
     """The value, which must be a number or a formula for one."""
     if not isinstance(value, sympy.Expr):
         raise Unreadable("more than a number where a number must stand")
@@ -102,11 +102,11 @@ def small(value: Any, limit: int) -> Any:
     return value
 
 
-def binomial_of(above: Any, below: Any) -> Any:
+def binomial_of(above: object, below: object) -> Any:
     return sympy.binomial(small(as_expression(above), FACTORIAL_LIMIT), as_expression(below))
 
 
-def as_factor(value: Any) -> Any:
+def as_factor(value: object) -> Any:
     return value if isinstance(value, sympy.MatrixBase) else as_expression(value)
 
 
