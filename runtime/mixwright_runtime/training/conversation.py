@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from mixwright_runtime.training.frames import Frame, Frames, framed, shape_of
 from mixwright_runtime.training.provenance import FIRST_CODE, Coder, Interval, is_code
 from mixwright_runtime.training.said import for_template, has_call, json_text, texts_of
+from mixwright_runtime.training.template_words import any_of, literals, shared_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -138,10 +139,10 @@ class Renderer:
         template = tokenizer.chat_template
         texts = list(template.values()) if isinstance(template, Mapping) else [template or ""]
         added = list(tokenizer.added_tokens_decoder.values())
-        self._control = _any_of(token.content for token in added if token.special)
-        self._added = _any_of(token.content for token in added)
+        self._control = any_of(token.content for token in added if token.special)
+        self._added = any_of(token.content for token in added)
         self._has_marks = any(re.search(r"\{%-?\s*generation\s*-?%\}", text) for text in texts)
-        self._words = _any_of(word for text in texts for word in _literals(text) if len(word) > 1)
+        self._words = any_of(word for text in texts for word in literals(text) if len(word) > 1)
         self._frames = Frames()
 
     def located(
@@ -350,7 +351,7 @@ class Renderer:
         if asked is not None:
             last = next((n for n in range(len(asked), 0, -1) if is_code(asked[n - 1])), 0)
             tail = asked[last:]
-            shared = _shared(tail, lead)
+            shared = shared_length(tail, lead)
             is_same = (asked[last - 1] if last else "") == (coded[earliest - 1] if earliest else "")
             header_at = len(tail) - len(header)
             if is_same and shared == len(tail):
@@ -378,8 +379,8 @@ class Renderer:
             part = "tool_calls" if "tool_calls" in (one.part, other.part) else other.part
             return [(one.end, other.start, part)]
         own = _between(r.coded, one, other, said())
-        head = self._whole_tokens(gap, _shared(gap, own))
-        tail = _shared(gap[head:][::-1], own[head:][::-1])
+        head = self._whole_tokens(gap, shared_length(gap, own))
+        tail = shared_length(gap[head:][::-1], own[head:][::-1])
         return [(one.end, one.end + head, one.part), (other.start - tail, other.start, other.part)]
 
     def _end(
@@ -395,7 +396,7 @@ class Renderer:
         ending = next((token for token in tokens if token.group() in self._ends), None)
         if ending is not None and ending is tokens[0]:
             return at + ending.end(), True
-        shared = _shared(tail, _behind(r.coded, at, last, said()))
+        shared = shared_length(tail, _behind(r.coded, at, last, said()))
         here = [token for token in tokens if token.end() <= shared]
         if ending is None or (here and ending.end() > shared):
             ending = here[-1] if here else None
@@ -434,12 +435,12 @@ class Renderer:
     def _header(self) -> tuple[str, str]:
         """What a generation prompt writes, and that without a block for reasoning that it opens."""
         asked, unasked = self._probed(_ASK, asks=True) or "", self._probed(_ASK) or ""
-        header = asked[self._whole_tokens(asked, _shared(asked, unasked)) :]
+        header = asked[self._whole_tokens(asked, shared_length(asked, unasked)) :]
         if not header.strip():
             # A template that asks with nothing: its header is what stands before every answer.
             answered = self._probed(_ASK, _ANSWER) or ""
             place = answered.find(_code(1))
-            header = answered[_shared(answered, unasked) : place] if place >= 0 else ""
+            header = answered[shared_length(answered, unasked) : place] if place >= 0 else ""
         empty = _TAGS.search(header)
         stem = header[: empty.start()] if empty else _OPENED.sub("", header)
         return header, stem if stem.strip() else header
@@ -453,7 +454,7 @@ class Renderer:
         places = [text.find(_code(n)) for n in range(3)] if text is not None else []
         if text is not None and min(places) >= 0:
             between = text[places[1] + 1 : places[2]]
-            same = _shared(between[::-1], text[: places[0]][::-1])
+            same = shared_length(between[::-1], text[: places[0]][::-1])
             closing = between[: len(between) - same]
             tokens = [t for t in self._added.finditer(between) if t.start() < len(closing)]
             found |= {tokens[-1].group()} if tokens else set()
@@ -575,26 +576,6 @@ def _behind(coded: str, at: int, last: Interval | None, said: str | None) -> str
         return said[at:] if coded.startswith(said[:at]) else ""
     place = said.find(coded[last.end - last.behind])
     return said[place + last.behind :] if place >= 0 else ""
-
-
-def _shared(one: str, other: str) -> int:
-    """How many characters two texts share at their beginning."""
-    most = min(len(one), len(other))
-    return next((n for n in range(most) if one[n] != other[n]), most)
-
-
-def _literals(template: str) -> Iterator[str]:
-    """The texts that a template writes or looks for."""
-    import jinja2
-
-    with suppress(jinja2.TemplateSyntaxError):  # rendering will tell
-        for _, kind, value in jinja2.Environment().lex(template):
-            if kind == "string":
-                yield value[1:-1].replace("\\n", "\n").replace("\\", "").strip()
-
-
-def _any_of(texts: Any) -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, sorted(set(texts) - {""}, key=len, reverse=True))) or r"(?!)")
 
 
 def _reason(error: Exception) -> str:

@@ -188,7 +188,7 @@ def test_vllm_goes_on_from_the_beginning_of_an_answer(tmp_path: Path) -> None:
 def test_the_beginning_of_an_answer_is_never_sent_to_a_server_that_may_not_go_on(server_engine: Any) -> None:
     messages = ({"role": "user", "content": "hi"}, {"role": "assistant", "content": "Sure: "})
     with pytest.raises(EngineFault, match="serves = vllm") as raised:
-        server_engine(serves="other")._body(Request(b"k", messages, {"max_tokens": 5}, 1))
+        server_engine(serves="other")._bodies.of(Request(b"k", messages, {"max_tokens": 5}, 1))
     assert raised.value.fault is Fault.DENIED
 
 
@@ -252,7 +252,7 @@ DEFAULTS = {"temperature": 1.0, "top_p": 1.0, "max_tokens": 1024, "stop": None, 
 def test_what_is_sent(
     settings: Mapping[str, Any], sampling: Mapping[str, Any], sent: Mapping[str, Any], server_engine: Any
 ) -> None:
-    body = json.loads(server_engine(**settings)._body(Request(b"k", ASK, {**DEFAULTS, **sampling}, 3)))
+    body = json.loads(server_engine(**settings)._bodies.of(Request(b"k", ASK, {**DEFAULTS, **sampling}, 3)))
     assert body == {"model": "m", "messages": [dict(ASK[0])], **sent}
 
 
