@@ -9,7 +9,7 @@ from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 from mixwright_compiler.catalog.declaring import MODELS
 
 SHAPES = {"Apply": "Apply", "Ask": "Ask", "Measure": "Measure", "MeasureGroup": "Measure", "Keep": "Keep"}
-"""Shape -> the shape of which it is a kind; the steps' classes are in the runtime (`plugins/shapes.py`)."""
+"""Shape -> the shape of which it is a kind; the steps' classes are in `mixwright_runtime.plugins.shapes`."""
 
 
 class Conflict(NamedTuple):
