@@ -28,10 +28,11 @@ def json_value(place: Place, node: Expression, bare: bool) -> Any:
             try:
                 return _decoded(node.value)
             except json.JSONDecodeError as broken:
-                at = node.offset_of(broken.pos)
+                words, offset = _fault(broken)
+                at = node.offset_of(offset)
                 raise place.findings.error(
                     "MIX107",
-                    f"this is not JSON: {_words(broken)}",
+                    f"this is not JSON: {words}",
                     Span(node.span.source, at, at + 1),
                     hint="the heredoc's tag says JSON; `<<~TEXT` holds any text",
                 ) from None
@@ -71,8 +72,9 @@ def _file(place: Place, node: Call) -> Any:
     try:
         return _decoded(source.text)
     except json.JSONDecodeError as broken:
-        at = min(broken.pos, max(0, len(source.text) - 1))
-        _broken(place, text, f"is not JSON: {_words(broken)}", Span(source, at, at + 1), span)
+        words, offset = _fault(broken)
+        at = min(offset, max(0, len(source.text) - 1))
+        _broken(place, text, f"is not JSON: {words}", Span(source, at, at + 1), span)
     except (RecursionError, ValueError) as error:
         _broken(place, text, f"is not JSON: {_why(error)}", _whole(source), span)
 
@@ -96,8 +98,14 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _words(broken: json.JSONDecodeError) -> str:
-    return f"{broken.msg[:1].lower()}{broken.msg[1:]}"
+def _fault(broken: json.JSONDecodeError) -> tuple[str, int]:
+    """What is wrong and its offset, the same in every version of Python."""
+    before = broken.doc[: broken.pos].rstrip()
+    if broken.doc[broken.pos : broken.pos + 1] in ("]", "}") and before.endswith(","):
+        return "nothing follows this comma", len(before) - 1
+    if broken.msg.startswith("Illegal trailing comma"):  # from 3.13 on, at the comma
+        return "nothing follows this comma", broken.pos
+    return f"{broken.msg[:1].lower()}{broken.msg[1:]}", broken.pos
 
 
 def _why(error: Exception) -> str:
