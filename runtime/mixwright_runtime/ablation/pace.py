@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-NOTHING_BEFORE = 0.05
-"""Share of the steps of a first cell below which a remaining time would be a guess about start-up."""
+from mixwright_runtime.run.pace import NOTHING_BEFORE
 
 
 @dataclass(frozen=True)

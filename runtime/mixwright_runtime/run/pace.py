@@ -10,7 +10,8 @@ from math import inf
 from mixwright_runtime.calls.recent import WINDOW_S, Recent, growth
 
 NOTHING_BEFORE = 0.05
-"""Share of the rows below which a remaining time would be a guess about start-up."""
+"""Share of the rows, or of the steps of an ablation's first cell, below which a remaining time would be a guess about
+start-up."""
 MUCH_FASTER = 4
 """So many times the pace of a window's later half is no chance any more: what came then came from the store."""
 SLOWER = 1.5

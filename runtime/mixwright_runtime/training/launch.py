@@ -17,6 +17,7 @@ from typing import Any
 from mixwright_compiler.load.json_text import Damaged
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.training.curve import COMPLETE, FAILED, LAUNCHER_PID, read_curve
+from mixwright_runtime.training.ranks import has_gpu
 from mixwright_runtime.training.state import read_state
 
 _POLL_S = 0.2
@@ -282,7 +283,7 @@ def ranks_environment(ranks: int, *, is_alone: bool = True) -> dict[str, str]:
     environment.setdefault("TRANSFORMERS_VERBOSITY", "error")
     environment.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     environment.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")
-    if not _has_gpu():
+    if not has_gpu():
         environment.setdefault("DS_ACCELERATOR", "cpu")
         if sys.platform == "linux" and is_alone:
             # The host's name need not resolve in a container; one machine's ranks talk over loopback.
@@ -290,9 +291,3 @@ def ranks_environment(ranks: int, *, is_alone: bool = True) -> dict[str, str]:
     environment["PYTHONSAFEPATH"] = "1"
     environment[LAUNCHER_PID] = str(os.getpid())
     return environment
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return bool(torch.cuda.is_available())

@@ -24,19 +24,16 @@ MEETING = timedelta(seconds=120)
 
 def start_processes(settings: TrainSettings) -> None:
     """Let the ranks find each other, as the settings share the model."""
-    import torch
-
-    is_cpu = not torch.cuda.is_available()
     if settings.zero:
         import deepspeed
 
-        if is_cpu:
+        if has_gpu():
+            deepspeed.init_distributed(verbose=False)
+        else:
             import deepspeed.ops
 
             deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
             deepspeed.init_distributed(dist_backend="gloo", verbose=False)
-        else:
-            deepspeed.init_distributed(verbose=False)
 
 
 def meet() -> None:
@@ -55,7 +52,7 @@ def meet() -> None:
 
 
 def has_gpu() -> bool:
-    """Whether this rank has a GPU."""
+    """Whether this machine has a GPU that torch can use."""
     import torch
 
     return bool(torch.cuda.is_available())

@@ -26,10 +26,9 @@ def arguments_of(
     directory: Path, settings: TrainSettings, layout: Layout, *, steps: int, is_universal: bool
 ) -> Any:
     """The `TrainingArguments` of a job. is_universal: other ranks wrote the checkpoint."""
-    import torch
     from transformers import TrainingArguments
 
-    is_cpu = not torch.cuda.is_available()
+    is_cpu = not has_gpu()
     return TrainingArguments(
         output_dir=str(directory / "checkpoints"),
         use_cpu=is_cpu,
