@@ -217,38 +217,33 @@ class Calls:
     ) -> CallResult:
         """Ask and record how it ended; what is handed on of a failed attempt is its reason alone."""
         asked = self._recorder.asked(service, request.key, text, node, counts)
-        answer, output, reasoning, detail, provenance = None, "", "", "", "{}"
         try:
             answer = await service.answer(request, counts.faults)
         except EngineFault as fault:
-            finish = reason = fault.fault.value
-            detail = clean_text(str(fault))
-            provenance = canonical({"fault": detail})
-        else:
-            finish = answer.finish.value
-            reason = "" if answer.finish is Finish.STOP else finish
-            output, reasoning = clean_text(answer.text), clean_text(answer.reasoning)
-            detail = output[:SHOWN_CHARACTERS] if reason else ""
-            provenance = canonical(answer.engine)
-            counts.prompt_tokens += answer.prompt_tokens
-            counts.output_tokens += answer.output_tokens
-            service.book(answer.prompt_tokens, answer.output_tokens)
-            if reason:
-                counts.faults[reason] = counts.faults.get(reason, 0) + 1
+            detail = self._recorder.put_fault(asked, fault, attempt=attempt, seed=request.seed)
+            return CallResult(request.key, "", "", False, fault.fault.value, detail)
+        finish = answer.finish.value
+        reason = "" if answer.finish is Finish.STOP else finish
+        output, reasoning = clean_text(answer.text), clean_text(answer.reasoning)
+        counts.prompt_tokens += answer.prompt_tokens
+        counts.output_tokens += answer.output_tokens
+        service.book(answer.prompt_tokens, answer.output_tokens)
+        if reason:
+            counts.faults[reason] = counts.faults.get(reason, 0) + 1
         self._recorder.put(
             asked,
             finish=finish,
             text=output,
             reasoning=reasoning,
             reason=reason,
-            prompt_tokens=answer.prompt_tokens if answer else 0,
-            output_tokens=answer.output_tokens if answer else 0,
+            prompt_tokens=answer.prompt_tokens,
+            output_tokens=answer.output_tokens,
             attempt=attempt,
             seed=request.seed,
-            engine=provenance,
+            engine=canonical(answer.engine),
         )
         if reason:
-            return CallResult(request.key, "", "", False, reason, detail)
+            return CallResult(request.key, "", "", False, reason, output[:SHOWN_CHARACTERS])
         return await _result(request.key, output, reasoning)
 
 

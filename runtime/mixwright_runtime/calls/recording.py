@@ -112,9 +112,16 @@ class Recorder:
             )
         )
 
-    def put_fault(self, asked: Asked, fault: EngineFault) -> str:
+    def put_fault(self, asked: Asked, fault: EngineFault, *, attempt: int = 0, seed: int = 0) -> str:
         """Record a call without an answer; returns the fault in words."""
         detail = clean_text(str(fault))
         reason = fault.fault.value
-        self.put(asked, finish=reason, reason=reason, engine=canonical({"fault": detail}))
+        self.put(
+            asked,
+            finish=reason,
+            reason=reason,
+            attempt=attempt,
+            seed=seed,
+            engine=canonical({"fault": detail}),
+        )
         return detail
