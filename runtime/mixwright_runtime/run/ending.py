@@ -64,7 +64,7 @@ async def finish(run: Run) -> RunReport:
     if over:
         exit_code = 1
         messages.append(over)
-    broken = [why for why in map(_verifier_faults, _nodes(run)) if why]
+    broken = [why for why in map(_verifier_faults, run.pipeline_nodes) if why]
     if broken or run.faults_at_end:
         exit_code = 1
         messages += [*broken, *run.faults_at_end]
@@ -150,10 +150,9 @@ def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, A
         rows["kept"] += outcomes.kept
         rows["dropped"] += outcomes.dropped
         rows["quarantined"] += outcomes.quarantined
-    for pipeline in run.runs.values():
-        for node in pipeline.executor.nodes:
-            for reason, count in node.tally.quarantine_reasons.items():
-                quarantined[reason] = quarantined.get(reason, 0) + count
+    for node in run.pipeline_nodes:
+        for reason, count in node.tally.quarantine_reasons.items():
+            quarantined[reason] = quarantined.get(reason, 0) + count
     return {
         "spec": run.plan.spec,
         "run_id": run.run_id,
@@ -199,10 +198,6 @@ def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
         },
         "reports": reports_of(pipeline.executor.nodes),
     }
-
-
-def _nodes(run: Run) -> list[Node]:
-    return [node for pipeline in run.runs.values() for node in pipeline.executor.nodes]
 
 
 def _verifier_faults(node: Node) -> str:

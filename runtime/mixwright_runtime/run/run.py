@@ -138,6 +138,11 @@ class Run:
         self.pace = RunPace()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def pipeline_nodes(self) -> list[Node]:
+        """The steps of all pipelines, without those of mixtures."""
+        return [node for pipeline in self.runs.values() for node in pipeline.executor.nodes]
+
     async def work(self) -> None:
         """Make every row that is wanted and select the mixtures.
 
@@ -175,8 +180,7 @@ class Run:
             await prepared(nodes)
         self._note_thresholds()
         try:
-            nodes_of_all = [node for pipeline in self.runs.values() for node in pipeline.executor.nodes]
-            await calibrate_all(nodes_of_all, self.sources, self._keep_calibration)
+            await calibrate_all(self.pipeline_nodes, self.sources, self._keep_calibration)
         except RunStopped:
             return
         if self.mixture_runs:
