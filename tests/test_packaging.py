@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_every_file_of_the_packages_is_installed(installed: Path) -> None:
 def test_a_project_may_have_folders_of_any_name(project: Path, installed: Path) -> None:
     """Every module is imported from the installed wheel, in a folder with a `compiler/`, a `runtime/` and a `dsl.py`."""
     code = (
-        "import importlib, pkgutil, sys\n"
+        "import importlib, json, pkgutil, sys\n"
         "needs_more = []\n"
         f"for name in {sorted(PACKAGES)!r}:\n"
         "    package = importlib.import_module(name)\n"
@@ -94,11 +95,11 @@ def test_a_project_may_have_folders_of_any_name(project: Path, installed: Path) 
         "            importlib.import_module(module.name)\n"
         "        except ModuleNotFoundError as error:\n"
         "            needs_more.append(error.name)\n"
-        "print(sorted({name.split('.')[0] for name in needs_more}))\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in needs_more})))\n"
     )
     found = in_project(project, installed, "-c", code)
     assert found.returncode == 0, found.stderr
-    missing = set(eval(found.stdout))
+    missing = set(json.loads(found.stdout))
     assert not missing & {"compiler", "runtime", "dsl", *PACKAGES}, found.stdout
 
 
