@@ -219,7 +219,12 @@ def _bounds(schema: AttributeSchema) -> str:
 
 
 def _functions() -> list[str]:
-    kinds = {"T": "the arguments' type", "item": "the items' type", "field": "the field's type"}
+    kinds = {
+        "T": "the arguments' type",
+        "same": "the first argument's type",
+        "item": "the items' type",
+        "field": "the field's type",
+    }
     rows = [
         (f"`{function.usage}`", kinds.get(function.result, function.result), texts.FUNCTIONS[name])
         for name, function in sorted(FUNCTIONS.items())

@@ -17,8 +17,24 @@ FUNCTIONS: dict[str, str] = {
     "extract_all": "All matches, as a list; the group is chosen as in `extract`.",
     "split": "The parts between the separators. The separator is the same for every row: a quoted text or a "
     "constant. An empty one splits into characters.",
+    "split_at": "The parts between the matches of a regular expression, as a list, with what is ahead of the first and "
+    "behind the last. One that also matches where nothing is, such as `x*`, is refused.",
+    "lines": "The lines, as a list, without their ends: `\\n`, `\\r\\n` or `\\r`. An end behind the last line begins no "
+    "further one.",
+    "slice": "The characters or items from index `from` up to, not including, index `to` (the end without it): 0 is the "
+    "first, -1 the last. Bounds beyond the ends are cut off.",
+    "merge": "One list with the items of all, in order, repeated ones too.",
+    "append": "The conversation with one more message, of role `system`, `user`, `assistant` or `tool`. `[]` is one "
+    "without messages.",
+    "words": "Number of words, in any script: what stands between white space and has a letter or a digit; in scripts "
+    "without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) every character.",
+    "capitalize": "The text with its first character in upper case and the rest as it is, unlike Python's `capitalize`.",
+    "only_stop_words": "Is nothing left without stop words, signs and white space? Stop words are those of English and "
+    "Chinese; an empty text has nothing left.",
+    "bucket": "A number from 0 to `n` - 1 that follows from the value alone, equally often each: rows of one user, "
+    'document or day stay together. A number goes by its text, so that 7 and `"7"` fall into one.',
     "join": "The items with the separator between them, nulls left out. The separator is the same for every row.",
-    "word_count": "Number of runs of characters between ASCII white space.",
+    "word_count": "Number of runs of characters between ASCII white space; see `words`.",
     "int": "A whole number: of a text its digits, of a float the part before the point, of false and true 0 and 1. "
     "Null where there is none.",
     "float": "A float: of a text the decimal number that it is, else null.",

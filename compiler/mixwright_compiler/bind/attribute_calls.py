@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mixwright_compiler.catalog.calls import CALLS, WORDS
-from mixwright_compiler.expressions.functions import regex_groups
+from mixwright_compiler.expressions.regexes import regex_groups
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.constants import as_type
 from mixwright_compiler.load.params import constant_expression

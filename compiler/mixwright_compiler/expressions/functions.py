@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mixwright_compiler.expressions.regexes import matches_nothing, regex_groups
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.schema import UNTYPED, common_type, element_of, fields_of, is_assignable
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.nodes import Attribute, Call
 from mixwright_dsl.source import Span
 
 OTHER_NAMES = {
     "abs": ("fabs",),
+    "append": ("add_message", "push"),
+    "bucket": ("hash", "hash_bucket", "fold_of"),
+    "capitalize": ("capitalise", "initcap", "ucfirst"),
     "coalesce": ("ifnull", "nvl", "default", "isnull_or"),
     "contains": ("includes", "has", "in_list", "any"),
     "ends_with": ("endswith", "endsWith", "has_suffix"),
@@ -25,17 +29,25 @@ OTHER_NAMES = {
     "item": ("nth", "get", "element", "at"),
     "join": ("string_agg", "implode"),
     "len": ("length", "size", "count", "char_length", "strlen"),
+    "lines": ("splitlines", "split_lines", "readlines"),
     "lower": ("lowercase", "tolower", "to_lower", "toLowerCase", "lcase"),
     "matches": ("match", "regex", "regexp", "regexp_matches", "rlike", "test"),
+    "merge": ("extend", "list_concat", "concat_lists", "array_concat"),
     "replace": ("sub", "gsub", "regexp_replace", "replaceAll"),
+    "slice": ("substring", "substr", "sublist", "list_slice", "array_slice"),
     "split": ("string_split", "explode"),
+    "split_at": ("split_by", "regexp_split", "re_split", "string_split_regex"),
     "starts_with": ("startswith", "startsWith", "has_prefix"),
     "text": ("str", "string", "to_string", "toString", "varchar"),
     "trim": ("strip", "btrim"),
     "upper": ("uppercase", "toupper", "to_upper", "toUpperCase", "ucase"),
-    "word_count": ("wordcount", "words", "count_words"),
+    "word_count": ("wordcount", "count_words"),
+    "words": ("num_words", "n_words"),
 }
 """Names that other languages have for these functions."""
+
+LAST = 2**63 - 1
+"""Where `slice` ends when nothing is said: behind any item."""
 
 _BY_OTHER_NAME = {other: name for name, others in OTHER_NAMES.items() for other in others}
 
@@ -58,9 +70,11 @@ class Typed:
 
 @dataclass(frozen=True)
 class Function:
-    """`parameters`: name and type of each; `sized` is text or a list, `T` any one type. The last may repeat.
+    """`parameters`: name and type of each; `sized` is text or a list, `T` any one type, `lists` one that is a list. The
+    last may repeat.
 
-    `result`: a type, or `T` for the common type of the arguments of type `T`, or `item` and `field` (see check_call).
+    `result`: a type, or `T` for the common type of the arguments of type `T`, `same` for that of the first argument, or
+    `item` and `field` (see check_call).
     """
 
     name: str
@@ -105,8 +119,17 @@ FUNCTIONS: dict[str, Function] = {
             required=2,
         ),
         _f('split(text, "separator")', "list[text]", "x:text", "separator:text"),
+        _f('split_at(text, "regex")', "list[text]", "x:text", "regex:regex"),
+        _f("lines(text)", "list[text]", "x:text"),
         _f('join(list, "separator")', "text", "x:list[text]", "separator:text"),
+        _f("slice(text_or_list, from, to)", "same", "x:sized", "from:int", "to:int", required=2),
+        _f("merge(a, b, …)", "T", "a:lists", "b:lists", repeats=True),
+        _f('append(history, "role", text)', "chat", "history:chat", "role:text", "text:text"),
         _f("word_count(text)", "int", "x:text"),
+        _f("words(text)", "int", "x:text"),
+        _f("capitalize(text)", "text", "x:text"),
+        _f("only_stop_words(text)", "bool", "x:text"),
+        _f("bucket(x, n)", "int", "x:scalar", "n:int"),
         _f("int(x)", "int", "x:scalar"),
         _f("float(x)", "float", "x:scalar"),
         _f("text(x)", "text", "x:scalar"),
@@ -160,7 +183,7 @@ def check_call(
         )
     common = _check_types(function, arguments, spans, findings)
     match function.name:
-        case "extract" | "extract_all" | "matches":
+        case "extract" | "extract_all" | "matches" | "split_at":
             return _regex_call(function, arguments, spans, findings), function.result
         case "item":
             return arguments, element_of(arguments[0].type) or "any"
@@ -170,6 +193,15 @@ def check_call(
             _check_contains(arguments, spans, findings)
         case "split" | "join":
             _check_separator(function, arguments[1], spans[1], findings)
+        case "append":
+            _check_role(arguments[1], spans[1], findings)
+        case "bucket":
+            _check_buckets(arguments[1], spans[1], findings)
+        case "merge":
+            return arguments, "list[any]" if common in UNTYPED else common
+        case "slice":
+            end = [] if count == 3 else [Typed(f"CAST({LAST} AS BIGINT)", ["lit", LAST], "int")]
+            return [*arguments, *end], arguments[0].type if arguments[0].type != "null" else "any"
         case "round" if count == 1:
             return [*arguments, Typed("CAST(0 AS BIGINT)", ["lit", 0], "int")], "float"
     return arguments, common if function.result == "T" else function.result
@@ -181,7 +213,9 @@ def _check_types(function: Function, arguments: list[Typed], spans: list[Span], 
     for position, (argument, span) in enumerate(zip(arguments, spans, strict=True)):
         wanted = function.parameters[min(position, len(function.parameters) - 1)][1]
         found = argument.type
-        if wanted in ("T", "number"):
+        if wanted in ("T", "number", "lists"):
+            if wanted == "lists" and found != "null" and element_of(found) is None:
+                raise _wrong(function, found, "lists", span, findings)
             if wanted == "number" and found not in ("int", "float", "null", *UNTYPED):
                 raise _wrong(function, found, "a number", span, findings)
             merged = common_type(common, found)
@@ -222,6 +256,7 @@ def _words(wanted: str) -> str:
         "regex": "a quoted regular expression",
         "group": "a group number",
         "list[any]": "a list",
+        "chat": "a conversation",
         "list[text]": "a list of text",
         "float": "a number",
         "int": "a whole number",
@@ -247,6 +282,33 @@ def _check_contains(arguments: list[Typed], spans: list[Span], findings: Finding
     if wanted is not None and part != "null" and common_type(wanted, part) is None:
         raise findings.error(
             "MIX123", f"`contains` looks for {wanted} here, not {part}", spans[1], f"of type {part}"
+        )
+
+
+def _check_role(role: Typed, span: Span, findings: Findings) -> None:
+    """A role that is written out is one of those that a conversation has."""
+    from mixwright_compiler.templates.messages import ROLES
+
+    roles = (*ROLES, "tool")
+    kind, *value = role.tree
+    if kind != "lit" or value[0] is None or value[0] in roles:
+        return
+    near = nearest(str(value[0]), roles)
+    raise findings.error(
+        "MIX118",
+        f"no role `{value[0]}`",
+        span,
+        f"roles are: {listing(roles)}",
+        hint=f'write `"{near or "user"}"`',
+        fix=replace_fix(span, f'"{near}"') if near else None,
+    )
+
+
+def _check_buckets(count: Typed, span: Span, findings: Findings) -> None:
+    kind, *value = count.tree
+    if kind == "lit" and isinstance(value[0], int) and value[0] < 1:
+        raise findings.error(
+            "MIX117", f"the number of buckets is at least 1, here {value[0]}", span, "out of range"
         )
 
 
@@ -295,7 +357,14 @@ def _regex_call(
             hint=r'for example `"[0-9]+"`',
         )
     groups = regex_groups(pattern[1], spans[1], findings)
-    if function.name == "matches":
+    if function.name == "split_at" and matches_nothing(pattern[1]):
+        raise findings.error(
+            "MIX124",
+            "the regular expression also matches where nothing is, so it parts every character from the next",
+            spans[1],
+            hint=r'say what stands between the parts, with `+` for one or more: `"\n+"`',
+        )
+    if function.name in ("matches", "split_at"):
         return arguments
     if len(arguments) == 2:
         group = 1 if groups else 0
@@ -309,63 +378,3 @@ def _regex_call(
             hint=f"write a number from 0 (the whole match) to {groups}",
         )
     return [*arguments[:2], Typed(str(tree[1]), tree, "int")]
-
-
-def regex_groups(pattern: str, span: Span, findings: Findings) -> int:
-    """Number of groups of a regular expression; raises Reported (MIX124) unless RE2 reads it, in rows and in tables."""
-    import re2
-
-    problem = _beyond_re2(pattern)
-    if not problem:
-        options = re2.Options()
-        options.log_errors = False
-        try:
-            groups: int = re2.compile(pattern, options).groups
-        except re2.error as broken:
-            problem = f"not a regular expression: {broken.args[0].decode()}"
-        else:
-            return groups
-    raise findings.error("MIX124", problem, span, hint=r'for example `"Answer: ([0-9]+)"`')
-
-
-_BEYOND = (
-    ("(?=", "lookahead `(?=`"),
-    ("(?!", "lookahead `(?!`"),
-    ("(?<=", "lookbehind `(?<=`"),
-    ("(?<!", "lookbehind `(?<!`"),
-    ("(?>", "atomic group `(?>`"),
-    ("(?(", "condition `(?(`"),
-    ("(?P=", "back-reference `(?P=`"),
-    ("(?#", "comment `(?#`"),
-    # The RE2 of tables is an older one, which has it under Python's name alone.
-    ("(?<", "a name written `(?<name>`, unlike `(?P<name>`,"),
-)
-
-
-def _beyond_re2(pattern: str) -> str:
-    """What other expressions have and RE2, or one of its two copies here, has not; empty for nothing."""
-    i, in_class = 0, False
-    while i < len(pattern):
-        c = pattern[i]
-        if c == "\\":
-            after = pattern[i + 1 : i + 2]
-            if after.isdigit() and after != "0" and not in_class:
-                return f"back-reference `\\{after}` is not available"
-            # RE2's `\C` is a byte, which may be half a character.
-            if after in ("Z", "N", "u", "U", "0", "C"):
-                return f"`\\{after}` is not available"
-            i += 2
-            continue
-        if in_class:
-            in_class = c != "]"
-        elif c == "[":
-            in_class = True
-            i += 1 if pattern[i + 1 : i + 2] == "]" else 2 if pattern[i + 1 : i + 3] == "^]" else 0
-        elif c == "(":
-            for start, words in _BEYOND:
-                if pattern.startswith(start, i):
-                    return f"{words} is not available"
-        elif c in "*+?}" and pattern[i + 1 : i + 2] == "+":
-            return f"possessive `{c}+` is not available"
-        i += 1
-    return ""

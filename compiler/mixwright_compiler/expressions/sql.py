@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from mixwright_compiler.catalog.text_patterns import LINE, WORD, only_stop_words
 from mixwright_compiler.schema import UNTYPED, element_of, fields_of
 
 SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
@@ -166,6 +167,31 @@ def sql_call(name: str, parts: Sequence[SqlPart], type: str) -> str:
             return f"string_split({text[0]}, {text[1]})"
         case "join":
             return f"array_to_string({_as(parts[0], 'list[text]')}, {text[1]})"
+        case "split_at":
+            return f"string_split_regex({text[0]}, {text[1]})"
+        case "lines":
+            found = f"regexp_extract_all({text[0]}, {sql_literal(LINE)})"
+            return f"list_transform({found}, lambda p: rtrim(p, chr(10) || chr(13)))"
+        case "capitalize":
+            return _named(text[0], "upper(substring(p, 1, 1)) || substring(p, 2)")
+        case "only_stop_words":
+            return f"regexp_matches({text[0]}, {sql_literal(only_stop_words())})"
+        case "bucket":
+            value = sql_call("text", parts[:1], "text")
+            hashed = f"CAST('0x' || substring(sha256({value}), 1, 15) AS BIGINT)"
+            # A number of buckets below 1 gives null.
+            return f"({hashed} % NULLIF(greatest({parts[1].sql}, 0), 0))"
+        case "slice":
+            return _slice(parts, type)
+        case "merge":
+            return "(" + " || ".join(_list_as(part, type) for part in parts) + ")"
+        case "append":
+            message = f"struct_pack(role := {text[1]}, content := {text[2]})"
+            body = "CASE WHEN p.h IS NULL OR p.m.role IS NULL OR p.m.content IS NULL THEN NULL "
+            body += "ELSE list_append(p.h, p.m) END"
+            return _named(f"struct_pack(h := {_list_as(parts[0], type)}, m := {message})", body)
+        case "words":
+            return f"len(regexp_extract_all({text[0]}, {sql_literal(WORD)}))"
         case "word_count":
             return f"len(regexp_extract_all({text[0]}, '[^ \\t\\n\\f\\r\\v]+'))"
         case "int" | "float":
@@ -181,7 +207,7 @@ def sql_call(name: str, parts: Sequence[SqlPart], type: str) -> str:
             best = "least" if name == "min" else "greatest"
             # DuckDB's least and greatest skip nulls; here null goes through.
             body = f"CASE WHEN p[1] IS NULL OR p[2] IS NULL THEN NULL ELSE {best}(p[1], p[2]) END"
-            return f"list_extract(list_transform([[{pair}]], lambda p: {body}), 1)"
+            return _named(f"[{pair}]", body)
         case "if":
             return (
                 f"CASE WHEN {_as(parts[0], 'bool')} THEN {_as(parts[1], type)} ELSE {_as(parts[2], type)} END"
@@ -199,3 +225,32 @@ def sql_call(name: str, parts: Sequence[SqlPart], type: str) -> str:
             return f"json_extract({parts[0].sql}, '$.\"{key}\"')"
         case _:
             return f"({parts[0].sql} IS NULL)"
+
+
+def _named(value: str, body: str) -> str:
+    """The SQL `body`, in which `p` is the value: so that the value's text stands once."""
+    return f"list_extract(list_transform([{value}], lambda p: {body}), 1)"
+
+
+def _list_as(part: SqlPart, type: str) -> str:
+    """A list as SQL of a list type, with the items cast where they are of another."""
+    if part.type == type:
+        return part.sql
+    is_untyped = element_of(type) in UNTYPED
+    return f"TRY_CAST({f'to_json({part.sql})' if is_untyped else part.sql} AS {sql_type(type)})"
+
+
+def _slice(parts: Sequence[SqlPart], type: str) -> str:
+    """The items or characters from one index up to another, as Python's slices have them."""
+    is_text = type == "text"
+    value = _as(parts[0], "text") if is_text else _list_as(parts[0], "list[any]" if type in UNTYPED else type)
+    bounds = [
+        f"CASE WHEN p.{name} < 0 THEN greatest(len(p.x) + p.{name}, 0) ELSE least(p.{name}, len(p.x)) END"
+        for name in ("a", "b")
+    ]
+    cut = "substring(q.x, q.a + 1, greatest(q.b - q.a, 0))" if is_text else "list_slice(q.x, q.a + 1, q.b)"
+    bounded = f"struct_pack(x := p.x, a := {bounds[0]}, b := {bounds[1]})"
+    body = f"list_extract(list_transform([{bounded}], lambda q: {cut}), 1)"
+    body = f"CASE WHEN p.x IS NULL OR p.a IS NULL OR p.b IS NULL THEN NULL ELSE {body} END"
+    sliced = _named(f"struct_pack(x := {value}, a := {parts[1].sql}, b := {parts[2].sql})", body)
+    return f"to_json({sliced})" if type in UNTYPED else sliced

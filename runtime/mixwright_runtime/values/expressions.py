@@ -85,7 +85,7 @@ def _call(name: str, arguments: Sequence[Any]) -> Evaluate:
         case "is_null":
             (part,) = parts
             return lambda columns: part(columns) is None
-        case "matches" | "extract" | "extract_all":
+        case "matches" | "extract" | "extract_all" | "split_at":
             return _regex_call(name, parts[0], arguments)
         case _:
             function = FUNCTIONS.get(name)
@@ -152,6 +152,8 @@ def _regex_call(name: str, text: Evaluate, arguments: Sequence[Any]) -> Evaluate
         raise RunError(f"{name}({arguments[1][1]!r}): {error}") from None
     if name == "matches":
         return _strict(lambda value: regex.matches(as_text(value)), [text])
+    if name == "split_at":
+        return _strict(lambda value: regex.parts(as_text(value)), [text])
     group = int(arguments[2][1]) if len(arguments) > 2 else min(1, regex.groups)
     if name == "extract":
         return _strict(lambda value: regex.extract(as_text(value), group), [text])

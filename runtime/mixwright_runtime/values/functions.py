@@ -10,7 +10,11 @@ import math
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
+
+from mixwright_compiler.catalog.text_patterns import WORD, only_stop_words
+from mixwright_runtime.values.regex import compile_regex
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 SPACE = " \t\n\v\f\r"
@@ -19,6 +23,9 @@ SPACE = " \t\n\v\f\r"
 _WORD = re.compile(r"[^ \t\n\f\r\v]+")
 _INT_TEXT = re.compile(r"[+-]?[0-9]+\Z")
 _FLOAT_TEXT = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
+
+BUCKET_DIGITS = 15
+"""Hexadecimal digits of the hash that `bucket` goes by: the most that 64 bits with a sign hold."""
 
 # Numbers.
 
@@ -186,6 +193,27 @@ def _join(items: list[Any], separator: str) -> str | None:
     return separator.join(texts) if texts or not items else None
 
 
+def _capitalize(text: object) -> str:
+    text = as_text(text)
+    return _upper(text[:1]) + text[1:]
+
+
+def _lines(text: object) -> list[str]:
+    lines = as_text(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def _words(text: object) -> int:
+    return len(compile_regex(WORD).extract_all(as_text(text), 0))
+
+
+def _bucket(value: object, count: int) -> int | None:
+    if count < 1:
+        return None
+    hashed = sha256(as_text(value).encode("utf-8", "surrogatepass")).hexdigest()
+    return int(hashed[:BUCKET_DIGITS], 16) % count
+
+
 def _concat(*parts: object) -> str:
     return "".join(map(as_text, parts))
 
@@ -263,6 +291,22 @@ def _item(items: object, index: int) -> Any:
     return items[index] if isinstance(items, list) and -len(items) <= index < len(items) else None
 
 
+def _slice(value: Any, start: int, end: int) -> Any:
+    return value[start:end] if isinstance(value, list) else as_text(value)[start:end]
+
+
+def _merge(*lists: object) -> list[Any]:
+    if not all(isinstance(items, list) for items in lists):
+        raise TypeError("not a list")
+    return unified([item for items in lists if isinstance(items, list) for item in items])
+
+
+def _append(history: object, role: object, text: object) -> list[Any]:
+    if not isinstance(history, list) or not all(isinstance(message, dict) for message in history):
+        raise TypeError("not a conversation")
+    return [*history, {"role": as_text(role), "content": as_text(text)}]
+
+
 def _field(struct: object, name: str) -> Any:
     return struct.get(name) if isinstance(struct, dict) else None
 
@@ -295,6 +339,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "replace": _replace,
     "split": _split,
     "join": _join,
+    "lines": _lines,
+    "capitalize": _capitalize,
+    "words": _words,
+    "only_stop_words": lambda text: compile_regex(only_stop_words()).matches(as_text(text)),
+    "bucket": _bucket,
+    "slice": _slice,
+    "merge": _merge,
+    "append": _append,
     "word_count": lambda text: sum(1 for _ in _WORD.finditer(as_text(text))),
     "int": int_of,
     "float": float_of,

@@ -48,6 +48,21 @@ class Regex:
         """A group of every match that does not overlap the one before."""
         return [_text(found[group]) for found in self._matches_in(_bytes(text))]
 
+    def parts(self, text: str) -> list[str]:
+        """What stands between the matches, with what is ahead of the first and behind the last. A match of nothing, as
+        `\\b` has it, parts a single character from the rest: so tables do it, and rows after them."""
+        raw, start = _bytes(text), 0
+        parts = []
+        while start < len(raw) and (found := self._compiled.search(raw, start)) is not None:
+            begin, end = found.span()
+            if begin == end == start:
+                begin = end = _next_character(raw, start)
+                if end >= len(raw):
+                    break
+            parts.append(raw[start:begin])
+            start = end
+        return [part.decode("utf-8", "surrogatepass") for part in (*parts, raw[start:])]
+
     def _matches_in(self, text: bytes) -> Iterator[Any]:
         # The package's `finditer` gives an empty match ahead of where it looked twice: `$` in "ab" is found two times.
         start = 0
@@ -55,9 +70,7 @@ class Regex:
             yield found
             begin, start = found.span()
             if begin == start:
-                start += 1
-                while start < len(text) and text[start] & 0xC0 == 0x80:  # inside a character of UTF-8
-                    start += 1
+                start = _next_character(text, start)
 
 
 # Half surrogates, which models write, have no UTF-8; as three bytes they are a character that only classes match.
@@ -67,3 +80,11 @@ def _bytes(text: str) -> bytes:
 
 def _text(found: bytes | None) -> str | None:
     return None if found is None else found.decode("utf-8", "surrogatepass")
+
+
+def _next_character(text: bytes, at: int) -> int:
+    """Where the character behind that at `at` begins."""
+    at += 1
+    while at < len(text) and text[at] & 0xC0 == 0x80:  # inside a character of UTF-8
+        at += 1
+    return at

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from mixwright_runtime.values.scripts import UNSPACED
+from mixwright_compiler.catalog.scripts import UNSPACED
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 import re2
 
-from mixwright_runtime.values import scripts
+from mixwright_compiler.catalog import scripts
 from mixwright_runtime.values.texts import tokens_of
 from mixwright_runtime.verifiers.text.endings import signs_of_cutting
 from mixwright_runtime.verifiers.text.repeats import repeats_of

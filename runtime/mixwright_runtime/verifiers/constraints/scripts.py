@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
-from mixwright_runtime.values.scripts import HAN, HIRAGANA, KATAKANA
+from mixwright_compiler.catalog.scripts import HAN, HIRAGANA, KATAKANA
 
 KANA = HIRAGANA + KATAKANA
 _WITHOUT_SPACES = (

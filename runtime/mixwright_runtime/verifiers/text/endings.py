@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mixwright_runtime.values.scripts import UNSPACED
+from mixwright_compiler.catalog.scripts import UNSPACED
 
 CERTAIN, LIKELY, POSSIBLE, WEAK = 1.0, 0.9, 0.7, 0.2
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mixwright_runtime.values.scripts import HAN, HANGUL, HIRAGANA, KATAKANA
+from mixwright_compiler.catalog.scripts import HAN, HANGUL, HIRAGANA, KATAKANA
 from mixwright_runtime.verifiers.text.refusal_phrases import (
     APOLOGIES,
     APOLOGY_CUES,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from mixwright_runtime.values.scripts import UNSPACED
+from mixwright_compiler.catalog.scripts import UNSPACED
 
 LIMIT_CHARACTERS = 300_000
 """A longer text is measured at its end alone, where repetition shows."""

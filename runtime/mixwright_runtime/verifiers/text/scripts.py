@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from mixwright_runtime.values.scripts import BURMESE, HAN, HANGUL, HIRAGANA, KATAKANA, KHMER, LAO, THAI
+from mixwright_compiler.catalog.scripts import BURMESE, HAN, HANGUL, HIRAGANA, KATAKANA, KHMER, LAO, THAI
 
 _BLOCKS = {
     "Latn": "A-Za-zªºÀ-ÖØ-öø-ʯ\u0300-\u036fḀ-ỿＡ-Ｚａ-ｚ",

@@ -8,11 +8,11 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
+from mixwright_compiler.catalog.stop_words import STOP_WORDS
 from mixwright_runtime.errors import require
 from mixwright_runtime.verifiers.constraints.matching import bare, trimmed, without_punctuation
 from mixwright_runtime.verifiers.constraints.registry import Found, count, kind
 from mixwright_runtime.verifiers.constraints.registry import text as text_argument
-from mixwright_runtime.verifiers.constraints.stop_words import STOP_WORDS
 from mixwright_runtime.verifiers.constraints.text import Text, tokens
 from mixwright_runtime.verifiers.constraints.word_lists import word_list
 
