@@ -171,6 +171,8 @@ def _type(type: str) -> str:
     head, _, rest = type.partition(":")
     if type.startswith("list["):
         return f"list of {_type(type[5:-1])}"
+    if type.startswith("some["):
+        return f"{_type(type[5:-1])}, or list of these"
     if type.startswith("map["):
         return f"`{{ name = … }}` of {_type(type[4:-1].rpartition('=')[2])}"
     match head:

@@ -14,7 +14,7 @@ Attribute values are plain Python: int, float, bool, str, None, list, dict, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,21 @@ class Bound:
     value: Any
     span: Span
     is_default: bool = False
+
+    def each(self) -> list[Bound]:
+        """The items of a list, each where it was written; the value itself where it is none."""
+        if not isinstance(self.value, list):
+            return [self]
+        spans = self.value.spans if isinstance(self.value, Items) else [self.span] * len(self.value)
+        return [Bound(value=item, span=span) for item, span in zip(self.value, spans, strict=True)]
+
+
+class Items(list[Any]):
+    """A list as it was written, and where each of its items was."""
+
+    def __init__(self, items: Iterable[Any], spans: Iterable[Span]) -> None:
+        super().__init__(items)
+        self.spans = list(spans)
 
 
 class SubBlock(dict[str, Any]):

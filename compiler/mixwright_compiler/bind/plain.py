@@ -16,6 +16,7 @@ from mixwright_compiler.catalog.catalog import (
     Entry,
     builtin_catalog,
 )
+from mixwright_compiler.catalog.conditions import holds
 from mixwright_compiler.program import Bound, CallValue, TypedExpression
 
 COMMON_TO_STEPS = ("when", "id")
@@ -64,13 +65,15 @@ def resolved(
     `attributes` are bound or already plain. An entry with the attribute `*` keeps what it does not name, as written.
     """
     values: dict[str, Any] = {}
+    given = {name: value.value if isinstance(value, Bound) else value for name, value in attributes.items()}
     for schema in entry.attributes:
         if schema.name == "*":
             named = {a.name for a in entry.attributes}
             values.update({k: plain(v) for k, v in attributes.items() if k not in named})
         elif schema.name not in without:
-            written = plain(attributes[schema.name]) if schema.name in attributes else None
-            values[schema.name] = _complete(schema, written, catalog)
+            counts = schema.only_when is None or holds(schema.only_when, entry, given)
+            written = plain(attributes[schema.name]) if counts and schema.name in attributes else None
+            values[schema.name] = _complete(schema, written, catalog) if counts else None
     return values
 
 

@@ -8,6 +8,7 @@ from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.repair import check_repair_reads, repair_columns, repair_template
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.catalog.references import kind_of_reference
 from mixwright_compiler.program import Bound
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.templates.messages import check_use
@@ -19,7 +20,8 @@ def check_templates(scope: Scope, place: Place, entry: Entry, attributes: Mappin
     missing: set[str] = set()
     columns = place.columns
     assert columns is not None
-    for bound, name in _template_names(entry, attributes):
+    for bound in _template_names(entry, attributes):
+        name = str(bound.value)
         scope.ask(scope.world.by_name[name], bound.span)
         parsed = scope.parsed.get(name)
         if parsed is not None:
@@ -56,19 +58,18 @@ def template_inputs(
     scope: Scope, columns: Columns, entry: Entry, attributes: Mapping[str, Bound]
 ) -> list[str]:
     """Columns that the step's templates need. That of `on_fail = repair(…)` is no part: no measurement reads it."""
-    parsed = [scope.parsed.get(name) for _, name in _template_names(entry, attributes)]
+    parsed = [scope.parsed.get(str(bound.value)) for bound in _template_names(entry, attributes)]
     inputs = [name for template in parsed if template is not None for name in template.inputs]
     return [name for name in inputs if columns.type_of(name) is not None]
 
 
-def _template_names(entry: Entry, attributes: Mapping[str, Bound]) -> list[tuple[Bound, str]]:
-    found = []
+def _template_names(entry: Entry, attributes: Mapping[str, Bound]) -> list[Bound]:
+    """Each template that the step may render, where it is named."""
+    found: list[Bound] = []
     for schema in entry.attributes:
         bound = attributes.get(schema.name)
         if bound is None or bound.is_default:
             continue
-        if schema.type == "ref:template":
-            found.append((bound, str(bound.value)))
-        elif schema.type == "list[ref:template]":
-            found += [(bound, str(name)) for name in bound.value]
+        if kind_of_reference(schema.type) == "template":
+            found += bound.each()
     return found

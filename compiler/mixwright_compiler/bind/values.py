@@ -11,11 +11,12 @@ from mixwright_compiler.bind.drawn import bind_drawn
 from mixwright_compiler.bind.json_values import json_value
 from mixwright_compiler.bind.place import Place, missing_column, place_path
 from mixwright_compiler.catalog.catalog import AttributeSchema
+from mixwright_compiler.catalog.references import LISTS
 from mixwright_compiler.expressions.typed import ExpressionScope, typed_expression
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.constants import EXAMPLES, as_type
 from mixwright_compiler.load.params import constant_expression, constant_of
-from mixwright_compiler.program import TypedExpression
+from mixwright_compiler.program import Items, TypedExpression
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import nearest, replace_fix
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix
@@ -59,7 +60,9 @@ def bind_value(
         _check_bounds(schema, type, value, node.span, findings)
         _check_form(schema, value, node.span, findings)
         return value
-    if type.startswith("list["):
+    if type.startswith("some[") and not isinstance(node, ListNode):
+        return bind_value(place, schema, type[5:-1], node)
+    if type.startswith(LISTS):
         return _list(place, schema, type[5:-1], node)
     if type.startswith("map["):
         return _map(place, schema, type[4:-1], node)
@@ -172,7 +175,7 @@ def _list(place: Place, schema: AttributeSchema, item_type: str, node: Expressio
             failed = True
     if failed:
         raise Reported
-    return values
+    return Items(values, (item.span for item in node.items))
 
 
 def _map(place: Place, schema: AttributeSchema, inner: str, node: Expression) -> dict[str, Any]:

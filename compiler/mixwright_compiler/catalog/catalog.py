@@ -20,6 +20,7 @@ Attribute types, a small closed language:
     call:NAME                      one of a closed set of calls (parse, on_fail, on_verdict); see
                                    `mixwright_compiler/bind/attribute_calls.py`
     list[T] map[T]                 lists and `{ key = T }`; `map[new_column=expr:any]` names its keys' type
+    some[ref:KIND]                 one of these, or a list of them; the list's names are data, and count in hashes
     json                           any literal value, or file("x.json")
     column_or_json                 the name of a column in scope, or a literal list or object
     drawn                          the name of a source, or `constraints(…)`
@@ -41,7 +42,7 @@ LabelKind = Literal["none", "name", "new_column", "rows", "kind"]
 
 FORMAT_VERSION = "1.2"
 
-RULES = ("opinions", "guard", "ratings", "translated", "programs", "targets", "turns", "compared")
+RULES = ("opinions", "guard", "ratings", "translated", "programs", "targets", "compared")
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 
 PATH_TYPES = ("path", "map[path]", "list[path]")
@@ -61,6 +62,7 @@ class AttributeSchema:
     `short_for`: of a column with the right answer: the verifier that compares with it.
     `given_when`: the condition (`mixwright_compiler.catalog.conditions`) under which it must be given, or has its
         default, and under no other may be.
+    `only_when`: the condition under which alone it may be given; under any other its default counts for nothing.
     """
 
     name: str
@@ -75,6 +77,7 @@ class AttributeSchema:
     holds: str | None = None
     short_for: str | None = None
     given_when: str | None = None
+    only_when: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class Asks:
     """Requests that a step sends to models for each row; what is said here names its attributes.
 
     model: the attribute with the model, or with the models that are each asked; where it is not given nothing is asked.
-    template: the attribute with the template of the request; empty for one that the step makes up.
+    template: the attribute with the template of the request; empty for one that the step makes up. Of several
+        (`some[ref:template]`) a row is asked with one, by the `weights` of the attribute named so.
     times: attributes that multiply the requests, a count by its number, a list by its length. each: how many there are
         of one model before that. twice: the condition (`mixwright_compiler.catalog.conditions`) under which each is
         sent twice.
@@ -94,6 +98,7 @@ class Asks:
 
     model: str
     template: str = ""
+    weights: str = ""
     times: tuple[str, ...] = ()
     each: int = 1
     twice: str = ""

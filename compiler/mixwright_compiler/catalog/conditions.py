@@ -3,6 +3,7 @@
 always                         holds
 with NAME                      the attribute is given, or has a default, and is not `false`
 without NAME                   it is not
+several NAME                   it is given as a list
 NAME = word                    it is this word, or a call of this function: `pick = majority`, `parse = json`
 with against and with swap     each of them holds
 """
@@ -19,9 +20,12 @@ ALWAYS = "always"
 
 def holds(condition: str, entry: Entry, values: Mapping[str, Any]) -> bool:
     """Whether a condition holds of an entry's attributes; `values` are bound or plain, a missing one has its default."""
-    return condition == ALWAYS or all(
-        _term_holds(term, entry, values) for term in condition.split(" and ") if term != ALWAYS
-    )
+    return all(_term_holds(term, entry, values) for term in terms_of(condition))
+
+
+def terms_of(condition: str) -> list[str]:
+    """The parts that must each hold."""
+    return [term for term in condition.split(" and ") if term != ALWAYS]
 
 
 def attributes_in(condition: str) -> Iterator[str]:
@@ -34,7 +38,7 @@ def attributes_in(condition: str) -> Iterator[str]:
         match term.split(" "):
             case ["always"]:
                 pass
-            case ["with" | "without", name] | [name, "=", _]:
+            case ["with" | "without" | "several", name] | [name, "=", _]:
                 yield name
             case _:
                 raise ValueError(f"no condition: {term!r}")
@@ -56,6 +60,8 @@ def _term_holds(term: str, entry: Entry, values: Mapping[str, Any]) -> bool:
             return _is_given(given(entry, values, rest))
         case "without":
             return not _is_given(given(entry, values, rest))
+        case "several":
+            return isinstance(given(entry, values, rest), list | tuple)
         case _:
             return word_of(given(entry, values, first)) == rest.removeprefix("= ")
 

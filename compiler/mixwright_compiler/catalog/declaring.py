@@ -32,17 +32,30 @@ def attribute(
     holds: str | None = None,
     short_for: str | None = None,
     given_when: str | None = None,
+    only_when: str | None = None,
 ) -> AttributeSchema:
     """An attribute of a declaration; `default=REQUIRED` makes it mandatory.
 
     `tasks`: of type `ref:model`, which tasks the model may have; without it, `generate`. `holds`: `text` of a column
-    that must hold text, `language` of an expression that gives a language's code. `short_for`: a verifier. `given_when`:
-    a condition. See `mixwright_compiler.catalog.catalog.AttributeSchema`.
+    that must hold text, `language` of an expression that gives a language's code. `short_for`: a verifier. `given_when`,
+    `only_when`: conditions. See `mixwright_compiler.catalog.catalog.AttributeSchema`.
     """
     required = default is REQUIRED
     default = None if required else default
     return AttributeSchema(
-        name, type, doc, required, default, cls, minimum, maximum, tasks, holds, short_for, given_when
+        name,
+        type,
+        doc,
+        required,
+        default,
+        cls,
+        minimum,
+        maximum,
+        tasks,
+        holds,
+        short_for,
+        given_when,
+        only_when,
     )
 
 
@@ -72,7 +85,9 @@ def unnamed(entry: Entry) -> Iterator[str]:
     for asks in entry.asks:
         if not (entry.attribute(asks.model) or AttributeSchema("", "", "")).type.endswith(MODELS):
             yield f"it asks `{asks.model}`, which is no attribute of type `ref:model`"
-        named += [("asks", name) for name in (asks.template, *asks.times, asks.max_tokens) if name]
+        named += [
+            ("asks", name) for name in (asks.template, asks.weights, *asks.times, asks.max_tokens) if name
+        ]
         for condition in (asks.when, asks.twice or "always", *(when for _, when in asks.needs)):
             named += [("asks", name) for name in attributes_in(condition)]
     named += [("one_of", name) for choice in entry.one_of for name in choice]
@@ -83,8 +98,10 @@ def unnamed(entry: Entry) -> Iterator[str]:
         for trait, name in (("rows_in", entry.rows_in), ("apart_from", entry.apart_from))
         if name
     ]
-    given = [schema.given_when for schema in entry.attributes if schema.given_when]
-    named += [("given_when", name) for condition in given for name in attributes_in(condition)]
+    for schema in entry.attributes:
+        for trait in ("given_when", "only_when"):
+            condition = getattr(schema, trait)
+            named += [(trait, name) for name in attributes_in(condition or "always")]
     for trait, name in named:
         if entry.attribute(name) is None:
             yield f"`{trait}` names `{name}`, which is no attribute of it"

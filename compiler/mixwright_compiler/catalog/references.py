@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
     "model": ("model",),
@@ -14,3 +16,27 @@ REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
     "constant": ("let", "param"),
 }
 """What `ref:KIND` in the catalog may name. `start` is what a pipeline may begin from."""
+
+LISTS = ("list[", "some[")
+"""How types of several values begin: `list[T]`, and `some[T]`, which may be one of them alone."""
+
+
+def kind_of_reference(type: str) -> str | None:
+    """What an attribute's type refers to, one or several of them: `template` of `list[ref:template]`; None for none."""
+    inner = type[5:-1] if type.startswith(LISTS) else type
+    return inner.removeprefix("ref:") if inner.startswith("ref:") else None
+
+
+def named_in(value: Any) -> list[str]:
+    """The names in the plain value of such an attribute, in their order."""
+    if value is None:
+        return []
+    return [str(name) for name in value] if isinstance(value, list | tuple) else [str(value)]
+
+
+def names_in_rows(names: Sequence[str]) -> list[str]:
+    """What rows call declarations by: their own names, whatever the import is called through which they came; the full
+    one where two have the same."""
+    own = [name.rpartition(".")[2] for name in names]
+    declared = Counter(name.rpartition(".")[2] for name in set(names))
+    return [short if declared[short] == 1 else name for name, short in zip(names, own, strict=True)]

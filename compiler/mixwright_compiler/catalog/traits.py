@@ -7,7 +7,7 @@ itself what is asked of which model, which verifiers look at all candidates of a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -23,15 +23,22 @@ COUNT_IN = {"retry": 0, "repair": 1}
 class Question:
     """What a step asks models for one row.
 
-    requests: how many there are, of all `models` together, as many of each. max_tokens: longest answer; 0 for a score
-    or a vector. writes: the column that the answers go into.
+    requests: how many there are, of all `models` together, as many of each. templates: where there are several, the
+    share of the rows that is asked with each, as far as that can be told before. max_tokens: longest answer; 0 for a
+    score or a vector. writes: the column that the answers go into.
     """
 
     models: tuple[str, ...]
     requests: int
     template: str = ""
+    templates: Mapping[str, float] = field(default_factory=dict)
     max_tokens: int = 0
     writes: str = ""
+
+    @property
+    def asked_with(self) -> tuple[str, ...]:
+        """The templates that its requests are written with."""
+        return (*([self.template] if self.template else []), *self.templates)
 
 
 @dataclass(frozen=True)
@@ -100,10 +107,26 @@ def _question(asks: Asks, entry: Entry, values: Mapping[str, Any], label: str) -
     return Question(
         models=models,
         requests=max(1, len(models)) * asks.each * prod(numbers) * twice,
-        template=str(template or ""),
+        template="" if isinstance(template, list | tuple) else str(template or ""),
+        templates=_shares(template, given(entry, values, asks.weights) if asks.weights else None),
         max_tokens=_number(given(entry, values, asks.max_tokens)) if asks.max_tokens else 0,
         writes=asks.writes.replace("{label}", label),
     )
+
+
+def _shares(templates: Any, weights: Any) -> dict[str, float]:
+    """Template -> its share of the rows; empty where there is no list of them."""
+    if not isinstance(templates, list | tuple) or not templates:
+        return {}
+    parts = (
+        weights
+        if isinstance(weights, list | tuple) and len(weights) == len(templates)
+        else [1] * len(templates)
+    )
+    shares = dict.fromkeys(map(str, templates), 0.0)
+    for name, part in zip(templates, parts, strict=True):
+        shares[str(name)] += part / (sum(parts) or 1)
+    return shares
 
 
 def _number(value: Any) -> int:

@@ -57,7 +57,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     sources.check_plugin_locks,
     sources.check_choices,
     generation.check_sampling,
-    generation.check_salts,
+    generation.check_weights,
     generation.check_prompts,
     generation.check_context,
     generation.check_candidates,

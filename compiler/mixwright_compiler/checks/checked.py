@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from mixwright_compiler.catalog.catalog import AttributeSchema
 from mixwright_compiler.catalog.groups import Groups, Part, groups_of
+from mixwright_compiler.catalog.references import kind_of_reference
 from mixwright_compiler.catalog.traits import Traits, traits_of
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.world import World
 from mixwright_compiler.program import (
     Attributes,
+    Bound,
     Declared,
     MixtureDecl,
     PipelineDecl,
@@ -119,6 +122,14 @@ class Checked:
         if id(pipeline) not in self._groups:
             self._groups[id(pipeline)] = groups_of(map(_part, pipeline.steps))
         return self._groups[id(pipeline)]
+
+
+def named_by(step: StepDecl, kind: str) -> Iterator[tuple[AttributeSchema, Bound]]:
+    """Each declaration of a kind that a step names, where it does so, and the attribute that it is named in."""
+    for schema in step.entry.attributes:
+        bound = step.attributes.get(schema.name)
+        if bound is not None and bound.value is not None and kind_of_reference(schema.type) == kind:
+            yield from ((schema, one) for one in bound.each())
 
 
 def traits_in(step: StepDecl) -> Traits:

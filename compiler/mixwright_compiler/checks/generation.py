@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mixwright_compiler.checks.checked import Checked, is_written, maker_of, traits_in, value_of
+from mixwright_compiler.checks.checked import Checked, is_written, maker_of, named_by, traits_in, value_of
 from mixwright_compiler.program import CallValue, PipelineDecl, StepDecl, TemplateDecl, TypedExpression
 from mixwright_compiler.templates.placeholders import of_template
 from mixwright_compiler.templates.text import TemplateText
@@ -43,31 +43,46 @@ def check_sampling(checked: Checked) -> None:
             )
 
 
-def check_salts(checked: Checked) -> None:
-    """MIX427: a `salt` for choices that nobody makes at random."""
+def check_weights(checked: Checked) -> None:
+    """MIX449: weights that are not one for each template, or that choose none."""
     for _, _, step in checked.clean_steps():
-        if "turns" not in step.entry.rules or value_of(step.attributes, "choose") == "random":
-            continue
-        if is_written(step.attributes, "salt"):
-            checked.findings.error(
-                "MIX427",
-                "`salt` has no effect where templates take turns",
-                step.attributes["salt"].span,
-                "nothing is drawn here",
-                hint="write `choose = random`, or leave `salt` out",
-            )
+        for asks in step.entry.asks:
+            if not asks.weights or not is_written(step.attributes, asks.weights):
+                continue
+            at, templates = step.attributes[asks.weights], step.attributes[asks.template].each()
+            below = next((one for one in at.each() if one.value < 0), None)
+            if len(at.value) != len(templates):
+                checked.findings.error(
+                    "MIX449",
+                    f"{_counted(len(at.value), 'weight')} for {_counted(len(templates), 'template')}",
+                    at.span,
+                    "one for each is needed",
+                    secondary=(Label(step.attributes[asks.template].span, "weighed in this order"),),
+                    hint=f"write `{asks.weights} = [{', '.join(['1'] * len(templates))}]` for even shares",
+                )
+            elif below is not None or not any(at.value):
+                checked.findings.error(
+                    "MIX449",
+                    "a weight is not below 0" if below is not None else "weights of 0 choose no template",
+                    at.span if below is None else below.span,
+                    hint="write how often each is chosen beside the others: `[3, 1]` is three times in four and once",
+                )
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def check_prompts(checked: Checked) -> None:
     """MIX304: a prompt that is the same for every row. MIX307: special tokens of a model in a template."""
     for _, _, step in checked.clean_steps():
-        if not step.entry.writes or "prompt" not in step.attributes:
-            continue
-        template = checked.program.templates.get(str(step.attributes["prompt"].value))
-        if template is None or not checked.clean(template.span):
+        if not step.entry.writes:
             continue
         columns = [name for name in step.columns if name not in step.makes]
-        check_sameness(checked, template, step.attributes["prompt"].span, columns)
+        for schema, bound in named_by(step, "template"):
+            template = checked.program.templates.get(str(bound.value))
+            if schema.name == "prompt" and template is not None and checked.clean(template.span):
+                check_sameness(checked, template, bound.span, columns)
     for template in checked.program.templates.values():
         for message in template.messages:
             match = SPECIAL_TOKENS.search(message.text)
@@ -125,11 +140,10 @@ def check_context(checked: Checked) -> None:
         context, answer = value_of(model.attributes, "context"), value_of(step.attributes, "max_tokens")
         if not isinstance(context, int) or not isinstance(answer, int):
             continue
-        template = checked.program.templates.get(str(value_of(step.attributes, "prompt", "")))
-        fixed = (
-            sum(len(re.sub(r"\{[{%#].*?[}%#]\}", "", m.text)) for m in template.messages) if template else 0
-        )
-        prompt = fixed // CHARACTERS_PER_TOKEN + 1
+        templates = [
+            checked.program.templates.get(str(bound.value)) for _, bound in named_by(step, "template")
+        ]
+        prompt = max((_fixed_characters(t) for t in templates if t), default=0) // CHARACTERS_PER_TOKEN + 1
         if prompt + answer <= context:
             continue
         at = step.attributes["max_tokens"]
@@ -142,6 +156,11 @@ def check_context(checked: Checked) -> None:
             secondary=tuple(secondary),
             hint=f"write `max_tokens = {max(1, (context - prompt) // 2)}`",
         )
+
+
+def _fixed_characters(template: TemplateDecl) -> int:
+    """Of what a template says whatever the row."""
+    return sum(len(re.sub(r"\{[{%#].*?[}%#]\}", "", message.text)) for message in template.messages)
 
 
 def check_candidates(checked: Checked) -> None:

@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from mixwright_compiler.bind.plain import plain
 from mixwright_compiler.bind.repair import repair_template
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 from mixwright_compiler.catalog.conditions import attributes_in, holds
 from mixwright_compiler.catalog.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, serves_by_default
-from mixwright_compiler.checks.checked import Checked, is_written, maker_of, value_of
+from mixwright_compiler.checks.checked import Checked, is_written, maker_of, named_by, value_of
 from mixwright_compiler.plan.fingerprint import GENERATES
 from mixwright_compiler.program import Bound, ModelDecl, StepDecl
 from mixwright_compiler.suggest import listing
@@ -113,7 +112,7 @@ def check_architectures(checked: Checked) -> None:
 def check_continued(checked: Checked) -> None:
     """MIX445: a template that begins the answer, for a server that does not go on from there."""
     for pipeline, position, step in checked.clean_steps():
-        asked = [(bound, name) for schema, bound, name in _named(step, "template")]
+        asked = [(bound, str(bound.value)) for _, bound in named_by(step, "template")]
         models = [name for _, _, name in _models_of(step)]
         repair = repair_template(value_of(step.attributes, "on_fail"))
         if repair is not None:
@@ -270,15 +269,4 @@ def _architecture(directory: Path) -> str | None:
 
 
 def _models_of(step: StepDecl) -> Iterator[tuple[AttributeSchema, Bound, str]]:
-    return _named(step, "model")
-
-
-def _named(step: StepDecl, kind: str) -> Iterator[tuple[AttributeSchema, Bound, str]]:
-    for schema in step.entry.attributes:
-        bound = step.attributes.get(schema.name)
-        if bound is None or schema.type not in (f"ref:{kind}", f"list[ref:{kind}]"):
-            continue
-        value = plain(bound)
-        for name in value if isinstance(value, list) else [value]:
-            if isinstance(name, str):
-                yield schema, bound, name
+    return ((schema, bound, str(bound.value)) for schema, bound in named_by(step, "model"))

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from glob import glob
 
 from mixwright_compiler.bind.values import example_of
-from mixwright_compiler.catalog.catalog import Entry
-from mixwright_compiler.catalog.conditions import attributes_in, holds
+from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
+from mixwright_compiler.catalog.conditions import attributes_in, holds, terms_of
 from mixwright_compiler.checks.checked import Checked, is_written, value_of
 from mixwright_compiler.expressions.source_sql import sql_problem
 from mixwright_compiler.plugins.files import short
@@ -226,6 +226,8 @@ def _check_given(checked: Checked, entry: Entry, attributes: Attributes, span: S
     """Attributes that are given when another one says so, and only then."""
     values = {name: bound.value for name, bound in attributes.items()}
     for schema in entry.attributes:
+        if schema.only_when is not None and is_written(attributes, schema.name):
+            _check_only(checked, entry, attributes, schema)
         if schema.given_when is None:
             continue
         is_due, is_there = holds(schema.given_when, entry, values), is_written(attributes, schema.name)
@@ -258,9 +260,32 @@ def _check_given(checked: Checked, entry: Entry, attributes: Attributes, span: S
             )
 
 
+def _check_only(checked: Checked, entry: Entry, attributes: Attributes, schema: AttributeSchema) -> None:
+    """An attribute that means something under a condition alone."""
+    values = {name: bound.value for name, bound in attributes.items()}
+    failing = next(
+        (term for term in terms_of(schema.only_when or "") if not holds(term, entry, values)), None
+    )
+    if failing is None:
+        return
+    (other,) = attributes_in(failing)
+    at = attributes.get(other)
+    words = _words(failing, entry)
+    checked.findings.error(
+        "MIX126",
+        f"`{schema.name}` goes with {words} alone",
+        attributes[schema.name].span,
+        "means nothing without it",
+        secondary=(Label(at.span, "the other one"),) if at is not None and not at.is_default else (),
+        hint=f"write {words}, or delete `{schema.name}`",
+    )
+
+
 def _words(condition: str, entry: Entry) -> str:
     """A condition as it is written in a spec."""
     first, _, name = condition.partition(" ")
+    if first == "several":
+        return f"a list in `{name}`"
     if first not in ("with", "without"):
         return f"`{condition}`"
     schema = entry.attribute(name)

@@ -12,6 +12,7 @@ from typing import Any
 
 from mixwright_compiler.bind.plain import plain
 from mixwright_compiler.catalog.catalog import Catalog, Entry
+from mixwright_compiler.catalog.references import LISTS
 from mixwright_compiler.program import Declared, Program, StepDecl
 
 
@@ -104,7 +105,9 @@ def references(type: str, value: Any, catalog: Catalog) -> Iterator[tuple[str, s
     """(kind, name) of every declaration that a plain value of an attribute type names."""
     if value is None:
         return
-    if type.startswith("list[") and isinstance(value, list):
+    if type.startswith("some[") and not isinstance(value, list):
+        yield from references(type[5:-1], value, catalog)
+    elif type.startswith(LISTS) and isinstance(value, list):
         for item in value:
             yield from references(type[5:-1], item, catalog)
     elif type.startswith("block:") and isinstance(value, Mapping):

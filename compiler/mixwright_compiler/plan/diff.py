@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from mixwright_compiler.bind.plain import class_of, schema_of
 from mixwright_compiler.catalog.catalog import AttributeClass, Catalog, Entry
+from mixwright_compiler.catalog.references import kind_of_reference, named_in
 from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step
 from mixwright_compiler.plugins.files import short
 
@@ -270,7 +271,7 @@ class _Comparison:
             cls = class_of(entry, name)
             if type == "drawn" and isinstance(before, str) and isinstance(after, str):
                 yield from self.references("ref:source", name, cls, before, after)
-            elif type.removeprefix("list[").removesuffix("]").startswith("ref:"):
+            elif kind_of_reference(type) is not None:
                 yield from self.references(type, name, cls, before, after)
             elif type.startswith("expr:"):
                 if _tree(before) != _tree(after):
@@ -282,10 +283,12 @@ class _Comparison:
         self, type: str, name: str, cls: AttributeClass, before: Any, after: Any
     ) -> Iterator[Change]:
         """Changes of an attribute that names declarations: by what they are, not by their names."""
-        kind = type.removeprefix("list[").removesuffix("]").removeprefix("ref:")
-        olds = before if isinstance(before, list) else [] if before is None else [before]
-        news = after if isinstance(after, list) else [] if after is None else [after]
-        if len(olds) != len(news):
+        kind = kind_of_reference(type) or ""
+        olds, news = named_in(before), named_in(after)
+        is_named = type.startswith("some[") and isinstance(
+            after, list
+        )  # then rows say which they were made with
+        if len(olds) != len(news) or isinstance(before, list) != isinstance(after, list):
             yield Change(cls, name)
             return
         for one, other in zip(olds, news, strict=True):
@@ -293,7 +296,7 @@ class _Comparison:
             if parts:
                 yield from (Change(cls, part) for part in parts)
             elif one != other:
-                yield Change("meta", f"{name} renamed {one} -> {other}")
+                yield Change(cls if is_named else "meta", f"{name} renamed {one} -> {other}")
 
     def meaning_changes(self, kind: str, old: str, new: str) -> list[str]:
         """What differs between two declarations of a kind: `template ask.user`, `model teacher`."""

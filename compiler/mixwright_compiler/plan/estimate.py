@@ -212,7 +212,8 @@ class _Estimation:
             written = self.observed.output_tokens.get(node, float(question.max_tokens))
             prompt = self.observed.prompt_tokens.get(node)
             if prompt is None:
-                prompt = self.prompt_tokens(question.template, lengths)
+                shares = question.templates or {question.template: 1.0}
+                prompt = sum(part * self.prompt_tokens(name, lengths) for name, part in shares.items())
             if question.writes:
                 lengths[question.writes] = written * CHARACTERS_PER_TOKEN
             found.append((question, prompt, written))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mixwright_compiler.catalog.catalog import PATH_TYPES, Catalog, Entry
+from mixwright_compiler.catalog.references import names_in_rows
 from mixwright_compiler.content_hash import content_hash
 from mixwright_compiler.plugins.files import of_plugin
 
@@ -51,6 +52,12 @@ class Meanings:
             return None
         if type.startswith("list["):
             return [self.of(type[5:-1], item, catalog) for item in value]
+        if type.startswith("some["):
+            if not isinstance(value, list):
+                return self.of(type[5:-1], value, catalog)
+            meant = (self.of(type[5:-1], item, catalog) for item in value)
+            # Rows name the one that they were made with.
+            return [{**one, "name": name} for one, name in zip(meant, names_in_rows(value), strict=True)]
         if type.startswith("map["):
             inner = type[4:-1].partition("=")[2] or type[4:-1]
             return {name: self.of(inner, item, catalog) for name, item in value.items()}

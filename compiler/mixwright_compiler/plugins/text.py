@@ -433,6 +433,7 @@ _TEXTS = frozenset(
         "cls",
         "model",
         "template",
+        "weights",
         "twice",
         "when",
         "max_tokens",
@@ -453,7 +454,7 @@ def fits_field(name: str, value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and value >= 1
     if name in ("minimum", "maximum"):
         return value is None or _is_number(value)
-    if name in ("holds", "short_for", "given_when"):
+    if name in ("holds", "short_for", "given_when", "only_when"):
         return value is None or isinstance(value, str)
     if name in _LISTS or (name == "tasks" and value is not None):
         return isinstance(value, tuple) and all(isinstance(item, str) for item in value)

@@ -35,7 +35,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -92,11 +92,13 @@ class Apply(Shape, ABC):
 
 @dataclass(frozen=True)
 class StepRequest:
-    """What a model is asked. sampling: hand over the same object for all rows, its JSON is made once."""
+    """What a model is asked. sampling: hand over the same object for all rows, its JSON is made once. columns: what the
+    row has from then on, whatever is answered: how it came to be asked this."""
 
     model: str
     messages: Sequence[Mapping[str, str]]
     sampling: Mapping[str, Any]
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Ask(Shape, ABC):

@@ -264,13 +264,12 @@ class Run:
         """What puts a pipeline's waves in order. None under a budget: where it is spent in the middle of a wave, the
         rows that were started would be the large ones."""
         questions = [question for node in nodes for question in node.traits.asks if question.writes]
-        prompts = [question.template for question in questions if question.template]
+        prompts = [names for question in questions if (names := question.asked_with)]
         if not prompts or self.spending.is_limited:
             return None
         has_breaker = any(step.breaker for step in pipeline.steps)
-        return LongestFirst(
-            size_of_columns(self.plan.templates[prompts[0]].inputs), window, in_blocks=has_breaker
-        )
+        inputs = dict.fromkeys(column for name in prompts[0] for column in self.plan.templates[name].inputs)
+        return LongestFirst(size_of_columns(tuple(inputs)), window, in_blocks=has_breaker)
 
     async def _abandon_after_grace(self) -> None:
         """Requests in flight get a grace after a signal or a failure; those of a spent budget are paid for and end."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import Asks
+from mixwright_compiler.catalog.references import named_in, names_in_rows
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.engines.protocol import FURTHER_SAMPLING
-from mixwright_runtime.plugins.attributes import STEP
+from mixwright_runtime.errors import RowError
+from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import CallResult, StepContext
 from mixwright_runtime.plugins.shapes import Ask, StepRequest
+from mixwright_runtime.values.choices import one_of, turn_of
 from mixwright_runtime.values.control_characters import control_character_in
 from mixwright_runtime.values.json_in_text import ParseFailed, json_of, last_json
 from mixwright_runtime.values.json_schema import compiled_schema
@@ -22,12 +26,17 @@ from mixwright_runtime.values.rows import Row
 @declare(
     "step",
     "generate",
-    makes={"{label}": "json if parse = json else text", "{label}.reasoning": "text if read"},
+    makes={
+        "{label}": "json if parse = json else text",
+        "{label}_template": "text if several prompt",
+        "{label}.reasoning": "text if read",
+    },
     label="new_column",
     asks=(
         Asks(
             "model",
             template="prompt",
+            weights="weights",
             times=("samples",),
             max_tokens="max_tokens",
             writes="{label}",
@@ -37,10 +46,34 @@ from mixwright_runtime.values.rows import Row
     attributes=(
         attribute(
             "prompt",
-            "ref:template",
-            "Template of the request; its inputs must be columns in scope.",
+            "some[ref:template]",
+            "Template of the request; its inputs must be columns in scope. With a list of templates each row is asked "
+            "with one of them.",
             default=REQUIRED,
         ),
+        attribute(
+            "choose",
+            "enum:cycle|random|column",
+            "Which of several templates a row gets: `cycle` in turns, in the order in which rows start; `random` by the "
+            "row's identity; `column` the one that the column `by` names.",
+            default="random",
+            only_when="several prompt",
+        ),
+        attribute(
+            "weights",
+            "list[float]",
+            "How often each template is chosen beside the others, in their order; each as often without it.",
+            only_when="several prompt and choose = random",
+        ),
+        attribute(
+            "by",
+            "column",
+            "The column with the name of a row's template.",
+            holds="text",
+            given_when="choose = column",
+            only_when="several prompt",
+        ),
+        replace(SALT, only_when="several prompt and choose = random"),
         attribute("model", "ref:model", "Who answers.", default=REQUIRED),
         attribute(
             "samples",
@@ -132,6 +165,21 @@ class Generate(Ask):
     the attempt, so a row's text depends neither on batching nor on how many rows were asked for. An answer is
     stored before it is parsed: changing `parse` or `on_fail` asks nothing again.
 
+    With a list in `prompt` each row is asked with one template of it, and the column `NAME_template` has the name of that
+    one. `choose = random` (the default) draws it by the pipeline's seed, the row's identity, the step's label and its
+    `salt`, in proportion to `weights`: the same in every run, whatever the batching and however many rows there are. A
+    further template at the end of the list takes its share of rows from the others and changes nothing else. All
+    candidates and attempts of a row are asked with the same template; of candidates that a step in front made each is
+    a row here, with a choice of its own. With `choose = column` a value that is no name of the list quarantines the row.
+
+    ```mix
+    generate task {
+      prompt = [easier, harder, other_topic]
+      weights = [1, 2, 1]
+      model = teacher
+    }
+    ```
+
     With `samples = n` a row becomes n candidates that go through the following steps one by one. A `verify` that
     compares them (`agree`) looks at all of them together, and those that pass stay candidates; a `verify` with `pick`
     lets one of them go on.
@@ -168,7 +216,13 @@ class Generate(Ask):
         self._step = step
         self._node = f"{context.pipeline}.{step.id}"
         self._model = str(attributes["model"])
-        self._render = context.template(str(attributes["prompt"]))
+        prompt: str | list[str] = attributes["prompt"]
+        self._prompts = [context.template(name) for name in named_in(prompt)]
+        self._names = names_in_rows(prompt) if isinstance(prompt, list) else None
+        self._choose = str(attributes.get("choose") or "random")
+        self._weights: list[float] | None = attributes.get("weights")
+        self._by = str(attributes.get("by"))
+        self._seed = context.seed
         self._parse = compile_parse(attributes.get("parse"), attributes.get("schema"))
         self._reads_json = (attributes.get("parse") or {}).get("call") == "json"
         self._takes_marks = names_reasoning(attributes.get("parse"))
@@ -199,9 +253,12 @@ class Generate(Ask):
         """The prompt.
 
         Raises:
-            RowError: it cannot be rendered.
+            RowError: it cannot be rendered, or no template is called what the row says.
         """
-        return StepRequest(self._model, self._render(row.columns).messages, self._sampling)
+        at = 0 if self._names is None else self._chosen(row, self._names)
+        messages = self._prompts[at](row.columns).messages
+        made = {} if self._names is None else {f"{self._step.label}_template": self._names[at]}
+        return StepRequest(self._model, messages, self._sampling, made)
 
     def take(self, row: Row, answer: CallResult) -> Row:
         """The row with the answer, or what `parse` takes of it, and the reasoning before it.
@@ -215,6 +272,22 @@ class Generate(Ask):
     def without(self, row: Row) -> Row:
         """A row without an answer has no reasoning either."""
         return self._with_reasoning(row, "")
+
+    def _chosen(self, row: Row, names: Sequence[str]) -> int:
+        """Which template a row is asked with."""
+        match self._choose:
+            case "cycle":
+                return turn_of(row, len(names))
+            case "column":
+                named = row.columns.get(self._by)
+                if named in names:
+                    return names.index(str(named))
+                shown = "null" if named is None else f"'{str(named)[:60]}'"
+                raise RowError(
+                    f"column '{self._by}' names no template of the list, but {shown}: {', '.join(names)}"
+                )
+            case _:
+                return one_of("mixwright.generate.v1", self._seed, self._step, row, len(names), self._weights)
 
     def _taken(self, text: str) -> Any:
         value = self._parse(text)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mixwright_compiler.catalog.references import names_in_rows
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RowError
 from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Apply
-from mixwright_runtime.values.choices import decided_by
+from mixwright_runtime.values.choices import decided_by, turn_of
 from mixwright_runtime.values.rows import Dropped, Row, digest, order_key
 
 
 @declare(
     "step",
     "render",
-    rules=("turns",),
     label="new_column",
     makes={"{label}": "text", "{label}_template": "text"},
     attributes=(
         attribute("templates", "list[ref:template]", "the templates to choose from", default=REQUIRED),
         attribute("choose", "enum:cycle|random", "how a row gets its template", default="cycle"),
-        SALT,
+        replace(SALT, only_when="choose = random"),
         *STEP,
     ),
 )
@@ -30,23 +32,25 @@ class Render(Apply):
 
     `cycle` gives the row that started first the first template, the next one the second, and so on; `random`
     chooses by the pipeline's seed, the row's identity, the step's label and its `salt`. The text of the
-    template's messages is joined by a blank line. The template's name is kept in the column `NAME_template`.
+    template's messages is joined by a blank line. The template's name is kept in the column `NAME_template`, without
+    that of the import it came through.
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
         self.step = step
-        self._names: list[str] = list(step.attributes["templates"])
-        self._templates = [context.template(name) for name in self._names]
+        templates: list[str] = list(step.attributes["templates"])
+        self._names = names_in_rows(templates)
+        self._templates = [context.template(name) for name in templates]
         self._is_random = step.attributes.get("choose") == "random"
         self._seed = context.seed
 
     def apply(self, row: Row) -> Row | Dropped:
         """The row with the rendered text and the template's name; quarantined when it cannot be rendered."""
         if self._is_random:
-            chosen = order_key(self._seed, digest("mixwright.render.v1", *decided_by(self.step, row)))
+            drawn = order_key(self._seed, digest("mixwright.render.v1", *decided_by(self.step, row)))
+            index = drawn % len(self._names)
         else:
-            chosen = row.position
-        index = chosen % len(self._names)
+            index = turn_of(row, len(self._names))
         try:
             rendered = self._templates[index](row.columns)
         except RowError as error:

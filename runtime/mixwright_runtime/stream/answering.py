@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -57,7 +58,7 @@ class Answering:
         messages: Sequence[Mapping[str, str]] | None = None,
         node: str = "",
     ) -> tuple[Row | Dropped, int]:
-        """Another answer for a row as it was before this step (a candidate: after its fork).
+        """Another answer for a row as it was before this step, of a candidate: as it was before it was one.
 
         Args:
             attempt: the first attempt that has not been used; a verifier's `on_fail` counts on.
@@ -66,12 +67,15 @@ class Answering:
         """
         request = self._step.ask(row)
         if messages is not None:
-            request = StepRequest(request.model, messages, request.sampling)
+            request = replace(request, messages=messages)
+        if self.samples > 1:
+            row = row.fork(self._plan.identity, sample)
         return await self._answered(row, request, sample, attempt, node or self._node)
 
     async def _answered(
         self, row: Row, request: StepRequest, sample: int, first: int, node: str
     ) -> tuple[Row | Dropped, int]:
+        row = row.with_columns(**request.columns) if request.columns else row
         keys: list[bytes] = []
         reason, detail = "", ""
         following = first + self._retries + 1

@@ -10,7 +10,8 @@ from mixwright_runtime.values.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How a column was made, as long as a later verifier may want another answer."""
+    """How a column was made of the row `before`, as long as a later verifier may want another answer. `sample`: which of
+    its candidates this is."""
 
     before: Row
     sample: int

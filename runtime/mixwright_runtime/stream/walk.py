@@ -106,8 +106,7 @@ class Walk:
                 continue
             asked = flow.asked
             if node.is_asked_again:
-                before = row if node.samples == 1 else row.fork(node.plan.identity, sample)
-                asked = {**(asked or {}), node.id: Asked(before, sample, next_attempt)}
+                asked = {**(asked or {}), node.id: Asked(row, sample, next_attempt)}
             flows.append(Flow(result, asked))
         return flows
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.values.rows import Row, order_key
+from mixwright_runtime.values.rows import Row, digest, order_key
 
 T = TypeVar("T")
 
@@ -16,6 +17,28 @@ def decided_by(step: Step, row: Row) -> tuple[str | bytes, ...]:
     """What, besides the pipeline's seed, decides a step's choices for a row: parts of a digest."""
     salt = step.attributes.get("salt")
     return step.identity, row.row_id, *(() if salt is None else (str(salt),))
+
+
+def turn_of(row: Row, count: int) -> int:
+    """Whose turn of `count` it is: rows take turns in the order in which they are started."""
+    return row.position % count
+
+
+def one_of(
+    domain: str, seed: int, step: Step, row: Row, count: int, weights: Sequence[float] | None = None
+) -> int:
+    """Which of `count` a row gets, in proportion to `weights`, each as likely without them.
+
+    Each draws a number for the row, and the largest wins; with weights it is the shortest of waiting times at those
+    rates, which comes to the same. So one more at the end takes rows from the others and moves none between them.
+    """
+    parts = decided_by(step, row)
+    drawn = [order_key(seed, digest(domain, *parts, i)) for i in range(count)]
+    if weights is None:
+        return max(range(count), key=drawn.__getitem__)
+    # One half more, so that no number is 0, whose logarithm is none.
+    waits = {i: -math.log((drawn[i] + 0.5) / 2**63) / weights[i] for i in range(count) if weights[i] > 0}
+    return min(waits, key=waits.__getitem__)
 
 
 class Choices:

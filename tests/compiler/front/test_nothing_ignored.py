@@ -143,6 +143,7 @@ BY_TYPE = {
     "list[ref:template]": "[again]",
     "list[ref:model]": "[second]",
     "ref:template": "again",
+    "some[ref:template]": "[ask, again]",
     "ref:model": "second",
     "ref:source": "rows",
     "call:parse": "json()",
