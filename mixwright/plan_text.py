@@ -44,7 +44,11 @@ def _head(plan: Plan) -> str:
     lines = [f"{plan.spec}, edition {plan.edition}"]
     if plan.params:
         lines.append("params: " + ", ".join(f"{name} = {value}" for name, value in plan.params.items()))
-    unlocked = [s.name for s in plan.sources.values() if s.pin is None and s.kind != "inline"]
+    unlocked = [
+        source.name
+        for source in plan.sources.values()
+        if source.pin is None and not plan.catalog.entries[f"source.{source.kind}"].is_pinned_by_spec
+    ]
     if unlocked:
         lines.append(
             f"not locked: {_listed(unlocked)}; 'mixwright lock {plan.spec}' pins them and makes the figures exact"

@@ -154,7 +154,9 @@ def rendered(facts: RowFacts, *, limit: int | None) -> str:
         replica = f", replica {outcome.replica}" if outcome.replica else ""
         start = f"{outcome.source} at {outcome.source_ref}" if outcome.source_ref else outcome.source
         lines += ["", f"from {start} (row {outcome.origin_id}{replica})"]
-        lines += [f"  {_where(source)}" for source in facts.sources if source.name == outcome.source]
+        for source in (source for source in facts.sources if source.name == outcome.source):
+            lines += ["  one row without columns: all in it was made by the pipeline"] * source.is_empty
+            lines.append(f"  {_where(source)}")
     return "\n".join(printable(line) for line in lines)
 
 

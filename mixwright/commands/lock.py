@@ -146,7 +146,7 @@ def found_lock(program: Program, plan: Plan) -> Lock:
         name: _found_source(spec, directory, source_definition(decl.entry, decl.attributes))
         for name, spec in plan.sources.items()
         for decl in (program.sources[name],)
-        if spec.kind != "inline" or spec.where is not None
+        if not decl.entry.is_pinned_by_spec or spec.where is not None
     }
     models = {name: _found_model(spec, plan) for name, spec in plan.models.items()}
     return Lock(sources, models, {name: PluginLock(p.identity) for name, p in plan.plugins.items()})

@@ -182,9 +182,9 @@ def test_a_missing_source_stops_with_its_name(spec: Path, capsys: pytest.Capture
 def test_errors_in_the_spec_are_shown_and_nothing_is_locked(
     spec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec.write_text(SPEC + "pipeline broken { from nothing }\n")
+    spec.write_text(SPEC + "pipeline broken { from nowhere }\n")
     assert main(["lock", str(spec)]) == 1
-    assert "nothing" in capsys.readouterr().err
+    assert "nowhere" in capsys.readouterr().err
     assert not spec.with_suffix(".lock").exists()
 
 

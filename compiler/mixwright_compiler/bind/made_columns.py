@@ -41,7 +41,7 @@ def _drawn_type(scope: Scope, attributes: Mapping[str, Bound]) -> str:
     if "from" in attributes:
         drawn = scope.columns.get(str(attributes["from"].value))
         if drawn is None:
-            declaration = scope.world.by_name[str(attributes["from"].value)]
+            declaration = scope.world.declared(str(attributes["from"].value))
             scope.ask(declaration, attributes["from"].span)
             drawn = scope.columns.get(declaration.qualified, Columns(is_open=True))
         column, balance = attributes.get("column"), attributes.get("balance")

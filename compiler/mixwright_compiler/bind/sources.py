@@ -77,6 +77,8 @@ def _source_columns(
     mapping = attributes["columns"].value if "columns" in attributes else None
     in_file: dict[str, str] | None = None
     rows: int | None = None
+    if entry.is_empty:
+        return Columns(), 1
     if entry.rows_in:
         written = attributes[entry.rows_in].value if entry.rows_in in attributes else None
         if written is None or not all(isinstance(row, dict) for row in written):

@@ -147,6 +147,7 @@ class Entry:
         an answer to a JSON Schema while it is written; `server`, that what is asked goes to a server with rules of its
         own.
     rows_in: of a source, the attribute in which its rows are written.
+    is_empty: of a source: it has one row, and no column; there is nothing in it to pin or to license.
     apart_from: of a step that keeps rows apart from evaluation sets, the attribute that names them; its report says of
         each how many rows it `removed`.
     needs_all_rows: of a breaker: it decides once, on all rows that ever reach it.
@@ -175,9 +176,15 @@ class Entry:
     rules: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
     rows_in: str = ""
+    is_empty: bool = False
     drops_only: bool = False
     apart_from: str = ""
     plugin: Provider | None = None
+
+    @property
+    def is_pinned_by_spec(self) -> bool:
+        """Of a source: are its rows those of the spec, so that a lock has nothing to add?"""
+        return bool(self.rows_in) or self.is_empty
 
     @property
     def key(self) -> str:
@@ -286,6 +293,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
         **({"rules": list(entry.rules)} if entry.rules else {}),
         **({"offers": list(entry.offers)} if entry.offers else {}),
         **({"rows_in": entry.rows_in} if entry.rows_in else {}),
+        **({"is_empty": True} if entry.is_empty else {}),
         **({"drops_only": True} if entry.drops_only else {}),
         **({"apart_from": entry.apart_from} if entry.apart_from else {}),
     }

@@ -108,7 +108,7 @@ def check_licenses(checked: Checked) -> None:
             continue
         reported: set[str] = set()
         for source, path in _sources(checked, policy.mixture):
-            if source.name in reported or not checked.clean(source.span):
+            if source.name in reported or source.entry.is_empty or not checked.clean(source.span):
                 continue
             if _check_license(checked, policy, source, path, allowed, forbidden):
                 reported.add(source.name)

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from mixwright_compiler.catalog.blocks import EDITIONS, NOT_YET, STEP_FAMILIES, language_blocks
+from mixwright_compiler.catalog.references import REFERENCE_KINDS
 from mixwright_compiler.findings import Findings
-from mixwright_compiler.load.world import NAMED_KINDS, Declaration, Module, World
+from mixwright_compiler.load.world import BUILTIN_SOURCE, NAMED_KINDS, Declaration, Module, World
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
 from mixwright_dsl.nodes import Attribute, Block, File, Quantity, Ref, Text
@@ -354,6 +355,14 @@ def _declare(world: World, module: Module, block: Block) -> None:
     kind = block.labels[1] if block.kind in ("model", "source") and len(block.labels) > 1 else None
     if isinstance(kind, Ref) and f"{block.kind}.{kind.name}" not in world.catalog.entries:
         world.trusted.update(_header_words(block))
+    if name.name == BUILTIN_SOURCE and block.kind in REFERENCE_KINDS["rows"]:
+        findings.error(
+            "MIX114",
+            f"`{BUILTIN_SOURCE}` is built in: the source of one empty row",
+            name.span,
+            "declared again here",
+            hint=f"rename it: `my_{name.name}`",
+        )
     _add(findings, module, Declaration(block.kind, name.name, module, block, name.span))
 
 

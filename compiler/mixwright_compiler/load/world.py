@@ -23,6 +23,9 @@ from mixwright_dsl.source import SourceFile, Span
 NAMED_KINDS = ("model", "source", "template", "pipeline", "mixture", "variant", "param", "let")
 """Kinds whose names other declarations can refer to."""
 
+BUILTIN_SOURCE = "nothing"
+"""The source that is there without a declaration: of kind `nothing`."""
+
 CHAIN_LIMIT = 60
 """Declarations that may lead from one to the next: far more than a person follows, and few enough for the stack."""
 
@@ -109,6 +112,8 @@ class World:
     """Words in the headers of blocks that were reported: a name that nothing declares may be one of theirs."""
     _unknown: dict[tuple[int, str, tuple[str, ...]], Diagnostic] = field(default_factory=dict)
     """What was reported of names that nothing declares: where else one stands is added to it."""
+    builtin: dict[str, Declaration] = field(default_factory=dict)
+    """Built-in declarations that were referred to."""
     named_size: int = 0
     """Characters of constants, counted at each place that names one."""
     depth: int = 0
@@ -146,6 +151,8 @@ class World:
         """
         kinds = REFERENCE_KINDS[kind]
         found, rest = self.find(module, ref)
+        if found is None and "source" in kinds and ref.parts == (BUILTIN_SOURCE,):
+            return self._builtin_source(ref)
         wanted = _either(kinds)
         if found is None or rest:
             raise self.unknown(module, ref, kinds)
@@ -162,6 +169,13 @@ class World:
                 fix=replace_fix(ref.span, near) if near else None,
             )
         return found
+
+    def _builtin_source(self, ref: Ref) -> Declaration:
+        """The declaration that nobody writes; its place is where it is named first."""
+        if BUILTIN_SOURCE not in self.builtin:
+            block = Block("source", ref.span, (ref, ref), (), False, ref.span)
+            self.builtin[BUILTIN_SOURCE] = Declaration("source", BUILTIN_SOURCE, self.spec, block, ref.span)
+        return self.builtin[BUILTIN_SOURCE]
 
     def too_long(self, name: str, use: Span) -> Exception:
         """Report a chain of declarations beyond CHAIN_LIMIT."""
@@ -187,7 +201,10 @@ class World:
                 self._unknown[key] = self.findings.also(first, Label(ref.span, "and here"))
             return Reported()
         names = self._others(module, ref, kinds)
-        near = self._same_last(ref, names) or nearest(ref.name, names, self.visible(module, NAMED_KINDS))
+        builtin = [BUILTIN_SOURCE] if "source" in kinds else []
+        near = self._same_last(ref, names) or nearest(
+            ref.name, [*names, *builtin], self.visible(module, NAMED_KINDS)
+        )
         reported = self.findings.error(
             "MIX101",
             f"no {kinds[0] if len(kinds) == 1 else ' or '.join(k for k in kinds if k != 'variant')} `{ref.name}`",
@@ -230,6 +247,10 @@ class World:
     def by_name(self) -> Mapping[str, Declaration]:
         """Every declaration by its qualified name. Ask only after all files are loaded."""
         return {d.qualified: d for d in self.all_declarations()}
+
+    def declared(self, qualified: str) -> Declaration:
+        """The declaration of that name, a built-in one too."""
+        return self.by_name.get(qualified) or self.builtin[qualified]
 
     def all_declarations(self) -> Iterator[Declaration]:
         for module in self.modules:

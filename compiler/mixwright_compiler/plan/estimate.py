@@ -136,7 +136,9 @@ class _Estimation:
             return None  # nobody has counted what it lets in
         rows: float | None = source.pin.rows if source.pin else None
         entry = self.plan.catalog.entries.get(f"source.{source.kind}")
-        if entry is not None and entry.rows_in:
+        if entry is not None and entry.is_empty:
+            rows = 1
+        elif entry is not None and entry.rows_in:
             rows = len(source.attributes[entry.rows_in])
         limit = source.attributes.get("limit")
         return rows if limit is None or rows is None else min(rows, limit)

@@ -440,7 +440,7 @@ _TEXTS = frozenset(
         "writes",
     ]
 )
-_FLAGS = ("breaker", "needs_all_rows", "drops_only", "required")
+_FLAGS = ("breaker", "needs_all_rows", "drops_only", "is_empty", "required")
 _LISTS = ("reads", "modules", "rules", "offers", "times")
 
 

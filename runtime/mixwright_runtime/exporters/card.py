@@ -134,17 +134,20 @@ def _quotas(mixture: MixtureFacts) -> str:
 
 
 def _licenses(mixture: MixtureFacts) -> str:
+    if not mixture.sources:
+        text = "No row started from a source with anything in it."
+        return "## Sources and licenses\n\n" + text + _of_models(mixture)
     rows = [(s.name, s.kind, s.license or "**not stated**", f"{s.rows:,}") for s in mixture.sources]
-    note = (
-        "\n\nRows keep their source's terms. Text that a model wrote may be bound by the model's license, too."
-        if mixture.models
-        else "\n\nRows keep their source's terms."
-    )
     return (
         "## Sources and licenses\n\n"
         + _table(("source", "kind", "license", "rows started from it"), rows)
-        + note
+        + "\n\nRows keep their source's terms."
+        + _of_models(mixture)
     )
+
+
+def _of_models(mixture: MixtureFacts) -> str:
+    return " Text that a model wrote may be bound by the model's license, too." if mixture.models else ""
 
 
 def _models(mixture: MixtureFacts) -> str:
@@ -205,7 +208,7 @@ def _reproduction(mixture: MixtureFacts) -> str:
     else:
         text += "No model was asked: the same sources give the same rows."
     text += "\n\n" + _table(("spec", "sha256"), files)
-    return text + "\n\n" + _table(("source", "sha256 in the lock", "revision"), pins)
+    return text + ("\n\n" + _table(("source", "sha256 in the lock", "revision"), pins) if pins else "")
 
 
 def _count(number: int | None, otherwise: str) -> str:

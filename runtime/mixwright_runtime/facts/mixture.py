@@ -101,7 +101,7 @@ def mixture_facts(store: Store, plan: Plan, run_id: int, name: str) -> MixtureFa
 
 
 def _sources(plan: Plan, store: Store, run_id: int, mixture: str) -> list[SourceFacts]:
-    """The sources that rows of the mixture started from, by name."""
+    """The sources that rows of the mixture started from, by name; without those that have nothing in them."""
     from mixwright_runtime.mixture.record import leaves_of, root_source
     from mixwright_runtime.store.counts import selected
 
@@ -113,6 +113,8 @@ def _sources(plan: Plan, store: Store, run_id: int, mixture: str) -> list[Source
     found = []
     for name in sorted(name for name in counts if name in plan.sources):
         spec = plan.sources[name]
+        if plan.catalog.entries[f"source.{spec.kind}"].is_empty:
+            continue
         digest, revision = (spec.pin.digest, spec.pin.revision) if spec.pin else ("", "")
         found.append(SourceFacts(name, spec.kind, spec.license, counts[name], digest, revision))
     return found

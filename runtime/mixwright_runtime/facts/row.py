@@ -164,12 +164,13 @@ class StepPlace:
 
 @dataclass(frozen=True)
 class SourcePlace:
-    """A source that a row started from. text: as of `StepPlace`."""
+    """A source that a row started from. text: as of `StepPlace`. is_empty: its one row has no column."""
 
     name: str
     file: str
     line: int
     text: str
+    is_empty: bool
 
 
 @dataclass(frozen=True)
@@ -248,9 +249,11 @@ def row_facts(store: Store, prefix: str, *, run_id: int | None = None) -> RowFac
             for step in steps_of(plan, outcome.pipeline)
         ],
         sources=[
-            SourcePlace(name, *_place(plan, plan.sources[name].origin))
+            SourcePlace(
+                name, *_place(plan, source.origin), plan.catalog.entries[f"source.{source.kind}"].is_empty
+            )
             for name in dict.fromkeys(outcome.source for outcome in outcomes)
-            if name in plan.sources
+            if (source := plan.sources.get(name)) is not None
         ],
     )
 
@@ -392,7 +395,6 @@ def _named_in(evidence: Any) -> list[bytes]:
 
 def _place(plan: Plan, origin: Origin) -> tuple[str, int, str]:
     """File, line and the text of that line in the spec as it was when the run began."""
-    text = next((file.text for file in plan.files if file.name == origin.file), "")
-    lines = text.splitlines()
+    lines = next((file.text for file in plan.files if file.name == origin.file), "").splitlines()
     line = lines[origin.line - 1].strip() if 0 < origin.line <= len(lines) else ""
     return origin.file, origin.line, line

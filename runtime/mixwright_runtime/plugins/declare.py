@@ -76,6 +76,7 @@ def declare(
     rules: tuple[str, ...] = (),
     offers: tuple[str, ...] = (),
     rows_in: str = "",
+    is_empty: bool = False,
     drops_only: bool = False,
     apart_from: str = "",
 ) -> Callable[[T], T]:
@@ -110,6 +111,7 @@ def declare(
             rules,
             offers,
             rows_in,
+            is_empty,
             drops_only,
             apart_from,
         )

@@ -27,13 +27,14 @@ _MODULES = {
     "duckdb": "sql",
     "sql": "sql",
     "inline": "inline",
+    "nothing": "nothing",
     "hf": "hub",
 }
 
 
 @dataclass(frozen=True)
 class SourceRow:
-    """A row and where it stands: `file:line`, `file:row` for Parquet, `inline:N` or `query:N`."""
+    """A row and where it stands: `file:line`, `file:row` for Parquet, `inline:N` or `query:N`; empty for nowhere."""
 
     columns: dict[str, Any]
     ref: str
