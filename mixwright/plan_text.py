@@ -77,7 +77,8 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
         node = f"{pipeline.name}.{step.id}"
         expected = by_node.get(node)
         answers = _answers(recorded, node, step, expected.requests if expected else None)
-        rows.append((step_text(step), _made(step), *_counts(expected), answers))
+        indent = "  " * len(pipeline.around(step))
+        rows.append((indent + step_text(step), _made(step), *_counts(expected), answers))
     title = f"pipeline {pipeline.name}"
     kept = recorded.kept.get(pipeline.name)
     if kept:

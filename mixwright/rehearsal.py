@@ -16,7 +16,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixwright_compiler.plan.plan import Pipeline, Plan
+from mixwright_compiler.plan.plan import Pipeline, Plan, Step
 
 if TYPE_CHECKING:
     from mixwright_runtime.plugins.protocol import CallResult, ScoreResult, VectorResult
@@ -80,12 +80,7 @@ async def _rehearsed(plan: Plan, pipeline: Pipeline, store: Store, count: int) -
     from mixwright_runtime.stream.stream import Executor
     from mixwright_runtime.stream.supply import Sources, SourceSupply
 
-    leading = list(
-        takewhile(
-            lambda step: step.operation.partition(".")[0] == "step" and not plan.provider(step.operation),
-            pipeline.steps,
-        )
-    )
+    leading = list(takewhile(lambda step: _can_be_walked(plan, pipeline, step), pipeline.steps))
     calls = _StoredCalls(plan, store)
     context = RunContext(plan, Sources(plan, Path(plan.directory)), calls)
     nodes = nodes_of(leading, context, store, owner=pipeline.name, seed=pipeline.seed, run_id=0)
@@ -101,6 +96,13 @@ async def _rehearsed(plan: Plan, pipeline: Pipeline, store: Store, count: int) -
             found[node.name] = Answered(calls.asked[node.name], calls.hits[node.name], is_all)
             is_all = is_all and calls.asked[node.name] == calls.hits[node.name]
     return found
+
+
+def _can_be_walked(plan: Plan, pipeline: Pipeline, step: Step) -> bool:
+    """Does a step only make rows of rows? Of a loop all of its body must; what brings rows together needs them all."""
+    body = [other for other in pipeline.steps if other.inside == step.id] if step.traits.loops else ()
+    is_plain = step.operation.partition(".")[0] == "step" and not plan.provider(step.operation)
+    return is_plain and not step.traits.folds and all(_can_be_walked(plan, pipeline, other) for other in body)
 
 
 class _NoBook:
@@ -134,6 +136,7 @@ class _StoredCalls:
         attempt: int,
         node: str,
         later: int = 0,
+        rounds: Sequence[int] = (),
     ) -> CallResult:
         """What the store answers.
 
@@ -148,7 +151,7 @@ class _StoredCalls:
         identity = self._plan.models[model].identity
         request = canonical_json(list(messages)), sampling_json(sampling)
         keys = [
-            call_key(identity, *request, replica=replica, sample=sample, attempt=n)
+            call_key(identity, *request, replica=replica, sample=sample, attempt=n, rounds=rounds)
             for n in range(attempt, attempt + later + 1)
         ]
         known = await self._store.find_calls(keys)

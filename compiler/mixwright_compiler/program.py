@@ -154,6 +154,16 @@ class FromDecl:
     rows_span: Span
 
 
+@dataclass(frozen=True)
+class Aggregate:
+    """`mean(x)` in a `fold`: what is worked out from the rows made of one. `of`: the expression, or `all` of
+    `count(all)`; None where there is none."""
+
+    function: str
+    of: TypedExpression | str | None
+    type: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepDecl:
     """One step of a pipeline or a mixture. `made_id`: the id made from kind and label, whatever `id` says."""
@@ -171,6 +181,8 @@ class StepDecl:
     """The schema after this step."""
     span: Span
     kind_span: Span
+    inside: str = ""
+    """The loop whose body it is in, by id: its steps follow it."""
 
 
 @dataclass(frozen=True, kw_only=True)

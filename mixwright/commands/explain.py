@@ -145,7 +145,14 @@ def rendered(facts: RowFacts, *, limit: int | None) -> str:
         lines += ["", *_score(score, numbers, limit)]
     for call in asked:
         lines += ["", *_call(numbers[call.key], call, numbers, limit)]
-    if facts.parents:
+    if facts.lineage:
+        lines += ["", "lineage:"]
+        for depth, ancestor in enumerate(facts.lineage):
+            why = f" by {ancestor.step}: {ancestor.reason}" if ancestor.step else ""
+            told = "  ".join(part for part in (ancestor.place, f"{ancestor.status}{why}") if part)
+            made_of = "  " * depth + ("└ made of " if depth else "  ")
+            lines.append(f"{made_of}{ancestor.row_id}  {told}".rstrip())
+    elif facts.parents:
         lines += ["", f"made of: {', '.join(facts.parents)}"]
     for other in facts.candidates:
         why = f" by {other.step} ({other.reason})" if other.step else ""

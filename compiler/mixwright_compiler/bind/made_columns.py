@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from mixwright_compiler.bind.drawn import CONSTRAINTS
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.catalog import Entry
-from mixwright_compiler.catalog.makes import DRAWN, NAMED_BY_ATTRIBUTES, made_type
-from mixwright_compiler.program import Bound, CallValue, TypedExpression
-from mixwright_compiler.schema import Columns, common_type_of_values, struct_of
+from mixwright_compiler.catalog.makes import DRAWN, ITEM, NAMED_BY_ATTRIBUTES, made_type
+from mixwright_compiler.program import Aggregate, Bound, CallValue, TypedExpression
+from mixwright_compiler.schema import Columns, common_type_of_values, element_of, struct_of
 from mixwright_compiler.suggest import listing, nearest
 
 
@@ -25,13 +25,34 @@ def made_by(
             found |= {
                 name: value.type
                 for name, value in values.items()
-                if isinstance(value, TypedExpression) and entry.attribute(name) is None
+                if isinstance(value, TypedExpression | Aggregate) and entry.attribute(name) is None
             }
+        elif type == ITEM:
+            found[name] = _item_type(scope, attributes)
         elif type == DRAWN:
             found[name] = _drawn_type(scope, attributes)
         elif (made := made_type(type, entry, values, is_read=name in text)) is not None:
             found[name] = made
     return found
+
+
+def _item_type(scope: Scope, attributes: Mapping[str, Bound]) -> str:
+    items = attributes.get("of")
+    if items is None or not isinstance(items.value, TypedExpression):
+        return "any"
+    element = element_of(items.value.type)
+    if element is None:
+        text = items.span.text
+        scope.findings.error(
+            "MIX442",
+            f"`of` takes a list, and this is {items.value.type}",
+            items.span,
+            f"of type {items.value.type}",
+            hint=f'split it: `of = split({text}, "\\n")`'
+            if items.value.type == "text" and "\n" not in text
+            else "",
+        )
+    return element or "any"
 
 
 def _drawn_type(scope: Scope, attributes: Mapping[str, Bound]) -> str:

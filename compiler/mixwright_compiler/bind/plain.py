@@ -17,7 +17,7 @@ from mixwright_compiler.catalog.catalog import (
     builtin_catalog,
 )
 from mixwright_compiler.catalog.conditions import holds
-from mixwright_compiler.program import Bound, CallValue, TypedExpression
+from mixwright_compiler.program import Aggregate, Bound, CallValue, TypedExpression
 
 COMMON_TO_STEPS = ("when", "id")
 """Attributes of every step that a plan keeps as fields of their own."""
@@ -40,6 +40,8 @@ def plain(value: Any) -> Any:
                 "type": value.type,
                 "columns": list(value.columns),
             }
+        case Aggregate():
+            return {"aggregate": value.function, "of": plain(value.of), "type": value.type}
         case CallValue():
             keywords = {name: plain(item) for name, item in value.keywords.items()}
             return {"call": value.function, "args": [plain(a) for a in value.args], "keywords": keywords}

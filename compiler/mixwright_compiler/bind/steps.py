@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.attributes import bind_attributes, value_without_equal
+from mixwright_compiler.bind.columns_ahead import columns_ahead
 from mixwright_compiler.bind.kinds import is_excused, kind_of
 from mixwright_compiler.bind.labels import extra_labels, kind_entry
+from mixwright_compiler.bind.loops import bind_loop, loop_entry, unfolded
 from mixwright_compiler.bind.made_columns import made_by
 from mixwright_compiler.bind.place import Place, missing_column
 from mixwright_compiler.bind.schema_of_response import inherit_schema
@@ -16,7 +18,7 @@ from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.step_templates import check_templates, template_inputs
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES, language_blocks
 from mixwright_compiler.catalog.catalog import Entry
-from mixwright_compiler.catalog.makes import NAMED_BY_ATTRIBUTES, is_always_made, remakes
+from mixwright_compiler.catalog.makes import NAMED_BY_ATTRIBUTES, remakes
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import Module
 from mixwright_compiler.program import Bound, StepDecl, TypedExpression
@@ -59,6 +61,8 @@ class Flow:
         self.ids: dict[str, Span] = {}
         self.made_ids: set[str] = set()
         self.earlier: list[StepDecl] = []
+        self.columns_before: list[Columns] = []
+        """In front of each of them."""
         self.made_at: dict[str, tuple[Span, bool]] = {}
         """Columns made so far: where, and whether under a `when`."""
         self._blocks = blocks
@@ -71,16 +75,25 @@ class Flow:
     def place(self, later: dict[str, Span] | None = None) -> Place:
         return Place(self.scope.world, self.module, self.columns, self.rows_words, later or {})
 
-    def steps(self, blocks: list[Block]) -> list[StepDecl]:
-        later = [self._labels_of(block) for block in blocks]
-        steps = []
+    def steps(self, blocks: list[Block], inside: str = "") -> list[StepDecl]:
+        """Bind steps one after another; `inside`: the loop whose body they are."""
+        later = [columns_ahead(self.scope.world, block) for block in blocks]
+        steps: list[StepDecl] = []
         for position, block in enumerate(blocks):
             following: dict[str, Span] = {}
             # From the last step back: of several that make a column the nearest is named.
             for made in reversed(later[position:]):
                 following.update(made)
+            before = self.columns
             try:
-                step = self.step(block, following)
+                entry = loop_entry(self, block)
+                if entry is not None:
+                    label = self._label(block, entry, list(block.labels))
+                    assert label is not None
+                    loop, *body = bind_loop(self, block, entry, label, following)
+                    steps += [replace(loop, inside=inside), *body]
+                    continue
+                step = replace(self.step(block, following, inside), inside=inside)
             except Reported:
                 # What it would have made is not known for sure: later steps may rely on any column.
                 guessed = dict.fromkeys(later[position], "any")
@@ -88,31 +101,10 @@ class Flow:
                 continue
             steps.append(step)
             self.earlier.append(step)
+            self.columns_before.append(before)
         return steps
 
-    def _labels_of(self, block: Block) -> dict[str, Span]:
-        """Columns a step will make, as far as its text shows."""
-        entry = None if block.kind in STEP_FAMILIES else kind_of(self.scope.world, "step", block.kind)
-        if entry is not None and remakes(entry):
-            return {
-                s.name.name: s.name.span
-                for s in block.body
-                if isinstance(s, Attribute) and entry.attribute(s.name.name) is None
-            }
-        always = [name for name, type in entry.makes.items() if is_always_made(type)] if entry else []
-        made = {name: block.kind_span for name in always if "{" not in name}
-        if (
-            block.labels
-            and isinstance(block.labels[0], Ref)
-            and (entry is None or entry.label == "new_column")
-        ) and block.kind not in STEP_FAMILIES:
-            label = block.labels[0].name
-            made[label] = block.labels[0].span
-            for name in always:
-                made[name.replace("{label}", label)] = block.labels[0].span
-        return made
-
-    def step(self, block: Block, later: dict[str, Span]) -> StepDecl:
+    def step(self, block: Block, later: dict[str, Span], inside: str = "") -> StepDecl:
         """Bind one step and advance the columns; raises Reported when its kind or name is wrong."""
         if block.kind == "from":
             raise self.findings.error(
@@ -154,13 +146,15 @@ class Flow:
         makes = made_by(self.scope, entry, label.name if label else "", attributes, text=self._text)
         if remakes(entry):
             # A column whose expression was reported is there all the same.
-            makes = {name: makes.get(name, "any") for name in self._labels_of(block)}
+            makes = {name: makes.get(name, "any") for name in columns_ahead(self.scope.world, block)}
         for name in entry.reads:
             if self.columns.type_of(name) is not None:
                 place.reads.setdefault(name, block.kind_span)
             elif entry.plugin is not None:  # what ships can do without
                 missing_column(place, name, block.kind_span)
-        self._check_made_twice(entry, makes, label, block, attributes)
+        if entry.folds:
+            self.columns = unfolded(self, block, inside)
+        self.check_made_twice(entry, makes, label, block, attributes)
         reads = tuple(
             dict.fromkeys([*place.reads, *template_inputs(self.scope, self.columns, entry, attributes)])
         )
@@ -172,8 +166,8 @@ class Flow:
         stem = block.kind if block.kind == entry.name else f"{block.kind}_{entry.name}"
         stem = f"{stem}_{label.name}" if label else stem
         return StepDecl(
-            id=self._id(block, stem, attributes),
-            made_id=self._made_id(stem),
+            id=self.step_id(block, stem, attributes),
+            made_id=self.made_id(stem),
             entry=entry,
             label=label.name if label else "",
             label_span=label.span if label else None,
@@ -204,7 +198,7 @@ class Flow:
             hint=f"write `{block.kind} answer {{ … }}`",
         )
 
-    def _id(self, block: Block, stem: str, attributes: dict[str, Bound]) -> str:
+    def step_id(self, block: Block, stem: str, attributes: dict[str, Bound]) -> str:
         """`id = name` as written, else made from kind and label (the stem), with a number when taken."""
         written = attributes.get("id")
         if written is not None and not written.is_default:
@@ -224,7 +218,7 @@ class Flow:
         self.ids[name] = block.kind_span
         return name
 
-    def _made_id(self, stem: str) -> str:
+    def made_id(self, stem: str) -> str:
         """The step's id if no step said `id`."""
         name = _numbered(stem, self.made_ids)
         self.made_ids.add(name)
@@ -245,7 +239,7 @@ class Flow:
                     hint=f"convert it first: `derive {{ {bound.value}_text = text({bound.value}) }}`",
                 )
 
-    def _check_made_twice(
+    def check_made_twice(
         self,
         entry: Entry,
         makes: dict[str, str],

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from mixwright_compiler.bind.aggregates import bind_aggregate
 from mixwright_compiler.bind.attribute_calls import bind_call
 from mixwright_compiler.bind.drawn import bind_drawn
 from mixwright_compiler.bind.json_values import json_value
@@ -79,6 +80,10 @@ def bind_value(
             return _expression(place, node, rest)
         case "column":
             return _column(place, schema.name, node)
+        case "aggregate":
+            return bind_aggregate(
+                subject, node, lambda inner, wanted: _expression(place, inner, wanted), findings
+            )
         case "name" | "new_column":
             return _plain_name(place, subject, node)
         case "ref":

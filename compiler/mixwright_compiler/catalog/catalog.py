@@ -153,6 +153,9 @@ class Entry:
     needs_all_rows: of a breaker: it decides once, on all rows that ever reach it.
     drops_only: of a step that takes row after row: a row goes on as it is or not at all, by the columns that it reads and
         nothing else, so that it may be asked as soon as they are there (`mixwright_compiler.logical`).
+    spreads: of a step that makes several rows of one: the attribute that says how many at most.
+    folds: of a step that brings the rows together again that were made of one, as that one.
+    loops: of a step with a body of steps, through which a row goes several times.
     plugin: what declares it, where that is not Mixwright.
     """
 
@@ -179,6 +182,9 @@ class Entry:
     is_empty: bool = False
     drops_only: bool = False
     apart_from: str = ""
+    spreads: str = ""
+    folds: bool = False
+    loops: bool = False
     plugin: Provider | None = None
 
     @property
@@ -296,6 +302,9 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
         **({"is_empty": True} if entry.is_empty else {}),
         **({"drops_only": True} if entry.drops_only else {}),
         **({"apart_from": entry.apart_from} if entry.apart_from else {}),
+        **({"spreads": entry.spreads} if entry.spreads else {}),
+        **({"folds": True} if entry.folds else {}),
+        **({"loops": True} if entry.loops else {}),
     }
 
 

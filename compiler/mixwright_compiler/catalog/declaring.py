@@ -95,7 +95,11 @@ def unnamed(entry: Entry) -> Iterator[str]:
     yield from (f"there is no rule `{rule}`" for rule in entry.rules if rule not in RULES)
     named += [
         (trait, name)
-        for trait, name in (("rows_in", entry.rows_in), ("apart_from", entry.apart_from))
+        for trait, name in (
+            ("rows_in", entry.rows_in),
+            ("apart_from", entry.apart_from),
+            ("spreads", entry.spreads),
+        )
         if name
     ]
     for schema in entry.attributes:

@@ -4,10 +4,14 @@
     verify { … }                 looks at each candidate by itself
     verify { agree = 5 }         compares them: looks at all of them together, and those that pass stay a group
     verify { pick = best }       closes the group: one of them goes on, as the row
+    each { of = list }           opens a group, too: a row for each item
+    fold { n = count() }         closes a group: the row that it was made of goes on, with what is worked out from it
     dedup …                      decides on all rows: from here on every candidate is a row of its own
 
-Groups nest: what is opened last is looked at, and closed, first. The compiler checks by these rules and the runtime
-runs by them; what a step does with candidates is declared with it (`mixwright_compiler.catalog.traits`).
+Groups nest: what is opened last is looked at, and closed, first. Inside a loop there are groups of its own: none that is
+open outside can be looked at there, and none that is opened there can be looked at outside. The compiler checks by these
+rules and the runtime runs by them; what a step does with candidates is declared with it
+(`mixwright_compiler.catalog.traits`).
 """
 
 from __future__ import annotations
@@ -23,13 +27,14 @@ from mixwright_compiler.catalog.traits import NO_TRAITS, Traits, further_answers
 @dataclass(frozen=True)
 class Part:
     """One step, as far as groups go: the column with its label, and whether it decides on all rows; of a verifier the
-    column that it looks at, and whether it has that answered again."""
+    column that it looks at, and whether it has that answered again. inside: the loop whose body it is in."""
 
     traits: Traits = NO_TRAITS
     column: str = ""
     breaker: bool = False
     response: str = ""
     asks_again: bool = False
+    inside: str = ""
 
     @property
     def samples(self) -> int:
@@ -43,13 +48,19 @@ class Part:
 
 
 def part_of(
-    family: str, traits: Traits, values: Mapping[str, Any], *, column: str = "", breaker: bool = False
+    family: str,
+    traits: Traits,
+    values: Mapping[str, Any],
+    *,
+    column: str = "",
+    breaker: bool = False,
+    inside: str = "",
 ) -> Part:
     """The part of a step of this family with these attributes, plain."""
     if family != VERIFIERS:
-        return Part(traits, column, breaker)
+        return Part(traits, column, breaker, inside=inside)
     asks_again = further_answers(values.get("on_fail")) > 0
-    return Part(traits, column, breaker, str(values.get("response") or ""), asks_again)
+    return Part(traits, column, breaker, str(values.get("response") or ""), asks_again, inside)
 
 
 VERIFIERS = "verify"
@@ -93,8 +104,12 @@ class Groups:
         )
 
     def closed_at(self, position: int) -> int | None:
-        """The verifier that closes the group of the sampling step at `position`."""
-        return next((at for at in self.gathered_at(position) if self.parts[at].traits.picks), None)
+        """The step that closes the group of the sampling step at `position`."""
+        return next((at for at in self.gathered_at(position) if self.parts[at].traits.closes), None)
+
+    def open_after(self, inside: str = "") -> tuple[Group, ...]:
+        """Groups that are open behind the last step, in the body of this loop, the innermost last."""
+        return groups_of((*self.parts, Part(inside=inside))).open_at[-1]
 
     def looked_at(self, position: int) -> int:
         """How many candidates the verifier at `position` sees together; 1 where no group is open."""
@@ -105,23 +120,28 @@ def groups_of(parts: Iterable[Part]) -> Groups:
     """The groups of a pipeline's steps, in order."""
     known = tuple(parts)
     every: list[Group] = []
-    open_now: list[int] = []
-    """Positions in `every`."""
-    ended: int | None = None
+    open_in: dict[str, list[int]] = {}
+    """Loop -> positions in `every`."""
+    ended_in: dict[str, int | None] = {}
     open_at: list[tuple[Group, ...]] = []
     ended_by: list[int | None] = []
     for at, part in enumerate(known):
+        open_now = open_in.setdefault(part.inside, [])
         open_at.append(tuple(every[group] for group in open_now))
-        ended_by.append(None if open_now else ended)
+        ended_by.append(None if open_now else ended_in.get(part.inside))
         if part.breaker and open_now:
-            ended = at
+            ended_in[part.inside] = at
             open_now.clear()
-        elif part.traits.picks and open_now:
+        elif part.traits.closes and open_now:
             open_now.pop()
-            ended = at
-        elif part.samples > 1:
+            ended_in[part.inside] = at
+        elif part.traits.opens:
             innermost = every[open_now[-1]] if open_now else None
-            if innermost is not None and known[innermost.opened_by[-1]].column == part.column:
+            if (
+                innermost is not None
+                and not part.traits.spreads
+                and known[innermost.opened_by[-1]].column == part.column
+            ):
                 # More of it: another step makes the same column of other rows.
                 most = max(innermost.samples, part.samples)
                 every[open_now[-1]] = replace(innermost, opened_by=(*innermost.opened_by, at), samples=most)
@@ -134,14 +154,17 @@ def groups_of(parts: Iterable[Part]) -> Groups:
 def asked_again(parts: Iterable[Part]) -> Iterator[tuple[int, int]]:
     """Position of each verifier that has an answer given again, and of the step that gives it: the one that makes the
     column it looks at, else the last one before it. Left out where a step stands between that decides on several rows
-    together: what it let pass cannot be taken back."""
+    together, makes several of one or is a loop: what it let pass cannot be taken back."""
     known = tuple(parts)
     for at, verifier in enumerate(known):
         if not verifier.asks_again:
             continue
         makers = []
         for before in range(at - 1, -1, -1):
-            if known[before].breaker or known[before].traits.compares:
+            traits = known[before].traits
+            if known[before].inside != verifier.inside:
+                continue
+            if known[before].breaker or traits.compares or traits.folds or traits.spreads or traits.loops:
                 break
             if known[before].answers:
                 makers.append(before)

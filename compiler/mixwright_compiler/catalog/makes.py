@@ -5,9 +5,10 @@ json if parse = json else text
                      by a condition on the attributes (`mixwright_compiler.catalog.conditions`); without `else` only
                      where it holds
 text if read         where something in the pipeline names the column
+item                 what the list `of` holds
 drawn                what `from`, `values`, `column` and `count` draw
-* of *               a column for each attribute that the entry does not name, of its expression's type; such a step
-                     may make a column again
+* of *               a column for each attribute that the entry does not name, of its expression's type, or its
+                     aggregate's; such a step may make a column again
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mixwright_compiler.catalog.conditions import holds
 
 NAMED_BY_ATTRIBUTES = "*"
 DRAWN = "drawn"
+ITEM = "item"
 READ = "read"
 
 

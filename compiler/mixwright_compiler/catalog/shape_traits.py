@@ -8,7 +8,16 @@ from typing import NamedTuple
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 from mixwright_compiler.catalog.declaring import MODELS
 
-SHAPES = {"Apply": "Apply", "Ask": "Ask", "Measure": "Measure", "MeasureGroup": "Measure", "Keep": "Keep"}
+SHAPES = {
+    "Apply": "Apply",
+    "Ask": "Ask",
+    "Measure": "Measure",
+    "MeasureGroup": "Measure",
+    "Keep": "Keep",
+    "Spread": "Spread",
+    "Fold": "Fold",
+    "Loop": "Loop",
+}
 """Shape -> the shape of which it is a kind; the steps' classes are in `mixwright_runtime.plugins.shapes`."""
 
 
@@ -38,6 +47,13 @@ def conflicts(name: str, shapes: Collection[str], entry: Entry) -> Iterator[Conf
         yield Conflict(f"it is {is_declared}declared `breaker`, and is {shape}", "breaker")
     if entry.needs_all_rows and shape != "Keep":
         yield Conflict(f"`needs_all_rows` means something of Keep alone, and it is {shape}", "needs_all_rows")
+    for trait, is_stated, wanted in (
+        ("spreads", bool(entry.spreads), "Spread"),
+        ("folds", entry.folds, "Fold"),
+        ("loops", entry.loops, "Loop"),
+    ):
+        if is_stated != (shape == wanted):
+            yield Conflict(f"`{trait}` goes with {wanted} and with nothing else, and it is {shape}", trait)
     if entry.drops_only and shape != "Apply":
         yield Conflict(f"`drops_only` means something of Apply alone, and it is {shape}", "drops_only")
     if entry.drops_only and entry.makes:

@@ -15,6 +15,8 @@ from mixwright_compiler.catalog.catalog import Asks, Entry
 from mixwright_compiler.catalog.conditions import given, holds
 
 PICK, PICKS_NONE = "pick", "all"
+UNKNOWN_ROWS = 8
+"""Chosen: rows that a step is taken to make of one while nothing says how many, and no run has shown it."""
 COUNT_IN = {"retry": 0, "repair": 1}
 """Calls of `on_fail` that ask again: the argument that says how often."""
 
@@ -44,22 +46,37 @@ class Question:
 @dataclass(frozen=True)
 class Traits:
     """asks: its questions to models. compares: its verdict on one of a row's candidates needs the others. picks: of those
-    that pass one goes on. needs_all_rows: it decides once, on all rows that ever reach it."""
+    that pass one goes on. needs_all_rows: it decides once, on all rows that ever reach it. spreads: rows that it makes of
+    one at most, `UNKNOWN_ROWS` where nothing says so; 0 of a step that does not. folds: it makes one row of those again.
+    loops: rows go several times through its body."""
 
     asks: tuple[Question, ...] = ()
     compares: bool = False
     picks: bool = False
     needs_all_rows: bool = False
+    spreads: int = 0
+    folds: bool = False
+    loops: bool = False
 
     @property
     def candidates(self) -> int:
-        """Rows that it makes of one: an answer each."""
-        return prod(question.requests for question in self.asks if question.writes)
+        """Rows that it makes of one: an answer each, or an item each."""
+        return self.spreads or prod(question.requests for question in self.asks if question.writes)
+
+    @property
+    def opens(self) -> bool:
+        """It makes a group of rows of one."""
+        return self.spreads > 0 or self.candidates > 1
+
+    @property
+    def closes(self) -> bool:
+        """It leaves one row of a group at most."""
+        return self.picks or self.folds
 
     @property
     def gathers(self) -> bool:
         """It decides on all candidates of a row together."""
-        return self.compares or self.picks
+        return self.compares or self.closes
 
     @property
     def requests(self) -> int:
@@ -80,7 +97,25 @@ def traits_of(entry: Entry | None, values: Mapping[str, Any], label: str = "") -
         compares=bool(entry.compares) and holds(entry.compares, entry, values),
         picks=given(entry, values, PICK) not in (None, PICKS_NONE),
         needs_all_rows=entry.needs_all_rows,
+        spreads=_most(entry, values),
+        folds=entry.folds,
+        loops=entry.loops,
     )
+
+
+def _most(entry: Entry, values: Mapping[str, Any]) -> int:
+    """Rows that a step makes of one at most."""
+    if not entry.spreads:
+        return 0
+    stated = given(entry, values, entry.spreads)
+    return stated if isinstance(stated, int) else UNKNOWN_ROWS
+
+
+def emitted_of(values: Mapping[str, Any]) -> int:
+    """Rows that leave a loop of one that nothing drops, by the loop's attributes, plain."""
+    if values.get("emit") == "last":
+        return 1
+    return int(values.get("times") or 1) + (values.get("start") == "keep")
 
 
 def further_answers(on_fail: Any) -> int:

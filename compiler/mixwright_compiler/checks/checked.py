@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from mixwright_compiler.bind.loops import part_of
 from mixwright_compiler.catalog.catalog import AttributeSchema
-from mixwright_compiler.catalog.groups import Groups, Part, groups_of
+from mixwright_compiler.catalog.groups import Groups, groups_of
 from mixwright_compiler.catalog.references import kind_of_reference
 from mixwright_compiler.catalog.traits import Traits, traits_of
 from mixwright_compiler.findings import Findings
@@ -120,7 +121,7 @@ class Checked:
         """The groups of candidates in a pipeline."""
         # By object: what grades an evaluation may be called as a pipeline is.
         if id(pipeline) not in self._groups:
-            self._groups[id(pipeline)] = groups_of(map(_part, pipeline.steps))
+            self._groups[id(pipeline)] = groups_of(map(part_of, pipeline.steps))
         return self._groups[id(pipeline)]
 
 
@@ -135,10 +136,6 @@ def named_by(step: StepDecl, kind: str) -> Iterator[tuple[AttributeSchema, Bound
 def traits_in(step: StepDecl) -> Traits:
     """What a step asks models, and of rows."""
     return traits_of(step.entry, {name: bound.value for name, bound in step.attributes.items()}, step.label)
-
-
-def _part(step: StepDecl) -> Part:
-    return Part(traits_in(step), step.label, step.entry.breaker)
 
 
 def maker_of(steps: tuple[StepDecl, ...], column: str) -> StepDecl | None:

@@ -216,17 +216,29 @@ def check_retries(checked: Checked) -> None:
 
 def _check_reach(checked: Checked, before: tuple[StepDecl, ...], maker: StepDecl, on_fail: CallValue) -> None:
     between = before[before.index(maker) :]
-    breaker = next((s for s in between if s.entry.breaker or traits_in(s).compares), None)
+    breaker = next((s for s in between if _cannot_be_taken_back(s)), None)
     if breaker is not None:
-        what = "all rows" if breaker.entry.breaker else "all candidates of a row"
+        what = _cannot_be_taken_back(breaker)
         checked.findings.error(
             "MIX841",
             f"`{on_fail.function}` cannot take back what `{breaker.id}` has let pass",
             on_fail.span,
             f"it asks `{maker.id}` again, which stands before",
-            secondary=(Label(breaker.kind_span, f"decides on {what} before this verifier"),),
+            secondary=(Label(breaker.kind_span, f"{what} before this verifier"),),
             hint=f"move the verifier above `{breaker.id}`, or write `on_fail = drop`",
         )
+
+
+def _cannot_be_taken_back(step: StepDecl) -> str:
+    """Why an answer cannot be given again from behind a step; empty where it can."""
+    traits = traits_in(step)
+    if step.entry.breaker:
+        return "decides on all rows"
+    if traits.compares or traits.folds:
+        return "decides on all candidates of a row"
+    if traits.spreads:
+        return "makes several rows of one"
+    return "takes a row through several rounds" if traits.loops else ""
 
 
 def _check_maker(checked: Checked, column: str, maker: StepDecl | None, on_fail: CallValue) -> None:

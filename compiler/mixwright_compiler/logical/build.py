@@ -6,7 +6,20 @@ from mixwright_compiler.bind.plain import COMMON_TO_STEPS, plain, resolved
 from mixwright_compiler.catalog.catalog import Catalog
 from mixwright_compiler.catalog.groups import VERIFIERS
 from mixwright_compiler.catalog.traits import traits_of
-from mixwright_compiler.logical.nodes import Apply, Ask, Flow, Keep, LogicalPlan, Measure, Mix, Scan, Work
+from mixwright_compiler.logical.nodes import (
+    Apply,
+    Ask,
+    Flow,
+    Fold,
+    Keep,
+    LogicalPlan,
+    Loop,
+    Measure,
+    Mix,
+    Scan,
+    Spread,
+    Work,
+)
 from mixwright_compiler.logical.reach import Reach
 from mixwright_compiler.program import FromDecl, PipelineDecl, Program, Schema, StepDecl
 
@@ -52,6 +65,8 @@ def step_of(decl: StepDecl, before: Schema, catalog: Catalog) -> Work:
         shape = Keep
     elif entry.family == VERIFIERS:
         shape = Measure
+    elif entry.spreads or entry.folds or entry.loops:
+        shape = Spread if entry.spreads else Fold if entry.folds else Loop
     else:
         shape = Ask if entry.writes else Apply
     return shape(

@@ -4,6 +4,9 @@
     Apply     row by row: the row changed, or dropped
     Ask       asks a model; one row becomes as many candidates as it has answers
     Measure   a verifier: measures, and lets pass by thresholds
+    Spread    makes rows of one
+    Fold      brings the rows made of one together again
+    Loop      takes a row through the steps that follow it and are inside it, several times
     Keep      decides on rows in start order by those before, or on all rows at once: a breaker
     Mix       rows of several flows by quotas, then steps on all of them
 
@@ -58,7 +61,12 @@ class Work:
         """It, as far as groups of candidates go."""
         entry = self.decl.entry
         return part_of(
-            entry.family, self.traits, self.values, column=self.decl.label, breaker=isinstance(self, Keep)
+            entry.family,
+            self.traits,
+            self.values,
+            column=self.decl.label,
+            breaker=isinstance(self, Keep),
+            inside=self.decl.inside,
         )
 
 
@@ -72,6 +80,18 @@ class Ask(Work):
 
 class Measure(Work):
     """A verifier."""
+
+
+class Spread(Work):
+    """Rows of one."""
+
+
+class Fold(Work):
+    """One row of those that were made of it."""
+
+
+class Loop(Work):
+    """Round by round through its body."""
 
 
 class Keep(Work):
@@ -101,6 +121,8 @@ class Flow:
         columns = dict(self.scan.columns)
         for step in self.steps:
             columns |= step.adds
+            if isinstance(step, Fold):
+                columns = {name: type for name, type in columns.items() if name in step.decl.columns}
             yield dict(columns)
 
     def with_steps(self, steps: Sequence[Work]) -> Flow:

@@ -1,15 +1,25 @@
 """Expected work of a plan, before it runs: rows, requests and tokens per step.
 
 Rows. A step turns `rows_in` into `rows_out = rows_in * yield`. The yield is the one observed in the last run of the
-same rows, else what the attributes alone say: `samples` for `generate`, 1 / (candidates of a row) for a verifier that
-picks one of them, 1 for everything else. A step that was never run is thus taken to drop nothing, so a first plan's
-figures are a *lower* bound of the work where a quota must be met, and an *upper* bound where all rows are taken.
+same rows, else what the attributes alone say: `samples` for `generate`, the most items for `each`, 1 / (rows made of
+one) for a verifier that picks one of them and for a `fold`, 1 for everything else. A step that was never run is thus
+taken to drop nothing, so a first plan's figures are a *lower* bound of the work where a quota must be met, and an
+*upper* bound where all rows are taken.
 
     rows_started = all rows                                          where everything is wanted
     rows_started = min(rows * repeat, quota / product of yields)     where a mixture wants `quota` rows
     requests     = rows_in * questions of a row                      as it declares them
                                                                      (`mixwright_compiler.catalog.traits`); retries
                                                                      and cached answers are not counted
+
+A loop. Of `rows_in` rows that come to it so many enter a round, each with a yield `y` of the body's steps together:
+
+    rounds    = rows_in * times                                      failed = again
+    rounds    = rows_in * (1 + y + ... + y^(times - 1))              failed = end
+    rows_out  = rounds * y                                           emit = passed, and rows_in with start = keep
+    rows_out  = rows_in * (1 - (1 - y)^times), or rows_in * y        emit = last, failed = again or end
+
+A row that is done earlier (`until`) is not known before a run, so that these are upper bounds.
 
 Tokens. Four characters count as one token, the usual figure for English.
 
@@ -120,7 +130,7 @@ class _Estimation:
         rows = self.rows_of(pipeline.start.rows)
         if rows is not None and pipeline.start.limit is not None:
             rows = min(rows, pipeline.start.limit)
-        self.kept[pipeline.name] = None if rows is None else rows * math.prod(self.yields(pipeline))
+        self.kept[pipeline.name] = None if rows is None else rows * self.yield_of(pipeline)
 
     def rows_of(self, name: str) -> float | None:
         """Rows of a source, pipeline or mixture as far as they are known."""
@@ -143,16 +153,40 @@ class _Estimation:
         limit = source.attributes.get("limit")
         return rows if limit is None or rows is None else min(rows, limit)
 
-    def yields(self, pipeline: Pipeline) -> list[float]:
-        """Rows out per row in of each step."""
-        closed = {group.closed_by: group.samples for group in pipeline.groups}
-        return [
-            self.observed.yields.get(
-                f"{pipeline.name}.{step.id}",
-                1 / closed[step.id] if step.id in closed else float(step.traits.candidates),
-            )
-            for step in pipeline.steps
-        ]
+    def yield_of(self, pipeline: Pipeline) -> float:
+        """Rows that leave a pipeline per row that is started."""
+        of_one = self.rows_of_one(pipeline)
+        return next((of_one[step.id][1] for step in reversed(pipeline.steps) if not step.inside), 1.0)
+
+    def rows_of_one(self, pipeline: Pipeline) -> dict[str, tuple[float, float]]:
+        """Step -> rows that come to it and that leave it, per row that is started."""
+        closed = {group.closed_by: group.samples for group in pipeline.groups if group.closed_by}
+        found: dict[str, tuple[float, float]] = {}
+
+        def walk(inside: str, rows: float) -> float:
+            for step in pipeline.steps:
+                if step.inside != inside:
+                    continue
+                observed = self.observed.yields.get(f"{pipeline.name}.{step.id}")
+                if step.traits.loops:
+                    found[step.id] = (rows, rows)  # in its place, in front of its body
+                    passed = walk(step.id, 1.0)
+                    entered, out = _rounds(step, passed)
+                    for other in pipeline.steps:
+                        if step in pipeline.around(other):
+                            before, behind = found[other.id]
+                            found[other.id] = (before * rows * entered, behind * rows * entered)
+                    out = rows * (out if observed is None else observed)
+                elif observed is not None:
+                    out = rows * observed
+                else:
+                    out = rows / closed[step.id] if step.id in closed else rows * step.traits.candidates
+                found[step.id] = (rows, out)
+                rows = out
+            return rows
+
+        walk("", 1.0)
+        return found
 
     def demand(self) -> dict[str, float | None]:
         """Pipeline -> rows that must leave it, None for all it can make; one that is not in it is not wanted."""
@@ -178,7 +212,7 @@ class _Estimation:
         for pipeline in reversed(self.plan.pipelines_in_order()):
             if pipeline.name in wanted:
                 rows = wanted[pipeline.name]
-                needed = None if rows is None else _divided(rows, math.prod(self.yields(pipeline)))
+                needed = None if rows is None else _divided(rows, self.yield_of(pipeline))
                 ask(pipeline.start.rows, needed)
         return wanted
 
@@ -187,19 +221,18 @@ class _Estimation:
         available = self.rows_of(start.rows)
         if available is not None and start.limit is not None:
             available = min(available, start.limit)
-        yields = self.yields(pipeline)
         rows = available
         if demand is not None:
-            needed = _divided(demand, math.prod(yields))
+            needed = _divided(demand, self.yield_of(pipeline))
             most = math.inf if available is None else available * start.repeat
             rows = min(needed, most) if min(needed, most) < math.inf else None
         found = [_estimate(f"{pipeline.name}.from", available, rows)]
         lengths = dict(self.lengths.get(start.rows) or self.characters.get(start.rows) or {})
-        for step, factor in zip(pipeline.steps, yields, strict=True):
-            out = None if rows is None else rows * factor
-            found.append(self.step(f"{pipeline.name}.{step.id}", step, rows, out, lengths))
-            rows = out
-        self.kept[pipeline.name] = rows
+        of_one = self.rows_of_one(pipeline)
+        for step in pipeline.steps:
+            come, leave = (None, None) if rows is None else (rows * count for count in of_one[step.id])
+            found.append(self.step(f"{pipeline.name}.{step.id}", step, come, leave, lengths))
+        self.kept[pipeline.name] = None if rows is None else rows * self.yield_of(pipeline)
         self.lengths[pipeline.name] = lengths
         return found
 
@@ -247,6 +280,17 @@ class _Estimation:
             found.append(_estimate(f"{mixture.name}.{component.rows}", available, wanted))
         self.kept[mixture.name] = mixture_rows(mixture, self.rows_of)
         return found
+
+
+def _rounds(loop: Step, passed: float) -> tuple[float, float]:
+    """Rounds that one row enters, and rows that leave the loop of it, where a round lets so many pass."""
+    times, again = int(loop.attributes["times"]), loop.attributes["failed"] == "again"
+    entered = float(times) if again else math.fsum(passed**n for n in range(times))
+    start = loop.attributes["start"] == "keep"
+    if loop.attributes["emit"] == "last":
+        out = 1 - (1 - min(1.0, passed)) ** times if again else min(1.0, passed)
+        return entered, out + start
+    return entered, entered * passed + start
 
 
 def tokens_by_model(step: Step, estimate: Estimate) -> dict[str, tuple[float, float]]:

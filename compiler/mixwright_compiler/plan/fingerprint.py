@@ -19,7 +19,7 @@ from mixwright_compiler.content_hash import content_hash
 from mixwright_compiler.plugins.files import of_plugin
 
 if TYPE_CHECKING:
-    from mixwright_compiler.plan.plan import Pipeline, Plan, SourceSpec
+    from mixwright_compiler.plan.plan import Pipeline, Plan, SourceSpec, Step
 
 NODE_DOMAIN = "mixwright.node.v1"
 MODEL_DOMAIN = "mixwright.model.v1"
@@ -68,6 +68,8 @@ class Meanings:
             if entry is None:
                 return value
             return {name: self.of(inner, item, catalog) for name, inner, item in _typed(entry, value)}
+        if type == "aggregate" and isinstance(value["of"], Mapping):
+            return {**value, "of": value["of"]["tree"]}
         match type:
             case "ref:model":
                 return {"model": self.models.get(value, value)}
@@ -195,6 +197,17 @@ def _repairs(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
     return found
 
 
+def _nested(steps: Sequence[Step], inside: str = "") -> list[Any]:
+    """The steps' hashes, those of a loop's body in a list behind it."""
+    found: list[Any] = []
+    for step in steps:
+        if step.inside == inside:
+            found.append(step.fingerprint.row)
+            if step.traits.loops:
+                found.append(_nested(steps, step.id))
+    return found
+
+
 def pipeline_row_hashes(plan: Plan) -> dict[str, str]:
     """Pipeline -> hash of everything that decides what its rows contain, from the source on.
 
@@ -214,7 +227,7 @@ def pipeline_row_hashes(plan: Plan) -> dict[str, str]:
             "where": start.where.tree if start.where else None,
             "columns": list(start.columns),
             "seed": pipeline.seed,
-            "steps": [step.fingerprint.row for step in pipeline.steps_as_written],
+            "steps": _nested(pipeline.steps_as_written),
         }
         repairs = _repairs(plan, pipeline)
         hashes[pipeline.name] = content_hash(

@@ -261,6 +261,7 @@ class _Lowering:
             reads=decl.reads,
             makes=dict(decl.makes),
             columns=dict(columns),
+            inside=decl.inside,
             breaker=isinstance(step, Keep),
             traits=step.traits,
             moved_by=step.moved_by,

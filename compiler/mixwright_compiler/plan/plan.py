@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from mixwright_compiler.catalog.catalog import Catalog, Provider, builtin_catalog, entry_from_json
 from mixwright_compiler.catalog.groups import Gathering, Part, gatherings_of, part_of
-from mixwright_compiler.catalog.traits import Traits, traits_of
+from mixwright_compiler.catalog.traits import Traits, emitted_of, traits_of
 
-FORMAT_VERSION = "1.2"
+FORMAT_VERSION = "1.3"
 
 Json = Any  # a JSON value; pydantic checks that it serialises
 
@@ -136,6 +136,9 @@ class Step(PlanModel):
     reads: tuple[str, ...] = ()
     makes: dict[str, str] = {}
     columns: dict[str, str] = Field(description="schema of the rows after this step")
+    inside: str = Field(
+        default="", description="the loop whose body it is in, by id; the body stands behind it"
+    )
     breaker: bool = False
     traits: Traits = Field(
         default_factory=lambda step: _declared_traits(step),
@@ -156,7 +159,9 @@ class Step(PlanModel):
     def part(self) -> Part:
         """It, as far as groups of candidates go."""
         family = self.operation.partition(".")[0]
-        return part_of(family, self.traits, self.attributes, column=self.label, breaker=self.breaker)
+        return part_of(
+            family, self.traits, self.attributes, column=self.label, breaker=self.breaker, inside=self.inside
+        )
 
     @property
     def identity(self) -> str:
@@ -205,10 +210,21 @@ class Pipeline(PlanModel):
         by_id = {step.id: step for step in self.steps}
         return tuple(by_id[id] for id in self.written) if self.written else self.steps
 
+    def around(self, step: Step) -> tuple[Step, ...]:
+        """The loops that a step is in, from the inside out."""
+        by_id = {other.id: other for other in self.steps}
+        found: list[Step] = []
+        while step.inside:
+            step = by_id[step.inside]
+            found.append(step)
+        return tuple(found)
+
     @property
     def fanout(self) -> int:
-        """Rows that one row becomes when nothing is dropped: candidates that nobody picks from stay rows."""
-        return prod(group.samples for group in self.groups if not group.closed_by)
+        """Rows that one row becomes when nothing is dropped: candidates that nobody picks from stay rows, and a loop lets
+        out one each round."""
+        candidates = prod(group.samples for group in self.groups if not group.closed_by)
+        return candidates * prod(emitted_of(step.attributes) for step in self.steps if step.traits.loops)
 
 
 def _gatherings(pipeline: dict[str, Json]) -> tuple[tuple[Gathering, ...], dict[str, str]]:

@@ -90,6 +90,7 @@ class Calls:
         attempt: int,
         node: str,
         later: int = 0,
+        rounds: Sequence[int] = (),
     ) -> CallResult:
         """A model's answer to a request, from the store if it is there.
 
@@ -97,6 +98,7 @@ class Calls:
             sampling: row-class parameters; hand over the same object for all rows, its JSON is made once.
             later: how many further attempts the caller would make. Where the store has an answer to one of those, this
                 one failed in an earlier run and is not asked again. An answer that was cut off counts as asked, too.
+            rounds: those of the loops that the row is in.
 
         Raises:
             RunStopped: the run is stopping and the call is not in the store.
@@ -106,7 +108,13 @@ class Calls:
         sampling_json = self._sampling_json(sampling)
         keys = [
             call_key(
-                service.spec.identity, messages_json, sampling_json, replica=replica, sample=sample, attempt=n
+                service.spec.identity,
+                messages_json,
+                sampling_json,
+                replica=replica,
+                sample=sample,
+                attempt=n,
+                rounds=rounds,
             )
             for n in range(attempt, attempt + later + 1)
         ]

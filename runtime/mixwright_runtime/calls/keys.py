@@ -13,14 +13,25 @@ canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii
 
 
 def call_key(
-    identity: str, messages_json: str, sampling_json: str, *, replica: int, sample: int, attempt: int
+    identity: str,
+    messages_json: str,
+    sampling_json: str,
+    *,
+    replica: int,
+    sample: int,
+    attempt: int,
+    rounds: Sequence[int] = (),
 ) -> bytes:
-    """Name of a call: a hash of everything that decides its text. The two JSON texts must be canonical."""
+    """Name of a call: a hash of everything that decides its text. The two JSON texts must be canonical.
+
+    rounds: those of the loops that the row is in, so that a text asked again in a later round gets another answer.
+    """
+    of_rounds = f'"rounds":{canonical(list(rounds))},' if rounds else ""
     # Canonical JSON of the whole object, put together from its parts: its keys are in order already.
     return digest(
         "mixwright.call.v1",
         f'{{"attempt":{attempt},"messages":{messages_json},"model":{canonical(identity)},"replica":{replica},'
-        f'"sample":{sample},"sampling":{sampling_json}}}',
+        f'{of_rounds}"sample":{sample},"sampling":{sampling_json}}}',
     )
 
 

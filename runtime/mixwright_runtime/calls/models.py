@@ -52,6 +52,7 @@ class RunCalls(Protocol):
         attempt: int,
         node: str,
         later: int = 0,
+        rounds: Sequence[int] = (),
     ) -> CallResult: ...
 
     async def score(

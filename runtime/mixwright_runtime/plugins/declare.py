@@ -79,6 +79,9 @@ def declare(
     is_empty: bool = False,
     drops_only: bool = False,
     apart_from: str = "",
+    spreads: str = "",
+    folds: bool = False,
+    loops: bool = False,
 ) -> Callable[[T], T]:
     """Declare what the decorated function or class implements, under `family.name`; see
     `mixwright_compiler.catalog.catalog.Entry`.
@@ -114,6 +117,9 @@ def declare(
             is_empty,
             drops_only,
             apart_from,
+            spreads,
+            folds,
+            loops,
         )
         for problem in (*unnamed(entry), *problems_of(entry, implementation)):
             raise ValueError(f"{entry.key}: {problem}")

@@ -8,6 +8,10 @@
     MeasureGroup   async measure_group(rows)             a verifier that, where it compares, sees all candidates of a
                        -> list[Measurement]              row at once
     Keep           keep(rows) -> list[Row | Dropped]     decides on rows as they arrive in start order, wave after wave
+    Spread         spread(row) -> list[Row] | Dropped    makes rows of one: each
+    Fold           fold(row, rows, count)                brings the rows made of one together again: fold
+                       -> Row | Dropped
+    Loop           enter(row, n), leave(row), …          takes a row through a body of steps, round by round: rounds
 
     @declare(
         "step",
@@ -194,7 +198,69 @@ class Keep(Shape, ABC):
         """Called from another thread when the run is to stop: one that works for long raises RunStopped then."""
 
 
-SHAPES: tuple[type[Shape], ...] = (Apply, Ask, MeasureGroup, Measure, Keep)
+class Spread(Shape, ABC):
+    """Makes rows of one, each of which goes on by itself until a `Fold` brings them together."""
+
+    @abstractmethod
+    def spread(self, row: Row) -> list[Row] | Dropped:
+        """The rows made of a row, in their order: `row.child(step.identity, k, columns)` is number k of them.
+
+        Raises:
+            RowError: this row cannot be processed.
+        """
+
+
+class Fold(Shape, ABC):
+    """Brings the rows together that a `Spread` or an `Ask` made of one."""
+
+    @abstractmethod
+    def fold(self, row: Row, rows: Sequence[Row], count: int) -> Row | Dropped:
+        """The row, as it was before others were made of it, with what is worked out from these.
+
+        Args:
+            rows: those that are left, in their order.
+            count: how many were made.
+        """
+
+
+class Loop(Shape, ABC):
+    """Takes a row through a body of steps several times. Each round makes a row of its own."""
+
+    times: int
+    """Rounds at most."""
+    again: bool
+    """A row that a round drops enters the next one as it entered this one; otherwise its loop ends."""
+    emits_last: bool
+    """Only the last row that passed leaves the loop, not that of each round."""
+
+    @abstractmethod
+    def begin(self, row: Row) -> Row | None:
+        """The row itself as one that leaves the loop before all others; None where it does not."""
+
+    @abstractmethod
+    def enter(self, row: Row, before: Row, came_from: bytes, number: int) -> Row:
+        """The row that goes through round `number`, 1, 2 …
+
+        Args:
+            row: the one that came to the loop.
+            before: `row`, or what the last round that was passed made of it.
+            came_from: identity of the row of the last round, `row`'s own in the first.
+        """
+
+    @abstractmethod
+    def leave(self, row: Row, passed: Row) -> Row:
+        """What leaves the loop of a row that came to it as `row` and passed a round as `passed`."""
+
+    @abstractmethod
+    def is_done(self, passed: Row) -> bool:
+        """True when a row that passed a round needs no further one."""
+
+    @abstractmethod
+    def unreached(self, row: Row) -> Dropped | None:
+        """What becomes of a row that was never done in all its rounds; None where that is no fault."""
+
+
+SHAPES: tuple[type[Shape], ...] = (Apply, Ask, MeasureGroup, Measure, Keep, Spread, Fold, Loop)
 """Narrower ones first."""
 
 
@@ -220,9 +286,13 @@ def problems_of(entry: Entry, implementation: object) -> Iterator[str]:
     yield from (conflict.message for conflict in found)
 
 
+_FOR_PLUGINS = ("Apply", "Ask", "Measure", "MeasureGroup", "Keep")
+"""What `mixwright.plugin` has."""
+
+
 def _no_shape(implementation: type) -> str:
     has = [shape.__name__ for shape in SHAPES if any(name in vars(implementation) for name in needed(shape))]
-    which = has[0] if has else "one of Apply, Ask, Measure, MeasureGroup, Keep"
+    which = has[0] if has else f"one of {', '.join(_FOR_PLUGINS)}"
     return f"`{implementation.__name__}` is of no shape: derive it from {which} (mixwright_runtime/plugins/shapes.py)"
 
 

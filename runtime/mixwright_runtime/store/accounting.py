@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.store.database import Database
@@ -54,9 +53,12 @@ def differences_of(database: Database, run_id: int, *, complete: bool = False) -
             [run_id],
         )
     )
+    loops = _loops_of(database, run_id)
     for pipeline, steps in tallies.items():
-        yield from _within(pipeline, steps)
-        yield from _against_outcomes(pipeline, steps, stored)
+        inside = {step.step: loops.get((pipeline, step.step), "") for step in steps}
+        outer = [step for step in steps if not inside[step.step]]
+        yield from _within(pipeline, steps, inside)
+        yield from _against_outcomes(pipeline, steps, outer[-1], stored)
         if complete:
             yield from (
                 f"pipeline '{pipeline}' step '{step.step}': {step.unfinished} rows unfinished "
@@ -64,12 +66,24 @@ def differences_of(database: Database, run_id: int, *, complete: bool = False) -
                 for step in steps
                 if step.unfinished
             )
-        lost = steps[0].rows_in - starts.get(pipeline, 0) - sum(step.unfinished for step in steps)
+        lost = steps[0].rows_in - starts.get(pipeline, 0) - sum(step.unfinished for step in outer)
         # Where candidates fork, counts alone could hide a lost row behind a spare candidate.
         if lost > 0 and any(step.forked for step in steps):
             yield f"pipeline '{pipeline}': {lost} of {steps[0].rows_in} started rows have no outcome"
     for pipeline, row_id, times in doubled_outcomes(database, run_id):
         yield f"pipeline '{pipeline}': row {row_id} has {times} outcomes"
+
+
+def _loops_of(database: Database, run_id: int) -> dict[tuple[str, str], str]:
+    """(pipeline, step) -> the loop whose body the step is in."""
+    plans = database.read("SELECT plan FROM run WHERE run_id = ?", [run_id])
+    pipelines = json.loads(plans[0][0]).get("pipelines", {}) if plans else {}
+    return {
+        (name, step["id"]): step["inside"]
+        for name, pipeline in pipelines.items()
+        for step in pipeline["steps"]
+        if step.get("inside")
+    }
 
 
 def doubled_outcomes(database: Database, run_id: int) -> list[tuple[str, str, int]]:
@@ -91,7 +105,7 @@ def doubled_outcomes(database: Database, run_id: int) -> list[tuple[str, str, in
     return doubled[:10]
 
 
-def _within(pipeline: str, steps: list[TallyRecord]) -> Iterator[str]:
+def _within(pipeline: str, steps: list[TallyRecord], inside: Mapping[str, str]) -> Iterator[str]:
     for step in steps:
         entered = step.rows_in + step.forked
         left = step.rows_out + step.dropped + step.quarantined + step.unfinished
@@ -101,8 +115,12 @@ def _within(pipeline: str, steps: list[TallyRecord]) -> Iterator[str]:
                 f"forked), {left} left ({step.rows_out} out, {step.dropped} dropped, {step.quarantined} quarantined, "
                 f"{step.unfinished} unfinished): difference {entered - left}"
             )
-    for before, after in pairwise(steps):
-        if before.rows_out != after.rows_in:
+    last: dict[str, TallyRecord] = {}
+    for after in steps:
+        # How often rows entered a loop's first step only the loop knows.
+        before = last.get(inside[after.step])
+        last[inside[after.step]] = after
+        if before is not None and before.rows_out != after.rows_in:
             yield (
                 f"pipeline '{pipeline}': {before.rows_out} rows left step '{before.step}', {after.rows_in} reached "
                 f"'{after.step}': difference {before.rows_out - after.rows_in}"
@@ -110,7 +128,7 @@ def _within(pipeline: str, steps: list[TallyRecord]) -> Iterator[str]:
 
 
 def _against_outcomes(
-    pipeline: str, steps: list[TallyRecord], stored: dict[tuple[str, str, str], int]
+    pipeline: str, steps: list[TallyRecord], last: TallyRecord, stored: dict[tuple[str, str, str], int]
 ) -> Iterator[str]:
     for step in steps:
         for status, counted in (("dropped", step.dropped), ("quarantined", step.quarantined)):
@@ -121,8 +139,8 @@ def _against_outcomes(
                     f"difference {counted - rows}"
                 )
     kept = sum(rows for (name, status, _), rows in stored.items() if name == pipeline and status == "kept")
-    if kept != steps[-1].rows_out:
+    if kept != last.rows_out:
         yield (
-            f"pipeline '{pipeline}': {steps[-1].rows_out} rows left its last step, {kept} stored as kept: "
-            f"difference {steps[-1].rows_out - kept}"
+            f"pipeline '{pipeline}': {last.rows_out} rows left its last step, {kept} stored as kept: "
+            f"difference {last.rows_out - kept}"
         )

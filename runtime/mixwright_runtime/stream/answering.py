@@ -89,6 +89,7 @@ class Answering:
                 attempt=attempt,
                 node=node,
                 later=following - 1 - attempt,
+                rounds=row.rounds,
             )
             keys.append(result.key)
             if not result.ok:

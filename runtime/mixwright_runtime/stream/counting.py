@@ -19,6 +19,15 @@ class Book(Protocol):
     def forked(self, made: Sequence[Row | Dropped], node: Node) -> None:
         """One row came to a step that made these of it."""
 
+    def folded(self, result: Row | Dropped, came: int, node: Node) -> TypeGuard[Row]:
+        """So many rows came to a step that made this one of them; True when it goes on."""
+
+    def looped(self, left: Sequence[Row | Dropped], node: Node) -> None:
+        """One row came to a loop, and these left it."""
+
+    def began_round(self, node: Node) -> None:
+        """A row enters a round."""
+
     def asked_again(self, verdict: Row | Dropped, node: Node) -> None:
         """A verifier asked for another answer of a row, and this is its last word."""
 
@@ -51,11 +60,22 @@ class Counted:
         for result in made:
             self._made(result, node)
 
+    def folded(self, result: Row | Dropped, came: int, node: Node) -> TypeGuard[Row]:
+        node.tally.rows_in += came
+        node.tally.forked += 1 - came
+        return self._made(result, node)
+
+    def looped(self, left: Sequence[Row | Dropped], node: Node) -> None:
+        self.forked(left, node)
+
+    def began_round(self, node: Node) -> None:
+        node.tally.rounds += 1
+
     def asked_again(self, verdict: Row | Dropped, node: Node) -> None:
         node.rows_again += 1
         node.passed_again += isinstance(verdict, Row)
 
-    def _made(self, result: Row | Dropped, node: Node) -> bool:
+    def _made(self, result: Row | Dropped, node: Node) -> TypeGuard[Row]:
         if isinstance(result, Dropped):
             node.tally.ended(result)
             self._outcomes.end(result, self._starts[result.row.position])
@@ -71,6 +91,15 @@ class Uncounted:
         return isinstance(result, Row)
 
     def forked(self, made: Sequence[Row | Dropped], node: Node) -> None:
+        pass
+
+    def folded(self, result: Row | Dropped, came: int, node: Node) -> TypeGuard[Row]:
+        return isinstance(result, Row)
+
+    def looped(self, left: Sequence[Row | Dropped], node: Node) -> None:
+        pass
+
+    def began_round(self, node: Node) -> None:
         pass
 
     def asked_again(self, verdict: Row | Dropped, node: Node) -> None:

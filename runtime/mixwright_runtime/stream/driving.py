@@ -15,7 +15,7 @@ from typing import Any
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RowError, RunError, RunStopped
 from mixwright_runtime.plugins.protocol import Measurement
-from mixwright_runtime.plugins.shapes import Apply, Keep, Measure
+from mixwright_runtime.plugins.shapes import Apply, Fold, Keep, Measure, Spread
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.values.rows import Dropped, Row
 
@@ -58,6 +58,32 @@ def applied(node: Node, row: Row) -> Row | Dropped:
     assert isinstance(node.step, Apply)
     try:
         made = node.step.apply(row)
+    except RunError:
+        raise
+    except Exception as error:
+        return quarantined(node, row, error)
+    return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
+
+
+def spread(node: Node, row: Row) -> list[Row] | Dropped:
+    """The rows that a step makes of one."""
+    assert isinstance(node.step, Spread)
+    try:
+        made = node.step.spread(row)
+    except RunError:
+        raise
+    except Exception as error:
+        return quarantined(node, row, error)
+    if isinstance(made, Dropped) or (isinstance(made, list) and all(isinstance(row, Row) for row in made)):
+        return made
+    return _no_row(node, row, made)
+
+
+def folded(node: Node, row: Row, rows: Sequence[Row], count: int) -> Row | Dropped:
+    """The row that others were made of, `count` in number, with what is worked out from those that are left."""
+    assert isinstance(node.step, Fold)
+    try:
+        made = node.step.fold(row, rows, count)
     except RunError:
         raise
     except Exception as error:

@@ -12,7 +12,7 @@ from mixwright_compiler.catalog.traits import Traits
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.declare import entry_of, implementation
-from mixwright_runtime.plugins.shapes import Ask, Keep, Measure, Shape
+from mixwright_runtime.plugins.shapes import Ask, Keep, Loop, Measure, Shape
 from mixwright_runtime.stream.answering import Answering, on_fail_of
 from mixwright_runtime.stream.context import RunContext
 from mixwright_runtime.stream.measuring import Measuring, ScoreStore
@@ -29,7 +29,8 @@ class Node:
 
     owner: the pipeline or mixture whose step it is.
     answering: of a step that asks a model for a column; measuring: of a verifier.
-    gathered_at: of a sampling step: the verifiers that look at its candidates together, one after the other.
+    gathered_at: of a step that makes several rows of one: the steps that look at them together, one after the other.
+    body_end: of a loop: where its body, which begins behind it, ends.
     asks_again: of a verifier with `on_fail = retry(n)` or `repair(template)`: the step that made what it looks at.
     repair: of `repair(template)`: renders the template, which sees all of `evidence`, the fields that are declared.
     is_asked_again: of the step that made it.
@@ -50,6 +51,7 @@ class Node:
     rows_again: int = 0
     passed_again: int = 0
     gathered_at: tuple[int, ...] = ()
+    body_end: int = 0
     asks_again: int | None = None
     is_asked_again: bool = False
 
@@ -128,6 +130,9 @@ def nodes_of(
     for node in nodes:
         if node.traits.compares and node.id not in looked_at:
             raise RunError(f"step '{node.name}' compares the candidates of a row, and each stands alone here")
+    for position, node in enumerate(nodes):
+        if isinstance(node.step, Loop):
+            node.body_end = _end_of_body(nodes, position)
     for group in groups:
         for opener in group.opened_by:
             behind = (at[id] for id in group.looked_at_by)
@@ -139,10 +144,18 @@ def nodes_of(
     return nodes
 
 
+def _end_of_body(nodes: Sequence[Node], at: int) -> int:
+    end, loops = at + 1, {nodes[at].id}
+    while end < len(nodes) and nodes[end].plan.inside in loops:
+        loops.add(nodes[end].id)
+        end += 1
+    return end
+
+
 def _node(plan: Step, context: RunContext, store: ScoreStore, owner: str, seed: int, run_id: int) -> Node:
     entry, name = entry_of(plan.operation), f"{owner}.{plan.id}"
     step: Shape = implementation(plan.operation)(plan, context.of(plan, owner, seed))
-    node = Node(plan, step, Tally(plan.id), owner)
+    node = Node(plan, step, Tally(plan.id, inside=plan.inside), owner)
     if plan.when is not None:
         node.when = context.expression(plan.when)
     match step:

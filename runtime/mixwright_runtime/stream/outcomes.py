@@ -36,6 +36,10 @@ class Tally:
     quarantine_reasons: dict[str, int] = field(default_factory=dict)
     quarantined_because: dict[str, str] = field(default_factory=dict)
     """The first evidence of each of these reasons, shortened."""
+    inside: str = ""
+    """The loop whose body the step is in."""
+    rounds: int = 0
+    """Of a loop: how often a row entered a round."""
 
     def ended(self, dropped: Dropped) -> None:
         """Count a row that this step ended."""
@@ -100,14 +104,17 @@ class Outcomes:
     def put_tallies(self, tallies: Iterable[Tally], started: int) -> int:
         """Store the steps' counts; returns how many rows are in no outcome because the run stopped.
 
-        A row that left one step and never reached the next counts as unfinished at the next.
+        A row that left one step and never reached the next counts as unfinished at the next; one that is in a round of a
+        loop both there and at the loop.
         """
         unfinished_rows = 0
-        rows_in = started
+        reached = {"": started}
         for ordinal, tally in enumerate(tallies):
+            rows_in = reached[tally.inside]
             left = tally.rows_out + tally.dropped + tally.quarantined
             unfinished = rows_in + tally.forked - left
-            unfinished_rows += unfinished
+            if not tally.inside:
+                unfinished_rows += unfinished
             self._store.put_tally(
                 TallyRecord(
                     self._run_id,
@@ -122,7 +129,8 @@ class Outcomes:
                     unfinished,
                 )
             )
-            rows_in = tally.rows_out
+            reached[tally.inside] = tally.rows_out
+            reached[tally.step] = tally.rounds
         return unfinished_rows
 
     def _put(

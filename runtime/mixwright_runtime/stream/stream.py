@@ -82,8 +82,9 @@ class Executor:
         return self.started - self.finished
 
     def kept_in_order(self) -> list[Start]:
-        """The surviving rows in start order, those of one start by their identity; each with where it came from."""
-        return sorted(self.kept, key=lambda kept: (kept.row.position, kept.row.row_id))
+        """The surviving rows in start order, those of one start by item and round and then by their identity; each with
+        where it came from."""
+        return sorted(self.kept, key=lambda kept: (kept.row.position, kept.row.path, kept.row.row_id))
 
     async def wave(self, starts: Sequence[Start]) -> None:
         """Take rows through the pipeline until each is kept, dropped or quarantined, or the run stops.

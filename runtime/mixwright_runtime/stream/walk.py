@@ -4,14 +4,16 @@ verifier that looks at all of them."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from mixwright_runtime.calls.gathering import gather_all
 from mixwright_runtime.errors import RunError, RunStopped
-from mixwright_runtime.plugins.shapes import Apply
+from mixwright_runtime.plugins.shapes import Apply, Fold, Loop, Spread
 from mixwright_runtime.stream.ask_again import answers_again, verdicts_of
 from mixwright_runtime.stream.counting import Book, Uncounted
-from mixwright_runtime.stream.driving import applied, quarantined
+from mixwright_runtime.stream.driving import applied, folded, quarantined, spread
 from mixwright_runtime.stream.flows import Asked, Flow
+from mixwright_runtime.stream.looping import rounds_of
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.values.rows import Dropped
 
@@ -29,9 +31,20 @@ class Walk:
             node = self._nodes[at]
             if not node.applies(flow.row):
                 self._book.took(flow.row, node)
-                at += 1
+                at = max(at + 1, node.body_end)
                 continue
-            if isinstance(node.step, Apply):
+            if isinstance(node.step, Loop):
+                rows = await rounds_of(node, flow.row, partial(self._round, at), self._book)
+                return await self._side_by_side([Flow(row) for row in rows], node.body_end, end)
+            if isinstance(node.step, Spread):
+                return await self._spread(flow, at, end)
+            if isinstance(node.step, Fold):
+                # Alone: the step that would have made others of it left it out.
+                flows = self._folded(node, flow, [flow], 1)
+                if not flows:
+                    return []
+                [flow] = flows
+            elif isinstance(node.step, Apply):
                 result = applied(node, flow.row)
                 if not self._book.took(result, node):
                     return []
@@ -48,20 +61,47 @@ class Walk:
                         return []
                     flow = flows[0]
                 else:
-                    return await self._candidates(flows, at, end)
+                    return await self._candidates(flow, flows, node.samples, at, end)
             at += 1
         return [flow]
 
-    async def _candidates(self, flows: list[Flow], at: int, end: int) -> list[Flow]:
-        """Candidates of one row side by side, coming together at each verifier that looks at all of them, up to `end`."""
+    async def _round(self, at: int, flow: Flow, book: Book) -> list[Flow]:
+        """A row through the body of the loop at `at`, told to a book of its own."""
+        return await Walk(self._nodes, book).through(flow, at + 1, self._nodes[at].body_end)
+
+    async def _spread(self, flow: Flow, at: int, end: int) -> list[Flow]:
+        """The rows made of one, as candidates are."""
+        node = self._nodes[at]
+        made = spread(node, flow.row)
+        is_folded = any(isinstance(self._nodes[place].step, Fold) for place in node.gathered_at)
+        if isinstance(made, list) and not made and not is_folded:
+            # Nobody would tell of the row any more.
+            made = Dropped(flow.row, node.id, "no items")
+        if isinstance(made, Dropped):
+            self._book.took(made, node)
+            return []
+        self._book.forked(made, node)
+        return await self._candidates(flow, [Flow(row) for row in made], len(made), at, end)
+
+    async def _candidates(self, flow: Flow, flows: list[Flow], count: int, at: int, end: int) -> list[Flow]:
+        """What was made of `flow`, `count` in number, side by side, coming together at each step that looks at all of
+        them, up to `end`."""
         following = at + 1
         for gathering in self._nodes[at].gathered_at:
             if gathering >= end:
                 break
+            node = self._nodes[gathering]
             group = await self._side_by_side(flows, following, gathering)
-            flows = await self._together(gathering, group)
+            if isinstance(node.step, Fold):
+                flows = self._folded(node, flow, group, count)
+            else:
+                flows = await self._together(gathering, group)
             following = gathering + 1
         return await self._side_by_side(flows, following, end)
+
+    def _folded(self, node: Node, flow: Flow, group: Sequence[Flow], count: int) -> list[Flow]:
+        result = folded(node, flow.row, [other.row for other in group], count)
+        return [Flow(result, flow.asked)] if self._book.folded(result, len(group), node) else []
 
     async def _together(self, at: int, group: list[Flow]) -> list[Flow]:
         """What a verifier lets pass of a row's candidates, in their order; those that its `when` leaves out go on."""

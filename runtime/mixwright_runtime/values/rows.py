@@ -50,6 +50,11 @@ def candidate_id(row_id: bytes, step_id: str, candidate: int) -> bytes:
     return digest("mixwright.candidate.v1", row_id, step_id, candidate)
 
 
+def round_id(row_id: bytes, step_id: str, number: int) -> bytes:
+    """Identity of what a row is in round `number`, 1, 2 …, of a loop: another one in each, so that draws differ."""
+    return digest("mixwright.round.v1", row_id, step_id, number)
+
+
 def entry_id(leaf: str, row_id: bytes, repeat: int) -> bytes:
     """Identity of a row in a mixture: two pipelines may give rows of one lineage, and a row may be taken again.
 
@@ -81,6 +86,10 @@ class Row:
     parents: tuple[bytes, ...] = ()
     calls: tuple[bytes, ...] = ()
     scores: dict[str, Any] = field(default_factory=dict)
+    path: tuple[int, ...] = ()
+    """Its place among the rows that steps made of one: item or round, outermost first."""
+    rounds: tuple[int, ...] = ()
+    """Rounds that it is in, outermost loop first: a part of what names its calls."""
 
     def with_columns(self, **new: object) -> Row:
         """The same row with more or other columns."""
@@ -94,6 +103,8 @@ class Row:
             self.parents,
             self.calls,
             self.scores,
+            self.path,
+            self.rounds,
         )
 
     def fork(self, step_id: str, candidate: int) -> Row:
@@ -108,7 +119,16 @@ class Row:
             (self.row_id,),
             self.calls,
             dict(self.scores),
+            self.path,
+            self.rounds,
         )
+
+    def child(self, step_id: str, number: int, columns: Mapping[str, Any]) -> Row:
+        """Row number `number` of those that a step makes of this one, with these columns more."""
+        child = self.fork(step_id, number)
+        child.columns.update(columns)
+        child.path = (*self.path, number)
+        return child
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,12 @@ MINIMAL: dict[str, dict[str, str]] = {
     "step.chat": {"user": "q", "assistant": "a"},
     "step.derive": {"extra": "q"},
     "step.draw": {"values": "[1, 2]"},
+    "step.each": {"of": "kinds"},
     "step.filter": {"where": "n > 1"},
+    "step.fold": {"count": "count()"},
     "step.generate": {"prompt": "ask", "model": "writer"},
     "step.render": {"templates": "[ask]"},
+    "step.rounds": {},
     "train.sft": {"repo": '"m/m"', "output": '"out/t"', "holdout": "5%"},
     "verify.agreement": {"agree": "2"},
     "verify.code": {"tests": "made"},
@@ -135,6 +138,7 @@ BY_TYPE = {
     "expr:text": "spare",
     "expr:any": "spare",
     "json": "[1]",
+    "map[new_column=expr:any]": "{ spare = q }",
     "list[text]": '["zz"]',
     "list[float]": "[0.9, 0.95]",
     "list[enum:wandb|mlflow|trackio]": "[wandb]",
@@ -179,6 +183,10 @@ VALUES: dict[str, str] = {
     "from": "other",
     "values": "[3, 4]",
     "step.draw.count": "2",
+    "step.each.of": "made",
+    "step.each.least": "1",
+    "step.fold.least": "0",
+    "step.rounds.until": 'response == "x"',
     "step.draw.balance": "n",
     "step.draw.column": "q",
     "schema": '{ type = "array" }',
@@ -260,6 +268,10 @@ def spec_of(key: str, body: dict[str, str]) -> str:
         outer, block = nested[family]
         return spec_of(outer, {**MINIMAL[outer], block: "{ " + text + " }"})
     step = mixture = after = ""
+    if key == "step.rounds":
+        text += "\nderive { response = spare }"
+    if key == "step.fold":
+        step = "each item { of = kinds }\n"
     if key == "step.chat":
         return PRELUDE + f"pipeline tries {{ from rows\n chat {{ {text} }} }}\n"
     if family == "model":
@@ -275,7 +287,7 @@ def spec_of(key: str, body: dict[str, str]) -> str:
     elif family == "step" and builtin_catalog().entries[key].label == "new_column":
         step = f"{name} tried {{ {text} }}"
     elif family == "step":
-        step = f"{name} {{ {text} }}"
+        step += f"{name} {{ {text} }}"
     else:
         words = {"verify": {"response": "response"}}.get(family, {})
         full = {**words, **body} if family == "verify" and key != "verify.reward" else body

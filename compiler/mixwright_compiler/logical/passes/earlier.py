@@ -3,6 +3,8 @@
 A step moves to the left, past one step after another, as far as this changes neither which rows are left at the end nor
 what they hold. It does not move past
 
+    a loop, into it or out of it: what is inside is done round by round
+    a `fold`, and the step that makes the rows which it brings together: it counts what is left of them
     a breaker           it decides by the rows that reach it
     a step that makes a column it depends on; a verifier that has answers given again makes, as far as that goes, all
                         that is made from that answer on
@@ -15,12 +17,12 @@ says so, and the other is not asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from mixwright_compiler.catalog.conditions import word_of
 from mixwright_compiler.catalog.groups import asked_again, groups_of
-from mixwright_compiler.logical.nodes import Apply, Flow, Keep, LogicalPlan, Measure, Scan, Work
+from mixwright_compiler.logical.nodes import Apply, Flow, Fold, Keep, LogicalPlan, Loop, Measure, Scan, Work
 from mixwright_compiler.program import Schema
 
 
@@ -69,7 +71,7 @@ def _moved(flow: Flow, moves: Callable[[Work], bool], costs: Callable[[Work], bo
         if not moves(step):
             continue
         # Moves stay within what is in front, so that `at` is the step's place in both lists.
-        before = _Before(steps[:at])
+        before = _Before(steps[:at], _folded(flow.steps))
         target = at
         for position in range(at - 1, -1, -1):
             if before.stops(position, step):
@@ -82,11 +84,23 @@ def _moved(flow: Flow, moves: Callable[[Work], bool], costs: Callable[[Work], bo
     return flow.with_steps(steps)
 
 
+def _folded(steps: Sequence[Work]) -> set[str]:
+    """The steps whose rows a `fold` brings together."""
+    groups = groups_of(step.part for step in steps)
+    found = set()
+    for group in groups.every:
+        closed = groups.closed_at(group.opened_by[0])
+        if closed is not None and isinstance(steps[closed], Fold):
+            found |= {steps[at].id for at in group.opened_by}
+    return found
+
+
 class _Before:
     """What stands before a step that may move."""
 
-    def __init__(self, steps: Sequence[Work]) -> None:
+    def __init__(self, steps: Sequence[Work], folded: Collection[str]) -> None:
         self._steps = steps
+        self._folded = folded
         parts = [step.part for step in steps]
         self._groups = groups_of(parts)
         self._made = [frozenset(step.decl.makes) for step in steps]
@@ -96,7 +110,9 @@ class _Before:
     def stops(self, position: int, step: Work) -> bool:
         """Must `step` stay behind the step at `position`?"""
         passed = self._steps[position]
-        if isinstance(passed, Keep):
+        if isinstance(passed, Keep | Fold | Loop) or passed.id in self._folded:
+            return True
+        if passed.decl.inside != step.decl.inside:
             return True
         since = position
         if passed.traits.gathers and self._groups.open_at[position]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mixwright_compiler.logical.nodes import Flow, Keep, LogicalPlan, Work
+from mixwright_compiler.logical.nodes import Flow, Fold, Keep, LogicalPlan, Work
 
 
 class Unsound(Exception):
@@ -24,19 +24,41 @@ def _columns(flow: Flow) -> list[str]:
     found = []
     bound = set(flow.scan.columns)
     for at, step in enumerate(flow.steps):
-        later = {name for other in flow.steps[at + 1 :] for name in other.decl.makes}
-        for column in sorted(step.depends_on - bound):
+        behind = flow.steps[at + 1 :]
+        later = {name for other in behind for name in other.decl.makes}
+        # A loop reads what its steps make, when a round is done.
+        made_inside = {name for other in behind if other.decl.inside == step.id for name in other.decl.makes}
+        for column in sorted(step.depends_on - bound - made_inside):
             # Of rows of which little is known a column may be there that no step makes.
             if not flow.scan.is_open or column in later:
                 found.append(f"{step.id} reads {column}, which is not there yet")
         bound |= set(step.adds) | set(step.decl.makes)
+        if isinstance(step, Fold):
+            bound &= set(step.decl.columns)
     return found
 
 
 def _segments(flow: Flow) -> list[str]:
     written = _between_breakers([(decl.id, decl.entry.breaker) for decl in flow.decl.steps])
     here = _between_breakers([(step.id, isinstance(step, Keep)) for step in flow.steps])
-    return [] if written == here else ["a step is lost, or has crossed a breaker"]
+    if written != here:
+        return ["a step is lost, or has crossed a breaker"]
+    return [
+        f"{step.id} is not in the body of {step.decl.inside}"
+        for at, step in enumerate(flow.steps)
+        if step.decl.inside
+        and (not at or step.decl.inside not in (flow.steps[at - 1].id, *_around(flow, at - 1)))
+    ]
+
+
+def _around(flow: Flow, at: int) -> list[str]:
+    """The loops that a step is in, from the inside out."""
+    loops = {step.id: step.decl.inside for step in flow.steps}
+    found, inside = [], flow.steps[at].decl.inside
+    while inside:
+        found.append(inside)
+        inside = loops[inside]
+    return found
 
 
 def _between_breakers(steps: Sequence[tuple[str, bool]]) -> list[list[str]]:
