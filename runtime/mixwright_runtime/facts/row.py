@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from mixwright_compiler.plan.plan import Origin, Plan, plan_from_json
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.facts.lineage import Ancestor, lineage_of
 from mixwright_runtime.facts.pipelines import steps_of
 from mixwright_runtime.store.records import CallRecord, OutcomeRecord
 from mixwright_runtime.store.row_records import (
@@ -28,8 +29,6 @@ from mixwright_runtime.store.store import Store
 from mixwright_runtime.values.rows import entry_id
 
 _KEY = re.compile(r"[0-9a-f]{32}")
-FOLLOWED = 100
-"""At most this many rows of a lineage are told."""
 LISTED = 20
 """At most this many matches of an ambiguous prefix, candidates and descendants are listed."""
 
@@ -153,18 +152,6 @@ class CandidateFacts:
 
 
 @dataclass(frozen=True)
-class Ancestor:
-    """What a row was made of. place: the rounds that it was in and its number among the rows made of one, such as
-    `round 2 of evolve`. status, step, reason: how it ended; empty where it did not end by itself."""
-
-    row_id: str
-    place: str
-    status: str
-    step: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class StepPlace:
     """A step that a row's pipeline has. text: its line in the spec as it was when the run began."""
 
@@ -271,39 +258,8 @@ def row_facts(store: Store, prefix: str, *, run_id: int | None = None) -> RowFac
             for name in dict.fromkeys(outcome.source for outcome in outcomes)
             if (source := plan.sources.get(name)) is not None
         ],
-        lineage=_lineage(store, plan, chosen, records),
+        lineage=lineage_of(store, plan, chosen, records),
     )
-
-
-def _lineage(store: Store, plan: Plan, run_id: int, records: Sequence[OutcomeRecord]) -> list[Ancestor]:
-    """Follows the first parent of each row back; none of a row that was made of its source row alone."""
-    found: list[Ancestor] = []
-    seen: set[bytes] = set()
-    while records and len(found) < FOLLOWED:
-        record = records[-1]
-        seen.add(record.row_id)
-        place = _place_of(plan, record)
-        found.append(Ancestor(record.row_id.hex(), place, record.status, record.step, record.reason))
-        before = [parent for parent in record.parents if parent not in seen]
-        if not before:
-            break
-        records = outcomes_of(store, run_id, before[0])
-        if not records and before[0] != record.origin_id:
-            found.append(Ancestor(before[0].hex(), "", "", "", ""))
-    return found if len(found) > 1 else []
-
-
-def _place_of(plan: Plan, record: OutcomeRecord) -> str:
-    steps = steps_of(plan, record.pipeline)
-    columns = json.loads(record.columns) if record.columns else {}
-    told = []
-    for step in steps:
-        number = columns.get(f"{step.label}.round") if step.traits.loops else None
-        if number is not None:
-            told.append(f"round {number} of {step.label}")
-        elif step.traits.spreads and step.label in columns:
-            told.append(f"item {columns.get(f'{step.label}.index', record.candidate)} of {step.label}")
-    return ", ".join(told)
 
 
 def _resolved(store: Store, prefix: str) -> bytes:
