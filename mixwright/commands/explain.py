@@ -20,14 +20,13 @@ from mixwright_runtime.store.location import project_root, store_directory
 if TYPE_CHECKING:
     from mixwright_runtime.facts.row import (
         CallFacts,
-        EarlierScore,
         MissingCall,
         OutcomeFacts,
         RowFacts,
-        ScoreFacts,
         SourcePlace,
         StepPlace,
     )
+    from mixwright_runtime.facts.scores import EarlierScore, ScoreFacts
 
 LONG_TEXT = 2_000
 """Characters of a text that are printed; `--full` and `--json` give all."""

@@ -12,6 +12,7 @@ from mixwright_compiler.plan.plan import Origin, Plan, plan_from_json
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.facts.lineage import Ancestor, lineage_of
 from mixwright_runtime.facts.pipelines import steps_of
+from mixwright_runtime.facts.scores import ScoreFacts, scores_found
 from mixwright_runtime.store.records import CallRecord, OutcomeRecord
 from mixwright_runtime.store.row_records import (
     calls_named,
@@ -20,7 +21,6 @@ from mixwright_runtime.store.row_records import (
     rows_made_of,
     rows_starting,
     runs_with,
-    scores_of,
     selections_of,
     siblings_of,
 )
@@ -117,30 +117,6 @@ class MissingCall:
 
 
 @dataclass(frozen=True)
-class EarlierScore:
-    """What was found of an answer that `retry` or `repair` replaced. call, next_call: keys of the call that gave it
-    and of the one that gave the next; empty where that is not known."""
-
-    reason: str
-    outcome: str
-    score: float | None
-    evidence: Any
-    call: str
-    next_call: str
-
-
-@dataclass(frozen=True)
-class ScoreFacts:
-    """What a verifier (`pipeline.step`) found of a row."""
-
-    node: str
-    outcome: str
-    score: float | None
-    evidence: Any
-    earlier: Sequence[EarlierScore] = ()
-
-
-@dataclass(frozen=True)
 class CandidateFacts:
     """Another row made of the same parent."""
 
@@ -213,7 +189,7 @@ def row_facts(store: Store, prefix: str, *, run_id: int | None = None) -> RowFac
     plan = plan_from_json(run.plan)
     records = outcomes_of(store, chosen, row_id)
     outcomes = [_outcome(record) for record in records]
-    scores = _scores(store, row_id, records)
+    scores = scores_found(store, row_id, records)
     made = list(dict.fromkeys(key for record in records for key in record.calls))
     parents = list(dict.fromkeys(parent for record in records for parent in record.parents))
     return RowFacts(
@@ -349,35 +325,6 @@ def _call(call: CallRecord, instead_of: str) -> CallFacts:
         texts=[*request.get("texts", ()), *([request["text"]] if "text" in request else [])],
         sampling=request.get("sampling", {}),
         seconds=round(call.ended - call.started, 3),
-    )
-
-
-def _scores(store: Store, row_id: bytes, outcomes: list[OutcomeRecord]) -> list[ScoreFacts]:
-    """The measurements kept with the row's outcomes, then those stored for it under other nodes."""
-    scores = []
-    for outcome in outcomes:
-        keys = [key.hex() for key in outcome.calls]
-        for step, found in (json.loads(outcome.scores) if outcome.scores else {}).items():
-            earlier = [_earlier(before, keys) for before in found.get("earlier", ())]
-            node = f"{outcome.pipeline}.{step}"
-            scores.append(ScoreFacts(node, found["outcome"], found["score"], found["evidence"], earlier))
-    known = {score.node for score in scores}
-    for stored in scores_of(store, row_id):
-        if stored.node not in known:
-            evidence = json.loads(stored.evidence or "{}")
-            scores.append(ScoreFacts(stored.node, stored.outcome, stored.score, evidence))
-    return scores
-
-
-def _earlier(before: Mapping[str, Any], keys: list[str]) -> EarlierScore:
-    calls = before["calls"]
-    return EarlierScore(
-        before["reason"],
-        before["outcome"],
-        before["score"],
-        before["evidence"],
-        call="".join(keys[calls - 1 : calls]),
-        next_call="".join(keys[calls : calls + 1]),
     )
 
 

@@ -11,7 +11,7 @@ from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
-from mixwright_runtime.plugins.shapes import Fold as FoldShape
+from mixwright_runtime.plugins.shapes import Fold
 from mixwright_runtime.values.rows import Dropped, Row
 
 
@@ -33,7 +33,7 @@ from mixwright_runtime.values.rows import Dropped, Row
         *(schema for schema in STEP if schema.name == "id"),
     ),
 )
-class Fold(FoldShape):
+class FoldRows(Fold):
     """Brings the rows together that `each`, or `samples`, made of one: `fold { scores = list(score), n = count() }`.
 
     The row goes on as it was before they were made, with its identity and its columns, and with those worked out here:

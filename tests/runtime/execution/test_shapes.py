@@ -13,7 +13,17 @@ from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_runtime.plugins.declare import attribute, declare, plugins
 from mixwright_runtime.plugins.protocol import CallResult, Measurement
-from mixwright_runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
+from mixwright_runtime.plugins.shapes import (
+    Apply,
+    Ask,
+    Fold,
+    Keep,
+    Loop,
+    Measure,
+    MeasureGroup,
+    Spread,
+    StepRequest,
+)
 from mixwright_runtime.values.rows import Dropped, Row
 from tests.checkout import PACKAGES
 
@@ -133,7 +143,7 @@ def test_what_does_not_fit_is_no_declaration(
 def test_every_step_that_ships_is_of_one_shape() -> None:
     steps = {key: plugin.implementation for key, plugin in plugins().items() if plugin.entry.family in STEPS}
     for key, implementation in steps.items():
-        shapes = [s for s in (Apply, Ask, Measure, Keep) if issubclass(implementation, s)]
+        shapes = [s for s in (Apply, Ask, Measure, Keep, Spread, Fold, Loop) if issubclass(implementation, s)]
         assert len(shapes) == 1, key
     assert {"step.generate", "verify.math", "dedup.minhash", "decontaminate.ngram"} <= steps.keys()
 
