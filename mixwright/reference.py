@@ -180,6 +180,8 @@ def _type(type: str) -> str:
             return ", ".join(f"`{word}`" for word in rest.split("|"))
         case "expr":
             return "expression" if rest == "any" else f"expression: {rest}"
+        case "drawn_expr":
+            return f"expression over `drawn`: {rest}"
         case "ref":
             return f"name of a {rest}" if rest != "rows" else "name of rows"
         case "call":
@@ -190,6 +192,7 @@ def _type(type: str) -> str:
         "new_column": "new column's name",
         "column_or_json": "column, or json",
         "text_or_secret": "text or secret",
+        "count_or_expr": "count, or expression: int",
         "drawn": "name of a source, or [constraints](#constraints) call",
     }
     return special.get(type, type)

@@ -55,28 +55,44 @@ def _item_type(scope: Scope, attributes: Mapping[str, Bound]) -> str:
     return element or "any"
 
 
+def drawn_item(scope: Scope, attributes: Mapping[str, Bound]) -> str:
+    """Type of one thing that may be drawn: a row, a value, an item of a list."""
+    start, values, listed = (attributes.get(name) for name in ("from", "values", "of"))
+    if start is not None and not isinstance(start.value, CallValue):
+        drawn = _drawn_columns(scope, start)
+        return "any" if drawn.is_open else struct_of(drawn.types)
+    if values is not None:
+        return common_type_of_values(values.value)
+    if listed is not None and isinstance(listed.value, TypedExpression):
+        return element_of(listed.value.type) or "any"
+    return "any"
+
+
 def _drawn_type(scope: Scope, attributes: Mapping[str, Bound]) -> str:
-    item = "any"
-    if "from" in attributes and isinstance(attributes["from"].value, CallValue):
+    """Type of the column."""
+    start = attributes.get("from")
+    if start is not None and isinstance(start.value, CallValue):
         return CONSTRAINTS
-    if "from" in attributes:
-        drawn = scope.columns.get(str(attributes["from"].value))
-        if drawn is None:
-            declaration = scope.world.declared(str(attributes["from"].value))
-            scope.ask(declaration, attributes["from"].span)
-            drawn = scope.columns.get(declaration.qualified, Columns(is_open=True))
+    item = _item_type(scope, attributes) if "of" in attributes else drawn_item(scope, attributes)
+    if start is not None:
+        drawn = _drawn_columns(scope, start)
         column, balance = attributes.get("column"), attributes.get("balance")
         if balance is not None and drawn.type_of(str(balance.value)) is None:
             _no_drawn(scope, attributes, drawn, balance)
         if column is not None:
             item = drawn.type_of(str(column.value)) or _no_drawn(scope, attributes, drawn, column)
-        elif not drawn.is_open:
-            item = struct_of(drawn.types)
-    elif "values" in attributes:
-        item = common_type_of_values(attributes["values"].value)
     count = attributes.get("count")
-    is_list = count is not None and isinstance(count.value, int) and count.value > 1
-    return f"list[{item}]" if is_list else item
+    is_list = count is not None and (isinstance(count.value, TypedExpression) or count.value > 1)
+    return f"list[{item}]" if is_list or "run" in attributes else item
+
+
+def _drawn_columns(scope: Scope, start: Bound) -> Columns:
+    found = scope.columns.get(str(start.value))
+    if found is None:
+        declaration = scope.world.declared(str(start.value))
+        scope.ask(declaration, start.span)
+        found = scope.columns.get(declaration.qualified, Columns(is_open=True))
+    return found
 
 
 def _no_drawn(scope: Scope, attributes: Mapping[str, Bound], drawn: Columns, column: Bound) -> str:

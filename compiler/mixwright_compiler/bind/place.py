@@ -31,6 +31,8 @@ class Place:
     reads: dict[str, Span] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     step: Span | None = None
+    drawn: str = "any"
+    """Type of what may be drawn, for expressions over it."""
 
     @property
     def findings(self) -> Findings:

@@ -11,7 +11,7 @@ from mixwright_compiler.bind.columns_ahead import columns_ahead
 from mixwright_compiler.bind.kinds import is_excused, kind_of
 from mixwright_compiler.bind.labels import extra_labels, kind_entry
 from mixwright_compiler.bind.loops import bind_loop, loop_entry, unfolded
-from mixwright_compiler.bind.made_columns import made_by
+from mixwright_compiler.bind.made_columns import drawn_item, made_by
 from mixwright_compiler.bind.place import Place, missing_column
 from mixwright_compiler.bind.schema_of_response import inherit_schema
 from mixwright_compiler.bind.scope import Scope
@@ -123,13 +123,7 @@ class Flow:
         title = f"`{block.kind} {entry.name}`" if block.kind != entry.name else f"`{block.kind}`"
         place = self.place(later)
         place.step = block.span
-        attributes = bind_attributes(
-            place,
-            entry,
-            block.body,
-            label.span if label else block.kind_span,
-            title,
-        )
+        attributes = self._attributes(place, entry, block, label.span if label else block.kind_span, title)
         if NAMED_BY_ATTRIBUTES in entry.makes and not block.body:
             self.findings.error(
                 "MIX106",
@@ -179,6 +173,24 @@ class Flow:
             span=block.span,
             kind_span=block.kind_span,
         )
+
+    def _attributes(self, place: Place, entry: Entry, block: Block, at: Span, title: str) -> dict[str, Bound]:
+        """Those over what is drawn are bound last: what that is follows from the others."""
+        last = tuple(schema for schema in entry.attributes if schema.type.startswith("drawn_expr:"))
+        names = [schema.name for schema in last]
+        attributes = bind_attributes(
+            place,
+            entry,
+            block.body,
+            at,
+            title,
+            taken=lambda s: isinstance(s, Attribute) and s.name.name in names,
+        )
+        if last:
+            place.drawn = drawn_item(self.scope, attributes)
+            written = [s for s in block.body if isinstance(s, Attribute) and s.name.name in names]
+            attributes |= bind_attributes(place, replace(entry, attributes=last), written, at, title)
+        return attributes
 
     def _label(self, block: Block, entry: Entry, labels: list[Any]) -> Ref | None:
         if entry.label == "none":

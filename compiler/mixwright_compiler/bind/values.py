@@ -9,20 +9,18 @@ from typing import Any
 from mixwright_compiler.bind.aggregates import bind_aggregate
 from mixwright_compiler.bind.attribute_calls import bind_call
 from mixwright_compiler.bind.drawn import bind_drawn
+from mixwright_compiler.bind.expressions import expression_value, is_constant, over_drawn
 from mixwright_compiler.bind.json_values import json_value
 from mixwright_compiler.bind.place import Place, missing_column, place_path
 from mixwright_compiler.catalog.catalog import AttributeSchema
 from mixwright_compiler.catalog.references import LISTS
-from mixwright_compiler.expressions.typed import ExpressionScope, typed_expression
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.constants import EXAMPLES, as_type
 from mixwright_compiler.load.params import constant_expression, constant_of
-from mixwright_compiler.program import Items, TypedExpression
-from mixwright_compiler.schema import Columns
+from mixwright_compiler.program import Items
 from mixwright_compiler.suggest import nearest, replace_fix
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix
 from mixwright_dsl.nodes import (
-    Binary,
     Block,
     Call,
     Expression,
@@ -77,12 +75,18 @@ def bind_value(
         case "enum":
             return _word(place, subject, rest.split("|"), node)
         case "expr":
-            return _expression(place, node, rest)
+            return expression_value(place, node, rest)
+        case "drawn_expr":
+            return over_drawn(place, schema.name, node, rest)
+        case "count_or_expr":
+            if not is_constant(place, node):
+                return expression_value(place, node, "int")
+            return bind_value(place, replace(schema, type="count"), "count", node)
         case "column":
             return _column(place, schema.name, node)
         case "aggregate":
             return bind_aggregate(
-                subject, node, lambda inner, wanted: _expression(place, inner, wanted), findings
+                subject, node, lambda inner, wanted: expression_value(place, inner, wanted), findings
             )
         case "name" | "new_column":
             return _plain_name(place, subject, node)
@@ -251,26 +255,6 @@ def _word(place: Place, subject: str, words: list[str], node: Expression) -> str
         hint=f"did you mean `{near}`?" if near else f"write one of: {', '.join(words)}",
         fix=replace_fix(node.span, near) if near else None,
     )
-
-
-def _expression(place: Place, node: Expression, wanted: str) -> TypedExpression:
-    columns = place.columns if place.columns is not None else Columns(is_open=True)
-    scope = ExpressionScope(
-        columns,
-        lambda ref: constant_of(place.world, place.module, ref),
-        lambda ref: missing_column(
-            place,
-            ref.name,
-            ref.span,
-            may_be_text=wanted == "text" and isinstance(node, Ref),
-            is_part=isinstance(node, Binary | ListNode | Call) and len(ref.parts) == 1,
-        ),
-        place.findings,
-    )
-    typed = typed_expression(node, scope, wanted)
-    for name in typed.columns:
-        place.reads.setdefault(name, node.span)
-    return typed
 
 
 def _column(place: Place, attribute: str, node: Expression) -> str:

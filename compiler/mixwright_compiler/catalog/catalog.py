@@ -24,6 +24,8 @@ Attribute types, a small closed language:
     json                           any literal value, or file("x.json")
     column_or_json                 the name of a column in scope, or a literal list or object
     drawn                          the name of a source, or `constraints(…)`
+    drawn_expr:T                   as expr:T; the thing that may be drawn is in scope as `drawn`, and is read
+    count_or_expr                  a count, or a whole number by the row
     block:FAMILY.NAME              a nested block `NAME { ... }` with the attributes of that catalog entry;
                                    its value in the plan is an object with defaults filled in
 """

@@ -6,7 +6,7 @@ json if parse = json else text
                      where it holds
 text if read         where something in the pipeline names the column
 item                 what the list `of` holds
-drawn                what `from`, `values`, `column` and `count` draw
+drawn                what `from`, `values` or `of`, `column`, `count` and `run` draw
 * of *               a column for each attribute that the entry does not name, of its expression's type, or its
                      aggregate's; such a step may make a column again
 """

@@ -27,6 +27,11 @@ def kind_of_reference(type: str) -> str | None:
     return inner.removeprefix("ref:") if inner.startswith("ref:") else None
 
 
+def is_expression(type: str) -> bool:
+    """May an attribute of the type be an expression over a row?"""
+    return type.startswith(("expr:", "drawn_expr:")) or type == "count_or_expr"
+
+
 def named_in(value: Any) -> list[str]:
     """The names in the plain value of such an attribute, in their order."""
     if value is None:

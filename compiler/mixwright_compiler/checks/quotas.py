@@ -133,7 +133,7 @@ def _cannot(
 
 
 def check_supply(checked: Checked) -> None:
-    """MIX604: a count above the rows that can exist. MIX422: a draw of more rows than there are."""
+    """MIX604: a count above the rows that can exist."""
     for mixture in checked.of_mixtures():
         if not checked.is_whole(mixture):
             continue
@@ -156,23 +156,6 @@ def check_supply(checked: Checked) -> None:
                     f"{how} = {most:,} at most",
                     hint=f"write `{most}` or less, or {_more(checked, component, wanted, most)}",
                 )
-    for _, _, step in checked.clean_steps():
-        if all(schema.type != "drawn" for schema in step.entry.attributes):
-            continue
-        count, values = value_of(step.attributes, "count", 1), value_of(step.attributes, "values")
-        there = len(values) if isinstance(values, list) else None
-        if isinstance(value_of(step.attributes, "from"), CallValue):
-            continue
-        if there is None:
-            drawn = rows_of(checked, str(value_of(step.attributes, "from", "")))
-            there = drawn[0] if drawn else None
-        if there is not None and isinstance(count, int) and count > there:
-            checked.findings.error(
-                "MIX422",
-                f"{count} are drawn without repetition, and there are {there}",
-                step.attributes["count"].span,
-                hint=f"write `count = {there}` or less",
-            )
 
 
 def _more(checked: Checked, component: ComponentDecl, wanted: int, most: int) -> str:

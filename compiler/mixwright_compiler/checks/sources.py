@@ -234,14 +234,7 @@ def _check_given(checked: Checked, entry: Entry, attributes: Attributes, span: S
         *_, other = attributes_in(schema.given_when)
         words = _words(schema.given_when, entry)
         if is_there and not is_due and words.startswith("no "):
-            checked.findings.error(
-                "MIX126",
-                f"`{schema.name}` means nothing beside `{other}`",
-                attributes[schema.name].span,
-                "excludes the other",
-                secondary=(Label(attributes[other].span, "the other one"),),
-                hint="delete one of the two",
-            )
+            _say_beside(checked, attributes[schema.name], schema.name, attributes[other], other)
         elif is_there and not is_due:
             checked.findings.error(
                 "MIX126",
@@ -271,6 +264,9 @@ def _check_only(checked: Checked, entry: Entry, attributes: Attributes, schema: 
     (other,) = attributes_in(failing)
     at = attributes.get(other)
     words = _words(failing, entry)
+    if failing.startswith("without ") and at is not None:
+        _say_beside(checked, attributes[schema.name], schema.name, at, other)
+        return
     checked.findings.error(
         "MIX126",
         f"`{schema.name}` goes with {words} alone",
@@ -278,6 +274,17 @@ def _check_only(checked: Checked, entry: Entry, attributes: Attributes, schema: 
         "means nothing without it",
         secondary=(Label(at.span, "the other one"),) if at is not None and not at.is_default else (),
         hint=f"write {words}, or delete `{schema.name}`",
+    )
+
+
+def _say_beside(checked: Checked, bound: Bound, name: str, by: Bound, other: str) -> None:
+    checked.findings.error(
+        "MIX126",
+        f"`{name}` means nothing beside `{other}`",
+        bound.span,
+        "excludes the other",
+        secondary=(Label(by.span, "the other one"),),
+        hint="delete one of the two",
     )
 
 

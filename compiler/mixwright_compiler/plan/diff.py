@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from mixwright_compiler.bind.plain import class_of, schema_of
 from mixwright_compiler.catalog.catalog import AttributeClass, Catalog, Entry
-from mixwright_compiler.catalog.references import kind_of_reference, named_in
+from mixwright_compiler.catalog.references import is_expression, kind_of_reference, named_in
 from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step
 from mixwright_compiler.plugins.files import short
 
@@ -273,7 +273,7 @@ class _Comparison:
                 yield from self.references("ref:source", name, cls, before, after)
             elif kind_of_reference(type) is not None:
                 yield from self.references(type, name, cls, before, after)
-            elif type.startswith("expr:"):
+            elif is_expression(type):
                 if _tree(before) != _tree(after):
                     yield Change(cls, _moved(name, _sql(before), _sql(after)))
             elif before != after:
@@ -353,13 +353,13 @@ def _changed(node: str, changes: Iterator[Change]) -> Iterator[Difference]:
 def _tree(expression: Any) -> Any:
     if expression is None:
         return None
-    return expression["tree"] if isinstance(expression, Mapping) else expression.tree
+    return expression["tree"] if isinstance(expression, Mapping) else getattr(expression, "tree", expression)
 
 
 def _sql(expression: Any) -> Any:
     if expression is None:
         return None
-    return expression["sql"] if isinstance(expression, Mapping) else expression.sql
+    return expression["sql"] if isinstance(expression, Mapping) else getattr(expression, "sql", expression)
 
 
 def _moved(name: str, before: Any, after: Any) -> str:

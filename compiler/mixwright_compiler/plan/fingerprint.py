@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mixwright_compiler.catalog.catalog import PATH_TYPES, Catalog, Entry
-from mixwright_compiler.catalog.references import names_in_rows
+from mixwright_compiler.catalog.references import is_expression, names_in_rows
 from mixwright_compiler.content_hash import content_hash
 from mixwright_compiler.plugins.files import of_plugin
 
@@ -61,7 +61,7 @@ class Meanings:
         if type.startswith("map["):
             inner = type[4:-1].partition("=")[2] or type[4:-1]
             return {name: self.of(inner, item, catalog) for name, item in value.items()}
-        if type.startswith("expr:") and isinstance(value, Mapping):
+        if is_expression(type) and isinstance(value, Mapping):
             return value["tree"]
         if type.startswith("block:"):
             entry = catalog.entries.get(type.removeprefix("block:"))

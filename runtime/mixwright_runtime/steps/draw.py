@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.errors import RunError
+from mixwright_runtime.errors import RowError, RunError
 from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Apply
-from mixwright_runtime.values.choices import Choices, decided_by
-from mixwright_runtime.values.rows import Dropped, Row, canonical_json, digest
+from mixwright_runtime.values.choices import Choices, Turns, decided_by, several_of
+from mixwright_runtime.values.rows import Dropped, Row, canonical_json, digest, source_row_id
 from mixwright_runtime.verifiers.constraints.drawing import ConstraintPool
+
+TOO_FEW = "draw: too few"
+"""Why a row is dropped."""
+
+DRAWN = "drawn"
+"""What `where` calls the thing that may be drawn."""
 
 
 @declare(
     "step",
     "draw",
-    one_of=(("from",), ("values",)),
+    one_of=(("from",), ("values",), ("of",)),
     label="new_column",
     makes={"{label}": "drawn"},
     attributes=(
@@ -28,15 +37,68 @@ from mixwright_runtime.verifiers.constraints.drawing import ConstraintPool
             "the source to draw rows from; or `constraints(…)`, verifiable constraints that can stand together",
         ),
         attribute("values", "list[json]", "what to draw from, written out, instead of `from`"),
+        attribute("of", "expr:any", "a list of the row to draw items of, instead of `from`"),
         attribute(
             "count",
-            "count",
-            "how many to draw, without repetition; above 1 the column is a list, of constraints always",
+            "count_or_expr",
+            "how many to draw, without repetition; above 1, or as an expression over the row, the column is a list, of "
+            "constraints always",
             default=1,
             minimum=1,
+            only_when="without run",
         ),
-        attribute("balance", "name", "draw each value of this column of the drawn rows equally often"),
-        attribute("column", "name", "take this column of the drawn row instead of the whole row"),
+        attribute(
+            "run",
+            "count",
+            "instead of `count`: draw so many items that stand together in `of`, as a list; with `least` a random number "
+            "from that on",
+            minimum=1,
+            only_when="with of",
+        ),
+        attribute(
+            "where",
+            "drawn_expr:bool",
+            "what may be drawn for a row: an expression over the row's columns and `drawn`, the row, item or value "
+            "that may be",
+            only_when="without run",
+        ),
+        attribute(
+            "except",
+            "enum:self",
+            "`self`: for a row that started from the source, another one of it",
+            only_when="with from",
+        ),
+        attribute(
+            "spread",
+            "enum:random|even",
+            "`even`: rows take turns, so that all is drawn before anything is drawn again; `random` without it",
+            only_when="without of",
+        ),
+        attribute(
+            "weights",
+            "list[float]",
+            "how often each of `values` is drawn beside the others, in their order; each as often without it",
+            only_when="with values and without balance and without where",
+        ),
+        attribute(
+            "fewer",
+            "enum:ok|drop|error",
+            "what happens where there is less than `count` (or `least`) to draw: `ok` draws what there is, `drop` drops "
+            "the row, `error`, which holds without it, ends the run",
+        ),
+        attribute("least", "count", "how much of `count` or `run` will do, where there is less", minimum=1),
+        attribute(
+            "balance",
+            "name",
+            "draw each value of this column of the drawn rows equally often",
+            only_when="without of",
+        ),
+        attribute(
+            "column",
+            "name",
+            "take this column of the drawn row instead of the whole row",
+            only_when="without of",
+        ),
         SALT,
         *STEP,
     ),
@@ -49,10 +111,31 @@ class Draw(Apply):
     chosen first, each equally likely, then a row that has it. With `count` above 1 the choices differ from each
     other.
 
+    `where` says what may be drawn for a row, and calls it `drawn`: `where = drawn.topic == topic`. With
+    `except = self` a row never draws the one that it started from. `spread = even` deals the rows of the source, or
+    the values, out like cards: the row that is started next gets the next ones of a shuffled pack, and when all are
+    dealt a new pack is shuffled. What a row gets follows from its place among the started rows alone, so a row that
+    is dropped ahead of the step takes its cards with it; candidates, items and rounds that a step ahead made have packs
+    of their own, by their number.
+
+    From `of` items of a list are drawn that the row itself has: `of = merge(human, made)`. As many as there are is
+    the list shuffled. `run` takes items that stand together: `of = lines(document), run = 15, least = 1` takes 1 to
+    15 lines of a text. The first is any line behind which enough follow, the number is any from `least` on, and
+    where the list ends before, the run does.
+
+    `count` may say by the row how much is drawn, `count = 8 - len(made)`; 0 or less draws nothing, and where it is
+    null the row is quarantined.
+
     From `constraints(ifeval)` each row gets kinds that do not conflict, their arguments made up, as a list of
     `{ id, kwargs, sentence }`: a prompt asks for the sentences, `verify constraints` checks the rest. The call takes
     families (`ifeval`, `ifbench`, `training`) and ids; `without` leaves ids out, `language` is that of sentences and
     rules, `words` is where keywords come from, and with `least` a row gets from `least` to `count` constraints.
+
+    ```mix
+    draw shots { from = solved, where = drawn.topic == topic, except = self, count = 3, fewer = ok }
+    draw tone { values = ["plain", "formal", "playful"], weights = [3, 1, 1] }
+    draw snippet { of = lines(document), run = 15, least = 1, fewer = drop }
+    ```
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
@@ -61,47 +144,149 @@ class Draw(Apply):
         self._seed = context.seed
         self._rows_of = context.rows_of
         self._from: Any = attributes.get("from")
-        self._constraints: ConstraintPool | None = None
         self._values: list[Any] | None = attributes.get("values")
-        self._count = int(attributes.get("count") or 1)
+        listed, count, where = attributes.get("of"), attributes.get("count"), attributes.get("where")
+        if sum(given is not None for given in (self._from, self._values, listed)) != 1:
+            raise RunError(f"step '{step.id}': draw needs one of from, values and in")
+        self._list = context.expression(listed) if listed is not None else None
+        self._count_of = context.expression(count) if isinstance(count, Mapping) else None
+        self._count = 1 if isinstance(count, Mapping) else int(count or 1)
+        self._where = context.expression(where) if where is not None else None
+        self._not_self = attributes.get("except") is not None
+        self._run: int | None = attributes.get("run")
+        self._weights: list[float] | None = attributes.get("weights")
+        self._fewer = str(attributes.get("fewer") or "error")
+        self._least: int | None = attributes.get("least")
         self._balance: str | None = attributes.get("balance")
         self._column: str | None = attributes.get("column")
-        self._strata: list[list[Any]] | None = None
-        if (self._from is None) == (self._values is None):
-            raise RunError(f"step '{step.id}': draw needs either from or values")
-        if isinstance(self._from, dict):
-            self._constraints = ConstraintPool.of(self._from)
+        self._turns = Turns(context.seed, step) if attributes.get("spread") == "even" else None
+        self._pool: list[_Thing] | None = None
+        self._constraints = ConstraintPool.of(self._from) if isinstance(self._from, dict) else None
 
     def apply(self, row: Row) -> Row | Dropped:
-        """The row with what was drawn for it."""
-        choices = Choices(digest("mixwright.draw.v1", self._seed, *decided_by(self.step, row)))
-        if self._constraints is not None:
-            return row.with_columns(**{self.step.label: self._constraints.draw(choices, self._count)})
-        strata = self._drawn_from()
-        if len(strata) == 1:
-            drawn = choices.sample(strata[0], self._count)
-        else:
-            drawn = _balanced(choices, strata, self._count)
-        return row.with_columns(**{self.step.label: drawn[0] if self._count == 1 else drawn})
+        """The row with what was drawn for it; dropped where there is too little and `fewer` says so.
 
-    def _drawn_from(self) -> list[list[Any]]:
-        """What is drawn from, by value of the `balance` column; one list without it. Read once."""
-        if self._strata is None:
+        Raises:
+            RowError: `count` is null.
+            RunError: there is too little to draw.
+        """
+        choices = Choices(digest("mixwright.draw.v1", self._seed, *decided_by(self.step, row)))
+        wanted = self._wanted(row)
+        if self._constraints is not None:
+            return row.with_columns(**{self.step.label: self._constraints.draw(choices, wanted)})
+        least = self._least or self._run or wanted
+        if self._run is not None:
+            drawn = _run_of(self._items(row), self._run, self._least or self._run, choices)
+        else:
+            drawn = self._drawn(row, choices, wanted)
+        if self._fewer != "ok" and len(drawn) < min(least, self._run or wanted):
+            return self._too_few(row, len(drawn), min(least, self._run or wanted))
+        is_list = self._run is not None or self._count_of is not None or self._count > 1
+        found = drawn if is_list else drawn[0] if drawn else None
+        return row.with_columns(**{self.step.label: found})
+
+    def _wanted(self, row: Row) -> int:
+        if self._count_of is None:
+            return self._count
+        count = self._count_of(row.columns)
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise RowError("`count` is null" if count is None else f"`count` is no whole number: {count!r}")
+        return max(count, 0)
+
+    def _items(self, row: Row) -> list[Any]:
+        """Of a row's own list; a row without one has none to draw."""
+        items = self._list(row.columns) if self._list is not None else None
+        return items if isinstance(items, list) else []
+
+    def _drawn(self, row: Row, choices: Choices, count: int) -> list[Any]:
+        """Up to `count` different things."""
+        if self._list is not None:
+            pool = [_Thing(item, item) for item in self._items(row)]
+        else:
+            pool = self._everything()
+        if self._weights is not None:
+            chosen = several_of("mixwright.draw.v1", self._seed, self.step, row, self._weights, count)
+            return [pool[at].value for at in chosen]
+        if self._turns is not None:
+            return [pool[at].value for at in self._turns.of(row, len(pool), count)]
+        columns = dict(row.columns)
+        if self._balance is None:
+            may_be = (thing.value for thing in choices.shuffled(pool) if self._is_for(thing, row, columns))
+            return list(islice(may_be, count))
+        strata = _strata(thing for thing in pool if self._is_for(thing, row, columns))
+        if len(strata) < 2:
+            return choices.sample(strata[0] if strata else [], count)
+        return _balanced(choices, strata, count)
+
+    def _is_for(self, thing: _Thing, row: Row, columns: dict[str, Any]) -> bool:
+        """May it be drawn for the row? `columns` are the row's, to which the thing is put."""
+        if self._not_self and thing.row_id == row.origin_id:
+            return False
+        if self._where is None:
+            return True
+        columns[DRAWN] = thing.whole
+        return self._where(columns) is True
+
+    def _everything(self) -> list[_Thing]:
+        """What is drawn from, with the values of the `balance` column in order. Read once."""
+        if self._pool is None:
             rows = list(self._values if self._values is not None else self._rows_of(str(self._from)))
-            if len(rows) < self._count:
+            if len(rows) < self._count and self._least is None and self._fewer == "error":
                 where = f"'{self._from}'" if self._from else "values"
                 raise RunError(f"step '{self.step.id}': draws {self._count} rows, {where} has {len(rows)}")
-            groups: dict[str, list[Any]] = {}
-            for row in rows:
-                key = canonical_json(row.get(self._balance)) if self._balance else ""
-                groups.setdefault(key, []).append(row[self._column] if self._column else row)
-            self._strata = [groups[key] for key in sorted(groups)]
-        return self._strata
+            ids = _ids_of(rows) if self._not_self else iter([b""] * len(rows))
+            self._pool = [
+                _Thing(
+                    row[self._column] if self._column else row,
+                    row,
+                    canonical_json(row.get(self._balance)) if self._balance else "",
+                    row_id,
+                )
+                for row, row_id in zip(rows, ids, strict=True)
+            ]
+        return self._pool
+
+    def _too_few(self, row: Row, there: int, least: int) -> Dropped:
+        if self._fewer == "drop":
+            return Dropped(row, self.step.id, TOO_FEW, {"there": there, "needed": least})
+        raise RunError(
+            f"step '{self.step.id}': {least} are to be drawn for a row, and {there} can be; "
+            "`fewer = drop` drops such rows, `fewer = ok` draws what there is"
+        )
+
+
+@dataclass(frozen=True)
+class _Thing:
+    """What may be drawn: `value` is put into the column, `whole` is what `where` sees, `stratum` the value of the column
+    that `balance` names, `row_id` that of a source row."""
+
+    value: Any
+    whole: Any
+    stratum: str = ""
+    row_id: bytes = b""
+
+
+def _ids_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """The identities of a source's rows, in their order."""
+    times: dict[bytes, int] = {}
+    for row in rows:
+        first = source_row_id(row, 0)
+        occurrence = times.get(first, 0)
+        times[first] = occurrence + 1
+        yield first if occurrence == 0 else source_row_id(row, occurrence)
+
+
+def _strata(things: Iterable[_Thing]) -> list[list[Any]]:
+    groups: dict[str, list[Any]] = {}
+    for thing in things:
+        groups.setdefault(thing.stratum, []).append(thing.value)
+    return [groups[key] for key in sorted(groups)]
 
 
 def _balanced(choices: Choices, strata: list[list[Any]], count: int) -> list[Any]:
-    """`count` different rows. Strata take turns in random order, so that while none is used up the numbers of rows
+    """Up to `count` different rows. Strata take turns in random order, so that while none is used up the numbers of rows
     drawn from each differ by one at most."""
+    count = min(count, sum(map(len, strata)))
     wanted = [0] * len(strata)
     while (missing := count - sum(wanted)) > 0:
         able = [i for i, stratum in enumerate(strata) if len(stratum) > wanted[i]]
@@ -111,3 +296,12 @@ def _balanced(choices: Choices, strata: list[list[Any]], count: int) -> list[Any
         row for i, stratum in enumerate(strata) if wanted[i] for row in choices.sample(stratum, wanted[i])
     ]
     return choices.sample(drawn, len(drawn))
+
+
+def _run_of(items: list[Any], longest: int, least: int, choices: Choices) -> list[Any]:
+    """From `least` to `longest` items that stand together; all of a list that has fewer than `least`."""
+    starts = len(items) - least + 1
+    if starts < 1:
+        return items
+    start = choices.below(starts)
+    return items[start : start + least + choices.below(longest - least + 1)]

@@ -12,6 +12,9 @@ from mixwright_runtime.values.rows import Row, digest, order_key
 
 T = TypeVar("T")
 
+PACKS_HELD = 4
+"""Shuffled packs that `Turns` keeps: rows are not far apart, and a pack is as large as a source."""
+
 
 def decided_by(step: Step, row: Row) -> tuple[str | bytes, ...]:
     """What, besides the pipeline's seed, decides a step's choices for a row: parts of a digest."""
@@ -32,13 +35,27 @@ def one_of(
     Each draws a number for the row, and the largest wins; with weights it is the shortest of waiting times at those
     rates, which comes to the same. So one more at the end takes rows from the others and moves none between them.
     """
+    if weights is not None:
+        return several_of(domain, seed, step, row, weights, 1)[0]
     parts = decided_by(step, row)
-    drawn = [order_key(seed, digest(domain, *parts, i)) for i in range(count)]
-    if weights is None:
-        return max(range(count), key=drawn.__getitem__)
+    return max(range(count), key=lambda i: order_key(seed, digest(domain, *parts, i)))
+
+
+def several_of(
+    domain: str, seed: int, step: Step, row: Row, weights: Sequence[float], count: int
+) -> list[int]:
+    """Which `count` of as many as there are weights a row gets, in the order in which they are drawn one by one without
+    repetition, in proportion to the weights of those that are left; fewer where fewer have a weight above 0."""
+    waits = _waits(domain, seed, step, row, weights)
+    return sorted(waits, key=waits.__getitem__)[:count]
+
+
+def _waits(domain: str, seed: int, step: Step, row: Row, weights: Sequence[float]) -> dict[int, float]:
+    """Waiting times at rates that are the weights: the shortest is each one's in proportion to its weight."""
+    parts = decided_by(step, row)
+    drawn = [order_key(seed, digest(domain, *parts, i)) for i in range(len(weights))]
     # One half more, so that no number is 0, whose logarithm is none.
-    waits = {i: -math.log((drawn[i] + 0.5) / 2**63) / weights[i] for i in range(count) if weights[i] > 0}
-    return min(waits, key=waits.__getitem__)
+    return {i: -math.log((drawn[i] + 0.5) / 2**63) / w for i, w in enumerate(weights) if w > 0}
 
 
 class Choices:
@@ -64,3 +81,54 @@ class Choices:
     def sample(self, items: Sequence[object], count: int) -> list[Any]:
         """`count` different items in random order, in time that does not depend on how many items there are."""
         return list(islice(self.shuffled(items), count))
+
+
+class Turns:
+    """Things dealt out to rows like cards: all are dealt before one is dealt again, and each pack is shuffled anew.
+
+    A row's cards follow from its place among the started rows and from nothing else of it. Rows that a step made of
+    one, its candidates, items and rounds, have packs of their own, by their number.
+    """
+
+    def __init__(self, seed: int, step: Step) -> None:
+        salt = step.attributes.get("salt")
+        self._parts = (seed, step.identity, *(() if salt is None else (str(salt),)))
+        self._packs: dict[tuple[tuple[int, ...], int, int], list[int]] = {}
+
+    def of(self, row: Row, size: int, count: int) -> list[int]:
+        """Which of `size` things a row gets, `count` different ones, or all where there are no more."""
+        count = min(count, size)
+        if count == 0:
+            return []
+        number = (row.candidate, *row.path)
+        first = row.position * count
+        found: list[int] = []
+        for at in range(first, first + count):
+            pack, place = divmod(at, size)
+            found.append(self._pack(number, pack, size, count)[place])
+        return found
+
+    def _pack(self, number: tuple[int, ...], pack: int, size: int, count: int) -> list[int]:
+        """A shuffled pack. Where the last row of the pack before takes its first cards, none of these is one that this
+        row has; of a pack that is smaller than two hands, all are shuffled alike, which comes to the same."""
+        if size < 2 * count:
+            pack = 0
+        key = (number, pack, count)
+        found = self._packs.get(key)
+        if found is None:
+            found = self._shuffled(number, pack, size)
+            taken = pack * size % count
+            if taken:
+                before = set(self._shuffled(number, pack - 1, size)[-taken:])
+                others = [card for card in found if card not in before]
+                first = others[: count - taken]
+                chosen = set(first)
+                found = first + [card for card in found if card not in chosen]
+            if len(self._packs) >= PACKS_HELD:
+                del self._packs[next(iter(self._packs))]
+            self._packs[key] = found
+        return found
+
+    def _shuffled(self, number: tuple[int, ...], pack: int, size: int) -> list[int]:
+        choices = Choices(digest("mixwright.turns.v1", *self._parts, *number, pack))
+        return choices.sample(range(size), size)

@@ -58,6 +58,8 @@ def test_patterns_at_random_find_the_same_in_rows_and_in_tables() -> None:
             continue
         read += 1
         assert regex.matches(text) == in_a_table("regexp_matches($1, $2)", text, pattern), (pattern, text)
+        parts = in_a_table("string_split_regex($1, $2)", text, pattern)
+        assert regex.parts(text) == parts, (pattern, text)
         for group in range(regex.groups + 1):
             expected = in_a_table("regexp_extract_all($1, $2, $3)", text, pattern, group)
             assert regex.extract_all(text, group) == expected, (pattern, text, group)

@@ -1,0 +1,155 @@
+"""What is drawn: enough of it, by weights that fit, and another row than the one that draws."""
+
+from __future__ import annotations
+
+from mixwright_compiler.checks.checked import Checked, is_written, value_of
+from mixwright_compiler.checks.quotas import rows_of
+from mixwright_compiler.program import CallValue, PipelineDecl, StepDecl, TypedExpression
+from mixwright_dsl.diagnostic import Label
+
+OF_POOLS = ("where", "except", "spread", "fewer", "least", "balance", "column")
+"""Attributes that mean nothing for constraints, which are made up and not taken from a pool."""
+
+OF_CHOICES = ("where", "except", "weights", "balance")
+"""Attributes that say what is chosen."""
+
+
+def check_draws(checked: Checked) -> None:
+    """MIX422: a draw of more than there is. MIX423: `except = self` where no row can draw itself. MIX126 and MIX449."""
+    for pipeline, _, step in checked.clean_steps():
+        if all(schema.type != "drawn" for schema in step.entry.attributes):
+            continue
+        if isinstance(value_of(step.attributes, "from"), CallValue):
+            _check_constraints(checked, step)
+            continue
+        _check_turns(checked, step)
+        _check_shortage(checked, step)
+        _check_weights(checked, step)
+        _check_self(checked, pipeline, step)
+        _check_there(checked, step)
+
+
+def _check_constraints(checked: Checked, step: StepDecl) -> None:
+    drawn = step.attributes["from"]
+    for name in OF_POOLS:
+        if is_written(step.attributes, name):
+            checked.findings.error(
+                "MIX126",
+                f"`{name}` means nothing beside `{drawn.value.function}(…)`",
+                step.attributes[name].span,
+                "excludes the other",
+                secondary=(Label(drawn.span, "the other one"),),
+                hint=f"write `{drawn.value.function}(…, least = 1)`"
+                if name == "least"
+                else f"delete `{name}`",
+            )
+
+
+def _check_turns(checked: Checked, step: StepDecl) -> None:
+    """Who takes turns takes what comes, and as much as the others."""
+    attributes = step.attributes
+    if value_of(attributes, "spread") != "even":
+        return
+    beside = [name for name in OF_CHOICES if is_written(attributes, name)]
+    if isinstance(value_of(attributes, "count"), TypedExpression):
+        beside.append("count")
+    for name in beside:
+        checked.findings.error(
+            "MIX126",
+            f"`{name}` goes with `spread = random` alone"
+            if name != "count"
+            else "a `count` by the row goes with `spread = random` alone",
+            attributes[name].span,
+            "rows that take turns take what comes, and each as much",
+            secondary=(Label(attributes["spread"].span, "the other one"),),
+            hint="delete one of the two" if name != "count" else "write a number, or delete `spread`",
+        )
+
+
+def _check_shortage(checked: Checked, step: StepDecl) -> None:
+    """What is said of too little goes together."""
+    attributes = step.attributes
+    least, count, run = (value_of(attributes, name) for name in ("least", "count", "run"))
+    if least is None:
+        return
+    most, named = (run, "run") if run is not None else (count, "count")
+    if isinstance(most, int) and least > most:
+        checked.findings.error(
+            "MIX117",
+            f"`least` is at most `{named}`, here {least:,} and {most:,}",
+            attributes["least"].span,
+            "out of range",
+            hint=f"write `least = {most}` or less",
+        )
+    elif run is None and value_of(attributes, "fewer") == "ok":
+        checked.findings.error(
+            "MIX126",
+            "`least` means nothing beside `fewer = ok`",
+            attributes["least"].span,
+            "what there is will do, however little",
+            secondary=(Label(attributes["fewer"].span, "the other one"),),
+            hint="write `fewer = drop`, or delete `least`",
+        )
+
+
+def _check_weights(checked: Checked, step: StepDecl) -> None:
+    weights, values = step.attributes.get("weights"), value_of(step.attributes, "values")
+    if weights is None or not isinstance(values, list):
+        return
+    if len(weights.value) != len(values):
+        checked.findings.error(
+            "MIX449",
+            f"weights and values are not as many: {len(weights.value)} and {len(values)}",
+            weights.span,
+            "one for each is needed",
+            secondary=(Label(step.attributes["values"].span, "weighed in this order"),),
+            hint=f"write `weights = [{', '.join(['1'] * min(len(values), 12))}]` for even shares",
+        )
+    elif any(weight < 0 for weight in weights.value) or not any(weights.value):
+        checked.findings.error(
+            "MIX449",
+            "a weight is not below 0" if any(weights.value) else "weights of 0 choose no value",
+            weights.span,
+            hint="write how often each is drawn beside the others: `[3, 1]` is three times in four and once",
+        )
+
+
+def _check_self(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> None:
+    if not is_written(step.attributes, "except"):
+        return
+    drawn = str(value_of(step.attributes, "from"))
+    start = pipeline.start.rows
+    while start in checked.program.pipelines:
+        start = checked.program.pipelines[start].start.rows
+    if start != drawn:
+        checked.findings.error(
+            "MIX423",
+            f"no row of `{pipeline.name}` can draw itself",
+            step.attributes["except"].span,
+            f"its rows start from `{start}`, and `{drawn}` is drawn from",
+            hint="delete `except = self`, or say with `where` what must differ: `where = drawn.… != …`",
+        )
+
+
+def _check_there(checked: Checked, step: StepDecl) -> None:
+    attributes = step.attributes
+    count, values, weights = (value_of(attributes, name) for name in ("count", "values", "weights"))
+    if isinstance(count, TypedExpression) or value_of(attributes, "fewer") not in (None, "error"):
+        return
+    needed = value_of(attributes, "least") or count
+    if isinstance(values, list):
+        there = len([one for one in weights if one > 0]) if isinstance(weights, list) else len(values)
+    elif is_written(attributes, "from"):
+        drawn = rows_of(checked, str(value_of(attributes, "from")))
+        if drawn is None:
+            return
+        there = drawn[0] - is_written(attributes, "except")
+    else:
+        return
+    if isinstance(needed, int) and needed > there:
+        checked.findings.error(
+            "MIX422",
+            f"{needed} are drawn without repetition, and there {'is' if there == 1 else 'are'} {there}",
+            attributes["count"].span,
+            hint=f"write `count = {there}` or less" if there else "",
+        )
