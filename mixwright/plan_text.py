@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 
 from mixwright.recorded import Recorded
 from mixwright.terminal import table
 from mixwright_compiler.plan.diff import quota_text
 from mixwright_compiler.plan.estimate import tokens_by_model
 from mixwright_compiler.plan.graph import step_text
-from mixwright_compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train
+from mixwright_compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train, Via
 
 UNKNOWN = "?"
 
@@ -73,12 +74,17 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
         return f"pipeline {pipeline.name}   (not run: no mixture takes rows of it)"
     columns = [f"{name}: {type}" for name, type in _start_columns(plan, pipeline).items()]
     rows.append((f"from {start.rows}", _listed(columns), *_row_counts(estimate), "", "", "", ""))
-    for step in pipeline.steps:
+    inside: tuple[Via, ...] = ()
+    for at, step in enumerate(pipeline.steps):
+        for depth in range(len(step.via)):
+            if step.via[: depth + 1] != inside[: depth + 1]:
+                rows.append(_use(pipeline, at, depth, by_node))
+        inside = step.via
         node = f"{pipeline.name}.{step.id}"
         expected = by_node.get(node)
         answers = _answers(recorded, node, step, expected.requests if expected else None)
-        indent = "  " * len(pipeline.around(step))
-        rows.append((indent + step_text(step), _made(step), *_counts(expected), answers))
+        depth = len(step.via) + len(pipeline.around(step))
+        rows.append(("  " * depth + step_text(step), _made(step), *_counts(expected), answers))
     title = f"pipeline {pipeline.name}"
     kept = recorded.kept.get(pipeline.name)
     if kept:
@@ -87,6 +93,32 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
         f"\n  moved up by {step.moved_by}: {step_text(step)}" for step in pipeline.steps if step.moved_by
     ]
     return f"{title}\n{_doc(pipeline.doc)}{_table(rows)}{''.join(moved)}"
+
+
+def _use(pipeline: Pipeline, first: int, depth: int, by_node: Mapping[str, Estimate]) -> tuple[str, ...]:
+    """The line of a use of a fragment, above its steps: what they come to together."""
+    use = pipeline.steps[first].via[depth]
+    steps = list(takewhile(lambda step: use in step.via, pipeline.steps[first:]))
+    found = [by_node.get(f"{pipeline.name}.{step.id}") for step in steps]
+    loops = len(pipeline.around(steps[0]))
+    last = max(at for at, step in enumerate(steps) if len(pipeline.around(step)) == loops)
+    name = "  " * (depth + loops) + f"use {use.fragment} as {use.id}"
+    known = [estimate for estimate in found if estimate is not None]
+    if len(known) < len(found):
+        return (name, "", *_counts(None), "")
+    counts = [
+        None if any(count is None for count in counts) else sum(count or 0 for count in counts)
+        for counts in zip(*((e.requests, e.prompt_tokens, e.output_tokens) for e in known), strict=True)
+    ]
+    whole = Estimate(
+        node=use.id,
+        rows_in=known[0].rows_in,
+        rows_out=known[last].rows_out,
+        requests=counts[0],
+        prompt_tokens=counts[1],
+        output_tokens=counts[2],
+    )
+    return (name, "", *_counts(whole), "")
 
 
 def _start_columns(plan: Plan, pipeline: Pipeline) -> dict[str, str]:

@@ -46,11 +46,12 @@ def rehearsed(plan: Plan, store: Store, nodes: Iterable[str]) -> dict[str, Answe
 
     Steps of pipelines that are too large, or whose source cannot be read here, are left out.
     """
-    by_pipeline = {node.rpartition(".")[0] for node in nodes}
+    asked = tuple(nodes)
     started = {e.node: e.rows_out for e in plan.estimates}
     found: dict[str, Answered] = {}
     for name, pipeline in plan.pipelines.items():
-        rows = started.get(f"{name}.from") if name in by_pipeline else None
+        is_asked = any(node == f"{name}.{step.id}" for node in asked for step in pipeline.steps)
+        rows = started.get(f"{name}.from") if is_asked else None
         if pipeline.start.kind == "source" and rows is not None and rows <= MOST_ROWS:
             found.update(_walked(plan, pipeline, rows, store))
     return found

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import Catalog, Entry, builtin_catalog
+from mixwright_compiler.load.uses import Use, uses_of
+from mixwright_dsl.nodes import Block, Expression
 from mixwright_dsl.source import SourceFile, Span
 
 Schema = Mapping[str, str]
@@ -144,6 +146,32 @@ class TemplateDecl(Declared):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FragmentParam:
+    """A param of a fragment; `default` is what stands for it where a use gives nothing."""
+
+    name: str
+    type: str
+    default: Expression | None
+    span: Span
+    doc: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FragmentDecl(Declared):
+    """A `fragment` as it is written: its body is bound at each use. `needs` and `makes`: column -> type and place."""
+
+    params: Mapping[str, FragmentParam]
+    needs: Mapping[str, tuple[str, Span]]
+    makes: Mapping[str, tuple[str, Span]]
+    body: tuple[Block, ...]
+    inner: frozenset[str]
+    """Columns that its steps make and that are no part of `makes`."""
+    after: Mapping[str, str] = field(default_factory=dict)
+    """Columns that a step calls after its own, as `task_template` after `task` -> that one."""
+    unused: tuple[FragmentParam, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class FromDecl:
     """The `from` that a pipeline starts with."""
 
@@ -183,6 +211,17 @@ class StepDecl:
     kind_span: Span
     inside: str = ""
     """The loop whose body it is in, by id: its steps follow it."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What its templates call columns, where these are called otherwise in the rows: of a step of a fragment."""
+
+    def columns_read(self, names: Iterable[str]) -> set[str]:
+        """The columns that these names in a template of it stand for."""
+        return {self.names.get(name, name) for name in names}
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """The uses of fragments that it came from, the outermost first."""
+        return uses_of(self.span)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,3 +312,4 @@ class Program:
     """What could be written: what ships with Mixwright, and what plugins declare."""
     plugins: Mapping[str, Any] = field(default_factory=dict)
     """Plugins by name (`mixwright_compiler.plugins.reading.Plugin`)."""
+    fragments: Mapping[str, FragmentDecl] = field(default_factory=dict)

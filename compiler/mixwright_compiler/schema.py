@@ -17,6 +17,11 @@ MESSAGE = "struct{role: text, content: text}"
 UNTYPED = ("any", "json")
 
 
+def written_type(type: str) -> str:
+    """As a type is written in a spec: with quotes where it is more than a word."""
+    return type if type.isidentifier() else f'"{type}"'
+
+
 def element_of(type: str) -> str | None:
     """Type of a list's items; None when the type is no list."""
     if type == "chat":

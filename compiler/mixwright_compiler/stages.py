@@ -22,6 +22,7 @@ from mixwright_compiler.checks import run_checks
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.loader import load, project_root
 from mixwright_compiler.load.params import check_given
+from mixwright_compiler.load.uses import told_of_files
 from mixwright_compiler.load.world import Module, World
 from mixwright_compiler.program import ExportDecl, Program
 from mixwright_compiler.schema import Columns
@@ -117,6 +118,7 @@ def _compile(
     _check(world, program, columns)
     if variant is not None:
         program = _with_variant(world, program, variant)
+    world.findings.items = told_of_files(world.findings.items)
     _suppress(world)
     return _result(world, program)
 

@@ -48,7 +48,12 @@ def bind_attributes(
             continue
         name, span = _name_of(statement)
         schema = schemas.get(name)
-        if schema is None and free is not None and isinstance(statement, Attribute) and "." not in name:
+        if (
+            schema is None
+            and free is not None
+            and isinstance(statement, Attribute)
+            and len(statement.name.parts) == 1
+        ):
             schema = AttributeSchema(name, free.type, free.doc, cls=free.cls)
         if schema is None:
             at_plugin = declared_by_plugin(place.world, entry)

@@ -14,6 +14,8 @@ from mixwright_dsl.source import Span
 
 def columns_ahead(world: World, block: Block) -> dict[str, Span]:
     """Columns a step will make, as far as its text shows."""
+    if block.kind == "use":
+        return {}
     entry = None if block.kind in STEP_FAMILIES else kind_of(world, "step", block.kind)
     if entry is not None and entry.loops:
         found: dict[str, Span] = {}

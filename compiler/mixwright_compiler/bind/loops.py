@@ -11,11 +11,13 @@ from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.kinds import kind_of
 from mixwright_compiler.bind.place import Place, missing_column
 from mixwright_compiler.bind.scope import Scope
+from mixwright_compiler.bind.used_columns import local_name
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.catalog.groups import Part, groups_of
 from mixwright_compiler.catalog.traits import traits_of
 from mixwright_compiler.findings import Findings
+from mixwright_compiler.load.uses import Use, use_of
 from mixwright_compiler.program import Bound, StepDecl, TypedExpression
 from mixwright_compiler.schema import Columns, is_assignable
 from mixwright_dsl.diagnostic import Label
@@ -37,7 +39,7 @@ class Flow(Protocol):
     @property
     def findings(self) -> Findings: ...
 
-    def place(self, later: dict[str, Span] | None = None) -> Place: ...
+    def place(self, later: dict[str, Span] | None = None, use: Use | None = None) -> Place: ...
 
     def steps(self, blocks: list[Block], inside: str = "") -> list[StepDecl]: ...
 
@@ -82,7 +84,8 @@ def bind_loop(flow: Flow, block: Block, entry: Entry, label: Ref, later: dict[st
     body = body_of(block, entry)
     outer = replace(entry, attributes=tuple(a for a in entry.attributes if a.name not in OF_THE_BODY))
     inner = replace(entry, attributes=tuple(a for a in entry.attributes if a.name in OF_THE_BODY))
-    place = flow.place(later)
+    use = use_of(block.kind_span)
+    place = flow.place(later, use)
     place.step = block.span
     attributes = bind_attributes(
         place,
@@ -100,7 +103,7 @@ def bind_loop(flow: Flow, block: Block, entry: Entry, label: Ref, later: dict[st
             "nothing is in it",
             hint=f"for example `{block.kind} {label.name} {{ times = 2, carry = {{ … }}, generate next {{ … }} }}`",
         )
-    stem = f"{block.kind}_{label.name}"
+    stem = f"{block.kind}_{local_name(block.kind_span, label.name)}"
     id, made_id = flow.step_id(block, stem, attributes), flow.made_id(stem)
     made = {name.replace("{label}", label.name): type for name, type in entry.makes.items()}
     flow.check_made_twice(entry, made, label, block, attributes)
@@ -110,7 +113,7 @@ def bind_loop(flow: Flow, block: Block, entry: Entry, label: Ref, later: dict[st
     columns = flow.columns
     steps = flow.steps(body, inside=id)
     _check_body(flow, block, id, steps)
-    behind = flow.place(later)
+    behind = flow.place(later, use)
     behind.step = block.span
     of_body = bind_attributes(
         behind, inner, block.body, label.span, title, taken=lambda s: inner.attribute(_name_of(s)) is None

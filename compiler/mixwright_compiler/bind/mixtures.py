@@ -119,7 +119,7 @@ class _Mixing:
         ):
             return
         catalog = self.scope.world.catalog
-        if block.kind in catalog.family("step") or block.kind in ("verify", "from"):
+        if block.kind in catalog.family("step") or block.kind in ("verify", "from", "use"):
             self.findings.error(
                 "MIX121",
                 f"`{block.kind}` cannot stand in a {'group' if group else 'mixture'}",

@@ -8,6 +8,7 @@ from mixwright_compiler.bind.labels import extra_labels
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.steps import Flow, step_entry
+from mixwright_compiler.bind.used_steps import expanded
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
 from mixwright_compiler.findings import Reported
@@ -67,7 +68,13 @@ def bind_pipeline(scope: Scope, declaration: Declaration) -> PipelineDecl | None
         return None
     flow = Flow(scope, module, declaration.name, blocks)
     start, flow.columns = bind_from(scope, module, blocks[0])
-    steps = flow.steps(blocks[1:])
+    written = blocks[1:]
+    written_out = expanded(scope, module, written)
+    if any(a is not b for a, b in zip(written, written_out, strict=False)) or len(written) != len(
+        written_out
+    ):
+        flow.also_names(written_out)
+    steps = flow.steps(written_out)
     scope.columns[declaration.qualified] = flow.columns
     if start is None:
         return None
@@ -130,6 +137,8 @@ def _say_of_from(scope: Scope, blocks: list[Block], statement: Statement) -> Non
 
 def _is_step(scope: Scope, block: Block) -> bool:
     """Is it a step that there is? Reports it when not."""
+    if block.kind == "use":
+        return True
     try:
         step_entry(scope, block)
     except Reported:

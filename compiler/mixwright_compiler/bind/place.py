@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.world import Module, World
-from mixwright_compiler.schema import Columns
+from mixwright_compiler.schema import Columns, written_type
 from mixwright_compiler.suggest import SPELLINGS, listing, misspelt_word, nearest, replace_fix
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.source import Span
@@ -21,6 +22,8 @@ class Place:
     `later`: columns that following steps make, to tell a wrong order from an unknown name.
     `reads`: columns that the bound attributes turn out to read. `missing`: those reported as not there; the steps
     that follow take them on trust, so that one mistake is one finding. `step`: where the step stands that is bound.
+    `around`: in a fragment, all columns of the rows, of which it reads those that it states; `called`: what it calls
+    them.
     """
 
     world: World
@@ -33,6 +36,8 @@ class Place:
     step: Span | None = None
     drawn: str = "any"
     """Type of what may be drawn, for expressions over it."""
+    around: Columns | None = None
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def findings(self) -> Findings:
@@ -63,6 +68,16 @@ def missing_column(
             if place.step is not None and place.later[first].start in range(place.step.start, place.step.end)
             else f"move this step below the one that makes `{first}`",
         )
+    name = place.called.get(name, name)
+    if place.around is not None and first in place.around.types:
+        type = written_type(place.around.types[first])
+        return place.findings.error(
+            "MIX401",
+            f"the fragment does not say that it reads column `{first}`",
+            span,
+            "read here",
+            hint=f"say so: `needs {{ {first} = {type} }}`",
+        )
     if first in place.columns.left_out:
         return place.findings.error(
             "MIX414",
@@ -73,8 +88,8 @@ def missing_column(
         )
     if name in SPELLINGS:
         return misspelt_word(place.findings, name, span)
-    known = list(place.columns.types)
-    constants = place.world.visible(place.module, ("let", "param"))
+    known = [place.called.get(column, column) for column in place.columns.types]
+    constants = place.world.visible(place.world.home(place.module, span), ("let", "param"))
     near = nearest(name, known, constants, place.columns.left_out)
     if near:
         hint = f'did you mean `{near}`, or the text `"{name}"`?' if may_be_text else f"did you mean `{near}`?"
@@ -98,7 +113,8 @@ def place_path(place: Place, text: str, span: Span, *, is_vouched: bool = False)
     A path that was given with `-p` is taken as it is.
     """
     world = place.world
-    world.paths.append((span, place.module.directory / text))
+    directory = world.home(place.module, span).directory
+    world.paths.append((span, directory / text))
     if is_vouched:
         return text
     if not text or "\0" in text:
@@ -110,7 +126,7 @@ def place_path(place: Place, text: str, span: Span, *, is_vouched: bool = False)
         raise place.findings.error(
             "MIX902", f"`{text}` is a path of this machine alone", span, "an absolute path", hint=hint
         )
-    joined = os.path.normpath(place.module.directory / text)
+    joined = os.path.normpath(directory / text)
     if not Path(joined).is_relative_to(world.root):
         raise place.findings.error(
             "MIX902",
@@ -123,4 +139,4 @@ def place_path(place: Place, text: str, span: Span, *, is_vouched: bool = False)
         raise place.findings.error(
             "MIX902", f"`{text}` leads outside the project through a link", span, hint=hint
         )
-    return text if place.module.directory == world.directory else os.path.relpath(joined, world.directory)
+    return text if directory == world.directory else os.path.relpath(joined, world.directory)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mixwright_compiler.bind.attributes import bind_attributes
+from mixwright_compiler.bind.fragments import bind_fragment
 from mixwright_compiler.bind.labels import extra_labels, kind_entry
 from mixwright_compiler.bind.mixtures import bind_mixture
 from mixwright_compiler.bind.outputs import bind_output
@@ -17,6 +18,7 @@ from mixwright_compiler.bind.pipelines import bind_pipeline
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.sources import bind_source
+from mixwright_compiler.bind.tried import try_alone
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.params import constant_of, param_type
@@ -43,6 +45,9 @@ def resolve(world: World) -> tuple[Program, Mapping[str, Columns]]:
             scope.ask(declaration, declaration.name_span)
     for block in spec.unnamed:
         bind_output(scope, spec, block)
+    for declaration in spec.declarations.values():
+        if declaration.kind == "fragment" and not declaration.is_used:
+            try_alone(scope, declaration)
     params = {
         d.qualified: scope.bound(d.qualified)
         for d in world.all_declarations()
@@ -68,6 +73,7 @@ def resolve(world: World) -> tuple[Program, Mapping[str, Columns]]:
         policies=scope.policies,
         catalog=world.catalog,
         plugins=world.plugins,
+        fragments=scope.fragments,
     )
     return program, scope.columns
 
@@ -80,6 +86,9 @@ def _bind(scope: Scope, declaration: Declaration) -> Any:
             return bind_source(scope, declaration)
         case "template":
             return _template(scope, declaration)
+        case "fragment":
+            scope.fragments[declaration.qualified] = bind_fragment(scope, declaration)
+            return scope.fragments[declaration.qualified]
         case "pipeline":
             pipeline = bind_pipeline(scope, declaration)
             if pipeline is not None:

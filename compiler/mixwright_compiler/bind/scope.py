@@ -9,6 +9,7 @@ from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import CHAIN_LIMIT, Declaration, World
 from mixwright_compiler.program import (
     ExportDecl,
+    FragmentDecl,
     MixtureDecl,
     ModelDecl,
     PipelineDecl,
@@ -32,6 +33,7 @@ class Scope:
         self.models: dict[str, ModelDecl] = {}
         self.sources: dict[str, SourceDecl] = {}
         self.templates: dict[str, TemplateDecl] = {}
+        self.fragments: dict[str, FragmentDecl] = {}
         self.pipelines: dict[str, PipelineDecl] = {}
         self.mixtures: dict[str, MixtureDecl] = {}
         self.trains: dict[str, TrainDecl] = {}
@@ -72,6 +74,18 @@ class Scope:
 
     def _circle(self, position: int, declaration: Declaration, use: Span) -> None:
         path = [d for d, _ in self._underway[position:]] + [declaration]
+        if all(d.kind == "fragment" for d in path):
+            self.world.findings.error(
+                "MIX430",
+                f"fragments go in a circle: {' → '.join(d.name for d in path)}",
+                use,
+                "this closes the circle",
+                secondary=tuple(Label(d.name_span, f"`{d.name}` is declared here") for d in path[:-1]),
+                hint="write out the steps of one of them"
+                if len(path) == 2
+                else f"let `{path[-2].name}` use another",
+            )
+            return
         self.world.findings.error(
             "MIX103",
             f"rows go in a circle: {' → '.join(d.name for d in path)}",

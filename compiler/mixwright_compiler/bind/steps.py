@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.attributes import bind_attributes, value_without_equal
 from mixwright_compiler.bind.columns_ahead import columns_ahead
+from mixwright_compiler.bind.fragment_names import refs_in
 from mixwright_compiler.bind.kinds import is_excused, kind_of
 from mixwright_compiler.bind.labels import extra_labels, kind_entry
 from mixwright_compiler.bind.loops import bind_loop, loop_entry, unfolded
@@ -16,10 +17,12 @@ from mixwright_compiler.bind.place import Place, missing_column
 from mixwright_compiler.bind.schema_of_response import inherit_schema
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.step_templates import check_templates, template_inputs
+from mixwright_compiler.bind.used_columns import entered, left, local_name, stated
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES, language_blocks
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.catalog.makes import NAMED_BY_ATTRIBUTES, remakes
 from mixwright_compiler.findings import Findings, Reported
+from mixwright_compiler.load.uses import Use, use_of, uses_of
 from mixwright_compiler.load.world import Module
 from mixwright_compiler.program import Bound, StepDecl, TypedExpression
 from mixwright_compiler.schema import Columns
@@ -39,7 +42,12 @@ def step_entry(scope: Scope, block: Block) -> tuple[Entry, list[Any]]:
         return entry, labels
     if is_excused(scope.world, "step", block.kind, block.kind_span):
         raise Reported
-    names = [*scope.world.catalog.family("step"), "from", *(f for f in STEP_FAMILIES if catalog.family(f))]
+    names = [
+        *scope.world.catalog.family("step"),
+        "from",
+        "use",
+        *(f for f in STEP_FAMILIES if catalog.family(f)),
+    ]
     near = nearest(block.kind, names)
     raise scope.findings.error(
         "MIX116",
@@ -65,6 +73,8 @@ class Flow:
         """In front of each of them."""
         self.made_at: dict[str, tuple[Span, bool]] = {}
         """Columns made so far: where, and whether under a `when`."""
+        self.inside: tuple[Use, ...] = ()
+        """The uses of fragments that the steps at hand come from, the outermost first."""
         self._blocks = blocks
         self._text = blocks[0].span.source.text[blocks[0].span.start : blocks[-1].span.end] if blocks else ""
 
@@ -72,11 +82,20 @@ class Flow:
     def findings(self) -> Findings:
         return self.scope.findings
 
-    def place(self, later: dict[str, Span] | None = None) -> Place:
-        return Place(self.scope.world, self.module, self.columns, self.rows_words, later or {})
+    def place(self, later: dict[str, Span] | None = None, use: Use | None = None) -> Place:
+        place = Place(self.scope.world, self.module, self.columns, self.rows_words, later or {})
+        if use is not None:
+            place.columns, place.around = stated(use, self.columns), self.columns
+            place.called = {column: name for name, column in use.names.items()}
+        return place
+
+    def also_names(self, blocks: Sequence[Block]) -> None:
+        """Steps that are not in the text of the pipeline, but stand for something that is."""
+        self._text = "\n".join([self._text, *(ref.name for ref in refs_in(blocks))])
 
     def steps(self, blocks: list[Block], inside: str = "") -> list[StepDecl]:
         """Bind steps one after another; `inside`: the loop whose body they are."""
+        around = self.inside
         later = [columns_ahead(self.scope.world, block) for block in blocks]
         steps: list[StepDecl] = []
         for position, block in enumerate(blocks):
@@ -84,6 +103,7 @@ class Flow:
             # From the last step back: of several that make a column the nearest is named.
             for made in reversed(later[position:]):
                 following.update(made)
+            self._enter_uses(block)
             before = self.columns
             try:
                 entry = loop_entry(self, block)
@@ -102,7 +122,21 @@ class Flow:
             steps.append(step)
             self.earlier.append(step)
             self.columns_before.append(before)
+        self._leave_uses(around)
         return steps
+
+    def _enter_uses(self, block: Block) -> None:
+        """Look at what each fragment needs where its steps begin, and at what it made where they end."""
+        uses = uses_of(block.kind_span)
+        self._leave_uses(uses)
+        for use in uses[len(self.inside) :]:
+            self.columns = entered(self.scope, self.module, use, self.columns, self.rows_words)
+        self.inside = uses
+
+    def _leave_uses(self, uses: tuple[Use, ...]) -> None:
+        while self.inside != uses[: len(self.inside)]:
+            left(self.scope, self.inside[-1], self.columns)
+            self.inside = self.inside[:-1]
 
     def step(self, block: Block, later: dict[str, Span], inside: str = "") -> StepDecl:
         """Bind one step and advance the columns; raises Reported when its kind or name is wrong."""
@@ -118,10 +152,13 @@ class Flow:
             self.place(), block
         ):
             raise Reported
+        if block.kind == "use":
+            raise Reported  # it stands here still because it was reported
+        use = use_of(block.kind_span)
         entry, labels = step_entry(self.scope, block)
         label = self._label(block, entry, labels)
         title = f"`{block.kind} {entry.name}`" if block.kind != entry.name else f"`{block.kind}`"
-        place = self.place(later)
+        place = self.place(later, use)
         place.step = block.span
         attributes = self._attributes(place, entry, block, label.span if label else block.kind_span, title)
         if NAMED_BY_ATTRIBUTES in entry.makes and not block.body:
@@ -132,10 +169,11 @@ class Flow:
                 "nothing is in it",
                 hint=f"for example `{block.kind} {{ length = len(text) }}`",
             )
-        self._check_text_columns(entry, attributes)
+        _check_text_columns(self.columns, entry, attributes, self.findings)
         if _inherits(entry) and not _is_written(block, "schema"):
             inherit_schema(self.findings, self.earlier, attributes, block.kind_span)
-        missing = place.missing | check_templates(self.scope, place, entry, attributes)
+        names: dict[str, str] = {}
+        missing = place.missing | check_templates(self.scope, place, entry, attributes, use, names)
         when = attributes.get("when")
         makes = made_by(self.scope, entry, label.name if label else "", attributes, text=self._text)
         if remakes(entry):
@@ -150,7 +188,9 @@ class Flow:
             self.columns = unfolded(self, block, inside)
         self.check_made_twice(entry, makes, label, block, attributes)
         reads = tuple(
-            dict.fromkeys([*place.reads, *template_inputs(self.scope, self.columns, entry, attributes)])
+            dict.fromkeys(
+                [*place.reads, *template_inputs(self.scope, self.columns, entry, attributes, names)]
+            )
         )
         # The columns move on only here: all that the step reads was held against those in front of it. One that was
         # reported as missing counts as there, so that the steps behind do not report it again; one that a later step
@@ -158,7 +198,9 @@ class Flow:
         trusted = dict.fromkeys((n for n in missing if n not in later), "any")
         self.columns = self.columns.with_columns({**trusted, **makes})
         stem = block.kind if block.kind == entry.name else f"{block.kind}_{entry.name}"
-        stem = f"{stem}_{label.name}" if label else stem
+        if label:
+            # A fragment's own columns are called otherwise at each use: what stands for the step is not.
+            stem = f"{stem}_{local_name(block.kind_span, label.name)}"
         return StepDecl(
             id=self.step_id(block, stem, attributes),
             made_id=self.made_id(stem),
@@ -172,6 +214,7 @@ class Flow:
             columns=self.columns.types,
             span=block.span,
             kind_span=block.kind_span,
+            names=names,
         )
 
     def _attributes(self, place: Place, entry: Entry, block: Block, at: Span, title: str) -> dict[str, Bound]:
@@ -213,8 +256,10 @@ class Flow:
     def step_id(self, block: Block, stem: str, attributes: dict[str, Bound]) -> str:
         """`id = name` as written, else made from kind and label (the stem), with a number when taken."""
         written = attributes.get("id")
+        use = use_of(block.kind_span)
+        prefix = use.prefix if use is not None else ""
         if written is not None and not written.is_default:
-            name = str(written.value)
+            name = prefix + str(written.value)
             if name in self.ids:
                 self.findings.error(
                     "MIX114",
@@ -226,7 +271,7 @@ class Flow:
                 )
             self.ids[name] = written.span
             return name
-        name = _numbered(stem, self.ids)
+        name = _numbered(prefix + stem, self.ids)
         self.ids[name] = block.kind_span
         return name
 
@@ -235,21 +280,6 @@ class Flow:
         name = _numbered(stem, self.made_ids)
         self.made_ids.add(name)
         return name
-
-    def _check_text_columns(self, entry: Entry, attributes: dict[str, Bound]) -> None:
-        for name in (schema.name for schema in entry.attributes if schema.holds == "text"):
-            bound = attributes.get(name)
-            if bound is None or bound.is_default:
-                continue
-            found = self.columns.type_of(str(bound.value))
-            if found not in (None, "text", "any", "json"):
-                self.findings.error(
-                    "MIX503",
-                    f"`{name}` takes a text column, and `{bound.value}` is {found}",
-                    bound.span,
-                    f"a column of {found}",
-                    hint=f"convert it first: `derive {{ {bound.value}_text = text({bound.value}) }}`",
-                )
 
     def check_made_twice(
         self,
@@ -275,11 +305,35 @@ class Flow:
                     span,
                     "made again",
                     secondary=(Label(before[0], "first made here"),) if before else (),
-                    hint=f"choose another name: `{block.kind} {name}_2 {{ … }}`"
-                    if label
-                    else "leave one of the two out",
+                    hint=_other_name(block, name, label),
                 )
             self.made_at[name] = (span, is_conditional)
+
+
+def _check_text_columns(
+    columns: Columns, entry: Entry, attributes: dict[str, Bound], findings: Findings
+) -> None:
+    for name in (schema.name for schema in entry.attributes if schema.holds == "text"):
+        bound = attributes.get(name)
+        if bound is None or bound.is_default:
+            continue
+        found = columns.type_of(str(bound.value))
+        if found not in (None, "text", "any", "json"):
+            findings.error(
+                "MIX503",
+                f"`{name}` takes a text column, and `{bound.value}` is {found}",
+                bound.span,
+                f"a column of {found}",
+                hint=f"convert it first: `derive {{ {bound.value}_text = text({bound.value}) }}`",
+            )
+
+
+def _other_name(block: Block, column: str, label: Ref | None) -> str:
+    """The hint for a column that is there already."""
+    if use_of(block.kind_span) is not None:
+        name = local_name(block.kind_span, column)
+        return f"let each use name it: make `{name}` a param, `{name} {{ type = column, default = {name} }}`"
+    return f"choose another name: `{block.kind} {column}_2 {{ … }}`" if label else "leave one of the two out"
 
 
 def _numbered(stem: str, taken: Collection[str]) -> str:

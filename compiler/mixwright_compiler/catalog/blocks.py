@@ -12,10 +12,36 @@ from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 EDITIONS = (2026,)
 """Language versions this compiler reads, newest last."""
 
+FRAGMENT_PARAM_TYPES = (
+    "column",
+    "model",
+    "template",
+    "templates",
+    "source",
+    "count",
+    "share",
+    "float",
+    "int",
+    "duration",
+    "text",
+    "bool",
+)
+"""What a param of a fragment can stand for: `templates` for a list of them, or one."""
+
 PARAM_TYPES = ("int", "float", "text", "bool", "path", "count", "share", "duration", "bytes", "money")
 
 STEP_FAMILIES = ("verify", "dedup", "decontaminate", "select")
 """Step keywords whose first label is the kind: `verify math`, `dedup minhash`."""
+
+INSIDE = {
+    "from": "a pipeline",
+    "use": "a pipeline",
+    "group": "a mixture",
+    "budget": "a mixture or policy",
+    "set": "a variant",
+    **dict.fromkeys(("params", "needs", "makes"), "a fragment"),
+}
+"""Blocks of the language's own that stand inside another one, and in which."""
 
 MIXTURE_STEPS = ("dedup", "decontaminate")
 """Steps that may stand in a mixture: they work on all of its rows."""
@@ -67,6 +93,48 @@ _ENTRIES = (
             _a("assistant", "text", "Start of the answer, which the model continues."),
             _a("file", "path", "File to read the user message from, instead of `user`."),
             _a("doc", "text", "What it is for.", cls="meta"),
+        ),
+    ),
+    Entry(
+        "block",
+        "fragment",
+        "Steps under a name, with params: what a pipeline's `use` stands for. See [fragments](fragments.md).",
+        label="name",
+        attributes=(_a("doc", "text", "What it is for.", cls="meta"),),
+    ),
+    Entry(
+        "block",
+        "params",
+        "In a fragment: what a `use` of it is given, a block for each: `params { model { type = model } }`.",
+        attributes=(
+            _a("type", "enum:" + "|".join(FRAGMENT_PARAM_TYPES), "What it stands for.", required=True),
+            _a(
+                "default",
+                "json",
+                "What it stands for where a `use` does not say it. Without one it must be given.",
+            ),
+            _a("doc", "text", "What it is for.", cls="meta"),
+        ),
+    ),
+    Entry(
+        "block", "needs", "In a fragment: columns that it reads, and their types: `needs { problem = text }`."
+    ),
+    Entry("block", "makes", "In a fragment: columns that it leaves behind: `makes { response = text }`."),
+    Entry(
+        "block",
+        "use",
+        "In a pipeline or a fragment: the steps of a fragment, with these values for its params: "
+        "`use lib.answered { model = teacher, id = a }`.",
+        label="name",
+        attributes=(
+            _a(
+                "id",
+                "name",
+                "Stands in front of its steps' ids and of the columns that it keeps to itself (`a.draft`); the "
+                "fragment's name without it.",
+                cls="meta",
+            ),
+            _a("*", "json", "Values for the fragment's params."),
         ),
     ),
     Entry(

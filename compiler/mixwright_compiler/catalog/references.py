@@ -9,6 +9,7 @@ from typing import Any
 REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
     "model": ("model",),
     "template": ("template",),
+    "fragment": ("fragment",),
     "source": ("source",),
     "mixture": ("mixture", "variant"),
     "rows": ("source", "pipeline", "mixture", "variant"),

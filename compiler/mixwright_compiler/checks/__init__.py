@@ -49,6 +49,7 @@ def _check_constraints(checked: Checked) -> None:
 
 CHECKS: tuple[Callable[[Checked], None], ...] = (
     names.check_unused,
+    names.check_params,
     names.check_case,
     names.check_conditional,
     outputs.check_outputs,

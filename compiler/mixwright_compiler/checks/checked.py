@@ -13,6 +13,7 @@ from mixwright_compiler.catalog.groups import Groups, groups_of
 from mixwright_compiler.catalog.references import kind_of_reference
 from mixwright_compiler.catalog.traits import Traits, traits_of
 from mixwright_compiler.findings import Findings
+from mixwright_compiler.load.uses import uses_of
 from mixwright_compiler.load.world import World
 from mixwright_compiler.program import (
     Attributes,
@@ -48,7 +49,8 @@ class Checked:
         for diagnostic in world.findings.items:
             if diagnostic.is_error:
                 span = diagnostic.primary.span
-                self._errors.setdefault(id(span.source), []).append(span.start)
+                for place in (span, *(use.span for use in uses_of(span))):
+                    self._errors.setdefault(id(place.source), []).append(place.start)
         for starts in self._errors.values():
             starts.sort()
 

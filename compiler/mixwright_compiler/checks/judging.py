@@ -44,7 +44,7 @@ def _check_what_is_shown(checked: Checked, step: StepDecl) -> None:
         return
     for name in ("response", "against"):
         column = value_of(step.attributes, name)
-        if column is None or str(column).partition(".")[0] in template.reads:
+        if column is None or str(column).partition(".")[0] in step.columns_read(template.reads):
             continue
         checked.findings.error(
             "MIX853",

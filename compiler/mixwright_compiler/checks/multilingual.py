@@ -131,7 +131,7 @@ def _check_back(checked: Checked, step: StepDecl) -> None:
     response = str(value_of(step.attributes, "response", ""))
     bound = step.attributes["back"]
     template = checked.program.templates.get(str(bound.value))
-    if template is None or not checked.clean(template.span) or response in template.reads:
+    if template is None or not checked.clean(template.span) or response in step.columns_read(template.reads):
         return
     checked.findings.error(
         "MIX875",

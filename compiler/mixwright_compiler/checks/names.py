@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from mixwright_compiler.bind.used_columns import local_name
 from mixwright_compiler.checks.checked import Checked
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Label
@@ -13,6 +14,7 @@ _UNUSED_HINTS = {
     "pipeline": "give it a quota in a mixture: `{0} = all`",
     "source": "start a pipeline with `from {0}`, or give it a quota: `{0} = all`",
     "template": "use it: `prompt = {0}`",
+    "fragment": "use it in a pipeline: `use {0} {{ … }}`",
     "model": "use it: `model = {0}`",
     "param": "delete it, or use `{0}` in a value",
     "let": "delete it, or use `{0}` in a value",
@@ -58,6 +60,19 @@ def check_unused(checked: Checked) -> None:
             )
 
 
+def check_params(checked: Checked) -> None:
+    """MIX431: a param of a fragment that changes nothing."""
+    for fragment in checked.program.fragments.values():
+        for param in fragment.unused:
+            checked.findings.warning(
+                "MIX431",
+                f"`{fragment.name}` does not use its param `{param.name}`",
+                param.span,
+                "no step or template of it names it",
+                hint=f"delete it, or use `{param.name}` in a step",
+            )
+
+
 def check_case(checked: Checked) -> None:
     """MIX111: two names of a file that differ in case or underscores alone."""
     for module in checked.world.modules[:1]:
@@ -90,7 +105,11 @@ def check_conditional(checked: Checked) -> None:
     texts += [message.text for t in checked.program.templates.values() for message in t.messages]
     named = Counter(name for text in texts for name in _NAME.findall(text))
     for pipeline, step in pairs:
-        if named[step.label] > 1 or step.label_span is None or not checked.clean(step.span):
+        if (
+            named[local_name(step.span, step.label)] > 1
+            or step.label_span is None
+            or not checked.clean(step.span)
+        ):
             continue
         others = {s.label: s for p, s in pairs if p is pipeline and s.entry is step.entry}
         near = nearest(step.label, (name for name in others if named[name] > 1))

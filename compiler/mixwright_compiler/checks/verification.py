@@ -23,7 +23,8 @@ def check_agreement(checked: Checked) -> None:
                 hint="delete `agree`, or delete `answer` to take what most candidates say",
             )
         elif id(pipeline) not in graded and traits_in(step).gathers:
-            if not checked.clean(Span(pipeline.span.source, pipeline.span.start, step.span.end)):
+            at = next((use.span for use in step.uses), step.span)
+            if not checked.clean(Span(pipeline.span.source, pipeline.span.start, at.end)):
                 continue  # how many candidates there are rests on every step before
             _check_group(checked, pipeline, position, step)
 

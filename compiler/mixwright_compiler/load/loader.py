@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mixwright_compiler.catalog.blocks import EDITIONS, NOT_YET, STEP_FAMILIES, language_blocks
+from mixwright_compiler.catalog.blocks import EDITIONS, INSIDE, NOT_YET, STEP_FAMILIES, language_blocks
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.world import BUILTIN_SOURCE, NAMED_KINDS, Declaration, Module, World
@@ -375,11 +375,11 @@ def _add(findings: Findings, module: Module, declaration: Declaration) -> None:
 
 
 def _unknown_block(world: World, block: Block) -> None:
-    top = [n for n in language_blocks() if n not in ("from", "group", "budget", "set")]
+    top = [n for n in language_blocks() if n not in INSIDE]
     top += ["model", "source", "train", "export"]
-    steps = set(world.catalog.family("step")) | {"from", *STEP_FAMILIES}
+    steps = set(world.catalog.family("step")) | {"from", "use", *STEP_FAMILIES}
     if block.kind in steps or block.kind in language_blocks():
-        place = "a pipeline" if block.kind in steps else "a mixture or variant"
+        place = "a pipeline" if block.kind in steps else INSIDE.get(block.kind, "a mixture or variant")
         world.findings.error(
             "MIX121",
             f"`{block.kind}` cannot stand at the top of a file",

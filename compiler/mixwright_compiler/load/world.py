@@ -15,12 +15,13 @@ from typing import Any
 from mixwright_compiler.catalog.catalog import Catalog
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
 from mixwright_compiler.findings import Findings
+from mixwright_compiler.load.uses import at_home
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Diagnostic, Label
 from mixwright_dsl.nodes import Block, File, Ref
 from mixwright_dsl.source import SourceFile, Span
 
-NAMED_KINDS = ("model", "source", "template", "pipeline", "mixture", "variant", "param", "let")
+NAMED_KINDS = ("model", "source", "template", "fragment", "pipeline", "mixture", "variant", "param", "let")
 """Kinds whose names other declarations can refer to."""
 
 BUILTIN_SOURCE = "nothing"
@@ -123,6 +124,13 @@ class World:
     def spec(self) -> Module:
         return self.modules[0]
 
+    def home(self, module: Module, span: Span) -> Module:
+        """The file that a place stands in, which is `module` for all but what a fragment or its use brought there."""
+        source = at_home(span).source
+        if source is module.source:
+            return module
+        return next((other for other in self.modules if other.source is source), module)
+
     def find(self, module: Module, ref: Ref) -> tuple[Declaration | None, tuple[str, ...]]:
         """What the longest start of `ref` names, and the parts that are left over.
 
@@ -131,7 +139,7 @@ class World:
         """
         from mixwright_compiler.findings import Reported
 
-        parts = ref.parts
+        module, parts = self.home(module, ref.span), ref.parts
         while len(parts) > 1 and parts[0] in module.imports:
             target = module.imports[parts[0]]
             module.used_imports.add(parts[0])
@@ -157,7 +165,7 @@ class World:
         if found is None or rest:
             raise self.unknown(module, ref, kinds)
         if found.kind not in kinds:
-            names = self._others(module, ref, kinds)
+            names = self._others(self.home(module, ref.span), ref, kinds)
             near = self._same_last(ref, names) or nearest(ref.name, names)
             raise self.findings.error(
                 "MIX102",
@@ -191,7 +199,7 @@ class World:
         """Report a name that nothing declares, with the nearest name of the right kind; at its first use alone."""
         from mixwright_compiler.findings import Reported
 
-        kinds = tuple(kinds)
+        module, kinds = self.home(module, ref.span), tuple(kinds)
         if ref.parts[0] in self.trusted:
             return Reported()
         key = (id(module), ref.name, kinds)
@@ -259,9 +267,9 @@ class World:
 
 def _is_inside(ref: Ref, declaration: Declaration | None) -> bool:
     """Does a reference stand in the declaration itself? Then that is not what it means."""
-    return (
-        declaration is not None and declaration.node.span.start <= ref.span.start < declaration.node.span.end
-    )
+    if declaration is None or at_home(ref.span).source is not declaration.module.source:
+        return False
+    return bool(declaration.node.span.start <= ref.span.start < declaration.node.span.end)
 
 
 def _either(kinds: tuple[str, ...]) -> str:
@@ -274,6 +282,7 @@ _SHAPES = {
     "model": "model {0} openai {{ … }}",
     "source": 'source {0} jsonl {{ path = "{0}.jsonl" }}',
     "template": "template {0} {{ … }}",
+    "fragment": "fragment {0} {{ … }}",
     "pipeline": "pipeline {0} {{ … }}",
     "mixture": "mixture {0} {{ … }}",
     "let": "let {{ {0} = … }}",

@@ -247,8 +247,9 @@ class _Estimation:
             written = self.observed.output_tokens.get(node, float(question.max_tokens))
             prompt = self.observed.prompt_tokens.get(node)
             if prompt is None:
+                known = _called(lengths, step)
                 shares = question.templates or {question.template: 1.0}
-                prompt = sum(part * self.prompt_tokens(name, lengths) for name, part in shares.items())
+                prompt = sum(part * self.prompt_tokens(name, known) for name, part in shares.items())
             if question.writes:
                 lengths[question.writes] = written * CHARACTERS_PER_TOKEN
             found.append((question, prompt, written))
@@ -291,6 +292,13 @@ def _rounds(loop: Step, passed: float) -> tuple[float, float]:
         out = 1 - (1 - min(1.0, passed)) ** times if again else min(1.0, passed)
         return entered, out + start
     return entered, entered * passed + start
+
+
+def _called(lengths: Mapping[str, float], step: Step) -> Mapping[str, float]:
+    """Lengths of columns by the names that a step's templates have for them."""
+    if not step.names:
+        return lengths
+    return {**lengths, **{name: lengths[column] for name, column in step.names.items() if column in lengths}}
 
 
 def tokens_by_model(step: Step, estimate: Estimate) -> dict[str, tuple[float, float]]:

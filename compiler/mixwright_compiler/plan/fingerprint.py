@@ -99,8 +99,10 @@ def node_hashes(
     *,
     label: str = "",
     when: Any = None,
+    names: Mapping[str, str] | None = None,
 ) -> Hashes:
-    """Hashes of a step or training job: its operation, version and label count as `row`, its `when` (a tree) too."""
+    """Hashes of a step or training job: its operation, version and label count as `row`, its `when` (a tree) too, and
+    the columns that names in its templates stand for."""
     from mixwright_compiler.bind.plain import by_class
 
     meant = {name: meanings.of(type, value, catalog) for name, type, value in _typed(entry, values)}
@@ -111,6 +113,7 @@ def node_hashes(
         "label": label,
         "when": when,
         "row": split["row"],
+        **({"names": names} if names else {}),
         **of_plugin(entry),
     }
     return Hashes(

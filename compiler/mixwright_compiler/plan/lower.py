@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mixwright_compiler.bind.lock import Lock, is_stale, model_definition, selected_rows
 from mixwright_compiler.bind.plain import FIELDS_OF_SOURCES, plain, resolved
 from mixwright_compiler.catalog.catalog import Catalog, Entry, entry_to_json
+from mixwright_compiler.load.uses import Use
 from mixwright_compiler.logical.build import build, steps_of
 from mixwright_compiler.logical.nodes import Flow, Keep, Mix, Work
 from mixwright_compiler.logical.passes import optimised
@@ -42,6 +43,7 @@ from mixwright_compiler.plan.plan import (
     TemplateMessage,
     TemplateSpec,
     Train,
+    Via,
 )
 from mixwright_compiler.plan.quotas import component_of
 from mixwright_compiler.plan.text_lengths import column_characters
@@ -249,6 +251,7 @@ class _Lowering:
             self.catalog,
             label=decl.label,
             when=when.tree if when else None,
+            names=decl.names,
         )
         return Step(
             id=decl.id,
@@ -265,8 +268,19 @@ class _Lowering:
             breaker=isinstance(step, Keep),
             traits=step.traits,
             moved_by=step.moved_by,
+            via=tuple(map(self.via, decl.uses)),
+            names=dict(decl.names),
             fingerprint=Fingerprint(**hashes._asdict()),
             origin=origin_of(decl.span),
+        )
+
+    def via(self, use: Use) -> Via:
+        fragment = self.program.fragments[use.fragment]
+        return Via(
+            fragment=use.fragment,
+            id=use.id,
+            doc=_plain_of(fragment.attributes, "doc") or "",
+            origin=origin_of(use.span),
         )
 
     def mixture(self, mix: Mix) -> Mixture:

@@ -114,6 +114,15 @@ def _declared_traits(step: dict[str, Json]) -> Traits:
     return traits_of(builtin_catalog().entries.get(step["operation"]), step["attributes"], step["label"])
 
 
+class Via(PlanModel):
+    """A use of a fragment that a step came from; `origin` is the place of the `use`."""
+
+    fragment: str
+    id: str = Field(description="of the use; the ids of its steps begin with it")
+    doc: str = Field(default="", description="what the fragment is for")
+    origin: Origin
+
+
 class Step(PlanModel):
     """One step of a pipeline.
 
@@ -146,6 +155,12 @@ class Step(PlanModel):
     )
     moved_by: str = Field(
         default="", description="the pass that took it from its place in the spec; empty where it is there"
+    )
+    via: tuple[Via, ...] = Field(
+        default=(), description="the uses of fragments that it came from, the outermost first"
+    )
+    names: dict[str, str] = Field(
+        default={}, description="what its templates call columns -> columns, where these are not called so"
     )
     fingerprint: Fingerprint
     origin: Origin

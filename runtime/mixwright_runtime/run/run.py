@@ -263,12 +263,18 @@ class Run:
     def _order(self, pipeline: Pipeline, nodes: list[Node], window: int) -> LongestFirst | None:
         """What puts a pipeline's waves in order. None under a budget: where it is spent in the middle of a wave, the
         rows that were started would be the large ones."""
-        questions = [question for node in nodes for question in node.traits.asks if question.writes]
-        prompts = [names for question in questions if (names := question.asked_with)]
+        prompts = [
+            (node.plan.names, templates)
+            for node in nodes
+            for question in node.traits.asks
+            if question.writes and (templates := question.asked_with)
+        ]
         if not prompts or self.spending.is_limited:
             return None
         has_breaker = any(step.breaker for step in pipeline.steps)
-        inputs = dict.fromkeys(column for name in prompts[0] for column in self.plan.templates[name].inputs)
+        called, templates = prompts[0]
+        read = [name for template in templates for name in self.plan.templates[template].inputs]
+        inputs = dict.fromkeys(called.get(name, name) for name in read)
         return LongestFirst(size_of_columns(tuple(inputs)), window, in_blocks=has_breaker)
 
     async def _abandon_after_grace(self) -> None:

@@ -32,7 +32,7 @@ class RunContext:
             directory=Path(self.plan.directory),
             seed=seed,
             expression=self.expression,
-            template=self.template,
+            template=lambda name: self._called(self.template(name), step.names),
             calls=DeclaredCalls(self.calls, step, f"{owner}.{step.id}"),
             workers=self._pool,
             rows_of=lambda name: (entry.columns for entry in self.sources.entries(name)),
@@ -51,6 +51,20 @@ class RunContext:
         from mixwright_runtime.values.templates import compile_template
 
         return compile_template(self.plan.templates[name])
+
+    @staticmethod
+    def _called(
+        render: Callable[[Mapping[str, Any]], Rendered], names: Mapping[str, str]
+    ) -> Callable[[Mapping[str, Any]], Rendered]:
+        """A template that calls columns otherwise than the rows do."""
+        if not names:
+            return render
+
+        def renamed(columns: Mapping[str, Any]) -> Rendered:
+            others = {name: columns[column] for name, column in names.items() if column in columns}
+            return render({**columns, **others})
+
+        return renamed
 
     def _pool(self) -> Any:
         if self._workers is None:

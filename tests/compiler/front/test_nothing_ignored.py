@@ -349,9 +349,16 @@ source rows inline { rows = [{ q = "1 + 1?", a = "2", n = 2 }, { q = "3 + 1?", a
 source other inline { rows = [{ q = "2 + 2?", a = "4", n = 3 }], license = "mit" }
 model writer openai { base_url = "http://127.0.0.1:1/v1", model = "w" }
 template ask { {user}{template} }
+fragment kept {
+  params { least { type = {type}{default} } }
+  {fragment}
+  filter { where = n >= least }
+  needs { n = int }
+}
 pipeline made {
   {pipeline}
   from rows { {from} }
+  use kept { {use} }
   generate r { prompt = ask, model = writer }
   chat { user = q, assistant = a }
 }
@@ -378,6 +385,12 @@ WRITTEN: dict[tuple[str, str], tuple[str, str]] = {
     ("template", "assistant"): ("template", ', assistant = "It is"'),
     ("template", "file"): ("user", 'file = "data/x"'),
     ("template", "doc"): ("template", ', doc = "asks"'),
+    ("fragment", "doc"): ("fragment", 'doc = "keeps"'),
+    ("params", "type"): ("type", "bool"),
+    ("params", "default"): ("default", ", default = 2"),
+    ("params", "doc"): ("default", ', doc = "fewest"'),  # shown where the value is missing
+    ("use", "id"): ("use", "id = k"),
+    ("use", "*"): ("use", "least = 2"),
     ("pipeline", "seed"): ("pipeline", "seed = 7"),
     ("pipeline", "doc"): ("pipeline", 'doc = "makes"'),
     ("from", "where"): ("from", "where = n > 1"),
@@ -402,11 +415,17 @@ WRITTEN: dict[tuple[str, str], tuple[str, str]] = {
 """Where each attribute of the language's own blocks goes in LANGUAGE, and what it says."""
 
 
+HOLES = (
+    *("param", "user", "template", "fragment", "type", "default", "use", "pipeline"),
+    *("from", "mixture", "budget", "variant", "policy"),
+)
+
+
 def language_spec(hole: str = "", text: str = "") -> str:
     """LANGUAGE with one hole filled, the others as they are without."""
     spec = LANGUAGE
-    for name in ("param", "user", "template", "pipeline", "from", "mixture", "budget", "variant", "policy"):
-        without = 'user = "{{ q }}"' if name == "user" else ""
+    for name in HOLES:
+        without = {"user": 'user = "{{ q }}"', "type": "int", "default": ", default = 1"}.get(name, "")
         spec = spec.replace("{" + name + "}", text if name == hole else without)
     return spec if "seed = 9" not in text else spec.replace("mixture main { seed = 1", "mixture main {")
 
