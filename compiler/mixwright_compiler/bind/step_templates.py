@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mixwright_compiler.bind.expressions import DRAWN
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.repair import check_repair_reads, repair_columns, repair_template
 from mixwright_compiler.bind.scope import Scope
@@ -12,7 +13,7 @@ from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.catalog.references import kind_of_reference
 from mixwright_compiler.load.uses import Use
 from mixwright_compiler.program import Bound
-from mixwright_compiler.schema import Columns
+from mixwright_compiler.schema import UNTYPED, Columns, fields_of
 from mixwright_compiler.templates.messages import ParsedTemplate, check_use
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.source import Span
@@ -41,6 +42,11 @@ def check_templates(
             missing |= check_use(scope.world, parsed, columns, bound.span, place.rows_words, later)
     if use is not None:
         missing = {use.names.get(name, name) for name in missing}
+    for bound in _template_names(entry, attributes, of_drawn=True):
+        scope.ask(scope.world.by_name[str(bound.value)], bound.span)
+        parsed = scope.parsed.get(str(bound.value))
+        if parsed is not None:
+            check_use(scope.world, parsed, drawn_columns(place.drawn), bound.span, "what is drawn", {})
     return missing | _check_repair(scope, place, entry, attributes, use, names)
 
 
@@ -107,13 +113,21 @@ def template_inputs(
     return [name for name in inputs if columns.type_of(name) is not None]
 
 
-def _template_names(entry: Entry, attributes: Mapping[str, Bound]) -> list[Bound]:
-    """Each template that the step may render, where it is named."""
+def drawn_columns(item: str) -> Columns:
+    """The columns that a template of what is drawn has: those of the drawn row, or `drawn` for what is no row."""
+    if item in UNTYPED:
+        return Columns(is_open=True)
+    fields = fields_of(item)
+    return Columns({DRAWN: item} if fields is None else fields)
+
+
+def _template_names(entry: Entry, attributes: Mapping[str, Bound], *, of_drawn: bool = False) -> list[Bound]:
+    """Each template that the step may render of the row, or of what is drawn for it, where it is named."""
     found: list[Bound] = []
     for schema in entry.attributes:
         bound = attributes.get(schema.name)
         if bound is None or bound.is_default:
             continue
-        if kind_of_reference(schema.type) == "template":
+        if kind_of_reference(schema.type) == "template" and (schema.holds == "drawn") is of_drawn:
             found += bound.each()
     return found

@@ -58,7 +58,8 @@ class AttributeSchema:
     `cls` says what a change of it changes: `row` what a row contains, `set` which rows are wanted,
     `meta` nothing in the data, `run` how it is executed. The default is `row`, the safe one.
     `tasks`: of a reference to a model, what the model must be for; None for writing text.
-    `holds`: of a column, `text` where it must hold text; of an expression, `language` where it gives a code of one;
+    `holds`: of a model, `tokenizer` where it only lends that; of a template, `drawn` where it is of what is drawn;
+        of a column, `text` where it must hold text; of an expression, `language` where it gives a code of one;
         of a text, `address` or `character`; `constraints`; `inherited_schema` of a JSON Schema that is that of the step
         which made `response`, where it is not written.
     `short_for`: of a column with the right answer: the verifier that compares with it.

@@ -88,7 +88,7 @@ def _of_asks(shape: str, entry: Entry) -> Iterator[Conflict]:
         )
     asked = {asks.model for asks in entry.asks}
     for schema in entry.attributes:
-        if schema.type in MODELS and schema.name not in asked:
+        if schema.type in MODELS and schema.holds != "tokenizer" and schema.name not in asked:
             yield Conflict(
                 f"`{schema.name}` names models, and nothing in `asks` says what they are asked", schema=schema
             )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from mixwright_compiler.checks.checked import Checked, is_written, value_of
 from mixwright_compiler.checks.quotas import rows_of
 from mixwright_compiler.program import CallValue, PipelineDecl, StepDecl, TypedExpression
+from mixwright_compiler.schema import UNTYPED, element_of
 from mixwright_dsl.diagnostic import Label
 
-OF_POOLS = ("where", "except", "spread", "fewer", "least", "balance", "column")
+OF_POOLS = ("where", "except", "spread", "fewer", "least", "tokens", "balance", "column")
 """Attributes that mean nothing for constraints, which are made up and not taken from a pool."""
 
 OF_CHOICES = ("where", "except", "weights", "balance")
@@ -23,6 +24,7 @@ def check_draws(checked: Checked) -> None:
             _check_constraints(checked, step)
             continue
         _check_turns(checked, step)
+        _check_tokens(checked, step)
         _check_shortage(checked, step)
         _check_weights(checked, step)
         _check_self(checked, pipeline, step)
@@ -63,6 +65,42 @@ def _check_turns(checked: Checked, step: StepDecl) -> None:
             "rows that take turns take what comes, and each as much",
             secondary=(Label(attributes["spread"].span, "the other one"),),
             hint="delete one of the two" if name != "count" else "write a number, or delete `spread`",
+        )
+
+
+def _check_tokens(checked: Checked, step: StepDecl) -> None:
+    """MIX444: nothing that counts the tokens, or no text of which they are."""
+    tokens, named = step.attributes.get("tokens"), step.attributes.get("tokenizer")
+    if tokens is None:
+        return
+    if named is None:
+        checked.findings.error(
+            "MIX444",
+            "`tokens` needs a tokenizer to count by",
+            tokens.span,
+            "every model counts otherwise",
+            hint="add `tokenizer = …`, a model whose files are on this machine",
+        )
+        return
+    model = checked.program.models.get(str(named.value))
+    if model is not None and not any(is_written(model.attributes, name) for name in ("path", "repo")):
+        checked.findings.error(
+            "MIX444",
+            f"model `{named.value}` brings no tokenizer",
+            named.span,
+            "it is on a server, and its files are not known here",
+            secondary=(Label(model.name_span, "declared here"),),
+            hint="declare its files: `model counter transformers { repo = … }`, and name that",
+        )
+    column = step.makes.get(step.label, "any")
+    item = element_of(column) if column.startswith("list[") else column
+    if not is_written(step.attributes, "with") and item not in ("text", *UNTYPED):
+        checked.findings.error(
+            "MIX444",
+            f"`tokens` counts texts, and what is drawn is {item}",
+            tokens.span,
+            "no text to count",
+            hint="add `with = …`, the template that it will be written by",
         )
 
 

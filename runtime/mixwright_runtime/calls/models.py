@@ -17,10 +17,12 @@ from mixwright_runtime.plugins.protocol import CallResult, ScoreResult, VectorRe
 
 
 def models_of(step: Step) -> list[str]:
-    """Names of the models that a step's attributes refer to, nested blocks included; each once."""
+    """Names of the models that a step's attributes refer to, nested blocks included; each once. One that only lends its
+    tokenizer is asked nothing."""
     found = [
         name
         for schema in entry_of(step.operation).attributes
+        if schema.holds != "tokenizer"
         for name in _models_in(schema.type, step.attributes.get(schema.name))
     ]
     return list(dict.fromkeys(found))

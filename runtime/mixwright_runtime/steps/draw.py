@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from mixwright_compiler.plan.plan import Step
+from mixwright_runtime.engines.token_count import TokenCount
 from mixwright_runtime.errors import RowError, RunError
 from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import attribute, declare
@@ -88,6 +89,29 @@ DRAWN = "drawn"
         ),
         attribute("least", "count", "how much of `count` or `run` will do, where there is less", minimum=1),
         attribute(
+            "tokens",
+            "count",
+            "draw only as much as fits into so many tokens, in the order in which it is drawn; `least` says how much "
+            "must",
+            minimum=1,
+        ),
+        attribute(
+            "tokenizer",
+            "ref:model",
+            "the model whose tokenizer counts; it is not asked",
+            tasks=("generate", "reward", "process_reward", "classify", "embed"),
+            holds="tokenizer",
+            only_when="with tokens",
+        ),
+        attribute(
+            "with",
+            "ref:template",
+            "the template that each drawn row is counted as, of the drawn row's columns; a drawn text counts as it is "
+            "without it",
+            holds="drawn",
+            only_when="with tokens",
+        ),
+        attribute(
             "balance",
             "name",
             "draw each value of this column of the drawn rows equally often",
@@ -122,6 +146,9 @@ class Draw(Apply):
     the list shuffled. `run` takes items that stand together: `of = lines(document), run = 15, least = 1` takes 1 to
     15 lines of a text. The first is any line behind which enough follow, the number is any from `least` on, and
     where the list ends before, the run does.
+
+    `tokens` packs few-shot examples into what a prompt has left for them: of those that are drawn the first ones stay
+    that fit together, each counted as the text of `with`, by the tokenizer of a model whose files are on this machine.
 
     `count` may say by the row how much is drawn, `count = 8 - len(made)`; 0 or less draws nothing, and where it is
     null the row is quarantined.
@@ -160,6 +187,7 @@ class Draw(Apply):
         self._balance: str | None = attributes.get("balance")
         self._column: str | None = attributes.get("column")
         self._turns = Turns(context.seed, step) if attributes.get("spread") == "even" else None
+        self._fitting = _fitting_of(step, context)
         self._pool: list[_Thing] | None = None
         self._constraints = ConstraintPool.of(self._from) if isinstance(self._from, dict) else None
 
@@ -176,9 +204,11 @@ class Draw(Apply):
             return row.with_columns(**{self.step.label: self._constraints.draw(choices, wanted)})
         least = self._least or self._run or wanted
         if self._run is not None:
-            drawn = _run_of(self._items(row), self._run, self._least or self._run, choices)
+            items = _run_of(self._items(row), self._run, self._least or self._run, choices)
+            things = [_Thing(item, item) for item in items]
         else:
-            drawn = self._drawn(row, choices, wanted)
+            things = self._drawn(row, choices, wanted)
+        drawn = [thing.value for thing in self._fitting(things)]
         if self._fewer != "ok" and len(drawn) < min(least, self._run or wanted):
             return self._too_few(row, len(drawn), min(least, self._run or wanted))
         is_list = self._run is not None or self._count_of is not None or self._count > 1
@@ -198,7 +228,7 @@ class Draw(Apply):
         items = self._list(row.columns) if self._list is not None else None
         return items if isinstance(items, list) else []
 
-    def _drawn(self, row: Row, choices: Choices, count: int) -> list[Any]:
+    def _drawn(self, row: Row, choices: Choices, count: int) -> list[_Thing]:
         """Up to `count` different things."""
         if self._list is not None:
             pool = [_Thing(item, item) for item in self._items(row)]
@@ -206,12 +236,12 @@ class Draw(Apply):
             pool = self._everything()
         if self._weights is not None:
             chosen = several_of("mixwright.draw.v1", self._seed, self.step, row, self._weights, count)
-            return [pool[at].value for at in chosen]
+            return [pool[at] for at in chosen]
         if self._turns is not None:
-            return [pool[at].value for at in self._turns.of(row, len(pool), count)]
+            return [pool[at] for at in self._turns.of(row, len(pool), count)]
         columns = dict(row.columns)
         if self._balance is None:
-            may_be = (thing.value for thing in choices.shuffled(pool) if self._is_for(thing, row, columns))
+            may_be = (thing for thing in choices.shuffled(pool) if self._is_for(thing, row, columns))
             return list(islice(may_be, count))
         strata = _strata(thing for thing in pool if self._is_for(thing, row, columns))
         if len(strata) < 2:
@@ -276,14 +306,41 @@ def _ids_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
         yield first if occurrence == 0 else source_row_id(row, occurrence)
 
 
-def _strata(things: Iterable[_Thing]) -> list[list[Any]]:
-    groups: dict[str, list[Any]] = {}
+def _fitting_of(step: Step, context: StepContext) -> Callable[[list[_Thing]], list[_Thing]]:
+    """What leaves of drawn things the first that fit into `tokens` together."""
+    limit = step.attributes.get("tokens")
+    if limit is None:
+        return lambda things: things
+    spec = context.plan.models[str(step.attributes["tokenizer"])]
+    count = TokenCount(spec, context.directory)
+    name = step.attributes.get("with")
+    render = context.template(str(name)) if name is not None else None
+
+    def text_of(thing: _Thing) -> str:
+        if render is None:
+            return str(thing.value)
+        columns = thing.whole if isinstance(thing.whole, dict) else {DRAWN: thing.whole}
+        return "\n\n".join(str(message["content"]) for message in render(columns).messages)
+
+    def fitting(things: list[_Thing]) -> list[_Thing]:
+        left = int(limit)
+        for number, thing in enumerate(things):
+            left -= count(text_of(thing))
+            if left < 0:
+                return things[:number]
+        return things
+
+    return fitting
+
+
+def _strata(things: Iterable[_Thing]) -> list[list[_Thing]]:
+    groups: dict[str, list[_Thing]] = {}
     for thing in things:
-        groups.setdefault(thing.stratum, []).append(thing.value)
+        groups.setdefault(thing.stratum, []).append(thing)
     return [groups[key] for key in sorted(groups)]
 
 
-def _balanced(choices: Choices, strata: list[list[Any]], count: int) -> list[Any]:
+def _balanced(choices: Choices, strata: list[list[_Thing]], count: int) -> list[_Thing]:
     """Up to `count` different rows. Strata take turns in random order, so that while none is used up the numbers of rows
     drawn from each differ by one at most."""
     count = min(count, sum(map(len, strata)))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mixwright.cli import main
+from mixwright_runtime.store.store import Store
 
 HEAD = """edition 2026
 source people inline { license = "mit", rows = [PEOPLE] }
@@ -33,16 +35,15 @@ class Spec:
         (directory / ".mixwright").mkdir()
         self.path = directory / "draws.mix"
 
-    def rows(self, steps: str, count: int = 24, **options: str) -> dict[str, Any]:
-        """Columns of the rows in the mixture, by name."""
-        text = HEAD.replace("PEOPLE", PEOPLE).replace("SOLVED", SOLVED)
+    def rows(self, steps: str, count: int = 24, head: str = "") -> dict[str, Any]:
+        """Columns of the rows that were kept, by name."""
+        text = HEAD + head
+        text = text.replace("PEOPLE", PEOPLE).replace("SOLVED", SOLVED)
         text += f"pipeline p {{ from people\n  {steps}\n  derive {{ said = text(name) }}\n"
         text += "  chat { user = said, assistant = said } }\n"
         text += f"mixture main {{ seed = 1\n  p = {count}\n  shortfall = warn\n}}\n"
         self.path.write_text(text)
         assert main(["run", str(self.path)]) == 0
-        from mixwright_runtime.store.store import Store
-
         with Store.open(self.path.parent / ".mixwright", read_only=True) as store:
             found = store.sql(
                 "SELECT columns FROM row_outcome WHERE run_id = (SELECT max(run_id) FROM run) AND status = 'kept'"
@@ -107,3 +108,29 @@ def test_plan_says_which_draws_change(spec: Spec, capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     assert "count" in printed
     assert "where" in printed
+
+
+@pytest.mark.train
+def test_of_what_is_drawn_stays_what_fits_and_no_model_is_started(spec: Spec) -> None:
+    model = Path(__file__).parents[3] / "specs/tiny/model"
+    shutil.copytree(model, spec.path.parent / "model")
+    head = 'model base transformers { path = "model" }\ntemplate shot { user = "{{ problem }}, {{ problem }}" }\n'
+    draw = "draw shots { from = solved, column = problem, count = 6"
+    plain = spec.rows(draw + " }")
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+
+    def tokens_of(shot: str) -> int:
+        return len(tokenizer(f"{shot}, {shot}", add_special_tokens=False)["input_ids"])
+
+    rows = spec.rows(draw + ", tokens = 23, tokenizer = base, with = shot, fewer = ok }", head=head)
+    lengths = set()
+    for name, row in rows.items():
+        kept, drawn = row["shots"], plain[name]["shots"]
+        lengths.add(len(kept))
+        assert kept == drawn[: len(kept)], "the first ones of what is drawn without a limit"
+        assert sum(map(tokens_of, kept)) <= 23 < sum(map(tokens_of, drawn[: len(kept) + 1]))
+    assert 0 < max(lengths) < 6
+    with Store.open(spec.path.parent / ".mixwright", read_only=True) as store:
+        assert store.sql("SELECT count(*) FROM call") == [(0,)]
