@@ -15,6 +15,7 @@ from mixwright.version import VERSION
 
 COMMANDS: dict[str, str] = {
     "init": "begin a project: write the quickstart, its model and its data",
+    "vendor": "copy a library file into the project, to change it",
     "check": "find mistakes in specs before anything runs",
     "fmt": "format specs",
     "lock": "pin every source and model that a spec reads",

@@ -127,3 +127,18 @@ def test_init_leaves_what_is_there(project: Path, installed: Path) -> None:
     assert '"directory": "begin"' in found.stdout and ".gitignore" in found.stdout
     again = in_project(project, installed, "-m", "mixwright", "init", "begin")
     assert again.stdout.startswith("everything is there already\nnext: cd begin && mixwright check")
+
+
+def test_the_library_comes_with_the_wheel(project: Path, installed: Path) -> None:
+    """It is imported from a folder that has nothing to do with where Mixwright lies, and copied out of it."""
+    (project / "spec.mix").write_text(
+        "edition 2026\n"
+        'import "std:answered" as lib\n'
+        'source asked inline { rows = [{ q = "1 + 1?" }] }\n'
+        'model teacher openai { base_url = "http://localhost:8000/v1", model = "tiny" }\n'
+        "pipeline p {\n  from asked\n  use lib.answered { to = q, model = teacher }\n}\n"
+    )
+    checked = in_project(project, installed, "-m", "mixwright", "check", "spec.mix")
+    assert (checked.returncode, checked.stderr) == (0, "1 file checked, nothing found\n"), checked.stdout
+    assert in_project(project, installed, "-m", "mixwright", "vendor", "std:answered").returncode == 0
+    assert (project / "lib/answered.mix").read_bytes() == (ROOT / "specs/lib/answered.mix").read_bytes()

@@ -33,6 +33,7 @@ from mixwright_compiler.bind.lock import (
     source_selection,
     write_lock,
 )
+from mixwright_compiler.load.library import PREFIX, library_identity
 from mixwright_compiler.plugins.files import short
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def summary_text(lock: Lock) -> str:
         for name, model in lock.models.items()
     ]
     rows += [("plugin", name, short(plugin.identity), "", "") for name, plugin in lock.plugins.items()]
+    rows += [("library", name, short(library.identity), "", "") for name, library in lock.libraries.items()]
     return table(rows, indent="") if rows else "the spec reads no source and no model"
 
 
@@ -149,7 +151,13 @@ def found_lock(program: Program, plan: Plan) -> Lock:
         if not decl.entry.is_pinned_by_spec or spec.where is not None
     }
     models = {name: _found_model(spec, plan) for name, spec in plan.models.items()}
-    return Lock(sources, models, {name: PluginLock(p.identity) for name, p in plan.plugins.items()})
+    plugins = {name: PluginLock(p.identity) for name, p in plan.plugins.items()}
+    libraries = {
+        file.name: PluginLock(library_identity(file.text))
+        for file in plan.files
+        if file.name.startswith(PREFIX)
+    }
+    return Lock(sources, models, plugins, libraries)
 
 
 def _found_source(spec: SourceSpec, directory: Path, definition: str) -> SourceLock:

@@ -72,18 +72,19 @@ class ModelLock:
 
 @dataclass(frozen=True)
 class PluginLock:
-    """One plugin as it was: `sha256:…` of its files, or `acme-tone==1.2`."""
+    """One plugin as it was: `sha256:…` of its files, or `acme-tone==1.2`; a library: `sha256:…` of its text."""
 
     identity: str
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A whole lock file, by qualified name of source and model, and by name of plugin."""
+    """A whole lock file, by qualified name of source and model, and by name of plugin and library (`std:evol`)."""
 
     sources: Mapping[str, SourceLock] = field(default_factory=dict)
     models: Mapping[str, ModelLock] = field(default_factory=dict)
     plugins: Mapping[str, PluginLock] = field(default_factory=dict)
+    libraries: Mapping[str, PluginLock] = field(default_factory=dict)
     format_version: str = FORMAT_VERSION
 
 
@@ -120,6 +121,7 @@ def read_lock(path: Path) -> Lock:
             sources={name: _known(SourceLock, raw) for name, raw in document["sources"].items()},
             models={name: _known(ModelLock, raw) for name, raw in document["models"].items()},
             plugins={name: _known(PluginLock, raw) for name, raw in document.get("plugins", {}).items()},
+            libraries={name: _known(PluginLock, raw) for name, raw in document.get("libraries", {}).items()},
             format_version=version,
         )
     except (KeyError, TypeError, AttributeError):
@@ -158,6 +160,8 @@ def lock_text(lock: Lock) -> str:
     }
     if lock.plugins:
         document["plugins"] = {name: _written(lock.plugins[name]) for name in sorted(lock.plugins)}
+    if lock.libraries:
+        document["libraries"] = {name: _written(lock.libraries[name]) for name in sorted(lock.libraries)}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -247,6 +251,7 @@ def lock_changes(old: Lock, new: Lock) -> list[str]:
         ("source", old.sources, new.sources),
         ("model", old.models, new.models),
         ("plugin", old.plugins, new.plugins),
+        ("library", old.libraries, new.libraries),
     ):
         for name in sorted({*before, *after}):
             if name not in before:

@@ -113,7 +113,15 @@ def place_path(place: Place, text: str, span: Span, *, is_vouched: bool = False)
     A path that was given with `-p` is taken as it is.
     """
     world = place.world
-    directory = world.home(place.module, span).directory
+    home = world.home(place.module, span)
+    directory = home.directory
+    if home.library:
+        raise place.findings.error(
+            "MIX902",
+            f"`{text}` is a file beside `{home.library}`, and a library has none",
+            span,
+            hint="write rows into the library, `inline`, and texts into its templates",
+        )
     world.paths.append((span, directory / text))
     if is_vouched:
         return text

@@ -57,6 +57,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     sources.check_revisions,
     sources.check_sql,
     sources.check_plugin_locks,
+    sources.check_library_locks,
     sources.check_choices,
     generation.check_sampling,
     generation.check_weights,

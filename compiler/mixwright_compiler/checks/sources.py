@@ -12,6 +12,7 @@ from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 from mixwright_compiler.catalog.conditions import attributes_in, holds, terms_of
 from mixwright_compiler.checks.checked import Checked, is_written, value_of
 from mixwright_compiler.expressions.source_sql import sql_problem
+from mixwright_compiler.load.library import library_identity
 from mixwright_compiler.plugins.files import short
 from mixwright_compiler.program import Attributes, Bound, Declared, SourceDecl
 from mixwright_compiler.suggest import listing, nearest
@@ -154,6 +155,31 @@ def check_plugin_locks(checked: Checked) -> None:
             at or Span(world.spec.source, 0, 0),
             f"{short(was)} then, {short(plugin.identity)} now",
             hint=f"look at what changed, then run `mixwright lock {world.spec.source.name}`",
+        )
+
+
+def check_library_locks(checked: Checked) -> None:
+    """MIX806: a library that is another one than when the spec was locked."""
+    world = checked.world
+    locked = world.lock.libraries if world.lock is not None else {}
+    for library in world.modules:
+        was = locked.get(library.library)
+        now = library_identity(library.source.text) if was is not None else ""
+        if was is None or was.identity == now:
+            continue
+        named = [
+            m.import_spans[name]
+            for m in world.modules
+            for name, found in m.imports.items()
+            if found is library
+        ]
+        checked.findings.warning(
+            "MIX806",
+            f"`{library.library}` is not the one that was locked",
+            named[0],
+            f"{short(was.identity)} then, {short(now)} now",
+            hint=f"look at `mixwright plan`, then run `mixwright lock {world.spec.source.name}`; "
+            f"`mixwright vendor {library.library}` copies the library into the project",
         )
 
 

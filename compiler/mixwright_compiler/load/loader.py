@@ -8,6 +8,7 @@ from pathlib import Path
 from mixwright_compiler.catalog.blocks import EDITIONS, INSIDE, NOT_YET, STEP_FAMILIES, language_blocks
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
 from mixwright_compiler.findings import Findings
+from mixwright_compiler.load.library import PREFIX, library_file, library_names
 from mixwright_compiler.load.world import BUILTIN_SOURCE, NAMED_KINDS, Declaration, Module, World
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
@@ -154,6 +155,9 @@ def _import(
         return
     module.import_spans[name] = alias.span
     module.imports[name] = None
+    if where.value.startswith(PREFIX):
+        _import_library(world, module, where, name, chain, known)
+        return
     target = (module.directory / where.value).resolve()
     if (problem := _import_problem(world, where.value, target, chain)) is not None:
         message, hint = problem
@@ -175,6 +179,31 @@ def _import(
         world.findings.error("MIX108", f"cannot read `{where.value}`", where.span, "not a UTF-8 text file")
         return
     module.imports[name] = _load(world, source, f"{module.prefix}{name}.", chain, known)
+
+
+def _import_library(
+    world: World, module: Module, where: Text, name: str, chain: tuple[Path, ...], known: dict[Path, Module]
+) -> None:
+    """A file that comes with Mixwright."""
+    found = library_file(where.value)
+    if found is None or found.resolve() in chain:
+        near = nearest(where.value, library_names())
+        world.findings.error(
+            "MIX108",
+            f"no library `{where.value}`"
+            if found is None
+            else f"imports go in a circle: `{where.value}` imports itself",
+            where.span,
+            "none of this name comes with Mixwright" if found is None else "",
+            hint=f"did you mean `{near}`?" if near else f"there are: {listing(library_names())}",
+            fix=replace_fix(where.span, f'"{near}"') if near else None,
+        )
+        return
+    target = found.resolve()
+    if target not in known:
+        source = read_source(target, where.value)
+        _load(world, source, f"{module.prefix}{name}.", chain, known).library = where.value
+    module.imports[name] = known[target]
 
 
 def _import_problem(world: World, text: str, target: Path, chain: tuple[Path, ...]) -> tuple[str, str] | None:

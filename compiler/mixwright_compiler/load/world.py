@@ -66,6 +66,8 @@ class Module:
     unnamed: list[Block] = field(default_factory=list)
     """Blocks that nothing refers to: train, export, policy."""
     edition: int | None = None
+    library: str = ""
+    """`std:NAME` of a file that comes with Mixwright."""
 
     @property
     def source(self) -> SourceFile:
