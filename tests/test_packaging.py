@@ -139,6 +139,6 @@ def test_the_library_comes_with_the_wheel(project: Path, installed: Path) -> Non
         "pipeline p {\n  from asked\n  use lib.answered { to = q, model = teacher }\n}\n"
     )
     checked = in_project(project, installed, "-m", "mixwright", "check", "spec.mix")
-    assert (checked.returncode, checked.stderr) == (0, "1 file checked, nothing found\n"), checked.stdout
+    assert (checked.returncode, checked.stdout) == (0, "1 file checked, nothing found\n"), checked.stderr
     assert in_project(project, installed, "-m", "mixwright", "vendor", "std:answered").returncode == 0
     assert (project / "lib/answered.mix").read_bytes() == (ROOT / "specs/lib/answered.mix").read_bytes()

@@ -8,10 +8,11 @@ from pathlib import Path
 from mixwright_compiler.catalog.blocks import EDITIONS, INSIDE, NOT_YET, STEP_FAMILIES, language_blocks
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
 from mixwright_compiler.findings import Findings
+from mixwright_compiler.load.editions import edition, edition_as_attribute, is_edition
 from mixwright_compiler.load.library import PREFIX, library_file, library_names
 from mixwright_compiler.load.world import BUILTIN_SOURCE, NAMED_KINDS, Declaration, Module, World
 from mixwright_compiler.suggest import listing, nearest, replace_fix
-from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
+from mixwright_dsl.diagnostic import Edit, Fix, Label
 from mixwright_dsl.nodes import Attribute, Block, File, Quantity, Ref, Text
 from mixwright_dsl.source import SourceFile, Span, read_source
 from mixwright_dsl.tree import missing_equal
@@ -240,7 +241,7 @@ def _collect(world: World, module: Module) -> None:
     findings = world.findings
     for statement in module.file.body:
         if isinstance(statement, Attribute) and statement.name.name == "edition":
-            _edition_as_attribute(world, module, statement)
+            edition_as_attribute(world, module, statement)
         elif isinstance(statement, Attribute):
             findings.error(
                 "MIX121",
@@ -249,7 +250,7 @@ def _collect(world: World, module: Module) -> None:
                 hint=f"constants go in `let {{ {statement.name.name} = … }}`",
             )
         elif statement.kind == "edition":
-            _edition(world, module, statement)
+            edition(world, module, statement)
         elif statement.kind == "let":
             _let(findings, module, statement)
         elif statement.kind in NAMED_KINDS:
@@ -269,77 +270,11 @@ def _collect(world: World, module: Module) -> None:
             hint=f"begin the file with `{line}`",
             fix=Fix(f"add `{line}`", (Edit(Span(module.source, 0, 0), f"{line}\n\n"),)),
         )
-    elif not _is_edition(first):
-        later = next(s for s in module.file.body if _is_edition(s))
+    elif not is_edition(first):
+        later = next(s for s in module.file.body if is_edition(s))
         findings.error(
             "MIX008", "`edition` is not the first line", later.span, hint="move it to the top of the file"
         )
-
-
-def _is_edition(statement: Attribute | Block | None) -> bool:
-    match statement:
-        case Attribute(name=name):
-            return name.name == "edition"
-        case Block(kind=kind):
-            return kind == "edition"
-    return False
-
-
-def _edition_as_attribute(world: World, module: Module, statement: Attribute) -> None:
-    module.edition = EDITIONS[-1]
-    right = f"edition {EDITIONS[-1]}"
-    world.findings.error(
-        "MIX120",
-        "`edition` is written without `=`",
-        statement.name.span,
-        hint=f"write `{right}`",
-        fix=Fix(f"write `{right}`", (Edit(statement.span, right),), Applicability.MAYBE),
-    )
-
-
-def _edition(world: World, module: Module, block: Block) -> None:
-    newest = EDITIONS[-1]
-    if module.edition is not None:
-        earlier = next(s for s in module.file.body if _is_edition(s))
-        world.findings.error(
-            "MIX115",
-            "`edition` is given twice",
-            block.kind_span,
-            secondary=(Label(earlier.span, "the first one"),),
-            hint="delete one of them",
-        )
-        return
-    if block.has_body:
-        world.findings.error(
-            "MIX120", "`edition` has no block", block.kind_span, hint=f"write `edition {newest}`"
-        )
-    match block.labels:
-        case (Quantity(value=value),) if value in EDITIONS:
-            module.edition = int(value)
-            return
-        case (Quantity(value=value), second, *_) if value in EDITIONS:
-            module.edition = int(value)
-            world.findings.error(
-                "MIX120",
-                f"`edition` has a label too many: `{second.span.text}`",
-                second.span,
-                "unexpected",
-                hint=f"write `edition {int(value)}`",
-            )
-            return
-        case (first, *_):
-            span = first.span
-        case _:
-            span = block.kind_span
-    module.edition = newest
-    world.findings.error(
-        "MIX008",
-        f"no edition `{span.text}`" if block.labels else "the edition is missing",
-        span,
-        f"this version of mixwright reads {listing(map(str, EDITIONS))}",
-        hint=f"write `edition {newest}`",
-        fix=Fix(f"write `edition {newest}`", (Edit(block.span, f"edition {newest}"),), Applicability.MAYBE),
-    )
 
 
 def _let(findings: Findings, module: Module, block: Block) -> None:
