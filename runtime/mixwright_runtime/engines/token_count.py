@@ -15,7 +15,8 @@ TEXTS_HELD = 65_536
 
 
 class TokenCount:
-    """A function from a text to its number of tokens, without those that mark its beginning and end.
+    """A function from a text to its number of tokens, without those that mark its beginning and end. It reads what is
+    on this machine, and fetches nothing: a plan counts too.
 
     Raises:
         MissingExtra: transformers is not installed.
@@ -29,10 +30,15 @@ class TokenCount:
         options = {"revision": revision} if revision else {}
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(
-                place, trust_remote_code=False, local_files_only=is_local, **options
+                place, trust_remote_code=False, local_files_only=True, **options
             )
         except Exception as error:  # tokenizers raises bare exceptions on a broken file
-            raise RunError(f"no tokenizer of model '{spec.name}' in {place}: {not_loaded(error)}") from error
+            raise RunError(
+                f"no tokenizer of model '{spec.name}' is on this machine: {not_loaded(error)}; "
+                f"'hf download {place}' fetches it"
+                if not is_local
+                else f"no tokenizer of model '{spec.name}' in {place}: {not_loaded(error)}"
+            ) from error
         # It warns of a text that is longer than the model takes, which is what is asked here.
         tokenizer.model_max_length = int(1e30)
         self._tokenizer = tokenizer

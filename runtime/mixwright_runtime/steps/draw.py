@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any
 
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.engines.token_count import TokenCount
 from mixwright_runtime.errors import RowError, RunError
 from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import attribute, declare
@@ -311,6 +310,8 @@ def _fitting_of(step: Step, context: StepContext) -> Callable[[list[_Thing]], li
     limit = step.attributes.get("tokens")
     if limit is None:
         return lambda things: things
+    from mixwright_runtime.engines.token_count import TokenCount
+
     spec = context.plan.models[str(step.attributes["tokenizer"])]
     count = TokenCount(spec, context.directory)
     name = step.attributes.get("with")

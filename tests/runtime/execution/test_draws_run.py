@@ -134,3 +134,13 @@ def test_of_what_is_drawn_stays_what_fits_and_no_model_is_started(spec: Spec) ->
     assert 0 < max(lengths) < 6
     with Store.open(spec.path.parent / ".mixwright", read_only=True) as store:
         assert store.sql("SELECT count(*) FROM call") == [(0,)]
+
+
+@pytest.mark.train
+def test_a_tokenizer_that_is_not_there_is_not_fetched(spec: Spec, capsys: pytest.CaptureFixture[str]) -> None:
+    draw = (
+        "draw shots { from = solved, column = problem, count = 2, tokens = 9, tokenizer = base, fewer = ok }"
+    )
+    with pytest.raises(AssertionError):
+        spec.rows(draw, head='model base transformers { repo = "nobody/nothing" }\n')
+    assert "'hf download nobody/nothing' fetches it" in capsys.readouterr().err
