@@ -18,7 +18,15 @@ from mixwright.terminal import printable
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 """Where an installed package has them; a checkout has them in `specs/`."""
-FILES = ("quickstart.mix", "quickstart.lock", "tiny")
+FILES = (
+    "quickstart.mix",
+    "quickstart.lock",
+    "tiny/teacher.mix",
+    "tiny/teacher.lock",
+    "tiny/ablation.mix",
+    "tiny/ablation.lock",
+    "tiny/model",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
