@@ -138,6 +138,7 @@ class _StoredCalls:
         node: str,
         later: int = 0,
         rounds: Sequence[int] = (),
+        takes_cut: bool = False,
     ) -> CallResult:
         """What the store answers.
 

@@ -17,7 +17,8 @@ from mixwright_compiler.catalog.references import LISTS
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.constants import EXAMPLES, as_type
 from mixwright_compiler.load.params import constant_expression, constant_of
-from mixwright_compiler.program import Items
+from mixwright_compiler.program import Items, TypedExpression
+from mixwright_compiler.schema import is_assignable
 from mixwright_compiler.suggest import nearest, replace_fix
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix
 from mixwright_dsl.nodes import (
@@ -45,6 +46,8 @@ LITERALS = (
     "bytes",
     "money",
 )
+
+CHAT = "chat"
 
 
 def bind_value(
@@ -75,7 +78,7 @@ def bind_value(
         case "enum":
             return _word(place, subject, rest.split("|"), node)
         case "expr":
-            return expression_value(place, node, rest)
+            return expression_value(place, node, rest) if rest != CHAT else _chat(place, schema.name, node)
         case "drawn_expr":
             return over_drawn(place, schema.name, node, rest)
         case "count_or_expr":
@@ -255,6 +258,20 @@ def _word(place: Place, subject: str, words: list[str], node: Expression) -> str
         hint=f"did you mean `{near}`?" if near else f"write one of: {', '.join(words)}",
         fix=replace_fix(node.span, near) if near else None,
     )
+
+
+def _chat(place: Place, attribute: str, node: Expression) -> TypedExpression:
+    """An expression that gives a conversation."""
+    typed = expression_value(place, node, "any")
+    if not is_assignable(typed.type, CHAT):
+        raise place.findings.error(
+            "MIX472",
+            f"`{attribute}` takes a conversation, and this is {typed.type}",
+            node.span,
+            "no list of messages",
+            hint='a conversation is a list of `{ role, content }`, as `chat` and `append(null, "user", text)` make it',
+        )
+    return typed
 
 
 def _column(place: Place, attribute: str, node: Expression) -> str:

@@ -14,7 +14,7 @@ Attribute types, a small closed language:
     enum:a|b|c                     one of these bare words
     column                         the name of a column in scope
     new_column                     a column this step makes
-    expr:bool|text|int|float|any   a row expression over the columns in scope
+    expr:bool|text|int|float|any   a row expression over the columns in scope; `expr:chat` gives messages
     ref:model|template|source|mixture|rows   a declaration (`rows`: a source, pipeline or mixture); of a model its
                                    `task` must be one of the attribute's `tasks`
     call:NAME                      one of a closed set of calls (parse, on_fail, on_verdict); see
@@ -89,7 +89,8 @@ class Asks:
 
     model: the attribute with the model, or with the models that are each asked; where it is not given nothing is asked.
     template: the attribute with the template of the request; empty for one that the step makes up. Of several
-        (`some[ref:template]`) a row is asked with one, by the `weights` of the attribute named so.
+        (`some[ref:template]`) a row is asked with one, by the `weights` of the attribute named so. history: the
+        attribute with messages that go before it.
     times: attributes that multiply the requests, a count by its number, a list by its length. each: how many there are
         of one model before that. twice: the condition (`mixwright_compiler.catalog.conditions`) under which each is
         sent twice.
@@ -102,6 +103,7 @@ class Asks:
     model: str
     template: str = ""
     weights: str = ""
+    history: str = ""
     times: tuple[str, ...] = ()
     each: int = 1
     twice: str = ""

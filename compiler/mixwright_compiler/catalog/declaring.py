@@ -86,7 +86,9 @@ def unnamed(entry: Entry) -> Iterator[str]:
         if not (entry.attribute(asks.model) or AttributeSchema("", "", "")).type.endswith(MODELS):
             yield f"it asks `{asks.model}`, which is no attribute of type `ref:model`"
         named += [
-            ("asks", name) for name in (asks.template, asks.weights, *asks.times, asks.max_tokens) if name
+            ("asks", name)
+            for name in (asks.template, asks.weights, asks.history, *asks.times, asks.max_tokens)
+            if name
         ]
         for condition in (asks.when, asks.twice or "always", *(when for _, when in asks.needs)):
             named += [("asks", name) for name in attributes_in(condition)]

@@ -26,7 +26,8 @@ class Question:
     """What a step asks models for one row.
 
     requests: how many there are, of all `models` together, as many of each. templates: where there are several, the
-    share of the rows that is asked with each, as far as that can be told before. max_tokens: longest answer; 0 for a
+    share of the rows that is asked with each, as far as that can be told before. before: columns with what is said
+    before the template's messages. max_tokens: longest answer; 0 for a
     score or a vector. writes: the column that the answers go into.
     """
 
@@ -34,6 +35,7 @@ class Question:
     requests: int
     template: str = ""
     templates: Mapping[str, float] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
     max_tokens: int = 0
     writes: str = ""
 
@@ -144,6 +146,7 @@ def _question(asks: Asks, entry: Entry, values: Mapping[str, Any], label: str) -
         requests=max(1, len(models)) * asks.each * prod(numbers) * twice,
         template="" if isinstance(template, list | tuple) else str(template or ""),
         templates=_shares(template, given(entry, values, asks.weights) if asks.weights else None),
+        before=_columns_of(given(entry, values, asks.history)) if asks.history else (),
         max_tokens=_number(given(entry, values, asks.max_tokens)) if asks.max_tokens else 0,
         writes=asks.writes.replace("{label}", label),
     )
@@ -162,6 +165,13 @@ def _shares(templates: Any, weights: Any) -> dict[str, float]:
     for name, part in zip(templates, parts, strict=True):
         shares[str(name)] += part / (sum(parts) or 1)
     return shares
+
+
+def _columns_of(expression: Any) -> tuple[str, ...]:
+    """The columns that an expression reads, bound or plain."""
+    if expression is None:
+        return ()
+    return tuple(expression["columns"] if isinstance(expression, Mapping) else expression.columns)
 
 
 def _number(value: Any) -> int:

@@ -79,6 +79,8 @@ def check_prompts(checked: Checked) -> None:
         if not step.entry.writes:
             continue
         columns = [name for name in step.columns if name not in step.makes]
+        if any(asks.history and is_written(step.attributes, asks.history) for asks in step.entry.asks):
+            continue  # the conversation before it differs
         for schema, bound in named_by(step, "template"):
             template = checked.program.templates.get(str(bound.value))
             if schema.name == "prompt" and template is not None and checked.clean(template.span):

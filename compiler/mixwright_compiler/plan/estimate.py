@@ -250,6 +250,8 @@ class _Estimation:
                 known = _called(lengths, step)
                 shares = question.templates or {question.template: 1.0}
                 prompt = sum(part * self.prompt_tokens(name, known) for name, part in shares.items())
+                before = sum(lengths.get(name, UNKNOWN_CHARACTERS) for name in question.before)
+                prompt += before / CHARACTERS_PER_TOKEN
             if question.writes:
                 lengths[question.writes] = written * CHARACTERS_PER_TOKEN
             found.append((question, prompt, written))

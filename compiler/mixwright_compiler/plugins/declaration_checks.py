@@ -31,7 +31,7 @@ PLAIN_TYPES = (
     "text", *NUMBERS, "bool", "path", "secret", "text_or_secret", "name", "column", "new_column", "json",
     "column_or_json", "drawn",
 )  # fmt: skip
-EXPRESSIONS = ("bool", "text", "int", "float", "any")
+EXPRESSIONS = ("bool", "text", "int", "float", "any", "chat")
 
 WORD = re.compile(r"[a-z][a-z0-9_]*")
 COLUMN_TYPE = re.compile(r"(list\[)*(text|int|float|bool|json|any|chat|struct\{[^{}]+\})\]*")

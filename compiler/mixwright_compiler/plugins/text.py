@@ -434,6 +434,7 @@ _TEXTS = frozenset(
         "model",
         "template",
         "weights",
+        "history",
         "twice",
         "when",
         "max_tokens",

@@ -24,7 +24,8 @@ from mixwright_runtime.calls.service import Service
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.engines.measured import scores_in, scores_text
 from mixwright_runtime.engines.protocol import Engine, EngineFault, Finish, Request, ScoreRequest
-from mixwright_runtime.plugins.protocol import CallResult, ScoreResult, VectorResult
+from mixwright_runtime.plugins.protocol import CUT, CallResult, ScoreResult, VectorResult
+from mixwright_runtime.store.records import CallRecord
 from mixwright_runtime.values.reading import read_beside
 from mixwright_runtime.values.reasoning import spoken
 from mixwright_runtime.values.stored_text import clean_text
@@ -91,6 +92,7 @@ class Calls:
         node: str,
         later: int = 0,
         rounds: Sequence[int] = (),
+        takes_cut: bool = False,
     ) -> CallResult:
         """A model's answer to a request, from the store if it is there.
 
@@ -99,6 +101,7 @@ class Calls:
             later: how many further attempts the caller would make. Where the store has an answer to one of those, this
                 one failed in an earlier run and is not asked again. An answer that was cut off counts as asked, too.
             rounds: those of the loops that the row is in.
+            takes_cut: the caller uses an answer that was cut off.
 
         Raises:
             RunStopped: the run is stopping and the call is not in the store.
@@ -125,17 +128,12 @@ class Calls:
             record = known.get(keys[0])
             if record is not None:
                 counts.reused += 1
-                if record.status == "ok":
-                    return await _result(keys[0], record.text, record.reasoning)
-                return CallResult(keys[0], "", "", False, record.reason, record.text[:SHOWN_CHARACTERS])
-            if any(
-                [
-                    later.status == "ok" and (await _result(key, later.text, later.reasoning)).ok
-                    for key, later in known.items()
-                ]
-            ):
-                counts.reused += 1
-                return CallResult(keys[0], "", "", False, "failed before")
+                return await _recorded(record)
+            for later in known.values():
+                found = await _recorded(later)
+                if found.ok or (takes_cut and found.is_cut):
+                    counts.reused += 1
+                    return CallResult(keys[0], "", "", False, "failed before")
             request = Request(keys[0], tuple(messages), sampling, call_seed(keys[0]))
             text = f'{{"messages":{messages_json},"sampling":{sampling_json}}}'
             return await self._ask_engine(service, request, text, attempt, node, counts)
@@ -250,15 +248,23 @@ class Calls:
             seed=request.seed,
             engine=canonical(answer.engine),
         )
-        if reason:
-            return CallResult(request.key, "", "", False, reason, output[:SHOWN_CHARACTERS])
-        return await _result(request.key, output, reasoning)
+        return await _result(request.key, output, reasoning, reason)
 
 
-async def _result(key: bytes, written: str, reasoning: str) -> CallResult:
+async def _recorded(record: CallRecord) -> CallResult:
+    return await _result(
+        record.key, record.text, record.reasoning, "" if record.status == "ok" else record.reason
+    )
+
+
+async def _result(key: bytes, written: str, reasoning: str, reason: str) -> CallResult:
     """What a recorded answer says. Told here and not where it is recorded, so that an old store's answers read alike."""
+    if reason not in ("", CUT):
+        return CallResult(key, "", "", False, reason, written[:SHOWN_CHARACTERS])
     found = await read_beside(spoken, written)
     reasoning = "\n\n".join(filter(None, (reasoning, found.reasoning)))
+    if reason == CUT:
+        return CallResult(key, found.text, reasoning, False, CUT, written[:SHOWN_CHARACTERS], written)
     if not found.text.strip():
         why = "nothing after the reasoning" if found.is_finished else "the reasoning does not end"
         return CallResult(key, "", "", False, Finish.EMPTY.value, f"{why}: {written[:SHOWN_CHARACTERS]}")

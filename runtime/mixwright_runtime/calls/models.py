@@ -55,6 +55,7 @@ class RunCalls(Protocol):
         node: str,
         later: int = 0,
         rounds: Sequence[int] = (),
+        takes_cut: bool = False,
     ) -> CallResult: ...
 
     async def score(

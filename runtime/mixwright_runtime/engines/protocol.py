@@ -21,6 +21,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from mixwright_runtime.plugins.protocol import CUT
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -49,7 +51,7 @@ class Request:
 
 class Finish(Enum):
     STOP = "stop"
-    LENGTH = "length"
+    LENGTH = CUT
     REFUSED = "refused"
     EMPTY = "empty"
     MALFORMED = "malformed"

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from mixwright_compiler.plan.plan import Expression, Plan
 
+CUT = "length"
+"""Why an answer ended that `max_tokens` has cut off."""
+
 TOO_HARD, TOO_LONG = "too hard", "too long"
 """Reasons of unmeasurable texts; see `Measurement.too_hard` and `too_long`."""
 
@@ -91,7 +94,8 @@ class CallResult:
     """A call's end. When every attempt failed it is not `ok`, and `reason` says why (`timeout`, `empty`, ...).
 
     text, reasoning: what the model says, and what it thought before that, whoever told them apart: the server, or the
-    marks in the answer (`mixwright_runtime/values/reasoning.py`). written: the answer as the server gave it.
+    marks in the answer (`mixwright_runtime/values/reasoning.py`). written: the answer as the server gave it. One that was
+    cut off is not `ok`, and has what there is of it all the same.
     """
 
     key: bytes
@@ -101,6 +105,11 @@ class CallResult:
     reason: str = ""
     detail: str = ""
     written: str = ""
+
+    @property
+    def is_cut(self) -> bool:
+        """It was cut off by `max_tokens`, and said something before."""
+        return self.reason == CUT and bool(self.text.strip())
 
 
 @dataclass(frozen=True)

@@ -263,19 +263,19 @@ class Run:
     def _order(self, pipeline: Pipeline, nodes: list[Node], window: int) -> LongestFirst | None:
         """What puts a pipeline's waves in order. None under a budget: where it is spent in the middle of a wave, the
         rows that were started would be the large ones."""
-        prompts = [
-            (node.plan.names, templates)
+        asked = [
+            (node.plan.names, question)
             for node in nodes
             for question in node.traits.asks
-            if question.writes and (templates := question.asked_with)
+            if question.writes and question.asked_with
         ]
-        if not prompts or self.spending.is_limited:
+        if not asked or self.spending.is_limited:
             return None
         has_breaker = any(step.breaker for step in pipeline.steps)
-        called, templates = prompts[0]
-        read = [name for template in templates for name in self.plan.templates[template].inputs]
-        inputs = dict.fromkeys(called.get(name, name) for name in read)
-        return LongestFirst(size_of_columns(tuple(inputs)), window, in_blocks=has_breaker)
+        called, first = asked[0]
+        read = [name for template in first.asked_with for name in self.plan.templates[template].inputs]
+        columns = dict.fromkeys((*first.before, *(called.get(name, name) for name in read)))
+        return LongestFirst(size_of_columns(tuple(columns)), window, in_blocks=has_breaker)
 
     async def _abandon_after_grace(self) -> None:
         """Requests in flight get a grace after a signal or a failure; those of a spent budget are paid for and end."""

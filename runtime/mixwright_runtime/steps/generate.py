@@ -13,7 +13,7 @@ from mixwright_runtime.engines.protocol import FURTHER_SAMPLING
 from mixwright_runtime.errors import RowError
 from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
-from mixwright_runtime.plugins.protocol import CallResult, StepContext
+from mixwright_runtime.plugins.protocol import CUT, CallResult, StepContext
 from mixwright_runtime.plugins.shapes import Ask, StepRequest
 from mixwright_runtime.values.choices import one_of, turn_of
 from mixwright_runtime.values.control_characters import control_character_in
@@ -30,6 +30,7 @@ from mixwright_runtime.values.rows import Row
         "{label}": "json if parse = json else text",
         "{label}_template": "text if several prompt",
         "{label}.reasoning": "text if read",
+        "{label}.finish": "text if read",
     },
     label="new_column",
     asks=(
@@ -37,6 +38,7 @@ from mixwright_runtime.values.rows import Row
             "model",
             template="prompt",
             weights="weights",
+            history="history",
             times=("samples",),
             max_tokens="max_tokens",
             writes="{label}",
@@ -74,6 +76,12 @@ from mixwright_runtime.values.rows import Row
             only_when="several prompt",
         ),
         replace(SALT, only_when="several prompt and choose = random"),
+        attribute(
+            "history",
+            "expr:chat",
+            "A conversation that the messages of `prompt` come after: a column of `{ role, content }`, or "
+            "`append(…)` to one. Null is none.",
+        ),
         attribute("model", "ref:model", "Who answers.", default=REQUIRED),
         attribute(
             "samples",
@@ -133,9 +141,15 @@ from mixwright_runtime.values.rows import Row
         attribute(
             "max_tokens",
             "count",
-            "Longest answer, in tokens. An answer cut off there is not used.",
+            "Longest answer, in tokens. An answer cut off there is not used, unless `on_cut = use`.",
             default=1024,
             minimum=1,
+        ),
+        attribute(
+            "on_cut",
+            "enum:fail|use",
+            "An answer that `max_tokens` has cut off: `fail`, as without it, is an attempt that failed; `use` takes what "
+            "there is.",
         ),
         attribute("stop", "list[text]", "The answer ends before the first of these texts."),
         attribute(
@@ -180,13 +194,17 @@ class Generate(Ask):
     }
     ```
 
+    `history` puts a conversation before the prompt, so that a template says the next turn alone. Of each of its messages
+    role and content are sent. A request has one system message: that of the template, else that of the conversation.
+
     With `samples = n` a row becomes n candidates that go through the following steps one by one. A `verify` that
     compares them (`agree`) looks at all of them together, and those that pass stay candidates; a `verify` with `pick`
     lets one of them go on.
 
-    An attempt fails when the model answers nothing, is cut off by `max_tokens`, refuses, or writes something that
-    `parse` does not match. A row whose attempts all failed for a reason of the model or the machine is quarantined,
-    one that never parsed is dropped with the reason `parse`.
+    An attempt fails when the model answers nothing, is cut off by `max_tokens` (`on_cut = use` takes such an answer,
+    unless its reasoning did not end), refuses, or writes something that `parse` does not match. A row whose attempts
+    all failed for a reason of the model or the machine is quarantined, one that never parsed is dropped with the reason
+    `parse`. How the answer that was taken ended is the column `NAME.finish`: `stop`, or `length` where it was cut off.
 
     Reasoning is no part of the column: it is in the column `NAME.reasoning`, whether the engine reports it apart or
     leaves it in the answer (`<think>…</think>`, `[THINK]`, the channels of gpt-oss, or a closing mark alone). An answer
@@ -198,7 +216,8 @@ class Generate(Ask):
     have an escape (`\\nabla`), what stands around it tells. An answer with a control character does not parse.
 
     An answer that was cut off is remembered like any other and not asked for again in later runs: to try until one
-    fits would choose the short ones. Raise `max_tokens`, or `on_fail = retry(n)` for further seeds.
+    fits would choose the short ones. Raise `max_tokens`, or `on_fail = retry(n)` for further seeds; `on_cut = use` takes
+    those that are there, and asks nothing.
 
     ```mix
     generate problem {
@@ -226,7 +245,9 @@ class Generate(Ask):
         self._parse = compile_parse(attributes.get("parse"), attributes.get("schema"))
         self._reads_json = (attributes.get("parse") or {}).get("call") == "json"
         self._takes_marks = names_reasoning(attributes.get("parse"))
-        self._reasoning = f"{step.label}.reasoning"
+        history = attributes.get("history")
+        self._history = None if history is None else context.expression(history)
+        self._reasoning, self._finish = f"{step.label}.reasoning", f"{step.label}.finish"
         self._schema = attributes.get("schema")
         self._is_valid: Callable[[Any], bool] | None = None
         # One object for all rows: calls and engines make its JSON once.
@@ -256,7 +277,9 @@ class Generate(Ask):
             RowError: it cannot be rendered, or no template is called what the row says.
         """
         at = 0 if self._names is None else self._chosen(row, self._names)
-        messages = self._prompts[at](row.columns).messages
+        messages: Sequence[Mapping[str, str]] = self._prompts[at](row.columns).messages
+        if self._history is not None:
+            messages = _after(_conversation(self._history(row.columns)), messages)
         made = {} if self._names is None else {f"{self._step.label}_template": self._names[at]}
         return StepRequest(self._model, messages, self._sampling, made)
 
@@ -267,11 +290,12 @@ class Generate(Ask):
             ParseFailed: there is nothing to take.
         """
         value = self._taken(answer.written if self._takes_marks else answer.text)
-        return self._with_reasoning(row.with_columns(**{self._step.label: value}), answer.reasoning)
+        made = row.with_columns(**{self._step.label: value})
+        return self._with_parts(made, answer.reasoning, CUT if answer.is_cut else "stop")
 
     def without(self, row: Row) -> Row:
-        """A row without an answer has no reasoning either."""
-        return self._with_reasoning(row, "")
+        """A row without an answer has no reasoning either, and nothing that ended."""
+        return self._with_parts(row, "", None)
 
     def _chosen(self, row: Row, names: Sequence[str]) -> int:
         """Which template a row is asked with."""
@@ -300,7 +324,44 @@ class Generate(Ask):
             raise ParseFailed(f"the control character {control} in the answer")
         return value
 
-    def _with_reasoning(self, row: Row, reasoning: str) -> Row:
+    def _with_parts(self, row: Row, reasoning: str, finish: str | None) -> Row:
+        parts: dict[str, str | None] = {}
         if reasoning or self._reasoning in self._step.columns:
-            return row.with_columns(**{self._reasoning: reasoning})
-        return row
+            parts[self._reasoning] = reasoning
+        if self._finish in self._step.columns:
+            parts[self._finish] = finish
+        return row.with_columns(**parts) if parts else row
+
+
+SAID_BY = ("system", "user", "assistant")
+
+
+def _conversation(value: object) -> list[Mapping[str, str]]:
+    """The messages of a conversation, with what is sent of each; none of null.
+
+    Raises:
+        RowError: it is none.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise RowError(f"`history` is no list of messages: {str(value)[:60]!r}")
+    found: list[Mapping[str, str]] = []
+    for number, message in enumerate(value, start=1):
+        said = message if isinstance(message, Mapping) else {}
+        role, content = said.get("role"), said.get("content")
+        if role not in SAID_BY or not isinstance(content, str):
+            wrong = f"its role is {role!r}" if role not in SAID_BY else "its content is no text"
+            raise RowError(f"message {number} of `history` is none of {', '.join(SAID_BY)}: {wrong}")
+        found.append({"role": str(role), "content": content})
+    return found
+
+
+def _after(
+    history: Sequence[Mapping[str, str]], messages: Sequence[Mapping[str, str]]
+) -> list[Mapping[str, str]]:
+    """A conversation with further messages. Their system message is that of the whole."""
+    systems = [message for message in messages if message["role"] == "system"]
+    if systems:
+        history = [message for message in history if message["role"] != "system"]
+    return [*systems, *history, *(message for message in messages if message["role"] != "system")]

@@ -27,6 +27,7 @@ class Answering:
         self.columns = tuple(question.writes for question in plan.traits.asks if question.writes)
         """The columns that answers are written to."""
         self._on_fail, self._retries = on_fail_of(plan.attributes.get("on_fail"))
+        self._takes_cut = plan.attributes.get("on_cut") == "use"
         self._plan = plan
         self._step = step
         self._calls = calls
@@ -90,9 +91,10 @@ class Answering:
                 node=node,
                 later=following - 1 - attempt,
                 rounds=row.rounds,
+                takes_cut=self._takes_cut,
             )
             keys.append(result.key)
-            if not result.ok:
+            if not result.ok and not (self._takes_cut and result.is_cut):
                 reason, detail = result.reason, result.detail
                 continue
             try:

@@ -84,7 +84,19 @@ def size_of_columns(names: Sequence[str]) -> Callable[[Row], float]:
     """Sizes rows by the characters in the columns that their first prompt is made of."""
 
     def size_of(row: Row) -> float:
-        values = (row.columns.get(name) for name in names)
-        return float(sum(len(value) for value in values if isinstance(value, str | list)))
+        return float(sum(_characters(row.columns.get(name)) for name in names))
 
     return size_of
+
+
+def _characters(value: object) -> int:
+    """How many characters the texts in a value have; of a list without any, how many items there are."""
+    match value:
+        case str():
+            return len(value)
+        case list():
+            return sum(map(_characters, value)) or len(value)
+        case dict():
+            return sum(map(_characters, value.values()))
+        case _:
+            return 0

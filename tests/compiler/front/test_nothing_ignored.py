@@ -139,6 +139,7 @@ BY_TYPE = {
     "expr:any": "spare",
     "drawn_expr:bool": "drawn != 1",
     "count_or_expr": "3",
+    "expr:chat": "talk",
     "json": "[1]",
     "map[new_column=expr:any]": "{ spare = q }",
     "list[text]": '["zz"]',

@@ -100,3 +100,49 @@ def test_a_good_answer_counts_before_one_that_was_cut_off_earlier(tmp_path: Path
             assert asyncio.run(found(store)) == [text]
     with Store.open(tmp_path / "store") as store:
         assert asyncio.run(found(store)) == ["good"]
+
+
+USED = SPEC.replace("on_fail = {on_fail}", "on_fail = {on_fail}, on_cut = use").replace(
+    "\n}}", '\n  derive {{ ended = coalesce(a.finish, "not") }}\n}}'
+)
+
+
+def test_what_there_is_of_it_goes_on_where_the_spec_says_so_and_nothing_is_asked_for_it(
+    runs: SpecRuns,
+) -> None:
+    assert asked(runs, spec()) == 3
+    assert asked(runs, USED.format(max_tokens=64, on_fail="retry(2)")) == 0
+    assert sorted(
+        (columns["n"], status, columns["a"], columns["ended"]) for status, _, columns in runs.rows()
+    ) == [
+        (1, "kept", "Short.", "stop"),
+        (2, "kept", "It goes on and", "length"),
+        (3, "kept", "Short.", "stop"),
+    ]
+
+
+def test_a_later_attempt_that_was_cut_off_and_used_stays_the_answer(runs: SpecRuns) -> None:
+    """The first attempt failed for a reason that no later run would meet: it is not tried again."""
+    finishes = iter([Finish.EMPTY, Finish.LENGTH])
+    runs.engine.script = lambda text, before: (
+        Answer("cut", next(finishes, Finish.STOP)) if "2" in text else Answer("Short.", Finish.STOP)
+    )
+    text = USED.format(max_tokens=64, on_fail="retry(1)")
+    assert [asked(runs, text) for _ in range(2)] == [4, 0]
+    assert [columns["a"] for _, _, columns in runs.rows() if columns["n"] == 2] == ["cut"]
+
+
+def test_of_reasoning_that_was_cut_off_nothing_is_left_to_use(runs: SpecRuns) -> None:
+    runs.engine.script = lambda text, before: Answer("<think>First I", Finish.LENGTH)
+    runs.run(USED.format(max_tokens=64, on_fail="keep"))
+    assert {(columns["a"], columns["ended"]) for _, _, columns in runs.rows()} == {(None, "not")}
+
+
+def test_two_steps_that_ask_the_same_each_decide_for_themselves(runs: SpecRuns) -> None:
+    strict = (
+        "\n  generate b {{ prompt = ask, model = teacher, max_tokens = {max_tokens}, on_fail = keep }}\n}}"
+    )
+    assert asked(runs, USED.replace("\n}}", strict).format(max_tokens=64, on_fail="drop")) == 3
+    assert [(columns["a"], columns["b"]) for _, _, columns in runs.rows() if columns["n"] == 2] == [
+        ("It goes on and", None)
+    ]
