@@ -116,6 +116,7 @@ def report_text(report: RunReport) -> str:
     """What the command prints when a run has ended."""
     from mixwright.terminal import duration, printable, table
     from mixwright_runtime.verifiers.calibrate import calibration_lines
+    from mixwright_runtime.verifiers.rates import rates_line
 
     summary = report.summary
     lines = [f"run {report.run_id}: {report.status} in {duration(summary['seconds'])}"]
@@ -142,6 +143,8 @@ def report_text(report: RunReport) -> str:
             if again := counts.get("asked_again"):
                 counted = f"rows: {again['rows']:,}, passed then: {again['passed']:,}"
                 lines.append(f"  {name}.{step} asked the model again, {counted}")
+            if rated := counts.get("rated"):
+                lines.append(f"  {rates_line(f'{name}.{step}', rated)}")
     for node, figures in summary["calibrations"].items():
         lines += ["", *calibration_lines(node, figures)]
     for name, mixture in summary["mixtures"].items():

@@ -16,7 +16,9 @@ def columns_ahead(world: World, block: Block) -> dict[str, Span]:
     """Columns a step will make, as far as its text shows."""
     if block.kind == "use":
         return {}
-    entry = None if block.kind in STEP_FAMILIES else kind_of(world, "step", block.kind)
+    if block.kind in STEP_FAMILIES:
+        return _named_in(world, block)
+    entry = kind_of(world, "step", block.kind)
     if entry is not None and entry.loops:
         found: dict[str, Span] = {}
         for inner in body_of(block, entry):
@@ -33,11 +35,23 @@ def columns_ahead(world: World, block: Block) -> dict[str, Span]:
         }
     always = [name for name, type in entry.makes.items() if is_always_made(type)] if entry else []
     made = {name: block.kind_span for name in always if "{" not in name}
-    if (
-        block.labels and isinstance(block.labels[0], Ref) and (entry is None or entry.label == "new_column")
-    ) and block.kind not in STEP_FAMILIES:
+    if block.labels and isinstance(block.labels[0], Ref) and (entry is None or entry.label == "new_column"):
         label = block.labels[0].name
         made[label] = block.labels[0].span
         for name in always:
             made[name.replace("{label}", label)] = block.labels[0].span
     return made
+
+
+def _named_in(world: World, block: Block) -> dict[str, Span]:
+    """Columns that attributes name."""
+    named = block.labels[0].name if block.labels and isinstance(block.labels[0], Ref) else ""
+    entry = world.catalog.family(block.kind).get(named)
+    if entry is None:
+        return {}
+    return {
+        s.value.name: s.value.span
+        for s in block.body
+        if isinstance(s, Attribute) and isinstance(s.value, Ref)
+        if (schema := entry.attribute(s.name.name)) is not None and schema.holds == "verdict"
+    }

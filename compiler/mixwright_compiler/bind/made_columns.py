@@ -8,6 +8,7 @@ from mixwright_compiler.bind.drawn import CONSTRAINTS
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.catalog.makes import DRAWN, ITEM, NAMED_BY_ATTRIBUTES, made_type
+from mixwright_compiler.catalog.traits import traits_of
 from mixwright_compiler.program import Aggregate, Bound, CallValue, TypedExpression
 from mixwright_compiler.schema import Columns, common_type_of_values, element_of, struct_of
 from mixwright_compiler.suggest import listing, nearest
@@ -33,6 +34,10 @@ def made_by(
             found[name] = _drawn_type(scope, attributes)
         elif (made := made_type(type, entry, values, is_read=name in text)) is not None:
             found[name] = made
+    for schema in entry.attributes:
+        if schema.holds == "verdict" and schema.name in values:
+            rate = {"rate": "float"} if traits_of(entry, values, label).gathers else {}
+            found[str(values[schema.name])] = struct_of({"score": "float", "passes": "bool", **rate})
     return found
 
 

@@ -291,8 +291,13 @@ class Flow:
     ) -> None:
         """A column may be made again by `derive`, and by steps that apply to different rows."""
         is_conditional = "when" in attributes
-        span = label.span if label else block.kind_span
+        named = {
+            str(attributes[schema.name].value): attributes[schema.name].span
+            for schema in entry.attributes
+            if schema.holds == "verdict" and schema.name in attributes
+        }
         for name in makes:
+            span = named.get(name) or (label.span if label else block.kind_span)
             before = self.made_at.get(name)
             if (
                 not remakes(entry)
@@ -305,7 +310,9 @@ class Flow:
                     span,
                     "made again",
                     secondary=(Label(before[0], "first made here"),) if before else (),
-                    hint=_other_name(block, name, label),
+                    hint=f"choose another name: `{name}_2`"
+                    if name in named
+                    else _other_name(block, name, label),
                 )
             self.made_at[name] = (span, is_conditional)
 

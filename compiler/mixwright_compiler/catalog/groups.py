@@ -3,6 +3,7 @@
     generate { samples = 8 }     opens a group of 8
     verify { … }                 looks at each candidate by itself
     verify { agree = 5 }         compares them: looks at all of them together, and those that pass stay a group
+    verify { band = { … } }      looks at all of them together: lets the group go on, or drops it
     verify { pick = best }       closes the group: one of them goes on, as the row
     each { of = list }           opens a group, too: a row for each item
     fold { n = count() }         closes a group: the row that it was made of goes on, with what is worked out from it
@@ -65,6 +66,12 @@ def part_of(
 
 VERIFIERS = "verify"
 """The family of steps that measure, whose `on_fail` may have the answer that they look at given again."""
+
+
+def is_in_band(passing: int, candidates: int, low: float, high: float) -> bool:
+    """Whether so many of a row's candidates are a share from `low` to `high`, both inclusive."""
+    # A little wider: 3 of 10 are 30%, whatever their floats are.
+    return low - 1e-9 <= passing / candidates <= high + 1e-9
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 from mixwright_compiler.catalog.catalog import Asks, Entry
 from mixwright_compiler.catalog.conditions import given, holds
 
-PICK, PICKS_NONE = "pick", "all"
+PICK, PICKS_NONE, BAND = "pick", "all", "band"
 UNKNOWN_ROWS = 8
 """Chosen: rows that a step is taken to make of one while nothing says how many, and no run has shown it."""
 COUNT_IN = {"retry": 0, "repair": 1}
@@ -48,13 +48,14 @@ class Question:
 @dataclass(frozen=True)
 class Traits:
     """asks: its questions to models. compares: its verdict on one of a row's candidates needs the others. picks: of those
-    that pass one goes on. needs_all_rows: it decides once, on all rows that ever reach it. spreads: rows that it makes of
-    one at most, `UNKNOWN_ROWS` where nothing says so; 0 of a step that does not. folds: it makes one row of those again.
-    loops: rows go several times through its body."""
+    that pass one goes on. bands: none does where too few or too many pass. needs_all_rows: it decides once, on all rows
+    that ever reach it. spreads: rows that it makes of one at most, `UNKNOWN_ROWS` where nothing says so; 0 of a step that
+    does not. folds: it makes one row of those again. loops: rows go several times through its body."""
 
     asks: tuple[Question, ...] = ()
     compares: bool = False
     picks: bool = False
+    bands: bool = False
     needs_all_rows: bool = False
     spreads: int = 0
     folds: bool = False
@@ -78,7 +79,7 @@ class Traits:
     @property
     def gathers(self) -> bool:
         """It decides on all candidates of a row together."""
-        return self.compares or self.closes
+        return self.compares or self.closes or self.bands
 
     @property
     def requests(self) -> int:
@@ -98,6 +99,7 @@ def traits_of(entry: Entry | None, values: Mapping[str, Any], label: str = "") -
         asks=tuple(question for question in asked if question is not None),
         compares=bool(entry.compares) and holds(entry.compares, entry, values),
         picks=given(entry, values, PICK) not in (None, PICKS_NONE),
+        bands=given(entry, values, BAND) is not None,
         needs_all_rows=entry.needs_all_rows,
         spreads=_most(entry, values),
         folds=entry.folds,

@@ -89,7 +89,9 @@ def _check_prompt(checked: Checked, evaluation: EvaluationDecl) -> None:
 def _check_verifier(checked: Checked, step: StepDecl) -> None:
     kind = f"verify {step.entry.name}"
     if traits_in(step).gathers:
-        bound = next((step.attributes[n] for n in ("pick", "agree") if is_written(step.attributes, n)), None)
+        bound = next(
+            (step.attributes[n] for n in ("pick", "agree", "band") if is_written(step.attributes, n)), None
+        )
         checked.findings.error(
             "MIX741",
             f"`{kind}` compares several replies here, and an evaluation has one to each problem",
@@ -98,14 +100,15 @@ def _check_verifier(checked: Checked, step: StepDecl) -> None:
             hint=f"`verify math {{ response = {REPLY}, answer = … }}` compares with a right answer",
         )
         return
-    if is_written(step.attributes, "on_fail"):
-        checked.findings.error(
-            "MIX741",
-            "`on_fail` says what happens to a row, and a reply in an evaluation is counted",
-            step.attributes["on_fail"].span,
-            "has no effect",
-            hint="delete it",
-        )
+    for name, what in (("on_fail", "what happens to a row"), ("as", "where a row's verdict stands")):
+        if is_written(step.attributes, name):
+            checked.findings.error(
+                "MIX741",
+                f"`{name}` says {what}, and a reply in an evaluation is counted",
+                step.attributes[name].span,
+                "has no effect",
+                hint="delete it",
+            )
     if REPLY not in step.reads:
         checked.findings.error(
             "MIX742",

@@ -65,7 +65,7 @@ def differences(old: Plan, new: Plan, catalog: Catalog | None = None) -> tuple[D
 
 def first_changed_step(old: Plan, new: Plan, pipeline: str) -> str | None:
     """Id of the first step whose rows the new plan makes differently, `from` for the start; None if there is none."""
-    from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
+    from mixwright_compiler.plan.fingerprint import of_row, pipeline_row_hashes
 
     before, after = old.pipelines.get(pipeline), new.pipelines[pipeline]
     if before is None or pipeline_row_hashes(old)[pipeline] == pipeline_row_hashes(new)[pipeline]:
@@ -75,7 +75,7 @@ def first_changed_step(old: Plan, new: Plan, pipeline: str) -> str | None:
         return "from"
     olds, news = before.steps_as_written, after.steps_as_written
     for one, other in zip(olds, news, strict=False):
-        if one.fingerprint.row != other.fingerprint.row:
+        if (one.fingerprint.row, of_row(old, one)) != (other.fingerprint.row, of_row(new, other)):
             return other.id
     return max(olds, news, key=len)[min(len(olds), len(news))].id
 
@@ -205,7 +205,13 @@ class _Comparison:
             yield Change("row", _moved("label", old.label, new.label))
         if _tree(old.when) != _tree(new.when):
             yield Change("row", _moved("when", _sql(old.when), _sql(new.when)))
-        yield from self.attributes(self.entry(new.operation), old.attributes, new.attributes)
+        from mixwright_compiler.plan.fingerprint import thresholds_of, verdict_columns
+
+        entry = self.entry(new.operation)
+        # Where rows have a column with the verdict, what decides it decides what they hold.
+        has_verdict = verdict_columns(entry, old.attributes) and verdict_columns(entry, new.attributes)
+        decisive = thresholds_of(entry) if has_verdict else ()
+        yield from self.attributes(entry, old.attributes, new.attributes, decisive)
 
     def mixture(self, old: Mixture, new: Mixture) -> Iterator[Change]:
         for name in ("seed", "total", "shortfall", "fill"):
@@ -263,12 +269,15 @@ class _Comparison:
         family, _, name = key.partition(".")
         return self.catalog.entries.get(key) or Entry(family, name, "")
 
-    def attributes(self, entry: Entry, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    def attributes(
+        self, entry: Entry, old: Mapping[str, Any], new: Mapping[str, Any], decisive: Sequence[str] = ()
+    ) -> Iterator[Change]:
+        """Changes of attributes; those of `decisive` ones are of rows, whatever is declared."""
         for name in dict.fromkeys((*new, *old)):
             before, after = old.get(name), new.get(name)
             schema = schema_of(entry, name)
             type = schema.type if schema else "json"
-            cls = class_of(entry, name)
+            cls = "row" if name in decisive else class_of(entry, name)
             if type == "drawn" and isinstance(before, str) and isinstance(after, str):
                 yield from self.references("ref:source", name, cls, before, after)
             elif kind_of_reference(type) is not None:

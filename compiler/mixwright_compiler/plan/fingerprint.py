@@ -19,7 +19,7 @@ from mixwright_compiler.content_hash import content_hash
 from mixwright_compiler.plugins.files import of_plugin
 
 if TYPE_CHECKING:
-    from mixwright_compiler.plan.plan import Pipeline, Plan, SourceSpec, Step
+    from mixwright_compiler.plan.plan import Plan, SourceSpec, Step
 
 NODE_DOMAIN = "mixwright.node.v1"
 MODEL_DOMAIN = "mixwright.model.v1"
@@ -105,7 +105,11 @@ def node_hashes(
     the columns that names in its templates stand for."""
     from mixwright_compiler.bind.plain import by_class
 
-    meant = {name: meanings.of(type, value, catalog) for name, type, value in _typed(entry, values)}
+    meant = {
+        name: meanings.of(type, value, catalog)
+        for name, type, value in _typed(entry, values)
+        if name not in verdict_columns(entry, values)
+    }
     split = by_class(entry, meant)
     row = {
         "operation": entry.key,
@@ -121,6 +125,39 @@ def node_hashes(
         content_hash(NODE_DOMAIN, split["set"]),
         content_hash(NODE_DOMAIN, split["meta"]),
     )
+
+
+def verdict_columns(entry: Entry, values: Mapping[str, Any]) -> dict[str, str]:
+    """The columns in which a verifier's verdict is to stand, by the attributes that name them. They change no
+    measurement, and so no hash that measurements are stored by: see `of_row`."""
+    named = (schema.name for schema in entry.attributes if schema.holds == "verdict")
+    return {name: str(values[name]) for name in named if values.get(name) is not None}
+
+
+ON_THE_WAY = ("on_fail", "pick", "band")
+"""What of a verifier decides which rows go on, and nothing of its verdict on one."""
+
+
+def of_row(plan: Plan, step: Step) -> dict[str, Any]:
+    """What decides the content of rows at a step besides what its own hash has: the messages that ask for a better answer
+    where its verdict is against a row, and a column with the verdict, which its thresholds decide."""
+    found: dict[str, Any] = {}
+    on_fail = step.attributes.get("on_fail")
+    if isinstance(on_fail, Mapping) and on_fail.get("call") == "repair":
+        messages = plan.templates[on_fail["args"][0]].messages
+        found["repairs"] = [[m.role, m.text] for m in messages]
+    entry = plan.catalog.entries.get(step.operation)
+    if entry is not None and (columns := verdict_columns(entry, step.attributes)):
+        thresholds = {name: step.attributes.get(name) for name in thresholds_of(entry)}
+        found["verdicts"] = [columns, thresholds, step.traits.gathers]
+    return found
+
+
+def thresholds_of(entry: Entry) -> list[str]:
+    """The attributes of a verifier by which a measurement passes."""
+    return [
+        schema.name for schema in entry.attributes if schema.cls == "set" and schema.name not in ON_THE_WAY
+    ]
 
 
 NO_PART_OF_A_TEXT = ("context",)
@@ -188,18 +225,6 @@ def source_hashes(source: SourceSpec, entry: Entry) -> Hashes:
     )
 
 
-def _repairs(plan: Plan, pipeline: Pipeline) -> dict[str, Any]:
-    """Step -> the messages that ask for a better answer where its verdict is against a row. `on_fail` is of class
-    `set`, so that no change of it measures anything again; the text of repaired rows hangs on it all the same."""
-    found = {}
-    for step in pipeline.steps_as_written:
-        on_fail = step.attributes.get("on_fail")
-        if isinstance(on_fail, Mapping) and on_fail.get("call") == "repair":
-            messages = plan.templates[on_fail["args"][0]].messages
-            found[step.identity] = [[m.role, m.text] for m in messages]
-    return found
-
-
 def _nested(steps: Sequence[Step], inside: str = "") -> list[Any]:
     """The steps' hashes, those of a loop's body in a list behind it."""
     found: list[Any] = []
@@ -232,8 +257,9 @@ def pipeline_row_hashes(plan: Plan) -> dict[str, str]:
             "seed": pipeline.seed,
             "steps": _nested(pipeline.steps_as_written),
         }
-        repairs = _repairs(plan, pipeline)
-        hashes[pipeline.name] = content_hash(
-            PIPELINE_DOMAIN, {**whole, "repairs": repairs} if repairs else whole
-        )
+        more: dict[str, dict[str, Any]] = {}
+        for step in pipeline.steps_as_written:
+            for what, value in of_row(plan, step).items():
+                more.setdefault(what, {})[step.identity] = value
+        hashes[pipeline.name] = content_hash(PIPELINE_DOMAIN, {**whole, **more})
     return hashes

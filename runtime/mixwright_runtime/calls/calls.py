@@ -131,7 +131,7 @@ class Calls:
                 return await _recorded(record)
             for later in known.values():
                 found = await _recorded(later)
-                if found.ok or (takes_cut and found.is_cut):
+                if found.ok or (takes_cut and found.cut is not None):
                     counts.reused += 1
                     return CallResult(keys[0], "", "", False, "failed before")
             request = Request(keys[0], tuple(messages), sampling, call_seed(keys[0]))
@@ -264,7 +264,10 @@ async def _result(key: bytes, written: str, reasoning: str, reason: str) -> Call
     found = await read_beside(spoken, written)
     reasoning = "\n\n".join(filter(None, (reasoning, found.reasoning)))
     if reason == CUT:
-        return CallResult(key, found.text, reasoning, False, CUT, written[:SHOWN_CHARACTERS], written)
+        there = (
+            CallResult(key, found.text, reasoning, True, CUT, written=written) if found.text.strip() else None
+        )
+        return CallResult(key, "", "", False, CUT, written[:SHOWN_CHARACTERS], cut=there)
     if not found.text.strip():
         why = "nothing after the reasoning" if found.is_finished else "the reasoning does not end"
         return CallResult(key, "", "", False, Finish.EMPTY.value, f"{why}: {written[:SHOWN_CHARACTERS]}")

@@ -63,6 +63,8 @@ class RunFacts:
     pipelines: Sequence[PipelineFacts] = ()
     calibrations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By verifier, `pipeline.step`: `mixwright_runtime.verifiers.calibrate.Calibration.figures`."""
+    rates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By verifier, `pipeline.step`: `mixwright_runtime.verifiers.rates.rates_of`."""
     mixtures: Sequence[MixtureRecord] = ()
     models: Sequence[ModelUse] = ()
     accepted: Sequence[Sample] = ()
@@ -95,6 +97,7 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
         spec_files=[(file.name, file.sha256) for file in plan.files],
         pipelines=_pipelines(store, plan, run_id),
         calibrations=_calibrations(store, run_id),
+        rates=_rates(store, run_id),
         mixtures=[read_record(store, run_id, name) for name in sorted(mixtures)],
         models=_models(store, plan, run_id),
         accepted=[_sample(row) for row in sampled(store, run_id, "accepted", SAMPLES)],
@@ -129,6 +132,17 @@ def _calibrations(store: Store, run_id: int) -> dict[str, dict[str, Any]]:
 
     figures = [json.loads(payload) for payload in payloads(store, run_id, CALIBRATION)]
     return {found.pop("node"): found for found in figures}
+
+
+def _rates(store: Store, run_id: int) -> dict[str, dict[str, Any]]:
+    from mixwright_runtime.store.records import RATES
+    from mixwright_runtime.store.runs import payloads
+
+    return {
+        node: found
+        for payload in payloads(store, run_id, RATES)
+        for node, found in json.loads(payload).items()
+    }
 
 
 def _models(store: Store, plan: Plan, run_id: int) -> list[ModelUse]:

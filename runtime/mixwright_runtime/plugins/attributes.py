@@ -40,7 +40,22 @@ CALIBRATE = attribute(
     cls="meta",
 )
 
-VERIFIER = (ON_FAIL, CALIBRATE, *STEP)
+AS = attribute(
+    "as",
+    "new_column",
+    "a column with the verdict, `{ score, passes }`; where the verifier looks at candidates together also `rate`, the "
+    "share of the row's candidates that pass",
+    holds="verdict",
+)
+
+BAND = attribute(
+    "band",
+    "block:verify_block.band",
+    "of how many of its candidates must pass for a row to go on: `{ min = 10%, max = 90% }`",
+    cls="set",
+)
+
+VERIFIER = (AS, BAND, ON_FAIL, CALIBRATE, *STEP)
 """What every verifier has; goes last in a declaration: `*VERIFIER`."""
 
 

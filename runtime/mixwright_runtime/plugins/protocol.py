@@ -94,8 +94,8 @@ class CallResult:
     """A call's end. When every attempt failed it is not `ok`, and `reason` says why (`timeout`, `empty`, ...).
 
     text, reasoning: what the model says, and what it thought before that, whoever told them apart: the server, or the
-    marks in the answer (`mixwright_runtime/values/reasoning.py`). written: the answer as the server gave it. One that was
-    cut off is not `ok`, and has what there is of it all the same.
+    marks in the answer (`mixwright_runtime/values/reasoning.py`). written: the answer as the server gave it. cut: of an
+    answer that `max_tokens` has cut off, what there is of it, with the reason `CUT`; for who takes such answers.
     """
 
     key: bytes
@@ -105,11 +105,7 @@ class CallResult:
     reason: str = ""
     detail: str = ""
     written: str = ""
-
-    @property
-    def is_cut(self) -> bool:
-        """It was cut off by `max_tokens`, and said something before."""
-        return self.reason == CUT and bool(self.text.strip())
+    cut: CallResult | None = None
 
 
 @dataclass(frozen=True)

@@ -159,8 +159,8 @@ class Measure(Shape, ABC):
         """A verdict for each row, in order; pure. It knows nothing of `on_fail`, and sees no `error` or `timeout`: the
         run quarantines those and asks again for the rest.
 
-        With `pick`, and where it is declared to compare, it gets all candidates of a row together, and they go on as
-        what it lets pass.
+        With `pick` or `band`, and where it is declared to compare, it gets all candidates of a row together, and they go
+        on as what it lets pass. A candidate that passes while another one is picked is `Dropped` as `passed`.
         """
         assert self.selection is not None
         return self.selection.decide(rows, measurements)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,8 @@ def _parts(facts: RunFacts, training: TrainingFacts | None) -> Iterator[Markup]:
         yield part("run", "mixture", record, _results(record), _strata, _pretty)
     if facts.calibrations:
         yield part("run", "calibrations", facts.calibrations, _measures, _verdicts, better_words)
+    if facts.rates:
+        yield part("run", "rates", _rates(facts.rates))
     for pipeline in facts.pipelines[:TABLE_ROWS]:
         yield part("run", "pipeline", _title(pipeline), pipeline, _drops(pipeline), funnel, histogram)
     if facts.models:
@@ -61,6 +63,20 @@ def _parts(facts: RunFacts, training: TrainingFacts | None) -> Iterator[Markup]:
             yield part("run", "samples", title, samples, SAMPLE_BYTES)
     began = datetime.fromtimestamp(facts.started, UTC).strftime("%Y-%m-%d %H:%M UTC")
     yield part("run", "footer", facts, began)
+
+
+def _rates(rates: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Verifier, rows, candidates of a row, and how many pass."""
+    return [
+        (
+            node,
+            f"{found['rows']:,}",
+            f"{found['candidates']:,}",
+            f"{found['rate']:.1%}",
+            ", ".join(f"{k}: {share:.1%}" for k, share in found["pass_at"].items()),
+        )
+        for node, found in list(rates.items())[:TABLE_ROWS]
+    ]
 
 
 def _fitting(parts: Iterable[Markup]) -> list[Markup]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.run.run import Run, RunReport
 from mixwright_runtime.run.waves import PipelineRun
-from mixwright_runtime.store.records import LIMITED, EventRecord
+from mixwright_runtime.store.records import LIMITED, RATES, EventRecord
 from mixwright_runtime.stream.driving import reports_of
 from mixwright_runtime.stream.nodes import Node
+from mixwright_runtime.verifiers.rates import rates_of
 
 
 async def finish(run: Run) -> RunReport:
@@ -70,6 +72,9 @@ async def finish(run: Run) -> RunReport:
         messages += [*broken, *run.faults_at_end]
     status = "short" if (short and not is_limited) or stop.reason else "done"
     summary["exit_code"] = exit_code
+    rated = {node.name: found for node in run.pipeline_nodes if (found := rates_of(node.passing)) is not None}
+    if rated:
+        store.put_event(EventRecord(run.run_id, RATES, json.dumps(rated)))
     # Last of all: a run that was killed while it exported has no end.
     store.end_run(run.run_id, status, summary)
     return RunReport(run.run_id, status, exit_code, summary, tuple(messages))
@@ -193,6 +198,7 @@ def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
                     else {}
                 ),
                 **_asked_again(node),
+                **_rated(node),
             }
             for node in pipeline.executor.nodes
         },
@@ -210,6 +216,12 @@ def _asked_again(node: Node) -> dict[str, Any]:
     if not node.rows_again:
         return {}
     return {"asked_again": {"rows": node.rows_again, "passed": node.passed_again}}
+
+
+def _rated(node: Node) -> dict[str, Any]:
+    """How many candidates of a row pass a verifier that looks at them together."""
+    found = rates_of(node.passing)
+    return {} if found is None else {"rated": found}
 
 
 def _kept(run: Run) -> str:

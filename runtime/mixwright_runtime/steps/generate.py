@@ -9,11 +9,11 @@ from typing import Any
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.catalog.references import named_in, names_in_rows
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.engines.protocol import FURTHER_SAMPLING
+from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, Finish
 from mixwright_runtime.errors import RowError
 from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
-from mixwright_runtime.plugins.protocol import CUT, CallResult, StepContext
+from mixwright_runtime.plugins.protocol import CallResult, StepContext
 from mixwright_runtime.plugins.shapes import Ask, StepRequest
 from mixwright_runtime.values.choices import one_of, turn_of
 from mixwright_runtime.values.control_characters import control_character_in
@@ -291,7 +291,7 @@ class Generate(Ask):
         """
         value = self._taken(answer.written if self._takes_marks else answer.text)
         made = row.with_columns(**{self._step.label: value})
-        return self._with_parts(made, answer.reasoning, CUT if answer.is_cut else "stop")
+        return self._with_parts(made, answer.reasoning, answer.reason or STOP)
 
     def without(self, row: Row) -> Row:
         """A row without an answer has no reasoning either, and nothing that ended."""
@@ -332,6 +332,8 @@ class Generate(Ask):
             parts[self._finish] = finish
         return row.with_columns(**parts) if parts else row
 
+
+STOP = Finish.STOP.value
 
 SAID_BY = ("system", "user", "assistant")
 

@@ -94,7 +94,9 @@ class Answering:
                 takes_cut=self._takes_cut,
             )
             keys.append(result.key)
-            if not result.ok and not (self._takes_cut and result.is_cut):
+            if self._takes_cut and result.cut is not None:
+                result = result.cut
+            if not result.ok:
                 reason, detail = result.reason, result.detail
                 continue
             try:

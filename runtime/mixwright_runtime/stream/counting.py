@@ -28,6 +28,9 @@ class Book(Protocol):
     def began_round(self, node: Node) -> None:
         """A row enters a round."""
 
+    def rated(self, node: Node, passing: int, of: int) -> None:
+        """So many of a row's candidates pass a verifier that looks at them together."""
+
     def asked_again(self, verdict: Row | Dropped, node: Node) -> None:
         """A verifier asked for another answer of a row, and this is its last word."""
 
@@ -71,6 +74,11 @@ class Counted:
     def began_round(self, node: Node) -> None:
         node.tally.rounds += 1
 
+    def rated(self, node: Node, passing: int, of: int) -> None:
+        # Where candidates are compared, a verdict on one says how many agree with it, not whether it is right.
+        if not node.traits.compares:
+            node.passing[passing, of] += 1
+
     def asked_again(self, verdict: Row | Dropped, node: Node) -> None:
         node.rows_again += 1
         node.passed_again += isinstance(verdict, Row)
@@ -100,6 +108,9 @@ class Uncounted:
         pass
 
     def began_round(self, node: Node) -> None:
+        pass
+
+    def rated(self, node: Node, passing: int, of: int) -> None:
         pass
 
     def asked_again(self, verdict: Row | Dropped, node: Node) -> None:

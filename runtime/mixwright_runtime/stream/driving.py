@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from mixwright_compiler.catalog.groups import is_in_band
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RowError, RunError, RunStopped
 from mixwright_runtime.plugins.protocol import Measurement
@@ -155,6 +156,47 @@ def with_score(node: Node, row: Row, measurement: Measurement) -> Row:
         "evidence": dict(measurement.evidence),
     }
     return replace(row, scores={**row.scores, node.id: shown})
+
+
+def passes(verdict: Row | Dropped) -> bool:
+    """A verifier lets it pass, whether or not another candidate is taken in its place."""
+    return isinstance(verdict, Row) or verdict.passed
+
+
+def with_verdicts(node: Node, verdicts: list[Row | Dropped], rate: float | None) -> list[Row | Dropped]:
+    """The rows with their verdicts in the column that `as` names. `rate`: the share of the row's candidates that pass,
+    where they are looked at together."""
+    if not node.verdict_in:
+        return verdicts
+    shared = {} if rate is None else {"rate": rate}
+    told: list[Row | Dropped] = []
+    for verdict in verdicts:
+        if isinstance(verdict, Dropped) and verdict.quarantined:
+            told.append(verdict)  # it was not measured
+            continue
+        row = verdict.row if isinstance(verdict, Dropped) else verdict
+        found = row.scores.get(node.id, {})
+        column = {"score": found.get("score"), "passes": passes(verdict), **shared}
+        row = row.with_columns(**{node.verdict_in: column})
+        told.append(replace(verdict, row=row) if isinstance(verdict, Dropped) else row)
+    return told
+
+
+def within_band(node: Node, verdicts: list[Row | Dropped], passing: int, of: int) -> list[Row | Dropped]:
+    """The verdicts where `passing` of a row's `of` candidates are a share in the verifier's band; else none goes on."""
+    if node.band is None or is_in_band(passing, of, *node.band):
+        return verdicts
+    side = "below" if passing / of < node.band[0] else "above"
+    reason = f"{node.plan.operation.partition('.')[2]}: rate {side} the band"
+    dropped: list[Row | Dropped] = []
+    for verdict in verdicts:
+        if isinstance(verdict, Dropped) and verdict.quarantined:
+            dropped.append(verdict)
+            continue
+        row = verdict.row if isinstance(verdict, Dropped) else verdict
+        evidence = row.scores.get(node.id, {}).get("evidence", {})
+        dropped.append(Dropped(row, node.id, reason, {"passing": passing, "candidates": of, **evidence}))
+    return dropped
 
 
 def quarantined(node: Node, row: Row, error: Exception) -> Dropped:

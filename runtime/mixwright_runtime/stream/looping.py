@@ -43,6 +43,9 @@ class _Noting:
     def began_round(self, node: Node) -> None:
         self._book.began_round(node)
 
+    def rated(self, node: Node, passing: int, of: int) -> None:
+        self._book.rated(node, passing, of)
+
     def asked_again(self, verdict: Row | Dropped, node: Node) -> None:
         self._book.asked_again(verdict, node)
 

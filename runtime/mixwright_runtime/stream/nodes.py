@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -34,6 +35,9 @@ class Node:
     asks_again: of a verifier with `on_fail = retry(n)` or `repair(template)`: the step that made what it looks at.
     repair: of `repair(template)`: renders the template, which sees all of `evidence`, the fields that are declared.
     is_asked_again: of the step that made it.
+    verdict_in: of a verifier with `as`, the column that its verdict goes into. band: lowest and highest share of a row's
+    candidates that may pass.
+    passing: where candidates are looked at each by itself: (how many pass, of how many) -> rows.
     rows_again: rows of which the verifier asked for another answer; passed_again: those of them that passed then.
     """
 
@@ -48,6 +52,9 @@ class Node:
     retries: int = 0
     repair: Callable[[Mapping[str, Any]], Rendered] | None = None
     evidence: tuple[str, ...] = ()
+    verdict_in: str = ""
+    band: tuple[float, float] | None = None
+    passing: Counter[tuple[int, int]] = field(default_factory=Counter)
     rows_again: int = 0
     passed_again: int = 0
     gathered_at: tuple[int, ...] = ()
@@ -166,6 +173,9 @@ def _node(plan: Step, context: RunContext, store: ScoreStore, owner: str, seed: 
                 step.selection = Selection.of(plan, kind=entry.name)
             on_fail: Any = plan.attributes.get("on_fail")
             node.on_fail, node.retries = on_fail_of(on_fail)
+            node.verdict_in = str(plan.attributes.get("as") or "")
+            band = plan.attributes.get("band")
+            node.band = None if band is None else (band["min"], band["max"])
             if node.on_fail == "repair":
                 node.repair = context.template(on_fail["args"][0])
                 node.evidence = tuple(entry.evidence)

@@ -11,7 +11,15 @@ from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.shapes import Apply, Fold, Loop, Spread
 from mixwright_runtime.stream.ask_again import answers_again, verdicts_of
 from mixwright_runtime.stream.counting import Book, Uncounted
-from mixwright_runtime.stream.driving import applied, folded, quarantined, spread
+from mixwright_runtime.stream.driving import (
+    applied,
+    folded,
+    passes,
+    quarantined,
+    spread,
+    with_verdicts,
+    within_band,
+)
 from mixwright_runtime.stream.flows import Asked, Flow
 from mixwright_runtime.stream.looping import rounds_of
 from mixwright_runtime.stream.nodes import Node
@@ -95,7 +103,7 @@ class Walk:
             if isinstance(node.step, Fold):
                 flows = self._folded(node, flow, group, count)
             else:
-                flows = await self._together(gathering, group)
+                flows = await self._together(gathering, group, count)
             following = gathering + 1
         return await self._side_by_side(flows, following, end)
 
@@ -103,12 +111,16 @@ class Walk:
         result = folded(node, flow.row, [other.row for other in group], count)
         return [Flow(result, flow.asked)] if self._book.folded(result, len(group), node) else []
 
-    async def _together(self, at: int, group: list[Flow]) -> list[Flow]:
-        """What a verifier lets pass of a row's candidates, in their order; those that its `when` leaves out go on."""
+    async def _together(self, at: int, group: list[Flow], count: int) -> list[Flow]:
+        """What a verifier lets pass of a row's candidates, in their order; those that its `when` leaves out go on.
+        `count`: how many candidates the row had."""
         node = self._nodes[at]
         applies = [node.applies(flow.row) for flow in group]
         concerned = [flow for flow, is_concerned in zip(group, applies, strict=True) if is_concerned]
-        passed = iter(await self._verify(at, concerned) if concerned else ())
+        of = count - (len(group) - len(concerned))
+        passed = iter(await self._verify(at, concerned, of) if concerned else ())
+        if count and not group:
+            self._book.rated(node, 0, count)
         found = []
         for flow, is_concerned in zip(group, applies, strict=True):
             if is_concerned:
@@ -150,16 +162,26 @@ class Walk:
             flows.append(Flow(result, asked))
         return flows
 
-    async def _verify(self, at: int, flows: Sequence[Flow]) -> list[Flow | None]:
-        """Each flow, None where it does not pass the verifier, after as many further answers as `on_fail` allows."""
+    async def _verify(self, at: int, flows: Sequence[Flow], of: int = 1) -> list[Flow | None]:
+        """Each flow, None where it does not pass the verifier, after as many further answers as `on_fail` allows.
+
+        of: how many candidates there were of the row.
+        """
         node = self._nodes[at]
         verdicts = await verdicts_of(node, flows)
+        passing = sum(
+            map(passes, verdicts)
+        )  # of the first answers: what is asked again says nothing of the row
+        if node.traits.gathers:
+            self._book.rated(node, passing, of)
         was_asked: Sequence[bool] = ()
         if node.retries:
             unseen = Walk(self._nodes, Uncounted())
             flows, verdicts, was_asked = await answers_again(self._nodes, at, flows, verdicts, unseen.through)
+        rate = passing / of if node.traits.gathers else None
+        verdicts = within_band(node, node.after_on_fail(with_verdicts(node, verdicts, rate)), passing, of)
         passed: list[Flow | None] = []
-        for i, verdict in enumerate(node.after_on_fail(verdicts)):
+        for i, verdict in enumerate(verdicts):
             if was_asked and was_asked[i]:
                 self._book.asked_again(verdict, node)
             passed.append(Flow(verdict, flows[i].asked) if self._book.took(verdict, node) else None)

@@ -134,13 +134,15 @@ class Row:
 @dataclass(frozen=True)
 class Dropped:
     """A row that did not survive `step`. `reason` is a short stable word (`filter`, `math: wrong`, `duplicate`),
-    `detail` the evidence; `quarantined` tells a fault of the machine or the model from a verdict."""
+    `detail` the evidence; `quarantined` tells a fault of the machine or the model from a verdict. `passed`: a verifier
+    let it pass, and another candidate was taken."""
 
     row: Row
     step: str
     reason: str
     detail: Any = None
     quarantined: bool = False
+    passed: bool = False
 
 
 @dataclass(frozen=True)

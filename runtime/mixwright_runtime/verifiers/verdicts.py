@@ -96,7 +96,13 @@ class Selection:
             else:
                 reason = "not picked" if i in passing else self._failing(measurement)
                 verdicts.append(
-                    Dropped(row, self.step_id, f"{self.kind}: {reason}", dict(measurement.evidence))
+                    Dropped(
+                        row,
+                        self.step_id,
+                        f"{self.kind}: {reason}",
+                        dict(measurement.evidence),
+                        passed=i in passing,
+                    )
                 )
         return verdicts
 
@@ -256,7 +262,8 @@ def decide_by_agreement(
             reason = "not picked"
         else:
             reason = "minority" if members else "no agreement"
-        verdicts.append(Dropped(row, step_id, f"{kind}: {reason}", dict(measurement.evidence)))
+        evidence = dict(measurement.evidence)
+        verdicts.append(Dropped(row, step_id, f"{kind}: {reason}", evidence, passed=i in members))
     return verdicts
 
 

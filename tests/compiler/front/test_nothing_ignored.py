@@ -117,6 +117,7 @@ MINIMAL: dict[str, dict[str, str]] = {
     "train_block.cluster": {"gpus": "8"},
     "train_block.measure": {"every": "8"},
     "train_block.evaluate": {"on": "other", "prompt": "ask", "answer": "a"},
+    "verify_block.band": {"min": "10%"},
     "verify_block.calibrate": {"rows": "graded", "label": "good", "precision": "50%"},
 }
 """The least that each entry can be written with."""
@@ -134,6 +135,7 @@ BY_TYPE = {
     "path": '"elsewhere"',
     "name": "q",
     "column": "spare",
+    "new_column": "found",
     "expr:bool": "n > 5",
     "expr:text": "spare",
     "expr:any": "spare",
@@ -272,7 +274,7 @@ def spec_of(key: str, body: dict[str, str]) -> str:
             ),
         ),
         "less_block": ("select.less", name),
-        "verify_block": ("verify.math", name),
+        "verify_block": ("verify.agreement" if name == "band" else "verify.math", name),
     }
     if family in nested:
         outer, block = nested[family]
@@ -488,7 +490,11 @@ def test_a_word_that_is_kept_for_later_is_an_error(word, tmp_path):
 
 # What reads the attributes that every entry of a family has.
 SHARED = {
-    "": ("mixwright_runtime.stream.ordering", "mixwright_runtime.stream.nodes"),
+    "": (
+        "mixwright_runtime.stream.ordering",
+        "mixwright_runtime.stream.nodes",
+        "mixwright_runtime.stream.answering",
+    ),
     "model": (
         "mixwright_runtime.calls.models",
         "mixwright_runtime.calls.admission",
