@@ -59,7 +59,7 @@ def _is_plain_verdict(step: Work) -> bool:
     return (
         isinstance(step, Measure)
         and bool(step.depends_on)
-        and not (_asks(step) or step.traits.gathers)
+        and not (_asks(step) or step.traits.gathers or step.decl.makes)
         and word_of(step.values.get("on_fail") or "drop") == "drop"
     )
 
