@@ -10,7 +10,6 @@ nothing in the data. `run`: how it is executed. Names carry no meaning: a rename
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,11 +17,9 @@ from typing import Any, Literal
 from mixwright_compiler.bind.plain import class_of, schema_of
 from mixwright_compiler.catalog.catalog import AttributeClass, Catalog, Entry
 from mixwright_compiler.catalog.references import is_expression, kind_of_reference, named_in
+from mixwright_compiler.plan.diff_text import moved, sql_of, tree_of
 from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step
 from mixwright_compiler.plugins.files import short
-
-LONGEST_VALUE = 40
-"""Characters of a value that a difference shows; a longer one is named without its value."""
 
 _ORDER: tuple[AttributeClass, ...] = ("row", "set", "meta", "run")
 
@@ -151,7 +148,7 @@ class _Comparison:
 
     def source(self, old: SourceSpec, new: SourceSpec) -> Iterator[Change]:
         if old.kind != new.kind:
-            yield Change("row", _moved("kind", old.kind, new.kind))
+            yield Change("row", moved("kind", old.kind, new.kind))
         else:
             yield from self.plugin("row", f"source.{new.kind}")
         is_pinned = old.pin is not None and new.pin is not None
@@ -162,13 +159,13 @@ class _Comparison:
             yield Change("meta", change.what) if is_same_file else change
         if old.mapping != new.mapping:
             yield Change("row", "columns")
-        if _tree(old.where) != _tree(new.where):
-            yield Change("row", _moved("where", _sql(old.where), _sql(new.where)))
+        if tree_of(old.where) != tree_of(new.where):
+            yield Change("row", moved("where", sql_of(old.where), sql_of(new.where)))
 
     def model(self, old: ModelSpec, new: ModelSpec) -> Iterator[Change]:
         if old.engine != new.engine:
             cls: AttributeClass = "run" if old.identity == new.identity else "row"
-            yield Change(cls, _moved("engine", old.engine, new.engine))
+            yield Change(cls, moved("engine", old.engine, new.engine))
         else:
             yield from self.plugin("row", f"model.{new.engine}")
         changes = list(self.attributes(self.entry(f"model.{new.engine}"), old.attributes, new.attributes))
@@ -180,31 +177,31 @@ class _Comparison:
 
     def start(self, old: Pipeline, new: Pipeline) -> Iterator[Change]:
         if old.start.rows != new.start.rows:
-            yield Change("row", _moved("from", old.start.rows, new.start.rows))
-        if _tree(old.start.where) != _tree(new.start.where):
-            yield Change("row", _moved("where", _sql(old.start.where), _sql(new.start.where)))
+            yield Change("row", moved("from", old.start.rows, new.start.rows))
+        if tree_of(old.start.where) != tree_of(new.start.where):
+            yield Change("row", moved("where", sql_of(old.start.where), sql_of(new.start.where)))
         if old.start.columns != new.start.columns:
             yield Change("row", "columns")
         if old.seed != new.seed:
-            yield Change("row", _moved("seed", old.seed, new.seed))
+            yield Change("row", moved("seed", old.seed, new.seed))
         for name in ("limit", "repeat"):
             before, after = getattr(old.start, name), getattr(new.start, name)
             if before != after:
-                yield Change("set", _moved(name, before, after))
+                yield Change("set", moved(name, before, after))
 
     def step(self, old: Step, new: Step) -> Iterator[Change]:
         if old.operation != new.operation:
-            yield Change("row", _moved("operation", old.operation, new.operation))
+            yield Change("row", moved("operation", old.operation, new.operation))
             return
         if old.id != new.id:
-            yield Change("meta", _moved("id", old.id, new.id))
+            yield Change("meta", moved("id", old.id, new.id))
         if old.version != new.version:
-            yield Change("row", _moved("operation version", old.version, new.version))
+            yield Change("row", moved("operation version", old.version, new.version))
         yield from self.plugin("row", new.operation)
         if old.label != new.label:
-            yield Change("row", _moved("label", old.label, new.label))
-        if _tree(old.when) != _tree(new.when):
-            yield Change("row", _moved("when", _sql(old.when), _sql(new.when)))
+            yield Change("row", moved("label", old.label, new.label))
+        if tree_of(old.when) != tree_of(new.when):
+            yield Change("row", moved("when", sql_of(old.when), sql_of(new.when)))
         from mixwright_compiler.plan.fingerprint import thresholds_of, verdict_columns
 
         entry = self.entry(new.operation)
@@ -217,11 +214,11 @@ class _Comparison:
         for name in ("seed", "total", "shortfall", "fill"):
             before, after = getattr(old, name), getattr(new, name)
             if before != after:
-                yield Change("set", _moved(name, before, after))
+                yield Change("set", moved(name, before, after))
         for name in type(new.budget).model_fields:
             before, after = getattr(old.budget, name), getattr(new.budget, name)
             if before != after:
-                yield Change("set", _moved(f"budget.{name}", before, after))
+                yield Change("set", moved(f"budget.{name}", before, after))
 
     def components(self, old: Mixture, new: Mixture) -> Iterator[Difference]:
         before = {c.rows: c for c in old.components}
@@ -235,7 +232,7 @@ class _Comparison:
             if before[name].quota != component.quota:
                 changes.append(Change("set", f"quota {quota_text(before[name])} -> {quota_text(component)}"))
             if before[name].group != component.group:
-                changes.append(Change("meta", _moved("group", before[name].group, component.group)))
+                changes.append(Change("meta", moved("group", before[name].group, component.group)))
             yield from _changed(node, iter(changes))
         for name in before:
             if name not in after:
@@ -243,7 +240,7 @@ class _Comparison:
 
     def train(self, old: Any, new: Any) -> Iterator[Change]:
         if old.mixture != new.mixture:
-            yield Change("row", _moved("on", old.mixture, new.mixture))
+            yield Change("row", moved("on", old.mixture, new.mixture))
         before, after = _measures(old), _measures(new)
         for name in sorted({*before, *after}):
             if before.get(name) != after.get(name):
@@ -252,7 +249,7 @@ class _Comparison:
 
     def export(self, old: Any, new: Any) -> Iterator[Change]:
         if old.mixture != new.mixture:
-            yield Change("set", _moved("of", old.mixture, new.mixture))
+            yield Change("set", moved("of", old.mixture, new.mixture))
         if old.format == new.format:
             yield from self.plugin("run", f"export.{new.format}")
         yield from self.attributes(self.entry(f"export.{new.format}"), old.attributes, new.attributes)
@@ -283,10 +280,10 @@ class _Comparison:
             elif kind_of_reference(type) is not None:
                 yield from self.references(type, name, cls, before, after)
             elif is_expression(type):
-                if _tree(before) != _tree(after):
-                    yield Change(cls, _moved(name, _sql(before), _sql(after)))
+                if tree_of(before) != tree_of(after):
+                    yield Change(cls, moved(name, sql_of(before), sql_of(after)))
             elif before != after:
-                yield Change(cls, _moved(name, before, after))
+                yield Change(cls, moved(name, before, after))
 
     def references(
         self, type: str, name: str, cls: AttributeClass, before: Any, after: Any
@@ -323,7 +320,7 @@ class _Comparison:
                 change.cls == "row" for change in self.source_changes(old)
             )
             return [f"rows of {new}"] if has_changed else []
-        return [_moved(kind, old, new)]
+        return [moved(kind, old, new)]
 
     def source_changes(self, name: str) -> list[Change]:
         old, new = self.old.sources.get(name), self.new.sources.get(name)
@@ -357,37 +354,6 @@ def _changed(node: str, changes: Iterator[Change]) -> Iterator[Difference]:
     found = tuple(dict.fromkeys(changes))
     if found:
         yield Difference("~", node, found)
-
-
-def _tree(expression: Any) -> Any:
-    if expression is None:
-        return None
-    return expression["tree"] if isinstance(expression, Mapping) else getattr(expression, "tree", expression)
-
-
-def _sql(expression: Any) -> Any:
-    if expression is None:
-        return None
-    return expression["sql"] if isinstance(expression, Mapping) else getattr(expression, "sql", expression)
-
-
-def _moved(name: str, before: Any, after: Any) -> str:
-    """`name before -> after`, or the name alone where a value is long."""
-    texts = [_value_text(value) for value in (before, after)]
-    return name if any(len(text) > LONGEST_VALUE for text in texts) else f"{name} {texts[0]} -> {texts[1]}"
-
-
-def _value_text(value: Any) -> str:
-    match value:
-        case None:
-            return "none"
-        case str():
-            return value if value and "\n" not in value else json.dumps(value)
-        case {"call": function, "args": args, "keywords": keywords}:
-            inner = [_value_text(a) for a in args] + [f"{k} = {_value_text(v)}" for k, v in keywords.items()]
-            return f"{function}({', '.join(inner)})" if inner else str(function)
-        case _:
-            return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _measures(train: Any) -> dict[str, Any]:
