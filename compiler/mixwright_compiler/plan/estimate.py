@@ -214,6 +214,8 @@ class _Estimation:
                 rows = wanted[pipeline.name]
                 needed = None if rows is None else _divided(rows, self.yield_of(pipeline))
                 ask(pipeline.start.rows, needed)
+                for drawn in pipeline.draws:
+                    ask(drawn.rows, drawn.limit)
         return wanted
 
     def pipeline(self, pipeline: Pipeline, demand: float | None) -> list[Estimate]:

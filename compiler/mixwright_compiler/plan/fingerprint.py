@@ -9,7 +9,7 @@ of its own, and is pinned by a golden test: an upgrade cannot invalidate a store
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,6 +45,8 @@ class Meanings:
     """Source -> `source_hashes(...).row`."""
     templates: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     """Template -> [[role, text], ...]."""
+    pipelines: Collection[str] = ()
+    """Their rows count where a pipeline does that draws from them (`pipeline_row_hashes`)."""
 
     def of(self, type: str, value: Any, catalog: Catalog) -> Any:
         """What decides the data in a value of an attribute type."""
@@ -78,6 +80,8 @@ class Meanings:
             case "call:on_verdict" if isinstance(value, Mapping) and value.get("call") == "repair":
                 template, *rest = value["args"]
                 return {**value, "args": [{"template": self.templates.get(template, template)}, *rest]}
+            case "drawn" if isinstance(value, str) and value in self.pipelines:
+                return {"rows": "pipeline"}
             case "ref:source" | "ref:rows" | "drawn" if isinstance(value, str):
                 return {"rows": self.sources.get(value, value)}
             case _:
@@ -257,6 +261,11 @@ def pipeline_row_hashes(plan: Plan) -> dict[str, str]:
             "seed": pipeline.seed,
             "steps": _nested(pipeline.steps_as_written),
         }
+        if pipeline.draws:
+            whole["draws"] = [hashes[drawn.rows] for drawn in pipeline.draws]
+        if pipeline.lag is not None:
+            # Which rows are kept decides what later ones are asked.
+            whole["pool"] = [step.fingerprint.set for step in pipeline.steps_as_written]
         more: dict[str, dict[str, Any]] = {}
         for step in pipeline.steps_as_written:
             for what, value in of_row(plan, step).items():

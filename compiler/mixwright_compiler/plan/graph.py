@@ -61,6 +61,9 @@ def graph_of(plan: Plan) -> Graph:
             key = f"step:{pipeline.name}.{step.id}"
             nodes.append(Node(key, step_text(step), "box", pipeline.name))
             edges.append(Edge(at, key))
+            drawn = step.attributes.get("from")
+            if isinstance(drawn, str) and drawn in last and drawn != pipeline.name:
+                edges.append(Edge(last[drawn], key, is_dotted=True))
             if isinstance(step.attributes.get("model"), str):
                 edges.append(Edge(f"model:{step.attributes['model']}", key, is_dotted=True))
             at = key

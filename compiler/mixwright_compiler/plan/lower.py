@@ -9,7 +9,7 @@ identity; see `mixwright_compiler/plan/weights.py`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +26,7 @@ from mixwright_compiler.plan.fingerprint import Meanings, model_identity, node_h
 from mixwright_compiler.plan.origins import origin_of
 from mixwright_compiler.plan.plan import (
     Budget,
+    Drawn,
     Evaluation,
     Export,
     Expression,
@@ -124,6 +125,7 @@ class _Lowering:
             models={name: spec.identity for name, spec in models.items()},
             sources={n: source_hashes(spec, program.sources[n].entry).row for n, spec in sources.items()},
             templates={n: [[m.role, m.text] for m in spec.messages] for n, spec in templates.items()},
+            pipelines=program.pipelines,
         )
         plan = Plan(
             mixwright_version=self.version,
@@ -219,6 +221,7 @@ class _Lowering:
         ids = tuple(step.id for step in flow.steps)
         written = tuple(step.id for step in decl.steps)
         limit = _plain_of(start.attributes, "limit")
+        drawn = list(dict.fromkeys(self.drawn_from(flow)))
         return Pipeline(
             name=decl.name,
             start=From(
@@ -234,11 +237,21 @@ class _Lowering:
             written=() if ids == written else written,
             groups=flow.gatherings or (),
             asks_again=dict(flow.asks_again or {}),
+            draws=tuple(Drawn(rows=name, limit=limit) for name, limit, _ in drawn if name != decl.name),
+            lag=max((lag for name, _, lag in drawn if name == decl.name), default=None),
             columns=dict(decl.columns),
             seed=_plain_of(decl.attributes, "seed") or 0,
             doc=_plain_of(decl.attributes, "doc") or "",
             origin=origin_of(decl.name_span),
         )
+
+    def drawn_from(self, flow: Flow) -> Iterator[tuple[str, int | None, int]]:
+        """(pipeline, limit, lag) of each pipeline that a step draws rows from."""
+        for step in flow.steps:
+            for schema in step.decl.entry.attributes:
+                name = step.values.get(schema.name)
+                if schema.type == "drawn" and isinstance(name, str) and name in self.program.pipelines:
+                    yield name, step.values.get("limit"), step.values.get("lag") or 0
 
     def step(self, step: Work, columns: Mapping[str, str]) -> Step:
         """A step, after which rows have these columns."""

@@ -197,6 +197,13 @@ class From(PlanModel):
     origin: Origin
 
 
+class Drawn(PlanModel):
+    """Rows of another pipeline that a step draws from: all that it keeps, or the first `limit`."""
+
+    rows: str
+    limit: int | None = None
+
+
 class Pipeline(PlanModel):
     """Rows through steps, which stand in the order in which they are done."""
 
@@ -214,6 +221,11 @@ class Pipeline(PlanModel):
         default_factory=lambda pipeline: _gatherings(pipeline)[1],
         description="verifier with `retry` or `repair` -> the step that answers again; older plans do not say it",
     )
+    draws: tuple[Drawn, ...] = Field(default=(), description="other pipelines that its steps draw rows from")
+    lag: int | None = Field(
+        default=None,
+        description="of a pipeline that draws from its own rows: how far behind a row the rows are that it sees",
+    )
     columns: dict[str, str] = Field(description="schema of the rows that leave it")
     seed: int = 0
     doc: str = ""
@@ -224,6 +236,12 @@ class Pipeline(PlanModel):
         """Its steps in the order of the spec."""
         by_id = {step.id: step for step in self.steps}
         return tuple(by_id[id] for id in self.written) if self.written else self.steps
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The pipelines that it takes rows from: to start them, or to draw."""
+        started = (self.start.rows,) if self.start.kind == "pipeline" else ()
+        return tuple(dict.fromkeys((*started, *(drawn.rows for drawn in self.draws))))
 
     def around(self, step: Step) -> tuple[Step, ...]:
         """The loops that a step is in, from the inside out."""
@@ -479,7 +497,7 @@ class Plan(PlanModel):
         return [name for name in outer if not self.mixtures[name].variant_of] or outer
 
     def pipelines_in_order(self) -> list[Pipeline]:
-        """Pipelines so that each comes after the one it reads from."""
+        """Pipelines so that each comes after those it reads from."""
         ordered: list[Pipeline] = []
         done: set[str] = set()
 
@@ -487,8 +505,8 @@ class Plan(PlanModel):
             if name in done:
                 return
             pipeline = self.pipelines[name]
-            if pipeline.start.kind == "pipeline":
-                visit(pipeline.start.rows)
+            for other in pipeline.read:
+                visit(other)
             done.add(name)
             ordered.append(pipeline)
 

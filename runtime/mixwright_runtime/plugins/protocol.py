@@ -137,6 +137,11 @@ class VectorResult:
     detail: str = ""
 
 
+def no_pool(position: int) -> Any:
+    """What a context of no pipeline that draws from itself gives."""
+    raise RuntimeError("there is no pool here")
+
+
 def no_sandbox() -> Any:
     """What a context without a sandbox gives."""
     raise RuntimeError("there is no sandbox here")
@@ -160,6 +165,8 @@ class StepContext:
     """The shared pool of killable CPU workers (mixwright_runtime/workers/pool.py)."""
     rows_of: Callable[[str], Any]
     """Rows of a source or finished pipeline by name, for few-shot draws and evaluation sets: iterable of dicts."""
+    pool: Callable[[int], Sequence[Mapping[str, Any]]] = no_pool
+    """What the row at a position sees of the rows that its own pipeline has kept."""
     pipeline: str = ""
     """The pipeline (or mixture) that the step belongs to; `pipeline.step` names a node."""
     sandbox: Callable[[], Any] = no_sandbox

@@ -17,6 +17,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.shapes import Measure
 from mixwright_runtime.run.calibration import calibrate_all
+from mixwright_runtime.run.drawn import columns_of, lost_in, runs_of_the_same
 from mixwright_runtime.run.mixtures import MixtureRun, SourceBook
 from mixwright_runtime.run.pace import RunPace
 from mixwright_runtime.run.waves import PipelineRun, supply_of
@@ -39,8 +41,10 @@ from mixwright_runtime.stream.driving import closed, prepared
 from mixwright_runtime.stream.nodes import Node, nodes_of
 from mixwright_runtime.stream.ordering import LongestFirst, size_of_columns
 from mixwright_runtime.stream.outcomes import Outcomes
+from mixwright_runtime.stream.pool import Pool
 from mixwright_runtime.stream.stream import Executor
 from mixwright_runtime.stream.supply import Sources
+from mixwright_runtime.stream.walk import NOTHING_SETTLED, Settled
 from mixwright_runtime.verifiers.verdicts import selection_of
 
 if TYPE_CHECKING:
@@ -203,8 +207,15 @@ class Run:
             )
             outcomes = Outcomes(self.store, self.run_id, pipeline.name)
             window = self._window(nodes)
+            pool, settled = self._pool_of(pipeline)
             executor = Executor(
-                nodes, outcomes, self.stop, window=window, order=self._order(pipeline, nodes, window)
+                nodes,
+                outcomes,
+                self.stop,
+                window=window,
+                order=None if pool else self._order(pipeline, nodes, window),
+                pool=pool,
+                settled=settled,
             )
             where = (
                 self.context.expression(pipeline.start.where) if pipeline.start.where is not None else None
@@ -212,8 +223,14 @@ class Run:
             supply = supply_of(pipeline, self.runs, self.sources, where, self.options.limit)
             self.outcomes[pipeline.name] = outcomes
             self.runs[pipeline.name] = PipelineRun(
-                pipeline, supply, executor, self.stop, fanout=pipeline.fanout
+                pipeline,
+                supply,
+                executor,
+                self.stop,
+                fanout=pipeline.fanout,
+                draws=[(self.runs[drawn.rows], drawn.limit) for drawn in pipeline.draws],
             )
+            self.context.made[pipeline.name] = partial(columns_of, self.runs[pipeline.name])
         book = SourceBook(self.store, self.run_id)
         for mixture in _with_nested(self.plan, self.mixtures):
             self.mixture_runs[mixture.name] = MixtureRun(
@@ -228,6 +245,16 @@ class Run:
                 stop=self.stop,
                 limit=self.options.limit,
             )
+
+    def _pool_of(self, pipeline: Pipeline) -> tuple[Pool | None, Settled]:
+        """The pool of a pipeline that draws from its own rows, and what earlier runs of the same one lost for good: were
+        it answered now, every later row would be asked something else."""
+        if pipeline.lag is None:
+            return None, NOTHING_SETTLED
+        pool = Pool(pipeline.lag)
+        self.context.pools[pipeline.name] = pool
+        runs = runs_of_the_same(self.plan, self.store, pipeline.name, before=self.run_id)
+        return pool, lost_in(self.store, pipeline.name, runs)
 
     def _keep_calibration(self, node: str, figures: dict[str, Any]) -> None:
         self.calibrations[node] = figures
@@ -310,9 +337,12 @@ def needed_pipelines(plan: Plan, mixtures: Mapping[str, Mixture], *, named: bool
     for mixture in _with_nested(plan, mixtures):
         for component in mixture.components:
             name = component.rows
-            while name in plan.pipelines:
-                wanted.add(name)
-                name = plan.pipelines[name].start.rows
+            open_names = [name]
+            while open_names:
+                name = open_names.pop()
+                if name in plan.pipelines and name not in wanted:
+                    wanted.add(name)
+                    open_names += plan.pipelines[name].read
     return [pipeline for pipeline in plan.pipelines_in_order() if pipeline.name in wanted]
 
 

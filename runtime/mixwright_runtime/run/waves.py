@@ -8,7 +8,7 @@ same whatever the waves were, and a larger demand only adds to them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil, inf, sqrt
 from typing import Any
 
@@ -121,8 +121,13 @@ class PipelineRun:
         stop: StopSignal,
         *,
         fanout: int = 1,
+        draws: Sequence[tuple[PipelineRun, int | None]] = (),
     ) -> None:
-        """`fanout`: rows that one row becomes when nothing is dropped (candidates that no verifier brings together)."""
+        """
+        Args:
+            fanout: rows that one row becomes when nothing is dropped (candidates that no verifier brings together).
+            draws: pipelines whose rows its steps draw from, all or so many: they must be there before it starts.
+        """
         self.pipeline = pipeline
         self.executor = executor
         self.supply = supply
@@ -134,6 +139,7 @@ class PipelineRun:
         """(rows started, rows kept) of each wave."""
         self._stop = stop
         self._fanout = fanout
+        self._draws = draws
         self._lock = asyncio.Lock()
         self._begun = self._through = 0
         """Rows handed to the executor, and those of them of which everything is in `kept` or ended."""
@@ -160,6 +166,8 @@ class PipelineRun:
         if self._has(count):
             return
         async with self._lock:
+            for other, limit in self._draws:
+                await other.ensure(limit)
             while not (self._has(count) or self._stop.reason or self.is_exhausted):
                 size = None
                 if count is not None and not self.executor.needs_all_rows:

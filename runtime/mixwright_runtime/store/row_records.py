@@ -109,6 +109,14 @@ def siblings_of(
     return [Sibling(*row) for row in store.sql(query, [run_id, row_id, list(parents), limit])]
 
 
+def quarantined_in(store: Store, pipeline: str, runs: Sequence[int]) -> Iterator[tuple[bytes, str, int]]:
+    """(row, step, the first of these runs) of each row of a pipeline that one of the runs quarantined."""
+    query = """SELECT row_id, step, min(run_id) FROM outcome
+        WHERE pipeline = ? AND status = 'quarantined' AND run_id IN (SELECT unnest(?::BIGINT[])) GROUP BY ALL"""
+    for row_id, step, run_id in store.sql(query, [pipeline, list(runs)]):
+        yield bytes(row_id), step, run_id
+
+
 @dataclass(frozen=True, slots=True)
 class SampledRow:
     """A row as it ended. detail, scores, columns: JSON, empty where there is none."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mixwright_compiler.plan.plan import Expression, Plan, Step
 from mixwright_runtime.calls.models import DeclaredCalls, RunCalls
+from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.protocol import StepContext
+from mixwright_runtime.stream.pool import Pool
 from mixwright_runtime.stream.supply import Sources
 from mixwright_runtime.values.rows import Rendered
 
@@ -22,6 +24,10 @@ class RunContext:
         self.sources = sources
         self.calls = calls
         self._sandbox_name = sandbox
+        self.pools: dict[str, Pool] = {}
+        """Of pipelines that draw from their own rows."""
+        self.made: dict[str, Callable[[], Iterable[Mapping[str, Any]]]] = {}
+        """Pipeline -> the columns of the rows that it has kept."""
         self._workers: Any = None
         self._boxes: Any = None
 
@@ -35,10 +41,23 @@ class RunContext:
             template=lambda name: self._called(self.template(name), step.names),
             calls=DeclaredCalls(self.calls, step, f"{owner}.{step.id}"),
             workers=self._pool,
-            rows_of=lambda name: (entry.columns for entry in self.sources.entries(name)),
+            rows_of=self.rows_of,
+            pool=lambda position: self.pools[owner].before(position),
             pipeline=owner,
             sandbox=self._sandbox,
         )
+
+    def rows_of(self, name: str) -> Iterable[Mapping[str, Any]]:
+        """Rows of a source, or of a pipeline that was run before.
+
+        Raises:
+            RunError: the source cannot be read, or the pipeline is not run.
+        """
+        if name in self.plan.pipelines:
+            if name not in self.made:
+                raise RunError(f"rows of pipeline '{name}' are drawn, and it is not run")
+            return self.made[name]()
+        return (entry.columns for entry in self.sources.entries(name))
 
     def expression(self, expression: Expression | Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
         """A plan expression as a function of a row's columns."""

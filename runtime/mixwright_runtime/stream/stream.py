@@ -23,7 +23,8 @@ from mixwright_runtime.stream.flows import Flow
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.stream.ordering import LongestFirst
 from mixwright_runtime.stream.outcomes import Outcomes, Start
-from mixwright_runtime.stream.walk import Walk
+from mixwright_runtime.stream.pool import Pool
+from mixwright_runtime.stream.walk import NOTHING_SETTLED, Settled, Walk
 from mixwright_runtime.values.rows import Row
 
 CHUNK = 256
@@ -54,8 +55,15 @@ class Executor:
         *,
         window: int,
         order: LongestFirst | None = None,
+        pool: Pool | None = None,
+        settled: Settled = NOTHING_SETTLED,
     ) -> None:
-        """`order`: which rows of a wave start first; without it they start in start order."""
+        """
+        Args:
+            order: which rows of a wave start first; without it they start in start order.
+            pool: of a pipeline that draws from its own rows: a row starts when what it sees is closed.
+            settled: rows that are not to be tried again at a step where an earlier run lost them.
+        """
         self.nodes = tuple(nodes)
         self.kept: list[Start] = []
         """Rows that survived, in the order they finished; see `kept_in_order`."""
@@ -63,7 +71,8 @@ class Executor:
         self.finished = 0
         """Started rows of which nothing is under way any more."""
         self._book = Counted(outcomes)
-        self._walk = Walk(self.nodes, self._book)
+        self._walk = Walk(self.nodes, self._book, settled)
+        self._pool = pool
         self._stop = stop
         self._window = max(1, window)
         self._order = order
@@ -120,14 +129,21 @@ class Executor:
         for taken, start in enumerate(starts, 1):
             if self._stop.reason:
                 return
-            self.started += 1
             row = start.row
+            if self._pool is not None:
+                try:
+                    await self._pool.settled(row.position)
+                except RunStopped:
+                    return
+            self.started += 1
             self._book.started(start)
             begun = self._now()
             try:
                 await self._segment(0, row.position, [row])
             except RunStopped:
-                continue  # the row stays unfinished; the next run starts it again
+                # The row stays unfinished; the next run starts it again.
+                self._unfinished()
+                continue
             if self._order is not None:
                 self._order.took(row, self._now() - begun)
             if taken % BREATH == 0:
@@ -144,8 +160,11 @@ class Executor:
         for row in rows:
             flows += await self._walk.through(Flow(row), at, end)
         if end == len(self.nodes):
-            self.kept += self._book.finished(position, [flow.row for flow in flows])
+            kept = [flow.row for flow in flows]
+            self.kept += self._book.finished(position, kept)
             self.finished += 1
+            if self._pool is not None:
+                self._pool.close(position, kept)
             return
         buffer = self._buffers[end]
         # A start of which nothing is left takes its place, too: a breaker decides in start order and never past a gap,
@@ -155,8 +174,15 @@ class Executor:
             buffer.ready.append((buffer.next_position, ready))
             buffer.ready_rows += len(ready)
             buffer.next_position += 1
-        if buffer.ready_rows >= CHUNK and not self.nodes[end].needs_all_rows:
+        if self.nodes[end].needs_all_rows:
+            return
+        # What others wait for goes on at once, also where nothing is left of it.
+        if buffer.ready_rows >= CHUNK or (self._pool is not None and buffer.ready):
             await self._pass_breaker(end)
+
+    def _unfinished(self) -> None:
+        if self._pool is not None:
+            self._pool.break_off()
 
     async def _pass_breaker(self, at: int) -> None:
         """Let the breaker decide on the rows that are next in start order, and send on what it keeps."""
@@ -185,6 +211,7 @@ class Executor:
             try:
                 await job
             except RunStopped:
+                self._unfinished()
                 return
 
         task = asyncio.create_task(quietly())

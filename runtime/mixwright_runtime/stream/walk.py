@@ -3,8 +3,9 @@ verifier that looks at all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from mixwright_runtime.calls.gathering import gather_all
 from mixwright_runtime.errors import RunError, RunStopped
@@ -23,20 +24,27 @@ from mixwright_runtime.stream.driving import (
 from mixwright_runtime.stream.flows import Asked, Flow
 from mixwright_runtime.stream.looping import rounds_of
 from mixwright_runtime.stream.nodes import Node
-from mixwright_runtime.values.rows import Dropped
+from mixwright_runtime.values.rows import Dropped, Row
+
+Settled = Mapping[tuple[bytes, str], str]
+"""(row, step) -> why an earlier run lost the row there, for good."""
+NOTHING_SETTLED: Settled = MappingProxyType({})
 
 
 class Walk:
     """Takes rows through steps, each on its own, and tells a book what becomes of them."""
 
-    def __init__(self, nodes: Sequence[Node], book: Book) -> None:
+    def __init__(self, nodes: Sequence[Node], book: Book, settled: Settled = NOTHING_SETTLED) -> None:
         self._nodes = nodes
         self._book = book
+        self._settled = settled
 
     async def through(self, flow: Flow, at: int, end: int) -> list[Flow]:
         """One row through the steps `at` to `end`; the flows that reach `end`, candidates in their order."""
         while at < end:
             node = self._nodes[at]
+            if self._settled and not self._book_unless_settled(flow.row, node):
+                return []
             if not node.applies(flow.row):
                 self._book.took(flow.row, node)
                 at = max(at + 1, node.body_end)
@@ -75,7 +83,7 @@ class Walk:
 
     async def _round(self, at: int, flow: Flow, book: Book) -> list[Flow]:
         """A row through the body of the loop at `at`, told to a book of its own."""
-        return await Walk(self._nodes, book).through(flow, at + 1, self._nodes[at].body_end)
+        return await Walk(self._nodes, book, self._settled).through(flow, at + 1, self._nodes[at].body_end)
 
     async def _spread(self, flow: Flow, at: int, end: int) -> list[Flow]:
         """The rows made of one, as candidates are."""
@@ -151,6 +159,7 @@ class Walk:
         except Exception as error:
             self._book.took(quarantined(node, row, error), node)
             return []
+        made = [(self._unless_settled(result, node), following) for result, following in made]
         self._book.forked([result for result, _ in made], node)
         flows = []
         for sample, (result, next_attempt) in enumerate(made):
@@ -161,6 +170,16 @@ class Walk:
                 asked = {**(asked or {}), node.id: Asked(row, sample, next_attempt)}
             flows.append(Flow(result, asked))
         return flows
+
+    def _book_unless_settled(self, row: Row, node: Node) -> bool:
+        result = self._unless_settled(row, node)
+        return isinstance(result, Row) or self._book.took(result, node)
+
+    def _unless_settled(self, result: Row | Dropped, node: Node) -> Row | Dropped:
+        if isinstance(result, Dropped):
+            return result
+        reason = self._settled.get((result.row_id, node.id))
+        return result if reason is None else Dropped(result, node.id, reason, quarantined=True)
 
     async def _verify(self, at: int, flows: Sequence[Flow], of: int = 1) -> list[Flow | None]:
         """Each flow, None where it does not pass the verifier, after as many further answers as `on_fail` allows.
