@@ -95,6 +95,8 @@ def _drawn_columns(scope: Scope, start: Bound) -> Columns:
     found = scope.columns.get(str(start.value))
     if found is None:
         declaration = scope.world.declared(str(start.value))
+        if scope.is_being_bound(declaration):
+            return Columns(is_open=True)  # its own rows, whose columns are known when its last step is bound
         scope.ask(declaration, start.span)
         found = scope.columns.get(declaration.qualified, Columns(is_open=True))
     return found

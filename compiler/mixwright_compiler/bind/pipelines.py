@@ -66,7 +66,7 @@ def bind_pipeline(scope: Scope, declaration: Declaration) -> PipelineDecl | None
             if later.kind != "from":
                 _is_step(scope, later)
         return None
-    flow = Flow(scope, module, declaration.name, blocks)
+    flow = Flow(scope, module, declaration.name, blocks, owner=declaration.qualified)
     start, flow.columns = bind_from(scope, module, blocks[0])
     written = blocks[1:]
     written_out = expanded(scope, module, written)

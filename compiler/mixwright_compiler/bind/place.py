@@ -34,6 +34,8 @@ class Place:
     reads: dict[str, Span] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     step: Span | None = None
+    owner: str = ""
+    """The pipeline whose steps are bound, by its qualified name: it may draw from itself."""
     drawn: str = "any"
     """Type of what may be drawn, for expressions over it."""
     around: Columns | None = None

@@ -72,6 +72,10 @@ class Scope:
         self._done[key] = result
         return result
 
+    def is_being_bound(self, declaration: Declaration) -> bool:
+        """Is it this that is bound just now?"""
+        return bool(self._underway) and self._underway[-1][0] is declaration
+
     def _circle(self, position: int, declaration: Declaration, use: Span) -> None:
         path = [d for d, _ in self._underway[position:]] + [declaration]
         if all(d.kind == "fragment" for d in path):

@@ -61,8 +61,12 @@ def step_entry(scope: Scope, block: Block) -> tuple[Entry, list[Any]]:
 class Flow:
     """Columns on their way through the steps of one pipeline or mixture."""
 
-    def __init__(self, scope: Scope, module: Module, name: str, blocks: list[Block]) -> None:
+    def __init__(
+        self, scope: Scope, module: Module, name: str, blocks: list[Block], *, owner: str = ""
+    ) -> None:
+        """`owner`: the pipeline whose steps they are, by its qualified name."""
         self.scope = scope
+        self.owner = owner
         self.module = module
         self.rows_words = f"rows of `{name}`"
         self.columns = Columns()
@@ -83,7 +87,9 @@ class Flow:
         return self.scope.findings
 
     def place(self, later: dict[str, Span] | None = None, use: Use | None = None) -> Place:
-        place = Place(self.scope.world, self.module, self.columns, self.rows_words, later or {})
+        place = Place(
+            self.scope.world, self.module, self.columns, self.rows_words, later or {}, owner=self.owner
+        )
         if use is not None:
             place.columns, place.around = stated(use, self.columns), self.columns
             place.called = {column: name for name, column in use.names.items()}

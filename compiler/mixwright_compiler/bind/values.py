@@ -74,7 +74,7 @@ def bind_value(
         case "column_or_json":
             return _column_or_json(place, schema.name, node)
         case "drawn":
-            return bind_drawn(place, node) or _reference(place, subject, "source", node)
+            return bind_drawn(place, node) or _reference(place, subject, "start", node)
         case "enum":
             return _word(place, subject, rest.split("|"), node)
         case "expr":
@@ -339,7 +339,8 @@ def _reference(place: Place, subject: str, kind: str, node: Expression) -> str:
     match node:
         case Ref():
             found = world.need(place.module, node, kind)
-            world.ask(found, node.span)
+            if found.qualified != place.owner:
+                world.ask(found, node.span)
             return found.qualified
         case Text(value=name):
             ref = Ref(tuple(name.split(".")), node.span, (node.span,) * len(name.split(".")))

@@ -18,6 +18,10 @@ REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """What `ref:KIND` in the catalog may name. `start` is what a pipeline may begin from."""
 
+LAG = 256
+"""Chosen: how far behind a row the rows of its own pipeline are that it draws from, where it is not said. About what
+one server takes at once."""
+
 LISTS = ("list[", "some[")
 """How types of several values begin: `list[T]`, and `some[T]`, which may be one of them alone."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mixwright_compiler.checks.checked import Checked, is_written, value_of
+from mixwright_compiler.catalog.references import LAG
+from mixwright_compiler.checks.checked import Checked, is_written, traits_in, value_of
 from mixwright_compiler.checks.quotas import rows_of
 from mixwright_compiler.program import CallValue, PipelineDecl, StepDecl, TypedExpression
 from mixwright_compiler.schema import UNTYPED, element_of
@@ -16,7 +17,8 @@ OF_CHOICES = ("where", "except", "weights", "balance")
 
 
 def check_draws(checked: Checked) -> None:
-    """MIX422: a draw of more than there is. MIX423: `except = self` where no row can draw itself. MIX126 and MIX449."""
+    """MIX422: a draw of more than there is. MIX423: `except = self` where no row can draw itself. MIX126 and MIX449. Of
+    a pipeline that draws from itself: MIX401, MIX435, MIX439 and MIX440."""
     for pipeline, _, step in checked.clean_steps():
         if all(schema.type != "drawn" for schema in step.entry.attributes):
             continue
@@ -29,6 +31,7 @@ def check_draws(checked: Checked) -> None:
         _check_weights(checked, step)
         _check_self(checked, pipeline, step)
         _check_there(checked, step)
+        _check_pool(checked, pipeline, step)
 
 
 def _check_constraints(checked: Checked, step: StepDecl) -> None:
@@ -169,6 +172,78 @@ def _check_self(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> Non
         )
 
 
+def _check_pool(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> None:
+    findings, start = checked.findings, step.attributes.get("from")
+    if start is None or start.value != pipeline.name:
+        if is_written(step.attributes, "lag"):
+            findings.error(
+                "MIX126",
+                "`lag` is of a pipeline that draws from its own rows",
+                step.attributes["lag"].span,
+                "all of these rows are there before the first is drawn",
+                hint="delete `lag`",
+            )
+        return
+    if step.inside:
+        findings.error(
+            "MIX435",
+            "a loop draws from the rows of its own pipeline",
+            start.span,
+            "which of them a round could see is not settled when it begins",
+            hint="draw before the loop",
+        )
+    for name in ("column", "balance"):
+        column = step.attributes.get(name)
+        if column is not None and not column.is_default and column.value not in pipeline.columns:
+            findings.error(
+                "MIX401",
+                f"no column `{column.value}` in rows of `{pipeline.name}`",
+                column.span,
+                f"columns there: {', '.join(pipeline.columns)}",
+                hint="name a column of the rows that leave the pipeline",
+            )
+    if value_of(step.attributes, "fewer") != "ok":
+        findings.error(
+            "MIX439",
+            f"`{pipeline.name}` draws from its own rows, and at first there are none",
+            start.span,
+            "nothing is there for the first rows to draw",
+            hint="write `fewer = ok`: early rows draw what there is",
+        )
+    for other in pipeline.steps:
+        if traits_in(other).needs_all_rows:
+            findings.error(
+                "MIX439",
+                f"`{pipeline.name}` draws from its own rows, and `{other.id}` keeps none before all are there",
+                start.span,
+                "waits for rows that wait for it",
+                secondary=(Label(other.kind_span, "decides on all rows at once"),),
+                hint=f"move `{other.id}` into a pipeline that starts from this one",
+            )
+    _check_slots(checked, pipeline, step)
+
+
+def _check_slots(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> None:
+    lag = int(value_of(step.attributes, "lag") or LAG)
+    for other in pipeline.steps:
+        for question in traits_in(other).asks:
+            for name in question.models:
+                model = checked.program.models.get(name)
+                if model is None:
+                    continue
+                slots = value_of(model.attributes, "max_in_flight")
+                if isinstance(slots, int) and slots > lag:
+                    checked.findings.lint(
+                        "MIX440",
+                        f"at most {lag} rows are under way, and `{name}` takes {slots} requests at once",
+                        step.attributes["lag"].span if "lag" in step.attributes else step.kind_span,
+                        f"{slots - lag} of them stay unused",
+                        secondary=(Label(model.attributes["max_in_flight"].span, "stated here"),),
+                        hint=f"write `lag = {slots}`; a row then sees rows that are so much older",
+                    )
+                    return
+
+
 def _check_there(checked: Checked, step: StepDecl) -> None:
     attributes = step.attributes
     count, values, weights = (value_of(attributes, name) for name in ("count", "values", "weights"))
@@ -178,7 +253,8 @@ def _check_there(checked: Checked, step: StepDecl) -> None:
     if isinstance(values, list):
         there = len([one for one in weights if one > 0]) if isinstance(weights, list) else len(values)
     elif is_written(attributes, "from"):
-        drawn = rows_of(checked, str(value_of(attributes, "from")))
+        name = str(value_of(attributes, "from"))
+        drawn = rows_of(checked, name) if name in checked.program.sources else None
         if drawn is None:
             return
         there = drawn[0] - is_written(attributes, "except")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mixwright_compiler.bind.lock import Lock, is_stale, model_definition, selected_rows
 from mixwright_compiler.bind.plain import FIELDS_OF_SOURCES, plain, resolved
 from mixwright_compiler.catalog.catalog import Catalog, Entry, entry_to_json
+from mixwright_compiler.catalog.references import LAG
 from mixwright_compiler.load.uses import Use
 from mixwright_compiler.logical.build import build, steps_of
 from mixwright_compiler.logical.nodes import Flow, Keep, Mix, Work
@@ -251,7 +252,7 @@ class _Lowering:
             for schema in step.decl.entry.attributes:
                 name = step.values.get(schema.name)
                 if schema.type == "drawn" and isinstance(name, str) and name in self.program.pipelines:
-                    yield name, step.values.get("limit"), step.values.get("lag") or 0
+                    yield name, step.values.get("limit"), step.values.get("lag") or LAG
 
     def step(self, step: Work, columns: Mapping[str, str]) -> Step:
         """A step, after which rows have these columns."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, overload
 
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RowError, RunError
@@ -34,7 +34,23 @@ DRAWN = "drawn"
         attribute(
             "from",
             "drawn",
-            "the source to draw rows from; or `constraints(…)`, verifiable constraints that can stand together",
+            "the source to draw rows from, or the pipeline; or `constraints(…)`, verifiable constraints that can stand "
+            "together",
+        ),
+        attribute(
+            "limit",
+            "count",
+            "of the rows of `from` the first so many; of a pipeline it then makes no more for this",
+            minimum=1,
+            only_when="with from",
+        ),
+        attribute(
+            "lag",
+            "count",
+            "of a pipeline that draws from itself: how far behind a row the rows are that it sees, 256 without it; "
+            "so many can be under way at once",
+            minimum=5,
+            only_when="with from",
         ),
         attribute("values", "list[json]", "what to draw from, written out, instead of `from`"),
         attribute("of", "expr:any", "a list of the row to draw items of, instead of `from`"),
@@ -152,6 +168,13 @@ class Draw(Apply):
     `count` may say by the row how much is drawn, `count = 8 - len(made)`; 0 or less draws nothing, and where it is
     null the row is quarantined.
 
+    From a pipeline its kept rows are drawn, all of them or the first `limit`, which are made before this pipeline starts.
+    A pipeline may draw **from itself**: `draw made { from = THIS, column = task, count = 2, fewer = ok }`. The row that
+    is started as number i then sees what was kept of the rows before number i - max(5, min(lag, i / 8)), and nothing
+    else, so that what it draws hangs neither on how fast answers come nor on how many rows are wanted. A row starts when
+    those are done with; one of them that was lost for the machine's reasons stays lost, or every later row would be
+    asked something else in the next run.
+
     From `constraints(ifeval)` each row gets kinds that do not conflict, their arguments made up, as a list of
     `{ id, kwargs, sentence }`: a prompt asks for the sentences, `verify constraints` checks the rest. The call takes
     families (`ifeval`, `ifbench`, `training`) and ids; `without` leaves ids out, `language` is that of sentences and
@@ -188,6 +211,8 @@ class Draw(Apply):
         self._turns = Turns(context.seed, step) if attributes.get("spread") == "even" else None
         self._fitting = _fitting_of(step, context)
         self._pool: list[_Thing] | None = None
+        self._limit: int | None = attributes.get("limit")
+        self._of_itself = context.pool if self._from == context.pipeline else None
         self._constraints = ConstraintPool.of(self._from) if isinstance(self._from, dict) else None
 
     def apply(self, row: Row) -> Row | Dropped:
@@ -229,8 +254,11 @@ class Draw(Apply):
 
     def _drawn(self, row: Row, choices: Choices, count: int) -> list[_Thing]:
         """Up to `count` different things."""
+        pool: Sequence[_Thing]
         if self._list is not None:
             pool = [_Thing(item, item) for item in self._items(row)]
+        elif self._of_itself is not None:
+            pool = _Things(self._of_itself(row.position)[: self._limit], self._thing)
         else:
             pool = self._everything()
         if self._weights is not None:
@@ -259,21 +287,20 @@ class Draw(Apply):
     def _everything(self) -> list[_Thing]:
         """What is drawn from, with the values of the `balance` column in order. Read once."""
         if self._pool is None:
-            rows = list(self._values if self._values is not None else self._rows_of(str(self._from)))
+            if self._values is not None:
+                rows = list(self._values)
+            else:
+                rows = list(islice(self._rows_of(str(self._from)), self._limit))
             if len(rows) < self._count and self._least is None and self._fewer == "error":
                 where = f"'{self._from}'" if self._from else "values"
                 raise RunError(f"step '{self.step.id}': draws {self._count} rows, {where} has {len(rows)}")
             ids = _ids_of(rows) if self._not_self else iter([b""] * len(rows))
-            self._pool = [
-                _Thing(
-                    row[self._column] if self._column else row,
-                    row,
-                    canonical_json(row.get(self._balance)) if self._balance else "",
-                    row_id,
-                )
-                for row, row_id in zip(rows, ids, strict=True)
-            ]
+            self._pool = [self._thing(row, row_id) for row, row_id in zip(rows, ids, strict=True)]
         return self._pool
+
+    def _thing(self, row: Any, row_id: bytes = b"") -> _Thing:
+        value = row[self._column] if self._column else row
+        return _Thing(value, row, canonical_json(row.get(self._balance)) if self._balance else "", row_id)
 
     def _too_few(self, row: Row, there: int, least: int) -> Dropped:
         if self._fewer == "drop":
@@ -293,6 +320,26 @@ class _Thing:
     whole: Any
     stratum: str = ""
     row_id: bytes = b""
+
+
+class _Things(Sequence[_Thing]):
+    """Rows as what may be drawn, each made when it is looked at: a pool is large, and few of it are drawn."""
+
+    def __init__(self, rows: Sequence[Any], thing: Callable[[Any], _Thing]) -> None:
+        self._rows = rows
+        self._thing = thing
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> _Thing: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[_Thing]: ...
+    def __getitem__(self, at: int | slice) -> _Thing | Sequence[_Thing]:
+        if isinstance(at, slice):
+            return _Things(self._rows[at], self._thing)
+        return self._thing(self._rows[at])
 
 
 def _ids_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:

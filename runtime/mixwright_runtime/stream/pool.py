@@ -48,7 +48,10 @@ class _Prefix(Sequence[Mapping[str, Any]]):
     def __getitem__(self, at: slice) -> Sequence[Mapping[str, Any]]: ...
     def __getitem__(self, at: int | slice) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
         if isinstance(at, slice):
-            return [self._rows[i] for i in range(*at.indices(self._size))]
+            start, stop, step = at.indices(self._size)
+            if (start, step) == (0, 1):
+                return _Prefix(self._rows, stop)
+            return [self._rows[i] for i in range(start, stop, step)]
         if not -self._size <= at < self._size:
             raise IndexError(at)
         return self._rows[at % self._size]

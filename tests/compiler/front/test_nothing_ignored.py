@@ -503,6 +503,7 @@ SHARED = {
         "mixwright_runtime.facts.mixture",
     ),
     "source": ("mixwright_runtime.sources.reader", "mixwright_runtime.facts.mixture"),
+    "step": ("mixwright_compiler.plan.lower",),
     "export": (
         "mixwright_runtime.exporters.write",
         "mixwright_runtime.exporters.protocol",
