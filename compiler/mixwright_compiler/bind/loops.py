@@ -11,6 +11,7 @@ from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.kinds import kind_of
 from mixwright_compiler.bind.place import Place, missing_column
 from mixwright_compiler.bind.scope import Scope
+from mixwright_compiler.bind.step_ids import StepIds
 from mixwright_compiler.bind.used_columns import local_name
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import Entry
@@ -35,6 +36,7 @@ class Flow(Protocol):
     earlier: list[StepDecl]
     columns_before: list[Columns]
     scope: Scope
+    step_ids: StepIds
 
     @property
     def findings(self) -> Findings: ...
@@ -42,10 +44,6 @@ class Flow(Protocol):
     def place(self, later: dict[str, Span] | None = None, use: Use | None = None) -> Place: ...
 
     def steps(self, blocks: list[Block], inside: str = "") -> list[StepDecl]: ...
-
-    def step_id(self, block: Block, stem: str, attributes: dict[str, Bound]) -> str: ...
-
-    def made_id(self, stem: str) -> str: ...
 
     def check_made_twice(
         self,
@@ -104,7 +102,7 @@ def bind_loop(flow: Flow, block: Block, entry: Entry, label: Ref, later: dict[st
             hint=f"for example `{block.kind} {label.name} {{ times = 2, carry = {{ … }}, generate next {{ … }} }}`",
         )
     stem = f"{block.kind}_{local_name(block.kind_span, label.name)}"
-    id, made_id = flow.step_id(block, stem, attributes), flow.made_id(stem)
+    id, made_id = flow.step_ids.of(block, stem, attributes), flow.step_ids.made(stem)
     made = {name.replace("{label}", label.name): type for name, type in entry.makes.items()}
     flow.check_made_twice(entry, made, label, block, attributes)
     before = flow.columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from mixwright_compiler.bind.made_columns import drawn_item, made_by
 from mixwright_compiler.bind.place import Place, missing_column
 from mixwright_compiler.bind.schema_of_response import inherit_schema
 from mixwright_compiler.bind.scope import Scope
+from mixwright_compiler.bind.step_ids import StepIds
 from mixwright_compiler.bind.step_templates import check_templates, template_inputs
 from mixwright_compiler.bind.used_columns import entered, left, local_name, stated
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES, language_blocks
@@ -70,8 +71,7 @@ class Flow:
         self.module = module
         self.rows_words = f"rows of `{name}`"
         self.columns = Columns()
-        self.ids: dict[str, Span] = {}
-        self.made_ids: set[str] = set()
+        self.step_ids = StepIds(scope.findings)
         self.earlier: list[StepDecl] = []
         self.columns_before: list[Columns] = []
         """In front of each of them."""
@@ -208,8 +208,8 @@ class Flow:
             # A fragment's own columns are called otherwise at each use: what stands for the step is not.
             stem = f"{stem}_{local_name(block.kind_span, label.name)}"
         return StepDecl(
-            id=self.step_id(block, stem, attributes),
-            made_id=self.made_id(stem),
+            id=self.step_ids.of(block, stem, attributes),
+            made_id=self.step_ids.made(stem),
             entry=entry,
             label=label.name if label else "",
             label_span=label.span if label else None,
@@ -258,34 +258,6 @@ class Flow:
             labels[0].span if labels else block.kind_span,
             hint=f"write `{block.kind} answer {{ … }}`",
         )
-
-    def step_id(self, block: Block, stem: str, attributes: dict[str, Bound]) -> str:
-        """`id = name` as written, else made from kind and label (the stem), with a number when taken."""
-        written = attributes.get("id")
-        use = use_of(block.kind_span)
-        prefix = use.prefix if use is not None else ""
-        if written is not None and not written.is_default:
-            name = prefix + str(written.value)
-            if name in self.ids:
-                self.findings.error(
-                    "MIX114",
-                    f"step `{name}` is declared twice",
-                    written.span,
-                    "declared again here",
-                    secondary=(Label(self.ids[name], "first declared here"),),
-                    hint=f"rename one: `{name}_2`",
-                )
-            self.ids[name] = written.span
-            return name
-        name = _numbered(prefix + stem, self.ids)
-        self.ids[name] = block.kind_span
-        return name
-
-    def made_id(self, stem: str) -> str:
-        """The step's id if no step said `id`."""
-        name = _numbered(stem, self.made_ids)
-        self.made_ids.add(name)
-        return name
 
     def check_made_twice(
         self,
@@ -347,15 +319,6 @@ def _other_name(block: Block, column: str, label: Ref | None) -> str:
         name = local_name(block.kind_span, column)
         return f"let each use name it: make `{name}` a param, `{name} {{ type = column, default = {name} }}`"
     return f"choose another name: `{block.kind} {column}_2 {{ … }}`" if label else "leave one of the two out"
-
-
-def _numbered(stem: str, taken: Collection[str]) -> str:
-    """The stem, or the first of `stem_2`, `stem_3` … that is not taken."""
-    name, number = stem, 1
-    while name in taken:
-        number += 1
-        name = f"{stem}_{number}"
-    return name
 
 
 def _inherits(entry: Entry) -> bool:

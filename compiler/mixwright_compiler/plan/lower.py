@@ -9,7 +9,7 @@ identity; see `mixwright_compiler/plan/weights.py`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -222,7 +222,7 @@ class _Lowering:
         ids = tuple(step.id for step in flow.steps)
         written = tuple(step.id for step in decl.steps)
         limit = _plain_of(start.attributes, "limit")
-        drawn = list(dict.fromkeys(self.drawn_from(flow)))
+        drawn = list(dict.fromkeys(_drawn_from(flow, self.program.pipelines)))
         return Pipeline(
             name=decl.name,
             start=From(
@@ -245,14 +245,6 @@ class _Lowering:
             doc=_plain_of(decl.attributes, "doc") or "",
             origin=origin_of(decl.name_span),
         )
-
-    def drawn_from(self, flow: Flow) -> Iterator[tuple[str, int | None, int]]:
-        """(pipeline, limit, lag) of each pipeline that a step draws rows from."""
-        for step in flow.steps:
-            for schema in step.decl.entry.attributes:
-                name = step.values.get(schema.name)
-                if schema.type == "drawn" and isinstance(name, str) and name in self.program.pipelines:
-                    yield name, step.values.get("limit"), step.values.get("lag") or LAG
 
     def step(self, step: Work, columns: Mapping[str, str]) -> Step:
         """A step, after which rows have these columns."""
@@ -369,6 +361,15 @@ def plugin_spec(plugin: Plugin, keys: Iterable[str]) -> PluginSpec:
         declares=plugin.declares,
         entries=tuple(entry_to_json(plugin.declared[key].entry) for key in sorted(keys)),
     )
+
+
+def _drawn_from(flow: Flow, pipelines: Collection[str]) -> Iterator[tuple[str, int | None, int]]:
+    """(pipeline, limit, lag) of each pipeline that a step draws rows from."""
+    for step in flow.steps:
+        for schema in step.decl.entry.attributes:
+            name = step.values.get(schema.name)
+            if schema.type == "drawn" and isinstance(name, str) and name in pipelines:
+                yield name, step.values.get("limit"), step.values.get("lag") or LAG
 
 
 def _kept(declared: Mapping[str, D], names: Iterable[str]) -> list[D]:
