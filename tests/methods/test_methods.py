@@ -1,0 +1,109 @@
+"""The methods' specs as they are, on the small model that ships with the repository: what is kept, and why not the rest.
+
+Slow: each imports torch, and its model writes some hundred short answers.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import mixwright
+from mixwright_runtime.store.store import Store
+from tests.checkout import ROOT
+
+pytestmark = [pytest.mark.train, pytest.mark.slow]
+pytest.importorskip("transformers")
+
+Outcome = tuple[int, dict[str, int]]
+"""Rows kept, and rows dropped by each step."""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("project")
+    (place / "pyproject.toml").touch()
+    shutil.copytree(ROOT / "specs", place / "specs", ignore=shutil.ignore_patterns("out", ".mixwright"))
+    return place
+
+
+def outcomes_of(project: Path, method: str) -> dict[str, Outcome]:
+    """Runs a method's spec; pipeline -> what became of its rows."""
+    store = project / f"store-{method}"
+    mixwright.run(project / "specs" / "methods" / f"{method}.mix", store=store)
+    found: dict[str, Outcome] = {}
+    with Store.open(store, read_only=True) as opened:
+        rows = opened.sql("SELECT pipeline, status, step, count(*) FROM outcome GROUP BY ALL ORDER BY ALL")
+    for pipeline, status, step, count in rows:
+        kept, dropped = found.setdefault(pipeline, (0, {}))
+        if status == "kept":
+            found[pipeline] = (kept + count, dropped)
+        else:
+            dropped[step] = dropped.get(step, 0) + count
+    return found
+
+
+def rejected(outcome: Outcome) -> set[str]:
+    return set(outcome[1])
+
+
+def test_personas_are_kept_by_what_can_be_checked(project: Path) -> None:
+    found = outcomes_of(project, "personas")
+    assert {name: kept > 0 for name, (kept, _) in found.items()} == dict.fromkeys(found, True)
+    assert rejected(found["problems"]) == {"problem.generate_problem", "solved.verify_agreement"}
+    assert rejected(found["programs"]) == {"program.verify_code"}
+    assert rejected(found["precise"]) >= {"precise.verify_constraints"}
+    assert rejected(found["readers"]) == {"reader_of.dedup_minhash"}
+    assert rejected(found["relatives"]) == {"near_to.dedup_minhash"}
+    assert rejected(found["portraits"]) == {"portrayed.agrees"}
+    # Each row ends once: 12 homes of a kind four times over, 12 personas four times.
+    assert {name: kept + sum(dropped.values()) for name, (kept, dropped) in found.items()} | {
+        "problems": 0,
+        "programs": 0,
+        "precise": 0,
+    } == {"problems": 0, "programs": 0, "precise": 0, "readers": 18, "relatives": 48, "portraits": 48}
+
+
+def test_translations_are_kept_that_say_the_same(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "translate").values()
+    assert (
+        kept >= 30
+        and set(dropped) == {"translated.verify_translation"}
+        and kept + sum(dropped.values()) == 60
+    )
+
+
+def test_documents_are_kept_that_answer_their_request(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "backtranslate").values()
+    assert kept >= 50 and set(dropped) == {"answered_request.long", "answered_request.belongs"}
+    assert dropped["answered_request.long"] == 20 and kept + sum(dropped.values()) == 100
+
+
+def test_tables_are_answered_in_json_and_facts_checked(project: Path) -> None:
+    found = outcomes_of(project, "structured")
+    kept, dropped = found["answered"]
+    assert kept > 0 and set(dropped) == {"answered_table.verify_schema", "answered_table.verify_agreement"}
+    kept, dropped = found["facts"]
+    assert (
+        kept >= 36 and set(dropped) == {"checked_fact.right"} and kept + dropped["checked_fact.right"] == 72
+    )
+
+
+def test_each_critic_finds_faults_that_those_before_it_did_not(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "critics").values()
+    assert kept > 0 and set(dropped) == {f"flawless.{n}_critic" for n in ("first", "second", "third")}
+    assert kept + sum(dropped.values()) == 72
+
+
+def test_kept_instructions_are_followed_and_constraints_stand_together(project: Path) -> None:
+    """One to three of them, each count drawn about equally often, and no two that conflict."""
+    outcomes_of(project, "personas")
+    with Store.open(project / "store-personas", read_only=True) as opened:
+        rows = opened.sql("SELECT columns FROM row_outcome WHERE pipeline = 'precise' AND status = 'kept'")
+    wanted = [json.loads(columns)["wanted"] for (columns,) in rows]
+    assert {len(constraints) for constraints in wanted} == {1, 2, 3}
+    ids = [[constraint["id"] for constraint in constraints] for constraints in wanted]
+    assert all(len(set(of_row)) == len(of_row) for of_row in ids)
