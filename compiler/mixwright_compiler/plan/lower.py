@@ -9,25 +9,24 @@ identity; see `mixwright_compiler/plan/weights.py`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mixwright_compiler.bind.lock import Lock, is_stale, model_definition, selected_rows
 from mixwright_compiler.bind.plain import FIELDS_OF_SOURCES, plain, resolved
 from mixwright_compiler.catalog.catalog import Catalog, Entry, entry_to_json
-from mixwright_compiler.catalog.references import LAG
 from mixwright_compiler.load.uses import Use
 from mixwright_compiler.logical.build import build, steps_of
 from mixwright_compiler.logical.nodes import Flow, Keep, Mix, Work
 from mixwright_compiler.logical.passes import optimised
 from mixwright_compiler.logical.reach import Reach, reach
+from mixwright_compiler.plan.drawn import drawn_from
 from mixwright_compiler.plan.estimate import Observed, estimates
 from mixwright_compiler.plan.fingerprint import Meanings, model_identity, node_hashes, source_hashes
 from mixwright_compiler.plan.origins import origin_of
 from mixwright_compiler.plan.plan import (
     Budget,
-    Drawn,
     Evaluation,
     Export,
     Expression,
@@ -222,7 +221,6 @@ class _Lowering:
         ids = tuple(step.id for step in flow.steps)
         written = tuple(step.id for step in decl.steps)
         limit = _plain_of(start.attributes, "limit")
-        drawn = list(dict.fromkeys(_drawn_from(flow, self.program.pipelines)))
         return Pipeline(
             name=decl.name,
             start=From(
@@ -238,8 +236,7 @@ class _Lowering:
             written=() if ids == written else written,
             groups=flow.gatherings or (),
             asks_again=dict(flow.asks_again or {}),
-            draws=tuple(Drawn(rows=name, limit=limit) for name, limit, _ in drawn if name != decl.name),
-            lag=max((lag for name, _, lag in drawn if name == decl.name), default=None),
+            **drawn_from(flow, self.program.pipelines),
             columns=dict(decl.columns),
             seed=_plain_of(decl.attributes, "seed") or 0,
             doc=_plain_of(decl.attributes, "doc") or "",
@@ -361,15 +358,6 @@ def plugin_spec(plugin: Plugin, keys: Iterable[str]) -> PluginSpec:
         declares=plugin.declares,
         entries=tuple(entry_to_json(plugin.declared[key].entry) for key in sorted(keys)),
     )
-
-
-def _drawn_from(flow: Flow, pipelines: Collection[str]) -> Iterator[tuple[str, int | None, int]]:
-    """(pipeline, limit, lag) of each pipeline that a step draws rows from."""
-    for step in flow.steps:
-        for schema in step.decl.entry.attributes:
-            name = step.values.get(schema.name)
-            if schema.type == "drawn" and isinstance(name, str) and name in pipelines:
-                yield name, step.values.get("limit"), step.values.get("lag") or LAG
 
 
 def _kept(declared: Mapping[str, D], names: Iterable[str]) -> list[D]:

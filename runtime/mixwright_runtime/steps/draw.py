@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import Any, overload
+from typing import Any
 
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RowError, RunError
@@ -13,8 +12,9 @@ from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Apply
+from mixwright_runtime.steps.drawing import Thing, Things, balanced, ids_of, run_of, strata_of
 from mixwright_runtime.values.choices import Choices, Turns, decided_by, several_of
-from mixwright_runtime.values.rows import Dropped, Row, canonical_json, digest, source_row_id
+from mixwright_runtime.values.rows import Dropped, Row, canonical_json, digest
 from mixwright_runtime.verifiers.constraints.drawing import ConstraintPool
 
 TOO_FEW = "draw: too few"
@@ -210,7 +210,7 @@ class Draw(Apply):
         self._column: str | None = attributes.get("column")
         self._turns = Turns(context.seed, step) if attributes.get("spread") == "even" else None
         self._fitting = _fitting_of(step, context)
-        self._pool: list[_Thing] | None = None
+        self._pool: list[Thing] | None = None
         self._limit: int | None = attributes.get("limit")
         self._of_itself = context.pool if self._from == context.pipeline else None
         self._constraints = ConstraintPool.of(self._from) if isinstance(self._from, dict) else None
@@ -228,8 +228,8 @@ class Draw(Apply):
             return row.with_columns(**{self.step.label: self._constraints.draw(choices, wanted)})
         least = self._least or self._run or wanted
         if self._run is not None:
-            items = _run_of(self._items(row), self._run, self._least or self._run, choices)
-            things = [_Thing(item, item) for item in items]
+            items = run_of(self._items(row), self._run, self._least or self._run, choices)
+            things = [Thing(item, item) for item in items]
         else:
             things = self._drawn(row, choices, wanted)
         drawn = [thing.value for thing in self._fitting(things)]
@@ -252,13 +252,13 @@ class Draw(Apply):
         items = self._list(row.columns) if self._list is not None else None
         return items if isinstance(items, list) else []
 
-    def _drawn(self, row: Row, choices: Choices, count: int) -> list[_Thing]:
+    def _drawn(self, row: Row, choices: Choices, count: int) -> list[Thing]:
         """Up to `count` different things."""
-        pool: Sequence[_Thing]
+        pool: Sequence[Thing]
         if self._list is not None:
-            pool = [_Thing(item, item) for item in self._items(row)]
+            pool = [Thing(item, item) for item in self._items(row)]
         elif self._of_itself is not None:
-            pool = _Things(self._of_itself(row.position)[: self._limit], self._thing)
+            pool = Things(self._of_itself(row.position)[: self._limit], self._thing)
         else:
             pool = self._everything()
         if self._weights is not None:
@@ -270,12 +270,12 @@ class Draw(Apply):
         if self._balance is None:
             may_be = (thing for thing in choices.shuffled(pool) if self._is_for(thing, row, columns))
             return list(islice(may_be, count))
-        strata = _strata(thing for thing in pool if self._is_for(thing, row, columns))
+        strata = strata_of(thing for thing in pool if self._is_for(thing, row, columns))
         if len(strata) < 2:
             return choices.sample(strata[0] if strata else [], count)
-        return _balanced(choices, strata, count)
+        return balanced(choices, strata, count)
 
-    def _is_for(self, thing: _Thing, row: Row, columns: dict[str, Any]) -> bool:
+    def _is_for(self, thing: Thing, row: Row, columns: dict[str, Any]) -> bool:
         """May it be drawn for the row? `columns` are the row's, to which the thing is put."""
         if self._not_self and thing.row_id == row.origin_id:
             return False
@@ -284,7 +284,7 @@ class Draw(Apply):
         columns[DRAWN] = thing.whole
         return self._where(columns) is True
 
-    def _everything(self) -> list[_Thing]:
+    def _everything(self) -> list[Thing]:
         """What is drawn from, with the values of the `balance` column in order. Read once."""
         if self._pool is None:
             if self._values is not None:
@@ -294,13 +294,13 @@ class Draw(Apply):
             if len(rows) < self._count and self._least is None and self._fewer == "error":
                 where = f"'{self._from}'" if self._from else "values"
                 raise RunError(f"step '{self.step.id}': draws {self._count} rows, {where} has {len(rows)}")
-            ids = _ids_of(rows) if self._not_self else iter([b""] * len(rows))
+            ids = ids_of(rows) if self._not_self else iter([b""] * len(rows))
             self._pool = [self._thing(row, row_id) for row, row_id in zip(rows, ids, strict=True)]
         return self._pool
 
-    def _thing(self, row: Any, row_id: bytes = b"") -> _Thing:
+    def _thing(self, row: Any, row_id: bytes = b"") -> Thing:
         value = row[self._column] if self._column else row
-        return _Thing(value, row, canonical_json(row.get(self._balance)) if self._balance else "", row_id)
+        return Thing(value, row, canonical_json(row.get(self._balance)) if self._balance else "", row_id)
 
     def _too_few(self, row: Row, there: int, least: int) -> Dropped:
         if self._fewer == "drop":
@@ -311,48 +311,7 @@ class Draw(Apply):
         )
 
 
-@dataclass(frozen=True)
-class _Thing:
-    """What may be drawn: `value` is put into the column, `whole` is what `where` sees, `stratum` the value of the column
-    that `balance` names, `row_id` that of a source row."""
-
-    value: Any
-    whole: Any
-    stratum: str = ""
-    row_id: bytes = b""
-
-
-class _Things(Sequence[_Thing]):
-    """Rows as what may be drawn, each made when it is looked at: a pool is large, and few of it are drawn."""
-
-    def __init__(self, rows: Sequence[Any], thing: Callable[[Any], _Thing]) -> None:
-        self._rows = rows
-        self._thing = thing
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, at: int) -> _Thing: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[_Thing]: ...
-    def __getitem__(self, at: int | slice) -> _Thing | Sequence[_Thing]:
-        if isinstance(at, slice):
-            return _Things(self._rows[at], self._thing)
-        return self._thing(self._rows[at])
-
-
-def _ids_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """The identities of a source's rows, in their order."""
-    times: dict[bytes, int] = {}
-    for row in rows:
-        first = source_row_id(row, 0)
-        occurrence = times.get(first, 0)
-        times[first] = occurrence + 1
-        yield first if occurrence == 0 else source_row_id(row, occurrence)
-
-
-def _fitting_of(step: Step, context: StepContext) -> Callable[[list[_Thing]], list[_Thing]]:
+def _fitting_of(step: Step, context: StepContext) -> Callable[[list[Thing]], list[Thing]]:
     """What leaves of drawn things the first that fit into `tokens` together."""
     limit = step.attributes.get("tokens")
     if limit is None:
@@ -364,13 +323,13 @@ def _fitting_of(step: Step, context: StepContext) -> Callable[[list[_Thing]], li
     name = step.attributes.get("with")
     render = context.template(str(name)) if name is not None else None
 
-    def text_of(thing: _Thing) -> str:
+    def text_of(thing: Thing) -> str:
         if render is None:
             return str(thing.value)
         columns = thing.whole if isinstance(thing.whole, dict) else {DRAWN: thing.whole}
         return "\n\n".join(str(message["content"]) for message in render(columns).messages)
 
-    def fitting(things: list[_Thing]) -> list[_Thing]:
+    def fitting(things: list[Thing]) -> list[Thing]:
         left = int(limit)
         for number, thing in enumerate(things):
             left -= count(text_of(thing))
@@ -379,34 +338,3 @@ def _fitting_of(step: Step, context: StepContext) -> Callable[[list[_Thing]], li
         return things
 
     return fitting
-
-
-def _strata(things: Iterable[_Thing]) -> list[list[_Thing]]:
-    groups: dict[str, list[_Thing]] = {}
-    for thing in things:
-        groups.setdefault(thing.stratum, []).append(thing)
-    return [groups[key] for key in sorted(groups)]
-
-
-def _balanced(choices: Choices, strata: list[list[_Thing]], count: int) -> list[_Thing]:
-    """Up to `count` different rows. Strata take turns in random order, so that while none is used up the numbers of rows
-    drawn from each differ by one at most."""
-    count = min(count, sum(map(len, strata)))
-    wanted = [0] * len(strata)
-    while (missing := count - sum(wanted)) > 0:
-        able = [i for i, stratum in enumerate(strata) if len(stratum) > wanted[i]]
-        for i in choices.sample(able, min(missing, len(able))):
-            wanted[i] += 1
-    drawn = [
-        row for i, stratum in enumerate(strata) if wanted[i] for row in choices.sample(stratum, wanted[i])
-    ]
-    return choices.sample(drawn, len(drawn))
-
-
-def _run_of(items: list[Any], longest: int, least: int, choices: Choices) -> list[Any]:
-    """From `least` to `longest` items that stand together; all of a list that has fewer than `least`."""
-    starts = len(items) - least + 1
-    if starts < 1:
-        return items
-    start = choices.below(starts)
-    return items[start : start + least + choices.below(longest - least + 1)]
