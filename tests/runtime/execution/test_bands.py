@@ -278,3 +278,24 @@ def test_rows_name_their_template_so_another_name_is_another_row(tmp_path: Path)
     assert (
         first_changed_step(turned, planned(tmp_path, prompt="[harder, easier]"), "p") == "generate_solution"
     )
+
+
+def test_items_of_a_list_are_candidates_too(runs: SpecRuns) -> None:
+    runs.run("""
+    source lists inline {
+      rows = [{ n = 1, of = ["1", "2"] }, { n = 2, of = ["2", "2", "3", "4"] }, { n = 3, of = ["1"] }]
+    }
+    pipeline p {
+      from lists
+      each x { of = of }
+      verify where { expr = int(x) == n, response = x, band { max = 50% }, on_fail = keep, as = right }
+    }""")
+    found = Counter((c["n"], c["x"], c["right"]["passes"], c["right"]["rate"]) for c in kept(runs))
+    assert found == {
+        (1, "1", True, 0.5): 1,
+        (1, "2", False, 0.5): 1,
+        (2, "2", True, 0.5): 2,
+        (2, "3", False, 0.5): 1,
+        (2, "4", False, 0.5): 1,
+        (3, "1", False, 0.0): 1,
+    }

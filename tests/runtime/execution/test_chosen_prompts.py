@@ -118,3 +118,20 @@ def test_explain_shows_the_template_of_a_row_that_got_no_answer(tmp_path: Path) 
     runs.store.close()
     assert "asked: dropped by step generate_answer: parse" in text
     assert "answer_template: " in text
+
+
+def test_each_round_of_a_loop_draws_for_itself(runs: SpecRuns) -> None:
+    loop = """rounds grow {
+    carry = { name = answer }
+    times = 6
+    generate answer { prompt = [short, long], model = teacher }
+  }"""
+    runs.run(spec(rows=10, steps=loop))
+    by_row: dict[str, set[str]] = {}
+    for status, _, columns in runs.rows():
+        if status == "kept":
+            by_row.setdefault(columns["answer"].rpartition(" ")[2], set()).add(columns["answer_template"])
+    asked = len(runs.prompts)
+    assert [len(templates) for templates in by_row.values()].count(2) >= 8
+    runs.run(spec(rows=10, steps=loop))
+    assert len(runs.prompts) == asked == 60
