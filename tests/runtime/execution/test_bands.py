@@ -173,7 +173,7 @@ def test_the_rate_is_that_of_the_first_answers(runs: SpecRuns) -> None:
     }
 
 
-def test_a_bug_in_a_candidate_of_a_band_costs_that_candidate(runs: SpecRuns) -> None:
+def test_rows_that_a_condition_leaves_out_go_on_whatever_the_band(runs: SpecRuns) -> None:
     runs.run(spec(BAND + ", when = n != 2"))
     assert Counter(c["n"] for c in kept(runs)) == {1: 1, 2: 4, 3: 1}
 
