@@ -59,7 +59,7 @@ def test_personas_are_kept_by_what_can_be_checked(project: Path) -> None:
     assert rejected(found["readers"]) == {"reader_of.dedup_minhash"}
     assert rejected(found["relatives"]) == {"near_to.dedup_minhash"}
     assert rejected(found["portraits"]) == {"portrayed.agrees"}
-    # Each row ends once: 12 homes of a kind four times over, 12 personas four times.
+    # Six documents three times, 12 personas four times, four homes twelve times: each row ends once.
     assert {name: kept + sum(dropped.values()) for name, (kept, dropped) in found.items()} | {
         "problems": 0,
         "programs": 0,
