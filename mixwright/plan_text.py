@@ -89,10 +89,21 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
     kept = recorded.kept.get(pipeline.name)
     if kept:
         title += f"   ({kept.rows:,} rows of it kept by run {kept.run_id})"
+    asked = [f"\n  {line}" for step in pipeline.steps for line in _operators(plan, step)]
     moved = [
         f"\n  moved up by {step.moved_by}: {step_text(step)}" for step in pipeline.steps if step.moved_by
     ]
-    return f"{title}\n{_doc(pipeline.doc)}{_table(rows)}{''.join(moved)}"
+    return f"{title}\n{_doc(pipeline.doc)}{_table(rows)}{''.join(asked + moved)}"
+
+
+def _operators(plan: Plan, step: Step) -> list[str]:
+    """The operators among the prompts of a step, where there are any."""
+    names = [name for question in step.traits.asks for name in question.asked_with]
+    found = [plan.templates[name] for name in names if name in plan.templates]
+    if not any(template.operator for template in found):
+        return []
+    prompts = ", ".join(f"{t.name} ({t.operator})" if t.operator else t.name for t in found)
+    return [f"{step_text(step)} is asked with: {prompts}"]
 
 
 def _use(pipeline: Pipeline, first: int, depth: int, by_node: Mapping[str, Estimate]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from mixwright_compiler.catalog.catalog import Catalog, Entry, builtin_catalog
 from mixwright_compiler.load.uses import Use, uses_of
@@ -141,8 +141,18 @@ class TemplateDecl(Declared):
     """A `template`; `inputs` are the columns that its messages cannot do without, `reads` also those that they can."""
 
     messages: tuple[TemplateMessageDecl, ...] = ()
+    operator: Literal["", "depth", "breadth"] = ""
+    """`depth` or `breadth` where it is the prompt of an operator."""
     inputs: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorDecl(Declared):
+    """An `operator`; its prompt is the template of its name. `guard` is as it is written, `reads` the columns in it."""
+
+    guard: Expression | None
+    reads: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +231,7 @@ class StepDecl:
     @property
     def uses(self) -> tuple[Use, ...]:
         """The uses of fragments that it came from, the outermost first."""
-        return uses_of(self.span)
+        return tuple(use for use in uses_of(self.span) if not use.is_guard)
 
 
 @dataclass(frozen=True, kw_only=True)

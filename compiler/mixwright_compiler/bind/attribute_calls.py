@@ -9,9 +9,10 @@ from mixwright_compiler.expressions.regexes import regex_groups
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.constants import as_type
 from mixwright_compiler.load.params import constant_expression
-from mixwright_compiler.load.world import Module, World
+from mixwright_compiler.load.world import Declaration, Module, World
 from mixwright_compiler.program import CallValue
 from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute, Call, Expression, Ref
 from mixwright_dsl.source import Span
 
@@ -126,8 +127,22 @@ def _template(name: str, node: Expression, world: World, module: Module) -> str:
             hint="declare a template and write its name",
         )
     found = world.need(module, node, "template")
+    refuse_operator(world, found, node.span, may_be=False)
     world.ask(found, node.span)
     return found.qualified
+
+
+def refuse_operator(world: World, found: Declaration, at: Span, *, may_be: bool) -> None:
+    """Report an operator where its guard would be ignored (MIX102)."""
+    if found.kind == "operator" and not may_be:
+        raise world.findings.error(
+            "MIX102",
+            f"`{found.name}` is an operator, not a template",
+            at,
+            "an operator stands in the `prompt` of a `generate`",
+            secondary=(Label(found.name_span, "declared as an operator here"),),
+            hint="write the name of its template",
+        )
 
 
 def _below_zero(name: str, value: int, span: Span, findings: Findings) -> Exception:

@@ -92,7 +92,8 @@ def missing_column(
         return misspelt_word(place.findings, name, span)
     known = [place.called.get(column, column) for column in place.columns.types]
     constants = place.world.visible(place.world.home(place.module, span), ("let", "param"))
-    near = nearest(name, known, constants, place.columns.left_out)
+    others = place.around.types if place.around is not None else ()
+    near = nearest(name, known, constants, place.columns.left_out, others)
     if near:
         hint = f'did you mean `{near}`, or the text `"{name}"`?' if may_be_text else f"did you mean `{near}`?"
     elif known:

@@ -13,6 +13,7 @@ from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.fragments import bind_fragment
 from mixwright_compiler.bind.labels import extra_labels, kind_entry
 from mixwright_compiler.bind.mixtures import bind_mixture
+from mixwright_compiler.bind.operators import bind_operator
 from mixwright_compiler.bind.outputs import bind_output
 from mixwright_compiler.bind.pipelines import bind_pipeline
 from mixwright_compiler.bind.place import Place
@@ -86,6 +87,8 @@ def _bind(scope: Scope, declaration: Declaration) -> Any:
             return bind_source(scope, declaration)
         case "template":
             return _template(scope, declaration)
+        case "operator":
+            return bind_operator(scope, declaration)
         case "fragment":
             scope.fragments[declaration.qualified] = bind_fragment(scope, declaration)
             return scope.fragments[declaration.qualified]

@@ -13,7 +13,7 @@ from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 from mixwright_compiler.catalog.makes import remakes
 from mixwright_compiler.load.uses import Use, UsedSource
-from mixwright_compiler.program import FragmentDecl
+from mixwright_compiler.program import FragmentDecl, OperatorDecl
 from mixwright_dsl.nodes import (
     Attribute,
     Binary,
@@ -40,7 +40,7 @@ class StepCopy:
     def __init__(
         self,
         scope: Scope,
-        fragment: FragmentDecl,
+        fragment: FragmentDecl | OperatorDecl,
         use: Use,
         arguments: Mapping[str, Expression],
         defaults: Collection[str],

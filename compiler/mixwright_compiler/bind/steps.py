@@ -133,7 +133,7 @@ class Flow:
 
     def _enter_uses(self, block: Block) -> None:
         """Look at what each fragment needs where its steps begin, and at what it made where they end."""
-        uses = uses_of(block.kind_span)
+        uses = tuple(use for use in uses_of(block.kind_span) if not use.is_guard)
         self._leave_uses(uses)
         for use in uses[len(self.inside) :]:
             self.columns = entered(self.scope, self.module, use, self.columns, self.rows_words)

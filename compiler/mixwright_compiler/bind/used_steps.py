@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mixwright_compiler.bind.fragments import OWN, bodies_of, used_fragment
+from mixwright_compiler.bind.operators import guarded
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.step_copy import StepCopy
 from mixwright_compiler.findings import Findings, Reported
@@ -65,7 +66,7 @@ def expanded(
                 is_step = any(statement is step for step in inside)
                 body += expanded(scope, module, [statement], taken) if is_step else [statement]  # type: ignore[list-item]
             block = replace(block, body=tuple(body))
-        found.append(block)
+        found += guarded(scope, module, block)
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.aggregates import bind_aggregate
-from mixwright_compiler.bind.attribute_calls import bind_call
+from mixwright_compiler.bind.attribute_calls import bind_call, refuse_operator
 from mixwright_compiler.bind.drawn import bind_drawn
 from mixwright_compiler.bind.expressions import expression_value, is_constant, over_drawn
 from mixwright_compiler.bind.json_values import json_value
@@ -339,12 +339,14 @@ def _reference(place: Place, subject: str, kind: str, node: Expression) -> str:
     match node:
         case Ref():
             found = world.need(place.module, node, kind)
+            refuse_operator(world, found, node.span, may_be=subject == "`prompt`" and place.step is not None)
             if found.qualified != place.owner:
                 world.ask(found, node.span)
             return found.qualified
         case Text(value=name):
             ref = Ref(tuple(name.split(".")), node.span, (node.span,) * len(name.split(".")))
             found = world.need(place.module, ref, kind)
+            refuse_operator(world, found, node.span, may_be=subject == "`prompt`" and place.step is not None)
             world.ask(found, node.span)
             findings.lint(
                 "MIX112",

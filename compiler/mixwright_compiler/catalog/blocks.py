@@ -12,6 +12,9 @@ from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 EDITIONS = (2026,)
 """Language versions this compiler reads, newest last."""
 
+OPERATOR_KINDS = ("depth", "breadth")
+"""Whether an operator makes what there is harder, or something else of its kind."""
+
 FRAGMENT_PARAM_TYPES = (
     "column",
     "model",
@@ -112,6 +115,31 @@ _ENTRIES = (
                 "default",
                 "json",
                 "What it stands for where a `use` does not say it. Without one it must be given.",
+            ),
+            _a("doc", "text", "What it is for.", cls="meta"),
+        ),
+    ),
+    Entry(
+        "block",
+        "operator",
+        "One of several prompts of a `generate`, with what its results must be like: "
+        "`operator deepen depth { prompt = deeper, guard = len(result) > len(instruction) }`. See "
+        "[fragments](fragments.md).",
+        label="name",
+        attributes=(
+            _a("prompt", "ref:template", "What the model is asked.", required=True),
+            _a(
+                "guard",
+                "expr:bool",
+                "What must be true of a row that took this operator, else it is dropped. `result` is what the model "
+                "wrote, other names are columns as the prompt calls them.",
+            ),
+            _a(
+                "weight",
+                "float",
+                "How often it is taken, beside the others of its list.",
+                default=1.0,
+                minimum=0,
             ),
             _a("doc", "text", "What it is for.", cls="meta"),
         ),

@@ -8,7 +8,7 @@ from typing import Any
 
 REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
     "model": ("model",),
-    "template": ("template",),
+    "template": ("template", "operator"),
     "fragment": ("fragment",),
     "source": ("source",),
     "mixture": ("mixture", "variant"),

@@ -14,6 +14,7 @@ _UNUSED_HINTS = {
     "pipeline": "give it a quota in a mixture: `{0} = all`",
     "source": "start a pipeline with `from {0}`, or give it a quota: `{0} = all`",
     "template": "use it: `prompt = {0}`",
+    "operator": "name it among the prompts of a `generate`: `prompt = [{0}]`",
     "fragment": "use it in a pipeline: `use {0} {{ … }}`",
     "model": "use it: `model = {0}`",
     "param": "delete it, or use `{0}` in a value",

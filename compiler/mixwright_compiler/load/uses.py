@@ -26,6 +26,8 @@ class Use:
     """What the fragment calls columns -> what they are called in the rows."""
     params: Mapping[str, Span] = field(default_factory=dict)
     """Params that take a column -> where it was given, or where its default is."""
+    is_guard: bool = False
+    """It is the guard of an operator: `fragment` is the operator's name."""
     is_trial: bool = False
     """Nothing uses the fragment: it is bound for the sake of what can be found in it."""
 

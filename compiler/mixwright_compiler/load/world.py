@@ -21,11 +21,25 @@ from mixwright_dsl.diagnostic import Diagnostic, Label
 from mixwright_dsl.nodes import Block, File, Ref
 from mixwright_dsl.source import SourceFile, Span
 
-NAMED_KINDS = ("model", "source", "template", "fragment", "pipeline", "mixture", "variant", "param", "let")
+NAMED_KINDS = (
+    "model",
+    "source",
+    "template",
+    "operator",
+    "fragment",
+    "pipeline",
+    "mixture",
+    "variant",
+    "param",
+    "let",
+)
 """Kinds whose names other declarations can refer to."""
 
 BUILTIN_SOURCE = "nothing"
 """The source that is there without a declaration: of kind `nothing`."""
+
+UNTOLD = ("variant", "operator")
+"""Kinds that can stand for another one, by whose name messages call what can be there."""
 
 CHAIN_LIMIT = 60
 """Declarations that may lead from one to the next: far more than a person follows, and few enough for the stack."""
@@ -217,7 +231,7 @@ class World:
         )
         reported = self.findings.error(
             "MIX101",
-            f"no {kinds[0] if len(kinds) == 1 else ' or '.join(k for k in kinds if k != 'variant')} `{ref.name}`",
+            f"no {kinds[0] if len(kinds) == 1 else ' or '.join(k for k in kinds if k not in UNTOLD)} `{ref.name}`",
             ref.span,
             "not declared",
             secondary=self._declared_near(module, near),
@@ -275,7 +289,7 @@ def _is_inside(ref: Ref, declaration: Declaration | None) -> bool:
 
 
 def _either(kinds: tuple[str, ...]) -> str:
-    shown = [k for k in kinds if k != "variant"]
+    shown = [k for k in kinds if k not in UNTOLD]
     text = " or ".join(f"a {k}" for k in shown)
     return text or "a declaration"
 

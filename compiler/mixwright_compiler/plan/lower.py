@@ -212,6 +212,7 @@ class _Lowering:
             name=decl.name,
             messages=messages,
             inputs=tuple(sorted(decl.inputs)),
+            operator=decl.operator,
             doc=_plain_of(decl.attributes, "doc") or "",
             origin=origin_of(decl.name_span),
         )
@@ -271,19 +272,10 @@ class _Lowering:
             breaker=isinstance(step, Keep),
             traits=step.traits,
             moved_by=step.moved_by,
-            via=tuple(map(self.via, decl.uses)),
+            via=tuple(_via(self.program, use) for use in decl.uses),
             names=dict(decl.names),
             fingerprint=Fingerprint(**hashes._asdict()),
             origin=origin_of(decl.span),
-        )
-
-    def via(self, use: Use) -> Via:
-        fragment = self.program.fragments[use.fragment]
-        return Via(
-            fragment=use.fragment,
-            id=use.id,
-            doc=_plain_of(fragment.attributes, "doc") or "",
-            origin=origin_of(use.span),
         )
 
     def mixture(self, mix: Mix) -> Mixture:
@@ -358,6 +350,11 @@ def plugin_spec(plugin: Plugin, keys: Iterable[str]) -> PluginSpec:
         declares=plugin.declares,
         entries=tuple(entry_to_json(plugin.declared[key].entry) for key in sorted(keys)),
     )
+
+
+def _via(program: Program, use: Use) -> Via:
+    doc = _plain_of(program.fragments[use.fragment].attributes, "doc") or ""
+    return Via(fragment=use.fragment, id=use.id, doc=doc, origin=origin_of(use.span))
 
 
 def _kept(declared: Mapping[str, D], names: Iterable[str]) -> list[D]:

@@ -106,6 +106,9 @@ class TemplateSpec(PlanModel):
     name: str
     messages: tuple[TemplateMessage, ...]
     inputs: tuple[str, ...]
+    operator: Literal["", "depth", "breadth"] = Field(
+        default="", description="of the prompt of an operator, which has the operator's name"
+    )
     doc: str = ""
     origin: Origin
 

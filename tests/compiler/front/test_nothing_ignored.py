@@ -355,6 +355,8 @@ source rows inline { rows = [{ q = "1 + 1?", a = "2", n = 2 }, { q = "3 + 1?", a
 source other inline { rows = [{ q = "2 + 2?", a = "4", n = 3 }], license = "mit" }
 model writer openai { base_url = "http://127.0.0.1:1/v1", model = "w" }
 template ask { {user}{template} }
+template again { user = "{{ q }} again" }
+operator deeper depth { {prompt}{operator} }
 fragment kept {
   params { least { type = {type}{default} } }
   {fragment}
@@ -366,6 +368,7 @@ pipeline made {
   from rows { {from} }
   use kept { {use} }
   generate r { prompt = ask, model = writer }
+  generate o { prompt = [deeper, ask], model = writer }
   chat { user = q, assistant = a }
 }
 pipeline more { from other
@@ -395,6 +398,10 @@ WRITTEN: dict[tuple[str, str], tuple[str, str]] = {
     ("params", "type"): ("type", "bool"),
     ("params", "default"): ("default", ", default = 2"),
     ("params", "doc"): ("default", ', doc = "fewest"'),  # shown where the value is missing
+    ("operator", "prompt"): ("prompt", "prompt = again"),
+    ("operator", "guard"): ("operator", ", guard = len(result) > 2"),
+    ("operator", "weight"): ("operator", ", weight = 2"),
+    ("operator", "doc"): ("operator", ', doc = "goes deeper"'),
     ("use", "id"): ("use", "id = k"),
     ("use", "*"): ("use", "least = 2"),
     ("pipeline", "seed"): ("pipeline", "seed = 7"),
@@ -422,7 +429,7 @@ WRITTEN: dict[tuple[str, str], tuple[str, str]] = {
 
 
 HOLES = (
-    *("param", "user", "template", "fragment", "type", "default", "use", "pipeline"),
+    *("param", "user", "template", "prompt", "operator", "fragment", "type", "default", "use", "pipeline"),
     *("from", "mixture", "budget", "variant", "policy"),
 )
 
@@ -431,7 +438,12 @@ def language_spec(hole: str = "", text: str = "") -> str:
     """LANGUAGE with one hole filled, the others as they are without."""
     spec = LANGUAGE
     for name in HOLES:
-        without = {"user": 'user = "{{ q }}"', "type": "int", "default": ", default = 1"}.get(name, "")
+        without = {
+            "user": 'user = "{{ q }}"',
+            "prompt": "prompt = ask",
+            "type": "int",
+            "default": ", default = 1",
+        }.get(name, "")
         spec = spec.replace("{" + name + "}", text if name == hole else without)
     return spec if "seed = 9" not in text else spec.replace("mixture main { seed = 1", "mixture main {")
 

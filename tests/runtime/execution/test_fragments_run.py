@@ -156,3 +156,39 @@ def test_another_column_for_a_param_that_templates_read_is_another_step(runs: Sp
     ]
     one, other = ({s.id: s.fingerprint.row for s in plan.pipelines["essays"].steps} for plan in plans)
     assert [id for id in one if one[id] != other[id]] == ["told.generate_answer"]
+
+
+OPERATORS = """
+source topics inline { rows = [%s] }
+template deeper { user = "deeper {{ n }}" }
+template wider { user = "wider {{ n }}" }
+operator down depth { prompt = deeper, guard = n > 20%s }
+operator out breadth { prompt = wider, guard = len(result) > 0 }
+pipeline essays {
+  from topics
+  generate answer { prompt = [down, out], model = teacher, when = n != 7 }
+}
+"""
+TOPICS = ", ".join(f"{{ n = {n} }}" for n in range(40))
+
+
+def test_a_guard_judges_the_rows_that_took_its_operator(runs: SpecRuns) -> None:
+    runs.run(OPERATORS % (TOPICS, ""))
+    rows = runs.rows()
+    assert len(rows) == 40
+    for status, reason, columns in rows:
+        if columns["n"] == 7:
+            assert (status, columns.get("answer"), columns.get("answer_template")) == ("kept", None, None)
+            continue
+        taken = columns["answer_template"]
+        assert columns["answer"] == f"on {'deeper' if taken == 'down' else 'wider'} {columns['n']}"
+        kept = taken == "out" or columns["n"] > 20
+        assert (status, reason) == (("kept", "") if kept else ("dropped", "filter"))
+    steps = {columns["answer_template"] for status, _, columns in rows if status == "dropped"}
+    assert steps == {"down"}
+
+
+def test_an_operator_is_taken_as_often_as_its_weight_says(runs: SpecRuns) -> None:
+    runs.run(OPERATORS % (TOPICS, ", weight = 9"))
+    taken = [columns.get("answer_template") for *_, columns in runs.rows()]
+    assert taken.count("down") > 3 * taken.count("out") > 0
