@@ -221,7 +221,6 @@ class _Lowering:
         decl, start = flow.decl, flow.scan.decl
         ids = tuple(step.id for step in flow.steps)
         written = tuple(step.id for step in decl.steps)
-        limit = _plain_of(start.attributes, "limit")
         return Pipeline(
             name=decl.name,
             start=From(
@@ -229,7 +228,7 @@ class _Lowering:
                 kind="source" if start.kind == "source" else "pipeline",
                 where=expression_of(_plain_of(start.attributes, "where")),
                 columns=tuple(_plain_of(start.attributes, "columns") or ()),
-                limit=limit,
+                limit=_plain_of(start.attributes, "limit"),
                 repeat=_plain_of(start.attributes, "repeat") or 1,
                 origin=origin_of(start.span),
             ),
