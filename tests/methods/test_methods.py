@@ -107,3 +107,18 @@ def test_kept_instructions_are_followed_and_constraints_stand_together(project: 
     assert {len(constraints) for constraints in wanted} == {1, 2, 3}
     ids = [[constraint["id"] for constraint in constraints] for constraints in wanted]
     assert all(len(set(of_row)) == len(of_row) for of_row in ids)
+
+
+def test_tasks_evolve_and_each_rule_has_something_to_drop(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "evol").values()
+    assert set(dropped) == {
+        f"evolved_once.{rule}" for rule in ("copied_words", "no_gain", "excuse", "stop_words")
+    }
+    # 24 tasks at most, four rounds each: every round ends once.
+    assert kept >= 24 and (kept + sum(dropped.values())) % 4 == 0
+    with Store.open(project / "store-evol", read_only=True) as opened:
+        chosen = opened.sql(
+            """SELECT columns->>'evolve.round', count(*) FROM selection JOIN row_outcome USING (run_id, row_id)
+            WHERE row_outcome.status = 'kept' GROUP BY 1 ORDER BY 1"""
+        )
+    assert [number for number, _ in chosen] == ["1", "2", "3", "4"]
