@@ -6,14 +6,19 @@ Slow: each imports torch, and its model writes some hundred short answers.
 from __future__ import annotations
 
 import json
+import os
+import random
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import mixwright
 from mixwright_runtime.store.store import Store
-from tests.checkout import ROOT
+from tests.checkout import IMPORT_PATH, ROOT
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("transformers")
@@ -44,6 +49,49 @@ def outcomes_of(project: Path, method: str) -> dict[str, Outcome]:
         else:
             dropped[step] = dropped.get(step, 0) + count
     return found
+
+
+KILLED = """
+import os, signal, sys
+import mixwright
+from mixwright_runtime.engines.transformers import TransformersEngine
+
+asked, left = TransformersEngine.complete, int(sys.argv[3])
+
+async def complete(self, request):
+    global left
+    answer = await asked(self, request)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer
+
+TransformersEngine.complete = complete
+mixwright.run(sys.argv[1], store=sys.argv[2])
+"""
+"""Runs a spec and is gone after so many answers."""
+
+
+def rows_of(store: Path) -> list[tuple[object, ...]]:
+    with Store.open(store, read_only=True) as opened:
+        return opened.sql(
+            "SELECT pipeline, hex(row_id), status, step, columns FROM row_outcome WHERE run_id = "
+            "(SELECT max(run_id) FROM outcome) ORDER BY ALL"
+        )
+
+
+@pytest.mark.parametrize("method", ["critics", "backtranslate"])
+def test_a_method_that_was_killed_ends_with_the_same_rows(project: Path, method: str) -> None:
+    spec, whole, killed = project / "specs/methods" / f"{method}.mix", project / "whole", project / "killed"
+    environment = {**os.environ, "PYTHONPATH": IMPORT_PATH}
+    moments = random.Random(method)
+    for _ in range(3):
+        command = [sys.executable, "-c", KILLED, str(spec), str(killed / method), str(moments.randint(1, 40))]
+        assert subprocess.run(command, env=environment, capture_output=True).returncode == -signal.SIGKILL
+    mixwright.run(spec, store=killed / method)
+    mixwright.run(spec, store=whole / method)
+    found = rows_of(whole / method)
+    assert len(found) >= 72 and rows_of(killed / method) == found
 
 
 def rejected(outcome: Outcome) -> set[str]:
