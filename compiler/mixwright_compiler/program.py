@@ -46,6 +46,8 @@ class CallValue:
     args: tuple[Any, ...]
     keywords: Mapping[str, Any]
     span: Span
+    arg_spans: tuple[Span, ...] = ()
+    """Where each of `args` is written, where that can be elsewhere than the call."""
 
 
 @dataclass(frozen=True, kw_only=True)

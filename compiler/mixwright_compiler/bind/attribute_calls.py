@@ -83,7 +83,8 @@ def _call(kind: str, subject: str, node: Call, world: World, module: Module) -> 
         _argument(name, type, argument, world, module)
         for type, argument in zip(types, node.arguments, strict=False)
     ]
-    return CallValue(function=name, args=tuple(values), keywords={}, span=node.span)
+    spans = tuple(argument.span for argument in node.arguments)
+    return CallValue(function=name, args=tuple(values), keywords={}, span=node.span, arg_spans=spans)
 
 
 def _no_keyword(name: str, keyword: Attribute, findings: Findings) -> None:

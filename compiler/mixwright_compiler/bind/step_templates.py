@@ -85,7 +85,10 @@ def _check_repair(
     parsed = scope.parsed.get(name)
     if parsed is None:
         return set()
-    columns, response = _seen(place, use, parsed, on_fail.span, names), attributes.get("response")
+    columns, response = (
+        _seen(place, use, parsed, on_fail.value.arg_spans[0], names),
+        attributes.get("response"),
+    )
     check_repair_reads(
         name,
         {names.get(name, name): None for name in parsed.reads},
