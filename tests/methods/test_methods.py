@@ -170,3 +170,20 @@ def test_tasks_evolve_and_each_rule_has_something_to_drop(project: Path) -> None
             WHERE row_outcome.status = 'kept' GROUP BY 1 ORDER BY 1"""
         )
     assert [number for number, _ in chosen] == ["1", "2", "3", "4"]
+
+
+def test_a_model_instructs_itself(project: Path) -> None:
+    found = outcomes_of(project, "self_instruct")
+    rules = {f"usable.{rule}" for rule in ("length", "keyword", "program", "punctuation", "ascii")}
+    assert rejected(found["tasks"]) == rules | {"dedup_rouge"}
+    assert rejected(found["examples"]) >= {"examples.blank", "examples.no_output"}
+    with Store.open(project / "store-self_instruct", read_only=True) as opened:
+        rows = opened.sql("SELECT columns FROM row_outcome WHERE pipeline = 'tasks' AND status = 'kept'")
+        asked = opened.sql("SELECT count(*) FROM selection")
+    shown = [json.loads(columns) for (columns,) in rows]
+    own = {columns["task"] for columns in shown}
+    assert asked == [(60,)]
+    assert all(len(columns["shots"]) == 8 for columns in shown)
+    # Two of the eight are the model's own, of rows that were kept before.
+    assert any(len(columns["made"]) == 2 for columns in shown)
+    assert all(set(columns["made"]) <= own for columns in shown)
