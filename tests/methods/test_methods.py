@@ -80,7 +80,7 @@ def rows_of(store: Path) -> list[tuple[object, ...]]:
         )
 
 
-@pytest.mark.parametrize("method", ["critics", "backtranslate"])
+@pytest.mark.parametrize("method", ["critics", "backtranslate", "evol", "self_instruct"])
 def test_a_method_that_was_killed_ends_with_the_same_rows(project: Path, method: str) -> None:
     spec, whole, killed = project / "specs/methods" / f"{method}.mix", project / "whole", project / "killed"
     environment = {**os.environ, "PYTHONPATH": IMPORT_PATH}
@@ -187,3 +187,19 @@ def test_a_model_instructs_itself(project: Path) -> None:
     # Two of the eight are the model's own, of rows that were kept before.
     assert any(len(columns["made"]) == 2 for columns in shown)
     assert all(set(columns["made"]) <= own for columns in shown)
+
+
+def test_programs_inspire_problems(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "oss_instruct").values()
+    assert kept >= 10 and kept + sum(dropped.values()) == 60
+    assert set(dropped) >= {"inspired.blank", "inspired.parts", "inspired.same_snippet"}
+
+
+def test_a_model_asks_on_and_another_answers(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "converse").values()
+    assert kept >= 10 and dropped["follow_up.no_question"] > 0
+    with Store.open(project / "store-converse", read_only=True) as opened:
+        rows = opened.sql("SELECT columns FROM row_outcome WHERE status = 'kept'")
+    talks = [json.loads(columns)["messages"] for (columns,) in rows]
+    assert 6 in {len(talk) for talk in talks} <= {4, 6}
+    assert all([turn["role"] for turn in talk] == ["user", "assistant"] * (len(talk) // 2) for talk in talks)
