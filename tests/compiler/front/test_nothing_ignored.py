@@ -515,7 +515,7 @@ SHARED = {
         "mixwright_runtime.facts.mixture",
     ),
     "source": ("mixwright_runtime.sources.reader", "mixwright_runtime.facts.mixture"),
-    "step": ("mixwright_compiler.plan.lower",),
+    "step": ("mixwright_compiler.plan.drawn",),
     "export": (
         "mixwright_runtime.exporters.write",
         "mixwright_runtime.exporters.protocol",
