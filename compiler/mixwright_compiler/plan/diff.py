@@ -110,7 +110,10 @@ class _Comparison:
         for name, pipeline in new.pipelines.items():
             if name in old.pipelines:
                 yield from self.steps(
-                    f"pipeline.{name}", old.pipelines[name].steps_as_written, pipeline.steps_as_written
+                    f"pipeline.{name}",
+                    old.pipelines[name].steps_as_written,
+                    pipeline.steps_as_written,
+                    draws_from_itself=pipeline.lag is not None,
                 )
         yield from self.named("mixture", old.mixtures, new.mixtures, self.mixture)
         for name, mixture in new.mixtures.items():
@@ -132,11 +135,22 @@ class _Comparison:
             if name not in new:
                 yield Difference("-", f"{kind}.{name}")
 
-    def steps(self, node: str, old: tuple[Step, ...], new: tuple[Step, ...]) -> Iterator[Difference]:
+    def steps(
+        self,
+        node: str,
+        old: tuple[Step, ...],
+        new: tuple[Step, ...],
+        *,
+        draws_from_itself: bool = False,
+    ) -> Iterator[Difference]:
         before = _counterparts(old, new)
         for step in new:
             if step.id in before:
-                yield from _changed(f"{node}.{step.id}", self.step(before[step.id], step))
+                changes = self.step(before[step.id], step)
+                if draws_from_itself:
+                    # Which rows are kept decides what later ones are asked.
+                    changes = (Change("row", c.what) if c.cls == "set" else c for c in changes)
+                yield from _changed(f"{node}.{step.id}", changes)
             else:
                 yield Difference("+", f"{node}.{step.id}")
         kept = [step.id for step in before.values()]
@@ -200,6 +214,8 @@ class _Comparison:
         yield from self.plugin("row", new.operation)
         if old.label != new.label:
             yield Change("row", moved("label", old.label, new.label))
+        if bool(old.inside) != bool(new.inside):
+            yield Change("row", f"moved {'into a loop' if new.inside else 'out of its loop'}")
         if tree_of(old.when) != tree_of(new.when):
             yield Change("row", moved("when", sql_of(old.when), sql_of(new.when)))
         from mixwright_compiler.plan.fingerprint import thresholds_of, verdict_columns

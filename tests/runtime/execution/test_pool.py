@@ -17,6 +17,8 @@ import pytest
 from virtual import ScriptedEngine, run_plan_virtually, run_virtually
 
 import mixwright
+from mixwright_compiler.plan.diff import differences
+from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
 from mixwright_runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
 from mixwright_runtime.run.execute import run_plan
 from mixwright_runtime.run.run import RunOptions
@@ -209,3 +211,30 @@ def test_another_pipeline_draws_its_first_rows(tmp_path: Path) -> None:
     first = {row["letter"] for row in rows["shots"][:2]}
     assert {row["shot"] for row in rows["asked"]} <= first
     assert all(sorted(row["shot"]) == ["a", "c", "d"] for row in rows["all"])
+
+
+def test_a_moved_threshold_in_a_pool_is_a_change_of_rows(tmp_path: Path) -> None:
+    """Which rows are kept decides what later ones are asked; elsewhere such a change asks for nothing."""
+    text = SPEC.replace("WANTED", "10").replace("WIDTH", "8").replace("dedup exact", "dedup rouge")
+    (tmp_path / "spec.mix").write_text(text)
+    before = mixwright.plan(tmp_path / "spec.mix")
+    (tmp_path / "spec.mix").write_text(text.replace("{ on = number }", "{ on = number, threshold = 60% }"))
+    after = mixwright.plan(tmp_path / "spec.mix")
+    assert [str(change) for change in differences(before, after)] == [
+        "~ pipeline.numbers.dedup_rouge (row: threshold 0.7 -> 0.6)"
+    ]
+    assert pipeline_row_hashes(before) != pipeline_row_hashes(after)
+
+
+def test_a_step_that_leaves_a_loop_makes_other_rows(tmp_path: Path) -> None:
+    head = 'edition 2026\nsource words inline { rows = [{ text = "a" }] }\n'
+    inside = "pipeline p { from words\n rounds r { times = 1\n derive { n = 1 }\n derive { m = 2 } } }"
+    outside = "pipeline p { from words\n rounds r { times = 1\n derive { n = 1 } }\n derive { m = 2 } }"
+    plans = []
+    for body in (inside, outside):
+        (tmp_path / "spec.mix").write_text(head + body)
+        plans.append(mixwright.plan(tmp_path / "spec.mix"))
+    assert [str(change) for change in differences(*plans)] == [
+        "~ pipeline.p.derive_2 (row: moved out of its loop)"
+    ]
+    assert len({pipeline_row_hashes(plan)["p"] for plan in plans}) == 2
