@@ -203,3 +203,37 @@ def test_a_model_asks_on_and_another_answers(project: Path) -> None:
     talks = [json.loads(columns)["messages"] for (columns,) in rows]
     assert 6 in {len(talk) for talk in talks} <= {4, 6}
     assert all([turn["role"] for turn in talk] == ["user", "assistant"] * (len(talk) // 2) for talk in talks)
+
+
+def test_tasks_are_placed_on_topics_by_turns(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "topics").values()
+    assert kept >= 5 and set(dropped) == {"placed.off_topic", "rounds_place"}
+    with Store.open(project / "store-topics", read_only=True) as opened:
+        rows = opened.sql(
+            "SELECT row_id, columns->>'topic', columns->>'rewritten' FROM row_outcome WHERE status = 'kept'"
+        )
+        tries = opened.sql(
+            """SELECT origin_id, list(DISTINCT columns->>'topic'), count(*) FROM row_outcome
+            WHERE columns->>'topic' IS NOT NULL GROUP BY ALL HAVING count(*) > 2"""
+        )
+    assert all(topic and rewritten for _, topic, rewritten in rows)
+    # Each round deals another one.
+    assert tries and all(len(topics) > 1 for _, topics, _ in tries)
+
+
+def test_problems_in_the_band_are_kept_with_a_right_answer(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "rejection").values()
+    assert kept >= 15 and set(dropped) == {"solved_in_band.verify_math"}
+    with Store.open(project / "store-rejection", read_only=True) as opened:
+        reasons = {
+            reason for (reason,) in opened.sql("SELECT DISTINCT reason FROM outcome WHERE status = 'dropped'")
+        }
+        rows = opened.sql("SELECT columns FROM row_outcome WHERE status = 'kept'")
+    assert reasons >= {
+        "math: wrong",
+        "math: not picked",
+        "math: rate below the band",
+        "math: rate above the band",
+    }
+    rates = {json.loads(columns)["right"]["rate"] for (columns,) in rows}
+    assert rates <= {0.25, 0.5, 0.75}
