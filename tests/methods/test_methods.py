@@ -237,3 +237,22 @@ def test_problems_in_the_band_are_kept_with_a_right_answer(project: Path) -> Non
     }
     rates = {json.loads(columns)["right"]["rate"] for (columns,) in rows}
     assert rates <= {0.25, 0.5, 0.75}
+
+
+def test_code_tasks_evolve_by_operators_of_their_own(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "wizard_coder").values()
+    # 16 tasks come out as round 0, and what evolved of them in three rounds.
+    assert kept > 16 and kept + sum(dropped.values()) == 16 * 4
+    assert set(dropped) >= {"evolved_once.constrain.filter", "evolved_once.no_gain"}
+    with Store.open(project / "store-wizard_coder", read_only=True) as opened:
+        start = opened.sql(
+            "SELECT columns FROM row_outcome WHERE status = 'kept' AND columns->>'evolve.round' = '0'"
+        )
+    tasks = [json.loads(columns) for (columns,) in start]
+    assert len(tasks) == 16 and all(task["evolved"] == task["instruction"] for task in tasks)
+    assert all(task["response"] == task["solution"] for task in tasks)
+
+
+def test_whole_tasks_are_written_at_once(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "alpaca").values()
+    assert kept >= 20 and set(dropped) >= {"whole_task.parts", "dedup_rouge"}
