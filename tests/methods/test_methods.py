@@ -256,3 +256,14 @@ def test_code_tasks_evolve_by_operators_of_their_own(project: Path) -> None:
 def test_whole_tasks_are_written_at_once(project: Path) -> None:
     ((kept, dropped),) = outcomes_of(project, "alpaca").values()
     assert kept >= 20 and set(dropped) >= {"whole_task.parts", "dedup_rouge"}
+
+
+def test_answers_are_kept_that_no_system_message_throws_off(project: Path) -> None:
+    ((kept, dropped),) = outcomes_of(project, "robust").values()
+    assert kept >= 10 and kept + sum(dropped.values()) == 24
+    assert set(dropped) >= {"equally_good.spread"}
+    with Store.open(project / "store-robust", read_only=True) as opened:
+        rows = opened.sql("SELECT columns FROM row_outcome WHERE status = 'kept'")
+    messages = [json.loads(columns)["messages"] for (columns,) in rows]
+    assert all([message["role"] for message in talk] == ["system", "user", "assistant"] for talk in messages)
+    assert len({talk[0]["content"] for talk in messages}) == 4
