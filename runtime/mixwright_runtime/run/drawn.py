@@ -10,6 +10,7 @@ from mixwright_compiler.plan.plan import Plan, plan_from_json
 from mixwright_runtime.run.waves import PipelineRun
 from mixwright_runtime.store.row_records import quarantined_in
 from mixwright_runtime.store.runs import runs_begun
+from mixwright_runtime.stream.pool import bound_of
 from mixwright_runtime.stream.walk import Settled
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ def runs_of_the_same(plan: Plan, store: Store, pipeline: str, *, before: int) ->
             yield run.run_id
 
 
-def lost_in(store: Store, pipeline: str, runs: Iterable[int]) -> Settled:
-    """(row, step) -> in which of these runs the row was lost there for the machine's reasons."""
+def lost_in(store: Store, pipeline: str, runs: Iterable[int], lag: int) -> Settled:
+    """(row, step) -> in which of these runs, the first of them, the row was lost there for the machine's reasons, and a
+    row that was kept has seen the pool without it. One that nobody has seen to be missing is tried again."""
     return {
-        (row_id, step): f"lost in run {run_id}"
-        for row_id, step, run_id in quarantined_in(store, pipeline, list(runs))
+        (lost.row_id, lost.step): f"lost in run {lost.run_id}"
+        for lost in quarantined_in(store, pipeline, list(runs))
+        if lost.position < bound_of(lost.furthest, lag)
     }

@@ -254,7 +254,7 @@ class Run:
         pool = Pool(pipeline.lag)
         self.context.pools[pipeline.name] = pool
         runs = runs_of_the_same(self.plan, self.store, pipeline.name, before=self.run_id)
-        return pool, lost_in(self.store, pipeline.name, runs)
+        return pool, lost_in(self.store, pipeline.name, runs, pipeline.lag)
 
     def _keep_calibration(self, node: str, figures: dict[str, Any]) -> None:
         self.calibrations[node] = figures

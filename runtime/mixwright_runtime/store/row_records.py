@@ -109,12 +109,28 @@ def siblings_of(
     return [Sibling(*row) for row in store.sql(query, [run_id, row_id, list(parents), limit])]
 
 
-def quarantined_in(store: Store, pipeline: str, runs: Sequence[int]) -> Iterator[tuple[bytes, str, int]]:
-    """(row, step, the first of these runs) of each row of a pipeline that one of the runs quarantined."""
-    query = """SELECT row_id, step, min(run_id) FROM outcome
-        WHERE pipeline = ? AND status = 'quarantined' AND run_id IN (SELECT unnest(?::BIGINT[])) GROUP BY ALL"""
-    for row_id, step, run_id in store.sql(query, [pipeline, list(runs)]):
-        yield bytes(row_id), step, run_id
+@dataclass(frozen=True, slots=True)
+class LostRow:
+    """A row that a run quarantined. furthest: the largest position of a row that the same run kept."""
+
+    row_id: bytes
+    step: str
+    run_id: int
+    position: int
+    furthest: int
+
+
+def quarantined_in(store: Store, pipeline: str, runs: Sequence[int]) -> Iterator[LostRow]:
+    """Rows of a pipeline that one of the runs quarantined, of runs that kept any; the newest run first."""
+    query = """WITH chosen AS (
+            SELECT row_id, step, run_id, position, status FROM outcome
+            WHERE pipeline = ? AND run_id IN (SELECT unnest(?::BIGINT[]))
+        )
+        SELECT row_id, step, run_id, position, furthest FROM chosen
+        JOIN (SELECT run_id, max(position) AS furthest FROM chosen WHERE status = 'kept' GROUP BY run_id) USING (run_id)
+        WHERE status = 'quarantined' ORDER BY run_id DESC, position"""
+    for row_id, step, run_id, position, furthest in store.sql(query, [pipeline, list(runs)]):
+        yield LostRow(bytes(row_id), step, run_id, position, furthest)
 
 
 @dataclass(frozen=True, slots=True)

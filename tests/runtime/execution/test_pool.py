@@ -20,6 +20,7 @@ import mixwright
 from mixwright_compiler.plan.diff import differences
 from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
 from mixwright_runtime.engines.protocol import Answer, EngineFault, Fault, Finish, Request
+from mixwright_runtime.errors import EngineUnavailable
 from mixwright_runtime.run.execute import run_plan
 from mixwright_runtime.run.run import RunOptions
 from mixwright_runtime.store.store import Store
@@ -48,7 +49,7 @@ mixture main { seed = 1
 class Numbers(ScriptedEngine):
     """Three numbers, which follow from the request; how long they take follows from `seed` and the request."""
 
-    def __init__(self, seed: int = 0, *, slots: int = 8, fails: str = "") -> None:
+    def __init__(self, seed: int = 0, *, slots: int = 8, fails: str | tuple[str, ...] = "") -> None:
         super().__init__(slots=slots)
         self.seed = seed
         self.fails = fails
@@ -161,6 +162,15 @@ def test_what_a_machine_lost_stays_lost(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store") as store:
         reasons = store.sql("SELECT DISTINCT reason FROM outcome WHERE run_id = 2 AND status = 'quarantined'")
     assert reasons == [("lost in run 1",)]
+
+
+def test_what_nobody_saw_to_be_missing_is_tried_again(tmp_path: Path) -> None:
+    """A server that refuses everything has decided nothing: when it is mended, its rows are as if asked for the first
+    time."""
+    refusing = Numbers(1, fails=tuple("0123456789abcdef"))
+    with pytest.raises(EngineUnavailable):
+        run(tmp_path, refusing, 30)
+    assert run(tmp_path, Numbers(1), 30) == run(tmp_path / "whole", Numbers(1), 30)
 
 
 def test_slots_are_busy_while_answers_take_long() -> None:
