@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.store.database import Database
@@ -53,7 +54,8 @@ def differences_of(database: Database, run_id: int, *, complete: bool = False) -
             [run_id],
         )
     )
-    loops = _loops_of(database, run_id)
+    plan = _plan_of(database, run_id)
+    loops = _loops_of(plan)
     for pipeline, steps in tallies.items():
         inside = {step.step: loops.get((pipeline, step.step), "") for step in steps}
         outer = [step for step in steps if not inside[step.step]]
@@ -70,17 +72,21 @@ def differences_of(database: Database, run_id: int, *, complete: bool = False) -
         # Where candidates fork, counts alone could hide a lost row behind a spare candidate.
         if lost > 0 and any(step.forked for step in steps):
             yield f"pipeline '{pipeline}': {lost} of {steps[0].rows_in} started rows have no outcome"
-    for pipeline, row_id, times in doubled_outcomes(database, run_id):
+    for pipeline, row_id, times in _doubled(database, run_id, plan):
         yield f"pipeline '{pipeline}': row {row_id} has {times} outcomes"
 
 
-def _loops_of(database: Database, run_id: int) -> dict[tuple[str, str], str]:
-    """(pipeline, step) -> the loop whose body the step is in."""
+def _plan_of(database: Database, run_id: int) -> dict[str, Any]:
     plans = database.read("SELECT plan FROM run WHERE run_id = ?", [run_id])
-    pipelines = json.loads(plans[0][0]).get("pipelines", {}) if plans else {}
+    found: dict[str, Any] = json.loads(plans[0][0]) if plans else {}
+    return found
+
+
+def _loops_of(plan: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """(pipeline, step) -> the loop whose body the step is in."""
     return {
         (name, step["id"]): step["inside"]
-        for name, pipeline in pipelines.items()
+        for name, pipeline in plan.get("pipelines", {}).items()
         for step in pipeline["steps"]
         if step.get("inside")
     }
@@ -91,8 +97,11 @@ def doubled_outcomes(database: Database, run_id: int) -> list[tuple[str, str, in
 
     The steps of a mixture are left out: a row that an inner mixture repeats reaches them as often as it is repeated.
     """
-    plans = database.read("SELECT plan FROM run WHERE run_id = ?", [run_id])
-    mixtures = tuple(f"{name}." for name in json.loads(plans[0][0]).get("mixtures", {})) if plans else ()
+    return _doubled(database, run_id, _plan_of(database, run_id))
+
+
+def _doubled(database: Database, run_id: int, plan: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    mixtures = tuple(f"{name}." for name in plan.get("mixtures", {}))
     doubled = [
         (pipeline, row_id.hex(), times)
         for pipeline, row_id, times in database.read(
