@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
 from mixwright_compiler.plan.plan import Plan, plan_from_json
 from mixwright_runtime.run.waves import PipelineRun
 from mixwright_runtime.store.row_records import quarantined_in
-from mixwright_runtime.store.runs import runs_begun
+from mixwright_runtime.store.runs import run_numbered
 from mixwright_runtime.stream.pool import bound_of
 from mixwright_runtime.stream.walk import Settled
 
@@ -22,26 +22,25 @@ def columns_of(pipeline: PipelineRun) -> Iterable[Mapping[str, Any]]:
     return [kept.row.columns for kept in pipeline.kept]
 
 
-def runs_of_the_same(plan: Plan, store: Store, pipeline: str, *, before: int) -> Iterator[int]:
-    """Runs before this one in which a pipeline of the same name had the same rows; plans that cannot be read are
-    passed over."""
-    wanted = pipeline_row_hashes(plan)[pipeline]
-    for run in runs_begun(store):
-        if run.run_id >= before:
-            continue
-        try:
-            old = plan_from_json(run.plan)
-        except ValueError:
-            continue
-        if pipeline in old.pipelines and pipeline_row_hashes(old)[pipeline] == wanted:
-            yield run.run_id
+def lost_of_pool(plan: Plan, store: Store, pipeline: str, lag: int) -> Settled:
+    """(row, step) -> in which run, the first of them, the row was lost there for the machine's reasons, and a row that
+    was kept has seen the pool without it. One that nobody has seen to be missing is tried again.
+
+    Runs count in which the pipeline had the same rows. Their plans are read where something was lost alone: most runs
+    have lost nothing.
+    """
+    lost = [row for row in quarantined_in(store, pipeline) if row.position < bound_of(row.furthest, lag)]
+    same = {run_id for run_id in {row.run_id for row in lost} if _is_same(plan, store, pipeline, run_id)}
+    return {(row.row_id, row.step): f"lost in run {row.run_id}" for row in lost if row.run_id in same}
 
 
-def lost_in(store: Store, pipeline: str, runs: Iterable[int], lag: int) -> Settled:
-    """(row, step) -> in which of these runs, the first of them, the row was lost there for the machine's reasons, and a
-    row that was kept has seen the pool without it. One that nobody has seen to be missing is tried again."""
-    return {
-        (lost.row_id, lost.step): f"lost in run {lost.run_id}"
-        for lost in quarantined_in(store, pipeline, list(runs))
-        if lost.position < bound_of(lost.furthest, lag)
-    }
+def _is_same(plan: Plan, store: Store, pipeline: str, run_id: int) -> bool:
+    """Had the pipeline of this name the same rows in a run? False of a plan that cannot be read."""
+    run = run_numbered(store, run_id)
+    try:
+        old = plan_from_json(run.plan) if run is not None else None
+    except ValueError:
+        return False
+    if old is None or pipeline not in old.pipelines:
+        return False
+    return pipeline_row_hashes(old)[pipeline] == pipeline_row_hashes(plan)[pipeline]

@@ -31,7 +31,7 @@ from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.shapes import Measure
 from mixwright_runtime.run.calibration import calibrate_all
-from mixwright_runtime.run.drawn import columns_of, lost_in, runs_of_the_same
+from mixwright_runtime.run.drawn import columns_of, lost_of_pool
 from mixwright_runtime.run.mixtures import MixtureRun, SourceBook
 from mixwright_runtime.run.pace import RunPace
 from mixwright_runtime.run.waves import PipelineRun, supply_of
@@ -253,8 +253,7 @@ class Run:
             return None, NOTHING_SETTLED
         pool = Pool(pipeline.lag)
         self.context.pools[pipeline.name] = pool
-        runs = runs_of_the_same(self.plan, self.store, pipeline.name, before=self.run_id)
-        return pool, lost_in(self.store, pipeline.name, runs, pipeline.lag)
+        return pool, lost_of_pool(self.plan, self.store, pipeline.name, pipeline.lag)
 
     def _keep_calibration(self, node: str, figures: dict[str, Any]) -> None:
         self.calibrations[node] = figures

@@ -120,16 +120,13 @@ class LostRow:
     furthest: int
 
 
-def quarantined_in(store: Store, pipeline: str, runs: Sequence[int]) -> Iterator[LostRow]:
-    """Rows of a pipeline that one of the runs quarantined, of runs that kept any; the newest run first."""
-    query = """WITH chosen AS (
-            SELECT row_id, step, run_id, position, status FROM outcome
-            WHERE pipeline = ? AND run_id IN (SELECT unnest(?::BIGINT[]))
-        )
+def quarantined_in(store: Store, pipeline: str) -> Iterator[LostRow]:
+    """Rows of a pipeline that a run quarantined, of runs that kept any; the newest run first."""
+    query = """WITH chosen AS (SELECT row_id, step, run_id, position, status FROM outcome WHERE pipeline = ?)
         SELECT row_id, step, run_id, position, furthest FROM chosen
         JOIN (SELECT run_id, max(position) AS furthest FROM chosen WHERE status = 'kept' GROUP BY run_id) USING (run_id)
         WHERE status = 'quarantined' ORDER BY run_id DESC, position"""
-    for row_id, step, run_id, position, furthest in store.sql(query, [pipeline, list(runs)]):
+    for row_id, step, run_id, position, furthest in store.sql(query, [pipeline]):
         yield LostRow(bytes(row_id), step, run_id, position, furthest)
 
 
