@@ -12,9 +12,9 @@ from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Apply
-from mixwright_runtime.steps.drawing import Thing, Things, balanced, ids_of, run_of, strata_of
+from mixwright_runtime.steps.drawing import Thing, Things, balanced, run_of, strata_of
 from mixwright_runtime.values.choices import Choices, Turns, decided_by, several_of
-from mixwright_runtime.values.rows import Dropped, Row, canonical_json, digest
+from mixwright_runtime.values.rows import Dropped, Row, SourceIds, canonical_json, digest
 from mixwright_runtime.verifiers.constraints.drawing import ConstraintPool
 
 TOO_FEW = "draw: too few"
@@ -294,8 +294,8 @@ class Draw(Apply):
             if len(rows) < self._count and self._least is None and self._fewer == "error":
                 where = f"'{self._from}'" if self._from else "values"
                 raise RunError(f"step '{self.step.id}': draws {self._count} rows, {where} has {len(rows)}")
-            ids = ids_of(rows) if self._not_self else iter([b""] * len(rows))
-            self._pool = [self._thing(row, row_id) for row, row_id in zip(rows, ids, strict=True)]
+            ids = SourceIds()
+            self._pool = [self._thing(row, ids.of(row) if self._not_self else b"") for row in rows]
         return self._pool
 
     def _thing(self, row: Any, row_id: bytes = b"") -> Thing:

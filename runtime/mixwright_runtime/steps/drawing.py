@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
 from mixwright_runtime.values.choices import Choices
-from mixwright_runtime.values.rows import source_row_id
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,6 @@ class Things(Sequence[Thing]):
         if isinstance(at, slice):
             return Things(self._rows[at], self._thing)
         return self._thing(self._rows[at])
-
-
-def ids_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
-    """The identities of a source's rows, in their order."""
-    times: dict[bytes, int] = {}
-    for row in rows:
-        first = source_row_id(row, 0)
-        occurrence = times.get(first, 0)
-        times[first] = occurrence + 1
-        yield first if occurrence == 0 else source_row_id(row, occurrence)
 
 
 def strata_of(things: Iterable[Thing]) -> list[list[Thing]]:

@@ -10,7 +10,7 @@ from typing import Any
 from mixwright_compiler.plan.plan import Pipeline, Plan
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.stream.outcomes import Start
-from mixwright_runtime.values.rows import Row, order_key, replica_id, source_row_id
+from mixwright_runtime.values.rows import Row, SourceIds, order_key, replica_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,11 @@ class Sources:
         if held is None:
             from mixwright_runtime.sources.reader import read_rows
 
-            times: dict[bytes, int] = {}
-            held = []
+            ids, held = SourceIds(), []
             for row in read_rows(self._plan.sources[name], self._directory):
                 if self._stop is not None:
                     self._stop.check()
-                first = source_row_id(row.columns, 0)
-                occurrence = times.get(first, 0)
-                times[first] = occurrence + 1
-                row_id = first if occurrence == 0 else source_row_id(row.columns, occurrence)
-                held.append(SourceEntry(row_id, row.columns, row.ref))
+                held.append(SourceEntry(ids.of(row.columns), row.columns, row.ref))
             self._held[name] = held
         return held
 

@@ -34,6 +34,20 @@ def source_row_id(columns: Mapping[str, object], occurrence: int) -> bytes:
     return digest("mixwright.source.v1", canonical_json(columns), occurrence)
 
 
+class SourceIds:
+    """Names the rows of a source as they come, in its order."""
+
+    def __init__(self) -> None:
+        self._times: dict[bytes, int] = {}
+
+    def of(self, columns: Mapping[str, object]) -> bytes:
+        """Identity of the next row."""
+        first = source_row_id(columns, 0)
+        occurrence = self._times.get(first, 0)
+        self._times[first] = occurrence + 1
+        return first if occurrence == 0 else source_row_id(columns, occurrence)
+
+
 def replica_id(row_id: bytes, replica: int, level: int = 0) -> bytes:
     """Identity of a row that is started again; replica 0 keeps the row's own identity.
 
