@@ -22,9 +22,6 @@ class Book(Protocol):
     def folded(self, result: Row | Dropped, came: int, node: Node) -> TypeGuard[Row]:
         """So many rows came to a step that made this one of them; True when it goes on."""
 
-    def looped(self, left: Sequence[Row | Dropped], node: Node) -> None:
-        """One row came to a loop, and these left it."""
-
     def began_round(self, node: Node) -> None:
         """A row enters a round."""
 
@@ -68,9 +65,6 @@ class Counted:
         node.tally.forked += 1 - came
         return self._made(result, node)
 
-    def looped(self, left: Sequence[Row | Dropped], node: Node) -> None:
-        self.forked(left, node)
-
     def began_round(self, node: Node) -> None:
         node.tally.rounds += 1
 
@@ -103,9 +97,6 @@ class Uncounted:
 
     def folded(self, result: Row | Dropped, came: int, node: Node) -> TypeGuard[Row]:
         return isinstance(result, Row)
-
-    def looped(self, left: Sequence[Row | Dropped], node: Node) -> None:
-        pass
 
     def began_round(self, node: Node) -> None:
         pass

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from mixwright_compiler.catalog.groups import is_in_band
 from mixwright_runtime.calls.stop import StopSignal
@@ -19,6 +19,8 @@ from mixwright_runtime.plugins.protocol import Measurement
 from mixwright_runtime.plugins.shapes import Apply, Fold, Keep, Measure, Spread
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.values.rows import Dropped, Row
+
+M = TypeVar("M")
 
 
 async def prepared(nodes: Sequence[Node]) -> None:
@@ -57,24 +59,24 @@ def reports_of(nodes: Sequence[Node]) -> dict[str, Any]:
 def applied(node: Node, row: Row) -> Row | Dropped:
     """What a row-wise step makes of a row."""
     assert isinstance(node.step, Apply)
+    made = _tried(node, row, node.step.apply, row)
+    return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
+
+
+def _tried(node: Node, row: Row, make: Callable[..., M], *arguments: Any) -> M | Dropped:
+    """What a step makes; a bug in it costs the row."""
     try:
-        made = node.step.apply(row)
+        return make(*arguments)
     except RunError:
         raise
     except Exception as error:
         return quarantined(node, row, error)
-    return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
 
 
 def spread(node: Node, row: Row) -> list[Row] | Dropped:
     """The rows that a step makes of one."""
     assert isinstance(node.step, Spread)
-    try:
-        made = node.step.spread(row)
-    except RunError:
-        raise
-    except Exception as error:
-        return quarantined(node, row, error)
+    made = _tried(node, row, node.step.spread, row)
     if isinstance(made, Dropped) or (isinstance(made, list) and all(isinstance(row, Row) for row in made)):
         return made
     return _no_row(node, row, made)
@@ -83,12 +85,7 @@ def spread(node: Node, row: Row) -> list[Row] | Dropped:
 def folded(node: Node, row: Row, rows: Sequence[Row], count: int) -> Row | Dropped:
     """The row that others were made of, `count` in number, with what is worked out from those that are left."""
     assert isinstance(node.step, Fold)
-    try:
-        made = node.step.fold(row, rows, count)
-    except RunError:
-        raise
-    except Exception as error:
-        return quarantined(node, row, error)
+    made = _tried(node, row, node.step.fold, row, rows, count)
     return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
 
 

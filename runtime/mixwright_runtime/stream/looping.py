@@ -35,11 +35,6 @@ class _Noting:
         self._note(result)
         return self._book.folded(result, came, node)
 
-    def looped(self, left: Sequence[Row | Dropped], node: Node) -> None:
-        for result in left:
-            self._note(result)
-        self._book.looped(left, node)
-
     def began_round(self, node: Node) -> None:
         self._book.began_round(node)
 
@@ -93,5 +88,5 @@ async def rounds_of(node: Node, row: Row, body: Body, book: Book) -> list[Row]:
             left.append(last)
         elif not is_done and start is None:
             ended = loop.unreached(row)
-    book.looped([*left, *([ended] if ended else [])], node)
+    book.forked([*left, *([ended] if ended else [])], node)
     return left

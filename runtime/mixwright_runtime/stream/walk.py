@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from mixwright_runtime.calls.gathering import gather_all
 from mixwright_runtime.errors import RunError, RunStopped
-from mixwright_runtime.plugins.shapes import Apply, Fold, Loop, Spread
+from mixwright_runtime.plugins.shapes import Apply, Fold, Spread
 from mixwright_runtime.stream.ask_again import answers_again, verdicts_of
 from mixwright_runtime.stream.counting import Book, Uncounted
 from mixwright_runtime.stream.driving import (
@@ -49,18 +49,7 @@ class Walk:
                 self._book.took(flow.row, node)
                 at = max(at + 1, node.body_end)
                 continue
-            if isinstance(node.step, Loop):
-                rows = await rounds_of(node, flow.row, partial(self._round, at), self._book)
-                return await self._side_by_side([Flow(row) for row in rows], node.body_end, end)
-            if isinstance(node.step, Spread):
-                return await self._spread(flow, at, end)
-            if isinstance(node.step, Fold):
-                # Alone: the step that would have made others of it left it out.
-                flows = self._folded(node, flow, [flow], 1)
-                if not flows:
-                    return []
-                [flow] = flows
-            elif isinstance(node.step, Apply):
+            if isinstance(node.step, Apply):
                 result = applied(node, flow.row)
                 if not self._book.took(result, node):
                     return []
@@ -70,7 +59,7 @@ class Walk:
                 if passed is None:
                     return []
                 flow = passed
-            else:
+            elif node.answering is not None:
                 flows = await self._answered(node, flow)
                 if node.samples == 1:
                     if not flows:
@@ -78,6 +67,17 @@ class Walk:
                     flow = flows[0]
                 else:
                     return await self._candidates(flow, flows, node.samples, at, end)
+            elif isinstance(node.step, Fold):
+                # Alone: the step that would have made others of it left it out.
+                flows = self._folded(node, flow, [flow], 1)
+                if not flows:
+                    return []
+                [flow] = flows
+            elif isinstance(node.step, Spread):
+                return await self._spread(flow, at, end)
+            else:
+                rows = await rounds_of(node, flow.row, partial(self._round, at), self._book)
+                return await self._side_by_side([Flow(row) for row in rows], node.body_end, end)
             at += 1
         return [flow]
 
