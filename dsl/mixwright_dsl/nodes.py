@@ -7,6 +7,7 @@ Expression = Quantity | Text | Heredoc | Bool | Null | Ref | Call | ListNode | O
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -167,3 +168,35 @@ Expression: TypeAlias = (
     Quantity | Text | Heredoc | Bool | Null | Ref | Call | ListNode | ObjectNode | Unary | Binary
 )
 Statement: TypeAlias = Attribute | Block
+
+
+def named(statement: Statement) -> tuple[str, Span]:
+    """What a statement is called, and where it says so: an attribute's name, a block's kind."""
+    if isinstance(statement, Attribute):
+        return statement.name.name, statement.name.span
+    return statement.kind, statement.kind_span
+
+
+def parts_of(node: Statement | Expression) -> Iterator[Statement | Expression]:
+    """A node and all that is in it, in the order of the text; names of attributes, functions and kinds are no nodes."""
+    yield node
+    inner: tuple[Statement | Expression, ...]
+    match node:
+        case Attribute():
+            inner = (node.value,)
+        case Block():
+            inner = (*node.labels, *node.body)
+        case Call():
+            inner = (*node.arguments, *node.keywords)
+        case ListNode():
+            inner = node.items
+        case ObjectNode():
+            inner = node.body
+        case Unary():
+            inner = (node.operand,)
+        case Binary():
+            inner = (node.left, node.right)
+        case _:
+            return
+    for part in inner:
+        yield from parts_of(part)

@@ -20,6 +20,7 @@ from mixwright_dsl.nodes import (
     Expression,
     ObjectNode,
     Statement,
+    named,
 )
 from mixwright_dsl.source import Span
 from mixwright_dsl.tree import missing_equal
@@ -46,7 +47,7 @@ def bind_attributes(
     for statement in body:
         if taken(statement):
             continue
-        name, span = _name_of(statement)
+        name, span = named(statement)
         schema = schemas.get(name)
         if (
             schema is None
@@ -112,12 +113,6 @@ def bind_budget(place: Place, body: Sequence[Statement]) -> Bound | None:
         place, language_blocks()["budget"], blocks[0].body, blocks[0].kind_span, "`budget`"
     )
     return Bound(value={name: bound.value for name, bound in limits.items()}, span=blocks[0].span)
-
-
-def _name_of(statement: Statement) -> tuple[str, Span]:
-    if isinstance(statement, Attribute):
-        return statement.name.name, statement.name.span
-    return statement.kind, statement.kind_span
 
 
 def _missing(

@@ -9,7 +9,7 @@ from mixwright_compiler.expressions.typed import ExpressionScope, typed_expressi
 from mixwright_compiler.load.params import constant_of
 from mixwright_compiler.program import TypedExpression
 from mixwright_compiler.schema import Columns, fields_of
-from mixwright_dsl.nodes import Binary, Call, Expression, ListNode, Ref, Unary
+from mixwright_dsl.nodes import Binary, Call, Expression, ListNode, Ref, parts_of
 
 DRAWN = "drawn"
 """What may be drawn, as expressions over it call it."""
@@ -53,33 +53,13 @@ def _over_drawn(node: Expression, drawn: str) -> str:
 
 def is_constant(place: Place, node: Expression) -> bool:
     """Is it made of literals and constants alone?"""
-    if isinstance(node, Call):
-        return False
-    return all(constant_of(place.world, place.module, ref) is not None for ref in _refs(node)) and not any(
-        isinstance(part, Call) for part in _parts(node)
+    return not any(isinstance(part, Call) for part in parts_of(node)) and all(
+        constant_of(place.world, place.module, ref) is not None for ref in _refs(node)
     )
 
 
 def _refs(node: Expression) -> Iterator[Ref]:
-    return (part for part in _parts(node) if isinstance(part, Ref))
-
-
-def _parts(node: Expression) -> Iterator[Expression]:
-    """The node, and what it is made of."""
-    yield node
-    match node:
-        case Unary():
-            inner: tuple[Expression, ...] = (node.operand,)
-        case Binary():
-            inner = (node.left, node.right)
-        case ListNode():
-            inner = node.items
-        case Call():
-            inner = (*node.arguments, *(keyword.value for keyword in node.keywords))
-        case _:
-            inner = ()
-    for part in inner:
-        yield from _parts(part)
+    return (part for part in parts_of(node) if isinstance(part, Ref))
 
 
 def _columns(place: Place) -> Columns:

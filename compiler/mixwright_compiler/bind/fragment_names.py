@@ -8,18 +8,7 @@ from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Declaration
 from mixwright_compiler.program import FragmentParam
-from mixwright_dsl.nodes import (
-    Attribute,
-    Binary,
-    Block,
-    Call,
-    Expression,
-    ListNode,
-    ObjectNode,
-    Ref,
-    Statement,
-    Unary,
-)
+from mixwright_dsl.nodes import Attribute, Block, Expression, Ref, Statement, parts_of
 
 
 def unused(
@@ -64,22 +53,8 @@ def _read_by(scope: Scope, declaration: Declaration, name: str) -> Sequence[str]
 def refs_in(nodes: Sequence[Statement | Expression]) -> Iterator[Ref]:
     """Every name in statements and values: of labels, of attributes, and in values."""
     for node in nodes:
-        match node:
-            case Ref():
-                yield node
-            case Attribute(name=name, value=value):
-                yield name
-                yield from refs_in([value])
-            case Block(labels=labels, body=body):
-                yield from (label for label in labels if isinstance(label, Ref))
-                yield from refs_in(body)
-            case Call(arguments=arguments, keywords=keywords):
-                yield from refs_in([*arguments, *keywords])
-            case ListNode(items=items):
-                yield from refs_in(items)
-            case ObjectNode(body=body):
-                yield from refs_in(body)
-            case Unary(operand=operand):
-                yield from refs_in([operand])
-            case Binary(left=left, right=right):
-                yield from refs_in([left, right])
+        for part in parts_of(node):
+            if isinstance(part, Ref):
+                yield part
+            elif isinstance(part, Attribute):
+                yield part.name

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.columns_ahead import columns_ahead
 from mixwright_compiler.bind.fragment_names import unused
-from mixwright_compiler.bind.kinds import kind_of
+from mixwright_compiler.bind.kinds import step_kind
 from mixwright_compiler.bind.labels import extra_labels
 from mixwright_compiler.bind.loops import body_of
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
-from mixwright_compiler.catalog.blocks import STEP_FAMILIES, language_blocks
-from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.makes import is_always_made, remakes
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Declaration, Module, World
@@ -33,6 +32,7 @@ from mixwright_dsl.nodes import (
     Ref,
     Statement,
     Text,
+    named,
 )
 from mixwright_dsl.source import Span
 
@@ -119,11 +119,7 @@ def _params(
 ) -> dict[str, FragmentParam]:
     findings, params = scope.findings, dict[str, FragmentParam]()
     for statement in statements:
-        name, span = (
-            (statement.kind, statement.kind_span)
-            if isinstance(statement, Block)
-            else (statement.name.name, statement.name.span)
-        )
+        name, span = named(statement)
         if isinstance(statement, Attribute) or not statement.has_body or statement.labels:
             findings.error(
                 "MIX120",
@@ -176,7 +172,7 @@ def _params(
 
 
 def _is(statement: Statement, name: str) -> bool:
-    return (statement.name.name if isinstance(statement, Attribute) else statement.kind) == name
+    return named(statement)[0] == name
 
 
 def _columns(scope: Scope, statements: Sequence[Statement], part: str) -> dict[str, tuple[str, Span]]:
@@ -184,11 +180,7 @@ def _columns(scope: Scope, statements: Sequence[Statement], part: str) -> dict[s
     found: dict[str, tuple[str, Span]] = {}
     for statement in statements:
         if isinstance(statement, Block) or len(statement.name.parts) > 1:
-            name, span = (
-                (statement.kind, statement.kind_span)
-                if isinstance(statement, Block)
-                else (statement.name.name, statement.name.span)
-            )
+            name, span = named(statement)
             scope.findings.error(
                 "MIX120",
                 f"`{part}` takes a column and its type, here `{name}`",
@@ -224,14 +216,6 @@ def is_type(written: str) -> bool:
     if (fields := fields_of(written)) is not None:
         return all(re.fullmatch(r"[A-Za-z_]\w*", name) and is_type(type) for name, type in fields.items())
     return written.startswith("list[") and is_type(element_of(written) or "")
-
-
-def step_kind(world: World, block: Block) -> Entry | None:
-    """The catalog entry of a step; None, and nothing reported, where there is none."""
-    if block.kind in STEP_FAMILIES and world.catalog.family(block.kind):
-        first = (*block.labels, None)[0]
-        return kind_of(world, block.kind, first.name) if isinstance(first, Ref) else None
-    return kind_of(world, "step", block.kind)
 
 
 def bodies_of(world: World, block: Block) -> tuple[Block, ...]:

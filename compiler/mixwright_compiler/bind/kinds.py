@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.load.world import World
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.nodes import Block, Ref
 from mixwright_dsl.source import Span
 
 
@@ -21,6 +23,14 @@ def kind_of(world: World, family: str, name: str) -> Entry | None:
     if found is not None and found.plugin is not None:
         world.used_plugins.add(found.plugin.name)
     return found
+
+
+def step_kind(world: World, block: Block) -> Entry | None:
+    """The catalog entry of a step; None, and nothing reported, where there is none."""
+    if block.kind in STEP_FAMILIES and world.catalog.family(block.kind):
+        first = (*block.labels, None)[0]
+        return kind_of(world, block.kind, first.name) if isinstance(first, Ref) else None
+    return kind_of(world, "step", block.kind)
 
 
 def is_excused(world: World, family: str, name: str, at: Span) -> bool:

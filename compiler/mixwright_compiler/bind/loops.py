@@ -8,21 +8,19 @@ from dataclasses import replace
 from typing import Protocol
 
 from mixwright_compiler.bind.attributes import bind_attributes
-from mixwright_compiler.bind.kinds import kind_of
+from mixwright_compiler.bind.kinds import step_kind
 from mixwright_compiler.bind.place import Place, missing_column
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.step_ids import StepIds
 from mixwright_compiler.bind.used_columns import local_name
-from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import Entry
-from mixwright_compiler.catalog.groups import Part, groups_of
-from mixwright_compiler.catalog.traits import traits_of
+from mixwright_compiler.catalog.groups import groups_of
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.uses import Use, use_of
 from mixwright_compiler.program import Bound, StepDecl, TypedExpression
 from mixwright_compiler.schema import Columns, is_assignable
 from mixwright_dsl.diagnostic import Label
-from mixwright_dsl.nodes import Attribute, Block, Ref, Statement
+from mixwright_dsl.nodes import Attribute, Block, Ref, named
 from mixwright_dsl.source import Span
 
 
@@ -61,9 +59,7 @@ OF_THE_BODY = ("carry", "until")
 
 def loop_entry(flow: Flow, block: Block) -> Entry | None:
     """The catalog entry of a block that is a loop."""
-    if block.kind in STEP_FAMILIES:
-        return None
-    entry = kind_of(flow.scope.world, "step", block.kind)
+    entry = step_kind(flow.scope.world, block)
     return entry if entry is not None and entry.loops else None
 
 
@@ -91,7 +87,7 @@ def bind_loop(flow: Flow, block: Block, entry: Entry, label: Ref, later: dict[st
         block.body,
         label.span,
         title,
-        taken=lambda s: s in body or inner.attribute(_name_of(s)) is not None,
+        taken=lambda s: s in body or inner.attribute(named(s)[0]) is not None,
     )
     if not body:
         findings.error(
@@ -114,7 +110,7 @@ def bind_loop(flow: Flow, block: Block, entry: Entry, label: Ref, later: dict[st
     behind = flow.place(later, use)
     behind.step = block.span
     of_body = bind_attributes(
-        behind, inner, block.body, label.span, title, taken=lambda s: inner.attribute(_name_of(s)) is None
+        behind, inner, block.body, label.span, title, taken=lambda s: inner.attribute(named(s)[0]) is None
     )
     _check_carry(flow, block, before, of_body.get("carry"))
     _check_until(flow, of_body.get("until"), {name for step in steps for name in step.makes})
@@ -141,10 +137,6 @@ def bind_loop(flow: Flow, block: Block, entry: Entry, label: Ref, later: dict[st
     return [loop, *steps]
 
 
-def _name_of(statement: Statement) -> str:
-    return statement.name.name if isinstance(statement, Attribute) else statement.kind
-
-
 def _check_body(flow: Flow, block: Block, id: str, steps: Iterable[StepDecl]) -> None:
     direct = [step for step in steps if step.inside == id]
     for step in direct:
@@ -157,7 +149,7 @@ def _check_body(flow: Flow, block: Block, id: str, steps: Iterable[StepDecl]) ->
                 secondary=(Label(block.kind_span, "the loop"),),
                 hint="move it behind the loop",
             )
-    groups = groups_of([part_of(step) for step in direct])
+    groups = groups_of([step.part for step in direct])
     for group in groups.open_after(id)[:1]:
         opener = direct[group.opened_by[0]]
         flow.findings.error(
@@ -171,7 +163,7 @@ def _check_body(flow: Flow, block: Block, id: str, steps: Iterable[StepDecl]) ->
 
 
 def _check_carry(flow: Flow, block: Block, before: Columns, carry: Bound | None) -> None:
-    written = next((s for s in block.body if _name_of(s) == "carry"), None)
+    written = next((s for s in block.body if named(s)[0] == "carry"), None)
     if carry is None or written is None:
         return
     items = written.body if isinstance(written, Block) else getattr(written.value, "body", ())
@@ -218,20 +210,13 @@ def _check_last(flow: Flow, attributes: dict[str, Bound], block: Block) -> None:
         )
 
 
-def part_of(step: StepDecl) -> Part:
-    """A step, as far as groups of candidates go."""
-    values = {name: bound.value for name, bound in step.attributes.items()}
-    traits = traits_of(step.entry, values, step.label)
-    return Part(traits, step.label, step.entry.breaker, inside=step.inside)
-
-
 def unfolded(flow: Flow, block: Block, inside: str) -> Columns:
     """The columns of the row whose rows a `fold` brings together: those in front of the step that made them.
 
     Raises:
         Reported: no step did (MIX441).
     """
-    groups = groups_of(part_of(step) for step in flow.earlier).open_after(inside)
+    groups = groups_of(step.part for step in flow.earlier).open_after(inside)
     if not groups:
         raise flow.findings.error(
             "MIX441",

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.fragment_names import refs_in
-from mixwright_compiler.bind.kinds import kind_of
+from mixwright_compiler.bind.kinds import step_kind
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.step_copy import StepCopy
-from mixwright_compiler.catalog.blocks import OPERATOR_KINDS, STEP_FAMILIES, language_blocks
+from mixwright_compiler.catalog.blocks import OPERATOR_KINDS, language_blocks
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.uses import Use, use_of
 from mixwright_compiler.load.world import Declaration, Module
@@ -113,7 +113,7 @@ def _columns_of(scope: Scope, module: Module, guard: Expression) -> list[str]:
 
 def guarded(scope: Scope, module: Module, block: Block) -> list[Block]:
     """A step as it is written, with the weights of the operators that it names, and their guards behind it."""
-    entry = None if block.kind in STEP_FAMILIES else kind_of(scope.world, "step", block.kind)
+    entry = step_kind(scope.world, block)
     prompts = (a.name for a in entry.attributes if a.type == PROMPTS) if entry is not None else iter(())
     written = {s.name.name: s for s in block.body if isinstance(s, Attribute)}
     prompt = written.get(next(prompts, ""))

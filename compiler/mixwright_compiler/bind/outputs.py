@@ -20,7 +20,7 @@ from mixwright_compiler.program import (
     TrainDecl,
 )
 from mixwright_dsl.diagnostic import Label
-from mixwright_dsl.nodes import Attribute, Block, Ref
+from mixwright_dsl.nodes import Attribute, Block, Ref, named
 from mixwright_dsl.source import Span
 
 
@@ -163,4 +163,4 @@ def _policy(scope: Scope, module: Module, block: Block) -> None:
 
 
 def _is(statement: Any, name: str) -> bool:
-    return (statement.name.name if isinstance(statement, Attribute) else statement.kind) == name
+    return named(statement)[0] == name

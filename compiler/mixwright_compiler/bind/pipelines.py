@@ -16,7 +16,7 @@ from mixwright_compiler.load.world import Declaration
 from mixwright_compiler.program import PipelineDecl
 from mixwright_compiler.suggest import replace_fix
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
-from mixwright_dsl.nodes import Attribute, Block, Ref, Statement
+from mixwright_dsl.nodes import Attribute, Block, Ref, Statement, named
 from mixwright_dsl.source import Span
 
 FOR_FROM = ("source", "input", "inputs", "data", "dataset", "rows", "take")
@@ -36,7 +36,7 @@ def bind_pipeline(scope: Scope, declaration: Declaration) -> PipelineDecl | None
     if (rows := _rows_without_from(block)) is not None:
         _say_from(scope, *rows)
         return None
-    misplaced = [s for s in block.body if _name_of(s) in OF_FROM]
+    misplaced = [s for s in block.body if named(s)[0] in OF_FROM]
     blocks = [s for s in block.body if isinstance(s, Block) and s not in misplaced]
     for statement in misplaced:
         _say_of_from(scope, blocks, statement)
@@ -90,18 +90,14 @@ def bind_pipeline(scope: Scope, declaration: Declaration) -> PipelineDecl | None
     )
 
 
-def _name_of(statement: Statement) -> str:
-    return statement.name.name if isinstance(statement, Attribute) else statement.kind
-
-
 def _rows_without_from(block: Block) -> tuple[Statement, Ref] | None:
     """`source = rows` or `input rows` in a pipeline without `from`, with the name."""
-    if any(_name_of(s) == "from" for s in block.body):
+    if any(named(s)[0] == "from" for s in block.body):
         return None
     for statement in block.body:
-        named = statement.value if isinstance(statement, Attribute) else (*statement.labels, None)[0]
-        if _name_of(statement) in FOR_FROM and isinstance(named, Ref):
-            return statement, named
+        given = statement.value if isinstance(statement, Attribute) else (*statement.labels, None)[0]
+        if named(statement)[0] in FOR_FROM and isinstance(given, Ref):
+            return statement, given
     return None
 
 
@@ -109,7 +105,7 @@ def _say_from(scope: Scope, statement: Statement, rows: Ref) -> None:
     right = f"from {rows.name}"
     scope.findings.error(
         "MIX417",
-        f"a pipeline's rows come with `from`, not `{_name_of(statement)}`",
+        f"a pipeline's rows come with `from`, not `{named(statement)[0]}`",
         statement.span,
         hint=f"write `{right}`",
         fix=replace_fix(statement.span, right),
@@ -118,7 +114,7 @@ def _say_from(scope: Scope, statement: Statement, rows: Ref) -> None:
 
 def _say_of_from(scope: Scope, blocks: list[Block], statement: Statement) -> None:
     """Report `limit = 10` beside `from`, in whose braces it belongs."""
-    name, start = _name_of(statement), next((b for b in blocks if b.kind == "from"), None)
+    name, start = named(statement)[0], next((b for b in blocks if b.kind == "from"), None)
     value = statement.value if isinstance(statement, Attribute) else (*statement.labels, None)[0]
     written = f"{name} = {'…' if value is None else value.span.text}"
     right, fix = f"from rows {{ {written} }}", None

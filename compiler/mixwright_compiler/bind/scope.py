@@ -79,24 +79,21 @@ class Scope:
     def _circle(self, position: int, declaration: Declaration, use: Span) -> None:
         path = [d for d, _ in self._underway[position:]] + [declaration]
         if all(d.kind == "fragment" for d in path):
-            self.world.findings.error(
-                "MIX430",
-                f"fragments go in a circle: {' → '.join(d.name for d in path)}",
-                use,
-                "this closes the circle",
-                secondary=tuple(Label(d.name_span, f"`{d.name}` is declared here") for d in path[:-1]),
-                hint="write out the steps of one of them"
+            code, what = "MIX430", "fragments go"
+            hint = (
+                "write out the steps of one of them"
                 if len(path) == 2
-                else f"let `{path[-2].name}` use another",
+                else f"let `{path[-2].name}` use another"
             )
-            return
+        else:
+            code, what, hint = "MIX103", "rows go", f"let `{path[0].name}` start from a source"
         self.world.findings.error(
-            "MIX103",
-            f"rows go in a circle: {' → '.join(d.name for d in path)}",
+            code,
+            f"{what} in a circle: {' → '.join(d.name for d in path)}",
             use,
             "this closes the circle",
             secondary=tuple(Label(d.name_span, f"`{d.name}` is declared here") for d in path[:-1]),
-            hint=f"let `{path[0].name}` start from a source",
+            hint=hint,
         )
 
     def bound(self, qualified: str) -> Any:

@@ -18,7 +18,7 @@ from mixwright_compiler.program import (
 )
 from mixwright_compiler.schema import Columns, columns_of_rows
 from mixwright_compiler.suggest import listing, nearest, replace_fix
-from mixwright_dsl.nodes import Attribute, ListNode, ObjectNode
+from mixwright_dsl.nodes import Attribute, ListNode, ObjectNode, named
 from mixwright_dsl.source import Span
 
 LEAST_ROWS = 3
@@ -174,4 +174,4 @@ def _locked(scope: Scope, name: str, entry: Entry, attributes: dict[str, Bound])
 
 
 def _is(statement: Any, name: str) -> bool:
-    return (statement.name.name if isinstance(statement, Attribute) else statement.kind) == name
+    return named(statement)[0] == name

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from mixwright_compiler.bind.fragments import bodies_of, step_kind, used_fragment
+from mixwright_compiler.bind.fragments import bodies_of, used_fragment
+from mixwright_compiler.bind.kinds import step_kind
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 from mixwright_compiler.catalog.makes import remakes
@@ -30,6 +31,7 @@ from mixwright_dsl.nodes import (
     Statement,
     Text,
     Unary,
+    named,
 )
 from mixwright_dsl.source import Span
 
@@ -84,7 +86,7 @@ class StepCopy:
         fragment = used_fragment(self.scope, self.module, block)
         body: list[Statement] = []
         for statement in block.body:
-            name = statement.name.name if isinstance(statement, Attribute) else statement.kind
+            name = named(statement)[0]
             param = fragment.params.get(name)
             if isinstance(statement, Attribute) and param is not None:
                 is_column = param.type == "column"

@@ -38,18 +38,18 @@ class StepIds:
                 )
             self._ids[name] = written.span
             return name
-        name = _numbered(prefix + stem, self._ids)
+        name = numbered(prefix + stem, self._ids)
         self._ids[name] = block.kind_span
         return name
 
     def made(self, stem: str) -> str:
         """The step's id if no step said `id`."""
-        name = _numbered(stem, self._made)
+        name = numbered(stem, self._made)
         self._made.add(name)
         return name
 
 
-def _numbered(stem: str, taken: Collection[str]) -> str:
+def numbered(stem: str, taken: Collection[str]) -> str:
     """The stem, or the first of `stem_2`, `stem_3` … that is not taken."""
     name, number = stem, 1
     while name in taken:

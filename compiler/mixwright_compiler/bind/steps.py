@@ -29,7 +29,7 @@ from mixwright_compiler.program import Bound, StepDecl, TypedExpression
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Label
-from mixwright_dsl.nodes import Attribute, Block, Ref
+from mixwright_dsl.nodes import Attribute, Block, Ref, named
 from mixwright_dsl.source import Span
 
 
@@ -326,4 +326,4 @@ def _inherits(entry: Entry) -> bool:
 
 
 def _is_written(block: Block, name: str) -> bool:
-    return any((s.name.name if isinstance(s, Attribute) else s.kind) == name for s in block.body)
+    return any(named(s)[0] == name for s in block.body)

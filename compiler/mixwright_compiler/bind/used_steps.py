@@ -18,6 +18,7 @@ from mixwright_compiler.bind.fragments import OWN, bodies_of, used_fragment
 from mixwright_compiler.bind.operators import guarded
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.step_copy import StepCopy
+from mixwright_compiler.bind.step_ids import numbered
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.constants import as_type
 from mixwright_compiler.load.params import constant_expression
@@ -36,6 +37,7 @@ from mixwright_dsl.nodes import (
     Ref,
     Statement,
     Text,
+    named,
 )
 from mixwright_dsl.source import Span
 
@@ -155,11 +157,7 @@ def _id(scope: Scope, block: Block, prefix: str, fragment: FragmentDecl, taken: 
     """`id = name` as written, else the fragment's name, with a number when taken."""
     written = next((s for s in block.body if isinstance(s, Attribute) and s.name.name == "id"), None)
     if written is None:
-        stem = name = prefix + fragment.name.rpartition(".")[2]
-        number = 1
-        while name in taken:
-            number += 1
-            name = f"{stem}_{number}"
+        name = numbered(prefix + fragment.name.rpartition(".")[2], taken)
         taken[name] = block.kind_span
         return name
     match written.value:
@@ -189,11 +187,7 @@ def _arguments(scope: Scope, module: Module, fragment: FragmentDecl, block: Bloc
     has_failed = False
     for statement in block.body:
         is_block = isinstance(statement, Block)
-        name, span = (
-            (statement.kind, statement.kind_span)
-            if isinstance(statement, Block)
-            else (statement.name.name, statement.name.span)
-        )
+        name, span = named(statement)
         if name in OWN and not is_block:
             continue
         if name not in params:
