@@ -16,9 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from mixwright_compiler.catalog.catalog import Catalog, Entry, builtin_catalog
+from mixwright_compiler.catalog.groups import Part
+from mixwright_compiler.catalog.traits import Traits, traits_of
 from mixwright_compiler.load.uses import Use, uses_of
 from mixwright_dsl.nodes import Block, Expression
 from mixwright_dsl.source import SourceFile, Span
@@ -229,6 +232,17 @@ class StepDecl:
     def columns_read(self, names: Iterable[str]) -> set[str]:
         """The columns that these names in a template of it stand for."""
         return {self.names.get(name, name) for name in names}
+
+    @cached_property
+    def traits(self) -> Traits:
+        """What it asks models, and of rows."""
+        values = {name: bound.value for name, bound in self.attributes.items()}
+        return traits_of(self.entry, values, self.label)
+
+    @property
+    def part(self) -> Part:
+        """It, as far as groups of candidates go."""
+        return Part(self.traits, self.label, self.entry.breaker, inside=self.inside)
 
     @property
     def uses(self) -> tuple[Use, ...]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mixwright_compiler.catalog.labelled_rows import labels_in_words, one_sided
-from mixwright_compiler.checks.checked import Checked, traits_in, value_of
+from mixwright_compiler.checks.checked import Checked, value_of
 from mixwright_compiler.program import SourceDecl, StepDecl, SubBlock
 from mixwright_compiler.schema import Columns, is_assignable, type_of_value
 from mixwright_compiler.suggest import listing, nearest, replace_fix
@@ -26,7 +26,7 @@ def check_calibrations(checked: Checked) -> None:
             continue
         block = bound.value
         columns = checked.columns.get(str(block.get("rows")))
-        if traits_in(step).compares and "group" not in block.spans:
+        if step.traits.compares and "group" not in block.spans:
             checked.findings.error(
                 "MIX845",
                 "this verifier compares a row's candidates, and labelled rows stand alone",

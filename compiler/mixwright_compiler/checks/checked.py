@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from mixwright_compiler.bind.loops import part_of
 from mixwright_compiler.catalog.catalog import AttributeSchema
 from mixwright_compiler.catalog.groups import Groups, groups_of
 from mixwright_compiler.catalog.references import kind_of_reference
-from mixwright_compiler.catalog.traits import Traits, traits_of
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.uses import uses_of
 from mixwright_compiler.load.world import World
@@ -123,7 +121,7 @@ class Checked:
         """The groups of candidates in a pipeline."""
         # By object: what grades an evaluation may be called as a pipeline is.
         if id(pipeline) not in self._groups:
-            self._groups[id(pipeline)] = groups_of(map(part_of, pipeline.steps))
+            self._groups[id(pipeline)] = groups_of(step.part for step in pipeline.steps)
         return self._groups[id(pipeline)]
 
 
@@ -133,11 +131,6 @@ def named_by(step: StepDecl, kind: str) -> Iterator[tuple[AttributeSchema, Bound
         bound = step.attributes.get(schema.name)
         if bound is not None and bound.value is not None and kind_of_reference(schema.type) == kind:
             yield from ((schema, one) for one in bound.each())
-
-
-def traits_in(step: StepDecl) -> Traits:
-    """What a step asks models, and of rows."""
-    return traits_of(step.entry, {name: bound.value for name, bound in step.attributes.items()}, step.label)
 
 
 def maker_of(steps: tuple[StepDecl, ...], column: str) -> StepDecl | None:

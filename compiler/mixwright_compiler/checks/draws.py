@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixwright_compiler.catalog.references import LAG
-from mixwright_compiler.checks.checked import Checked, is_written, traits_in, value_of
+from mixwright_compiler.checks.checked import Checked, is_written, value_of
 from mixwright_compiler.checks.quotas import rows_of
 from mixwright_compiler.program import CallValue, PipelineDecl, StepDecl, TypedExpression
 from mixwright_compiler.schema import UNTYPED, element_of
@@ -211,7 +211,7 @@ def _check_pool(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> Non
             hint="write `fewer = ok`: early rows draw what there is",
         )
     for other in pipeline.steps:
-        if traits_in(other).needs_all_rows:
+        if other.traits.needs_all_rows:
             findings.error(
                 "MIX439",
                 f"`{pipeline.name}` draws from its own rows, and `{other.id}` keeps none before all are there",
@@ -226,7 +226,7 @@ def _check_pool(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> Non
 def _check_slots(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> None:
     lag = int(value_of(step.attributes, "lag") or LAG)
     for other in pipeline.steps:
-        for question in traits_in(other).asks:
+        for question in other.traits.asks:
             for name in question.models:
                 model = checked.program.models.get(name)
                 if model is None:

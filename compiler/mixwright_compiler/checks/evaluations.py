@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mixwright_compiler.bind.evaluations import REPLY
-from mixwright_compiler.checks.checked import Checked, is_written, traits_in, value_of
+from mixwright_compiler.checks.checked import Checked, is_written, value_of
 from mixwright_compiler.checks.generation import check_sameness
 from mixwright_compiler.program import EvaluationDecl, StepDecl, TrainDecl
 from mixwright_compiler.suggest import listing, nearest
@@ -88,7 +88,7 @@ def _check_prompt(checked: Checked, evaluation: EvaluationDecl) -> None:
 
 def _check_verifier(checked: Checked, step: StepDecl) -> None:
     kind = f"verify {step.entry.name}"
-    if traits_in(step).gathers:
+    if step.traits.gathers:
         bound = next(
             (step.attributes[n] for n in ("pick", "agree", "band") if is_written(step.attributes, n)), None
         )

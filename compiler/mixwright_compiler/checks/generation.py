@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mixwright_compiler.checks.checked import Checked, is_written, maker_of, named_by, traits_in, value_of
+from mixwright_compiler.checks.checked import Checked, is_written, maker_of, named_by, value_of
 from mixwright_compiler.program import CallValue, PipelineDecl, StepDecl, TemplateDecl, TypedExpression
 from mixwright_compiler.templates.placeholders import of_template
 from mixwright_compiler.templates.text import TemplateText
@@ -233,7 +233,7 @@ def _check_reach(checked: Checked, before: tuple[StepDecl, ...], maker: StepDecl
 
 def _cannot_be_taken_back(step: StepDecl) -> str:
     """Why an answer cannot be given again from behind a step; empty where it can."""
-    traits = traits_in(step)
+    traits = step.traits
     if step.entry.breaker:
         return "decides on all rows"
     if traits.compares or traits.folds:

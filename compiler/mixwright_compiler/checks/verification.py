@@ -5,7 +5,7 @@ from __future__ import annotations
 from mixwright_compiler.catalog.conditions import word_of
 from mixwright_compiler.catalog.groups import is_in_band
 from mixwright_compiler.catalog.traits import BAND
-from mixwright_compiler.checks.checked import Checked, is_written, maker_of, traits_in, value_of
+from mixwright_compiler.checks.checked import Checked, is_written, maker_of, value_of
 from mixwright_compiler.program import CallValue, PipelineDecl, StepDecl
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.source import Span
@@ -26,7 +26,7 @@ def check_agreement(checked: Checked) -> None:
                 secondary=(Label(step.attributes["answer"].span, "each response is compared with this"),),
                 hint="delete `agree`, or delete `answer` to take what most candidates say",
             )
-        elif id(pipeline) not in graded and traits_in(step).gathers:
+        elif id(pipeline) not in graded and step.traits.gathers:
             at = next((use.span for use in step.uses), step.span)
             if not checked.clean(Span(pipeline.span.source, pipeline.span.start, at.end)):
                 continue  # how many candidates there are rests on every step before
@@ -40,11 +40,11 @@ def _check_group(checked: Checked, pipeline: PipelineDecl, position: int, step: 
     if ended is not None:
         _scattered(checked, step, pipeline.steps[ended])
         return
-    if traits_in(step).bands:
+    if step.traits.bands:
         _check_band(checked, pipeline, position, step, candidates)
-    if traits_in(step).bands and candidates == 1:
+    if step.traits.bands and candidates == 1:
         return
-    if not traits_in(step).compares or {"programs", "ratings"} & set(step.entry.rules):
+    if not step.traits.compares or {"programs", "ratings"} & set(step.entry.rules):
         return  # one candidate to pick from is picked; these have checks of their own
     if candidates == 1:
         _nothing_to_compare(checked, pipeline, position, step)
@@ -55,7 +55,7 @@ def _check_group(checked: Checked, pipeline: PipelineDecl, position: int, step: 
 
 
 def _scattered(checked: Checked, step: StepDecl, by: StepDecl) -> None:
-    traits = traits_in(step)
+    traits = step.traits
     name, earlier = f"verify {step.entry.name}", f"{by.entry.family} {by.entry.name}"
     what = "compares" if traits.compares else "picks among" if traits.picks else "counts"
     what += " the candidates of a row"
@@ -90,18 +90,14 @@ def _check_band(
     band = step.attributes[BAND]
     low, high = float(band.value["min"]), float(band.value["max"])
     if candidates == 1:
-        maker = maker_of(pipeline.steps[:position], str(value_of(step.attributes, "response", "")))
-        is_generated = maker is not None and maker.entry.writes
-        where = (
-            f"`generate {maker.label}`" if maker is not None and is_generated else "a `generate` before it"
-        )
+        maker, where = _answered_by(pipeline, position, step)
         checked.findings.error(
             "MIX477",
             "a band is over the candidates of a row, and there is one",
             band.span,
             "of one candidate all pass or none",
-            secondary=(_made(maker, 1),) if maker is not None and is_generated else (),
-            hint=f"write `samples = 8` in {where}",
+            secondary=(_made(maker, 1),) if maker is not None else (),
+            hint=f"write `samples = 8` {where}",
         )
         return
     on_fail = value_of(step.attributes, "on_fail")
@@ -147,20 +143,24 @@ def _percent(share: float) -> str:
     return f"{share * 100:.4g}%"
 
 
+def _answered_by(pipeline: PipelineDecl, position: int, step: StepDecl) -> tuple[StepDecl | None, str]:
+    """The step that asks a model for what a verifier looks at, if one does, and where to write its `samples`."""
+    maker = maker_of(pipeline.steps[:position], str(value_of(step.attributes, "response", "")))
+    if maker is None or not maker.entry.writes:
+        return None, "in a `generate` before it"
+    return maker, f"in `generate {maker.label}`"
+
+
 def _nothing_to_compare(checked: Checked, pipeline: PipelineDecl, position: int, step: StepDecl) -> None:
     how, _, instead = step.entry.compares.partition(" ")
     can_do_without = how == "without"
-    maker = maker_of(pipeline.steps[:position], str(value_of(step.attributes, "response", "")))
-    is_generated = maker is not None and maker.entry.writes
-    where = (
-        f"in `generate {maker.label}`" if maker is not None and is_generated else "in a `generate` before it"
-    )
+    maker, where = _answered_by(pipeline, position, step)
     checked.findings.error(
         "MIX502",
         f"there is nothing to compare with: {f'no `{instead}`, and ' if can_do_without else ''}one sample of each row",
         step.kind_span,
         "every answer agrees with itself",
-        secondary=(_made(maker, 1),) if maker is not None and is_generated else (),
+        secondary=(_made(maker, 1),) if maker is not None else (),
         hint=f"{f'add `{instead} = …`, or' if can_do_without else 'write'} `samples = 5` {where}",
     )
 

@@ -248,6 +248,8 @@ class Pipeline(PlanModel):
 
     def around(self, step: Step) -> tuple[Step, ...]:
         """The loops that a step is in, from the inside out."""
+        if not step.inside:
+            return ()
         by_id = {other.id: other for other in self.steps}
         found: list[Step] = []
         while step.inside:
