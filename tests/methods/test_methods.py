@@ -267,3 +267,22 @@ def test_answers_are_kept_that_no_system_message_throws_off(project: Path) -> No
     messages = [json.loads(columns)["messages"] for (columns,) in rows]
     assert all([message["role"] for message in talk] == ["system", "user", "assistant"] for talk in messages)
     assert len({talk[0]["content"] for talk in messages}) == 4
+
+
+def test_traces_are_kept_that_end_and_come_to_an_answer(project: Path) -> None:
+    found = outcomes_of(project, "traces")
+    assert {name: kept + sum(dropped.values()) for name, (kept, dropped) in found.items()} == {
+        "reckoned": 96,
+        "in_english": 48,
+        "in_chinese": 24,
+    }
+    assert {name: kept > 0 for name, (kept, _) in found.items()} == dict.fromkeys(found, True)
+    rules = {"unfinished", "short", "long", "repetition", "unreached"}
+    assert rejected(found["reckoned"]) >= {f"sound.{rule}" for rule in rules}
+    assert rejected(found["in_english"]) >= {"sound.other_script", "sound.no_answer"}
+    assert rejected(found["in_chinese"]) >= {"sound.other_language"}
+    with Store.open(project / "store-traces", read_only=True) as opened:
+        rows = opened.sql("SELECT columns FROM row_outcome WHERE pipeline = 'in_english' AND status = 'kept'")
+    # The reasoning is no part of the answer, in the example either.
+    said = [json.loads(columns)["messages"][-1] for (columns,) in rows]
+    assert all("=" in turn["reasoning_content"] and turn["content"].startswith("#### ") for turn in said)
