@@ -97,7 +97,8 @@ class Asks:
     when: the condition under which anything is asked.
     max_tokens: the attribute with the longest answer in tokens; empty where a score or a vector is asked for.
     writes: the column that the answers go into, as in `makes`: each answer is a candidate of the row.
-    needs: what not every engine offers, by the condition under which it is needed: `(("schema", "with schema"),)`.
+    needs: what not every engine offers (`mixwright_compiler.catalog.capabilities`), by the condition under which it is
+        needed: `(("schema", "with schema"),)`.
     """
 
     model: str
@@ -148,9 +149,9 @@ class Entry:
     one_of: alternatives of which exactly one must be given, each whole: `(("user", "assistant"), ("turns",))`.
     goes_with: attributes that belong to one alternative: (attribute, of that one, of the one where it means nothing).
     rules: those of `RULES` that it is held to.
-    offers: of an engine, what not every one can do: `conversation`, to pass on messages as they are; `schema`, to hold
-        an answer to a JSON Schema while it is written; `server`, that what is asked goes to a server with rules of its
-        own.
+    offers: of an engine, what not every one can do (`mixwright_compiler.catalog.capabilities`), where need be under a
+        condition: `labels if serves = vllm`; also `conversation`, to pass on messages as they are, and `server`, that
+        what is asked goes to a server with rules of its own.
     rows_in: of a source, the attribute in which its rows are written.
     is_empty: of a source: it has one row, and no column; there is nothing in it to pin or to license.
     apart_from: of a step that keeps rows apart from evaluation sets, the attribute that names them; its report says of

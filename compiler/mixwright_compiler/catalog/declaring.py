@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mixwright_compiler.catalog.capabilities import CAPABILITIES, TRAITS, offer_of
 from mixwright_compiler.catalog.catalog import RULES, AttributeClass, AttributeSchema, Entry
 from mixwright_compiler.catalog.conditions import attributes_in
 
@@ -92,6 +93,13 @@ def unnamed(entry: Entry) -> Iterator[str]:
         ]
         for condition in (asks.when, asks.twice or "always", *(when for _, when in asks.needs)):
             named += [("asks", name) for name in attributes_in(condition)]
+        yield from (
+            f"there is no capability `{needs}`" for needs, _ in asks.needs if needs not in CAPABILITIES
+        )
+    for offer, condition in map(offer_of, entry.offers):
+        named += [("offers", name) for name in attributes_in(condition)]
+        if offer not in CAPABILITIES and offer not in TRAITS:
+            yield f"there is no capability `{offer}`"
     named += [("one_of", name) for choice in entry.one_of for name in choice]
     named += [("goes_with", name) for names in entry.goes_with for name in names]
     yield from (f"there is no rule `{rule}`" for rule in entry.rules if rule not in RULES)

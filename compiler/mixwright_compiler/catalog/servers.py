@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 OPENAI_HOSTS = ("api.openai.com", ".openai.azure.com", ".cognitiveservices.azure.com")
@@ -34,10 +36,12 @@ OWN_FIELDS = {
 """Fields that a request has of its own, and what sets them."""
 
 
-def serves_by_default(base_url: str) -> str:
-    """`serves` of a model that does not say it, by its address."""
+def server_of(values: Mapping[str, Any]) -> str:
+    """Whose rules the server of a model with these attributes follows: what is stated, else by its address."""
+    if values.get("serves"):
+        return str(values["serves"])
     try:
-        host = urlsplit(base_url).hostname or ""
+        host = urlsplit(str(values.get("base_url") or "")).hostname or ""
     except ValueError:
         return "other"
     return (

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mixwright_compiler.bind.repair import repair_template
-from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
-from mixwright_compiler.catalog.conditions import attributes_in, holds
-from mixwright_compiler.catalog.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, serves_by_default
+from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, SCHEMA, missing, needed
+from mixwright_compiler.catalog.catalog import AttributeSchema
+from mixwright_compiler.catalog.conditions import attributes_in
+from mixwright_compiler.catalog.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, server_of
 from mixwright_compiler.checks.checked import Checked, is_written, maker_of, named_by, value_of
 from mixwright_compiler.plan.fingerprint import GENERATES
-from mixwright_compiler.program import Bound, ModelDecl, StepDecl
+from mixwright_compiler.program import Attributes, Bound, ModelDecl, StepDecl
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.source import Span
@@ -45,47 +48,118 @@ def check_tasks(checked: Checked) -> None:
             )
 
 
-NEEDED = {"schema": "hold an answer to a JSON Schema while it is written"}
-"""What steps need of an engine, in words."""
+def check_capabilities(checked: Checked) -> None:
+    """MIX445: a step that needs of its model what the model, or its server, does not do. MIX448: of those a schema."""
+    for pipeline, position, step in checked.clean_steps():
+        for need in _needs(checked, pipeline.steps[:position], step):
+            for at_model, name in need.models:
+                model = checked.program.models.get(name)
+                if model is None or not checked.clean(model.span):
+                    continue
+                if value_of(model.attributes, "task", GENERATES) == GENERATES:
+                    lacking = missing(model.entry, _values(model.attributes), need.capability)
+                    if lacking != []:
+                        _say_missing(checked, need, model, at_model, lacking)
 
 
-def check_offers(checked: Checked) -> None:
-    """MIX448: a step that needs of its model what the model's engine does not do."""
-    engines = checked.world.catalog.family("model").values()
-    for _, _, step in checked.clean_steps():
-        values = {name: bound.value for name, bound in step.attributes.items()}
-        for asks in step.entry.asks:
-            needed = [(n, when) for n, when in asks.needs if holds(when, step.entry, values)]
-            for offer, when in needed:
-                for schema, bound, called in _models_of(step):
-                    model = checked.program.models.get(called)
-                    if schema.name != asks.model or model is None or not checked.clean(model.span):
-                        continue
-                    if value_of(model.attributes, "task", GENERATES) == GENERATES and (
-                        offer not in model.entry.offers
-                    ):
-                        _say_not_offered(checked, step, model, offer, when, bound.span, engines)
+@dataclass(frozen=True)
+class _Need:
+    """Something that not every model can, and which models are asked for it. span: what asks for it, unless that is the
+    step itself. begun: the template, and where in it the answer begins."""
+
+    capability: str
+    models: tuple[tuple[Span, str], ...]
+    span: Span | None
+    label: str
+    begun: tuple[str, Span] | None = None
 
 
-def _say_not_offered(
-    checked: Checked,
-    step: StepDecl,
-    model: ModelDecl,
-    offer: str,
-    when: str,
-    at_model: Span,
-    engines: Iterable[Entry],
-) -> None:
-    asked_by = next((name for name in attributes_in(when) if is_written(step.attributes, name)), None)
-    able = listing(f"`{engine.name}`" for engine in engines if offer in engine.offers)
-    checked.findings.error(
-        "MIX448",
-        f"`{model.name}` cannot {NEEDED[offer]}: engine `{model.engine}` does not do that",
-        at_model if asked_by is None else step.attributes[asked_by].span,
-        f"asked for by `{step.entry.name}`" if asked_by is None else f"`{asked_by}` asks for it",
-        secondary=(Label(model.name_span, "declared here"),),
-        hint=f"name a model of an engine that does: {able}",
+def _needs(checked: Checked, before: tuple[StepDecl, ...], step: StepDecl) -> Iterator[_Need]:
+    values = _values(step.attributes)
+    for asks in step.entry.asks:
+        models = _asked(step, asks.model)
+        for capability, why in needed(
+            asks, step.entry, values, lambda name: _begun(checked, name) is not None
+        ):
+            if capability == CONTINUE:
+                at = next(one.span for one in step.attributes[asks.template].each() if str(one.value) == why)
+                yield _begins(checked, models, at, why)
+                continue
+            named = [n for n in attributes_in(why) if is_written(step.attributes, n)]
+            span = step.attributes[named[0]].span if named else None
+            label = f"`{named[0]}` asks for it" if named else f"asked for by `{step.entry.name}`"
+            yield _Need(capability, models, span, label)
+    repair = repair_template(value_of(step.attributes, "on_fail"))
+    if repair is not None and _begun(checked, repair) is not None:
+        maker = maker_of(before, str(value_of(step.attributes, "response", "")))
+        if maker is not None:
+            models = tuple(one for asks in maker.entry.asks for one in _asked(maker, asks.model))
+            yield _begins(checked, models, step.attributes["on_fail"].span, repair)
+
+
+def _begins(checked: Checked, models: tuple[tuple[Span, str], ...], at: Span, template: str) -> _Need:
+    begun = _begun(checked, template)
+    return _Need(CONTINUE, models, at, "", None if begun is None else (template, begun))
+
+
+def _begun(checked: Checked, name: str) -> Span | None:
+    """Where a template begins the answer."""
+    template = checked.program.templates.get(name)
+    if template is None or not template.messages or template.messages[-1].role != "assistant":
+        return None
+    return template.messages[-1].span
+
+
+def _asked(step: StepDecl, attribute: str) -> tuple[tuple[Span, str], ...]:
+    return tuple(
+        (bound.span, called) for schema, bound, called in _models_of(step) if schema.name == attribute
     )
+
+
+def _values(attributes: Attributes) -> dict[str, Any]:
+    return {name: bound.value for name, bound in attributes.items()}
+
+
+def _say_missing(
+    checked: Checked, need: _Need, model: ModelDecl, at_model: Span, lacking: list[str] | None
+) -> None:
+    engines = checked.world.catalog.family("model").values()
+    able = listing(f"`{engine.name}`" for engine in engines if missing(engine, {}, need.capability) == [])
+    if lacking is None:
+        why = f"engine `{model.engine}` does not do that"
+        hint = f"name a model of an engine that does: {able}"
+    else:
+        why = f"engine `{model.engine}` does that with {listing(map(_worded, lacking))} alone"
+        stated = listing(f"`{_as_written(term)}`" for term in lacking)
+        is_server = any(term.startswith("serves ") for term in lacking)
+        hint = f"write {stated} in `model {model.name}`" + (
+            " if vLLM or SGLang is its server" if is_server else ""
+        )
+        hint += f", or name a model of an engine that always does: {able}" if able else ""
+    if need.begun is not None:
+        what = f"go on from the answer that `{need.begun[0]}` begins"
+        hint += ", or take the beginning into `user`"
+    else:
+        what = CAPABILITIES[need.capability]
+    checked.findings.error(
+        "MIX448" if need.capability == SCHEMA else "MIX445",
+        f"`{model.name}` cannot {what}: {why}",
+        at_model if need.span is None else need.span,
+        need.label,
+        secondary=(
+            *(() if need.begun is None else (Label(need.begun[1], "the answer begins here"),)),
+            Label(model.name_span, "declared here"),
+        ),
+        hint=hint,
+    )
+
+
+def _worded(term: str) -> str:
+    return f"`{term.removeprefix('with ')}`"
+
+
+def _as_written(term: str) -> str:
+    return f"{term.removeprefix('with ')} = …" if term.startswith("with ") else term
 
 
 def check_architectures(checked: Checked) -> None:
@@ -107,38 +181,6 @@ def check_architectures(checked: Checked) -> None:
             secondary=() if at.is_default else (Label(at.span, "asked for here"),),
             hint=f"write `task = {right}`, or name another model" if right else "name another model",
         )
-
-
-def check_continued(checked: Checked) -> None:
-    """MIX445: a template that begins the answer, for a server that does not go on from there."""
-    for pipeline, position, step in checked.clean_steps():
-        asked = [(bound, str(bound.value)) for _, bound in named_by(step, "template")]
-        models = [name for _, _, name in _models_of(step)]
-        repair = repair_template(value_of(step.attributes, "on_fail"))
-        if repair is not None:
-            maker = maker_of(pipeline.steps[:position], str(value_of(step.attributes, "response", "")))
-            asked, models = (
-                [(step.attributes["on_fail"], repair)],
-                [name for _, _, name in (_models_of(maker) if maker else ())],
-            )
-        for bound, name in asked:
-            template = checked.program.templates.get(name)
-            if template is None or not template.messages or template.messages[-1].role != "assistant":
-                continue
-            for declared in models:
-                model = checked.program.models.get(declared)
-                if model is not None and checked.clean(model.span) and _server(model) not in (None, "vllm"):
-                    checked.findings.error(
-                        "MIX445",
-                        f"the server of `{model.name}` may not go on from the answer that `{name}` begins",
-                        bound.span,
-                        secondary=(
-                            Label(template.messages[-1].span, "the answer begins here"),
-                            Label(model.name_span, "an endpoint like any other"),
-                        ),
-                        hint="write `serves = vllm` in the model if vLLM or SGLang is its server, or take the beginning "
-                        "into `user`",
-                    )
 
 
 def check_servers(checked: Checked) -> None:
@@ -238,11 +280,7 @@ def _check_taken(checked: Checked, model: ModelDecl, name: str, span: Span) -> N
 
 def _server(model: ModelDecl) -> str | None:
     """Whose rules the server of a model follows; None for a model that is loaded here."""
-    if "server" not in model.entry.offers:
-        return None
-    return str(
-        value_of(model.attributes, "serves") or serves_by_default(str(value_of(model.attributes, "base_url")))
-    )
+    return server_of(_values(model.attributes)) if "server" in model.entry.offers else None
 
 
 HEADS = {

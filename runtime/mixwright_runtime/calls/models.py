@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from mixwright_compiler.catalog.capabilities import needed
 from mixwright_compiler.catalog.catalog import builtin_catalog
+from mixwright_compiler.catalog.conditions import given
 from mixwright_compiler.plan.plan import ModelSpec, Plan, Step
 from mixwright_runtime.engines.protocol import Engine, EngineEnvironment
 from mixwright_runtime.engines.secrets import discreet
@@ -131,17 +133,37 @@ def engines_of(plan: Plan, steps: Iterable[Step]) -> dict[str, Engine]:
     Raises:
         RunError: a secret is not set in the environment.
     """
+    steps = list(steps)
     asked = sorted({name for step in steps for name in models_of(step)})
     secrets = {name: secrets_of(plan.models[name]) for name in asked}
     # Of all models: two of them may be behind one server.
     known = {variable: value for found in secrets.values() for variable, value in found.items()}
+    needs = needs_of(plan, steps)
     engines = {}
     for name in asked:
         model = plan.models[name]
-        environment = EngineEnvironment(Path(plan.directory), secrets[name])
+        environment = EngineEnvironment(Path(plan.directory), secrets[name], needs.get(name, frozenset()))
         engine: Engine = implementation(f"model.{model.engine}")(model, environment)
         engines[name] = discreet(engine, known)
     return engines
+
+
+def needs_of(plan: Plan, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
+    """Model -> what the steps need of it beyond a chat."""
+
+    def begins(template: str) -> bool:
+        spec = plan.templates.get(template)
+        return spec is not None and bool(spec.messages) and spec.messages[-1].role == "assistant"
+
+    found: dict[str, set[str]] = {}
+    for step in steps:
+        entry = entry_of(step.operation)
+        for asks in entry.asks:
+            named = given(entry, step.attributes, asks.model)
+            for capability, _ in needed(asks, entry, step.attributes, begins):
+                for name in named if isinstance(named, list | tuple) else [named]:
+                    found.setdefault(str(name), set()).add(capability)
+    return {name: frozenset(needs) for name, needs in found.items()}
 
 
 def secrets_of(model: ModelSpec) -> dict[str, str]:

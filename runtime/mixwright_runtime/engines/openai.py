@@ -10,6 +10,7 @@ from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.openai_answers import answer_in
 from mixwright_runtime.engines.openai_faults import advised, fault_of_status
 from mixwright_runtime.engines.openai_pooling import HttpScorer
+from mixwright_runtime.engines.openai_probes import probe
 from mixwright_runtime.engines.openai_requests import Bodies, fits_a_header, form_of, headers_of
 from mixwright_runtime.engines.protocol import (
     Answer,
@@ -40,7 +41,7 @@ MOST_IN_FLIGHT = 256
 @declare(
     "model",
     "openai",
-    offers=("conversation", "schema", "server"),
+    offers=("conversation", "server", "schema", "continue if serves = vllm"),
     extra="openai",
     modules=("aiohttp",),
     attributes=(
@@ -228,6 +229,7 @@ class OpenAIEngine:
         self._headers = headers_of(attributes, environment.secrets)
         self._session: aiohttp.ClientSession | None = None
         self._served_as = ""
+        self._needs = environment.needs
         self._scorer = HttpScorer(self.base_url, self.model, self._post, self._check_served, form.extra)
 
     async def start(self) -> None:
@@ -235,7 +237,8 @@ class OpenAIEngine:
 
         Raises:
             MissingExtra: aiohttp is not installed.
-            EngineUnavailable: no connection, no access, or the endpoint lists other models.
+            EngineUnavailable: no connection, no access, the endpoint lists other models, or it does not do what
+                `serves` says of it and the run needs.
         """
         if self._session is not None:
             return
@@ -266,6 +269,8 @@ class OpenAIEngine:
         )
         try:
             await self._check_model(yarl.URL(f"{self.base_url}/models{self._query}"))
+            for capability in sorted(self._needs):
+                await probe(capability, self.name, self._post, self.base_url, self._bodies)
         except BaseException:
             await self.close()
             raise

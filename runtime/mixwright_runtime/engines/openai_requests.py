@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mixwright_compiler.catalog.servers import serves_by_default
+from mixwright_compiler.catalog.servers import server_of
 from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, EngineFault, Fault, Request
 
 
@@ -49,7 +49,7 @@ class Form:
 
 def form_of(attributes: Mapping[str, Any], base_url: str) -> Form:
     """How the server of a model's attributes wants to be asked."""
-    serves = str(attributes.get("serves") or serves_by_default(base_url))
+    serves = server_of({**attributes, "base_url": base_url})
     seed = str(attributes.get("seed") or "send")
     extra = {
         name: attributes[name]

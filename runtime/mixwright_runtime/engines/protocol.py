@@ -155,10 +155,12 @@ class EngineFault(Exception):
 
 @dataclass(frozen=True)
 class EngineEnvironment:
-    """What an engine may know of its surroundings: where relative model paths start, and the secrets it was given."""
+    """What an engine may know of its surroundings: where relative model paths start, the secrets it was given, and what
+    it will be asked for beyond a chat (`mixwright_compiler.catalog.capabilities`)."""
 
     directory: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
+    needs: frozenset[str] = frozenset()
 
 
 class Engine(Protocol):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     "transformers",
     one_of=(("path",), ("repo",)),
     label="name",
+    offers=("continue",),
     extra="transformers",
     modules=("torch", "transformers", "safetensors"),
     attributes=(

@@ -22,7 +22,7 @@ from mixwright_runtime.plugins.declare import attribute, declare
     "vllm",
     one_of=(("path",), ("repo",)),
     label="name",
-    offers=("schema",),
+    offers=("schema", "continue"),
     extra="vllm",
     modules=("vllm",),
     attributes=(

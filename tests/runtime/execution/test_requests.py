@@ -109,8 +109,9 @@ def qwen3(seen: Seen) -> Reply:
         return Reply(completion("Hm. Let me think."))
     if seen.body.get("continue_final_message"):
         assert seen.body["add_generation_prompt"] is False
-        assert seen.body["messages"][-1] == {"role": "assistant", "content": "Sure:"}
-        return Reply(completion("and on"))
+        begun = seen.body["messages"][-1]
+        assert begun["role"] == "assistant" and begun["content"] in ("Sure:", "One, two,")
+        return Reply(completion("and on", usage={"prompt_tokens": 20, "completion_tokens": 1}))
     return Reply(completion(json.dumps({k: seen.body.get(k) for k in ("top_k", "min_p", "temperature")})))
 
 
@@ -183,6 +184,21 @@ def test_vllm_goes_on_from_the_beginning_of_an_answer(tmp_path: Path) -> None:
     with PickyServer(qwen3) as server:
         report, essays = run(tmp_path, server, settings, prefix='  assistant = "Sure: "')
     assert (report.status, essays) == ("done", ["and on"] * 2)
+
+
+def test_a_server_that_is_no_vllm_is_found_out_before_the_first_row(tmp_path: Path) -> None:
+    with PickyServer(lambda seen: Reply(completion("another answer"))) as server:
+        with pytest.raises(
+            EngineUnavailable, match="does not go on from an answer that is begun, which `serves` says of it"
+        ):
+            run(tmp_path, server, "  serves = vllm", prefix='  assistant = "Sure: "')
+        assert {seen.body["messages"][-1]["content"] for seen in server.seen} == {"One, two,"}, "no row's"
+
+
+def test_what_no_step_needs_is_not_asked_of_a_server(tmp_path: Path) -> None:
+    with PickyServer(lambda seen: Reply(completion("an answer"))) as server:
+        report, _ = run(tmp_path, server, "  serves = vllm")
+        assert (report.status, len(server.seen)) == ("done", 2)
 
 
 def test_the_beginning_of_an_answer_is_never_sent_to_a_server_that_may_not_go_on(server_engine: Any) -> None:

@@ -1,0 +1,67 @@
+"""Whether a server does what `serves` says of it: one small request for each thing that a run needs of it.
+
+A server that knows nothing of a field of vLLM's drops it without a word and answers something else, so what comes back is
+looked at, and not only whether anything does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+
+from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE
+from mixwright_runtime.engines.openai_requests import Bodies
+from mixwright_runtime.engines.protocol import EngineFault, Fault, Request
+from mixwright_runtime.engines.server_json import document_of, malformed, tokens_in
+from mixwright_runtime.errors import EngineUnavailable
+
+Post = Callable[[str, Mapping[str, object]], Awaitable[bytes]]
+
+SAMPLING = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 1}
+ASKED = {"role": "user", "content": "Count to five."}
+BEGUN = {"role": "assistant", "content": "One, two,"}
+
+REFUSALS = (Fault.BAD_REQUEST, Fault.TOO_LONG, Fault.DENIED, Fault.MALFORMED)
+"""Faults by which a server says that it does not do something; by others it is not there, or busy."""
+
+
+async def probe(capability: str, name: str, post: Post, base_url: str, bodies: Bodies) -> None:
+    """Ask a server once for what a run needs of it.
+
+    One that is not there or busy is taken at its word: the requests themselves will tell.
+
+    Raises:
+        EngineUnavailable: it does not do that.
+    """
+    check = _PROBES.get(capability)
+    if check is None:
+        return
+    try:
+        wrong = await check(post, base_url, bodies)
+    except EngineFault as fault:
+        wrong = str(fault) if fault.fault in REFUSALS else ""
+    if wrong:
+        raise EngineUnavailable(
+            f"model '{name}': the server at {base_url} does not {CAPABILITIES[capability]}, which `serves` says of it "
+            f"and this run needs: {wrong}"
+        )
+
+
+async def _goes_on(post: Post, base_url: str, bodies: Bodies) -> str:
+    """An answer that is begun is fewer tokens than a finished one with the beginning of another behind it."""
+    request = Request(b"", (ASKED, BEGUN), SAMPLING, 0)
+    begun = json.loads(bodies.of(request))
+    closed = {k: v for k, v in begun.items() if k not in ("continue_final_message", "add_generation_prompt")}
+    address = f"{base_url}/chat/completions"
+    counts = [_prompt_tokens(await post(address, body)) for body in (begun, closed)]
+    return "it reads it as a finished one" if counts[0] and counts[0] == counts[1] else ""
+
+
+def _prompt_tokens(body: bytes) -> int:
+    try:
+        return tokens_in(document_of(body, "a chat completion"), "prompt_tokens")
+    except ValueError as error:
+        raise malformed(body, "a chat completion", error) from None
+
+
+_PROBES: dict[str, Callable[[Post, str, Bodies], Awaitable[str]]] = {CONTINUE: _goes_on}
