@@ -286,3 +286,29 @@ def test_traces_are_kept_that_end_and_come_to_an_answer(project: Path) -> None:
     # The reasoning is no part of the answer, in the example either.
     said = [json.loads(columns)["messages"][-1] for (columns,) in rows]
     assert all("=" in turn["reasoning_content"] and turn["content"].startswith("#### ") for turn in said)
+
+
+def test_arguments_are_dropped_round_after_round_until_one_stands(project: Path) -> None:
+    found = outcomes_of(project, "logic")
+    kept, dropped = found["posed"]
+    assert kept >= 10 and kept + sum(dropped.values()) == 72
+    assert set(dropped) == {
+        f"posed.{step}" for step in ("generate_question", "no_choices", "unanswerable", "same_question")
+    }
+    kept, dropped = found["concluded"]
+    assert 10 <= kept < 36 and dropped["rounds_settle"] == 36 - kept
+    rules = {"inconclusive", "flawed", "disputed", "contradicted"}
+    assert set(dropped) == {f"concluded.{rule}" for rule in rules} | {"rounds_settle"}
+    with Store.open(project / "store-logic", read_only=True) as opened:
+        rounds = opened.sql(
+            """SELECT DISTINCT columns->>'settle.round' FROM row_outcome
+            WHERE pipeline = 'concluded' AND status = 'kept' ORDER BY 1"""
+        )
+        [(right, of)] = opened.sql(
+            """SELECT count(*) FILTER (columns->>'conclusion' =
+              CASE WHEN columns->>'question' LIKE '%oldest?' THEN regexp_extract(columns->>'question', 'The (\\w+)', 1)
+              ELSE regexp_extract(columns->>'question', 'older than the (\\w+)\\. Who', 1) END), count(*)
+            FROM row_outcome WHERE pipeline = 'concluded' AND status = 'kept'"""
+        )
+    # Some only in a later round; and what stands in the end is right far more often than not.
+    assert len(rounds) > 1 and right / of > 0.9
