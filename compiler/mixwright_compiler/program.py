@@ -257,6 +257,8 @@ class PipelineDecl(Declared):
     start: FromDecl
     steps: tuple[StepDecl, ...]
     columns: Schema
+    changed: tuple[Span, ...] = ()
+    """Where a variant says what is otherwise in its steps: of a pipeline as the variant has it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,3 +52,21 @@ def extra_labels(world: World, block: Block, labels: Sequence[Any], shape: str) 
             "unexpected",
             hint=f"write `{shape}`",
         )
+
+
+def step_label(world: World, block: Block, entry: Entry, labels: Sequence[Any]) -> Ref | None:
+    """The column that a step makes, or its name; None where its kind has none. Raises Reported (MIX120)."""
+    if entry.label == "none":
+        shape = f"{block.kind} {entry.name} {{ … }}" if block.kind != entry.name else f"{block.kind} {{ … }}"
+        extra_labels(world, block, labels, shape)
+        return None
+    match labels:
+        case [Ref(parts=(_,)) as label, *rest]:
+            extra_labels(world, block, rest, f"{block.kind} {label.name} {{ … }}")
+            return label
+    raise world.findings.error(
+        "MIX120",
+        f"`{block.kind}` needs the name of the column it makes",
+        labels[0].span if labels else block.kind_span,
+        hint=f"write `{block.kind} answer {{ … }}`",
+    )

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Sequence
 
 from mixwright_compiler.bind.attributes import bind_attributes, bind_budget, value_without_equal
+from mixwright_compiler.bind.changed_pipelines import changed_module
+from mixwright_compiler.bind.changed_steps import UNCHANGED, StepChanges
 from mixwright_compiler.bind.labels import extra_labels
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.quotas import bind_quota
@@ -28,17 +30,30 @@ def bind_mixture(scope: Scope, declaration: Declaration) -> MixtureDecl | None:
     variant_of, module = "", declaration.module
     block = declaration.node
     if declaration.kind == "variant":
-        base, block = effective_block(scope, declaration)
+        effective = effective_block(scope, declaration)
+        base, block = effective.of, effective.block
         variant_of, module = base.qualified, base.module
         scope.ask(base, declaration.name_span)
+        changes = effective.changes.get(base.qualified, UNCHANGED)
+        if effective.changes:
+            module = changed_module(scope, declaration, base, effective.changes)
     else:
         extra_labels(scope.world, block, block.labels[1:], f"mixture {declaration.name} {{ … }}")
-    return _Mixing(scope, declaration, module, block).bind(variant_of)
+        changes = scope.changes.get(declaration.qualified, UNCHANGED)
+    return _Mixing(scope, declaration, module, block, changes).bind(variant_of)
 
 
 class _Mixing:
-    def __init__(self, scope: Scope, declaration: Declaration, module: Module, block: Block) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        declaration: Declaration,
+        module: Module,
+        block: Block,
+        changes: StepChanges,
+    ) -> None:
         self.scope = scope
+        self.changes = changes
         self.declaration = declaration
         self.module = module
         self.block = block
@@ -69,7 +84,7 @@ class _Mixing:
         if budget is not None:
             attributes["budget"] = budget
         columns = self._columns()
-        flow = Flow(self.scope, self.module, self.declaration.name, steps)
+        flow = Flow(self.scope, self.module, self.declaration.name, steps, changes=self.changes)
         flow.columns = columns
         bound_steps = flow.steps(steps)
         self.scope.columns[self.declaration.qualified] = flow.columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mixwright_compiler.bind.attributes import bind_attributes
+from mixwright_compiler.bind.changed_steps import UNCHANGED
 from mixwright_compiler.bind.from_block import bind_from
 from mixwright_compiler.bind.labels import extra_labels
 from mixwright_compiler.bind.place import Place
@@ -66,8 +67,9 @@ def bind_pipeline(scope: Scope, declaration: Declaration) -> PipelineDecl | None
             if later.kind != "from":
                 _is_step(scope, later)
         return None
-    flow = Flow(scope, module, declaration.name, blocks, owner=declaration.qualified)
-    start, flow.columns = bind_from(scope, module, blocks[0])
+    changes = scope.changes.get(declaration.qualified, UNCHANGED)
+    flow = Flow(scope, module, declaration.name, blocks, owner=declaration.qualified, changes=changes)
+    start, flow.columns = bind_from(scope, module, flow.as_changed(blocks[0]))
     written = blocks[1:]
     written_out = expanded(scope, module, written)
     if any(a is not b for a, b in zip(written, written_out, strict=False)) or len(written) != len(
@@ -87,6 +89,7 @@ def bind_pipeline(scope: Scope, declaration: Declaration) -> PipelineDecl | None
         start=start,
         steps=tuple(steps),
         columns=flow.columns.types,
+        changed=changes.spans,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mixwright_compiler.findings import Findings, Reported
@@ -20,7 +20,7 @@ from mixwright_compiler.program import (
 )
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.templates.messages import ParsedTemplate
-from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.diagnostic import Diagnostic, Label
 from mixwright_dsl.source import Span
 
 
@@ -40,9 +40,12 @@ class Scope:
         self.exports: dict[str, ExportDecl] = {}
         self.policies: dict[str, PolicyDecl] = {}
         self.parsed: dict[str, ParsedTemplate] = {}
+        self.changes: dict[str, Any] = {}
+        """What a variant has otherwise in the steps of a pipeline of its own (`bind/changed_steps.py`), by name."""
         self.columns: dict[str, Columns] = {}
         """What is known of the rows of each source, pipeline and mixture."""
         self._bind = bind
+        self._asked: dict[str, dict[str, Declaration]] = {}
         self._done: dict[str, Any] = {}
         self._underway: list[tuple[Declaration, Span]] = []
 
@@ -53,6 +56,8 @@ class Scope:
     def ask(self, declaration: Declaration, use: Span) -> Any:
         """The bound declaration; None when it was reported. A circle is reported at `use` (MIX103)."""
         key = declaration.qualified
+        if self._underway:
+            self._asked.setdefault(self._underway[-1][0].qualified, {})[key] = declaration
         if key in self._done:
             return self._done[key]
         for position, (underway, _) in enumerate(self._underway):
@@ -64,17 +69,34 @@ class Scope:
             self.world.too_long(declaration.name, use)
             return None
         self._underway.append((declaration, use))
+        known = len(self.findings.items)
         try:
             result = self._bind(self, declaration)
         except Reported:
             result = None
+        if declaration.variant is not None:
+            self._tell_variant(declaration.variant, self.findings.items[known:])
         self._underway.pop()
         self._done[key] = result
         return result
 
+    def asked_by(self, declaration: Declaration) -> Iterable[Declaration]:
+        """What a bound declaration names that had to be bound for it."""
+        return self._asked.get(declaration.qualified, {}).values()
+
     def is_being_bound(self, declaration: Declaration) -> bool:
         """Is it this that is bound just now?"""
         return bool(self._underway) and self._underway[-1][0] is declaration
+
+    def _tell_variant(self, variant: Declaration, found: list[Diagnostic]) -> None:
+        """Of what is found in the text of the base alone as a variant has it."""
+        at = variant.node.span
+        for diagnostic in found:
+            span = diagnostic.primary.span
+            if span.source is not at.source or not at.start <= span.start < at.end:
+                self.findings.also(
+                    diagnostic, Label(variant.name_span, f"as variant `{variant.name}` has it")
+                )
 
     def _circle(self, position: int, declaration: Declaration, use: Span) -> None:
         path = [d for d, _ in self._underway[position:]] + [declaration]

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.attributes import bind_attributes, value_without_equal
+from mixwright_compiler.bind.changed_steps import UNCHANGED, StepChanges
 from mixwright_compiler.bind.columns_ahead import columns_ahead
 from mixwright_compiler.bind.fragment_names import refs_in
 from mixwright_compiler.bind.kinds import is_excused, kind_of
-from mixwright_compiler.bind.labels import extra_labels, kind_entry
+from mixwright_compiler.bind.labels import kind_entry, step_label
 from mixwright_compiler.bind.loops import bind_loop, loop_entry, unfolded
 from mixwright_compiler.bind.made_columns import drawn_item, made_by
 from mixwright_compiler.bind.place import Place, missing_column
@@ -63,11 +64,19 @@ class Flow:
     """Columns on their way through the steps of one pipeline or mixture."""
 
     def __init__(
-        self, scope: Scope, module: Module, name: str, blocks: list[Block], *, owner: str = ""
+        self,
+        scope: Scope,
+        module: Module,
+        name: str,
+        blocks: list[Block],
+        *,
+        owner: str = "",
+        changes: StepChanges = UNCHANGED,
     ) -> None:
         """`owner`: the pipeline whose steps they are, by its qualified name."""
         self.scope = scope
         self.owner = owner
+        self.changes = changes
         self.module = module
         self.rows_words = f"rows of `{name}`"
         self.columns = Columns()
@@ -99,9 +108,17 @@ class Flow:
         """Steps that are not in the text of the pipeline, but stand for something that is."""
         self._text = "\n".join([self._text, *(ref.name for ref in refs_in(blocks))])
 
+    def as_changed(self, block: Block) -> Block:
+        """A step as the variant has it whose pipeline this is."""
+        changed = self.changes.applied(block)
+        if changed is not block:
+            self.also_names([changed])
+        return changed
+
     def steps(self, blocks: list[Block], inside: str = "") -> list[StepDecl]:
         """Bind steps one after another; `inside`: the loop whose body they are."""
         around = self.inside
+        blocks = [self.as_changed(block) for block in blocks]
         later = [columns_ahead(self.scope.world, block) for block in blocks]
         steps: list[StepDecl] = []
         for position, block in enumerate(blocks):
@@ -110,26 +127,36 @@ class Flow:
             for made in reversed(later[position:]):
                 following.update(made)
             self._enter_uses(block)
-            before = self.columns
+            before, known, made_at = self.columns, len(self.earlier), dict(self.made_at)
             try:
-                entry = loop_entry(self, block)
-                if entry is not None:
-                    label = self._label(block, entry, list(block.labels))
-                    assert label is not None
-                    loop, *body = bind_loop(self, block, entry, label, following)
-                    steps += [replace(loop, inside=inside), *body]
-                    continue
-                step = replace(self.step(block, following, inside), inside=inside)
+                bound = self._bound(block, following, inside)
             except Reported:
                 # What it would have made is not known for sure: later steps may rely on any column.
                 guessed = dict.fromkeys(later[position], "any")
                 self.columns = replace(self.columns.with_columns(guessed), is_open=True)
                 continue
-            steps.append(step)
-            self.earlier.append(step)
-            self.columns_before.append(before)
+            if self.changes.leave_out(block):
+                # It is bound all the same, and then forgotten: what the steps behind it are called hangs on it.
+                self.columns, self.made_at = before, made_at
+                del self.earlier[known:], self.columns_before[known:]
+                continue
+            steps += bound
         self._leave_uses(around)
         return steps
+
+    def _bound(self, block: Block, following: dict[str, Span], inside: str) -> list[StepDecl]:
+        """A step, or a loop with the steps of its body."""
+        entry = loop_entry(self, block)
+        if entry is not None:
+            label = step_label(self.scope.world, block, entry, list(block.labels))
+            assert label is not None
+            loop, *body = bind_loop(self, block, entry, label, following)
+            return [replace(loop, inside=inside), *body]
+        before = self.columns
+        step = replace(self.step(block, following, inside), inside=inside)
+        self.earlier.append(step)
+        self.columns_before.append(before)
+        return [step]
 
     def _enter_uses(self, block: Block) -> None:
         """Look at what each fragment needs where its steps begin, and at what it made where they end."""
@@ -162,7 +189,7 @@ class Flow:
             raise Reported  # it stands here still because it was reported
         use = use_of(block.kind_span)
         entry, labels = step_entry(self.scope, block)
-        label = self._label(block, entry, labels)
+        label = step_label(self.scope.world, block, entry, labels)
         title = f"`{block.kind} {entry.name}`" if block.kind != entry.name else f"`{block.kind}`"
         place = self.place(later, use)
         place.step = block.span
@@ -240,24 +267,6 @@ class Flow:
             written = [s for s in block.body if isinstance(s, Attribute) and s.name.name in names]
             attributes |= bind_attributes(place, replace(entry, attributes=last), written, at, title)
         return attributes
-
-    def _label(self, block: Block, entry: Entry, labels: list[Any]) -> Ref | None:
-        if entry.label == "none":
-            shape = (
-                f"{block.kind} {entry.name} {{ … }}" if block.kind != entry.name else f"{block.kind} {{ … }}"
-            )
-            extra_labels(self.scope.world, block, labels, shape)
-            return None
-        match labels:
-            case [Ref(parts=(_,)) as label, *rest]:
-                extra_labels(self.scope.world, block, rest, f"{block.kind} {label.name} {{ … }}")
-                return label
-        raise self.findings.error(
-            "MIX120",
-            f"`{block.kind}` needs the name of the column it makes",
-            labels[0].span if labels else block.kind_span,
-            hint=f"write `{block.kind} answer {{ … }}`",
-        )
 
     def check_made_twice(
         self,

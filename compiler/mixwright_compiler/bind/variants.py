@@ -1,12 +1,20 @@
-"""Variants: a mixture's block with parts left out or replaced, before it is bound.
+"""Variants: a mixture's block with parts left out or replaced, before it is bound, and what is otherwise in steps.
 
 The statements that stay keep their spans, so a finding in a variant points at the line it comes from.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+from mixwright_compiler.bind.changed_steps import (
+    Changes,
+    StepChange,
+    StepPaths,
+    check_settable,
+    with_change,
+)
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import CHAIN_LIMIT, Declaration
@@ -21,8 +29,18 @@ ATTRIBUTES = ("seed", "total", "shortfall")
 BUDGET = ("requests", "tokens", "time", "cost")
 
 
-def effective_block(scope: Scope, declaration: Declaration) -> tuple[Declaration, Block]:
-    """The mixture a variant is of (at the root of a chain of variants), and its block with the changes made.
+@dataclass(frozen=True)
+class Effective:
+    """What a variant is: the mixture that it is of (at the root of a chain of variants), the block of that with the
+    changes made, and what is otherwise in the steps that rows come through."""
+
+    of: Declaration
+    block: Block
+    changes: Changes
+
+
+def effective_block(scope: Scope, declaration: Declaration) -> Effective:
+    """What a variant is.
 
     Raises:
         Reported: the variant does not say which mixture, or goes in a circle.
@@ -30,9 +48,7 @@ def effective_block(scope: Scope, declaration: Declaration) -> tuple[Declaration
     return _effective(scope, declaration, ())
 
 
-def _effective(
-    scope: Scope, declaration: Declaration, chain: tuple[Declaration, ...]
-) -> tuple[Declaration, Block]:
+def _effective(scope: Scope, declaration: Declaration, chain: tuple[Declaration, ...]) -> Effective:
     findings, block = scope.findings, declaration.node
     match block.labels:
         case (Ref(), Ref(parts=("of",)), Ref() as of):
@@ -58,24 +74,29 @@ def _effective(
     if len(chain) >= CHAIN_LIMIT:
         raise scope.world.too_long(base.name, of.span)
     if base.kind == "variant":
-        origin, base_block = _effective(scope, base, (*chain, declaration))
+        effective = _effective(scope, base, (*chain, declaration))
     else:
-        origin, base_block = base, base.node
-    return origin, _Change(scope, declaration, base.name, base_block).apply()
+        effective = Effective(base, base.node, {})
+    return _Change(scope, declaration, base.name, effective).apply()
 
 
 class _Change:
-    def __init__(self, scope: Scope, declaration: Declaration, base: str, block: Block) -> None:
+    def __init__(self, scope: Scope, declaration: Declaration, base: str, effective: Effective) -> None:
+        self.scope = scope
         self.findings = scope.findings
         self.declaration = declaration
         self.base = base
-        self.block = block
+        self.root = effective.of
+        self.block = effective.block
+        self.changes = effective.changes
+        self.are_changed = False
+        """Is a step otherwise?"""
         self.failed = False
         self.without: set[str] = set()
         self.values: dict[str, Attribute] = {}
         self.own: dict[str, Attribute] = {}
 
-    def apply(self) -> Block:
+    def apply(self) -> Effective:
         self._read()
         body: list[Statement] = []
         for statement in self.block.body:
@@ -87,7 +108,7 @@ class _Change:
             if path in ATTRIBUTES and path not in present:
                 body.append(value)
         body = self._budget(body)
-        if tuple(body) == self.block.body and not self.failed:
+        if tuple(body) == self.block.body and not self.are_changed and not self.failed:
             self.findings.warning(
                 "MIX113",
                 f"variant `{self.declaration.name}` equals `{self.base}`",
@@ -96,7 +117,35 @@ class _Change:
                 hint="leave something out: `without = [group]`, or set a value: `set { seed = 1 }`",
             )
         kept = [s for s in body if not (isinstance(s, Attribute) and s.name.name in self.own)]
-        return replace(self.block, body=(*kept, *self.own.values()))
+        return Effective(self.root, replace(self.block, body=(*kept, *self.own.values())), self.changes)
+
+    @cached_property
+    def steps(self) -> StepPaths:
+        """The steps that can be named. The mixture must be bound for that."""
+        self.scope.ask(self.root, self.declaration.name_span)
+        return StepPaths(self.scope, self.root)
+
+    def _step(self, path: Ref, known: list[str], item: Attribute | None = None) -> None:
+        """Leave a step out, or set an attribute of it (the item); report a path that names nothing."""
+        try:
+            named = self.steps.find(path, of_set=item is not None)
+            if named is None:
+                self._no_match(path.span, known)
+                return
+            if item is not None:
+                check_settable(self.steps, named, item)
+        except Reported:
+            self.failed = True
+            return
+        if item is None:
+            change = StepChange(left_out=path.span)
+        else:
+            if named.is_same(item):
+                return
+            name = Ref((named.attribute,), item.name.span, (item.name.part_spans[-1],))
+            change = StepChange({named.attribute: replace(item, name=name)})
+        self.are_changed = True
+        self.changes = with_change(self.changes, named.owner, named.step, change)
 
     def _paths(self) -> list[str]:
         """What a variant can name: components, groups, and components in groups."""
@@ -150,6 +199,8 @@ class _Change:
         for item in value.items:
             if isinstance(item, Ref) and item.name in known:
                 self.without.add(item.name)
+            elif isinstance(item, Ref):
+                self._step(item, known)
             else:
                 self._no_match(item.span, known)
 
@@ -171,7 +222,7 @@ class _Change:
             elif item.name.name in known:
                 self.values[item.name.name] = item
             else:
-                self._no_match(item.name.span, known)
+                self._step(item.name, known, item)
 
     def _is_group(self, path: str) -> bool:
         return any(

@@ -227,14 +227,23 @@ _ENTRIES = (
     Entry(
         "block",
         "variant",
-        "A mixture with some parts changed: `variant small of main { without = [math] set { total = 1k } }`.",
+        "A mixture with some parts changed: `variant small of main { without = [math], set { total = 1k } }`.",
         label="name",
         attributes=(
-            _a("without", "list[name]", "Groups or components to leave out.", cls="set"),
+            _a(
+                "without",
+                "list[name]",
+                "Groups or components to leave out, or steps: `problems.judge`.",
+                cls="set",
+            ),
             _a("doc", "text", "What it is for.", cls="meta"),
         ),
     ),
-    Entry("block", "set", "New values in a variant: `set { seed = 7, math.gsm8k = 5k }`."),
+    Entry(
+        "block",
+        "set",
+        "New values in a variant, also of steps: `set { seed = 7, math.gsm8k = 5k, problems.ask.top_p = 1 }`.",
+    ),
     Entry(
         "block",
         "policy",

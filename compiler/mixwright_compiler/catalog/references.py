@@ -18,6 +18,15 @@ REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """What `ref:KIND` in the catalog may name. `start` is what a pipeline may begin from."""
 
+OF_VARIANT = "@"
+"""Between the name of a pipeline and that of the variant that has steps of it otherwise: `problems@short`."""
+
+
+def declared_name(name: str) -> str:
+    """The name that a pipeline or mixture is declared by, of one as a variant has it: `problems` of `problems@short`."""
+    return name.partition(OF_VARIANT)[0]
+
+
 LAG = 256
 """Chosen: how far behind a row the rows of its own pipeline are that it draws from, where it is not said. About what
 one server takes at once."""

@@ -71,11 +71,16 @@ class Checked:
         names = {name for path in self.paths_from(mixture.name) for name in path}
         decls = (program.mixtures, program.pipelines, program.sources)
         spans = [decl[name].span for name in names for decl in decls if name in decl]
+        spans += [
+            span for name in names if name in program.pipelines for span in program.pipelines[name].changed
+        ]
         return mixture.is_whole and self.clean(mixture.span, *spans)
 
     def clean_steps(self) -> Iterator[tuple[PipelineDecl, int, StepDecl]]:
         """Pipeline, position and step of every step without errors, the verifiers of evaluations too."""
         for pipeline in (*self.program.pipelines.values(), *self.graded):
+            if not self.clean(*pipeline.changed):
+                continue
             for position, step in enumerate(pipeline.steps):
                 if self.clean(step.span):
                     yield pipeline, position, step

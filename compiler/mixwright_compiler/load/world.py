@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import Catalog
-from mixwright_compiler.catalog.references import REFERENCE_KINDS
+from mixwright_compiler.catalog.references import OF_VARIANT, REFERENCE_KINDS
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.uses import at_home
 from mixwright_compiler.suggest import listing, nearest, replace_fix
@@ -55,10 +55,13 @@ class Declaration:
     node: Any
     name_span: Span
     is_used: bool = False
+    variant: Declaration | None = None
+    """The variant whose this is: what it reads, or its steps, are otherwise there."""
 
     @cached_property
     def qualified(self) -> str:
-        return self.module.prefix + self.name
+        of = OF_VARIANT + self.variant.qualified if self.variant is not None else ""
+        return self.module.prefix + self.name + of
 
 
 @dataclass(eq=False)
@@ -82,6 +85,8 @@ class Module:
     edition: int | None = None
     library: str = ""
     """`std:NAME` of a file that comes with Mixwright."""
+    beside: tuple[Module, ...] = ()
+    """All files as a variant has them, of one that it has so (`mixwright_compiler/bind/changed_pipelines.py`)."""
 
     @property
     def source(self) -> SourceFile:
@@ -145,7 +150,7 @@ class World:
         source = at_home(span).source
         if source is module.source:
             return module
-        return next((other for other in self.modules if other.source is source), module)
+        return next((other for other in module.beside or self.modules if other.source is source), module)
 
     def find(self, module: Module, ref: Ref) -> tuple[Declaration | None, tuple[str, ...]]:
         """What the longest start of `ref` names, and the parts that are left over.
@@ -268,7 +273,7 @@ class World:
         return names
 
     @cached_property
-    def by_name(self) -> Mapping[str, Declaration]:
+    def by_name(self) -> dict[str, Declaration]:
         """Every declaration by its qualified name. Ask only after all files are loaded."""
         return {d.qualified: d for d in self.all_declarations()}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mixwright_compiler.bind.plain import plain
 from mixwright_compiler.catalog.catalog import Catalog, Entry
-from mixwright_compiler.catalog.references import LISTS
+from mixwright_compiler.catalog.references import LISTS, OF_VARIANT
 from mixwright_compiler.program import Declared, Program, StepDecl
 
 
@@ -33,9 +33,9 @@ class Reach:
 def reach(program: Program, variant: str | None = None) -> Reach:
     """Everything reached from the spec's own declarations, or from one variant and what hangs on it.
 
-    A name of an import (it has a dot) is reached by use alone, and so is a variant: running a spec builds its
-    mixtures, not its ablations. A spec that declares none of pipeline, mixture, train and export reaches its sources
-    and models, so that it can still be locked.
+    A name of an import (it has a dot) is reached by use alone, and so is a variant and what it has otherwise: running a
+    spec builds its mixtures, not its ablations. A spec that declares none of pipeline, mixture, train and export reaches
+    its sources and models, so that it can still be locked.
     """
     walk = _Walk(program, program.catalog)
     outputs = [("train", t.name) for t in program.trains.values() if variant in (None, t.mixture)]
@@ -45,7 +45,9 @@ def reach(program: Program, variant: str | None = None) -> Reach:
     else:
         roots = [("pipeline", name) for name in program.pipelines]
         roots += [("mixture", m.name) for m in program.mixtures.values() if not m.variant_of]
-        roots = [root for root in (*roots, *outputs) if "." not in root[1]]
+        roots = [
+            (kind, name) for kind, name in (*roots, *outputs) if "." not in name and OF_VARIANT not in name
+        ]
     if not roots:
         roots = [("source", name) for name in program.sources] + [("model", name) for name in program.models]
     for kind, name in roots:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mixwright_compiler.catalog.references import declared_name
 from mixwright_compiler.plan.plan import Mixture
 from mixwright_runtime.mixture.allocation import allocate, quota_text
 from mixwright_runtime.mixture.candidates import Candidates
@@ -134,8 +135,9 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
 
 
 def entry_key(seed: int, leaf: str, row_id: bytes, repeat: int) -> int:
-    """Rank of an entry in the final order of a mixture, 0..2^64-1. Ties (never seen) go by row id."""
-    return int.from_bytes(digest(ORDER_DOMAIN, seed, leaf, row_id, repeat)[:8], "little")
+    """Rank of an entry in the final order of a mixture, 0..2^64-1. Ties (never seen) go by row id. A variant's is that
+    of its base."""
+    return int.from_bytes(digest(ORDER_DOMAIN, seed, declared_name(leaf), row_id, repeat)[:8], "little")
 
 
 def _shuffled(
@@ -145,7 +147,8 @@ def _shuffled(
     prefixes: dict[str, Any] = {}
     for leaf in set(leaves):
         prefix = blake2b(digest_size=16, person=b"mixwright")
-        for part in (ORDER_DOMAIN.encode(), str(seed).encode(), leaf.encode("utf-8", "surrogatepass")):
+        name = declared_name(leaf).encode("utf-8", "surrogatepass")
+        for part in (ORDER_DOMAIN.encode(), str(seed).encode(), name):
             prefix.update(len(part).to_bytes(8, "little") + part)
         prefixes[leaf] = prefix
     tails = [

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from mixwright_compiler.catalog.references import declared_name
+
 
 def digest(domain: str, *parts: bytes | str | int) -> bytes:
     """16 bytes of BLAKE2b over length-prefixed parts in a versioned domain such as `mixwright.row.v1`."""
@@ -72,9 +74,10 @@ def round_id(row_id: bytes, step_id: str, number: int) -> bytes:
 def entry_id(leaf: str, row_id: bytes, repeat: int) -> bytes:
     """Identity of a row in a mixture: two pipelines may give rows of one lineage, and a row may be taken again.
 
-    leaf: the source or pipeline that gave it. repeat: 0 for its first appearance.
+    leaf: the source or pipeline that gave it; as a variant has it, its rows are called as those of its base are.
+    repeat: 0 for its first appearance.
     """
-    return digest("mixwright.entry.v1", leaf, row_id, repeat)
+    return digest("mixwright.entry.v1", declared_name(leaf), row_id, repeat)
 
 
 def order_key(seed: int, row_id: bytes) -> int:

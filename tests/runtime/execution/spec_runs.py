@@ -32,10 +32,10 @@ class SpecRuns:
         """What the model was asked so far, in order."""
         return [str(request.messages[-1]["content"]) for request in self.engine.requests]
 
-    def run(self, spec: str, **options: Any) -> RunReport:
+    def run(self, spec: str, variant: str | None = None, **options: Any) -> RunReport:
         path = self.directory / "spec.mix"
         path.write_text(HEAD + spec, encoding="utf-8")
-        plan = mixwright.plan(path)
+        plan = mixwright.plan(path, variant=variant)
         engines = dict.fromkeys(plan.models, self.engine)
         return run_plan(plan, store=self.store, options=RunOptions(exports=False, **options), engines=engines)
 
