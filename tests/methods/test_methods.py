@@ -312,3 +312,24 @@ def test_arguments_are_dropped_round_after_round_until_one_stands(project: Path)
         )
     # Some only in a later round; and what stands in the end is right far more often than not.
     assert len(rounds) > 1 and right / of > 0.9
+
+
+def test_agents_write_tasks_tests_and_programs_of_several_languages(project: Path) -> None:
+    found = outcomes_of(project, "code")
+    assert {name: kept > 0 for name, (kept, _) in found.items()} == dict.fromkeys(found, True)
+    rules = {"set_task.unclear", "set_task.same_task", "tested.few_tests", "verify_code", "reviewed.review"}
+    assert rejected(found["in_python"]) >= rules
+    # Nobody is there for Cobol.
+    assert rejected(found["in_bash"]) >= rules | {"programmed.no_programmer"}
+    kotlin = {f"whole.{rule}" for rule in ("placeholder", "short", "open_bracket", "review")}
+    assert rejected(found["in_kotlin"]) >= {"set_task.unclear", *kotlin}
+    with Store.open(project / "store-code", read_only=True) as opened:
+        rows = opened.sql(
+            "SELECT pipeline, columns, scores FROM row_outcome WHERE status = 'kept' AND pipeline <> 'in_kotlin'"
+        )
+    programs = {(pipeline, json.loads(columns)["program"].split("(")[0]) for pipeline, columns, _ in rows}
+    assert programs == {("in_python", "def f"), ("in_bash", "f")}
+    # What is kept has passed, in its language, two tests at least that another program passed too.
+    evidence = [json.loads(scores)["verify_code"]["evidence"] for _, _, scores in rows]
+    assert all(found["passed"] >= 2 and found["grade"] == "outside" for found in evidence)
+    assert {found["language"] for found in evidence} == {"python", "bash"}

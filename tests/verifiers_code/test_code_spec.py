@@ -195,29 +195,35 @@ def test_evidence_is_what_explain_shows(runs: SpecRuns) -> None:
     assert json.dumps(found).count("halve(4)") or "timeout" in json.dumps(found)
 
 
-METHOD = (ROOT / "specs" / "methods" / "code.mix").read_text(encoding="utf-8")
-
-
-def test_the_method_of_qwen_compiles_without_findings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    (tmp_path / "code.mix").write_text(METHOD, encoding="utf-8")
-    assert list(mixwright.check(tmp_path / "code.mix")) == []
+METHOD = """
+import "std:code" as code
+source snippets inline { rows = [{ language = "python", snippet = "sum(a, b)" }] }
+pipeline functions {
+  from snippets { repeat = 9 }
+  use code.set_task { model = teacher, reviewer = teacher }
+  use code.tested { model = teacher }
+  use code.programmed { model = teacher }
+  verify code { response = program, tests = tests, agree = 4, min_tests = 5, pick = majority }
+  use code.reviewed { reviewer = teacher }
+}
+mixture two { seed = 1, functions = 2 }
+"""
 
 
 def test_the_method_of_qwen_keeps_what_programs_and_tests_agree_on(
     tmp_path: Path, code_sandbox: Sandbox
 ) -> None:
-    """Its Python half, with an agent whose every third program is wrong and whose last test is."""
+    """With a programmer whose every third program is wrong, and a tester whose last test is."""
     asked = itertools.count()
 
     def agent(prompt: str) -> str:
         number = next(asked)
-        if "Write one self-contained task" in prompt:
+        if "Write one task that it inspires" in prompt:
             digits = hashlib.sha256(prompt.encode() + bytes([number % 256])).hexdigest()
             words = " ".join(digits[i : i + 5] for i in range(0, 60, 5))
             return f"Write add_{digits[:6]}(a, b): the sum of two numbers. {words}"
+        if prompt.endswith(("else no.", "Answer yes or no.")):
+            return "yes"
         name = re.search(r"add_\w+", prompt)[0]  # type: ignore[index]
         if "Write ten assertions" in prompt:
             right = "\n".join(f"assert {name}({i}, {i}) == {2 * i}" for i in range(6))
@@ -226,17 +232,8 @@ def test_the_method_of_qwen_keeps_what_programs_and_tests_agree_on(
 
     runs = SpecRuns(tmp_path, agent)
     try:
-        only_python = re.sub(r"  group programs \{.*?\n  \}\n", "", METHOD, flags=re.S)
-        head = only_python.replace("edition 2026\n", "", 1).replace(
-            "model teacher openai", "model unused openai", 1
-        )
-        report = runs.run(head.replace("python_functions = 50 * scale", "python_functions = 2"))
-        assert report.exit_code == 0
-        kept = [
-            json.loads(text)
-            for (text,) in runs.store.sql("SELECT columns FROM row_outcome WHERE status = 'kept'")
-            if text
-        ]
+        assert runs.run(METHOD).exit_code == 0
+        kept = [columns for status, _, columns in runs.rows() if status == "kept"]
         assert len(kept) >= 2 and all("a + b" in columns["program"] for columns in kept)
     finally:
         runs.store.close()
