@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mixwright_runtime.engines.decoding import Prompt, _keep_likeliest, _next_tokens, _penalised, _Row
-from mixwright_runtime.engines.local import prompt_of
+from mixwright_runtime.engines.prompts import prompt_of
 from mixwright_runtime.engines.protocol import Request
 
 torch = pytest.importorskip("torch")

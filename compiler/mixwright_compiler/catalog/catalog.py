@@ -44,7 +44,7 @@ LabelKind = Literal["none", "name", "new_column", "rows", "kind"]
 
 FORMAT_VERSION = "1.2"
 
-RULES = ("opinions", "guard", "ratings", "translated", "programs", "targets", "compared")
+RULES = ("opinions", "guard", "ratings", "translated", "programs", "targets", "compared", "turns")
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 
 PATH_TYPES = ("path", "map[path]", "list[path]")
@@ -66,6 +66,7 @@ class AttributeSchema:
     `given_when`: the condition (`mixwright_compiler.catalog.conditions`) under which it must be given, or has its
         default, and under no other may be.
     `only_when`: the condition under which alone it may be given; under any other its default counts for nothing.
+    `waived_by`: of a required one, the attribute beside which it may be missing.
     """
 
     name: str
@@ -81,6 +82,7 @@ class AttributeSchema:
     short_for: str | None = None
     given_when: str | None = None
     only_when: str | None = None
+    waived_by: str | None = None
 
 
 @dataclass(frozen=True)

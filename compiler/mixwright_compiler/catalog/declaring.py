@@ -34,12 +34,13 @@ def attribute(
     short_for: str | None = None,
     given_when: str | None = None,
     only_when: str | None = None,
+    waived_by: str | None = None,
 ) -> AttributeSchema:
     """An attribute of a declaration; `default=REQUIRED` makes it mandatory.
 
     `tasks`: of type `ref:model`, which tasks the model may have; without it, `generate`. `holds`: `text` of a column
     that must hold text, `language` of an expression that gives a language's code. `short_for`: a verifier. `given_when`,
-    `only_when`: conditions. See `mixwright_compiler.catalog.catalog.AttributeSchema`.
+    `only_when`: conditions. `waived_by`: another attribute. See `mixwright_compiler.catalog.catalog.AttributeSchema`.
     """
     required = default is REQUIRED
     default = None if required else default
@@ -57,6 +58,7 @@ def attribute(
         short_for,
         given_when,
         only_when,
+        waived_by,
     )
 
 
@@ -116,6 +118,7 @@ def unnamed(entry: Entry) -> Iterator[str]:
         for trait in ("given_when", "only_when"):
             condition = getattr(schema, trait)
             named += [(trait, name) for name in attributes_in(condition or "always")]
+        named += [("waived_by", schema.waived_by)] if schema.waived_by else []
     for trait, name in named:
         if entry.attribute(name) is None:
             yield f"`{trait}` names `{name}`, which is no attribute of it"

@@ -11,7 +11,7 @@ OPENAI_HOSTS = ("api.openai.com", ".openai.azure.com", ".cognitiveservices.azure
 FOR_VLLM = ("top_k", "min_p", "repetition_penalty", "chat_template_kwargs")
 """Fields that a server may drop without a word, unless it follows vLLM's rules."""
 
-ONLY_TEXT = ("chat_template_kwargs", "reasoning_effort", "sampling", "seed", "max_tokens_as")
+ONLY_TEXT = ("chat_template_kwargs", "reasoning_effort", "sampling", "seed", "max_tokens_as", "tokenizer")
 """Attributes of models that say something of writing alone, not of scoring and embedding."""
 
 OWN_FIELDS = {

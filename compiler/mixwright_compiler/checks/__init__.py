@@ -30,6 +30,7 @@ from mixwright_compiler.checks import (
     safety,
     sources,
     training,
+    turns,
     verification,
 )
 from mixwright_compiler.checks.checked import Checked
@@ -62,6 +63,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     generation.check_sampling,
     generation.check_weights,
     generation.check_prompts,
+    turns.check_turns,
     generation.check_context,
     generation.check_candidates,
     generation.check_retries,

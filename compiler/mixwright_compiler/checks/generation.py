@@ -85,8 +85,14 @@ def check_prompts(checked: Checked) -> None:
             template = checked.program.templates.get(str(bound.value))
             if schema.name == "prompt" and template is not None and checked.clean(template.span):
                 check_sameness(checked, template, bound.span, columns)
+    plain = {
+        str(bound.value)
+        for _, _, step in checked.clean_steps()
+        if value_of(step.attributes, "form") == "text"
+        for _, bound in named_by(step, "template")
+    }
     for template in checked.program.templates.values():
-        for message in template.messages:
+        for message in template.messages if template.name not in plain else ():
             match = SPECIAL_TOKENS.search(message.text)
             if match is None:
                 continue

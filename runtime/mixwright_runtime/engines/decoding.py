@@ -31,6 +31,8 @@ class Prompt:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     repetition_penalty: float = 1.0
+    ends: frozenset[int] = frozenset()
+    """Tokens that end this answer, beside those that end every answer of the model."""
 
     @property
     def is_penalised(self) -> bool:
@@ -211,7 +213,7 @@ def _advance(
     row: _Row, token: int, tokenizer: PreTrainedTokenizerBase, end_tokens: frozenset[int]
 ) -> Completion | None:
     """Add a token to a row; its completion if that ends it."""
-    if token in end_tokens:
+    if token in end_tokens or token in row.prompt.ends:
         return Completion(_text(tokenizer, row.written), "stop", len(row.written) + 1)
     row.written.append(token)
     if row.prompt.stop and _may_stop(row, tokenizer):

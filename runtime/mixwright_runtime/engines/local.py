@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright_compiler.catalog.capabilities import LOSSES, TEXT, TOKEN_AT
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.decoding import Prompt
 from mixwright_runtime.engines.measured import unit_vectors
+from mixwright_runtime.engines.prompts import NoUserTurn, prompt_of
 from mixwright_runtime.engines.protocol import (
-    FURTHER_SAMPLING,
     Answer,
     EmbedRequest,
     EngineEnvironment,
@@ -188,6 +189,9 @@ def encoded(
     if asked.prompt is None:
         try:
             asked.prompt = prompt_of(asked.request, tokenizer, arguments)
+        except NoUserTurn as error:
+            asked.fail(Fault.DENIED, str(error))
+            return False
         except Exception as error:  # templates raise whatever their authors chose
             asked.fail(Fault.BAD_REQUEST, f"the chat template refuses the messages: {error}")
             return False
@@ -209,27 +213,9 @@ def _encoded_whole(asked: Asked, tokenizer: PreTrainedTokenizerBase, context: in
     return True
 
 
-def prompt_of(request: Request, tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> Prompt:
-    """Tokenise a request's messages; an assistant message at the end is a prefix that the answer continues."""
-    messages = [dict(message) for message in request.messages]
-    is_prefix = messages[-1]["role"] == "assistant"
-    settled = {
-        "add_generation_prompt": not is_prefix,
-        "continue_final_message": is_prefix,
-        "tokenize": True,
-        "return_dict": True,
-    }
-    tokens = tokenizer.apply_chat_template(messages, **{**arguments, **settled})["input_ids"]
-    sampling = request.sampling
-    return Prompt(
-        list(tokens),
-        request.seed,
-        float(sampling.get("temperature", 1.0)),
-        float(sampling.get("top_p", 1.0)),
-        int(sampling.get("max_tokens", 1024)),
-        tuple(sampling.get("stop") or ()),
-        **{name: sampling[name] for name in FURTHER_SAMPLING if sampling.get(name) is not None},
-    )
+def is_without_chat(needs: frozenset[str]) -> bool:
+    """Whether a model is asked for nothing that takes a chat template: a base model has none."""
+    return bool(needs) and needs <= {TEXT, LOSSES, TOKEN_AT}
 
 
 def answer_of(asked: Asked, text: str, finish: Finish, tokens: int, provenance: Mapping[str, str]) -> Answer:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright_compiler.catalog.capabilities import LOSSES, USER_TURN
 from mixwright_compiler.plan.plan import ModelSpec
-from mixwright_runtime.engines.openai_answers import answer_in
+from mixwright_runtime.engines.openai_answers import answer_in, completion_in
 from mixwright_runtime.engines.openai_faults import advised, fault_of_status
 from mixwright_runtime.engines.openai_pooling import HttpScorer
 from mixwright_runtime.engines.openai_probes import probe
 from mixwright_runtime.engines.openai_requests import Bodies, fits_a_header, form_of, headers_of
+from mixwright_runtime.engines.prompts import NoUserTurn, prompt_of
 from mixwright_runtime.engines.protocol import (
     Answer,
     EmbedRequest,
@@ -24,7 +28,7 @@ from mixwright_runtime.engines.protocol import (
     Vectors,
 )
 from mixwright_runtime.engines.server_json import document_of
-from mixwright_runtime.errors import EngineUnavailable, require
+from mixwright_runtime.errors import EngineUnavailable, not_loaded, require
 from mixwright_runtime.plugins.attributes import TASK, TEMPLATE_ARGUMENTS
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """A longer body is not read to its end. The longest honest answer (128k tokens with log probabilities off) is ~1 MB."""
 
+TOKENS = frozenset({USER_TURN, LOSSES})
+"""What a server is sent tokens for."""
+
 MOST_IN_FLIGHT = 256
 """Tried at an endpoint whose user does not say; also the most that a kill can cost."""
 
@@ -41,7 +48,14 @@ MOST_IN_FLIGHT = 256
 @declare(
     "model",
     "openai",
-    offers=("conversation", "server", "schema", "continue if serves = vllm"),
+    offers=(
+        "conversation",
+        "server",
+        "schema",
+        "continue if serves = vllm",
+        "text if serves = vllm",
+        "user_turn if serves = vllm and with tokenizer",
+    ),
     extra="openai",
     modules=("aiohttp",),
     attributes=(
@@ -70,6 +84,13 @@ MOST_IN_FLIGHT = 256
             "`top_k`, `min_p`, `repetition_penalty` and `chat_template_kwargs`. `openai` gets `max_completion_tokens`, "
             "and a `temperature` or `top_p` only when it is not 1. `other` gets what all servers know. Default: `openai` "
             "at addresses of OpenAI and Azure, else `other`.",
+            cls="run",
+        ),
+        attribute(
+            "tokenizer",
+            "path",
+            "Directory with the model's own tokenizer and chat template, for what goes to the server as tokens: a user's "
+            "turn (`turn = user`).",
             cls="run",
         ),
         attribute(
@@ -157,6 +178,10 @@ class OpenAIEngine:
     the cache must not mix two models under one identity. `base_url`, `api_key`, `max_in_flight` and `timeout`
     change no row, so moving a server reuses every answer.
 
+    A user's turn (`turn = user`) and a plain text (`form = text`) go to `base_url/completions` of a vLLM server; the
+    first as tokens, which `tokenizer` makes. What a run needs of a server beyond a chat is asked for once before the
+    first row: one that does not do what `serves` says of it stops the run.
+
     A model whose `task` is to score or embed is asked at the paths of vLLM's server (`/pooling`, `/classify`, `/score`
     beside `base_url`) or at `base_url/embeddings`; which of them gives the numbers is found out with a probe before
     the first request. Rewards are asked for without an activation, so that they are the model's own numbers. Process
@@ -230,6 +255,10 @@ class OpenAIEngine:
         self._session: aiohttp.ClientSession | None = None
         self._served_as = ""
         self._needs = environment.needs
+        stated = attributes.get("tokenizer")
+        self._tokenizer_at = None if stated is None else environment.directory / str(stated)
+        self._tokenizer: Any = None
+        self._template_arguments = attributes.get("chat_template_kwargs") or {}
         self._scorer = HttpScorer(self.base_url, self.model, self._post, self._check_served, form.extra)
 
     async def start(self) -> None:
@@ -252,6 +281,9 @@ class OpenAIEngine:
             raise EngineUnavailable(f"model '{self.name}': base_url '{self.base_url}' is not an http address")
         self._aiohttp = aiohttp
         self._url = yarl.URL(f"{self.base_url}/chat/completions{self._query}")
+        self._completions = yarl.URL(f"{self.base_url}/completions{self._query}")
+        if self._tokenizer_at is not None and self._needs & TOKENS:
+            self._tokenizer = await asyncio.to_thread(_tokenizer, self._tokenizer_at, self.name)
         # Looked up once: aiohttp's own trust_env would read the environment again for every request.
         self._proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
         for name, (value, variable) in self._headers.items():
@@ -281,9 +313,40 @@ class OpenAIEngine:
         Raises:
             EngineFault: there is none; its `fault` says why.
         """
-        answer, served_as = answer_in(await self._exchanged(self._url, self._bodies.of(request)))
+        sampling = request.sampling
+        if sampling.get("form") == "text":
+            stops = {} if not sampling.get("stop") else {"stop": list(sampling["stop"])}
+            answer, served_as = await self._completed(request, request.messages[0]["content"], stops)
+        elif sampling.get("turn") == "user":
+            try:
+                prompt = prompt_of(request, self._tokens, self._template_arguments)
+            except NoUserTurn as error:
+                raise EngineFault(Fault.DENIED, str(error)) from error
+            ends = {"stop": list(prompt.stop), "stop_token_ids": sorted(prompt.ends)}
+            answer, served_as = await self._completed(request, prompt.tokens, ends)
+        else:
+            answer, served_as = answer_in(await self._exchanged(self._url, self._bodies.of(request)))
         self._check_served(served_as)
         return answer
+
+    async def _completed(
+        self, request: Request, prompt: str | Sequence[int], stops: Mapping[str, object]
+    ) -> tuple[Answer, str]:
+        sent = self._bodies.of_prompt(request, prompt, {name: stop for name, stop in stops.items() if stop})
+        return completion_in(await self._exchanged(self._completions, sent))
+
+    @property
+    def _tokens(self) -> Any:
+        """The model's tokenizer.
+
+        Raises:
+            EngineFault: the model does not say where it is.
+        """
+        if self._tokenizer is None:
+            raise EngineFault(
+                Fault.DENIED, "its `tokenizer` is not stated, so nothing can be sent to it as tokens"
+            )
+        return self._tokenizer
 
     async def score(self, request: ScoreRequest) -> Scores:
         """The scores of one request; before the first of its form, the server's way of giving them is found.
@@ -398,3 +461,20 @@ class OpenAIEngine:
         if isinstance(error, self._aiohttp.ClientResponseError | self._aiohttp.InvalidURL):
             return EngineFault(Fault.MALFORMED, f"not an HTTP answer: {type(error).__name__}")
         return EngineFault(Fault.CONNECTION, f"connection lost: {type(error).__name__}")
+
+
+def _tokenizer(place: Path, name: str) -> Any:
+    """The tokenizer in a directory.
+
+    Raises:
+        MissingExtra: transformers is not installed.
+        EngineUnavailable: there is none.
+    """
+    what = f"`tokenizer` of model '{name}'"
+    transformers = require("transformers", "transformers", what)
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            str(place), local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise EngineUnavailable(f"{what} cannot be loaded from {place}: {not_loaded(error)}") from error

@@ -43,6 +43,28 @@ def answer_in(body: bytes) -> tuple[Answer, str]:
     return Answer(text, kind, prompt_tokens, output_tokens, reasoning, engine), served_as
 
 
+def completion_in(body: bytes) -> tuple[Answer, str]:
+    """How a prompt went on, in the body of a 200 to a plain completion; the rest as in `answer_in`.
+
+    Raises:
+        EngineFault: the body is no completion.
+    """
+    document = document_of(body, "a completion", once="choices")
+    try:
+        [choice] = document["choices"]
+        text, finish = choice["text"], choice.get("finish_reason")
+        prompt_tokens = tokens_in(document, "prompt_tokens")
+        output_tokens = tokens_in(document, "completion_tokens")
+        served_as = name_in(document, "model")
+        if not isinstance(text, str) or not isinstance(finish, str | None):
+            raise TypeError("`text` or `finish_reason` is no text")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise malformed(body, "a completion", error) from None
+    kind = finish_of(finish, text)
+    engine = {"engine": "openai", "model": served_as}
+    return Answer(text, kind, prompt_tokens, output_tokens, engine=engine), served_as
+
+
 def _text(message: Mapping[str, object], name: str) -> str:
     found = message.get(name)
     if not isinstance(found, str | None):

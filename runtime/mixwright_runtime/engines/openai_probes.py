@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
-from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE
+from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, TEXT, USER_TURN
+from mixwright_runtime.engines.openai_answers import completion_in
 from mixwright_runtime.engines.openai_requests import Bodies
 from mixwright_runtime.engines.protocol import EngineFault, Fault, Request
 from mixwright_runtime.engines.server_json import document_of, malformed, tokens_in
@@ -57,6 +58,13 @@ async def _goes_on(post: Post, base_url: str, bodies: Bodies) -> str:
     return "it reads it as a finished one" if counts[0] and counts[0] == counts[1] else ""
 
 
+async def _completes(post: Post, base_url: str, bodies: Bodies) -> str:
+    """There is a path that goes on from a prompt as it is."""
+    sent = json.loads(bodies.of_prompt(Request(b"", (ASKED,), SAMPLING, 0), BEGUN["content"], {}))
+    completion_in(await post(f"{base_url}/completions", sent))
+    return ""
+
+
 def _prompt_tokens(body: bytes) -> int:
     try:
         return tokens_in(document_of(body, "a chat completion"), "prompt_tokens")
@@ -64,4 +72,8 @@ def _prompt_tokens(body: bytes) -> int:
         raise malformed(body, "a chat completion", error) from None
 
 
-_PROBES: dict[str, Callable[[Post, str, Bodies], Awaitable[str]]] = {CONTINUE: _goes_on}
+_PROBES: dict[str, Callable[[Post, str, Bodies], Awaitable[str]]] = {
+    CONTINUE: _goes_on,
+    TEXT: _completes,
+    USER_TURN: _completes,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,24 @@ class Bodies:
             return f'{start},"messages":{messages}}}'.encode()
         except UnicodeEncodeError:
             return f'{start},"messages":{json.dumps(request.messages)}}}'.encode()
+
+    def of_prompt(self, request: Request, prompt: str | Sequence[int], stops: Mapping[str, object]) -> bytes:
+        """The request for how a prompt goes on, text or tokens, as JSON bytes, at the path `completions`.
+
+        stops: fields that say where it ends, instead of the request's own.
+        """
+        body = json.loads(_prefix(self._model, self._form, request.sampling) + "}")
+        body.pop("chat_template_kwargs", None)
+        if self._form.seed:
+            body[self._form.seed] = request.seed
+        if "response_format" in body:
+            schema = body.pop("response_format")["json_schema"]["schema"]
+            body["structured_outputs"] = {"json": schema}
+        # Escaped: a lone surrogate cannot be sent as UTF-8.
+        return json.dumps(
+            {**body, **stops, "prompt": prompt if isinstance(prompt, str) else list(prompt)},
+            separators=(",", ":"),
+        ).encode()
 
     def _prefix(self, sampling: Mapping[str, object]) -> str:
         held = self._prefixes.get(id(sampling))

@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 FURTHER_SAMPLING = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty")
 """Sampling parameters that change nothing, and are in no call's name, until a spec states them."""
 
+FORMS = ("turn", "default_system", "prefix", "form")
+"""What a request asks for that is no answer to a chat; in no call's name, either, until a spec states it.
+
+turn = user          the user's next turn, after `messages`: none, a system message, a conversation
+default_system       `leave_out`: without the system message that the chat template adds
+prefix               the prompt of that turn, instead of what the chat template says
+form = text          how the text goes on that is the content of the one message; no chat template
+"""
+
 Task = Literal["generate", "reward", "process_reward", "classify", "embed"]
 ScoreTask = Literal["reward", "process_reward", "classify"]
 
@@ -38,8 +47,8 @@ ScoreTask = Literal["reward", "process_reward", "classify"]
 class Request:
     """One model call, rendered.
 
-    `sampling`: temperature, top_p, max_tokens, stop (list), schema (JSON Schema or None); those of `FURTHER_SAMPLING`
-    are there when a spec states them. A last message of the assistant is the beginning of the answer.
+    `sampling`: temperature, top_p, max_tokens, stop (list), schema (JSON Schema or None); those of `FURTHER_SAMPLING` and
+    `FORMS` are there when a spec states them. A last message of the assistant is the beginning of the answer.
     """
 
     key: bytes

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines import pooled
 from mixwright_runtime.engines.decoding import Prompt, completions, end_tokens_of
-from mixwright_runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
+from mixwright_runtime.engines.local import (
+    Asked,
+    LocalEngine,
+    answer_of,
+    encoded,
+    is_without_chat,
+    model_place,
+)
 from mixwright_runtime.engines.protocol import (
     Answer,
     EngineEnvironment,
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
     "transformers",
     one_of=(("path",), ("repo",)),
     label="name",
-    offers=("continue",),
+    offers=("continue", "user_turn", "text"),
     extra="transformers",
     modules=("torch", "transformers", "safetensors"),
     attributes=(
@@ -212,7 +219,7 @@ def load(spec: ModelSpec, environment: EngineEnvironment) -> tuple[Any, Any]:
         raise EngineUnavailable(f"{what}: {error}") from error
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise EngineUnavailable(f"{what} cannot be loaded from {place}: {not_loaded(error)}") from error
-    if not tokenizer.chat_template:
+    if not tokenizer.chat_template and not is_without_chat(environment.needs):
         raise EngineUnavailable(f"{what} has no chat template; a base model needs one to answer messages")
     model.eval()
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

@@ -9,7 +9,14 @@ from typing import Any
 
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.decoding import Prompt
-from mixwright_runtime.engines.local import Asked, LocalEngine, answer_of, encoded, model_place
+from mixwright_runtime.engines.local import (
+    Asked,
+    LocalEngine,
+    answer_of,
+    encoded,
+    is_without_chat,
+    model_place,
+)
 from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, EngineEnvironment, Fault, Finish, Request
 from mixwright_runtime.engines.vllm_pooling import pooled_of, pooling_options, pooling_params, pooling_task
 from mixwright_runtime.errors import EngineUnavailable, require
@@ -22,7 +29,7 @@ from mixwright_runtime.plugins.declare import attribute, declare
     "vllm",
     one_of=(("path",), ("repo",)),
     label="name",
-    offers=("schema", "continue"),
+    offers=("schema", "continue", "user_turn", "text"),
     extra="vllm",
     modules=("vllm",),
     attributes=(
@@ -106,7 +113,7 @@ class VllmEngine(LocalEngine):
         self._tokenizer = self._llm.get_tokenizer()
         if self.task != "generate":
             self._pooling_task = pooling_task(self._model, self._llm)
-        elif not self._tokenizer.chat_template:
+        elif not self._tokenizer.chat_template and not is_without_chat(self._environment.needs):
             raise EngineUnavailable(f"model '{self._model.name}' (engine 'vllm') has no chat template")
         config = self._engine.model_config
         self._context = min(int(self._model.attributes["context"]), int(config.max_model_len))
@@ -279,7 +286,7 @@ def sampling_of(asked: Asked, end_tokens: list[int]) -> Any:
         "top_p": prompt.top_p,
         "max_tokens": prompt.max_tokens,
         "stop": list(prompt.stop) or None,
-        "stop_token_ids": end_tokens or None,
+        "stop_token_ids": sorted({*end_tokens, *prompt.ends}) or None,
         # Greedy requests go without: a seed makes vLLM keep a generator for the row.
         "seed": prompt.seed if prompt.temperature > 0 else None,
         "output_kind": RequestOutputKind.FINAL_ONLY,

@@ -9,7 +9,7 @@ from typing import Any
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.catalog.references import named_in, names_in_rows
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, Finish
+from mixwright_runtime.engines.protocol import FORMS, FURTHER_SAMPLING, Finish
 from mixwright_runtime.errors import RowError
 from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
@@ -42,16 +42,18 @@ from mixwright_runtime.values.rows import Row
             times=("samples",),
             max_tokens="max_tokens",
             writes="{label}",
-            needs=(("schema", "with schema"),),
+            needs=(("schema", "with schema"), ("user_turn", "turn = user"), ("text", "form = text")),
         ),
     ),
+    rules=("turns",),
     attributes=(
         attribute(
             "prompt",
             "some[ref:template]",
-            "Template of the request; its inputs must be columns in scope. With a list of templates each row is asked "
-            "with one of them.",
+            "Template of the request, which only `turn = user` goes without; its inputs must be columns in scope. With a "
+            "list of templates each row is asked with one of them.",
             default=REQUIRED,
+            waived_by="turn",
         ),
         attribute(
             "choose",
@@ -81,6 +83,37 @@ from mixwright_runtime.values.rows import Row
             "expr:chat",
             "A conversation that the messages of `prompt` come after: a column of `{ role, content }`, or "
             "`append(…)` to one. Null is none.",
+        ),
+        attribute(
+            "turn",
+            "enum:assistant|user",
+            "Whose turn the model writes. `assistant`, as without it: an answer. `user`: what somebody would ask, which "
+            "follows the beginning of a user's turn in the model's own chat template.",
+        ),
+        attribute(
+            "system",
+            "expr:text",
+            "The system message before a user's turn: a text, or a column; null for none.",
+            only_when="turn = user and without prefix",
+        ),
+        attribute(
+            "default_system",
+            "enum:keep|leave_out",
+            "The system message that some chat templates add where none is given: `keep`, as without it, or `leave_out`.",
+            only_when="turn = user and without prefix",
+        ),
+        attribute(
+            "prefix",
+            "text",
+            "The prompt of a user's turn, with the model's special tokens, instead of what its chat template says.",
+            only_when="turn = user",
+        ),
+        attribute(
+            "form",
+            "enum:chat|text",
+            "`text` has the model go on from the prompt as a plain text, without a chat template, as base models do; "
+            "`chat`, as without it, is an answer to messages.",
+            only_when="without turn",
         ),
         attribute("model", "ref:model", "Who answers.", default=REQUIRED),
         attribute(
@@ -197,6 +230,20 @@ class Generate(Ask):
     `history` puts a conversation before the prompt, so that a template says the next turn alone. Of each of its messages
     role and content are sent. A request has one system message: that of the template, else that of the conversation.
 
+    `turn = user` has the model write the user's turn (Magpie, Xu et al. 2024): its chat template is rendered up to where
+    the next user's turn begins, after `history` and `system` where there are any, and what follows a turn there ends it.
+    So the prompt is what the model was trained on, and is the same for every row: a source that repeats its rows gives
+    each another seed. `default_system = leave_out` takes out the system message that the template adds of its own,
+    `prefix` replaces the prompt as a whole; then nothing but special tokens and `stop` ends the turn.
+
+    ```mix
+    generate instruction {
+      turn = user
+      model = teacher
+      stop = ["\n"]
+    }
+    ```
+
     With `samples = n` a row becomes n candidates that go through the following steps one by one. A `verify` that
     compares them (`agree`) looks at all of them together, and those that pass stay candidates; a `verify` with `pick`
     lets one of them go on.
@@ -235,8 +282,8 @@ class Generate(Ask):
         self._step = step
         self._node = f"{context.pipeline}.{step.id}"
         self._model = str(attributes["model"])
-        prompt: str | list[str] = attributes["prompt"]
-        self._prompts = [context.template(name) for name in named_in(prompt)]
+        prompt: str | list[str] | None = attributes.get("prompt")
+        self._prompts = [] if prompt is None else [context.template(name) for name in named_in(prompt)]
         self._names = names_in_rows(prompt) if isinstance(prompt, list) else None
         self._choose = str(attributes.get("choose") or "random")
         self._weights: list[float] | None = attributes.get("weights")
@@ -247,6 +294,8 @@ class Generate(Ask):
         self._takes_marks = names_reasoning(attributes.get("parse"))
         history = attributes.get("history")
         self._history = None if history is None else context.expression(history)
+        system = attributes.get("system")
+        self._system = context.expression(system) if isinstance(system, Mapping) else lambda columns: system
         self._reasoning, self._finish = f"{step.label}.reasoning", f"{step.label}.finish"
         self._schema = attributes.get("schema")
         self._is_valid: Callable[[Any], bool] | None = None
@@ -258,6 +307,7 @@ class Generate(Ask):
             "stop": attributes.get("stop") or None,
             "schema": self._schema,
             **{name: attributes[name] for name in FURTHER_SAMPLING if attributes.get(name) is not None},
+            **{name: attributes[name] for name in FORMS if attributes.get(name) not in (None, *AS_WITHOUT)},
         }
 
     async def prepare(self) -> None:
@@ -276,6 +326,8 @@ class Generate(Ask):
         Raises:
             RowError: it cannot be rendered, or no template is called what the row says.
         """
+        if not self._prompts:
+            return StepRequest(self._model, self._before_turn(row), self._sampling)
         at = 0 if self._names is None else self._chosen(row, self._names)
         messages: Sequence[Mapping[str, str]] = self._prompts[at](row.columns).messages
         if self._history is not None:
@@ -296,6 +348,20 @@ class Generate(Ask):
     def without(self, row: Row) -> Row:
         """A row without an answer has no reasoning either, and nothing that ended."""
         return self._with_parts(row, "", None)
+
+    def _before_turn(self, row: Row) -> list[Mapping[str, str]]:
+        """What stands before a user's turn.
+
+        Raises:
+            RowError: it is no conversation, or the last turn of it is the user's already.
+        """
+        before = [] if self._history is None else _conversation(self._history(row.columns))
+        if before and before[-1]["role"] != "assistant":
+            raise RowError(
+                f"`history` ends with the {before[-1]['role']}'s turn, and a user's cannot follow it"
+            )
+        system = self._system(row.columns)
+        return _after(before, [{"role": "system", "content": str(system)}] if system else [])
 
     def _chosen(self, row: Row, names: Sequence[str]) -> int:
         """Which template a row is asked with."""
@@ -334,6 +400,9 @@ class Generate(Ask):
 
 
 STOP = Finish.STOP.value
+
+AS_WITHOUT = ("assistant", "keep", "chat")
+"""Values of `FORMS` that are what a request is without them, and so in no call's name."""
 
 SAID_BY = ("system", "user", "assistant")
 

@@ -17,6 +17,9 @@ from mixwright_runtime.values.json_in_text import ParseFailed
 from mixwright_runtime.values.reading import read_beside
 from mixwright_runtime.values.rows import Dropped, Row
 
+TURN = ("turn", "default_system", "prefix")
+"""Of a request's settings those that ask for a user's turn."""
+
 
 class Answering:
     """One asking step's answers."""
@@ -32,6 +35,7 @@ class Answering:
         self._step = step
         self._calls = calls
         self._node = node
+        self._repairing: Mapping[str, Any] | None = None
 
     async def of(self, row: Row) -> list[tuple[Row | Dropped, int]]:
         """The row with its answer, or `samples` candidates of it, each with the number of its next unused attempt. An
@@ -68,10 +72,18 @@ class Answering:
         """
         request = self._step.ask(row)
         if messages is not None:
-            request = replace(request, messages=messages)
+            request = replace(request, messages=messages, sampling=self._chatting(request.sampling))
         if self.samples > 1:
             row = row.fork(self._plan.identity, sample)
         return await self._answered(row, request, sample, attempt, node or self._node)
+
+    def _chatting(self, sampling: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a repair is asked with: an answer to its messages, also where the step itself asks for a user's turn."""
+        if sampling.get("turn") != "user":
+            return sampling
+        if self._repairing is None:
+            self._repairing = {name: value for name, value in sampling.items() if name not in TURN}
+        return self._repairing
 
     async def _answered(
         self, row: Row, request: StepRequest, sample: int, first: int, node: str

@@ -1,0 +1,237 @@
+"""What a model is asked beyond a chat, in whole runs: against servers whose rules a test writes, and on a small model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from picky_server import PickyServer, Reply, Seen, complaint, completion
+
+import mixwright
+from mixwright_runtime.calls.fault import RetryPolicy
+from mixwright_runtime.errors import EngineUnavailable
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions, RunReport
+from mixwright_runtime.store.store import Store
+
+EMPTY = "source empty nothing {}\n"
+Rows = list[tuple[str, str, dict[str, Any]]]
+
+
+def run(directory: Path, spec: str) -> tuple[RunReport, Rows]:
+    """A run's report, and status, reason and columns of its rows."""
+    path = directory / "spec.mix"
+    path.write_text(f"edition 2026\n{spec}", encoding="utf-8")
+    options = RunOptions(exports=False, retry=RetryPolicy(base_s=0.002))
+    with Store.open(directory / "store") as store:
+        report = run_plan(mixwright.plan(path), store=store, options=options)
+        rows = store.sql(
+            "SELECT status, reason, columns FROM row_outcome WHERE run_id = (SELECT max(run_id) FROM run) "
+            "ORDER BY position"
+        )
+    return report, [(status, reason, json.loads(columns)) for status, reason, columns in rows]
+
+
+def on(**paths: Callable[[Seen], Reply]) -> Callable[[Seen], Reply]:
+    """A server with these paths, by their last parts, and no other."""
+
+    def rules(seen: Seen) -> Reply:
+        found = paths.get(seen.path.rsplit("/", 1)[-1])
+        return complaint("Not Found", 404) if found is None else found(seen)
+
+    return rules
+
+
+def written(text: str, **fields: Any) -> Reply:
+    """How a prompt went on, in the protocol's form."""
+    choice = {"index": 0, "text": text, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 5, "completion_tokens": 3}
+    return Reply(json.dumps({"model": "fake", "choices": [{**choice, **fields}], "usage": usage}).encode())
+
+
+@pytest.fixture(scope="module")
+def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small Llama of random weights, with tokenizer and chat template."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from tests.random_model import build
+
+    return build(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, model_directory: Path) -> Iterator[Path]:
+    """A project with the small model at `model`."""
+    import shutil
+
+    shutil.copytree(model_directory, tmp_path / "model")
+    (tmp_path / "pyproject.toml").touch()
+    yield tmp_path
+
+
+# --- a plain text
+
+
+def texts_of(server: PickyServer, **attributes: str) -> str:
+    more = "".join(f"  {name} = {value}\n" for name, value in attributes.items())
+    return f"""
+model base openai {{
+  base_url = "{server.url}"
+  model = "fake"
+{more}}}
+source people inline {{ rows = [{{ name = "Ada" }}] }}
+template passage {{ user = "[[[Title]]] {{{{ name }}}}\\n[[[User]]] " }}
+pipeline asked {{
+  from people
+  generate question {{ form = text, prompt = passage, model = base, stop = ["[[[Assistant]]]"] }}
+}}
+"""
+
+
+def test_a_plain_text_goes_to_a_server_as_it_is(tmp_path: Path) -> None:
+    with PickyServer(on(completions=lambda seen: written("Who was she?"))) as server:
+        report, rows = run(tmp_path, texts_of(server, serves="vllm"))
+        assert (report.status, rows[0][2]["question"]) == ("done", "Who was she?")
+        probe, asked = server.seen
+    assert probe.body["max_tokens"] == 1
+    assert asked.path == "/v1/completions" and "messages" not in asked.body
+    assert asked.body["prompt"] == "[[[Title]]] Ada\n[[[User]]]"
+    assert asked.body["stop"] == ["[[[Assistant]]]"]
+
+
+def test_a_server_without_completions_is_found_out_before_the_first_row(tmp_path: Path) -> None:
+    with PickyServer(lambda seen: complaint("Not Found", 404)) as server:
+        with pytest.raises(
+            EngineUnavailable, match="does not go on from a plain text, which `serves` says of it"
+        ):
+            run(tmp_path, texts_of(server, serves="vllm"))
+        assert len(server.seen) == 1
+
+
+def test_an_answer_of_another_form_is_no_completion(tmp_path: Path) -> None:
+    with (
+        PickyServer(lambda seen: Reply(completion("four"))) as server,
+        pytest.raises(EngineUnavailable, match="not a completion"),
+    ):
+        run(tmp_path, texts_of(server, serves="vllm"))
+
+
+@pytest.mark.train
+def test_a_base_model_without_a_chat_template_goes_on_from_a_text(project: Path) -> None:
+    (project / "model" / "chat_template.jinja").unlink()
+    spec = """
+model base transformers { path = "model", context = 256 }
+source people inline { rows = [{ name = "Ada" }, { name = "Bo" }] }
+template begun { user = "{{ name }} has 7" }
+pipeline written {
+  from people
+  generate more { form = text, prompt = begun, model = base, max_tokens = 5, on_cut = use }
+}
+"""
+    report, rows = run(project, spec)
+    assert report.status == "done" and [status for status, _, _ in rows] == ["kept"] * 2
+    chat = spec.replace("form = text, ", "")
+    with pytest.raises(EngineUnavailable, match="no chat template"):
+        run(project, chat)
+
+
+# --- a user's turn
+
+USER_TURN = """
+pipeline asked {
+  from empty { repeat = 3 }
+  generate question { turn = user, model = teacher, max_tokens = 12, stop = ["\\n"]MORE }
+}
+"""
+
+
+def served(server: PickyServer) -> str:
+    return f"""
+model teacher openai {{
+  base_url = "{server.url}"
+  model = "fake"
+  serves = vllm
+  tokenizer = "model"
+}}
+"""
+
+
+@pytest.mark.train
+def test_a_server_gets_the_beginning_of_a_users_turn_in_tokens(project: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(project / "model")
+    with PickyServer(on(completions=lambda seen: written(f"How are you, {len(server.seen)}?"))) as server:
+        report, rows = run(project, served(server) + EMPTY + USER_TURN.replace("MORE", ""))
+        assert report.status == "done"
+        assert sorted(columns["question"] for _, _, columns in rows) == [
+            f"How are you, {n}?" for n in (2, 3, 4)
+        ]
+        asked = server.seen[1:]
+    assert {seen.path for seen in asked} == {"/v1/completions"}
+    assert {tokenizer.decode(seen.body["prompt"]) for seen in asked} == {"<|user|>"}
+    assert len({seen.body["seed"] for seen in asked}) == 3, "the same prompt, another seed"
+    for seen in asked:
+        ends = tokenizer.convert_ids_to_tokens(seen.body["stop_token_ids"])
+        assert ends == ["<|assistant|>"] and seen.body["stop"] == ["\n"]
+
+
+@pytest.mark.train
+def test_a_conversation_and_a_system_message_stand_before_the_turn(project: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(project / "model")
+    talks = """source talks inline {
+  rows = [{ talk = [{ role = "user", content = "Hi." }, { role = "assistant", content = "Hello." }], about = "sums" }]
+}
+"""
+    spec = talks + USER_TURN.replace("from empty", "from talks").replace(
+        "MORE", ", history = talk, system = about, temperature = 0.5"
+    )
+    with PickyServer(on(completions=lambda seen: written("And then?"))) as server:
+        run(project, served(server) + spec)
+        prompts = {tokenizer.decode(seen.body["prompt"]) for seen in server.seen[1:]}
+    assert prompts == {"<|system|>sums<|user|>Hi.<|assistant|>Hello.<|end|><|user|>"}
+
+
+@pytest.mark.train
+def test_a_prefix_is_the_prompt_as_it_is(project: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(project / "model")
+    with PickyServer(on(completions=lambda seen: written("How?"))) as server:
+        run(project, served(server) + EMPTY + USER_TURN.replace("MORE", ', prefix = "<|system|>x<|user|>"'))
+        asked = server.seen[-1].body
+    assert tokenizer.decode(asked["prompt"]) == "<|system|>x<|user|>"
+    assert {"<|user|>", "<|assistant|>"} <= set(tokenizer.convert_ids_to_tokens(asked["stop_token_ids"]))
+
+
+@pytest.mark.train
+def test_a_turn_after_the_users_own_is_no_row(project: Path) -> None:
+    talks = 'source talks inline { rows = [{ talk = [{ role = "user", content = "Hi." }] }] }\n'
+    model = 'model teacher transformers { path = "model", context = 256 }\n'
+    spec = talks + USER_TURN.replace("from empty", "from talks").replace("MORE", ", history = talk")
+    _, rows = run(project, model + spec)
+    assert [(status, reason) for status, reason, _ in rows] == [("quarantined", "row error")] * 3
+
+
+@pytest.mark.train
+def test_a_repair_of_a_users_turn_is_an_answer(project: Path) -> None:
+    answers = on(
+        completions=lambda seen: written("how") if "prompt" in seen.body else Reply(completion("How?"))
+    )
+    spec = """
+template mend { user = "Write it as a question: {{ question }}" }
+pipeline asked {
+  from empty { repeat = 1 }
+  generate question { turn = user, model = teacher, stop = ["\\n"] }
+  verify where { expr = ends_with(question, "?"), response = question, on_fail = repair(mend) }
+}
+"""
+    with PickyServer(answers) as server:
+        _, rows = run(project, served(server) + EMPTY + spec)
+        assert server.seen[-1].path == "/v1/chat/completions"
+    assert [(status, columns["question"]) for status, _, columns in rows] == [("kept", "How?")]
