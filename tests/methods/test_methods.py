@@ -333,3 +333,26 @@ def test_agents_write_tasks_tests_and_programs_of_several_languages(project: Pat
     evidence = [json.loads(scores)["verify_code"]["evidence"] for _, _, scores in rows]
     assert all(found["passed"] >= 2 and found["grade"] == "outside" for found in evidence)
     assert {found["language"] for found in evidence} == {"python", "bash"}
+
+
+def test_methods_are_evolved_that_evolve_tasks(project: Path) -> None:
+    found = outcomes_of(project, "auto_evol")
+    kept, dropped = found["methods"]
+    assert kept >= 3
+    failures = {"same_task", "copied_words", "refused", "asks_back"}
+    assert {step.rpartition(".")[2] for step in dropped if ".tried." in f".{step}"} == failures
+    others = {"improved_once.same_method", "improved_once.long_method", "fails_often", "dedup_exact"}
+    assert rejected(found["methods"]) >= others
+    assert found["evolved"][0] > 0 and sum(found["evolved"][1].values()) + found["evolved"][0] == 16
+    with Store.open(project / "store-auto_evol", read_only=True) as opened:
+        [(methods,)] = opened.sql(
+            "SELECT list(columns->>'method') FROM row_outcome WHERE pipeline = 'methods' AND status = 'kept'"
+        )
+        used = opened.sql(
+            "SELECT DISTINCT columns->>'method' FROM row_outcome WHERE pipeline = 'evolved' AND status = 'kept'"
+        )
+        later = opened.sql(
+            """SELECT count(*) FROM row_outcome
+            WHERE pipeline = 'methods' AND status = 'kept' AND columns->>'improve.round' > '0'"""
+        )
+    assert {method for (method,) in used} <= set(methods) and later > [(0,)]

@@ -104,7 +104,7 @@ def _stand_in(world: World, param: FragmentParam) -> Expression:
             return Quantity(1, Unit.DURATION, param.span)
         case "count" | "int" | "float":
             return Quantity(1, Unit.NUMBER, param.span)
-    # A name that nothing is said of: what it stands for is for the use to say.
+    # A name that nobody can write, and that nothing is said of: what it stands for is for the use to say.
     name = f"<{param.name}>"
     world.trusted.add(name)
     return Ref((name,), param.span, (param.span,))
@@ -291,6 +291,8 @@ def _check_reference(
     what = f"the name of a {' or '.join(kinds)}"
     if not isinstance(value, Ref):
         raise _wrong_kind(world, subject, param, value, what, f"my_{kinds[0]}")
+    if value.name.startswith("<"):
+        return  # a stand-in, handed on to a fragment inside
     found, rest = world.find(module, value)
     if found is None or rest:
         raise world.unknown(module, value, kinds)
