@@ -109,9 +109,8 @@ def _export(scope: Scope, module: Module, block: Block) -> None:
             raise Reported
         entries = scope.world.catalog.family("export")
         entry = entries[_usual_format(entries)]
-    attributes = bind_attributes(
-        Place(scope.world, module), entry, block.body, name.span, f"export `{name.name}`"
-    )
+    place = Place(scope.world, module, scope.columns.get(qualified), f"rows of `{mixture.name}`")
+    attributes = bind_attributes(place, entry, block.body, name.span, f"export `{name.name}`")
     scope.exports[name.name] = ExportDecl(
         name=name.name,
         entry=entry,

@@ -104,6 +104,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     evaluations.check_measures,
     training.check_memory,
     exports.check_trains_of_exports,
+    exports.check_candidates_of_exports,
     safety.check_extras,
     safety.check_secrets,
     sources.check_locks,

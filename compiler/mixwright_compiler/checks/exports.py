@@ -1,12 +1,13 @@
-"""73x: exports for a trainer, and the `train` block that their configuration is made from."""
+"""73x: exports for a trainer, and the `train` block that their configuration is made from; 479 and 480: of candidates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mixwright_compiler.catalog.groups import Group, Groups
 from mixwright_compiler.catalog.trainers import NEEDS_TRAIN, TRAINERS, lacking
 from mixwright_compiler.checks.checked import Checked, value_of
-from mixwright_compiler.program import ExportDecl, TrainDecl
+from mixwright_compiler.program import Bound, ExportDecl, PipelineDecl, StepDecl, TrainDecl
 from mixwright_compiler.suggest import listing, nearest
 from mixwright_dsl.diagnostic import Label
 
@@ -86,4 +87,98 @@ def _check_abilities(checked: Checked, export: ExportDecl, train: TrainDecl) -> 
         bound.span if bound is not None and not bound.is_default else export.name_span,
         secondary=() if at.is_default else (Label(at.span, "asked for here"),),
         hint=found.hint,
+    )
+
+
+def check_candidates_of_exports(checked: Checked) -> None:
+    """MIX479: an export of what was not picked, of a column of which nothing was picked. MIX480: by a verifier that did
+    not look at it."""
+    for export in checked.program.exports.values():
+        mixture = checked.program.mixtures.get(export.mixture)
+        if mixture is None or not checked.clean(export.span) or not checked.is_whole(mixture):
+            continue
+        for schema in export.entry.attributes:
+            column = export.attributes.get(schema.name)
+            if schema.holds == "candidates" and column is not None:
+                for path in checked.paths_from(export.mixture):
+                    _check_candidates(checked, export, column, path)
+
+
+def _check_candidates(checked: Checked, export: ExportDecl, column: Bound, path: tuple[str, ...]) -> None:
+    """Of the rows that come along one path: from the mixture, at its start, to the source at its end."""
+    pipelines = [checked.program.pipelines[name] for name in path if name in checked.program.pipelines]
+    found: tuple[PipelineDecl, Groups, Group] | None = None
+    later: StepDecl | None = None
+    for pipeline in reversed(pipelines):
+        groups = checked.groups(pipeline)
+        for group in groups.every:
+            first, closed = group.opened_by[0], groups.closed_at(group.opened_by[0])
+            among = pipeline.steps[first : None if closed is None else closed + 1]
+            if any(column.value in step.makes for step in among):
+                found, later = (pipeline, groups, group), None
+            elif found is not None and later is None:
+                later = pipeline.steps[first]
+    rows = pipelines[0] if pipelines else checked.program.sources[path[-1]]
+    if found is None:
+        checked.findings.error(
+            "MIX479",
+            f"rows of `{rows.name}` were picked from no candidates of `{column.value}`",
+            column.span,
+            "one answer, and none beside it",
+            secondary=(Label(rows.name_span, "declared here"),),
+            hint=_hint(checked, pipelines),
+        )
+        return
+    pipeline, groups, group = found
+    opened, closed = pipeline.steps[group.opened_by[0]], groups.closed_at(group.opened_by[0])
+    if closed is None or not pipeline.steps[closed].traits.picks:
+        checked.findings.error(
+            "MIX479",
+            f"nothing picks among the candidates of `{column.value}`",
+            column.span,
+            "none of them is the better one",
+            secondary=(Label(opened.kind_span, "they are made here"),),
+            hint="write `pick = first` or `pick = best` in a `verify` behind it",
+        )
+    elif later is not None:
+        checked.findings.error(
+            "MIX479",
+            f"rows of `{rows.name}` are made of what was picked of `{column.value}`",
+            column.span,
+            "they are not what was picked themselves",
+            secondary=(Label(later.kind_span, "several are made of it here"),),
+            hint=f"write `{later.label}`, or pick among the candidates of `{column.value}` last",
+        )
+    else:
+        _check_by(checked, export, pipeline, group, closed)
+
+
+def _hint(checked: Checked, pipelines: list[PipelineDecl]) -> str:
+    made = [
+        pipeline.steps[group.opened_by[0]].label
+        for pipeline in pipelines
+        for group in checked.groups(pipeline).every
+        if checked.groups(pipeline).closed_at(group.opened_by[0]) is not None
+    ]
+    if made:
+        return f"candidates are picked among in: {listing(made)}"
+    return "make several with `samples = 4` in a `generate`, and pick with `pick = first` in a `verify`"
+
+
+def _check_by(
+    checked: Checked, export: ExportDecl, pipeline: PipelineDecl, group: Group, closed: int
+) -> None:
+    by = export.attributes.get("by")
+    looked_at = [
+        step.id for step in pipeline.steps[group.opened_by[0] : closed + 1] if step.entry.family == "verify"
+    ]
+    if by is None or by.value in looked_at:
+        return
+    near = nearest(str(by.value), looked_at)
+    checked.findings.error(
+        "MIX480",
+        f"no verifier `{by.value}` measures these candidates in `{pipeline.name}`",
+        by.span,
+        "not one of them",
+        hint=f"did you mean `{near}`?" if near else f"write one of: {listing(looked_at)}",
     )

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from mixwright_compiler.plan.plan import Export, Plan, Train
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.facts.pairs import CandidatesOf
+from mixwright_runtime.mixture.messages import ChatError
 from mixwright_runtime.mixture.rows import MixtureRow
 
 MESSAGES = "`messages`: role and content"
@@ -17,13 +19,17 @@ MESSAGES = "`messages`: role and content"
 
 @dataclass(frozen=True)
 class Job:
-    """An export to write. `directory`: empty, to write into. `target`: where it will be. `root`: paths start there."""
+    """An export to write. `directory`: empty, to write into. `target`: where it will be. `root`: paths start there.
+
+    `candidates`: those that were made beside the mixture's rows, and not taken.
+    """
 
     export: Export
     train: Train | None
     directory: Path
     target: Path
     root: Path
+    candidates: CandidatesOf | None = None
 
     def path_from_target(self, path: Path) -> str:
         """A path as files in the export name it: relative to it, so that none holds a path of this machine."""
@@ -83,3 +89,23 @@ def refused(job: Job, problems: Sequence[tuple[str, str]]) -> RunError:
     return RunError(
         f"export '{job.export.name}': `format = {job.export.format}` cannot hold row {row}: {reason}{others}"
     )
+
+
+def answered(row: MixtureRow, column: str | None = None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """A chat as what is said before its last message, and that message, the assistant's.
+
+    column: that the message must be.
+
+    Raises:
+        ChatError: it ends with something else, or there is nothing before it.
+    """
+    *prompt, last = row.messages
+    if last["role"] != "assistant" or last.get("tool_calls"):
+        raise ChatError("its chat does not end with an answer of the assistant")
+    if not prompt:
+        raise ChatError("nothing stands before the assistant's answer")
+    if column is not None:
+        answer = row.columns.get(column)
+        if not isinstance(answer, str) or answer.strip() != str(last.get("content") or "").strip():
+            raise ChatError(f"its chat does not end with `{column}` as it was picked")
+    return prompt, last

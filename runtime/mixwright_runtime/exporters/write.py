@@ -27,6 +27,7 @@ from mixwright_runtime.plugins.loading import plugin_faults
 
 if TYPE_CHECKING:
     from mixwright_runtime.facts.mixture import MixtureFacts
+    from mixwright_runtime.facts.pairs import CandidatesOf
     from mixwright_runtime.mixture.rows import MixtureRow
     from mixwright_runtime.store.store import Store
 
@@ -55,6 +56,7 @@ def write_exports(
             store and older exports are as they were.
     """
     from mixwright_runtime.facts.mixture import mixture_facts
+    from mixwright_runtime.facts.pairs import CandidatesOf
     from mixwright_runtime.mixture.record import mixture_rows
     from mixwright_runtime.store.records import LIMITED
     from mixwright_runtime.store.runs import payloads
@@ -68,7 +70,7 @@ def write_exports(
     shortfall = made.record.shortfall
     written = []
     for export in exports:
-        rows = mixture_rows(store, plan, run_id, mixture)
+        rows = mixture_rows(store, plan, run_id, mixture, with_columns=True)
         facts = card_facts(plan, export, made)
         train, root = train_of(plan, export), Path(plan.directory)
         target = export_path(plan, export)
@@ -78,7 +80,17 @@ def write_exports(
             target = target.with_name(f"{target.name}.short")
         is_whole = not is_limited and not shortfall
         written.append(
-            write_export(target, export, rows, facts, train=train, root=root, force=force, is_whole=is_whole)
+            write_export(
+                target,
+                export,
+                rows,
+                facts,
+                train=train,
+                root=root,
+                force=force,
+                is_whole=is_whole,
+                candidates=CandidatesOf(store, plan, run_id, mixture),
+            )
         )
     return written
 
@@ -133,6 +145,7 @@ def write_export(
     root: Path | None = None,
     force: bool = False,
     is_whole: bool = True,
+    candidates: CandidatesOf | None = None,
 ) -> Exported:
     """Write one export, whole or not at all. root: where the paths of `train` start, the spec's directory.
     is_whole: it holds all that the mixture asks for, so that no limited or short run may replace it.
@@ -143,7 +156,9 @@ def write_export(
     format: Format = implementation(f"export.{export.format}")
     with replaced_directory(target, force=force) as directory:
         with plugin_faults():
-            written = format.write(Job(export, train, directory, target, root or target.parent), rows)
+            written = format.write(
+                Job(export, train, directory, target, root or target.parent, candidates), rows
+            )
         made = facts.mixture
         if written.rows != made.record.rows:
             raise RunError(

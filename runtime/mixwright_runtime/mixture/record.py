@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import Mixture, Plan
@@ -83,8 +83,12 @@ def read_record(store: Store, run_id: int, mixture: str) -> MixtureRecord:
     raise RunError(f"run {run_id} selected no rows for mixture '{mixture}'; 'mixwright run' does")
 
 
-def mixture_rows(store: Store, plan: Plan, run_id: int, mixture: str) -> Iterator[MixtureRow]:
+def mixture_rows(
+    store: Store, plan: Plan, run_id: int, mixture: str, *, with_columns: bool = False
+) -> Iterator[MixtureRow]:
     """The training examples of a mixture, in its order, one at a time. Call after `flush`.
+
+    with_columns: with all columns of the rows, not the chat alone.
 
     Raises:
         RunError: a row is no chat (see `mixture_row`), or the store has lost it.
@@ -97,9 +101,10 @@ def mixture_rows(store: Store, plan: Plan, run_id: int, mixture: str) -> Iterato
                 "'mixwright verify-store' tells more"
             )
         source = root_source(plan, row.pipeline)
-        yield mixture_row(
+        columns = json.loads(row.columns)
+        made = mixture_row(
             row.row_id,
-            json.loads(row.columns),
+            columns,
             component=row.component,
             group=groups.get(row.component, ""),
             source=source,
@@ -107,6 +112,7 @@ def mixture_rows(store: Store, plan: Plan, run_id: int, mixture: str) -> Iterato
             repeat=row.repeat,
             leaf=row.pipeline,
         )
+        yield replace(made, columns=columns) if with_columns else made
 
 
 def root_source(plan: Plan, leaf: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mixwright_runtime.errors import RunError
@@ -17,6 +17,7 @@ class MixtureRow:
 
     leaf: the source or pipeline that gave it, where that is not the component itself.
     tools: what the assistant may call, as JSON Schemas; None for most.
+    columns: all columns of the row, where who reads it asked for them.
     """
 
     row_id: bytes
@@ -28,6 +29,7 @@ class MixtureRow:
     repeat: int = 0
     tools: list[dict[str, Any]] | None = None
     leaf: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def id(self) -> str:

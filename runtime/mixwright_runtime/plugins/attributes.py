@@ -109,7 +109,7 @@ TEMPLATE_ARGUMENTS = attribute(
 EXPORT = (
     attribute(
         "format",
-        "enum:messages|parquet|trl|axolotl|llama_factory|open_instruct|tokenized|packed",
+        "enum:messages|parquet|trl|axolotl|llama_factory|open_instruct|tokenized|packed|prompt_completion|preference|rlvr",
         "file format; chooses this page",
         default="messages",
         cls="set",

@@ -235,7 +235,7 @@ class Store:
         """Rows that a pipeline kept, by position, replica and candidate. Call after `flush`."""
         query = f"""SELECT {OUTCOME_COLUMNS} FROM row_outcome WHERE run_id = ? AND pipeline = ? AND status = 'kept'
             ORDER BY position, replica, candidate, row_id"""
-        for row in self._stream(query, [run_id, pipeline]):
+        for row in self.streamed(query, [run_id, pipeline]):
             yield outcome_record(row)
 
     def selected_rows(self, run_id: int, mixture: str) -> Iterator[SelectedRow]:
@@ -248,7 +248,7 @@ class Store:
             LEFT JOIN content ON content.digest = outcome.content
             WHERE selection.run_id = ? AND mixture = ?
             ORDER BY selection.position"""
-        for row in self._stream(query, [run_id, mixture]):
+        for row in self.streamed(query, [run_id, mixture]):
             yield SelectedRow(*row)
 
     def last_run(self, *, mixture: str | None = None) -> RunRecord | None:
@@ -332,7 +332,8 @@ class Store:
             elif type(record) is ScoreRecord and record.outcome not in ("error", "timeout"):
                 self._scores.settle(record.key)
 
-    def _stream(self, query: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
+    def streamed(self, query: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
+        """Rows of a reading query one after the other, for the modules of this folder. Call after `flush`."""
         with self._database.read_lock:
             cursor = self._database.cursor()
         try:

@@ -77,10 +77,13 @@ MINIMAL: dict[str, dict[str, str]] = {
             "open_instruct",
             "packed",
             "parquet",
+            "prompt_completion",
             "tokenized",
             "trl",
         )
     },
+    "export.preference": {"path": '"out/x"', "format": "preference", "group": "picked"},
+    "export.rlvr": {"path": '"out/x"', "format": "rlvr", "ground_truth": "a", "dataset": '"math"'},
     "model.openai": {"base_url": '"http://127.0.0.1:1/v1"', "model": '"m"'},
     "model.transformers": {"repo": '"m/m"'},
     "model.vllm": {"repo": '"m/m"'},
@@ -113,6 +116,7 @@ MINIMAL: dict[str, dict[str, str]] = {
     "verify.safety": {"model": "writer"},
     "verify.schema": {"schema": '{ type = "object" }'},
     "verify.translation": {"source": "q", "from": '"en"', "to": '"de"'},
+    "verify.value": {"of": "n"},
     "verify.where": {"expr": "n > 1"},
     "train_block.cluster": {"gpus": "8"},
     "train_block.measure": {"every": "8"},
@@ -170,6 +174,9 @@ VALUES: dict[str, str] = {
     "evaluate.on": "held",
     "permutations": "512",
     "export.train": "one",
+    "export.preference.group": "loud",
+    "export.preference.by": "verify_value",
+    "export.rlvr.ground_truth": "spare",
     "model.transformers.path": '"models/small"',
     "model.vllm.path": '"models/small"',
     "context": "16Ki",
@@ -238,6 +245,7 @@ VALUES: dict[str, str] = {
     "verify.reward.model": "steps",
     "verify.translation.similarity": "vectors",
     "verify.translation.quality": "reward",
+    "verify.value.of": "f",
     "verify.messages": "talk",
 }
 """By entry and attribute, family and attribute, or attribute: where its type alone does not make a fitting value."""
@@ -292,6 +300,7 @@ def spec_of(key: str, body: dict[str, str]) -> str:
     elif family == "source":
         after = f'source tried {name} {{ {text} }}\npipeline tries {{ from tried\n derive {{ m = "x" }} }}\n'
     elif family == "export":
+        step = "each picked { of = kinds }\n derive { loud = upper(picked) }\n verify value { of = f, pick = best }\n"
         after = f"export tried of main {{ {text} }}\n"
         after += 'train one on main { repo = "m/m", output = "out/one" }\n'
     elif family == "train":

@@ -35,7 +35,7 @@ class SpecRuns:
     def run(self, spec: str, variant: str | None = None, **options: Any) -> RunReport:
         path = self.directory / "spec.mix"
         path.write_text(HEAD + spec, encoding="utf-8")
-        plan = mixwright.plan(path, variant=variant)
+        self.plan = plan = mixwright.plan(path, variant=variant)
         engines = dict.fromkeys(plan.models, self.engine)
         return run_plan(plan, store=self.store, options=RunOptions(exports=False, **options), engines=engines)
 

@@ -1,0 +1,197 @@
+"""Export of a mixture as pairs of a better and a worse answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mixwright_runtime.exporters.files import SHARD, line_of
+from mixwright_runtime.exporters.protocol import Job, Written, answered, refused
+from mixwright_runtime.facts.pairs import Rejects
+from mixwright_runtime.mixture.messages import ChatError
+from mixwright_runtime.mixture.rows import MixtureRow
+from mixwright_runtime.plugins.attributes import EXPORT
+from mixwright_runtime.plugins.declare import attribute, declare
+
+NONE_WORSE = "no candidate that is worse"
+SAME = "the worse answer is the same text"
+EMPTY = "no worse answer"
+
+
+@declare(
+    "export",
+    "preference",
+    label="name",
+    reads=("messages",),
+    one_of=(("group",), ("against",)),
+    goes_with=(
+        ("among", "group", "against"),
+        ("rejected", "group", "against"),
+        ("margin", "group", "against"),
+        ("by", "group", "against"),
+    ),
+    attributes=(
+        attribute(
+            "group",
+            "column",
+            "The answers among which one was picked: a column of the candidates, made by `samples` or behind `each`.",
+            cls="set",
+            holds="candidates",
+        ),
+        attribute(
+            "against",
+            "column",
+            "A worse answer that each row has already, such as that of a smaller model.",
+            cls="set",
+            holds="text",
+        ),
+        attribute(
+            "among",
+            "enum:failed|all",
+            "Which candidates may be the worse one: those that a verifier failed, or also those that passed and were not "
+            "picked.",
+            default="failed",
+            cls="set",
+        ),
+        attribute(
+            "rejected",
+            "enum:worst|random|all",
+            "Which of them is: that with the worst score, one by chance, or each in a pair of its own.",
+            default="worst",
+            cls="set",
+        ),
+        attribute(
+            "margin",
+            "float",
+            "By how much the score of the picked one must be the better.",
+            cls="set",
+            minimum=0,
+        ),
+        attribute(
+            "by",
+            "name",
+            "The verifier whose score counts, by its id; without it the one that did not let the candidate go on.",
+            cls="set",
+        ),
+        attribute(
+            "shape",
+            "enum:trl|open_instruct|smoltalk",
+            "What a line looks like: `trl` has prompt, chosen and rejected as messages; the others have whole "
+            "conversations, `smoltalk` with the prompt's text and `chat_template_kwargs` besides.",
+            default="trl",
+            cls="set",
+        ),
+        *EXPORT,
+    ),
+)
+class PreferenceExport:
+    """Write pairs for preference tuning (DPO and its kin): an answer that was picked, and one of the same row that was
+    not.
+
+    Candidates that a verifier dropped are in the store, with what was measured of them, so pairs cost no request and
+    other settings none either. The better answer is the one in the mixture's row, whose chat must end with it. The worse
+    one comes from the same row, so both answer the same prompt:
+
+    - `group = solution`: of the candidates in column `solution` those that a verifier failed; with `among = all` also
+      those that passed and were not picked. Where a reward picks the best and nothing fails, that is what one wants,
+      best with a `margin`.
+    - `against = weak_answer`: a column of the row, for pairs of a strong and a weak model.
+
+    Of several `rejected` says which. The worst is what an earlier verifier dropped, then what that could not measure,
+    then that with the worst score. Of equals the row's identity decides, so a pair is the same in every run. A row
+    without a worse answer gives no pair; the card and `manifest.json` say how many rows that are, and why.
+
+    Makes `<path>/data/train-00000-of-00001.jsonl`, the card and the manifest as `messages` does. A line of `trl` is
+    `{"prompt": […], "chosen": [{"role": "assistant", …}], "rejected": [{"role": "assistant", …}], …}`, with `id`,
+    `lineage`, `component`, `source`, and `margin`, how much better the score is, or null.
+
+        export pairs of solved { format = preference, group = solution, path = "out/pairs" }
+    """
+
+    data_file = f"data/{SHARD}.jsonl"
+    shape = "`prompt`, `chosen` and `rejected`"
+
+    @staticmethod
+    def write(job: Job, rows: Iterable[MixtureRow]) -> Written:
+        (job.directory / "data").mkdir()
+        column = str(job.export.attributes.get("group") or job.export.attributes["against"])
+        count, pairs, without = 0, 0, Counter[str]()
+        problems: list[tuple[str, str]] = []
+        with (job.directory / PreferenceExport.data_file).open("wb") as file:
+            for row, worse in _worse(job, rows):
+                count += 1
+                try:
+                    prompt, chosen = answered(row, column if job.export.attributes.get("group") else None)
+                except ChatError as error:
+                    problems.append((row.id, str(error)))
+                    continue
+                found = 0
+                for text, reasoning, margin in worse or [(None, None, None)]:
+                    if not isinstance(text, str) or not text.strip():
+                        without[EMPTY if worse else NONE_WORSE] += 1
+                    elif text.strip() == str(chosen.get("content") or "").strip():
+                        without[SAME] += 1
+                    else:
+                        rejected = {"role": "assistant", "content": text}
+                        if reasoning:
+                            rejected["reasoning_content"] = reasoning
+                        file.write(line_of(_line(job, row, prompt, chosen, rejected, margin)))
+                        found += 1
+                pairs += found
+        if problems:
+            raise refused(job, problems)
+        told = f"{pairs:,} pairs of {count:,} rows."
+        told += "".join(f" No pair of {number:,}: {reason}." for reason, number in without.most_common())
+        facts = {"pairs": pairs, "without_pair": dict(without.most_common())}
+        return Written(count, told, facts)
+
+
+Worse = tuple[Any, Any, float | None]
+
+
+def _worse(job: Job, rows: Iterable[MixtureRow]) -> Iterator[tuple[MixtureRow, list[Worse]]]:
+    """Each row with its worse answers: text, reasoning, and how much better the score of the row's own is."""
+    values = job.export.attributes
+    if values.get("group") is None or job.candidates is None:
+        column = str(values.get("against"))
+        for row in rows:
+            yield row, [(row.columns.get(column), row.columns.get(f"{column}.reasoning"), None)]
+        return
+    import json
+
+    column = str(values["group"])
+    judges = job.candidates.judges(column)
+    rejects = Rejects(
+        judges,
+        str(values.get("by") or ""),
+        values.get("among") or "failed",
+        values.get("rejected") or "worst",
+        values.get("margin"),
+        job.candidates.plan.mixtures[job.export.mixture].seed,
+    )
+    for row, beside in zip(rows, job.candidates.beside(), strict=True):
+        found = []
+        for other, gap in rejects.of(beside):
+            columns = json.loads(other.columns)
+            found.append((columns.get(column), columns.get(f"{column}.reasoning"), gap))
+        yield row, found
+
+
+def _line(
+    job: Job,
+    row: MixtureRow,
+    prompt: list[dict[str, Any]],
+    chosen: dict[str, Any],
+    rejected: dict[str, Any],
+    margin: float | None,
+) -> dict[str, Any]:
+    names = {"id": row.id, "lineage": row.lineage, "component": row.component, "source": row.source}
+    whole = {"chosen": [*prompt, chosen], "rejected": [*prompt, rejected]}
+    asked = next((m.get("content") for m in reversed(prompt) if m["role"] == "user"), "")
+    match job.export.attributes.get("shape"):
+        case "open_instruct":
+            return {**whole, **names, "margin": margin}
+        case "smoltalk":
+            return {"prompt": asked, **whole, "chat_template_kwargs": {}, **names, "margin": margin}
+    return {"prompt": prompt, "chosen": [chosen], "rejected": [rejected], **names, "margin": margin}
