@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mixwright_compiler.plan.plan import Pipeline, Plan, Step
 
 if TYPE_CHECKING:
-    from mixwright_runtime.plugins.protocol import CallResult, ScoreResult, VectorResult
+    from mixwright_runtime.plugins.protocol import CallResult, LabelResult, ScoreResult, VectorResult
     from mixwright_runtime.store.records import OutcomeRecord, TallyRecord
     from mixwright_runtime.store.store import Store
 
@@ -174,5 +174,9 @@ class _StoredCalls:
         raise NotImplementedError
 
     async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]:
+        """As `score`."""
+        raise NotImplementedError
+
+    async def labels(self, model: str, *request: Any, **options: Any) -> LabelResult:
         """As `score`."""
         raise NotImplementedError

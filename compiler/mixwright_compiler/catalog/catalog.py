@@ -44,7 +44,7 @@ LabelKind = Literal["none", "name", "new_column", "rows", "kind"]
 
 FORMAT_VERSION = "1.2"
 
-RULES = ("opinions", "guard", "ratings", "translated", "programs", "targets", "compared", "turns")
+RULES = ("opinions", "guard", "ratings", "translated", "programs", "targets", "compared", "turns", "labels")
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 
 PATH_TYPES = ("path", "map[path]", "list[path]")

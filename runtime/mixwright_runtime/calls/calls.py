@@ -18,13 +18,14 @@ from mixwright_runtime.calls.budget import Spending
 from mixwright_runtime.calls.embedding import Embedding
 from mixwright_runtime.calls.fault import BreakerPolicy, Clock, RetryPolicy
 from mixwright_runtime.calls.keys import call_key, call_seed, canonical, sampling_json, score_key
+from mixwright_runtime.calls.labelling import Labelling
 from mixwright_runtime.calls.pending import Pending
 from mixwright_runtime.calls.recording import CallCounts, CallStore, Recorder
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.engines.measured import scores_in, scores_text
 from mixwright_runtime.engines.protocol import Engine, EngineFault, Finish, Request, ScoreRequest
-from mixwright_runtime.plugins.protocol import CUT, CallResult, ScoreResult, VectorResult
+from mixwright_runtime.plugins.protocol import CUT, CallResult, LabelResult, ScoreResult, VectorResult
 from mixwright_runtime.store.records import CallRecord
 from mixwright_runtime.values.reading import read_beside
 from mixwright_runtime.values.reasoning import spoken
@@ -56,6 +57,7 @@ class Calls:
         self._answers: Pending[CallResult] = Pending()
         self._scores: Pending[ScoreResult] = Pending()
         self._embedding = Embedding(store, self._recorder)
+        self._labelling = Labelling(store, self._recorder)
         self._sampling: dict[int, tuple[Mapping[str, Any], str]] = {}
         self.services = {
             name: Service(
@@ -205,6 +207,23 @@ class Calls:
             RunStopped: the run is stopping and a vector is not in the store.
         """
         return await self._embedding.vectors(self.services[model], texts, node)
+
+    async def labels(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        labels: Sequence[str],
+        *,
+        node: str,
+        is_text: bool = False,
+    ) -> LabelResult:
+        """How likely a model finds each label as the first token of its answer, or as the next of a plain text; from the
+        store if it is there.
+
+        Raises:
+            RunStopped: the run is stopping and the call is not in the store.
+        """
+        return await self._labelling.of(self.services[model], messages, labels, is_text=is_text, node=node)
 
     async def close(self) -> None:
         """Close every engine that was started."""

@@ -46,6 +46,15 @@ def score_key(
     )
 
 
+def label_key(identity: str, form: str, messages_json: str, labels: Sequence[str]) -> bytes:
+    """Name of the call for the probabilities of labels. It has no seed: nothing is drawn."""
+    return digest(
+        "mixwright.labels.v1",
+        f'{{"form":"{form}","labels":{canonical(list(labels))},"messages":{messages_json},'
+        f'"model":{canonical(identity)}}}',
+    )
+
+
 def vector_key(identity: str, text: str) -> bytes:
     """Name of the call for one text's vector."""
     return digest("mixwright.vector-call.v1", f'{{"model":{canonical(identity)},"text":{canonical(text)}}}')

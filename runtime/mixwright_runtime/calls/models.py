@@ -15,7 +15,7 @@ from mixwright_runtime.engines.protocol import Engine, EngineEnvironment
 from mixwright_runtime.engines.secrets import discreet
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.declare import entry_of, implementation
-from mixwright_runtime.plugins.protocol import CallResult, ScoreResult, VectorResult
+from mixwright_runtime.plugins.protocol import CallResult, LabelResult, ScoreResult, VectorResult
 
 
 def models_of(step: Step) -> list[str]:
@@ -72,6 +72,16 @@ class RunCalls(Protocol):
 
     async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]: ...
 
+    async def labels(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        labels: Sequence[str],
+        *,
+        node: str,
+        is_text: bool = False,
+    ) -> LabelResult: ...
+
 
 class DeclaredCalls:
     """What a step may ask: the models that its attributes name, under its own name. Of others nothing was planned."""
@@ -119,6 +129,18 @@ class DeclaredCalls:
         """See `Calls.embed`; raises as `ask`."""
         self._check(model)
         return await self._calls.embed(model, texts, node=self._node)
+
+    async def labels(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        labels: Sequence[str],
+        *,
+        is_text: bool = False,
+    ) -> LabelResult:
+        """See `Calls.labels`; raises as `ask`."""
+        self._check(model)
+        return await self._calls.labels(model, messages, labels, is_text=is_text, node=self._node)
 
     def _check(self, model: str) -> None:
         if model not in self._models:

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import NoReturn, TypeVar
 
+from mixwright_compiler.catalog.capabilities import CAPABILITIES, LABELS
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.calls.admission import Admission, tokens_of
 from mixwright_runtime.calls.budget import Spending
@@ -27,7 +28,7 @@ from mixwright_runtime.calls.fault import Breaker, BreakerPolicy, Clock, RetryPo
 from mixwright_runtime.calls.probing import Probe, Probing, reserve
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.calls.used import Used
-from mixwright_runtime.engines.measured import checked_scores, checked_vectors, probe_like
+from mixwright_runtime.engines.measured import checked_labels, checked_scores, checked_vectors, probe_like
 from mixwright_runtime.engines.protocol import (
     Answer,
     Answered,
@@ -36,6 +37,9 @@ from mixwright_runtime.engines.protocol import (
     Engine,
     EngineFault,
     Fault,
+    Labeller,
+    LabelRequest,
+    Labels,
     Request,
     Scorer,
     ScoreRequest,
@@ -147,6 +151,22 @@ class Service:
         probe = EmbedRequest(b"", ("ok",))
         return await self._answered(
             request.key, send, lambda: engine.embed(probe), tokens_of(request.texts), reasons, "embed"
+        )
+
+    async def labels(self, request: LabelRequest, reasons: dict[str, int]) -> Labels:
+        """The labels' log-probabilities, checked; like `answer` otherwise."""
+        engine = self.engine
+        if not isinstance(engine, Labeller):
+            self._give_up(f"engine '{self.spec.engine}' cannot {CAPABILITIES[LABELS]}")
+
+        async def send() -> Labels:
+            return checked_labels(request, await engine.labels(request))
+
+        messages = tuple({**message, "content": "Say ok."} for message in request.messages)
+        probe = replace(request, key=b"", messages=messages)
+        tokens = tokens_of(message["content"] for message in request.messages)
+        return await self._answered(
+            request.key, send, lambda: engine.labels(probe), tokens, reasons, ("labels", request.is_text)
         )
 
     async def _answered(

@@ -126,6 +126,23 @@ def completions(
             mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=-1)
 
 
+def next_token_logprobs(model: Any, prompts: Sequence[Prompt]) -> Any:
+    """Natural logarithms of the probabilities of every token after each prompt; (prompts, vocabulary), float32."""
+    import torch
+
+    width = max(len(prompt.tokens) for prompt in prompts)
+    ids = torch.zeros((len(prompts), width), dtype=torch.long)
+    mask = torch.zeros((len(prompts), width), dtype=torch.long)
+    for i, prompt in enumerate(prompts):
+        ids[i, width - len(prompt.tokens) :] = torch.tensor(list(prompt.tokens))
+        mask[i, width - len(prompt.tokens) :] = 1
+    ids, mask = ids.to(model.device), mask.to(model.device)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    with torch.inference_mode():
+        logits = model(input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=1).logits
+        return logits[:, -1].float().log_softmax(-1).cpu()
+
+
 def _row(index: int, prompt: Prompt, context: int) -> _Row:
     import numpy as np
 

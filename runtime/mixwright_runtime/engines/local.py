@@ -15,7 +15,7 @@ from mixwright_compiler.catalog.capabilities import LOSSES, TEXT, TOKEN_AT
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.decoding import Prompt
 from mixwright_runtime.engines.measured import unit_vectors
-from mixwright_runtime.engines.prompts import NoUserTurn, prompt_of
+from mixwright_runtime.engines.prompts import NoUserTurn, asking, prompt_of
 from mixwright_runtime.engines.protocol import (
     Answer,
     EmbedRequest,
@@ -23,6 +23,8 @@ from mixwright_runtime.engines.protocol import (
     EngineFault,
     Fault,
     Finish,
+    LabelRequest,
+    Labels,
     Request,
     ScoreRequest,
     Scores,
@@ -42,7 +44,7 @@ class Asked:
     `prompt` is set once it is tokenised: a `Prompt` of a request for text, else `Tokens`.
     """
 
-    request: Request | ScoreRequest | str
+    request: Request | LabelRequest | ScoreRequest | str
     future: asyncio.Future[Any]
     prompt: Prompt | Tokens | None = None
 
@@ -111,6 +113,12 @@ class LocalEngine(ABC):
         scores: Scores = await self._answered(request)
         return scores
 
+    async def labels(self, request: LabelRequest) -> Labels:
+        """The labels' log-probabilities; see `Labeller.labels`."""
+        self._refuse_unless(self.task == "generate", "say how likely a token is")
+        found: Labels = await self._answered(request)
+        return found
+
     async def embed(self, request: EmbedRequest) -> Vectors:
         """The vectors of one request's texts; see `Embedder.embed`. Texts are worked on side by side."""
         self._refuse_unless(self.task == "embed", "embed texts")
@@ -126,7 +134,7 @@ class LocalEngine(ABC):
         if not is_right:
             raise EngineFault(Fault.DENIED, f"its task is {self.task}, so it cannot {what}")
 
-    async def _answered(self, request: Request | ScoreRequest | str) -> Any:
+    async def _answered(self, request: Request | LabelRequest | ScoreRequest | str) -> Any:
         asked = Asked(request, asyncio.get_running_loop().create_future())
         with self._changed:
             if self._is_closed or self._worker is None or not self._worker.is_alive():
@@ -184,11 +192,11 @@ def encoded(
     asked: Asked, tokenizer: PreTrainedTokenizerBase, context: int, arguments: Mapping[str, object]
 ) -> bool:
     """Tokenise a request once; False when it failed, which its caller then knows. `arguments`: of the chat template."""
-    if not isinstance(asked.request, Request):
-        return _encoded_whole(asked, tokenizer, context)
+    if isinstance(asked.request, ScoreRequest | str):
+        return _encoded_whole(asked, asked.request, tokenizer, context)
     if asked.prompt is None:
         try:
-            asked.prompt = prompt_of(asked.request, tokenizer, arguments)
+            asked.prompt = prompt_of(asking(asked.request), tokenizer, arguments)
         except NoUserTurn as error:
             asked.fail(Fault.DENIED, str(error))
             return False
@@ -201,12 +209,13 @@ def encoded(
     return True
 
 
-def _encoded_whole(asked: Asked, tokenizer: PreTrainedTokenizerBase, context: int) -> bool:
+def _encoded_whole(
+    asked: Asked, request: ScoreRequest | str, tokenizer: PreTrainedTokenizerBase, context: int
+) -> bool:
     """`encoded` of what is to be scored or embedded, which leaves no room for an answer."""
-    assert not isinstance(asked.request, Request)
     if asked.prompt is None:
         try:
-            asked.prompt = tokens_of(asked.request, tokenizer, context)
+            asked.prompt = tokens_of(request, tokenizer, context)
         except EngineFault as fault:
             asked.fail(fault.fault, str(fault))
             return False

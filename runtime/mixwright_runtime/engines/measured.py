@@ -9,7 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mixwright_runtime.engines.protocol import EmbedRequest, EngineFault, Fault, ScoreRequest, Scores, Vectors
+from mixwright_runtime.engines.protocol import (
+    EmbedRequest,
+    EngineFault,
+    Fault,
+    LabelRequest,
+    Labels,
+    ScoreRequest,
+    Scores,
+    Vectors,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,6 +120,22 @@ def checked_vectors(request: EmbedRequest, vectors: Vectors) -> Vectors:
     if len(vectors.vectors) != len(request.texts):
         raise EngineFault(Fault.MALFORMED, f"{len(vectors.vectors)} vectors for {len(request.texts)} texts")
     return vectors
+
+
+def checked_labels(request: LabelRequest, found: Labels) -> Labels:
+    """The log-probabilities, when there is one for each label, or none of it.
+
+    Raises:
+        EngineFault: too few or too many, or one that is none.
+    """
+    if len(found.logprobs) != len(request.labels):
+        raise EngineFault(
+            Fault.MALFORMED, f"{len(found.logprobs)} probabilities for {len(request.labels)} labels"
+        )
+    for value in found.logprobs:
+        if value is not None and not -math.inf < value <= 1e-3:
+            raise EngineFault(Fault.MALFORMED, f"{value!r:.100} is no logarithm of a probability")
+    return found
 
 
 def scores_text(values: Iterable[float]) -> str:

@@ -12,6 +12,7 @@ from mixwright_compiler.catalog.capabilities import LOSSES, USER_TURN
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.openai_answers import answer_in, completion_in
 from mixwright_runtime.engines.openai_faults import advised, fault_of_status
+from mixwright_runtime.engines.openai_labels import labels_in
 from mixwright_runtime.engines.openai_pooling import HttpScorer
 from mixwright_runtime.engines.openai_probes import probe
 from mixwright_runtime.engines.openai_requests import Bodies, fits_a_header, form_of, headers_of
@@ -22,6 +23,8 @@ from mixwright_runtime.engines.protocol import (
     EngineEnvironment,
     EngineFault,
     Fault,
+    LabelRequest,
+    Labels,
     Request,
     ScoreRequest,
     Scores,
@@ -54,6 +57,8 @@ MOST_IN_FLIGHT = 256
         "schema",
         "continue if serves = vllm",
         "text if serves = vllm",
+        "labels if serves = vllm",
+        "labels if serves = openai",
         "user_turn if serves = vllm and with tokenizer",
     ),
     extra="openai",
@@ -81,9 +86,10 @@ MOST_IN_FLIGHT = 256
             "serves",
             "enum:vllm|openai|other",
             "Whose rules the server follows. `vllm` (SGLang too) continues an answer that a template begins and takes "
-            "`top_k`, `min_p`, `repetition_penalty` and `chat_template_kwargs`. `openai` gets `max_completion_tokens`, "
-            "and a `temperature` or `top_p` only when it is not 1. `other` gets what all servers know. Default: `openai` "
-            "at addresses of OpenAI and Azure, else `other`.",
+            "`top_k`, `min_p`, `repetition_penalty` and `chat_template_kwargs`, goes on from plain texts, and writes "
+            "users' turns. `openai` gets `max_completion_tokens`, and a `temperature` or `top_p` only when it is not 1. "
+            "Both say how likely labels are. `other` gets what all servers know. Default: `openai` at addresses of "
+            "OpenAI and Azure, else `other`.",
             cls="run",
         ),
         attribute(
@@ -328,6 +334,17 @@ class OpenAIEngine:
             answer, served_as = answer_in(await self._exchanged(self._url, self._bodies.of(request)))
         self._check_served(served_as)
         return answer
+
+    async def labels(self, request: LabelRequest) -> Labels:
+        """The labels' log-probabilities; one HTTP exchange.
+
+        Raises:
+            EngineFault: there are none; its `fault` says why.
+        """
+        url = self._completions if request.is_text else self._url
+        found, served_as = labels_in(request, await self._exchanged(url, self._bodies.of_labels(request)))
+        self._check_served(served_as)
+        return found
 
     async def _completed(
         self, request: Request, prompt: str | Sequence[int], stops: Mapping[str, object]

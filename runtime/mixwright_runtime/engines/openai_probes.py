@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
-from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, TEXT, USER_TURN
+from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, LABELS, TEXT, USER_TURN
 from mixwright_runtime.engines.openai_answers import completion_in
+from mixwright_runtime.engines.openai_labels import labels_in
 from mixwright_runtime.engines.openai_requests import Bodies
-from mixwright_runtime.engines.protocol import EngineFault, Fault, Request
+from mixwright_runtime.engines.protocol import EngineFault, Fault, LabelRequest, Request
 from mixwright_runtime.engines.server_json import document_of, malformed, tokens_in
 from mixwright_runtime.errors import EngineUnavailable
 
@@ -65,6 +66,13 @@ async def _completes(post: Post, base_url: str, bodies: Bodies) -> str:
     return ""
 
 
+async def _labels(post: Post, base_url: str, bodies: Bodies) -> str:
+    """It says how likely tokens are."""
+    request = LabelRequest(b"", (ASKED,), ("1", "2"))
+    labels_in(request, await post(f"{base_url}/chat/completions", json.loads(bodies.of_labels(request))))
+    return ""
+
+
 def _prompt_tokens(body: bytes) -> int:
     try:
         return tokens_in(document_of(body, "a chat completion"), "prompt_tokens")
@@ -74,6 +82,7 @@ def _prompt_tokens(body: bytes) -> int:
 
 _PROBES: dict[str, Callable[[Post, str, Bodies], Awaitable[str]]] = {
     CONTINUE: _goes_on,
+    LABELS: _labels,
     TEXT: _completes,
     USER_TURN: _completes,
 }

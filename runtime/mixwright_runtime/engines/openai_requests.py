@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixwright_compiler.catalog.servers import server_of
-from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, EngineFault, Fault, Request
+from mixwright_runtime.engines.openai_labels import label_fields
+from mixwright_runtime.engines.prompts import asking
+from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, EngineFault, Fault, LabelRequest, Request
 
 
 def headers_of(attributes: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -139,6 +141,16 @@ class Bodies:
             {**body, **stops, "prompt": prompt if isinstance(prompt, str) else list(prompt)},
             separators=(",", ":"),
         ).encode()
+
+    def of_labels(self, request: LabelRequest) -> bytes:
+        """A request for how likely labels are as the next token, as JSON bytes."""
+        asked = asking(request)
+        fields = label_fields(request)
+        if request.is_text:
+            return self.of_prompt(asked, request.messages[0]["content"], fields)
+        body = json.loads(self.of(asked))
+        longest = fields.pop("max_tokens")
+        return json.dumps({**body, **fields, self._form.max_tokens: longest}, separators=(",", ":")).encode()
 
     def _prefix(self, sampling: Mapping[str, object]) -> str:
         held = self._prefixes.get(id(sampling))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mixwright_runtime.engines.decoding import Prompt
-from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, Request
+from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, LabelRequest, Request
 from mixwright_runtime.engines.user_turn import NoUserTurn, UserTurn, user_turn
 
 if TYPE_CHECKING:
@@ -45,6 +45,14 @@ def prompt_of(request: Request, tokenizer: PreTrainedTokenizerBase, arguments: M
     )
 
 
+def asking(request: Request | LabelRequest) -> Request:
+    """A request for labels as one for the token that they would be."""
+    if isinstance(request, Request):
+        return request
+    sampling = {"max_tokens": 1, **({"form": "text"} if request.is_text else {})}
+    return Request(request.key, request.messages, sampling, 0)
+
+
 def _chat(request: Request, tokenizer: PreTrainedTokenizerBase, arguments: Mapping[str, Any]) -> Any:
     """Messages; an assistant message at the end is a prefix that the answer continues."""
     messages = [dict(message) for message in request.messages]
@@ -80,4 +88,4 @@ def turn_of(request: Request, tokenizer: PreTrainedTokenizerBase, arguments: Map
     return UserTurn(str(own), tuple(specials), ())
 
 
-__all__ = ["NoUserTurn", "prompt_of", "turn_of"]
+__all__ = ["NoUserTurn", "asking", "prompt_of", "turn_of"]

@@ -109,6 +109,28 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class LabelRequest:
+    """How likely is each label as the first token of an answer to a chat, or as the next of a text (`is_text`, the
+    content of the one message)?"""
+
+    key: bytes
+    messages: tuple[Mapping[str, str], ...]
+    labels: tuple[str, ...]
+    is_text: bool = False
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Natural logarithms of the probabilities of a `LabelRequest`'s labels, among all tokens; None of one that is not
+    told, which is no small probability but an unknown one."""
+
+    logprobs: tuple[float | None, ...]
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    engine: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EmbedRequest:
     """Texts to be embedded, each on its own; `key` is that of the first."""
 
@@ -175,7 +197,7 @@ class EngineEnvironment:
 class Engine(Protocol):
     """Answers requests. `slots` is how many it works on at once; the runtime keeps 1.1 times as many in flight.
 
-    What more an engine may say of itself, or offer: `Limited`, `WidthSought`, `Scorer`, `Embedder`.
+    What more an engine may say of itself, or offer: `Limited`, `WidthSought`, `Scorer`, `Embedder`, `Labeller`.
     """
 
     slots: int
@@ -235,4 +257,16 @@ class Embedder(Protocol):
 
         Raises:
             EngineFault: there are none; `Fault.BAD_REQUEST` and `TOO_LONG` may be the doing of any one of the texts.
+        """
+
+
+@runtime_checkable
+class Labeller(Protocol):
+    """What an engine also offers that knows how likely a token is."""
+
+    async def labels(self, request: LabelRequest) -> Labels:
+        """The labels' log-probabilities.
+
+        Raises:
+            EngineFault: there are none; a label that is no single token is `Fault.DENIED`.
         """

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines import pooled
-from mixwright_runtime.engines.decoding import Prompt, completions, end_tokens_of
+from mixwright_runtime.engines.decoding import Prompt, completions, end_tokens_of, next_token_logprobs
+from mixwright_runtime.engines.label_tokens import label_token
 from mixwright_runtime.engines.local import (
     Asked,
     LocalEngine,
@@ -23,6 +24,8 @@ from mixwright_runtime.engines.protocol import (
     EngineFault,
     Fault,
     Finish,
+    LabelRequest,
+    Labels,
     Request,
     Scores,
 )
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     "transformers",
     one_of=(("path",), ("repo",)),
     label="name",
-    offers=("continue", "user_turn", "text"),
+    offers=("continue", "user_turn", "text", "labels"),
     extra="transformers",
     modules=("torch", "transformers", "safetensors"),
     attributes=(
@@ -114,7 +117,7 @@ class TransformersEngine(LocalEngine):
             self._end_tokens = end_tokens_of(self._loaded, self._tokenizer)
 
     def _serve(self) -> list[Asked]:
-        answer = {"generate": self._write, "embed": self._embed}.get(self.task, self._score)
+        answer = {"generate": self._generate, "embed": self._embed}.get(self.task, self._score)
         waiting: list[Asked] = []
         while not self._is_closed:
             waiting += self._take(idle=not waiting, enough=self._batch_size - len(waiting))
@@ -141,6 +144,26 @@ class TransformersEngine(LocalEngine):
         if self._is_closed:
             for asked in batch:
                 asked.fail(Fault.CONNECTION, "the engine was closed")
+
+    def _generate(self, batch: Sequence[Asked]) -> None:
+        """Answers, and the probabilities of labels."""
+        labelled = [asked for asked in batch if isinstance(asked.request, LabelRequest)]
+        if labelled:
+            self._label(labelled)
+        if len(labelled) < len(batch):
+            self._write([asked for asked in batch if not isinstance(asked.request, LabelRequest)])
+
+    def _label(self, batch: Sequence[Asked]) -> None:
+        prompts = [asked.prompt for asked in batch if isinstance(asked.prompt, Prompt)]
+        for asked, logprobs in zip(batch, next_token_logprobs(self._loaded, prompts), strict=True):
+            assert isinstance(asked.request, LabelRequest)
+            try:
+                tokens = [label_token(self._tokenizer, label) for label in asked.request.labels]
+            except EngineFault as fault:
+                asked.fail(fault.fault, str(fault))
+                continue
+            values = tuple(float(logprobs[token]) for token in tokens)
+            asked.succeed(Labels(values, asked.length, 0, self.provenance))
 
     def _write(self, batch: Sequence[Asked]) -> None:
         for index, completion in completions(

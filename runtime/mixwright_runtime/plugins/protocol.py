@@ -88,6 +88,15 @@ class Calls(Protocol):
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[VectorResult]: ...
 
+    async def labels(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, str]],
+        labels: Sequence[str],
+        *,
+        is_text: bool = False,
+    ) -> LabelResult: ...
+
 
 @dataclass(frozen=True)
 class CallResult:
@@ -109,11 +118,11 @@ class CallResult:
 
 
 @dataclass(frozen=True)
-class ScoreResult:
-    """What a scoring model says; `values` as the table in `engines/protocol.py` states, empty when not `ok`."""
+class Numbers:
+    """What a call ends with that asks for numbers."""
 
     key: bytes
-    values: tuple[float, ...]
+    values: tuple[Any, ...]
     ok: bool
     reason: str = ""
     detail: str = ""
@@ -125,6 +134,20 @@ class ScoreResult:
             return Measurement.too_long(**found)
         outcome: Literal["error", "timeout"] = "timeout" if self.reason == "timeout" else "error"
         return Measurement(outcome, None, {**found, "reason": self.reason})
+
+
+@dataclass(frozen=True)
+class ScoreResult(Numbers):
+    """What a scoring model says; `values` as the table in `engines/protocol.py` states, empty when not `ok`."""
+
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class LabelResult(Numbers):
+    """The log-probability of each label as the next token, in order; None of one that the server does not tell."""
+
+    values: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ source graded inline { rows = [{ q = "1", a = "2", response = "2", good = true, 
   g = "x", n = 2, spare = "x", made = ["assert f(1) == 2"], kinds = ["keywords:existence"] }], license = "mit" }
 source other inline { rows = [{ q = "1 + 1?", a = "2", term = "x", de = "y" }], license = "mit" }
 model writer openai { base_url = "http://127.0.0.1:1/v1", model = "w" }
+model grader openai { base_url = "http://127.0.0.1:1/v1", model = "g", serves = vllm }
 model second openai { base_url = "http://127.0.0.1:1/v1", model = "x" }
 model reward transformers { repo = "r/r", task = reward }
 model steps transformers { repo = "r/p", task = process_reward }
@@ -114,6 +115,7 @@ MINIMAL: dict[str, dict[str, str]] = {
     "verify.math": {"answer": "a"},
     "verify.reward": {"model": "reward", "request": "q", "response": "response"},
     "verify.safety": {"model": "writer"},
+    "verify.score": {"labels": '["1", "2"]', "prompt": "ask", "model": "grader"},
     "verify.schema": {"schema": '{ type = "object" }'},
     "verify.translation": {"source": "q", "from": '"en"', "to": '"de"'},
     "verify.value": {"of": "n"},
@@ -225,6 +227,8 @@ VALUES: dict[str, str] = {
     "glossary": "other",
     "pairs": "other",
     "labels": "[1, 2]",
+    "verify.score.labels": '["3", "4"]',
+    "verify.score.values": "[1, 2]",
     "scale": "[1, 10]",
     "back": "back",
     "verify_block.calibrate.rows": "other",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -235,3 +236,136 @@ pipeline asked {
         _, rows = run(project, served(server) + EMPTY + spec)
         assert server.seen[-1].path == "/v1/chat/completions"
     assert [(status, columns["question"]) for status, _, columns in rows] == [("kept", "How?")]
+
+
+# --- labels
+
+RATED = """
+source texts inline { rows = [{ text = "One." }] }
+template rate { user = "From 1 to 3: {{ text }}" }
+pipeline rated {
+  from texts
+  verify score { labels = ["1", "2", "3"], prompt = rate, model = scorer, as = hardness, min = 1.5MORE }
+}
+"""
+
+
+def scorer(server: PickyServer, **attributes: str) -> str:
+    more = "".join(f"  {name} = {value}\n" for name, value in {"serves": "openai", **attributes}.items())
+    return f'model scorer openai {{\n  base_url = "{server.url}"\n  model = "fake"\n{more}}}\n'
+
+
+def told(**logprobs: float) -> Callable[[Seen], Reply]:
+    """A server that says how likely tokens are, called `_1` for 1."""
+    tokens = [{"token": name.lstrip("_"), "logprob": value} for name, value in logprobs.items()]
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": tokens[0]["token"]},
+        "finish_reason": "length",
+        "logprobs": {"content": [{**tokens[0], "top_logprobs": tokens}]},
+    }
+    return lambda seen: Reply(completion(choices=[choice]))
+
+
+def scores_of(directory: Path) -> list[dict[str, Any]]:
+    with Store.open(directory / "store") as store:
+        rows = store.sql("SELECT scores FROM row_outcome WHERE run_id = (SELECT max(run_id) FROM run)")
+    return [found for (scores,) in rows for found in json.loads(scores).values()]
+
+
+def test_the_expected_score_is_that_of_a_softmax_by_hand(tmp_path: Path) -> None:
+    probabilities = {"_1": 0.1, "_2": 0.2, "_3": 0.4, "other": 0.3}
+    logprobs = {name: math.log(value) for name, value in probabilities.items()}
+    with PickyServer(told(**logprobs)) as server:
+        report, rows = run(tmp_path, scorer(server) + RATED.replace("MORE", ""))
+        probe, asked = server.seen
+    by_hand = (1 * 0.1 + 2 * 0.2 + 3 * 0.4) / (0.1 + 0.2 + 0.4)
+    assert (report.status, rows[0][0]) == ("done", "kept")
+    assert rows[0][2]["hardness"] == {"score": pytest.approx(by_hand), "passes": True}
+    assert scores_of(tmp_path)[0]["evidence"]["mass"] == pytest.approx(0.7)
+    assert asked.body["logprobs"] is True and asked.body["top_logprobs"] == 20
+    assert asked.body["max_completion_tokens"] == 1 == probe.body["max_completion_tokens"]
+
+
+def test_values_take_the_place_of_numbers(tmp_path: Path) -> None:
+    spec = RATED.replace('["1", "2", "3"]', '["low", "high"]').replace("MORE", ", values = [0, 10]")
+    with PickyServer(told(low=math.log(0.2), high=math.log(0.6))) as server:
+        _, rows = run(tmp_path, scorer(server) + spec)
+    assert rows[0][2]["hardness"]["score"] == pytest.approx(10 * 0.6 / 0.8)
+
+
+def test_a_label_that_is_not_told_is_unmeasurable_and_no_number(tmp_path: Path) -> None:
+    """DEITA's own code takes 3.0 for it."""
+    with PickyServer(told(_1=-0.5, _2=-1.0, x=-9999.0)) as server:
+        report, rows = run(tmp_path, scorer(server) + RATED.replace("MORE", ""))
+    assert (report.status, rows[0][:2]) == ("done", ("dropped", "score: a label is missing"))
+    [found] = scores_of(tmp_path)
+    assert (found["outcome"], found["score"], found["evidence"]["missing"]) == ("unmeasurable", None, ["3"])
+
+
+def test_another_threshold_asks_nothing_again(tmp_path: Path) -> None:
+    with PickyServer(told(_1=-0.5, _2=-1.0, _3=-3.0)) as server:
+        run(tmp_path, scorer(server) + RATED.replace("MORE", ""))
+        asked = len(server.seen)
+        _, rows = run(tmp_path, scorer(server) + RATED.replace("MORE", ", max = 1.2").replace("1.5", "1"))
+        assert (len(server.seen), rows[0][1]) == (asked, "score: above max")
+
+
+def test_a_server_that_tells_no_probabilities_is_found_out_before_the_first_row(tmp_path: Path) -> None:
+    with (
+        PickyServer(lambda seen: Reply(completion("2"))) as server,
+        pytest.raises(
+            EngineUnavailable, match=r"does not give the probabilities of labels.*tells no log-prob"
+        ),
+    ):
+        run(tmp_path, scorer(server) + RATED.replace("MORE", ""))
+
+
+def test_labels_after_a_plain_text(tmp_path: Path) -> None:
+    logprobs = {"top_logprobs": [{"1": -2.0, "2": -0.5, "3": -1.5}]}
+    with PickyServer(
+        on(
+            completions=lambda seen: (
+                written("2", logprobs=logprobs) if "prompt" in seen.body else told(_1=-1.0)(seen)
+            )
+        )
+    ) as server:
+        spec = scorer(server, serves="vllm") + RATED.replace("MORE", ", form = text")
+        report, _ = run(tmp_path, spec)
+        asked = server.seen[-1].body
+    assert report.status == "done" and asked["prompt"] == "From 1 to 3: One." and asked["logprobs"] == 20
+    shares = [math.exp(value) for value in (-2.0, -0.5, -1.5)]
+    by_hand = sum(n * share for n, share in enumerate(shares, start=1)) / sum(shares)
+    assert scores_of(tmp_path)[0]["score"] == pytest.approx(by_hand)
+
+
+@pytest.mark.train
+def test_a_model_here_gives_what_its_logits_say(project: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    spec = 'model scorer transformers { path = "model", context = 256, batch_size = 4 }\n' + RATED.replace(
+        "MORE", ""
+    )
+    rows = ", ".join(f'{{ text = "{"nuts " * n}" }}' for n in range(1, 6))
+    run(project, spec.replace('{ text = "One." }', rows).replace("min = 1.5", "min = 0"))
+    tokenizer = AutoTokenizer.from_pretrained(project / "model")
+    model = AutoModelForCausalLM.from_pretrained(project / "model")
+    by_hand = []
+    for n in range(1, 6):
+        said = [{"role": "user", "content": f"From 1 to 3: {'nuts ' * n}".strip()}]
+        prompt = tokenizer.apply_chat_template(
+            said, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        with torch.inference_mode():
+            logits = model(**prompt).logits[0, -1]
+        shares = logits[[tokenizer.convert_tokens_to_ids(label) for label in "123"]].softmax(-1)
+        by_hand.append(float(sum(value * share for value, share in zip((1, 2, 3), shares, strict=True))))
+    assert sorted(found["score"] for found in scores_of(project)) == pytest.approx(sorted(by_hand), abs=1e-4)
+
+
+@pytest.mark.train
+def test_a_label_of_several_tokens_is_told_at_its_place(project: Path) -> None:
+    spec = 'model scorer transformers { path = "model", context = 256 }\n' + RATED.replace("MORE", "")
+    with pytest.raises(mixwright.SpecError, match=r"MIX464.*`10` is several tokens of `scorer`"):
+        run(project, spec.replace('"3"]', '"10"]'))
