@@ -25,7 +25,7 @@ async def finish(run: Run) -> RunReport:
     unfinished = _put_tallies(run)
     is_complete = not stop.reason
     mixtures: dict[str, Any] = {}
-    messages: list[str] = []
+    messages = [replay.note for replay in run.replays if replay.note]
     if run.signal is None and stop.failure is None:
         mixtures = _record_mixtures(run)
     # Durable before it is added up: the account is taken of what the store has, not of what this process believes.

@@ -31,7 +31,7 @@ from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.shapes import Measure
 from mixwright_runtime.run.calibration import calibrate_all
-from mixwright_runtime.run.drawn import columns_of, lost_of_pool
+from mixwright_runtime.run.drawn import Replay, columns_of, lost_of_pool, replay_of
 from mixwright_runtime.run.mixtures import MixtureRun, SourceBook
 from mixwright_runtime.run.pace import RunPace
 from mixwright_runtime.run.waves import PipelineRun, supply_of
@@ -135,6 +135,8 @@ class Run:
         """By pipeline, and by mixture for its own steps."""
         self.runs: dict[str, PipelineRun] = {}
         self.mixture_runs: dict[str, MixtureRun] = {}
+        self.replays: list[Replay] = []
+        """Pools that are held against those of earlier runs."""
         self.faults_at_end: list[str] = []
         """What went wrong when steps were closed."""
         self.calibrations: dict[str, dict[str, Any]] = {}
@@ -251,7 +253,10 @@ class Run:
         it answered now, every later row would be asked something else."""
         if pipeline.lag is None:
             return None, NOTHING_SETTLED
-        pool = Pool(pipeline.lag)
+        replay = replay_of(self.plan, self.store, pipeline.name, pipeline.lag, self.run_id)
+        pool = Pool(pipeline.lag, None if replay is None else replay.closed)
+        if replay is not None:
+            self.replays.append(replay)
         self.context.pools[pipeline.name] = pool
         return pool, lost_of_pool(self.plan, self.store, pipeline.name, pipeline.lag)
 

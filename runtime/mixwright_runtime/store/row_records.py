@@ -130,6 +130,14 @@ def quarantined_in(store: Store, pipeline: str) -> Iterator[LostRow]:
         yield LostRow(bytes(row_id), step, run_id, position, furthest)
 
 
+def kept_by_position(store: Store, run_id: int, pipeline: str) -> Iterator[tuple[int, list[bytes]]]:
+    """Position -> `content_digest` of each row that a run kept of the one there, ascending; of all that ended."""
+    query = """SELECT position, coalesce(list_sort(list(content) FILTER (status = 'kept')), []) FROM outcome
+        WHERE run_id = ? AND pipeline = ? GROUP BY position ORDER BY position"""
+    for position, kept in store.sql(query, [run_id, pipeline]):
+        yield position, [bytes(digest) for digest in kept]
+
+
 @dataclass(frozen=True, slots=True)
 class SampledRow:
     """A row as it ended. detail, scores, columns: JSON, empty where there is none."""

@@ -25,6 +25,14 @@ def runs_begun(store: Store) -> Iterator[RunStart]:
         yield RunStart(*row)
 
 
+def newest_ended(store: Store, spec: str, pipeline: str, before: int) -> int | None:
+    """The newest run before a run that came to its end, of a spec and with rows of a pipeline."""
+    query = """SELECT max(run_id) FROM run_state WHERE spec = ? AND run_id < ? AND status IN ('done', 'short')
+        AND run_id IN (SELECT run_id FROM outcome WHERE pipeline = ?)"""
+    [(found,)] = store.sql(query, [spec, before, pipeline])
+    return None if found is None else int(found)
+
+
 def payloads(store: Store, run_id: int, kind: str) -> list[str]:
     """What the events of a kind hold (`EventRecord.payload`), in the order in which they were put."""
     query = "SELECT payload FROM event WHERE run_id = ? AND kind = ? ORDER BY batch, rowid"

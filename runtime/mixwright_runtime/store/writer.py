@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from hashlib import blake2b
 from operator import attrgetter
 from typing import Any
 
@@ -23,6 +22,7 @@ from mixwright_runtime.store.records import (
     ScoreRecord,
     SelectionRecord,
     TallyRecord,
+    content_digest,
 )
 from mixwright_runtime.store.segments import Sealer
 from mixwright_runtime.values.stored_text import clean_text
@@ -305,7 +305,7 @@ class Writer:
                 digest = None
                 if record.columns:
                     columns = clean_text(record.columns)
-                    digest = blake2b(columns.encode(), digest_size=16).digest()
+                    digest = content_digest(columns)
                     contents[digest] = columns
                 values = (
                     *_OUTCOME_BEFORE(record),

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, overload
 
@@ -30,6 +30,11 @@ GROWTH = 8
 def bound_of(position: int, lag: int) -> int:
     """The row at this position sees what was kept of rows at positions below this one."""
     return max(0, position - max(SMALLEST_LAG, min(lag, position // GROWTH)))
+
+
+def first_to_see(position: int, lag: int) -> int:
+    """The first position whose row sees what was kept of the row at this one."""
+    return next(later for later in count(position) if bound_of(later, lag) > position)
 
 
 class _Prefix(Sequence[Mapping[str, Any]]):
@@ -60,8 +65,13 @@ class _Prefix(Sequence[Mapping[str, Any]]):
 class Pool:
     """What one pipeline has kept, in start order, as far as every row before is kept, dropped or quarantined."""
 
-    def __init__(self, lag: int) -> None:
+    def __init__(self, lag: int, on_closed: Callable[[int, Sequence[Row]], None] | None = None) -> None:
+        """
+        Args:
+            on_closed: is told, position by position, what was kept of each.
+        """
         self._lag = lag
+        self._on_closed = on_closed
         self._rows: list[Mapping[str, Any]] = []
         self._sizes = [0]
         """Rows kept of positions below 0, 1, 2 … as far as these are closed."""
@@ -99,7 +109,10 @@ class Pool:
         """Nothing is under way any more of the row at this position, of which these are kept."""
         self._early[position] = kept
         while (rows := self._early.pop(self.closed, None)) is not None:
-            self._rows += [row.columns for row in sorted(rows, key=lambda row: (row.path, row.row_id))]
+            ordered = sorted(rows, key=lambda row: (row.path, row.row_id))
+            if self._on_closed is not None:
+                self._on_closed(self.closed, ordered)
+            self._rows += [row.columns for row in ordered]
             self._sizes.append(len(self._rows))
         while self._waiting and self._waiting[0][0] <= self.closed:
             self._wake(heapq.heappop(self._waiting)[2], None)

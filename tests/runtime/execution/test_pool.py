@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import signal
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from virtual import ScriptedEngine, run_plan_virtually, run_virtually
 
@@ -26,6 +29,7 @@ from mixwright_runtime.run.run import RunOptions
 from mixwright_runtime.store.store import Store
 from mixwright_runtime.stream.pool import Pool, bound_of
 from mixwright_runtime.values.rows import Row
+from tests.killing import killing
 
 SPEC = """edition 2026
 model teacher openai { base_url = "http://localhost:1/v1", model = "tiny", max_in_flight = WIDTH }
@@ -64,7 +68,7 @@ class Numbers(ScriptedEngine):
         await asyncio.sleep(seconds)
         if self.fails and said.hex().startswith(self.fails):
             raise EngineFault(Fault.BAD_REQUEST, "refused")
-        return Answer(" ".join(str(byte * 5) for byte in said[:3]), Finish.STOP)
+        return Answer(" ".join(str(said[at] * 256 + said[at + 1]) for at in (0, 2, 4)), Finish.STOP)
 
 
 def spec(directory: Path, wanted: int, width: int) -> Any:
@@ -140,10 +144,92 @@ def test_prompts_show_rows_that_were_kept_before(tmp_path: Path) -> None:
     assert sum(any(len(number) > 1 for number in prompt) for prompt in prompts[30:]) == len(prompts[30:])
 
 
-def test_a_larger_quota_selects_a_superset(tmp_path: Path) -> None:
-    few = run(tmp_path / "few", Numbers(1), 100)
-    many = run(tmp_path / "many", Numbers(2), 140)
+KILLS = 20
+
+
+class Killed(Numbers):
+    """Ends its process at the last of so many answers; 0 for never."""
+
+    def __init__(self, left: int, **attributes: Any) -> None:
+        super().__init__(left, **attributes)
+        self.left = left
+
+    async def complete(self, request: Request) -> Answer:
+        answer = await super().complete(request)
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+
+def run_killed(directory: str, wanted: int, slots: int, until: int) -> None:
+    run(Path(directory), Killed(until, slots=slots), wanted)
+
+
+def test_twenty_kills_change_nothing(tmp_path: Path, reference: list[tuple[int, str]]) -> None:
+    """Each run goes on from where the last one was killed, with other latencies and as often as not another width."""
+    chance = random.Random(20)
+    with killing("test_pool", "run_killed", Path(__file__).parent) as ended:
+        for _ in range(KILLS):
+            status = ended(tmp_path, 250, chance.choice((8, 16, 64)), chance.randint(2, 4))
+            assert status == -signal.SIGKILL
+    found = run(tmp_path, Numbers(21, slots=16), 250)
+    assert found[: len(reference)] == reference[: len(found)] and len(found) >= 200
+    with Store.open(tmp_path / "store") as store:
+        assert store.sql("SELECT max(run_id) FROM run") == [(KILLS + 1,)]
+
+
+def test_seven_hundred_have_five_hundred_in_them(tmp_path: Path) -> None:
+    """On the same store, which asks for what is more alone, and on one that has nothing."""
+    first, more, fresh = Numbers(1), Numbers(2), Numbers(3)
+    few = run(tmp_path / "store", first, 500)
+    many = run(tmp_path / "store", more, 700)
+    assert len({number for _, number in few}) >= 500 and len({number for _, number in many}) >= 700
     assert many[: len(few)] == few
+    anew = run(tmp_path / "fresh", fresh, 700)
+    assert anew[: len(many)] == many[: len(anew)]
+    assert not asked(first) & asked(more) and asked(first) | asked(more) >= asked(fresh)
+
+
+def asked(engine: Numbers) -> set[bytes]:
+    return {request.key for request in engine.requests}
+
+
+def test_a_pool_that_is_another_one_is_told(tmp_path: Path) -> None:
+    """An answer is gone from the store, and the model gives another one."""
+    path = spec(tmp_path, 60, 8)
+    with Store.open(tmp_path / "store") as store:
+        report = run_plan_virtually(path, store=store, watch=_nobody, engine=Numbers(1))
+        assert not any("other rows" in message for message in report.messages)
+        again = run_plan_virtually(path, store=store, watch=_nobody, engine=Numbers(2))
+        assert not any("other rows" in message for message in again.messages)
+        [(lost, position)] = store.sql(
+            """SELECT calls[1], position FROM outcome WHERE status = 'kept' AND run_id = 1 AND position >= 10
+            ORDER BY position LIMIT 1"""
+        )
+    forget(tmp_path / "store", lost)
+    with Store.open(tmp_path / "store") as store:
+        report = run_plan_virtually(path, store=store, watch=_nobody, engine=Other(1))
+    [told] = [message for message in report.messages if "other rows" in message]
+    seeing = next(i for i in range(200) if bound_of(i, 64) > position)
+    assert (
+        f"than in run 2 from row {position} on" in told
+        and f"rows from {seeing} on were asked otherwise" in told
+    )
+
+
+class Other(Numbers):
+    """Says other numbers than a pool has."""
+
+    async def complete(self, request: Request) -> Answer:
+        await super().complete(request)
+        return Answer("70001 70003 70005", Finish.STOP)
+
+
+def forget(store: Path, key: bytes) -> None:
+    """Takes an answer out of a store, as no command does."""
+    with duckdb.connect(store / "store.duckdb") as database:
+        database.execute("DELETE FROM call WHERE key = ?", [key])
 
 
 def test_a_second_run_asks_for_nothing_again(tmp_path: Path) -> None:
@@ -155,7 +241,7 @@ def test_a_second_run_asks_for_nothing_again(tmp_path: Path) -> None:
 
 def test_what_a_machine_lost_stays_lost(tmp_path: Path) -> None:
     """Were it answered by the second run, every later row would see another pool, and be asked anew."""
-    first = run(tmp_path, Numbers(1, fails="3"), 100)
+    first = run(tmp_path, Numbers(1, fails="7"), 100)
     healed = Numbers(1)
     assert run(tmp_path, healed, 100) == first
     assert healed.requests == []

@@ -1,0 +1,66 @@
+"""Runs that end by SIGKILL, each in a process of its own.
+
+A process that has imported what they need, and has done nothing with it, forks one for each: imports take longer than
+what a run does until it is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from tests.checkout import IMPORT_PATH, ROOT
+
+Ended = Callable[..., int]
+"""Calls the function with these arguments, paths and numbers, in a process of its own. Returns its exit status, of one
+that was killed the negative signal."""
+
+
+@contextmanager
+def killing(module: str, function: str, *folders: Path) -> Iterator[Ended]:
+    """Args: folders: where the module is looked for, too."""
+    path = os.pathsep.join((IMPORT_PATH, *map(str, (ROOT, *folders))))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.killing", module, function],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    requests, statuses = process.stdin, process.stdout
+
+    def ended(*arguments: Path | str | int) -> int:
+        requests.write(json.dumps([str(a) if isinstance(a, Path) else a for a in arguments]) + "\n")
+        requests.flush()
+        return int(statuses.readline())
+
+    try:
+        yield ended
+    finally:
+        process.communicate()
+
+
+def _ended(function: Callable[..., object], arguments: list[str | int]) -> int:
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    status = 1
+    try:
+        os.dup2(2, 1)
+        function(*arguments)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    called = getattr(import_module(sys.argv[1]), sys.argv[2])
+    for line in sys.stdin:
+        print(_ended(called, json.loads(line)), flush=True)
