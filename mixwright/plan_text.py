@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 
-from mixwright.recorded import Recorded
+from mixwright.recorded import Recorded, asked_anew
 from mixwright.terminal import table
 from mixwright_compiler.plan.diff import quota_text
 from mixwright_compiler.plan.estimate import tokens_by_model
@@ -28,7 +28,7 @@ def plan_text(plan: Plan, recorded: Recorded) -> str:
         for e in plan.exports.values()
     ]
     sections += ["\n".join(outputs)] if outputs else []
-    sections.append(_total(plan))
+    sections.append(_total(plan) + _anew(plan, recorded))
     return "\n\n".join(sections) + "\n"
 
 
@@ -180,6 +180,15 @@ def _mixture(mixture: Mixture, by_node: dict[str, Estimate]) -> str:
     if mixture.steps:
         text += "\n  then " + ", ".join(step_text(step) for step in mixture.steps)
     return text
+
+
+def _anew(plan: Plan, recorded: Recorded) -> str:
+    """How many requests of the plan the store has no answer to, on a line of its own; nothing where that is all."""
+    anew = asked_anew(plan, recorded)
+    if anew is None:
+        return ""
+    count = f"{anew.least:,}" if anew.least == anew.most else f"{anew.least:,} to {anew.most:,}"
+    return f"\nasked anew: {count} of them"
 
 
 def _total(plan: Plan) -> str:

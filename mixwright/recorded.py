@@ -69,6 +69,43 @@ class Recorded:
     """Why the store was not read, empty when it was or there is none."""
 
 
+@dataclass(frozen=True)
+class Anew:
+    """Requests that the store has no answer to: so many at least, and at most if rows are kept as the plan expects."""
+
+    least: int
+    most: int
+
+
+def asked_anew(plan: Plan, recorded: Recorded) -> Anew | None:
+    """What a run of the plan would ask; None where there was no run before, or a step's requests are not known.
+
+    Requests that were looked up are counted exactly; where rows stopped before a step, all that is expected of it may be
+    new. A pipeline whose content is that of an earlier run asks again for nothing that this one asked.
+    """
+    if not recorded.runs:
+        return None
+    requests = {estimate.node: estimate.requests for estimate in plan.estimates}
+    least = most = 0
+    for node in _asking(plan):
+        if node not in requests:
+            continue  # no mixture takes rows of it
+        expected = requests[node]
+        answered = recorded.answered.get(node)
+        if answered is not None and answered.is_all:
+            least, most = least + answered.asked - answered.hits, most + answered.asked - answered.hits
+        elif expected is None:
+            return None
+        elif answered is not None:
+            missing = answered.asked - answered.hits
+            least, most = least + missing, most + max(missing, expected - answered.hits)
+        else:
+            missing = max(0, expected - recorded.answers.get(node, 0))
+            is_same = node.partition(".")[0] in recorded.kept
+            least, most = least + missing, most + (missing if is_same else expected)
+    return Anew(least, most)
+
+
 def store_directory(plan: Plan, given: Path | None) -> Path:
     """`--store`, else `.mixwright` in the project root."""
     return given if given is not None else Path(plan.root) / ".mixwright"

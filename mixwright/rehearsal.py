@@ -2,8 +2,9 @@
 
 The rows that a run would start are read, rendered and looked up by their call keys; an answer that is there carries its
 row on to the next step, so that step's requests are known too. A row stops where its answer is missing, and every
-row stops at the first verifier or breaker: what comes after depends on what those would decide. It stops at a step of a
-plugin too, and the rows of a plugin's source are not read: planning runs nothing of a plugin.
+row stops at the first verifier or breaker: what comes after depends on what those would decide. It stops where rows of
+a pipeline are drawn, which would have to be made first. And it stops at a step of a plugin, and the rows of a plugin's
+source are not read: planning runs nothing of a plugin.
 """
 
 from __future__ import annotations
@@ -105,7 +106,16 @@ def _can_be_walked(plan: Plan, pipeline: Pipeline, step: Step) -> bool:
     """Does a step only make rows of rows? Of a loop all of its body must; what brings rows together needs them all."""
     body = [other for other in pipeline.steps if other.inside == step.id] if step.traits.loops else ()
     is_plain = step.operation.partition(".")[0] == "step" and not plan.provider(step.operation)
-    return is_plain and not step.traits.folds and all(_can_be_walked(plan, pipeline, other) for other in body)
+    draws = any(
+        schema.type == "drawn" and step.attributes.get(schema.name) in plan.pipelines
+        for schema in plan.catalog.entries[step.operation].attributes
+    )
+    return (
+        is_plain
+        and not draws
+        and not step.traits.folds
+        and all(_can_be_walked(plan, pipeline, other) for other in body)
+    )
 
 
 class _NoBook:

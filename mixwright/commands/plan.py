@@ -134,10 +134,12 @@ def plan_report(
     """What `--json` prints."""
     from mixwright.extras import missing_extras
     from mixwright.plan_text import estimated_cost
+    from mixwright.recorded import asked_anew
     from mixwright.training_forecast import forecast_report
     from mixwright_compiler.plan.diff import differences
 
     changes = differences(found.last_plan, plan) if found.last_plan else ()
+    anew = asked_anew(plan, found)
     return {
         "format_version": JSON_FORMAT_VERSION,
         "plan": plan.model_dump(mode="json"),
@@ -148,6 +150,7 @@ def plan_report(
             "note": found.note,
             "answers_at_most": dict(found.answers),
             "answers_looked_up": {node: asdict(answered) for node, answered in found.answered.items()},
+            "asked_anew": asdict(anew) if anew is not None else None,
             "thresholds": {node: asdict(moved) for node, moved in found.thresholds.items()},
             "rows_kept": {n: {"run": k.run_id, "rows": k.rows} for n, k in found.kept.items()},
         },

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from bound_programs import component, math_program, mixture, pipeline, program, source, step, template
 
+import mixwright
 from mixwright_compiler.bind.lock import Lock, SourceLock, source_definition, source_selection
 from mixwright_compiler.plan.estimate import Observed, estimates, mixture_rows
 from mixwright_compiler.plan.lower import lower
@@ -182,3 +183,98 @@ def test_a_plan_of_before_is_estimated_by_the_catalog() -> None:
         del step_of["traits"]
     read = plan_from_json(json.dumps({**old, "format_version": "1.0"}))
     assert {e.node: e.requests for e in estimates(read)} == {e.node: e.requests for e in plan.estimates}
+
+
+LOOPS = """edition 2026
+model m openai {{ base_url = "http://localhost:1/v1", model = "tiny" }}
+source tasks inline {{ rows = [{rows}] }}
+template harder {{ user = "{{{{ task }}}}" }}
+pipeline p {{
+  from {start}
+  {steps}
+}}
+{mixture}
+"""
+
+
+def looped(directory: Path, steps: str, *, rows: int = 10, start: str = "tasks", wanted: int = 0) -> Plan:
+    path = directory / "spec.mix"
+    listed = ", ".join(f'{{ task = "{i}" }}' for i in range(rows))
+    mixture = f"mixture main {{ seed = 1\n p = {wanted} }}" if wanted else ""
+    path.write_text(LOOPS.format(rows=listed, start=start, steps=steps, mixture=mixture), encoding="utf-8")
+    return mixwright.plan(path)
+
+
+def counted(plan: Plan, observed: Observed | None = None) -> dict[str, tuple[int | None, ...]]:
+    """Step -> rows in, rows out, requests."""
+    found = {e.node.partition(".")[2]: e for e in estimates(plan, observed=observed)}
+    return {step: (e.rows_in, e.rows_out, e.requests) for step, e in found.items() if step != "p"}
+
+
+ROUND = "generate b { prompt = harder, model = m }\n filter { where = len(b) > 1, id = long }"
+
+
+@pytest.mark.parametrize(
+    ("loop", "half_pass", "leave"),
+    [
+        # Of 10 rows half pass each round: all go into the next, or those that are left.
+        ("", [30, 15], 15),
+        ("failed = end", [18, 9], 9),  # 10 * (1 + 1/2 + 1/4) enter a round
+        ("start = keep", [30, 15], 25),
+        ("emit = last, failed = end", [18, 9], 5),
+        ('emit = last, until = b == "x"', [30, 15], 9),  # 10 * (1 - 1/2^3)
+    ],
+)
+def test_rounds(tmp_path: Path, loop: str, half_pass: list[int], leave: int) -> None:
+    attributes = loop.replace(", ", "\n")
+    plan = looped(tmp_path, f"rounds r {{ times = 3\n {attributes}\n {ROUND} }}")
+    found = counted(plan, Observed(yields={"p.long": 0.5}))
+    enter, pass_ = half_pass
+    assert found["rounds_r"][1] == leave
+    assert found["generate_b"] == (enter, enter, enter)
+    assert found["long"] == (enter, pass_, 0)
+    # Where nothing is known to be dropped every round is asked for.
+    assert counted(plan)["generate_b"] == (30, 30, 30)
+
+
+def test_rounds_in_rounds(tmp_path: Path) -> None:
+    inner = f"rounds inner {{ times = 2\n emit = last\n failed = end\n {ROUND} }}"
+    plan = looped(
+        tmp_path, f"rounds outer {{ times = 3\n {inner} }}\n filter {{ where = true, id = behind }}"
+    )
+    found = counted(plan)
+    assert found["generate_b"] == (60, 60, 60)
+    assert found["behind"][0] == 30
+
+
+def test_each_and_fold(tmp_path: Path) -> None:
+    """What `each` makes is bounded by `most`, and what a run has seen counts in its place."""
+    steps = """generate listed { prompt = harder, model = m }
+      each item { of = split(listed, " "), most = 5 }
+      generate b { prompt = harder, model = m }
+      fold { votes = count() }
+      generate c { prompt = harder, model = m }"""
+    plan = looped(tmp_path, steps)
+    assert counted(plan) | {"from": None} == {
+        "from": None,
+        "generate_listed": (10, 10, 10),
+        "each_item": (10, 50, 0),
+        "generate_b": (50, 50, 50),
+        "fold": (50, 10, 0),
+        "generate_c": (10, 10, 10),
+    }
+    seen = counted(plan, Observed(yields={"p.each_item": 3.0, "p.fold": 1 / 3}))
+    assert (seen["generate_b"], seen["generate_c"]) == ((30, 30, 30), (10, 10, 10))
+
+
+def test_a_pool_starts_what_its_quota_takes(tmp_path: Path) -> None:
+    """`from nothing` has as many rows as are wanted: a request makes `most` at first, later what was seen."""
+    steps = """draw made { from = p, column = task, count = 2, fewer = ok }
+      derive { task = join(made, " ") }
+      generate listed { prompt = harder, model = m }
+      each b { of = split(listed, " "), most = 5 }
+      derive { task = b }"""
+    plan = looped(tmp_path, steps, start="nothing { repeat = 10_000 }", wanted=700)
+    assert counted(plan)["generate_listed"] == (140, 140, 140)
+    seen = counted(plan, Observed(yields={"p.each_b": 2.0}))
+    assert (seen["generate_listed"], seen["each_b"]) == ((350, 350, 350), (350, 700, 0))
