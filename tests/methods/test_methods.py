@@ -6,25 +6,39 @@ Slow: each imports torch, and its model writes some hundred short answers.
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import mixwright
+from mixwright_compiler.catalog.constraint_kinds import Constraint, first_conflict
+from mixwright_runtime.store.counts import tallies
 from mixwright_runtime.store.store import Store
-from tests.checkout import IMPORT_PATH, ROOT
+from mixwright_runtime.verifiers.constraints.check import check
+from mixwright_runtime.verifiers.constraints.registry import schemas
+from mixwright_runtime.verifiers.constraints.text import Rules
+from tests.checkout import ROOT
+from tests.killing import Ended, killing
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("transformers")
 
+METHODS = sorted(
+    path.stem for path in (ROOT / "specs" / "methods").glob("*.mix") if 'import "std:' in path.read_text()
+)
+"""Specs that stand on the library."""
+KILLS = 5
+
 Outcome = tuple[int, dict[str, int]]
 """Rows kept, and rows dropped by each step."""
+Ran = Callable[[str], Path]
+"""Runs a method's spec, once however often it is asked for; where its store is."""
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +49,29 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def outcomes_of(project: Path, method: str) -> dict[str, Outcome]:
-    """Runs a method's spec; pipeline -> what became of its rows."""
-    store = project / f"store-{method}"
-    mixwright.run(project / "specs" / "methods" / f"{method}.mix", store=store)
+def spec_of(project: Path, method: str) -> Path:
+    return project / "specs" / "methods" / f"{method}.mix"
+
+
+@pytest.fixture(scope="module")
+def ran(project: Path) -> Ran:
+    @cache
+    def run(method: str) -> Path:
+        store = project / "whole" / method
+        mixwright.run(spec_of(project, method), store=store)
+        return store
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run_told() -> Iterator[Ended]:
+    with killing("tests.methods.told", "run_told") as run_told:
+        yield run_told
+
+
+def outcomes_of(store: Path) -> dict[str, Outcome]:
+    """Pipeline -> what became of its rows."""
     found: dict[str, Outcome] = {}
     with Store.open(store, read_only=True) as opened:
         rows = opened.sql("SELECT pipeline, status, step, count(*) FROM outcome GROUP BY ALL ORDER BY ALL")
@@ -46,30 +79,9 @@ def outcomes_of(project: Path, method: str) -> dict[str, Outcome]:
         kept, dropped = found.setdefault(pipeline, (0, {}))
         if status == "kept":
             found[pipeline] = (kept + count, dropped)
-        else:
+        elif status == "dropped":
             dropped[step] = dropped.get(step, 0) + count
     return found
-
-
-KILLED = """
-import os, signal, sys
-import mixwright
-from mixwright_runtime.engines.transformers import TransformersEngine
-
-asked, left = TransformersEngine.complete, int(sys.argv[3])
-
-async def complete(self, request):
-    global left
-    answer = await asked(self, request)
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return answer
-
-TransformersEngine.complete = complete
-mixwright.run(sys.argv[1], store=sys.argv[2])
-"""
-"""Runs a spec and is gone after so many answers."""
 
 
 def rows_of(store: Path) -> list[tuple[object, ...]]:
@@ -80,29 +92,75 @@ def rows_of(store: Path) -> list[tuple[object, ...]]:
         )
 
 
-@pytest.mark.parametrize("method", ["critics", "backtranslate", "evol", "self_instruct"])
-def test_a_method_that_was_killed_ends_with_the_same_rows(project: Path, method: str) -> None:
-    spec, whole, killed = project / "specs/methods" / f"{method}.mix", project / "whole", project / "killed"
-    environment = {**os.environ, "PYTHONPATH": IMPORT_PATH}
-    moments = random.Random(method)
-    for _ in range(3):
-        command = [sys.executable, "-c", KILLED, str(spec), str(killed / method), str(moments.randint(1, 40))]
-        assert subprocess.run(command, env=environment, capture_output=True).returncode == -signal.SIGKILL
-    mixwright.run(spec, store=killed / method)
-    mixwright.run(spec, store=whole / method)
-    found = rows_of(whole / method)
-    assert len(found) >= 72 and rows_of(killed / method) == found
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_that_was_killed_ends_with_the_same_rows(
+    project: Path, ran: Ran, run_told: Ended, method: str
+) -> None:
+    spec, whole, killed = spec_of(project, method), ran(method), project / "killed" / method
+    with Store.open(whole, read_only=True) as opened:
+        [(answers,)] = opened.sql("SELECT count(*) FROM call")
+    # Each run goes on from where the one before was killed, so that they are killed all along the way.
+    moments = [0, *sorted(random.Random(method).sample(range(1, answers), KILLS))]
+    for before, moment in pairwise(moments):
+        assert run_told(spec, killed, whole, moment - before) == -signal.SIGKILL
+    assert run_told(spec, killed, whole, 0) == 0
+    found = rows_of(whole)
+    assert len(found) >= 24 and rows_of(killed) == found
+
+
+DROPS_NOTHING = {
+    (
+        "alpaca",
+        "usable.keyword",
+    ): "the model's blocks are of its closed world; self_instruct drops by this rule",
+    ("alpaca", "usable.punctuation"): "as `usable.keyword`",
+    ("alpaca", "usable.ascii"): "as `usable.keyword`",
+    (
+        "backtranslate",
+        "answered_request.generate_score",
+    ): "at temperature 0 the model scores with a digit always",
+    ("robust", "equally_good.generate_score"): "as of backtranslate",
+    (
+        "self_instruct",
+        "examples.copied",
+    ): "one example of some hundred; `tests/methods/test_rules.py` has rows for it",
+    ("self_instruct", "examples.unfinished"): "as `examples.copied`",
+    ("structured", "checked_fact.generate_verdict"): "at temperature 0 the model says True or False always",
+    (
+        "wizard_coder",
+        "evolved_once.copied_words",
+    ): "code tasks have no words of the request in them; evol drops by it",
+}
+"""(method, rule) -> why no row is dropped by it on the small model."""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_rule_drops_some_rows(project: Path, ran: Ran, method: str) -> None:
+    """Rules are filters, verifiers, `dedup`, and what reads an answer."""
+    plan = mixwright.plan(spec_of(project, method))
+    rules = {
+        (pipeline.name, step.id)
+        for pipeline in plan.pipelines.values()
+        for step in pipeline.steps
+        if step.operation == "step.filter"
+        or step.operation.startswith(("verify.", "dedup."))
+        or step.attributes.get("parse")
+    }
+    with Store.open(ran(method), read_only=True) as opened:
+        dropping = {(tally.pipeline, tally.step) for tally in tallies(opened, 1) if tally.dropped}
+    excused = {rule for name, rule in DROPS_NOTHING if name == method}
+    assert rules and {step for _, step in rules - dropping} == excused
 
 
 def rejected(outcome: Outcome) -> set[str]:
     return set(outcome[1])
 
 
-def test_personas_are_kept_by_what_can_be_checked(project: Path) -> None:
-    found = outcomes_of(project, "personas")
+def test_personas_are_kept_by_what_can_be_checked(ran: Ran) -> None:
+    found = outcomes_of(ran("personas"))
     assert {name: kept > 0 for name, (kept, _) in found.items()} == dict.fromkeys(found, True)
     assert rejected(found["problems"]) == {"problem.generate_problem", "solved.verify_agreement"}
-    assert rejected(found["programs"]) == {"program.verify_code"}
+    assert rejected(found["programs"]) >= {"program.generate_task", "program.verify_code"}
     assert rejected(found["precise"]) >= {"precise.verify_constraints"}
     assert rejected(found["readers"]) == {"reader_of.dedup_minhash"}
     assert rejected(found["relatives"]) == {"near_to.dedup_minhash"}
@@ -115,8 +173,8 @@ def test_personas_are_kept_by_what_can_be_checked(project: Path) -> None:
     } == {"problems": 0, "programs": 0, "precise": 0, "readers": 18, "relatives": 48, "portraits": 48}
 
 
-def test_translations_are_kept_that_say_the_same(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "translate").values()
+def test_translations_are_kept_that_say_the_same(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("translate")).values()
     assert (
         kept >= 30
         and set(dropped) == {"translated.verify_translation"}
@@ -124,14 +182,14 @@ def test_translations_are_kept_that_say_the_same(project: Path) -> None:
     )
 
 
-def test_documents_are_kept_that_answer_their_request(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "backtranslate").values()
+def test_documents_are_kept_that_answer_their_request(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("backtranslate")).values()
     assert kept >= 50 and set(dropped) == {"answered_request.long", "answered_request.belongs"}
     assert dropped["answered_request.long"] == 20 and kept + sum(dropped.values()) == 100
 
 
-def test_tables_are_answered_in_json_and_facts_checked(project: Path) -> None:
-    found = outcomes_of(project, "structured")
+def test_tables_are_answered_in_json_and_facts_checked(ran: Ran) -> None:
+    found = outcomes_of(ran("structured"))
     kept, dropped = found["answered"]
     assert kept > 0 and set(dropped) == {"answered_table.verify_schema", "answered_table.verify_agreement"}
     kept, dropped = found["facts"]
@@ -140,31 +198,35 @@ def test_tables_are_answered_in_json_and_facts_checked(project: Path) -> None:
     )
 
 
-def test_each_critic_finds_faults_that_those_before_it_did_not(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "critics").values()
-    assert kept > 0 and set(dropped) == {f"flawless.{n}_critic" for n in ("first", "second", "third")}
-    assert kept + sum(dropped.values()) == 72
+def test_each_critic_finds_faults_that_those_before_it_did_not(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("critics")).values()
+    critics = {f"flawless.{n}_critic" for n in ("first", "second", "third")}
+    # At a high temperature an opinion is neither yes nor no now and then, and some have no end.
+    assert kept > 0 and set(dropped) == critics | {f"flawless.generate_opinion{n}" for n in (1, 2, 3)}
+    assert 64 <= kept + sum(dropped.values()) <= 72
 
 
-def test_kept_instructions_are_followed_and_constraints_stand_together(project: Path) -> None:
+def test_kept_instructions_are_followed_and_constraints_stand_together(ran: Ran) -> None:
     """One to three of them, each count drawn about equally often, and no two that conflict."""
-    outcomes_of(project, "personas")
-    with Store.open(project / "store-personas", read_only=True) as opened:
+    with Store.open(ran("personas"), read_only=True) as opened:
         rows = opened.sql("SELECT columns FROM row_outcome WHERE pipeline = 'precise' AND status = 'kept'")
-    wanted = [json.loads(columns)["wanted"] for (columns,) in rows]
-    assert {len(constraints) for constraints in wanted} == {1, 2, 3}
-    ids = [[constraint["id"] for constraint in constraints] for constraints in wanted]
-    assert all(len(set(of_row)) == len(of_row) for of_row in ids)
+    kept = [json.loads(columns) for (columns,) in rows]
+    assert {len(row["wanted"]) for row in kept} == {1, 2, 3}
+    asked = [[Constraint(one["id"], one["kwargs"]) for one in row["wanted"]] for row in kept]
+    assert len({constraint.id for constraints in asked for constraint in constraints}) >= 8
+    for row, constraints in zip(kept, asked, strict=True):
+        assert first_conflict(constraints, schemas()) is None
+        assert all(found.follows for found in check(row["response"], constraints, Rules()))
 
 
-def test_tasks_evolve_and_each_rule_has_something_to_drop(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "evol").values()
+def test_tasks_evolve_and_each_rule_has_something_to_drop(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("evol")).values()
     assert set(dropped) == {
         f"evolved_once.{rule}" for rule in ("copied_words", "no_gain", "excuse", "stop_words")
     }
     # 24 tasks at most, four rounds each: every round ends once.
     assert kept >= 24 and (kept + sum(dropped.values())) % 4 == 0
-    with Store.open(project / "store-evol", read_only=True) as opened:
+    with Store.open(ran("evol"), read_only=True) as opened:
         chosen = opened.sql(
             """SELECT columns->>'evolve.round', count(*) FROM selection JOIN row_outcome USING (run_id, row_id)
             WHERE row_outcome.status = 'kept' GROUP BY 1 ORDER BY 1"""
@@ -172,12 +234,12 @@ def test_tasks_evolve_and_each_rule_has_something_to_drop(project: Path) -> None
     assert [number for number, _ in chosen] == ["1", "2", "3", "4"]
 
 
-def test_a_model_instructs_itself(project: Path) -> None:
-    found = outcomes_of(project, "self_instruct")
+def test_a_model_instructs_itself(ran: Ran) -> None:
+    found = outcomes_of(ran("self_instruct"))
     rules = {f"usable.{rule}" for rule in ("length", "keyword", "program", "punctuation", "ascii")}
     assert rejected(found["tasks"]) == rules | {"dedup_rouge"}
     assert rejected(found["examples"]) >= {"examples.blank", "examples.no_output"}
-    with Store.open(project / "store-self_instruct", read_only=True) as opened:
+    with Store.open(ran("self_instruct"), read_only=True) as opened:
         rows = opened.sql("SELECT columns FROM row_outcome WHERE pipeline = 'tasks' AND status = 'kept'")
         asked = opened.sql("SELECT count(*) FROM selection")
     shown = [json.loads(columns) for (columns,) in rows]
@@ -189,26 +251,26 @@ def test_a_model_instructs_itself(project: Path) -> None:
     assert all(set(columns["made"]) <= own for columns in shown)
 
 
-def test_programs_inspire_problems(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "oss_instruct").values()
+def test_programs_inspire_problems(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("oss_instruct")).values()
     assert kept >= 10 and kept + sum(dropped.values()) == 60
     assert set(dropped) >= {"inspired.blank", "inspired.parts", "inspired.same_snippet"}
 
 
-def test_a_model_asks_on_and_another_answers(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "converse").values()
+def test_a_model_asks_on_and_another_answers(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("converse")).values()
     assert kept >= 10 and dropped["follow_up.no_question"] > 0
-    with Store.open(project / "store-converse", read_only=True) as opened:
+    with Store.open(ran("converse"), read_only=True) as opened:
         rows = opened.sql("SELECT columns FROM row_outcome WHERE status = 'kept'")
     talks = [json.loads(columns)["messages"] for (columns,) in rows]
     assert 6 in {len(talk) for talk in talks} <= {4, 6}
     assert all([turn["role"] for turn in talk] == ["user", "assistant"] * (len(talk) // 2) for talk in talks)
 
 
-def test_tasks_are_placed_on_topics_by_turns(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "topics").values()
-    assert kept >= 5 and set(dropped) == {"placed.off_topic", "rounds_place"}
-    with Store.open(project / "store-topics", read_only=True) as opened:
+def test_tasks_are_placed_on_topics_by_turns(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("topics")).values()
+    assert kept >= 5 and set(dropped) == {"placed.unchanged", "placed.off_topic", "rounds_place"}
+    with Store.open(ran("topics"), read_only=True) as opened:
         rows = opened.sql(
             "SELECT row_id, columns->>'topic', columns->>'rewritten' FROM row_outcome WHERE status = 'kept'"
         )
@@ -221,10 +283,10 @@ def test_tasks_are_placed_on_topics_by_turns(project: Path) -> None:
     assert tries and all(len(topics) > 1 for _, topics, _ in tries)
 
 
-def test_problems_in_the_band_are_kept_with_a_right_answer(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "rejection").values()
+def test_problems_in_the_band_are_kept_with_a_right_answer(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("rejection")).values()
     assert kept >= 15 and set(dropped) == {"solved_in_band.verify_math"}
-    with Store.open(project / "store-rejection", read_only=True) as opened:
+    with Store.open(ran("rejection"), read_only=True) as opened:
         reasons = {
             reason for (reason,) in opened.sql("SELECT DISTINCT reason FROM outcome WHERE status = 'dropped'")
         }
@@ -239,30 +301,30 @@ def test_problems_in_the_band_are_kept_with_a_right_answer(project: Path) -> Non
     assert rates <= {0.25, 0.5, 0.75}
 
 
-def test_code_tasks_evolve_by_operators_of_their_own(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "wizard_coder").values()
-    # 16 tasks come out as round 0, and what evolved of them in three rounds.
-    assert kept > 16 and kept + sum(dropped.values()) == 16 * 4
+def test_code_tasks_evolve_by_operators_of_their_own(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("wizard_coder")).values()
+    # 24 tasks come out as round 0, and what evolved of them in three rounds.
+    assert kept > 24 and kept + sum(dropped.values()) == 24 * 4
     assert set(dropped) >= {"evolved_once.constrain.filter", "evolved_once.no_gain"}
-    with Store.open(project / "store-wizard_coder", read_only=True) as opened:
+    with Store.open(ran("wizard_coder"), read_only=True) as opened:
         start = opened.sql(
             "SELECT columns FROM row_outcome WHERE status = 'kept' AND columns->>'evolve.round' = '0'"
         )
     tasks = [json.loads(columns) for (columns,) in start]
-    assert len(tasks) == 16 and all(task["evolved"] == task["instruction"] for task in tasks)
+    assert len(tasks) == 24 and all(task["evolved"] == task["instruction"] for task in tasks)
     assert all(task["response"] == task["solution"] for task in tasks)
 
 
-def test_whole_tasks_are_written_at_once(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "alpaca").values()
+def test_whole_tasks_are_written_at_once(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("alpaca")).values()
     assert kept >= 20 and set(dropped) >= {"whole_task.parts", "dedup_rouge"}
 
 
-def test_answers_are_kept_that_no_system_message_throws_off(project: Path) -> None:
-    ((kept, dropped),) = outcomes_of(project, "robust").values()
+def test_answers_are_kept_that_no_system_message_throws_off(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("robust")).values()
     assert kept >= 10 and kept + sum(dropped.values()) == 24
     assert set(dropped) >= {"equally_good.spread"}
-    with Store.open(project / "store-robust", read_only=True) as opened:
+    with Store.open(ran("robust"), read_only=True) as opened:
         rows = opened.sql("SELECT columns FROM row_outcome WHERE status = 'kept'")
     messages = [json.loads(columns)["messages"] for (columns,) in rows]
     assert all([message["role"] for message in talk] == ["system", "user", "assistant"] for talk in messages)

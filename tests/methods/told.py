@@ -1,0 +1,63 @@
+"""A run with the answers of another one, which may be killed on the way.
+
+A model that is asked again after a kill is asked in other batches, whose rounding may move a near tie, so that it would
+answer something else now and then. So what it said in the run that was not killed is said again, in another order. A
+request that the whole run did not make has no answer here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import mixwright
+from mixwright_runtime.engines.protocol import Answer, Finish, Request
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import RunOptions
+from mixwright_runtime.store.store import Store
+
+LATEST = 40
+"""Turns of the event loop that an answer takes at most."""
+
+
+class Told:
+    """A model that says what it has said, and ends its process at the last of so many answers; 0 for never."""
+
+    slots = 64
+
+    def __init__(self, whole: Path, until: int) -> None:
+        with Store.open(whole, read_only=True) as store:
+            self._answers = {
+                bytes(key): Answer(text, Finish(finish), prompt_tokens, output_tokens, reasoning)
+                for key, text, finish, prompt_tokens, output_tokens, reasoning in store.sql(
+                    "SELECT key, text, finish, prompt_tokens, output_tokens, reasoning FROM call"
+                )
+            }
+        self._left = until
+        self._chance = random.Random(until)
+
+    async def start(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+    async def complete(self, request: Request) -> Answer:
+        for _ in range(self._chance.randint(0, LATEST)):
+            await asyncio.sleep(0)
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self._answers[request.key]
+
+
+def run_told(spec: str, store: str, whole: str, until: int) -> None:
+    """Runs a spec with the answers in the store `whole`."""
+    plan = mixwright.plan(Path(spec))
+    engines: dict[str, Any] = dict.fromkeys(plan.models, Told(Path(whole), until))
+    with Store.open(Path(store)) as opened:
+        run_plan(plan, store=opened, options=RunOptions(exports=False), engines=engines)
