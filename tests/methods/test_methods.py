@@ -79,7 +79,7 @@ def outcomes_of(store: Path) -> dict[str, Outcome]:
         kept, dropped = found.setdefault(pipeline, (0, {}))
         if status == "kept":
             found[pipeline] = (kept + count, dropped)
-        elif status == "dropped":
+        else:
             dropped[step] = dropped.get(step, 0) + count
     return found
 
@@ -109,37 +109,35 @@ def test_a_method_that_was_killed_ends_with_the_same_rows(
 
 
 DROPS_NOTHING = {
-    (
-        "alpaca",
-        "usable.keyword",
-    ): "the model's blocks are of its closed world; self_instruct drops by this rule",
-    ("alpaca", "usable.punctuation"): "as `usable.keyword`",
-    ("alpaca", "usable.ascii"): "as `usable.keyword`",
-    (
-        "backtranslate",
-        "answered_request.generate_score",
-    ): "at temperature 0 the model scores with a digit always",
-    ("robust", "equally_good.generate_score"): "as of backtranslate",
-    (
-        "self_instruct",
-        "examples.copied",
-    ): "one example of some hundred; `tests/methods/test_rules.py` has rows for it",
-    ("self_instruct", "examples.unfinished"): "as `examples.copied`",
-    ("structured", "checked_fact.generate_verdict"): "at temperature 0 the model says True or False always",
-    (
-        "wizard_coder",
-        "evolved_once.copied_words",
-    ): "code tasks have no words of the request in them; evol drops by it",
+    "alpaca": {
+        "usable.keyword": "the model's whole tasks are of its closed world; `self_instruct` drops by this rule",
+        "usable.punctuation": "as `usable.keyword`",
+        "usable.ascii": "as `usable.keyword`",
+    },
+    "backtranslate": {
+        "answered_request.generate_score": "at temperature 0 the model scores with a digit always"
+    },
+    "code": {"set_task.generate_opinion": "of a task the model says yes or no always"},
+    "logic": {"concluded.generate_opinion": "as of code"},
+    "robust": {"equally_good.generate_score": "as of backtranslate"},
+    "self_instruct": {
+        "examples.copied": "an example of some hundred; `tests/methods/test_rules.py` has rows for it",
+        "examples.unfinished": "as `examples.copied`",
+    },
+    "structured": {"checked_fact.generate_verdict": "at temperature 0 the model says True or False always"},
+    "wizard_coder": {
+        "evolved_once.copied_words": "in code tasks the model writes no words of the request; `evol` drops by this rule"
+    },
 }
-"""(method, rule) -> why no row is dropped by it on the small model."""
+"""Method -> rule -> why it may be that no row is dropped by it on the small model."""
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_rule_drops_some_rows(project: Path, ran: Ran, method: str) -> None:
-    """Rules are filters, verifiers, `dedup`, and what reads an answer."""
+    """Rules are filters, verifiers, `dedup`, and what reads an answer; in one of the pipelines that have it at least."""
     plan = mixwright.plan(spec_of(project, method))
     rules = {
-        (pipeline.name, step.id)
+        step.id
         for pipeline in plan.pipelines.values()
         for step in pipeline.steps
         if step.operation == "step.filter"
@@ -147,9 +145,8 @@ def test_every_rule_drops_some_rows(project: Path, ran: Ran, method: str) -> Non
         or step.attributes.get("parse")
     }
     with Store.open(ran(method), read_only=True) as opened:
-        dropping = {(tally.pipeline, tally.step) for tally in tallies(opened, 1) if tally.dropped}
-    excused = {rule for name, rule in DROPS_NOTHING if name == method}
-    assert rules and {step for _, step in rules - dropping} == excused
+        dropping = {tally.step for tally in tallies(opened, 1) if tally.dropped}
+    assert rules - dropping <= set(DROPS_NOTHING.get(method, ())) <= rules
 
 
 def rejected(outcome: Outcome) -> set[str]:
@@ -203,7 +200,7 @@ def test_each_critic_finds_faults_that_those_before_it_did_not(ran: Ran) -> None
     critics = {f"flawless.{n}_critic" for n in ("first", "second", "third")}
     # At a high temperature an opinion is neither yes nor no now and then, and some have no end.
     assert kept > 0 and set(dropped) == critics | {f"flawless.generate_opinion{n}" for n in (1, 2, 3)}
-    assert 64 <= kept + sum(dropped.values()) <= 72
+    assert kept + sum(dropped.values()) == 72
 
 
 def test_kept_instructions_are_followed_and_constraints_stand_together(ran: Ran) -> None:
@@ -322,8 +319,8 @@ def test_whole_tasks_are_written_at_once(ran: Ran) -> None:
 
 def test_answers_are_kept_that_no_system_message_throws_off(ran: Ran) -> None:
     ((kept, dropped),) = outcomes_of(ran("robust")).values()
-    assert kept >= 10 and kept + sum(dropped.values()) == 24
-    assert set(dropped) >= {"equally_good.spread"}
+    # A task of which one answer has no end is dropped, and that answer is quarantined besides.
+    assert kept >= 10 and kept + sum(dropped[step] for step in dropped if "generate" not in step) == 24
     with Store.open(ran("robust"), read_only=True) as opened:
         rows = opened.sql("SELECT columns FROM row_outcome WHERE status = 'kept'")
     messages = [json.loads(columns)["messages"] for (columns,) in rows]
@@ -331,8 +328,8 @@ def test_answers_are_kept_that_no_system_message_throws_off(ran: Ran) -> None:
     assert len({talk[0]["content"] for talk in messages}) == 4
 
 
-def test_traces_are_kept_that_end_and_come_to_an_answer(project: Path) -> None:
-    found = outcomes_of(project, "traces")
+def test_traces_are_kept_that_end_and_come_to_an_answer(ran: Ran) -> None:
+    found = outcomes_of(ran("traces"))
     assert {name: kept + sum(dropped.values()) for name, (kept, dropped) in found.items()} == {
         "reckoned": 96,
         "in_english": 48,
@@ -343,15 +340,15 @@ def test_traces_are_kept_that_end_and_come_to_an_answer(project: Path) -> None:
     assert rejected(found["reckoned"]) >= {f"sound.{rule}" for rule in rules}
     assert rejected(found["in_english"]) >= {"sound.other_script", "sound.no_answer"}
     assert rejected(found["in_chinese"]) >= {"sound.other_language"}
-    with Store.open(project / "store-traces", read_only=True) as opened:
+    with Store.open(ran("traces"), read_only=True) as opened:
         rows = opened.sql("SELECT columns FROM row_outcome WHERE pipeline = 'in_english' AND status = 'kept'")
     # The reasoning is no part of the answer, in the example either.
     said = [json.loads(columns)["messages"][-1] for (columns,) in rows]
     assert all("=" in turn["reasoning_content"] and turn["content"].startswith("#### ") for turn in said)
 
 
-def test_arguments_are_dropped_round_after_round_until_one_stands(project: Path) -> None:
-    found = outcomes_of(project, "logic")
+def test_arguments_are_dropped_round_after_round_until_one_stands(ran: Ran) -> None:
+    found = outcomes_of(ran("logic"))
     kept, dropped = found["posed"]
     assert kept >= 10 and kept + sum(dropped.values()) == 72
     assert set(dropped) == {
@@ -361,7 +358,7 @@ def test_arguments_are_dropped_round_after_round_until_one_stands(project: Path)
     assert 10 <= kept < 36 and dropped["rounds_settle"] == 36 - kept
     rules = {"inconclusive", "flawed", "disputed", "contradicted"}
     assert set(dropped) == {f"concluded.{rule}" for rule in rules} | {"rounds_settle"}
-    with Store.open(project / "store-logic", read_only=True) as opened:
+    with Store.open(ran("logic"), read_only=True) as opened:
         rounds = opened.sql(
             """SELECT DISTINCT columns->>'settle.round' FROM row_outcome
             WHERE pipeline = 'concluded' AND status = 'kept' ORDER BY 1"""
@@ -376,8 +373,8 @@ def test_arguments_are_dropped_round_after_round_until_one_stands(project: Path)
     assert len(rounds) > 1 and right / of > 0.9
 
 
-def test_agents_write_tasks_tests_and_programs_of_several_languages(project: Path) -> None:
-    found = outcomes_of(project, "code")
+def test_agents_write_tasks_tests_and_programs_of_several_languages(ran: Ran) -> None:
+    found = outcomes_of(ran("code"))
     assert {name: kept > 0 for name, (kept, _) in found.items()} == dict.fromkeys(found, True)
     rules = {"set_task.unclear", "set_task.same_task", "tested.few_tests", "verify_code", "reviewed.review"}
     assert rejected(found["in_python"]) >= rules
@@ -385,7 +382,7 @@ def test_agents_write_tasks_tests_and_programs_of_several_languages(project: Pat
     assert rejected(found["in_bash"]) >= rules | {"programmed.no_programmer"}
     kotlin = {f"whole.{rule}" for rule in ("placeholder", "short", "open_bracket", "review")}
     assert rejected(found["in_kotlin"]) >= {"set_task.unclear", *kotlin}
-    with Store.open(project / "store-code", read_only=True) as opened:
+    with Store.open(ran("code"), read_only=True) as opened:
         rows = opened.sql(
             "SELECT pipeline, columns, scores FROM row_outcome WHERE status = 'kept' AND pipeline <> 'in_kotlin'"
         )
