@@ -403,8 +403,8 @@ def test_agents_write_tasks_tests_and_programs_of_several_languages(ran: Ran) ->
     assert {found["language"] for found in evidence} == {"python", "bash"}
 
 
-def test_methods_are_evolved_that_evolve_tasks(project: Path) -> None:
-    found = outcomes_of(project, "auto_evol")
+def test_methods_are_evolved_that_evolve_tasks(ran: Ran) -> None:
+    found = outcomes_of(ran("auto_evol"))
     kept, dropped = found["methods"]
     assert kept >= 3
     failures = {"same_task", "copied_words", "refused", "asks_back"}
@@ -412,7 +412,7 @@ def test_methods_are_evolved_that_evolve_tasks(project: Path) -> None:
     others = {"improved_once.same_method", "improved_once.long_method", "fails_often", "dedup_exact"}
     assert rejected(found["methods"]) >= others
     assert found["evolved"][0] > 0 and sum(found["evolved"][1].values()) + found["evolved"][0] == 16
-    with Store.open(project / "store-auto_evol", read_only=True) as opened:
+    with Store.open(ran("auto_evol"), read_only=True) as opened:
         [(methods,)] = opened.sql(
             "SELECT list(columns->>'method') FROM row_outcome WHERE pipeline = 'methods' AND status = 'kept'"
         )
