@@ -90,6 +90,11 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
     if kept:
         title += f"   ({kept.rows:,} rows of it kept by run {kept.run_id})"
     asked = [f"\n  {line}" for step in pipeline.steps for line in _operators(plan, step)]
+    asked += [
+        f"\n  {step_text(step)} decides once: all rows start, whatever is wanted"
+        for step in pipeline.steps
+        if step.traits.needs_all_rows
+    ]
     moved = [
         f"\n  moved up by {step.moved_by}: {step_text(step)}" for step in pipeline.steps if step.moved_by
     ]

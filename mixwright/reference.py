@@ -129,6 +129,8 @@ def _entry(entry: Entry, common: tuple[AttributeSchema, ...]) -> list[str]:
 
 
 def _title(entry: Entry) -> str:
+    if entry.with_attribute:
+        return f"`{entry.keyword}` with `{entry.with_attribute}`"
     if entry.family in ("block", "step") or entry.family.endswith("_block"):
         return f"`{entry.name}`"
     return f"`{entry.family}` `{entry.name}`" if entry.family != "train" else "`train`"
@@ -142,6 +144,8 @@ def _shape(entry: Entry) -> str:
             return f"export NAME of MIXTURE {{ format = {entry.name} … }}"
         case "train":
             return "train NAME on MIXTURE { … }"
+        case "step" if entry.with_attribute:
+            return f"{entry.keyword} {{ {entry.with_attribute} = … }}"
         case "step":
             return f"{entry.name} NAME {{ … }}" if entry.label == "new_column" else f"{entry.name} {{ … }}"
         case family if family.endswith("_block"):

@@ -146,10 +146,10 @@ def rendered(facts: RowFacts, *, limit: int | None) -> str:
         lines += ["", *_call(numbers[call.key], call, numbers, limit)]
     if facts.lineage:
         lines += ["", "lineage:"]
-        for depth, ancestor in enumerate(facts.lineage):
+        for ancestor in facts.lineage:
             why = f" by {ancestor.step}: {ancestor.reason}" if ancestor.step else ""
             told = "  ".join(part for part in (ancestor.place, f"{ancestor.status}{why}") if part)
-            made_of = "  " * depth + ("└ made of " if depth else "  ")
+            made_of = "  " * ancestor.depth + ("└ made of " if ancestor.depth else "  ")
             lines.append(f"{made_of}{ancestor.row_id}  {told}".rstrip())
     elif facts.parents:
         lines += ["", f"made of: {', '.join(facts.parents)}"]

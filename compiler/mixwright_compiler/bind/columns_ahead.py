@@ -3,7 +3,7 @@ wrong."""
 
 from __future__ import annotations
 
-from mixwright_compiler.bind.kinds import kind_of
+from mixwright_compiler.bind.kinds import plain_step
 from mixwright_compiler.bind.loops import body_of
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.makes import is_always_made, remakes
@@ -18,7 +18,7 @@ def columns_ahead(world: World, block: Block) -> dict[str, Span]:
         return {}
     if block.kind in STEP_FAMILIES:
         return _named_in(world, block)
-    entry = kind_of(world, "step", block.kind)
+    entry = plain_step(world, block)
     if entry is not None and entry.loops:
         found: dict[str, Span] = {}
         for inner in body_of(block, entry):

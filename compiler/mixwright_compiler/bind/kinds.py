@@ -7,7 +7,7 @@ from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.load.world import World
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Label
-from mixwright_dsl.nodes import Block, Ref
+from mixwright_dsl.nodes import Block, Ref, named
 from mixwright_dsl.source import Span
 
 
@@ -30,7 +30,17 @@ def step_kind(world: World, block: Block) -> Entry | None:
     if block.kind in STEP_FAMILIES and world.catalog.family(block.kind):
         first = (*block.labels, None)[0]
         return kind_of(world, block.kind, first.name) if isinstance(first, Ref) else None
-    return kind_of(world, "step", block.kind)
+    return plain_step(world, block)
+
+
+def plain_step(world: World, block: Block) -> Entry | None:
+    """The entry of a step that is written with one word; with an attribute more it may be another step."""
+    for statement in block.body:
+        other = world.catalog.entries.get(f"step.{block.kind}_{named(statement)[0]}")
+        if other is not None and other.with_attribute:
+            return other
+    found = kind_of(world, "step", block.kind)
+    return None if found is not None and found.with_attribute else found
 
 
 def is_excused(world: World, family: str, name: str, at: Span) -> bool:

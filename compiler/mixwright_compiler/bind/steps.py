@@ -10,7 +10,7 @@ from mixwright_compiler.bind.attributes import bind_attributes, value_without_eq
 from mixwright_compiler.bind.changed_steps import UNCHANGED, StepChanges
 from mixwright_compiler.bind.columns_ahead import columns_ahead
 from mixwright_compiler.bind.fragment_names import refs_in
-from mixwright_compiler.bind.kinds import is_excused, kind_of
+from mixwright_compiler.bind.kinds import is_excused, plain_step
 from mixwright_compiler.bind.labels import kind_entry, step_label
 from mixwright_compiler.bind.loops import bind_loop, loop_entry, unfolded
 from mixwright_compiler.bind.made_columns import drawn_item, made_by
@@ -39,13 +39,13 @@ def step_entry(scope: Scope, block: Block) -> tuple[Entry, list[Any]]:
     catalog, labels = scope.world.catalog, list(block.labels)
     if block.kind in STEP_FAMILIES and catalog.family(block.kind):
         return kind_entry(scope.world, block.kind, block, labels, "a kind"), labels[1:]
-    entry = kind_of(scope.world, "step", block.kind)
+    entry = plain_step(scope.world, block)
     if entry is not None:
         return entry, labels
     if is_excused(scope.world, "step", block.kind, block.kind_span):
         raise Reported
     names = [
-        *scope.world.catalog.family("step"),
+        *(name for name, other in catalog.family("step").items() if not other.with_attribute),
         "from",
         "use",
         *(f for f in STEP_FAMILIES if catalog.family(f)),
@@ -190,7 +190,7 @@ class Flow:
         use = use_of(block.kind_span)
         entry, labels = step_entry(self.scope, block)
         label = step_label(self.scope.world, block, entry, labels)
-        title = f"`{block.kind} {entry.name}`" if block.kind != entry.name else f"`{block.kind}`"
+        title = f"`{block.kind} {entry.name}`" if block.kind != entry.keyword else f"`{block.kind}`"
         place = self.place(later, use)
         place.step = block.span
         attributes = self._attributes(place, entry, block, label.span if label else block.kind_span, title)
@@ -230,7 +230,7 @@ class Flow:
         # makes will be there by itself, and is missing for each step in front of that.
         trusted = dict.fromkeys((n for n in missing if n not in later), "any")
         self.columns = self.columns.with_columns({**trusted, **makes})
-        stem = block.kind if block.kind == entry.name else f"{block.kind}_{entry.name}"
+        stem = block.kind if block.kind == entry.keyword else f"{block.kind}_{entry.name}"
         if label:
             # A fragment's own columns are called otherwise at each use: what stands for the step is not.
             stem = f"{stem}_{local_name(block.kind_span, label.name)}"

@@ -44,7 +44,18 @@ LabelKind = Literal["none", "name", "new_column", "rows", "kind"]
 
 FORMAT_VERSION = "1.2"
 
-RULES = ("opinions", "guard", "ratings", "translated", "programs", "targets", "compared", "turns", "labels")
+RULES = (
+    "opinions",
+    "guard",
+    "ratings",
+    "translated",
+    "programs",
+    "targets",
+    "compared",
+    "turns",
+    "labels",
+    "alone",
+)
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 
 PATH_TYPES = ("path", "map[path]", "list[path]")
@@ -158,12 +169,14 @@ class Entry:
     is_empty: of a source: it has one row, and no column; there is nothing in it to pin or to license.
     apart_from: of a step that keeps rows apart from evaluation sets, the attribute that names them; its report says of
         each how many rows it `removed`.
-    needs_all_rows: of a breaker: it decides once, on all rows that ever reach it.
+    needs_all_rows: of a breaker: it decides once, on all rows that ever reach it; or the condition under which it does.
     drops_only: of a step that takes row after row: a row goes on as it is or not at all, by the columns that it reads and
         nothing else, so that it may be asked as soon as they are there (`mixwright_compiler.logical`).
     spreads: of a step that makes several rows of one: the attribute that says how many at most.
     folds: of a step that brings the rows together again that were made of one, as that one.
     loops: of a step with a body of steps, through which a row goes several times.
+    with_attribute: of a step that another one is where it has this attribute, which it alone has: `fold_by`, which is
+        written `fold { by = … }`. Its name is of both.
     plugin: what declares it, where that is not Mixwright.
     """
 
@@ -181,7 +194,7 @@ class Entry:
     evidence: Mapping[str, str] = field(default_factory=dict)
     compares: str = ""
     asks: tuple[Asks, ...] = ()
-    needs_all_rows: bool = False
+    needs_all_rows: bool | str = False
     one_of: tuple[tuple[str, ...], ...] = ()
     goes_with: tuple[tuple[str, str, str], ...] = ()
     rules: tuple[str, ...] = ()
@@ -193,6 +206,7 @@ class Entry:
     spreads: str = ""
     folds: bool = False
     loops: bool = False
+    with_attribute: str = ""
     plugin: Provider | None = None
 
     @property
@@ -204,6 +218,11 @@ class Entry:
     def key(self) -> str:
         """`step.generate`, `verify.math`: unique in the catalog."""
         return f"{self.family}.{self.name}"
+
+    @property
+    def keyword(self) -> str:
+        """What a step is written with."""
+        return self.name.removesuffix(f"_{self.with_attribute}") if self.with_attribute else self.name
 
     @property
     def writes(self) -> bool:
@@ -301,7 +320,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
         **({"evidence": dict(entry.evidence)} if entry.evidence else {}),
         **({"compares": entry.compares} if entry.compares else {}),
         **({"asks": [_stated(asks) for asks in entry.asks]} if entry.asks else {}),
-        **({"needs_all_rows": True} if entry.needs_all_rows else {}),
+        **({"needs_all_rows": entry.needs_all_rows} if entry.needs_all_rows else {}),
         **({"one_of": [list(choice) for choice in entry.one_of]} if entry.one_of else {}),
         **({"goes_with": [list(names) for names in entry.goes_with]} if entry.goes_with else {}),
         **({"rules": list(entry.rules)} if entry.rules else {}),
@@ -313,6 +332,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
         **({"spreads": entry.spreads} if entry.spreads else {}),
         **({"folds": True} if entry.folds else {}),
         **({"loops": True} if entry.loops else {}),
+        **({"with_attribute": entry.with_attribute} if entry.with_attribute else {}),
     }
 
 

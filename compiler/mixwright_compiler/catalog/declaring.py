@@ -102,6 +102,8 @@ def unnamed(entry: Entry) -> Iterator[str]:
         named += [("offers", name) for name in attributes_in(condition)]
         if offer not in CAPABILITIES and offer not in TRAITS:
             yield f"there is no capability `{offer}`"
+    if isinstance(entry.needs_all_rows, str):
+        named += [("needs_all_rows", name) for name in attributes_in(entry.needs_all_rows)]
     named += [("one_of", name) for choice in entry.one_of for name in choice]
     named += [("goes_with", name) for names in entry.goes_with for name in names]
     yield from (f"there is no rule `{rule}`" for rule in entry.rules if rule not in RULES)
@@ -111,6 +113,7 @@ def unnamed(entry: Entry) -> Iterator[str]:
             ("rows_in", entry.rows_in),
             ("apart_from", entry.apart_from),
             ("spreads", entry.spreads),
+            ("with_attribute", entry.with_attribute),
         )
         if name
     ]

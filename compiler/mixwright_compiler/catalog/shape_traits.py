@@ -14,11 +14,15 @@ SHAPES = {
     "Measure": "Measure",
     "MeasureGroup": "Measure",
     "Keep": "Keep",
+    "Table": "Table",
     "Spread": "Spread",
     "Fold": "Fold",
     "Loop": "Loop",
 }
 """Shape -> the shape of which it is a kind; the steps' classes are in `mixwright_runtime.plugins.shapes`."""
+
+BREAKERS = ("Keep", "Table")
+"""Shapes that decide on many rows."""
 
 
 class Conflict(NamedTuple):
@@ -42,11 +46,14 @@ def conflicts(name: str, shapes: Collection[str], entry: Entry) -> Iterator[Conf
         yield Conflict(
             f"it is declared as `{entry.family}`, and {shape} is {'for' if is_verifier else 'not for'} `verify`"
         )
-    if entry.breaker != (shape == "Keep"):
+    if entry.breaker != (shape in BREAKERS):
         is_declared = "" if entry.breaker else "not "
         yield Conflict(f"it is {is_declared}declared `breaker`, and is {shape}", "breaker")
-    if entry.needs_all_rows and shape != "Keep":
-        yield Conflict(f"`needs_all_rows` means something of Keep alone, and it is {shape}", "needs_all_rows")
+    if entry.needs_all_rows and shape not in BREAKERS:
+        breakers = " and ".join(BREAKERS)
+        yield Conflict(
+            f"`needs_all_rows` means something of {breakers} alone, and it is {shape}", "needs_all_rows"
+        )
     for trait, is_stated, wanted in (
         ("spreads", bool(entry.spreads), "Spread"),
         ("folds", entry.folds, "Fold"),

@@ -100,11 +100,16 @@ def traits_of(entry: Entry | None, values: Mapping[str, Any], label: str = "") -
         compares=bool(entry.compares) and holds(entry.compares, entry, values),
         picks=given(entry, values, PICK) not in (None, PICKS_NONE),
         bands=given(entry, values, BAND) is not None,
-        needs_all_rows=entry.needs_all_rows,
+        needs_all_rows=_is_all(entry, values),
         spreads=_most(entry, values),
         folds=entry.folds,
         loops=entry.loops,
     )
+
+
+def _is_all(entry: Entry, values: Mapping[str, Any]) -> bool:
+    stated = entry.needs_all_rows
+    return holds(stated, entry, values) if isinstance(stated, str) else stated
 
 
 def _most(entry: Entry, values: Mapping[str, Any]) -> int:

@@ -2,12 +2,14 @@
 
 Rows. A step turns `rows_in` into `rows_out = rows_in * yield`. The yield is the one observed in the last run of the
 same rows, else what the attributes alone say: `samples` for `generate`, the most items for `each`, 1 / (rows made of
-one) for a verifier that picks one of them and for a `fold`, 1 for everything else. A step that was never run is thus
+one) for a verifier that picks one of them and for a `fold`, what `count` or `top` keep for `select`, 1 for everything
+else. A step that was never run is thus
 taken to drop nothing, so a first plan's figures are a *lower* bound of the work where a quota must be met, and an
 *upper* bound where all rows are taken.
 
     rows_started = all rows                                          where everything is wanted
     rows_started = min(rows * repeat, quota / product of yields)     where a mixture wants `quota` rows
+    rows_started = rows * repeat                                     where a step decides once, on all rows
     requests     = rows_in * questions of a row                      as it declares them
                                                                      (`mixwright_compiler.catalog.traits`); retries
                                                                      and cached answers are not counted
@@ -34,19 +36,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mixwright_compiler.catalog.traits import Question
 from mixwright_compiler.plan.plan import Component, Estimate, Mixture, Pipeline, Plan, Step
+from mixwright_compiler.plan.quota_rows import component_rows, mixture_rows
 
+SELECTIONS = "select"
+"""The family of steps that keep a `count` of rows, or a part of them, `top`."""
 CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
 """Chosen. What a chat template adds around a message: role and separators."""
 UNKNOWN_CHARACTERS = 200
 """Length of a text column that was never measured. Chosen."""
 
-_RowsOf = Callable[[str], "float | None"]
 _JINJA = re.compile(r"\{[{%#].*?[}%#]\}", re.DOTALL)
 
 
@@ -179,6 +183,8 @@ class _Estimation:
                     out = rows * (out if observed is None else observed)
                 elif observed is not None:
                     out = rows * observed
+                elif step.operation.partition(".")[0] == SELECTIONS:
+                    out = self.selected(pipeline, step, rows)
                 else:
                     out = rows / closed[step.id] if step.id in closed else rows * step.traits.candidates
                 found[step.id] = (rows, out)
@@ -187,6 +193,23 @@ class _Estimation:
 
         walk("", 1.0)
         return found
+
+    def selected(self, pipeline: Pipeline, step: Step, rows: float) -> float:
+        """Rows that a `select` keeps of so many, both per row that is started."""
+        count, share = step.attributes.get("count"), step.attributes.get("top")
+        if count is None:
+            return rows * (1.0 if share is None else share)
+        started = self.all_rows(pipeline)
+        return rows if not started else min(rows, count / started)
+
+    def all_rows(self, pipeline: Pipeline) -> float | None:
+        """Rows that a pipeline can start."""
+        rows = self.rows_of(pipeline.start.rows)
+        if rows is None:
+            return None
+        return (
+            rows if pipeline.start.limit is None else min(rows, pipeline.start.limit)
+        ) * pipeline.start.repeat
 
     def demand(self) -> dict[str, float | None]:
         """Pipeline -> rows that must leave it, None for all it can make; one that is not in it is not wanted."""
@@ -212,7 +235,9 @@ class _Estimation:
         for pipeline in reversed(self.plan.pipelines_in_order()):
             if pipeline.name in wanted:
                 rows = wanted[pipeline.name]
-                needed = None if rows is None else _divided(rows, self.yield_of(pipeline))
+                needed = (
+                    None if rows is None or _takes_all(pipeline) else _divided(rows, self.yield_of(pipeline))
+                )
                 ask(pipeline.start.rows, needed)
                 for drawn in pipeline.draws:
                     ask(drawn.rows, drawn.limit)
@@ -224,7 +249,9 @@ class _Estimation:
         if available is not None and start.limit is not None:
             available = min(available, start.limit)
         rows = available
-        if demand is not None:
+        if _takes_all(pipeline):
+            rows = self.all_rows(pipeline)
+        elif demand is not None:
             needed = _divided(demand, self.yield_of(pipeline))
             most = math.inf if available is None else available * start.repeat
             rows = min(needed, most) if min(needed, most) < math.inf else None
@@ -287,6 +314,11 @@ class _Estimation:
         return found
 
 
+def _takes_all(pipeline: Pipeline) -> bool:
+    """Some step decides on all rows at once: whatever is wanted, all are started."""
+    return any(step.traits.needs_all_rows for step in pipeline.steps)
+
+
 def _rounds(loop: Step, passed: float) -> tuple[float, float]:
     """Rounds that one row enters, and rows that leave the loop of it, where a round lets so many pass."""
     times, again = int(loop.attributes["times"]), loop.attributes["failed"] == "again"
@@ -322,54 +354,6 @@ def tokens_by_model(step: Step, estimate: Estimate) -> dict[str, tuple[float, fl
                 output + of_written * (estimate.output_tokens or 0),
             )
     return found
-
-
-def component_rows(mixture: Mixture, component: Component, rows_of: _RowsOf) -> float | None:
-    """Rows that a component's quota asks for; None where that needs a number not known yet."""
-    quota = component.quota
-    match quota.kind:
-        case "count" | "take":
-            return float(quota.count)
-        case "all":
-            return rows_of(component.rows)
-        case "max":
-            available = rows_of(component.rows)
-            return float(quota.count) if available is None else min(available, float(quota.count))
-        case "share":
-            return None if mixture.total is None else quota.share * mixture.total
-        case "weight" | "rate":
-            return _part_of_rest(mixture, component, rows_of)
-
-
-def _part_of_rest(mixture: Mixture, component: Component, rows_of: _RowsOf) -> float | None:
-    """A component's part, by weight or rate, of what the other quotas leave of the total."""
-    if mixture.total is None:
-        return None
-    rest = float(mixture.total)
-    parts: dict[int, float] = {}
-    for i, other in enumerate(mixture.components):
-        if other.quota.kind == "weight":
-            parts[i] = other.quota.weight
-        elif other.quota.kind == "rate":
-            available = rows_of(other.rows)
-            if available is None:
-                return None
-            parts[i] = min(available, other.quota.cap)
-        else:
-            fixed = component_rows(mixture, other, rows_of)
-            if fixed is None:
-                return None
-            rest -= fixed
-    own = parts[mixture.components.index(component)]
-    whole = sum(parts.values())
-    return max(rest, 0.0) * own / whole if whole else 0.0
-
-
-def mixture_rows(mixture: Mixture, rows_of: _RowsOf) -> float | None:
-    """Rows of a whole mixture; None where a component's are not known."""
-    rows = [component_rows(mixture, component, rows_of) for component in mixture.components]
-    known = [r for r in rows if r is not None]
-    return sum(known) if len(known) == len(rows) else None
 
 
 def _divided(rows: float, yield_: float) -> float:

@@ -19,30 +19,40 @@ FOLLOWED = 100
 @dataclass(frozen=True)
 class Ancestor:
     """What a row was made of. place: the rounds that it was in and its number among the rows made of one, such as
-    `round 2 of evolve`. status, step, reason: how it ended; empty where it did not end by itself."""
+    `round 2 of evolve`. status, step, reason: how it ended; empty where it did not end by itself. depth: how many
+    rows lie between it and the one that is asked about, that one included."""
 
     row_id: str
     place: str
     status: str
     step: str
     reason: str
+    depth: int = 0
 
 
 def lineage_of(store: Store, plan: Plan, run_id: int, records: Sequence[OutcomeRecord]) -> list[Ancestor]:
-    """Follows the first parent of each row back; none of a row that was made of its source row alone."""
+    """The row, then what it was made of, each parent with its own before the next; none of a row that was made of its
+    source row alone."""
     found: list[Ancestor] = []
     seen: set[bytes] = set()
-    while records and len(found) < FOLLOWED:
+
+    def follow(records: Sequence[OutcomeRecord], depth: int) -> None:
         record = records[-1]
         seen.add(record.row_id)
         place = _place_of(plan, record)
-        found.append(Ancestor(record.row_id.hex(), place, record.status, record.step, record.reason))
-        before = [parent for parent in record.parents if parent not in seen]
-        if not before:
-            break
-        records = outcomes_of(store, run_id, before[0])
-        if not records and before[0] != record.origin_id:
-            found.append(Ancestor(before[0].hex(), "", "", "", ""))
+        found.append(Ancestor(record.row_id.hex(), place, record.status, record.step, record.reason, depth))
+        for parent in record.parents:
+            if parent in seen or len(found) >= FOLLOWED:
+                continue
+            before = outcomes_of(store, run_id, parent)
+            if before:
+                follow(before, depth + 1)
+            elif parent != record.origin_id or len(record.parents) > 1:
+                seen.add(parent)
+                found.append(Ancestor(parent.hex(), "", "", "", "", depth + 1))
+
+    if records:
+        follow(records, 0)
     return found if len(found) > 1 else []
 
 

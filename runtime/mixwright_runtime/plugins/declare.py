@@ -70,7 +70,7 @@ def declare(
     evidence: Mapping[str, str] | None = None,
     compares: str = "",
     asks: tuple[Asks, ...] = (),
-    needs_all_rows: bool = False,
+    needs_all_rows: bool | str = False,
     one_of: tuple[tuple[str, ...], ...] = (),
     goes_with: tuple[tuple[str, str, str], ...] = (),
     rules: tuple[str, ...] = (),
@@ -82,6 +82,7 @@ def declare(
     spreads: str = "",
     folds: bool = False,
     loops: bool = False,
+    with_attribute: str = "",
 ) -> Callable[[T], T]:
     """Declare what the decorated function or class implements, under `family.name`; see
     `mixwright_compiler.catalog.catalog.Entry`.
@@ -120,6 +121,7 @@ def declare(
             spreads,
             folds,
             loops,
+            with_attribute,
         )
         for problem in (*unnamed(entry), *problems_of(entry, implementation)):
             raise ValueError(f"{entry.key}: {problem}")

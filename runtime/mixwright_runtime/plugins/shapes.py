@@ -8,6 +8,8 @@
     MeasureGroup   async measure_group(rows)             a verifier that, where it compares, sees all candidates of a
                        -> list[Measurement]              row at once
     Keep           keep(rows) -> list[Row | Dropped]     decides on rows as they arrive in start order, wave after wave
+    Table          async table(rows) -> list[Place]      as Keep, and may ask models, change rows, make several of one
+                                                         and one of several: cluster, fold by, select
     Spread         spread(row) -> list[Row] | Dropped    makes rows of one: each
     Fold           fold(row, rows, count)                brings the rows made of one together again: fold
                        -> Row | Dropped
@@ -30,8 +32,8 @@
             return row.with_columns(**{self.label: row.columns[self.on].upper()})
 
 A step that cannot process a row raises RowError: that row is quarantined with the reason. Any other exception is a bug
-of the step; it costs the row (`Keep`: ends the run), and what was done is kept. What does not fit together, such as a
-method that is missing or misspelt or a trait that belongs to another shape, fails where the class is declared.
+of the step; it costs the row (`Keep`, `Table`: ends the run), and what was done is kept. What does not fit together, such
+as a method that is missing or misspelt or a trait that belongs to another shape, fails where the class is declared.
 """
 
 from __future__ import annotations
@@ -198,6 +200,30 @@ class Keep(Shape, ABC):
         """Called from another thread when the run is to stop: one that works for long raises RunStopped then."""
 
 
+Place = Row | Dropped | list[Row]
+"""What is left of a row in its place: it, why it is dropped, or rows made of it; none where it went into another one, of
+which it is a parent."""
+
+
+class Table(Shape, ABC):
+    """Decides on rows as `Keep` does, and may do more: ask models, which its declaration names, change rows, and make
+    several of one or one of several (`mixwright_runtime.values.rows.merged`). Declared as a `breaker`."""
+
+    @abstractmethod
+    async def table(self, rows: Sequence[Row]) -> list[Place]:
+        """What stands in the place of each row, in order; called wave after wave, with rows in start order, or once with
+        all of them where it is declared so (`needs_all_rows`). What takes long beside the calls belongs in a thread.
+
+        A row that goes into another one goes into one of these rows: what was let through before is not changed.
+
+        Raises:
+            RunStopped: it was interrupted; its rows stay unfinished.
+        """
+
+    def interrupt(self) -> None:
+        """Called when the run is to stop: one that works for long without a call raises RunStopped then."""
+
+
 class Spread(Shape, ABC):
     """Makes rows of one, each of which goes on by itself until a `Fold` brings them together."""
 
@@ -260,7 +286,7 @@ class Loop(Shape, ABC):
         """What becomes of a row that was never done in all its rounds; None where that is no fault."""
 
 
-SHAPES: tuple[type[Shape], ...] = (Apply, Ask, MeasureGroup, Measure, Keep, Spread, Fold, Loop)
+SHAPES: tuple[type[Shape], ...] = (Apply, Ask, MeasureGroup, Measure, Keep, Table, Spread, Fold, Loop)
 """Narrower ones first."""
 
 

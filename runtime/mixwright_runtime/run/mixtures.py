@@ -7,7 +7,7 @@ decontamination sees, and in what order, depends on the data alone, not on wave 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,9 +16,9 @@ from mixwright_runtime.calls.gathering import gather_all
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.mixture import Candidates, Demand, Selection, columns_needed, required_rows, select
-from mixwright_runtime.plugins.shapes import Apply, Keep
+from mixwright_runtime.plugins.shapes import Apply, Keep, Place, Table
 from mixwright_runtime.run.waves import PipelineRun
-from mixwright_runtime.stream.driving import applied, kept, reports_of
+from mixwright_runtime.stream.driving import applied, decided_on, reports_of
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.stream.outcomes import Outcomes, OutcomeStore, Start, Tally
 from mixwright_runtime.stream.supply import Sources
@@ -88,7 +88,7 @@ class MixtureRun:
     ) -> None:
         """`limit`: the most rows of each source that it takes directly (`--limit`)."""
         for node in nodes:
-            if not isinstance(node.step, Apply | Keep):
+            if not isinstance(node.step, Apply | Keep | Table):
                 raise RunError(
                     f"mixture '{mixture.name}': step '{node.id}' works on single rows of a pipeline, not on a mixture"
                 )
@@ -248,13 +248,16 @@ class MixtureRun:
     async def _through(self, node: Node, tally: Tally, feed: _Feed, starts: list[Start]) -> list[Start]:
         assert feed.outcomes is not None
         concerned = [start.row for start in starts if node.applies(start.row)]
-        if isinstance(node.step, Keep):
-            decided = iter(await kept(node, concerned, self._stop) if concerned else ())
+        decided: Iterator[Place]
+        if node.is_breaker:
+            decided = iter(await decided_on(node, concerned, self._stop) if concerned else ())
         else:
             decided = iter([applied(node, row) for row in concerned])
         survivors = []
         for start in starts:
             result = next(decided) if node.applies(start.row) else start.row
+            if isinstance(result, list):
+                raise RunError(f"step '{node.name}' makes rows of rows, and a mixture takes them as they are")
             tally.rows_in += 1
             if isinstance(result, Dropped):
                 tally.ended(result)

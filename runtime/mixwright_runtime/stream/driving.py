@@ -16,7 +16,7 @@ from mixwright_compiler.catalog.groups import is_in_band
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RowError, RunError, RunStopped
 from mixwright_runtime.plugins.protocol import Measurement
-from mixwright_runtime.plugins.shapes import Apply, Fold, Keep, Measure, Spread
+from mixwright_runtime.plugins.shapes import Apply, Fold, Keep, Measure, Place, Spread, Table
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.values.rows import Dropped, Row
 
@@ -89,34 +89,55 @@ def folded(node: Node, row: Row, rows: Sequence[Row], count: int) -> Row | Dropp
     return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
 
 
-async def kept(node: Node, rows: Sequence[Row], stop: StopSignal) -> list[Row | Dropped]:
-    """What a breaker says of rows, one verdict each. In a thread, so that requests go on: it may work for a while, or for
-    hours.
+async def decided_on(node: Node, rows: Sequence[Row], stop: StopSignal) -> list[Place]:
+    """What a breaker says of rows, one verdict each. `keep` runs in a thread, so that requests go on: it may work for a
+    while, or for hours.
 
     Raises:
         RunStopped: it was interrupted.
         RunError: it failed on them; they stay unfinished.
     """
-    assert isinstance(node.step, Keep)
-    work = asyncio.ensure_future(asyncio.to_thread(node.step.keep, rows))
+    step = node.step
+    assert isinstance(step, Keep | Table)
+    work = asyncio.ensure_future(
+        step.table(rows) if isinstance(step, Table) else asyncio.to_thread(step.keep, rows)
+    )
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
-            node.step.interrupt()
+            step.interrupt()
         # Also when interrupted: a thread cannot be ended from outside, and would go on beside what comes next.
-        decided = list(await work)
+        decided: list[Place] = list(await work)
     except (RunStopped, RunError):
         raise
     except Exception as error:
         raise broken(node, error) from error
     finally:
         stopping.cancel()
+        work.cancel()
     if len(decided) != len(rows):
         raise RunError(
             f"step '{node.name}' answered {len(decided)} verdicts for {len(rows)} rows, a bug in it"
         )
+    _check_none_lost(node, rows, decided)
     return decided
+
+
+def _check_none_lost(node: Node, rows: Sequence[Row], decided: Sequence[Place]) -> None:
+    """A row may leave nothing in its place only where it is a parent of another one.
+
+    Raises:
+        RunError: one left nothing at all.
+    """
+    gone = {row.row_id for row, place in zip(rows, decided, strict=True) if place == []}
+    if not gone:
+        return
+    for place in decided:
+        made = place if isinstance(place, list) else [place] if isinstance(place, Row) else []
+        gone.difference_update(parent for row in made for parent in row.parents)
+    if gone:
+        raise RunError(f"step '{node.name}' left nothing of {len(gone)} rows, a bug in it")
 
 
 def decided(node: Node, rows: Sequence[Row], measurements: Sequence[Measurement]) -> list[Row | Dropped]:

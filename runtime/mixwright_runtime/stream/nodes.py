@@ -13,7 +13,7 @@ from mixwright_compiler.catalog.traits import Traits
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.declare import entry_of, implementation
-from mixwright_runtime.plugins.shapes import Ask, Keep, Loop, Measure, Shape
+from mixwright_runtime.plugins.shapes import Ask, Keep, Loop, Measure, Shape, Table
 from mixwright_runtime.stream.answering import Answering, on_fail_of
 from mixwright_runtime.stream.context import RunContext
 from mixwright_runtime.stream.measuring import Measuring, ScoreStore
@@ -77,9 +77,14 @@ class Node:
         return f"{self.owner}.{self.id}"
 
     @property
+    def is_breaker(self) -> bool:
+        """It decides on many rows, in start order."""
+        return isinstance(self.step, Keep | Table)
+
+    @property
     def needs_all_rows(self) -> bool:
         """A breaker that decides once, on all rows that ever reach it."""
-        return isinstance(self.step, Keep) and self.traits.needs_all_rows
+        return self.is_breaker and self.traits.needs_all_rows
 
     @property
     def waits(self) -> bool:

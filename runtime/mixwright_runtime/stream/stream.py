@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RunStopped
-from mixwright_runtime.plugins.shapes import Keep
+from mixwright_runtime.plugins.shapes import Place
 from mixwright_runtime.stream.counting import Counted
-from mixwright_runtime.stream.driving import kept
+from mixwright_runtime.stream.driving import decided_on
 from mixwright_runtime.stream.flows import Flow
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.stream.ordering import LongestFirst
@@ -76,7 +76,7 @@ class Executor:
         self._stop = stop
         self._window = max(1, window)
         self._order = order
-        self._breakers = [i for i, node in enumerate(self.nodes) if isinstance(node.step, Keep)]
+        self._breakers = [i for i, node in enumerate(self.nodes) if node.is_breaker]
         self._buffers = {i: _Buffer() for i in self._breakers}
         self._behind: set[asyncio.Task[None]] = set()
 
@@ -193,11 +193,11 @@ class Executor:
             batch, buffer.ready, buffer.ready_rows = buffer.ready, [], 0
             rows = [row for _, group in batch for row in group]
             concerned = [row for row in rows if node.applies(row)]
-            verdicts = iter(await kept(node, concerned, self._stop) if concerned else ())
+            verdicts = iter(await decided_on(node, concerned, self._stop) if concerned else ())
             through = []
             for position, group in batch:
                 results = [next(verdicts) if node.applies(row) else row for row in group]
-                through.append((position, [row for row in results if self._book.took(row, node)]))
+                through.append((position, [row for made in results for row in self._let_through(made, node)]))
         for position, survivors in through:
             # Tasks only where something is waited for: elsewhere they cost more than the steps. Their number has no
             # bound here: the gate of the model or the pool of workers that they wait for is one.
@@ -205,6 +205,13 @@ class Executor:
                 self._send_on(self._segment(at + 1, position, survivors))
             else:
                 await self._segment(at + 1, position, survivors)
+
+    def _let_through(self, made: Place, node: Node) -> list[Row]:
+        """The rows that go on in the place of one."""
+        if isinstance(made, list):
+            self._book.forked(made, node)
+            return made
+        return [made] if self._book.took(made, node) else []
 
     def _send_on(self, job: Coroutine[object, object, None]) -> None:
         async def quietly() -> None:

@@ -8,8 +8,8 @@ are derived from it, so neither batching nor the number of workers can change a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -69,6 +69,11 @@ def candidate_id(row_id: bytes, step_id: str, candidate: int) -> bytes:
 def round_id(row_id: bytes, step_id: str, number: int) -> bytes:
     """Identity of what a row is in round `number`, 1, 2 …, of a loop: another one in each, so that draws differ."""
     return digest("mixwright.round.v1", row_id, step_id, number)
+
+
+def merged_id(step_id: str, row_ids: Iterable[bytes]) -> bytes:
+    """Identity of the row that a step makes of these, in whatever order they came."""
+    return digest("mixwright.merged.v1", step_id, *sorted(row_ids))
 
 
 def entry_id(leaf: str, row_id: bytes, repeat: int) -> bytes:
@@ -146,6 +151,17 @@ class Row:
         child.columns.update(columns)
         child.path = (*self.path, number)
         return child
+
+
+def merged(step_id: str, rows: Sequence[Row]) -> Row:
+    """The row that a step makes of these: in the place of the first and with its columns, a child of them all, which took
+    their calls. One alone stays itself."""
+    first = rows[0]
+    if len(rows) == 1:
+        return first
+    parents = tuple(row.row_id for row in rows)
+    calls = tuple(dict.fromkeys(key for row in rows for key in row.calls))
+    return replace(first, row_id=merged_id(step_id, parents), parents=parents, calls=calls)
 
 
 @dataclass(frozen=True)

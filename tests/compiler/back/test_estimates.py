@@ -11,9 +11,10 @@ from bound_programs import component, math_program, mixture, pipeline, program, 
 
 import mixwright
 from mixwright_compiler.bind.lock import Lock, SourceLock, source_definition, source_selection
-from mixwright_compiler.plan.estimate import Observed, estimates, mixture_rows
+from mixwright_compiler.plan.estimate import Observed, estimates
 from mixwright_compiler.plan.lower import lower
 from mixwright_compiler.plan.plan import Estimate, Fingerprint, Origin, Plan, Step, plan_from_json
+from mixwright_compiler.plan.quota_rows import mixture_rows
 from mixwright_compiler.plan.text_lengths import column_characters
 from mixwright_compiler.program import Program
 

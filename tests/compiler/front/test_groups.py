@@ -16,6 +16,8 @@ DECLARED = {
     "verify.code": ({"agree": 2}, Traits(compares=True)),
     "verify.reward": ({"pick": "best"}, Traits(picks=True)),
     "select.less": ({}, Traits(needs_all_rows=True)),
+    "select.random": ({}, Traits(needs_all_rows=True)),
+    "select.top": ({}, Traits(needs_all_rows=True)),
 }
 
 

@@ -23,6 +23,7 @@ from mixwright_runtime.plugins.shapes import (
     MeasureGroup,
     Spread,
     StepRequest,
+    Table,
 )
 from mixwright_runtime.values.rows import Dropped, Row
 from tests.checkout import PACKAGES
@@ -122,7 +123,7 @@ def function(rows: Any) -> Any:
         ("verify", Whole, {}, "it is declared as `verify`, and Apply is not for `verify`"),
         ("dedup", Kept, {}, "it is not declared `breaker`, and is Keep"),
         ("step", Whole, {"breaker": True}, "it is declared `breaker`, and is Apply"),
-        ("step", Whole, {"needs_all_rows": True}, "`needs_all_rows` means something of Keep alone"),
+        ("step", Whole, {"needs_all_rows": True}, "`needs_all_rows` means something of Keep and Table alone"),
         ("dedup", Kept, {"breaker": True, "drops_only": True}, "`drops_only` means something of Apply alone"),
         ("step", Whole, {"drops_only": True, "makes": {"a": "text"}}, "`drops_only`, and makes `a`"),
         ("step", Whole, {"compares": "always"}, "mean something of verifiers alone"),
@@ -143,7 +144,9 @@ def test_what_does_not_fit_is_no_declaration(
 def test_every_step_that_ships_is_of_one_shape() -> None:
     steps = {key: plugin.implementation for key, plugin in plugins().items() if plugin.entry.family in STEPS}
     for key, implementation in steps.items():
-        shapes = [s for s in (Apply, Ask, Measure, Keep, Spread, Fold, Loop) if issubclass(implementation, s)]
+        shapes = [
+            s for s in (Apply, Ask, Measure, Keep, Table, Spread, Fold, Loop) if issubclass(implementation, s)
+        ]
         assert len(shapes) == 1, key
     assert {"step.generate", "verify.math", "dedup.minhash", "decontaminate.ngram"} <= steps.keys()
 
