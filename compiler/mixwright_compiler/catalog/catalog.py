@@ -55,6 +55,7 @@ RULES = (
     "turns",
     "labels",
     "alone",
+    "grouped",
 )
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 

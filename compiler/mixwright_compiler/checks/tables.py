@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from mixwright_compiler.checks.checked import Checked
+from mixwright_compiler.checks.checked import Checked, maker_of
 from mixwright_compiler.program import PipelineDecl, StepDecl
 from mixwright_dsl.diagnostic import Label
 
 
 def check_tables(checked: Checked) -> None:
-    """MIX463: a selection among rows of which several are answers to one."""
+    """MIX460: groups that no step has made. MIX463: a selection among rows of which several are answers to one."""
     for pipeline, position, step in checked.clean_steps():
+        if "grouped" in step.entry.rules:
+            _check_grouped(checked, pipeline.steps[:position], step)
         if "alone" in step.entry.rules:
             _check_alone(checked, pipeline, position, step)
+
+
+def _check_grouped(checked: Checked, before: tuple[StepDecl, ...], step: StepDecl) -> None:
+    by = step.attributes["by"]
+    maker = maker_of(before, str(by.value))
+    if maker is not None and maker.entry.breaker:
+        return
+    groups = [other.label for other in before if other.entry.breaker and other.label]
+    checked.findings.error(
+        "MIX460",
+        f"`{by.value}` is no column of a step that looks at all rows",
+        by.span,
+        "nothing says that rows of one value belong together",
+        secondary=(Label(maker.kind_span, "made here, row by row"),) if maker is not None else (),
+        hint=f"write `by = {groups[-1]}`"
+        if groups
+        else "group rows first: `cluster group { on = …, model = … }`, then `by = group`",
+    )
 
 
 def _check_alone(checked: Checked, pipeline: PipelineDecl, position: int, step: StepDecl) -> None:

@@ -41,13 +41,15 @@ def lineage_of(store: Store, plan: Plan, run_id: int, records: Sequence[OutcomeR
         seen.add(record.row_id)
         place = _place_of(plan, record)
         found.append(Ancestor(record.row_id.hex(), place, record.status, record.step, record.reason, depth))
-        for parent in record.parents:
+        # A row that goes on in another pipeline is told of there without what it was made of here.
+        parents = dict.fromkeys(parent for told in records for parent in told.parents)
+        for parent in parents:
             if parent in seen or len(found) >= FOLLOWED:
                 continue
             before = outcomes_of(store, run_id, parent)
             if before:
                 follow(before, depth + 1)
-            elif parent != record.origin_id or len(record.parents) > 1:
+            elif parent != record.origin_id or len(parents) > 1:
                 seen.add(parent)
                 found.append(Ancestor(parent.hex(), "", "", "", "", depth + 1))
 

@@ -106,7 +106,7 @@ class Rounds(Loop):
             entered.columns.update((name, value(before.columns)) for name, value in self._carry)
             entered.calls = before.calls
         entered.row_id = round_id(row.row_id, self.step.identity, number)
-        entered.parents = (came_from,)
+        entered.parents = row.as_parents if came_from == row.row_id else (came_from,)
         entered.path = (*row.path, number)
         entered.rounds = (*row.rounds, number)
         return entered

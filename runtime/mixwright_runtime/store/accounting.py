@@ -54,6 +54,14 @@ def differences_of(database: Database, run_id: int, *, complete: bool = False) -
             [run_id],
         )
     )
+    merged = dict(
+        database.read(
+            """SELECT pipeline, count(DISTINCT parent) - count(DISTINCT position) FROM (
+                SELECT pipeline, position, unnest(parents) AS parent FROM outcome WHERE run_id = ? AND len(parents) > 1
+            ) GROUP BY ALL""",
+            [run_id],
+        )
+    )
     plan = _plan_of(database, run_id)
     loops = _loops_of(plan)
     for pipeline, steps in tallies.items():
@@ -69,6 +77,8 @@ def differences_of(database: Database, run_id: int, *, complete: bool = False) -
                 if step.unfinished
             )
         lost = steps[0].rows_in - starts.get(pipeline, 0) - sum(step.unfinished for step in outer)
+        # A start of which everything went into other rows has its outcome in theirs.
+        lost -= max(0, merged.get(pipeline, 0))
         # Where candidates fork, counts alone could hide a lost row behind a spare candidate.
         if lost > 0 and any(step.forked for step in steps):
             yield f"pipeline '{pipeline}': {lost} of {steps[0].rows_in} started rows have no outcome"

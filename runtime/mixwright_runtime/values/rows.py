@@ -113,6 +113,12 @@ class Row:
     rounds: tuple[int, ...] = ()
     """Rounds that it is in, outermost loop first: a part of what names its calls."""
 
+    @property
+    def as_parents(self) -> tuple[bytes, ...]:
+        """The parents of a row that is made of this one: it, and the rows that it was made of itself where they are
+        several, for it may never end by itself and be told of."""
+        return (self.row_id, *(self.parents if len(self.parents) > 1 else ()))
+
     def with_columns(self, **new: object) -> Row:
         """The same row with more or other columns."""
         return Row(
@@ -138,7 +144,7 @@ class Row:
             self.position,
             self.replica,
             candidate,
-            (self.row_id,),
+            self.as_parents,
             self.calls,
             dict(self.scores),
             self.path,
@@ -159,9 +165,10 @@ def merged(step_id: str, rows: Sequence[Row]) -> Row:
     first = rows[0]
     if len(rows) == 1:
         return first
-    parents = tuple(row.row_id for row in rows)
-    calls = tuple(dict.fromkeys(key for row in rows for key in row.calls))
-    return replace(first, row_id=merged_id(step_id, parents), parents=parents, calls=calls)
+    row_ids = [row.row_id for row in rows]
+    parents = dict.fromkeys((*row_ids, *(parent for row in rows for parent in row.as_parents)))
+    calls = dict.fromkeys(key for row in rows for key in row.calls)
+    return replace(first, row_id=merged_id(step_id, row_ids), parents=tuple(parents), calls=tuple(calls))
 
 
 @dataclass(frozen=True)

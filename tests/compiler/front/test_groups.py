@@ -16,6 +16,9 @@ DECLARED = {
     "verify.code": ({"agree": 2}, Traits(compares=True)),
     "verify.reward": ({"pick": "best"}, Traits(picks=True)),
     "select.less": ({}, Traits(needs_all_rows=True)),
+    "step.cluster": ({}, Traits(needs_all_rows=True)),
+    "step.fold_by": ({}, Traits(needs_all_rows=True)),
+    "dedup.semantic": ({}, Traits()),
     "select.random": ({}, Traits(needs_all_rows=True)),
     "select.top": ({}, Traits(needs_all_rows=True)),
 }

@@ -44,6 +44,7 @@ model reward transformers { repo = "r/r", task = reward }
 model steps transformers { repo = "r/p", task = process_reward }
 model classes transformers { repo = "r/c", task = classify }
 model vectors transformers { repo = "r/e", task = embed }
+model others transformers { repo = "r/o", task = embed }
 template ask { user = "{{ q }}" }
 template again { user = "{{ q }} again" }
 template back { user = "{{ a }} {{ to }} {{ from }}" }
@@ -69,6 +70,7 @@ MINIMAL: dict[str, dict[str, str]] = {
     "dedup.exact": {"on": "q"},
     "dedup.minhash": {"on": "q"},
     "dedup.rouge": {"on": "q"},
+    "dedup.semantic": {"on": "q", "model": "vectors"},
     **{
         f"export.{format}": {"path": '"out/x"', "format": format}
         for format in (
@@ -100,11 +102,13 @@ MINIMAL: dict[str, dict[str, str]] = {
     "source.parquet": {"path": '"data/x"'},
     "source.sql": {"sql": '"SELECT 1 AS q"'},
     "step.chat": {"user": "q", "assistant": "a"},
+    "step.cluster": {"on": "q", "model": "vectors"},
     "step.derive": {"extra": "q"},
     "step.draw": {"values": "[1, 2]"},
     "step.each": {"of": "kinds"},
     "step.filter": {"where": "n > 1"},
     "step.fold": {"count": "count()"},
+    "step.fold_by": {"by": "one_group", "count": "count()"},
     "step.generate": {"prompt": "ask", "model": "writer"},
     "step.render": {"templates": "[ask]"},
     "step.rounds": {},
@@ -203,6 +207,10 @@ VALUES: dict[str, str] = {
     "step.each.of": "made",
     "step.each.least": "1",
     "step.fold.least": "0",
+    "step.fold_by.by": "other_group",
+    "step.fold_by.least": "2",
+    "step.cluster.model": "others",
+    "dedup.semantic.model": "others",
     "step.rounds.until": 'response == "x"',
     "step.draw.of": "made",
     "step.draw.where": "drawn != 1",
@@ -297,6 +305,11 @@ def spec_of(key: str, body: dict[str, str]) -> str:
     step = mixture = after = ""
     if key == "step.rounds":
         text += "\nderive { response = spare }"
+    if key == "step.fold_by":
+        step = "".join(
+            f"cluster {g}_group {{ on = q, model = vectors, min = {m} }}\n"
+            for g, m in (("one", 0.9), ("other", 0.8))
+        )
     if key == "step.fold":
         step = "each item { of = kinds }\n"
     if key == "step.chat":
@@ -315,7 +328,7 @@ def spec_of(key: str, body: dict[str, str]) -> str:
     elif family == "step" and builtin_catalog().entries[key].label == "new_column":
         step = f"{name} tried {{ {text} }}"
     elif family == "step":
-        step += f"{name} {{ {text} }}"
+        step += f"{builtin_catalog().entries[key].keyword} {{ {text} }}"
     else:
         words = {"verify": {"response": "response"}}.get(family, {})
         full = {**words, **body} if family == "verify" and key != "verify.reward" else body

@@ -2,19 +2,61 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 from spec_runs import SpecRuns
+from virtual import ScriptedEngine
 
 import mixwright
 from mixwright.plan_text import plan_text
 from mixwright.recorded import Recorded
+from mixwright_runtime.engines.measured import unit_vectors
+from mixwright_runtime.engines.protocol import EmbedRequest, EngineFault, Fault, Vectors
+from mixwright_runtime.facts.row import row_facts
 
 NUMBERS = (
     "source numbers inline { rows = [{ n = 3 }, { n = 9 }, { n = null }, { n = 7 }, { n = 9 }, { n = 1 }] }\n"
 )
+
+
+EMBEDDER = 'model embedder openai { base_url = "http://localhost:1/v1", model = "e", task = embed }\n'
+
+
+class Compass(ScriptedEngine):
+    """Embeds a text by the number in it: a direction in degrees. 18 degrees are a cosine of 0.951, 26 of 0.899."""
+
+    def __init__(self) -> None:
+        super().__init__(latency_s=0)
+        self.embedded: list[str] = []
+
+    async def embed(self, request: EmbedRequest) -> Vectors:
+        self.embedded += request.texts
+        if "unreadable" in request.texts:
+            raise EngineFault(Fault.BAD_REQUEST, "no vector for this")
+        angles = [math.radians(float(text.split()[-1].replace("ok", "0"))) for text in request.texts]
+        return Vectors(unit_vectors([[math.cos(a), math.sin(a)] for a in angles], "compass"), len(angles))
+
+
+def directions(*texts: str | None) -> str:
+    rows = ", ".join(f"{{ t = {json.dumps(text)} }}" for text in texts)
+    return EMBEDDER + f"source ways inline {{ rows = [{rows}] }}\n"
+
+
+@pytest.fixture
+def ways(tmp_path: Path) -> SpecRuns:
+    found = SpecRuns(tmp_path, lambda prompt: "")
+    found.engine = Compass()
+    return found
+
+
+def report_of(runs: SpecRuns, step: str) -> dict[str, Any]:
+    [(summary,)] = runs.store.sql("SELECT summary FROM run_end ORDER BY run_id DESC LIMIT 1")
+    found: dict[str, Any] = json.loads(summary)["pipelines"]["p"]["reports"][step]
+    return found
 
 
 @pytest.fixture
@@ -92,3 +134,129 @@ def test_a_plan_says_that_all_rows_start(tmp_path: Path) -> None:
     rows = {e.node: (e.rows_in, e.rows_out) for e in plan.estimates}
     assert rows == {"p.from": (4, 4), "p.select_top": (4, 3), "p.filter": (3, 3), "m.p": (3, 1)}
     assert "select top decides once: all rows start" in plan_text(plan, Recorded())
+
+
+DEDUP = "pipeline p { from ways\n dedup semantic { on = t, model = embedder } }"
+
+
+def test_of_texts_that_mean_nearly_the_same_the_first_is_kept(ways: SpecRuns) -> None:
+    ways.run(directions("north 0", "nearly north 10", "east 90", "north 0", None, "south 180") + DEDUP)
+    found = {columns["t"]: status for status, _, columns in ways.rows()}
+    one_of_two = {found.pop("north 0", ""), found.pop("nearly north 10")}
+    assert one_of_two == {"kept", "dropped"} or one_of_two == {"dropped"}  # by which of them started first
+    assert found == {"east 90": "kept", None: "kept", "south 180": "kept"}
+    assert dropped(ways) == ["too similar", "too similar"]
+    assert sorted(ways.engine.embedded) == ["east 90", "nearly north 10", "north 0", "south 180"]
+    ways.store.check_accounting(1, complete=True)
+
+
+def test_the_evidence_is_the_row_that_was_kept_and_how_far_it_is(ways: SpecRuns) -> None:
+    ways.run(directions("a 0", "b 10") + DEDUP)
+    [(detail, kept_id)] = ways.store.sql(
+        "SELECT o.detail, lower(hex(k.row_id)) FROM outcome o, outcome k WHERE o.status = 'dropped' AND k.status = 'kept'"
+    )
+    assert json.loads(detail) == {"of": kept_id, "distance": round(1 - math.cos(math.radians(10)), 6)}
+
+
+def test_a_moved_distance_asks_nothing_again(ways: SpecRuns) -> None:
+    spec = directions("a 0", "b 10", "c 30") + DEDUP
+    ways.run(spec)
+    assert len(kept(ways, "t")) == 2
+    asked = len(ways.engine.embedded)
+    ways.run(spec.replace("model = embedder }", "model = embedder, distance = 0.001 }"))
+    assert len(kept(ways, "t")) == 3
+    # A squared length is twice the distance of the cosine: of 30 degrees that is 0.134, of 20 it is 0.06.
+    ways.run(spec.replace("model = embedder }", "model = embedder, metric = l2, distance = 0.1 }"))
+    assert len(kept(ways, "t")) == 2
+    assert len(ways.engine.embedded) == asked
+
+
+def test_a_text_without_a_vector_is_quarantined_alone(ways: SpecRuns) -> None:
+    report = ways.run(directions("a 0", "unreadable", "b 90") + DEDUP)
+    assert report.exit_code == 1
+    assert [(status, reason) for status, reason, _ in ways.rows() if status != "kept"] == [
+        ("quarantined", "no vector")
+    ]
+
+
+CLUSTER = """pipeline p { from ways
+  cluster group { on = t, model = embedder, min = 0.9 }
+"""
+CHAIN = ("a 0", "b 20", "c 40", "d 200", "e 200.5", "f 300")
+
+
+def groups_of(runs: SpecRuns) -> list[list[str]]:
+    found: dict[str, list[str]] = {}
+    for _, _, columns in runs.rows():
+        found.setdefault(columns["group"], []).append(columns["t"])
+        assert columns["group.size"] == sum(c["group"] == columns["group"] for _, _, c in runs.rows())
+    return sorted(sorted(group) for group in found.values())
+
+
+def test_groups_grow_along_chains_or_around_their_first(ways: SpecRuns) -> None:
+    ways.run(directions(*CHAIN) + CLUSTER.replace("0.9", "0.9, link = any") + "}")
+    assert groups_of(ways) == [["a 0", "b 20", "c 40"], ["d 200", "e 200.5"], ["f 300"]]
+    ways.run(directions(*CHAIN) + CLUSTER + "}")
+    around = groups_of(ways)
+    # a and c are 40 degrees apart: together only where b, which is near both, is the first of them.
+    first = next(columns["t"] for _, _, columns in ways.rows() if columns["t"] in CHAIN[:3])
+    assert (["a 0", "b 20", "c 40"] in around) is (first == "b 20")
+    assert report_of(ways, "cluster_group") == {
+        "rows": 6,
+        "groups": len(around),
+        "alone": sum(len(g) == 1 for g in around),
+        "largest": max(map(len, around)),
+        "compared": report_of(ways, "cluster_group")["compared"],
+    }
+
+
+FOLD = CLUSTER + "fold { by = group, members = list(t), n = count() } }"
+
+
+def test_a_row_made_of_several_has_them_all_as_parents(ways: SpecRuns) -> None:
+    ways.run(directions("a 0", "b 5", "east 90", None) + FOLD)
+    made = {columns["n"]: columns["members"] for _, _, columns in ways.rows()}
+    assert sorted(made[2]) == ["a 0", "b 5"] and sorted(kept(ways, "n")) == [1, 1, 2]
+    [(row_id, parents)] = ways.store.sql(
+        "SELECT lower(hex(row_id)), parents FROM outcome WHERE len(parents) = 2"
+    )
+    facts = row_facts(ways.store, row_id)
+    assert sorted(facts.parents) == sorted(parent.hex() for parent in parents)
+    assert [(a.row_id, a.depth) for a in facts.lineage] == [(row_id, 0), *((p.hex(), 1) for p in parents)]
+    # One that has gone into another row is found by it.
+    assert row_facts(ways.store, parents[1].hex()).row_id == row_id
+
+
+def test_what_was_merged_adds_up(ways: SpecRuns) -> None:
+    ways.run(directions("a 0", "b 5", "c 6", "east 90", "f 95", None) + FOLD)
+    tally = ways.store.sql(
+        "SELECT step, rows_in, rows_out, dropped, forked, unfinished FROM current_tally ORDER BY ordinal"
+    )
+    assert tally == [("cluster_group", 6, 6, 0, 0, 0), ("fold", 6, 3, 0, -3, 0)]
+    assert report_of(ways, "fold") == {"rows": 6, "groups": 3, "merged": 5}
+    ways.store.check_accounting(1, complete=True)
+
+
+def test_the_order_in_which_rows_come_does_not_name_what_is_made_of_them(ways: SpecRuns) -> None:
+    def merged_ids(*texts: str) -> set[bytes]:
+        ways.run(directions(*texts) + FOLD)
+        return {row for (row,) in ways.store.sql("SELECT row_id FROM outcome WHERE len(parents) = 2")}
+
+    assert merged_ids("a 0", "b 5") == merged_ids("b 5", "a 0")
+
+
+def test_small_groups_are_dropped_whole(ways: SpecRuns) -> None:
+    ways.run(directions("a 0", "b 5", "east 90") + FOLD.replace("by = group", "by = group, least = 2"))
+    assert kept(ways, "n") == [2] and dropped(ways) == ["fold: too few"]
+    ways.store.check_accounting(1, complete=True)
+
+
+def test_behind_a_fold_by_a_model_may_be_asked_about_the_group(runs: SpecRuns) -> None:
+    runs.engine = Compass()
+    runs.run(
+        directions("a 0", "b 5", "east 90")
+        + FOLD.replace(" } }", " }\n generate one { prompt = ask, model = teacher, when = n > 1 } }")
+        + "\ntemplate ask { user = \"{{ members | join('+') }}\" }"
+    )
+    assert sorted(runs.prompts) in (["a 0+b 5"], ["b 5+a 0"])
+    runs.store.check_accounting(1, complete=True)

@@ -1,0 +1,128 @@
+"""Step `dedup semantic`: keeps a row unless its text means nearly what one kept before does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from mixwright_compiler.catalog.catalog import Asks
+from mixwright_compiler.plan.plan import Step
+from mixwright_runtime.errors import RunStopped
+from mixwright_runtime.plugins.attributes import STEP
+from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
+from mixwright_runtime.plugins.protocol import StepContext
+from mixwright_runtime.plugins.shapes import Place, Table
+from mixwright_runtime.steps.embedded import unembedded, vectors_of
+from mixwright_runtime.steps.near_vectors import NearVectors
+from mixwright_runtime.values.rows import Dropped, Row
+from mixwright_runtime.values.texts import text_of
+
+
+@declare(
+    "dedup",
+    "semantic",
+    breaker=True,
+    asks=(Asks("model"),),
+    attributes=(
+        attribute(
+            "on",
+            "column",
+            "the column to compare: text, or a chat, of which the user messages count",
+            default=REQUIRED,
+        ),
+        attribute(
+            "model",
+            "ref:model",
+            "the embedding model that gives the vectors",
+            default=REQUIRED,
+            tasks=("embed",),
+        ),
+        attribute(
+            "distance",
+            "float",
+            "a row is dropped when one kept before is at most so far from it",
+            default=0.05,
+            cls="set",
+            minimum=0.0,
+            maximum=2.0,
+        ),
+        attribute(
+            "metric",
+            "enum:cosine|l2",
+            "`cosine`: one less the cosine of the two vectors; `l2`: the squared length of their difference, which is "
+            "twice that, and what FAISS calls L2",
+            default="cosine",
+            cls="set",
+        ),
+        *STEP,
+    ),
+)
+class SemanticDedup(Table):
+    """Keeps the first of rows whose texts mean nearly the same, by the vectors of an embedding model.
+
+    ```mix
+    pipeline distinct {
+      from instructions
+      dedup semantic { on = instruction, model = embedder, distance = 0.05 }
+    }
+    ```
+
+    Rows are compared in the order in which they were started, exactly, with every row kept before. A vector is asked for
+    once for each text, kept in the store, and never becomes a column, so that moving `distance` asks nothing again. A row
+    without a text passes; one whose text the model cannot embed is quarantined.
+
+    The evidence of a dropped row is the nearest row that was kept, and their distance.
+
+    Memory: for each row kept a part of its vector, 200 bytes for 384 numbers at the default distance; the vectors lie in
+    a temporary file while the run lasts.
+    """
+
+    def __init__(self, step: Step, context: StepContext) -> None:
+        attributes = step.attributes
+        self._step_id = step.id
+        self._column = str(attributes["on"])
+        self._model = str(attributes["model"])
+        self._scale = 2.0 if attributes.get("metric") == "l2" else 1.0
+        distance = attributes.get("distance")
+        nearest = 1.0 - (0.05 if distance is None else float(distance)) / self._scale
+        self._calls = context.calls
+        self._near = NearVectors(nearest, between=self._go_on)
+        self._kept: list[bytes] = []
+        """The row of each vector that is held."""
+        self._rows = self._similar = 0
+        self._is_interrupted = False
+
+    async def table(self, rows: Sequence[Row]) -> list[Place]:
+        """Each row, or the one kept before that it is too near to."""
+        texts = [text_of(row.columns.get(self._column)) for row in rows]
+        decided: list[Place] = list(rows)
+        self._rows += len(rows)
+        async for places, vectors, failed in vectors_of(self._calls, self._model, texts):
+            found = await asyncio.to_thread(self._near.admit, vectors, "nearest")
+            for at, near in zip(places, found, strict=True):
+                if near is None:
+                    self._kept.append(rows[at].row_id)
+                else:
+                    place, cosine = near
+                    distance = round(self._scale * (1.0 - cosine), 6)
+                    detail = {"of": self._kept[place].hex(), "distance": distance}
+                    decided[at] = Dropped(rows[at], self._step_id, "too similar", detail)
+                    self._similar += 1
+            for at, result in failed.items():
+                decided[at] = unembedded(rows[at], self._step_id, result)
+        return decided
+
+    def interrupt(self) -> None:
+        self._is_interrupted = True
+
+    async def close(self) -> None:
+        """Give the vectors' file back."""
+        self._near.close()
+
+    def report(self) -> dict[str, int]:
+        """Rows seen, those too near to another, and how many pairs had to be compared whole."""
+        return {"rows": self._rows, "too_similar": self._similar, "compared": self._near.compared}
+
+    def _go_on(self) -> None:
+        if self._is_interrupted:
+            raise RunStopped("dedup semantic was interrupted")

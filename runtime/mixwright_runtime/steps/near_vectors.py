@@ -1,0 +1,210 @@
+"""Vectors of length 1 on disk, and which of them are near others: exactly, without comparing most of them whole.
+
+    sketch(x) = (Q x, |x - Q'Q x|)        Q: the first rows of a rotation, the same for all
+    x.y <= sketch(x).sketch(y)            Cauchy-Schwarz on what the sketch leaves out
+
+Unrelated vectors have sketches whose product is far below 1, so that with a cosine of 0.95 an eighth of the numbers tells
+of almost every pair that it is none; the others are compared whole, in double precision and rounded, so that neither the
+size of a block nor the library that multiplies can change a verdict.
+
+Memory: the sketches, for 384 numbers and a cosine of 0.95 about 200 bytes a vector, and a block of products. The vectors
+themselves lie in a file without a name, which goes with the process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BLOCK = 8192
+"""Vectors of a block of products. Chosen: with `AT_ONCE` rows it is 32 MiB."""
+AT_ONCE = 1024
+"""Vectors that are compared with a block at once; who has more hands them over in parts."""
+WHOLE = 4096
+"""Pairs that are compared whole at once."""
+SHARE = 2.5
+"""Chosen: numbers of a sketch for each number of a vector and each unit of distance. Twice as many as tell vectors at a
+right angle apart; embeddings of unrelated texts often have a cosine of 0.5."""
+LEAST = 16
+SLACK = 1e-4
+"""Single precision may put a bound a little too low."""
+DIGITS = 6
+"""A cosine is rounded to so many: what is equal to the bound but for rounding is at the bound."""
+
+Near = tuple["NDArray[np.intp]", "NDArray[np.intp]", "NDArray[np.float64]"]
+"""Place among the vectors asked about, place among those held, cosine: of pairs, in no order."""
+
+
+def nothing() -> None:
+    """What is called between blocks where nobody interrupts."""
+
+
+class NearVectors:
+    """Holds vectors in the order in which they are added.
+
+    cosine: pairs from here on are near; `is_strict`: only those above. between: called now and then, and may raise.
+    directory: where the file lies; the system's for temporary files without it.
+    """
+
+    def __init__(
+        self,
+        cosine: float,
+        *,
+        is_strict: bool = False,
+        between: Callable[[], None] = nothing,
+        directory: Path | None = None,
+    ) -> None:
+        self.compared = 0
+        """Pairs that were compared whole."""
+        self._cosine = round(cosine, DIGITS)
+        self._is_strict = is_strict
+        self._between = between
+        self._count = 0
+        self._blocks: list[NDArray[np.float32]] = []
+        self._rotation: NDArray[np.float32] | None = None
+        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - as long as this object
+        self._mapped: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._mapped = None
+        self._file.close()
+
+    def add(self, vectors: NDArray[np.float32]) -> None:
+        """Hold (n, size) more."""
+        import numpy as np
+
+        if not len(vectors):
+            return
+        sketches = self._sketches(vectors)
+        self._file.seek(0, 2)
+        self._file.write(np.ascontiguousarray(vectors, dtype="<f4").data)
+        self._mapped = None
+        at = 0
+        while at < len(sketches):
+            place = self._count % BLOCK
+            if place == 0:
+                self._blocks.append(np.empty((BLOCK, sketches.shape[1]), dtype=np.float32))
+            taken = min(BLOCK - place, len(sketches) - at)
+            self._blocks[-1][place : place + taken] = sketches[at : at + taken]
+            self._count += taken
+            at += taken
+
+    def near(
+        self,
+        vectors: NDArray[np.float32],
+        is_known: Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.bool_]] | None = None,
+    ) -> Iterator[Near]:
+        """Pairs of (n, size) vectors, n at most `AT_ONCE`, and held ones that are near. `is_known`, asked
+        when the pairs before are done with: which pairs need not be looked at."""
+        import numpy as np
+
+        if not self._count:
+            return
+        sketches = self._sketches(vectors)
+        for number, block in enumerate(self._blocks):
+            self._between()
+            start = number * BLOCK
+            held = block[: self._count - start]
+            # By the one that is held first: so the first of a crowd soon tells of all the others (`is_known`).
+            places, rows = np.nonzero(held @ sketches.T >= self._cosine - SLACK)
+            places += start
+            for at in range(0, len(rows), WHOLE):
+                part, whole = rows[at : at + WHOLE], places[at : at + WHOLE]
+                if is_known is not None:
+                    unknown = ~is_known(part, whole)
+                    part, whole = part[unknown], whole[unknown]
+                yield self._among(part, whole, vectors[part], self._held()[whole])
+
+    def admit(
+        self, vectors: NDArray[np.float32], prefer: Literal["nearest", "earliest"]
+    ) -> list[tuple[int, float] | None]:
+        """Takes (n, size) vectors one after another: one that is near none held before it is held from then on, and gives
+        None; of any other the place of the nearest held one, or of the earliest, and their cosine."""
+        found: list[tuple[int, float] | None] = []
+        for at in range(0, len(vectors), AT_ONCE):
+            found += self._admitted(vectors[at : at + AT_ONCE], prefer)
+        return found
+
+    def _admitted(
+        self, vectors: NDArray[np.float32], prefer: Literal["nearest", "earliest"]
+    ) -> list[tuple[int, float] | None]:
+        import numpy as np
+
+        near: list[dict[int, float]] = [{} for _ in vectors]
+        for rows, places, cosines in self.near(vectors):
+            for row, place, cosine in zip(rows.tolist(), places.tolist(), cosines.tolist(), strict=True):
+                near[row][place] = cosine
+        sketches = self._sketches(vectors)
+        before = np.tril(sketches @ sketches.T >= self._cosine - SLACK, -1)
+        among: list[list[tuple[int, float]]] = [[] for _ in vectors]
+        rows, others = np.nonzero(before)
+        for at in range(0, len(rows), WHOLE):
+            part, theirs = rows[at : at + WHOLE], others[at : at + WHOLE]
+            for row, other, cosine in zip(
+                *(a.tolist() for a in self._among(part, theirs, vectors[part], vectors[theirs])), strict=True
+            ):
+                among[row].append((other, cosine))
+        found: list[tuple[int, float] | None] = []
+        held: dict[int, int] = {}
+        for row in range(len(vectors)):
+            for other, cosine in among[row]:
+                if other in held:
+                    near[row][held[other]] = cosine
+            if near[row]:
+                nearest = min(near[row], key=lambda place: (-near[row][place], place))
+                place = nearest if prefer == "nearest" else min(near[row])
+                found.append((place, near[row][place]))
+            else:
+                held[row] = self._count + len(held)
+                found.append(None)
+        self.add(vectors[list(held)])
+        return found
+
+    def _among(
+        self,
+        rows: NDArray[np.intp],
+        places: NDArray[np.intp],
+        vectors: NDArray[np.float32],
+        held: NDArray[np.float32],
+    ) -> Near:
+        """Those of pairs that are near, compared whole."""
+        import numpy as np
+
+        self.compared += len(rows)
+        cosines = np.einsum("ij,ij->i", vectors.astype(np.float64), held.astype(np.float64)).round(DIGITS)
+        is_near = cosines > self._cosine if self._is_strict else cosines >= self._cosine
+        return rows[is_near], places[is_near], cosines[is_near]
+
+    def _held(self) -> NDArray[np.float32]:
+        import numpy as np
+
+        if self._mapped is None:
+            assert self._rotation is not None
+            self._file.flush()
+            self._mapped = np.memmap(
+                self._file, dtype="<f4", mode="r", shape=(self._count, len(self._rotation))
+            )
+        return self._mapped
+
+    def _sketches(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, numbers of a sketch) float32."""
+        import numpy as np
+
+        if self._rotation is None:
+            size = vectors.shape[1]
+            wanted = min(size, max(LEAST, round(size * SHARE * (1 - self._cosine))))
+            chance = np.random.default_rng(0).standard_normal((size, wanted))
+            self._rotation = np.linalg.qr(chance)[0].astype(np.float32)
+        turned = vectors @ self._rotation
+        rest = np.sqrt(np.maximum(0.0, 1.0 - np.einsum("ij,ij->i", turned, turned)))
+        return np.concatenate([turned, rest[:, None].astype(np.float32)], axis=1)
