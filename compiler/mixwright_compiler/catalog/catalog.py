@@ -56,6 +56,7 @@ RULES = (
     "labels",
     "alone",
     "grouped",
+    "tags",
 )
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from mixwright_compiler.checks.checked import Checked, maker_of
-from mixwright_compiler.program import PipelineDecl, StepDecl
+from mixwright_compiler.program import PipelineDecl, Schema, StepDecl
 from mixwright_dsl.diagnostic import Label
 
 
 def check_tables(checked: Checked) -> None:
-    """MIX460: groups that no step has made. MIX463: a selection among rows of which several are answers to one."""
+    """MIX460: groups that no step has made. MIX461: tags that are no list of texts.
+    MIX463: a selection among rows of which several are answers to one."""
     for pipeline, position, step in checked.clean_steps():
         if "grouped" in step.entry.rules:
             _check_grouped(checked, pipeline.steps[:position], step)
+        if "tags" in step.entry.rules:
+            _check_tags(checked, pipeline.steps[position - 1].columns if position else {}, step)
         if "alone" in step.entry.rules:
             _check_alone(checked, pipeline, position, step)
 
@@ -31,6 +34,23 @@ def _check_grouped(checked: Checked, before: tuple[StepDecl, ...], step: StepDec
         hint=f"write `by = {groups[-1]}`"
         if groups
         else "group rows first: `cluster group { on = …, model = … }`, then `by = group`",
+    )
+
+
+def _check_tags(checked: Checked, columns: Schema, step: StepDecl) -> None:
+    by = step.attributes["by"]
+    found = columns.get(str(by.value), "any")
+    if found in ("any", "json", "list[text]", "list[any]", "list[json]"):
+        return
+    hint = "compare by a list: `normalize tags { from = … }` makes one"
+    if found == "text":
+        hint = f'split it first: `derive {{ {by.value}_list = split({by.value}, ",") }}`'
+    checked.findings.error(
+        "MIX461",
+        f"`by` takes a list of tags, and `{by.value}` is {found}",
+        by.span,
+        f"a column of {found}",
+        hint=hint,
     )
 
 

@@ -52,6 +52,13 @@ def text_of(value: object) -> str | None:
     return None
 
 
+def whole_text_of(value: object) -> str | None:
+    """As `text_of`, of a chat with every message."""
+    if isinstance(value, list) and value and all(isinstance(t, Mapping) and "content" in t for t in value):
+        return "\n".join(str(turn["content"]) for turn in value)
+    return text_of(value)
+
+
 def ngram_hashes(tokens: Sequence[str], n: int) -> NDArray[np.uint64]:
     """A hash for every run of `n` tokens, in order; empty when there are fewer.
 

@@ -44,6 +44,7 @@ def built(
     specs: Sequence[TemplateSpec] = (),
     rows: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     workers: Any = None,
+    calls: Any = None,
     **attributes: Any,
 ) -> Any:
     """A step of the catalog, built as the executor builds it."""
@@ -64,7 +65,7 @@ def built(
         seed=seed,
         expression=compile_expression,
         template=by_name.__getitem__,
-        calls=None,  # type: ignore[arg-type]
+        calls=calls,
         workers=lambda: workers,
         rows_of=lambda name: iter((rows or {})[name]),
     )

@@ -260,3 +260,19 @@ def test_behind_a_fold_by_a_model_may_be_asked_about_the_group(runs: SpecRuns) -
     )
     assert sorted(runs.prompts) in (["a 0+b 5"], ["b 5+a 0"])
     runs.store.check_accounting(1, complete=True)
+
+
+def test_repeated_rows_are_counted_and_go_on(ways: SpecRuns) -> None:
+    ways.run(
+        """source classes inline { rows = [{ c = "a", n = 1 }, { c = "a", n = 2 }, { c = "a", n = 3 },
+          { c = "b", n = 4 }] }
+        pipeline p { from classes
+          balance { by = c, to = equal, up = repeat }
+          filter { where = n > 0 } }"""
+    )
+    assert kept(ways, "c") == ["a", "a", "b", "b"]
+    [(rows, ids)] = ways.store.sql(
+        "SELECT count(*), count(DISTINCT row_id) FROM outcome WHERE status = 'kept'"
+    )
+    assert rows == ids == 4
+    ways.store.check_accounting(1, complete=True)
