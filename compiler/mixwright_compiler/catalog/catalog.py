@@ -57,6 +57,7 @@ RULES = (
     "alone",
     "grouped",
     "tags",
+    "semantic",
 )
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from mixwright_compiler.checks.checked import Checked, maker_of
+from mixwright_compiler.checks.checked import Checked, is_written, maker_of
 from mixwright_compiler.program import PipelineDecl, Schema, StepDecl
 from mixwright_dsl.diagnostic import Label
 
 
 def check_tables(checked: Checked) -> None:
-    """MIX460: groups that no step has made. MIX461: tags that are no list of texts.
-    MIX463: a selection among rows of which several are answers to one."""
+    """MIX460: groups that no step has made. MIX461: tags that are no list of texts. MIX462: nearness in meaning without a
+    model that tells it. MIX463: a selection among rows of which several are answers to one."""
     for pipeline, position, step in checked.clean_steps():
         if "grouped" in step.entry.rules:
             _check_grouped(checked, pipeline.steps[:position], step)
         if "tags" in step.entry.rules:
-            _check_tags(checked, pipeline.steps[position - 1].columns if position else {}, step)
+            _check_tags(checked, _columns_before(checked, pipeline, position), step)
+        if "semantic" in step.entry.rules:
+            _check_semantic(checked, step)
         if "alone" in step.entry.rules:
             _check_alone(checked, pipeline, position, step)
 
@@ -37,21 +39,41 @@ def _check_grouped(checked: Checked, before: tuple[StepDecl, ...], step: StepDec
     )
 
 
+def _columns_before(checked: Checked, pipeline: PipelineDecl, position: int) -> Schema:
+    if position:
+        return pipeline.steps[position - 1].columns
+    start = checked.columns.get(pipeline.start.rows)
+    return start.types if start is not None else {}
+
+
 def _check_tags(checked: Checked, columns: Schema, step: StepDecl) -> None:
-    by = step.attributes["by"]
+    name = "by" if "by" in step.attributes else "from"
+    by = step.attributes[name]
     found = columns.get(str(by.value), "any")
-    if found in ("any", "json", "list[text]", "list[any]", "list[json]"):
+    may_have_tags = name == "from" and (found.startswith("list[struct") or found == "list[json]")
+    if found in ("any", "json", "list[text]", "list[any]") or may_have_tags:
         return
-    hint = "compare by a list: `normalize tags { from = … }` makes one"
+    hint = "normalize them first: `normalize tags { from = … }` makes a list of texts" if name == "by" else ""
     if found == "text":
         hint = f'split it first: `derive {{ {by.value}_list = split({by.value}, ",") }}`'
     checked.findings.error(
         "MIX461",
-        f"`by` takes a list of tags, and `{by.value}` is {found}",
+        f"`{name}` takes a list of tags, and `{by.value}` is {found}",
         by.span,
         f"a column of {found}",
         hint=hint,
     )
+
+
+def _check_semantic(checked: Checked, step: StepDecl) -> None:
+    if is_written(step.attributes, "near") and not is_written(step.attributes, "model"):
+        checked.findings.error(
+            "MIX462",
+            "`near` is a distance of vectors, and no `model` gives them",
+            step.attributes["near"].span,
+            "nothing is compared by meaning",
+            hint="add `model = …`, one with `task = embed`, or leave `near` out",
+        )
 
 
 def _check_alone(checked: Checked, pipeline: PipelineDecl, position: int, step: StepDecl) -> None:

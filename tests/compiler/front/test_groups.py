@@ -19,6 +19,7 @@ DECLARED = {
     "step.cluster": ({}, Traits(needs_all_rows=True)),
     "step.fold_by": ({}, Traits(needs_all_rows=True)),
     "dedup.semantic": ({}, Traits()),
+    "step.normalize": ({}, Traits(needs_all_rows=True)),
     "step.balance": ({"to": "equal"}, Traits(needs_all_rows=True)),
     "select.deita": ({}, Traits(needs_all_rows=True)),
     "select.diverse": ({}, Traits(needs_all_rows=True)),
