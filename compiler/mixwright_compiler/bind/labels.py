@@ -57,7 +57,9 @@ def extra_labels(world: World, block: Block, labels: Sequence[Any], shape: str) 
 def step_label(world: World, block: Block, entry: Entry, labels: Sequence[Any]) -> Ref | None:
     """The column that a step makes, or its name; None where its kind has none. Raises Reported (MIX120)."""
     if entry.label == "none":
-        shape = f"{block.kind} {entry.name} {{ … }}" if block.kind != entry.keyword else f"{block.kind} {{ … }}"
+        shape = (
+            f"{block.kind} {entry.name} {{ … }}" if block.kind != entry.keyword else f"{block.kind} {{ … }}"
+        )
         extra_labels(world, block, labels, shape)
         return None
     match labels:

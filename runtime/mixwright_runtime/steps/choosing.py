@@ -19,8 +19,8 @@ ONE_OF_THEM = (("count",), ("top",))
 
 def wanted_of(step: Step, rows: int) -> int:
     """How many of so many rows a step keeps."""
-    count = step.attributes.get("count")
-    return min(rows, count if count is not None else round(step.attributes["top"] * rows))
+    count: int | None = step.attributes.get("count")
+    return min(rows, round(float(step.attributes["top"]) * rows) if count is None else count)
 
 
 def chosen(

@@ -99,10 +99,10 @@ async def decided_on(node: Node, rows: Sequence[Row], stop: StopSignal) -> list[
     """
     step = node.step
     assert isinstance(step, Keep | Table)
-    work = asyncio.ensure_future(
+    work: asyncio.Future[Any] = asyncio.ensure_future(
         step.table(rows) if isinstance(step, Table) else asyncio.to_thread(step.keep, rows)
     )
-    stopping = asyncio.ensure_future(stop.wait())
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
