@@ -45,19 +45,8 @@ LabelKind = Literal["none", "name", "new_column", "rows", "kind"]
 FORMAT_VERSION = "1.2"
 
 RULES = (
-    "opinions",
-    "guard",
-    "ratings",
-    "translated",
-    "programs",
-    "targets",
-    "compared",
-    "turns",
-    "labels",
-    "alone",
-    "grouped",
-    "tags",
-    "semantic",
+    *("opinions", "guard", "ratings", "translated", "programs", "targets"),
+    *("compared", "turns", "labels", "alone", "grouped", "tags", "semantic"),
 )
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 
