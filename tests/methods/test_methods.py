@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -443,3 +444,40 @@ def test_methods_are_evolved_that_evolve_tasks(ran: Ran) -> None:
             WHERE pipeline = 'methods' AND status = 'kept' AND columns->>'improve.round' > '0'"""
         )
     assert {method for (method,) in used} <= set(methods) and later > [(0,)]
+
+
+WELL_FORMED = re.compile(
+    r"(Write a|Explain to a|Describe how a|Give a|Compare|List|Tell a tale|Tell where|Invent a game|Add \d+ and|"
+    r"Decide if|Say whether|Find the sum|Make the sentence)\b[^\"<>#=]*\."
+)
+"""An instruction as the small model's lessons have them."""
+
+
+def test_a_model_that_is_given_the_beginning_of_a_users_turn_writes_instructions(ran: Ran) -> None:
+    found = outcomes_of(ran("magpie"))
+    kept, dropped = found["instructions"]
+    assert kept >= 200 and set(dropped) >= {"asked.unfinished", "asked.dedup_exact"}
+    assert kept + sum(dropped.values()) == 320
+    assert found["longer"][0] > 0.9 * kept and found["answers"][0] > 0.9 * kept
+    with Store.open(ran("magpie"), read_only=True) as opened:
+        texts = [
+            json.loads(columns).get("instruction")
+            for (columns,) in opened.sql("SELECT columns FROM row_outcome WHERE pipeline = 'instructions'")
+        ]
+    written = [text for text in texts if text]
+    assert sum(bool(WELL_FORMED.fullmatch(text)) for text in written) >= 0.9 * len(written) >= 200
+
+
+def test_scores_rise_with_what_a_task_asks_and_fall_without_an_answer(ran: Ran) -> None:
+    found = outcomes_of(ran("deita"))
+    assert found["scored"] == (40, {"scored.complex": 30, "scored.good": 20})
+    kept, dropped = found["few"]
+    assert (kept, set(dropped)) == (8, {"chosen.select_deita"})
+    with Store.open(ran("deita"), read_only=True) as opened:
+        rows = [
+            json.loads(columns)
+            for (columns,) in opened.sql("SELECT columns FROM row_outcome WHERE pipeline = 'scored'")
+        ]
+    complexity = {n: [row["scored.complex"]["score"] for row in rows if row["harder"] == n] for n in range(3)}
+    assert max(complexity[0]) < min(complexity[1]) and max(complexity[1]) < min(complexity[2])
+    assert all(row["scored.good"]["score"] < 1.1 for row in rows if row["worse"] == 2 and row["harder"])
