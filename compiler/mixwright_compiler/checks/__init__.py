@@ -66,6 +66,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     generation.check_weights,
     generation.check_prompts,
     turns.check_turns,
+    generation.check_targets,
     generation.check_context,
     generation.check_candidates,
     generation.check_retries,

@@ -159,17 +159,24 @@ def _check_self(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> Non
     if not is_written(step.attributes, "except"):
         return
     drawn = str(value_of(step.attributes, "from"))
-    start = pipeline.start.rows
-    while start in checked.program.pipelines:
-        start = checked.program.pipelines[start].start.rows
-    if start != drawn:
+    start, rows = _root(checked, pipeline.name), _root(checked, drawn)
+    if start != rows or drawn == pipeline.name:
         checked.findings.error(
             "MIX423",
             f"no row of `{pipeline.name}` can draw itself",
             step.attributes["except"].span,
-            f"its rows start from `{start}`, and `{drawn}` is drawn from",
+            f"its rows start from `{start}`, and `{rows}` is drawn from"
+            if drawn != pipeline.name
+            else "what is drawn was started before it",
             hint="delete `except = self`, or say with `where` what must differ: `where = drawn.… != …`",
         )
+
+
+def _root(checked: Checked, name: str) -> str:
+    """The source that rows start from, through any pipelines between."""
+    while name in checked.program.pipelines:
+        name = checked.program.pipelines[name].start.rows
+    return name
 
 
 def _check_pool(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> None:

@@ -139,6 +139,28 @@ def _with_column(template: TemplateDecl, column: str) -> Fix | None:
     return Fix(f"put `{{{{ {column} }}}}` into the prompt", (edit,), Applicability.PLACEHOLDER)
 
 
+def check_targets(checked: Checked) -> None:
+    """MIX451: a template that does not say what is to be answered, where the step takes that from it."""
+    for _, _, step in checked.clean_steps():
+        wants = [
+            s for s in step.entry.attributes if s.holds == "targets" and value_of(step.attributes, s.name)
+        ]
+        if not wants:
+            continue
+        for _, bound in named_by(step, "template"):
+            template = checked.program.templates.get(str(bound.value))
+            if template is None or not template.messages or template.messages[-1].role == "assistant":
+                continue
+            checked.findings.error(
+                "MIX451",
+                f"template `{template.name}` does not say what is to be answered",
+                bound.span,
+                f"`{wants[0].name}` takes that from its last message",
+                secondary=(Label(template.name_span, "no `assistant` in it"),),
+                hint='add it: `assistant = "{{ answer }}"`',
+            )
+
+
 def check_context(checked: Checked) -> None:
     """MIX405: an answer, or prompt and answer, longer than the model's context."""
     for _, _, step in checked.clean_steps():

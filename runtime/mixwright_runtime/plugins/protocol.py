@@ -5,7 +5,7 @@ A step's class is built as `StepClass(step: plan.Step, context: StepContext)`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -165,6 +165,11 @@ def no_pool(position: int) -> Any:
     raise RuntimeError("there is no pool here")
 
 
+def no_origins(name: str) -> Any:
+    """What a context without sources gives."""
+    raise RuntimeError("there are no rows here")
+
+
 def no_sandbox() -> Any:
     """What a context without a sandbox gives."""
     raise RuntimeError("there is no sandbox here")
@@ -188,6 +193,8 @@ class StepContext:
     """The shared pool of killable CPU workers (mixwright_runtime/workers/pool.py)."""
     rows_of: Callable[[str], Any]
     """Rows of a source or finished pipeline by name, for few-shot draws and evaluation sets: iterable of dicts."""
+    origins_of: Callable[[str], Iterable[bytes]] = no_origins
+    """The source row that each row of `rows_of` started from, in their order: its identity."""
     pool: Callable[[int], Sequence[Mapping[str, Any]]] = no_pool
     """What the row at a position sees of the rows that its own pipeline has kept."""
     pipeline: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
 from mixwright_compiler.plan.plan import Plan, plan_from_json
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from mixwright_runtime.store.store import Store
 
 
-def columns_of(pipeline: PipelineRun) -> Iterable[Mapping[str, Any]]:
-    """The columns of the rows that a pipeline has kept, in start order."""
-    return [kept.row.columns for kept in pipeline.kept]
+def rows_kept(pipeline: PipelineRun) -> Iterable[Row]:
+    """The rows that a pipeline has kept, in start order."""
+    return [kept.row for kept in pipeline.kept]
 
 
 def lost_of_pool(plan: Plan, store: Store, pipeline: str, lag: int) -> Settled:

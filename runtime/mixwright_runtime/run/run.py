@@ -31,7 +31,7 @@ from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.shapes import Measure
 from mixwright_runtime.run.calibration import calibrate_all
-from mixwright_runtime.run.drawn import Replay, columns_of, lost_of_pool, replay_of
+from mixwright_runtime.run.drawn import Replay, lost_of_pool, replay_of, rows_kept
 from mixwright_runtime.run.mixtures import MixtureRun, SourceBook
 from mixwright_runtime.run.pace import RunPace
 from mixwright_runtime.run.waves import PipelineRun, supply_of
@@ -232,7 +232,7 @@ class Run:
                 fanout=pipeline.fanout,
                 draws=[(self.runs[drawn.rows], drawn.limit) for drawn in pipeline.draws],
             )
-            self.context.made[pipeline.name] = partial(columns_of, self.runs[pipeline.name])
+            self.context.made[pipeline.name] = partial(rows_kept, self.runs[pipeline.name])
         book = SourceBook(self.store, self.run_id)
         for mixture in _with_nested(self.plan, self.mixtures):
             self.mixture_runs[mixture.name] = MixtureRun(

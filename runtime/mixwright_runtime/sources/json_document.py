@@ -80,8 +80,29 @@ def rows_of_document(file: Path, name: str, what: str) -> Iterator[tuple[dict[st
         if alone is not None:
             yield from _rows_of_object(alone[0], name, alone[1])
     except (ValueError, RecursionError, OSError, EOFError, zlib.error) as error:
-        problem = "nested too deep" if isinstance(error, RecursionError) else error
-        raise RunError(f"{what}: {name}:{reader.line}: {problem}") from None
+        raise RunError(f"{what}: {name}:{reader.line}: {_problem(error)}") from None
+
+
+def document_of(file: Path, name: str, what: str) -> dict[str, Any]:
+    """A JSON file that is one object, whole.
+
+    Raises:
+        RunError: it is something else, or cannot be read.
+    """
+    reader = _Document(file)
+    try:
+        (document,) = (value for value, _, _ in reader.values())
+    except (ValueError, RecursionError, OSError, EOFError, zlib.error) as error:
+        raise RunError(f"{what}: {name}:{reader.line}: {_problem(error)}") from None
+    if not isinstance(document, dict):
+        raise RunError(f"{what}: {name}: no JSON object")
+    return document
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return "more than one value, or none" if "unpack" in str(error) else str(error)
 
 
 def _rows_of_object(document: dict[str, Any], name: str, line: int) -> Iterator[tuple[dict[str, Any], str]]:

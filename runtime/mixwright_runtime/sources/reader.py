@@ -29,6 +29,7 @@ _MODULES = {
     "inline": "inline",
     "nothing": "nothing",
     "hf": "hub",
+    "natural_instructions": "natural_instructions",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any
 
 from mixwright_compiler.plan.plan import Step
@@ -14,7 +14,7 @@ from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Apply
 from mixwright_runtime.steps.drawing import Thing, Things, balanced, run_of, strata_of
 from mixwright_runtime.values.choices import Choices, Turns, decided_by, several_of
-from mixwright_runtime.values.rows import Dropped, Row, SourceIds, canonical_json, digest
+from mixwright_runtime.values.rows import Dropped, Row, canonical_json, digest
 from mixwright_runtime.verifiers.constraints.drawing import ConstraintPool
 
 TOO_FEW = "draw: too few"
@@ -81,7 +81,7 @@ DRAWN = "drawn"
         attribute(
             "except",
             "enum:self",
-            "`self`: for a row that started from the source, another one of it",
+            "`self`: no row that started from the source row which this one started from",
             only_when="with from",
         ),
         attribute(
@@ -151,11 +151,11 @@ class Draw(Apply):
     other.
 
     `where` says what may be drawn for a row, and calls it `drawn`: `where = drawn.topic == topic`. With
-    `except = self` a row never draws the one that it started from. `spread = even` deals the rows of the source, or
-    the values, out like cards: the row that is started next gets the next ones of a shuffled pack, and when all are
-    dealt a new pack is shuffled. What a row gets follows from its place among the started rows alone, so a row that
-    is dropped ahead of the step takes its cards with it; candidates, items and rounds that a step ahead made have packs
-    of their own, by their number.
+    `except = self` a row never draws the one that it started from, nor what a pipeline made of that. `spread = even`
+    deals the rows of the source, or the values, out like cards: the row that is started next gets the next ones of a
+    shuffled pack, and when all are dealt a new pack is shuffled. What a row gets follows from its place among the
+    started rows alone, so a row that is dropped ahead of the step takes its cards with it; candidates, items and rounds
+    that a step ahead made have packs of their own, by their number.
 
     From `of` items of a list are drawn that the row itself has: `of = merge(human, made)`. As many as there are is
     the list shuffled. `run` takes items that stand together: `of = lines(document), run = 15, least = 1` takes 1 to
@@ -191,7 +191,7 @@ class Draw(Apply):
         attributes = step.attributes
         self.step = step
         self._seed = context.seed
-        self._rows_of = context.rows_of
+        self._rows_of, self._origins_of = context.rows_of, context.origins_of
         self._from: Any = attributes.get("from")
         self._values: list[Any] | None = attributes.get("values")
         listed, count, where = attributes.get("of"), attributes.get("count"), attributes.get("where")
@@ -294,8 +294,8 @@ class Draw(Apply):
             if len(rows) < self._count and self._least is None and self._fewer == "error":
                 where = f"'{self._from}'" if self._from else "values"
                 raise RunError(f"step '{self.step.id}': draws {self._count} rows, {where} has {len(rows)}")
-            ids = SourceIds()
-            self._pool = [self._thing(row, ids.of(row) if self._not_self else b"") for row in rows]
+            origins = self._origins_of(str(self._from)) if self._not_self else repeat(b"")
+            self._pool = [self._thing(row, origin) for row, origin in zip(rows, origins, strict=False)]
         return self._pool
 
     def _thing(self, row: Any, row_id: bytes = b"") -> Thing:

@@ -19,10 +19,21 @@ from mixwright_runtime.values.rows import Dropped, Row, digest, order_key
     "step",
     "render",
     label="new_column",
-    makes={"{label}": "text", "{label}_template": "text"},
+    makes={
+        "{label}": "text",
+        "{label}_template": "text",
+        "{label}_target": "text if with targets",
+    },
     attributes=(
         attribute("templates", "list[ref:template]", "the templates to choose from", default=REQUIRED),
         attribute("choose", "enum:cycle|random", "how a row gets its template", default="cycle"),
+        attribute(
+            "targets",
+            "bool",
+            "each template ends with what the assistant is to say, which goes into `NAME_target`",
+            default=False,
+            holds="targets",
+        ),
         replace(SALT, only_when="choose = random"),
         *STEP,
     ),
@@ -34,6 +45,14 @@ class Render(Apply):
     chooses by the pipeline's seed, the row's identity, the step's label and its `salt`. The text of the
     template's messages is joined by a blank line. The template's name is kept in the column `NAME_template`, without
     that of the import it came through.
+
+    With `targets` a template says both sides, as FLAN's patterns do: what its last message, the assistant's, says is the
+    column `NAME_target`, and no part of the text. So one template may ask for the answer and another, of the same
+    columns, for the question (input inversion).
+
+        template follows { user = "{{ premise }}\nDoes it follow that {{ hypothesis }}?", assistant = "{{ answer }}" }
+        template inverted { user = "What follows from this? {{ premise }}", assistant = "{{ hypothesis }}" }
+        render task { templates = [follows, inverted], targets = true }
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
@@ -42,6 +61,7 @@ class Render(Apply):
         self._names = names_in_rows(templates)
         self._templates = [context.template(name) for name in templates]
         self._is_random = step.attributes.get("choose") == "random"
+        self._has_targets = step.attributes.get("targets") is True
         self._seed = context.seed
 
     def apply(self, row: Row) -> Row | Dropped:
@@ -55,6 +75,7 @@ class Render(Apply):
             rendered = self._templates[index](row.columns)
         except RowError as error:
             return Dropped(row, self.step.id, "render", str(error), quarantined=True)
-        text = "\n\n".join(message["content"] for message in rendered.messages)
-        label = self.step.label
-        return row.with_columns(**{label: text, f"{label}_template": self._names[index]})
+        label, said = self.step.label, [message["content"] for message in rendered.messages]
+        made = {f"{label}_target": said.pop()} if self._has_targets else {}
+        made |= {label: "\n\n".join(said), f"{label}_template": self._names[index]}
+        return row.with_columns(**made)

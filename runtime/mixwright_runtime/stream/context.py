@@ -12,7 +12,7 @@ from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.stream.pool import Pool
 from mixwright_runtime.stream.supply import Sources
-from mixwright_runtime.values.rows import Rendered
+from mixwright_runtime.values.rows import Rendered, Row, SourceIds
 
 
 class RunContext:
@@ -26,8 +26,8 @@ class RunContext:
         self._sandbox_name = sandbox
         self.pools: dict[str, Pool] = {}
         """Of pipelines that draw from their own rows."""
-        self.made: dict[str, Callable[[], Iterable[Mapping[str, Any]]]] = {}
-        """Pipeline -> the columns of the rows that it has kept."""
+        self.made: dict[str, Callable[[], Iterable[Row]]] = {}
+        """Pipeline -> the rows that it has kept, in start order."""
         self._workers: Any = None
         self._boxes: Any = None
 
@@ -42,6 +42,7 @@ class RunContext:
             calls=DeclaredCalls(self.calls, step, f"{owner}.{step.id}"),
             workers=self._pool,
             rows_of=self.rows_of,
+            origins_of=self.origins_of,
             pool=lambda position: self.pools[owner].before(position),
             pipeline=owner,
             sandbox=self._sandbox,
@@ -56,8 +57,14 @@ class RunContext:
         if name in self.plan.pipelines:
             if name not in self.made:
                 raise RunError(f"rows of pipeline '{name}' are drawn, and it is not run")
-            return self.made[name]()
+            return (row.columns for row in self.made[name]())
         return (entry.columns for entry in self.sources.entries(name))
+
+    def origins_of(self, name: str) -> Iterable[bytes]:
+        """The source row that each of `rows_of` started from: of a source itself."""
+        if name in self.plan.pipelines:
+            return (row.origin_id for row in self.made[name]())
+        return map(SourceIds().of, self.rows_of(name))
 
     def expression(self, expression: Expression | Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
         """A plan expression as a function of a row's columns."""

@@ -10,7 +10,7 @@ from mixwright_compiler.plan.plan import Fingerprint, Origin, Step, TemplateMess
 from mixwright_runtime.plugins.declare import implementation
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.values.expressions import compile_expression
-from mixwright_runtime.values.rows import Row, source_row_id
+from mixwright_runtime.values.rows import Row, SourceIds, source_row_id
 from mixwright_runtime.values.templates import compile_template
 
 ORIGIN = Origin(file="test.mix", line=1, column=1)
@@ -68,6 +68,7 @@ def built(
         calls=calls,
         workers=lambda: workers,
         rows_of=lambda name: iter((rows or {})[name]),
+        origins_of=lambda name: map(SourceIds().of, (rows or {})[name]),
     )
     return implementation(operation)(step, context)
 
