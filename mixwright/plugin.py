@@ -17,6 +17,8 @@ from mixwright_runtime.engines.protocol import (
     EngineFault,
     Fault,
     Finish,
+    LabelRequest,
+    Labels,
     Request,
     ScoreRequest,
     Scores,
@@ -28,7 +30,14 @@ from mixwright_runtime.mixture.rows import MixtureRow
 from mixwright_runtime.plugins.attributes import EXPORT, PICK, POOLING, SALT, SOURCE, STEP, TASK, VERIFIER
 from mixwright_runtime.plugins.declare import declare
 from mixwright_runtime.plugins.modules import job
-from mixwright_runtime.plugins.protocol import CallResult, Measurement, ScoreResult, StepContext, VectorResult
+from mixwright_runtime.plugins.protocol import (
+    CallResult,
+    LabelResult,
+    Measurement,
+    ScoreResult,
+    StepContext,
+    VectorResult,
+)
 from mixwright_runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
 from mixwright_runtime.sources.reader import OpenSource
 from mixwright_runtime.values.json_in_text import ParseFailed
@@ -65,6 +74,9 @@ __all__ = [
     "Format",
     "Job",
     "Keep",
+    "LabelRequest",
+    "LabelResult",
+    "Labels",
     "Measure",
     "MeasureGroup",
     "Measurement",
