@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -294,11 +295,12 @@ def test_a_model_asks_on_and_another_answers(ran: Ran) -> None:
 
 
 def test_tasks_are_placed_on_topics_by_turns(ran: Ran) -> None:
-    ((kept, dropped),) = outcomes_of(ran("topics")).values()
+    kept, dropped = outcomes_of(ran("topics"))["placed"]
     assert kept >= 5 and set(dropped) == {"placed.unchanged", "placed.off_topic", "rounds_place"}
     with Store.open(ran("topics"), read_only=True) as opened:
         rows = opened.sql(
-            "SELECT row_id, columns->>'topic', columns->>'rewritten' FROM row_outcome WHERE status = 'kept'"
+            "SELECT row_id, columns->>'topic', columns->>'rewritten' FROM row_outcome "
+            "WHERE status = 'kept' AND pipeline = 'placed'"
         )
         tries = opened.sql(
             """SELECT origin_id, list(DISTINCT columns->>'topic'), count(*) FROM row_outcome
@@ -307,6 +309,60 @@ def test_tasks_are_placed_on_topics_by_turns(ran: Ran) -> None:
     assert all(topic and rewritten for _, topic, rewritten in rows)
     # Each round deals another one.
     assert tries and all(len(topics) > 1 for _, topics, _ in tries)
+
+
+def test_tasks_that_are_alike_are_made_one(ran: Ran) -> None:
+    kept, dropped = outcomes_of(ran("topics"))["distinct"]
+    assert 0 < kept < 30 - dropped["merged.equal"]
+    with Store.open(ran("topics"), read_only=True) as opened:
+        opened.check_accounting(1, complete=True)
+        rows = opened.sql(
+            "SELECT parents, columns FROM row_outcome WHERE status = 'kept' AND pipeline = 'distinct'"
+        )
+    made = [(len(parents), json.loads(columns)) for parents, columns in rows]
+    assert any(parents > 1 for parents, _ in made)
+    for parents, columns in made:
+        members = columns["members"]
+        assert len(members) == max(1, parents)
+        # One that is alone stays as it is; of several the model writes another.
+        assert len(members) > 1 or columns["merged"] == columns["instruction"] == members[0]
+    assert sum(len(columns["members"]) for _, columns in made) == 30 - dropped["merged.equal"]
+
+
+def report_of(store: Path, pipeline: str, step: str) -> dict[str, Any]:
+    with Store.open(store, read_only=True) as opened:
+        [(summary,)] = opened.sql("SELECT summary FROM run_end")
+    found: dict[str, Any] = json.loads(summary)["pipelines"][pipeline]["reports"][step]
+    return found
+
+
+def test_tags_get_fewer_from_stage_to_stage_and_rows_are_chosen_by_them(ran: Ran) -> None:
+    report = report_of(ran("instag"), "pool", "tagged.normalize_tags")
+    counts = list(report["tags"].values())
+    assert counts == sorted(counts, reverse=True) and counts[0] > counts[1] > counts[-1] > 0
+    chosen = report_of(ran("instag"), "diverse", "chosen.select_diverse")
+    assert chosen["kept"] == sum(chosen["passes"]) == 24
+    # The first pass has every tag.
+    assert chosen["tags_kept"] == chosen["tags"] == counts[-1]
+    values = report_of(ran("instag"), "even", "balanced.balance")
+    assert values["repeated"] > 0 and max(c for _, c in values["rows"].values()) == 69 // values["values"]
+
+
+def test_rows_are_taken_that_are_complex_and_good_and_unlike(ran: Ran) -> None:
+    kept, dropped = outcomes_of(ran("deita"))["few"]
+    assert kept == 8 and set(dropped) == {"chosen.select_deita"}
+    with Store.open(ran("deita"), read_only=True) as opened:
+        details = [
+            json.loads(detail)
+            for (detail,) in opened.sql("SELECT detail FROM row_outcome WHERE reason = 'too similar'")
+        ]
+        going = {
+            row
+            for (row,) in opened.sql(
+                "SELECT lower(hex(row_id)) FROM outcome WHERE pipeline = 'few' AND status = 'kept'"
+            )
+        }
+    assert details and all(found["cosine"] > 0.995 and found["of"] in going for found in details)
 
 
 def test_problems_in_the_band_are_kept_with_a_right_answer(ran: Ran) -> None:

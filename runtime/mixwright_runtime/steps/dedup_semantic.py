@@ -73,7 +73,7 @@ class SemanticDedup(Table):
 
     The evidence of a dropped row is the nearest row that was kept, and their distance.
 
-    Memory: for each row kept a part of its vector, 200 bytes for 384 numbers at the default distance; the vectors lie in
+    Memory: for each row kept a part of its vector, 300 bytes for 384 numbers at the default distance; the vectors lie in
     a temporary file while the run lasts.
     """
 

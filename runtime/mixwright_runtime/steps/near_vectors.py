@@ -3,11 +3,11 @@
     sketch(x) = (Q x, |x - Q'Q x|)        Q: the first rows of a rotation, the same for all
     x.y <= sketch(x).sketch(y)            Cauchy-Schwarz on what the sketch leaves out
 
-Unrelated vectors have sketches whose product is far below 1, so that with a cosine of 0.95 an eighth of the numbers tells
+Unrelated vectors have sketches whose product is far below 1, so that with a cosine of 0.95 a fifth of the numbers tells
 of almost every pair that it is none; the others are compared whole, in double precision and rounded, so that neither the
 size of a block nor the library that multiplies can change a verdict.
 
-Memory: the sketches, for 384 numbers and a cosine of 0.95 about 200 bytes a vector, and a block of products. The vectors
+Memory: the sketches, for 384 numbers and a cosine of 0.95 about 300 bytes a vector, and a block of products. The vectors
 themselves lie in a file without a name, which goes with the process.
 """
 
@@ -28,9 +28,10 @@ AT_ONCE = 1024
 """Vectors that are compared with a block at once; who has more hands them over in parts."""
 WHOLE = 4096
 """Pairs that are compared whole at once."""
-SHARE = 2.5
-"""Chosen: numbers of a sketch for each number of a vector and each unit of distance. Twice as many as tell vectors at a
-right angle apart; embeddings of unrelated texts often have a cosine of 0.5."""
+SHARE = 4.0
+"""Chosen: numbers of a sketch for each number of a vector and each unit of distance. One would tell vectors at a right
+angle apart; embeddings of unrelated texts have a cosine of 0.4 or more, and with 2.5 three in a hundred such pairs were
+compared whole, which took four times as long as all products."""
 LEAST = 16
 SLACK = 1e-4
 """Single precision may put a bound a little too low."""

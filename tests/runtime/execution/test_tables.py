@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from compass import Compass
 from spec_runs import SpecRuns
-from virtual import ScriptedEngine
 
 import mixwright
 from mixwright.plan_text import plan_text
 from mixwright.recorded import Recorded
-from mixwright_runtime.engines.measured import unit_vectors
-from mixwright_runtime.engines.protocol import EmbedRequest, EngineFault, Fault, Vectors
 from mixwright_runtime.facts.row import row_facts
+from mixwright_runtime.store.store import Store
+from tests.killing import killing
 
 NUMBERS = (
     "source numbers inline { rows = [{ n = 3 }, { n = 9 }, { n = null }, { n = 7 }, { n = 9 }, { n = 1 }] }\n"
@@ -24,21 +25,6 @@ NUMBERS = (
 
 
 EMBEDDER = 'model embedder openai { base_url = "http://localhost:1/v1", model = "e", task = embed }\n'
-
-
-class Compass(ScriptedEngine):
-    """Embeds a text by the number in it: a direction in degrees. 18 degrees are a cosine of 0.951, 26 of 0.899."""
-
-    def __init__(self) -> None:
-        super().__init__(latency_s=0)
-        self.embedded: list[str] = []
-
-    async def embed(self, request: EmbedRequest) -> Vectors:
-        self.embedded += request.texts
-        if "unreadable" in request.texts:
-            raise EngineFault(Fault.BAD_REQUEST, "no vector for this")
-        angles = [math.radians(float(text.split()[-1].replace("ok", "0"))) for text in request.texts]
-        return Vectors(unit_vectors([[math.cos(a), math.sin(a)] for a in angles], "compass"), len(angles))
 
 
 def directions(*texts: str | None) -> str:
@@ -276,3 +262,32 @@ def test_repeated_rows_are_counted_and_go_on(ways: SpecRuns) -> None:
     )
     assert rows == ids == 4
     ways.store.check_accounting(1, complete=True)
+
+
+def test_a_run_that_was_killed_as_a_table_was_decided_makes_the_same_rows(tmp_path: Path) -> None:
+    """600 texts are ten requests for vectors; each run goes on behind what the one before had stored."""
+    spec = tmp_path / "spec.mix"
+    ways = directions(*(f"way {n} {n * 0.6:.1f}" for n in range(600)))
+    folds = (
+        "cluster group { on = t, model = embedder, min = 0.9995 }\n fold { by = group, members = list(t) }"
+    )
+    spec.write_text(
+        f"edition 2026\n{ways}pipeline p {{ from ways\n {folds}\n select top {{ by = len(members), count = 40 }} }}"
+    )
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    with killing("compass", "run_until", Path(__file__).parent) as run_until:
+        assert run_until(spec, whole, 0) == 0
+        for until in (1, 3, 2, 4):
+            assert run_until(spec, killed, until) == -signal.SIGKILL
+        assert run_until(spec, killed, 0) == 0
+
+    def rows_of(store: Path) -> list[tuple[Any, ...]]:
+        with Store.open(store, read_only=True) as opened:
+            opened.check_accounting(opened.sql("SELECT max(run_id) FROM run")[0][0], complete=True)
+            return opened.sql(
+                "SELECT row_id, status, parents, columns FROM row_outcome WHERE run_id = (SELECT max(run_id) FROM run) "
+                "ORDER BY ALL"
+            )
+
+    found = rows_of(whole)
+    assert len(found) > 40 and rows_of(killed) == found
