@@ -8,10 +8,10 @@ files that somebody has fetched:
 Of a Python file its strings are taken, of any other the whole text. What was read:
 
     nlpxucan/WizardLM@8c877d4               Evol_Instruct/depth.py, Evol_Instruct/breadth.py
-    Luo et al. 2024                         the five operators of WizardCoder, as the paper has them
+    Luo et al. 2024                         the five operators of WizardCoder, from memory of the paper
     yizhongw/self-instruct@10dd06e          self_instruct/bootstrap_instructions.py
     yizhongw/self-instruct@bcc81cd          self_instruct/templates/clf_task_template.py
-    yizhongw/self-instruct@a69e741          self_instruct/templates/instance_gen_template.py
+    yizhongw/self-instruct@a69e741          self_instruct/templates/instance_gen_template.py, its long examples cut
     tatsu-lab/stanford_alpaca@015c226       prompt.txt
     ise-uiuc/magicoder@7e4af16              data/prompt.txt, src/magicoder/generate_data.py
     allenai/open-instruct@137d97c           scripts/persona_driven_data_gen/prompt_templates.py, without the game's story
