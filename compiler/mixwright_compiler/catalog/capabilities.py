@@ -14,15 +14,7 @@ from mixwright_compiler.catalog.catalog import Asks, Entry
 from mixwright_compiler.catalog.conditions import ALWAYS, given, holds, terms_of
 from mixwright_compiler.catalog.servers import server_of
 
-CONTINUE, SCHEMA, USER_TURN, TEXT, LABELS, LOSSES, TOKEN_AT = (
-    "continue",
-    "schema",
-    "user_turn",
-    "text",
-    "labels",
-    "losses",
-    "token_at",
-)
+CONTINUE, SCHEMA, USER_TURN, TEXT, LABELS = "continue", "schema", "user_turn", "text", "labels"
 
 CAPABILITIES: Mapping[str, str] = {
     CONTINUE: "go on from an answer that is begun",
@@ -30,8 +22,6 @@ CAPABILITIES: Mapping[str, str] = {
     USER_TURN: "write the user's turn",
     TEXT: "go on from a plain text",
     LABELS: "give the probabilities of labels",
-    LOSSES: "give the probability of each token of a text",
-    TOKEN_AT: "give a token's probability at every place of a text",
 }
 """What a model does that can it, in words."""
 

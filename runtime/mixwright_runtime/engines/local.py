@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixwright_compiler.catalog.capabilities import LOSSES, TEXT, TOKEN_AT
+from mixwright_compiler.catalog.capabilities import LABELS, TEXT
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.decoding import Prompt
 from mixwright_runtime.engines.measured import unit_vectors
@@ -224,7 +224,7 @@ def _encoded_whole(
 
 def is_without_chat(needs: frozenset[str]) -> bool:
     """Whether a model is asked for nothing that takes a chat template: a base model has none."""
-    return bool(needs) and needs <= {TEXT, LOSSES, TOKEN_AT}
+    return TEXT in needs and needs <= {TEXT, LABELS}
 
 
 def answer_of(asked: Asked, text: str, finish: Finish, tokens: int, provenance: Mapping[str, str]) -> Answer:

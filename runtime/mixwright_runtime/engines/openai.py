@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixwright_compiler.catalog.capabilities import LOSSES, USER_TURN
+from mixwright_compiler.catalog.capabilities import USER_TURN
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.openai_answers import answer_in, completion_in
 from mixwright_runtime.engines.openai_faults import advised, fault_of_status
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """A longer body is not read to its end. The longest honest answer (128k tokens with log probabilities off) is ~1 MB."""
-
-TOKENS = frozenset({USER_TURN, LOSSES})
-"""What a server is sent tokens for."""
 
 MOST_IN_FLIGHT = 256
 """Tried at an endpoint whose user does not say; also the most that a kill can cost."""
@@ -288,7 +285,7 @@ class OpenAIEngine:
         self._aiohttp = aiohttp
         self._url = yarl.URL(f"{self.base_url}/chat/completions{self._query}")
         self._completions = yarl.URL(f"{self.base_url}/completions{self._query}")
-        if self._tokenizer_at is not None and self._needs & TOKENS:
+        if self._tokenizer_at is not None and USER_TURN in self._needs:
             self._tokenizer = await asyncio.to_thread(_tokenizer, self._tokenizer_at, self.name)
         # Looked up once: aiohttp's own trust_env would read the environment again for every request.
         self._proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)

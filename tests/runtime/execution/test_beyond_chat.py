@@ -369,3 +369,11 @@ def test_a_label_of_several_tokens_is_told_at_its_place(project: Path) -> None:
     spec = 'model scorer transformers { path = "model", context = 256 }\n' + RATED.replace("MORE", "")
     with pytest.raises(mixwright.SpecError, match=r"MIX464.*`10` is several tokens of `scorer`"):
         run(project, spec.replace('"3"]', '"10"]'))
+
+
+@pytest.mark.train
+def test_a_model_without_a_chat_template_scores_after_a_plain_text(project: Path) -> None:
+    (project / "model" / "chat_template.jinja").unlink()
+    spec = 'model scorer transformers { path = "model", context = 256 }\n' + RATED
+    report, _ = run(project, spec.replace("MORE", ", form = text"))
+    assert report.status == "done" and scores_of(project)[0]["outcome"] == "measured"
