@@ -41,9 +41,11 @@ WRITING = [
     method
     for method in METHODS
     if method not in ASKING_NOTHING
-    and "task = " not in (ROOT / "specs" / "methods" / f"{method}.mix").read_text()
+    and not re.search(
+        "task = (reward|process_reward|classify)", (ROOT / "specs" / "methods" / f"{method}.mix").read_text()
+    )
 ]
-"""Those that ask models for texts alone: vectors and scores are not told again (`tests/methods/told.py`)."""
+"""Those that ask models for texts, labels and vectors: rewards are not told again (`tests/methods/told.py`)."""
 KILLS = 5
 
 Outcome = tuple[int, dict[str, int]]
