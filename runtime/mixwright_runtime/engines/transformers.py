@@ -88,7 +88,7 @@ class TransformersEngine(LocalEngine):
     One of `path` and `repo` is given. Weights are read from safetensors alone and code of a repository is
     never run. The chat template of the tokenizer makes the prompt. Requests are collected into static
     batches of similar length, and every row draws from its own seed, so that neither the batch nor its size
-    decides a row's text (in `float32`; in `bfloat16` the rounding of a batch can still move a near tie).
+    decides a row's text, but for near ties, which rounding moves: seldom in `float32`, more often in `bfloat16`.
     `temperature = 0` takes the likeliest token. A prompt that leaves no room for an answer in `context`
     fails alone, with its length. There is no constrained decoding: `schema` needs another engine, and
     so does `verify judge`.

@@ -86,8 +86,9 @@ EMPTY = "no worse answer"
     ),
 )
 class PreferenceExport:
-    """Write pairs for preference tuning (DPO and its kin): an answer that was picked, and one of the same row that was
-    not.
+    """Write pairs for preference tuning (DPO and its kin).
+
+    A pair is an answer that was picked, and one of the same row that was not.
 
     Candidates that a verifier dropped are in the store, with what was measured of them, so pairs cost no request and
     other settings none either. The better answer is the one in the mixture's row, whose chat must end with it. The worse
