@@ -106,9 +106,10 @@ def _can_be_walked(plan: Plan, pipeline: Pipeline, step: Step) -> bool:
     """Does a step only make rows of rows? Of a loop all of its body must; what brings rows together needs them all."""
     body = [other for other in pipeline.steps if other.inside == step.id] if step.traits.loops else ()
     is_plain = step.operation.partition(".")[0] == "step" and not plan.provider(step.operation)
-    draws = any(
+    entry = plan.catalog.entries.get(step.operation)
+    draws = entry is not None and any(
         schema.type == "drawn" and step.attributes.get(schema.name) in plan.pipelines
-        for schema in plan.catalog.entries[step.operation].attributes
+        for schema in entry.attributes
     )
     return (
         is_plain
