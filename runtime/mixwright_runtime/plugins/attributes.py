@@ -20,6 +20,14 @@ STEP = (
     ),
 )
 
+ON = attribute(
+    "on",
+    "column",
+    "the column to compare: text, or a chat, of which the user messages count",
+    default=REQUIRED,
+)
+"""Of steps that compare the texts of rows."""
+
 SALT = attribute("salt", "text", "any text; with another one the step draws anew, and nothing else changes")
 """Of steps that draw."""
 

@@ -49,6 +49,7 @@ from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.catalog.shape_traits import SHAPES as SHAPE_KINDS
 from mixwright_compiler.catalog.shape_traits import conflicts
+from mixwright_runtime.errors import RunStopped
 from mixwright_runtime.values.rows import Dropped, Row
 
 if TYPE_CHECKING:
@@ -181,7 +182,27 @@ class MeasureGroup(Measure):
         return found
 
 
-class Keep(Shape, ABC):
+class Breaker(Shape, ABC):
+    """What decides on many rows at once: `Keep` and `Table`."""
+
+    is_interrupted = False
+    """The run is to stop."""
+
+    def interrupt(self) -> None:
+        """Called when the run is to stop, from another thread than `keep`: one that works for long raises RunStopped."""
+        self.is_interrupted = True
+
+    def stop_if_interrupted(self, what: str) -> None:
+        """To be called now and then by a step that works for long; `what`: its name.
+
+        Raises:
+            RunStopped: it was interrupted.
+        """
+        if self.is_interrupted:
+            raise RunStopped(f"{what} was interrupted")
+
+
+class Keep(Breaker, ABC):
     """Decides on rows as they arrive: dedup. Declared as a `breaker`."""
 
     @abstractmethod
@@ -196,16 +217,13 @@ class Keep(Shape, ABC):
             RunStopped: it was interrupted.
         """
 
-    def interrupt(self) -> None:
-        """Called from another thread when the run is to stop: one that works for long raises RunStopped then."""
-
 
 Place = Row | Dropped | list[Row]
 """What is left of a row in its place: it, why it is dropped, or rows made of it; none where it went into another one, of
 which it is a parent."""
 
 
-class Table(Shape, ABC):
+class Table(Breaker, ABC):
     """Decides on rows as `Keep` does, and may do more: ask models, which its declaration names, change rows, and make
     several of one or one of several (`mixwright_runtime.values.rows.merged`). Declared as a `breaker`."""
 
@@ -219,9 +237,6 @@ class Table(Shape, ABC):
         Raises:
             RunStopped: it was interrupted; its rows stay unfinished.
         """
-
-    def interrupt(self) -> None:
-        """Called when the run is to stop: one that works for long without a call raises RunStopped then."""
 
 
 class Spread(Shape, ABC):
@@ -334,7 +349,7 @@ def _wrong_methods(shape: type[Shape], implementation: type) -> Iterator[str]:
     written = {
         name: value
         for cls in reversed(implementation.__mro__)
-        if cls not in (*SHAPES, Shape, ABC, object)
+        if cls not in (*SHAPES, Breaker, Shape, ABC, object)
         for name, value in vars(cls).items()
         if callable(value) and not name.startswith("_")
     }

@@ -9,14 +9,13 @@ from typing import Any
 
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.errors import RunStopped
 from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
-from mixwright_runtime.plugins.shapes import Place, Table
+from mixwright_runtime.plugins.shapes import Place
+from mixwright_runtime.steps.by_vectors import ByVectors
 from mixwright_runtime.steps.components import Components
-from mixwright_runtime.steps.embedded import unembedded, vectors_of
-from mixwright_runtime.steps.near_vectors import NearVectors
+from mixwright_runtime.steps.embedded import EMBEDDER, unembedded
 from mixwright_runtime.values.rows import Row
 from mixwright_runtime.values.texts import text_of
 
@@ -36,13 +35,7 @@ from mixwright_runtime.values.texts import text_of
             "the column with the text, or a chat, of which the user messages count",
             default=REQUIRED,
         ),
-        attribute(
-            "model",
-            "ref:model",
-            "the embedding model that gives the vectors",
-            default=REQUIRED,
-            tasks=("embed",),
-        ),
+        EMBEDDER,
         attribute(
             "min",
             "share",
@@ -61,7 +54,7 @@ from mixwright_runtime.values.texts import text_of
         *STEP,
     ),
 )
-class ClusterRows(Table):
+class ClusterRows(ByVectors):
     """Gives rows whose texts mean nearly the same the same value in a column, which `fold { by = … }` brings together.
 
     ```mix
@@ -81,14 +74,11 @@ class ClusterRows(Table):
 
     def __init__(self, step: Step, context: StepContext) -> None:
         attributes = step.attributes
+        super().__init__(step, context, "cluster", cosine=float(attributes["min"]))
         self._step = step
         self._column = str(attributes["on"])
-        self._model = str(attributes["model"])
         self._joins_any = attributes.get("link") == "any"
-        self._calls = context.calls
-        self._near = NearVectors(float(attributes["min"]), between=self._go_on)
         self._facts: dict[str, Any] = {}
-        self._is_interrupted = False
 
     async def table(self, rows: Sequence[Row]) -> list[Place]:
         """Called once, with all rows."""
@@ -97,7 +87,7 @@ class ClusterRows(Table):
         held: list[int] = []
         """The row of each vector that is held."""
         decided: list[Place] = list(rows)
-        async for places, vectors, failed in vectors_of(self._calls, self._model, texts):
+        async for places, vectors, failed in self._vectors(texts):
             if self._joins_any:
                 held += places
                 await asyncio.to_thread(groups.join_near, self._near, vectors, held)
@@ -127,17 +117,6 @@ class ClusterRows(Table):
         }
         return decided
 
-    def interrupt(self) -> None:
-        self._is_interrupted = True
-
-    async def close(self) -> None:
-        """Give the vectors' file back."""
-        self._near.close()
-
     def report(self) -> dict[str, Any]:
         """Rows, groups, groups of one row, rows of the largest, and how many pairs had to be compared whole."""
         return self._facts
-
-    def _go_on(self) -> None:
-        if self._is_interrupted:
-            raise RunStopped("cluster was interrupted")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.plugins.attributes import STEP
-from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
+from mixwright_runtime.plugins.attributes import ON, STEP
+from mixwright_runtime.plugins.declare import attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Keep
 from mixwright_runtime.steps.minhash import BandIndex, Sketcher, bands_of, jaccard
@@ -23,12 +23,7 @@ BATCH_ROWS = 1_000
     "exact",
     breaker=True,
     attributes=(
-        attribute(
-            "on",
-            "column",
-            "the column to compare: text, or a chat, of which the user messages count",
-            default=REQUIRED,
-        ),
+        ON,
         *STEP,
     ),
 )
@@ -76,12 +71,7 @@ class ExactDedup(Keep):
     "minhash",
     breaker=True,
     attributes=(
-        attribute(
-            "on",
-            "column",
-            "the column to compare: text, or a chat, of which the user messages count",
-            default=REQUIRED,
-        ),
+        ON,
         attribute(
             "threshold",
             "share",

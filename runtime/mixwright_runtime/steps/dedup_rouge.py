@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.errors import RunError, RunStopped
-from mixwright_runtime.plugins.attributes import STEP
-from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.plugins.attributes import ON, STEP
+from mixwright_runtime.plugins.declare import attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Keep
 from mixwright_runtime.steps.rouge_index import RougeIndex, Tokens, rouge_tokens
@@ -22,12 +22,7 @@ from mixwright_runtime.values.texts import text_of
     breaker=True,
     rules=("compared",),
     attributes=(
-        attribute(
-            "on",
-            "column",
-            "the column to compare: text, or a chat, of which the user messages count",
-            default=REQUIRED,
-        ),
+        ON,
         attribute(
             "against",
             "list[ref:source]",
@@ -89,7 +84,6 @@ class RougeDedup(Keep):
         self._names: list[dict[str, Any]] = []
         """What each text of the index is, for evidence."""
         self._rows = self._similar = self._of_sources = 0
-        self._is_interrupted = False
 
     async def prepare(self) -> None:
         """Index the sources to compare with.
@@ -112,8 +106,7 @@ class RougeDedup(Keep):
         """Each row, or those kept before that it is too similar to."""
         decided: list[Row | Dropped] = []
         for row in rows:
-            if self._is_interrupted:
-                raise RunStopped("dedup rouge was interrupted")
+            self.stop_if_interrupted("dedup rouge")
             self._rows += 1
             text = text_of(row.columns.get(self._column))
             tokens = [] if text is None else rouge_tokens(text, self._kind)
@@ -127,9 +120,6 @@ class RougeDedup(Keep):
                 self._add(tokens, {"of": row.row_id.hex()})
             decided.append(row)
         return decided
-
-    def interrupt(self) -> None:
-        self._is_interrupted = True
 
     def report(self) -> dict[str, Any]:
         """Rows seen, those too similar, texts of sources, and how many pairs had to be computed."""

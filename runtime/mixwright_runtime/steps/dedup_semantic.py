@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.errors import RunStopped
-from mixwright_runtime.plugins.attributes import STEP
-from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
+from mixwright_runtime.plugins.attributes import ON, STEP
+from mixwright_runtime.plugins.declare import attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
-from mixwright_runtime.plugins.shapes import Place, Table
-from mixwright_runtime.steps.embedded import unembedded, vectors_of
-from mixwright_runtime.steps.near_vectors import NearVectors
+from mixwright_runtime.plugins.shapes import Place
+from mixwright_runtime.steps.by_vectors import ByVectors
+from mixwright_runtime.steps.embedded import EMBEDDER, unembedded
 from mixwright_runtime.values.rows import Dropped, Row
 from mixwright_runtime.values.texts import text_of
 
@@ -24,19 +23,8 @@ from mixwright_runtime.values.texts import text_of
     breaker=True,
     asks=(Asks("model"),),
     attributes=(
-        attribute(
-            "on",
-            "column",
-            "the column to compare: text, or a chat, of which the user messages count",
-            default=REQUIRED,
-        ),
-        attribute(
-            "model",
-            "ref:model",
-            "the embedding model that gives the vectors",
-            default=REQUIRED,
-            tasks=("embed",),
-        ),
+        ON,
+        EMBEDDER,
         attribute(
             "distance",
             "float",
@@ -57,7 +45,7 @@ from mixwright_runtime.values.texts import text_of
         *STEP,
     ),
 )
-class SemanticDedup(Table):
+class SemanticDedup(ByVectors):
     """Keeps the first of rows whose texts mean nearly the same, by the vectors of an embedding model.
 
     ```mix
@@ -81,23 +69,20 @@ class SemanticDedup(Table):
         attributes = step.attributes
         self._step_id = step.id
         self._column = str(attributes["on"])
-        self._model = str(attributes["model"])
         self._scale = 2.0 if attributes.get("metric") == "l2" else 1.0
         distance = attributes.get("distance")
         nearest = 1.0 - (0.05 if distance is None else float(distance)) / self._scale
-        self._calls = context.calls
-        self._near = NearVectors(nearest, between=self._go_on)
+        super().__init__(step, context, "dedup semantic", cosine=nearest)
         self._kept: list[bytes] = []
         """The row of each vector that is held."""
         self._rows = self._similar = 0
-        self._is_interrupted = False
 
     async def table(self, rows: Sequence[Row]) -> list[Place]:
         """Each row, or the one kept before that it is too near to."""
         texts = [text_of(row.columns.get(self._column)) for row in rows]
         decided: list[Place] = list(rows)
         self._rows += len(rows)
-        async for places, vectors, failed in vectors_of(self._calls, self._model, texts):
+        async for places, vectors, failed in self._vectors(texts):
             found = await asyncio.to_thread(self._near.admit, vectors, "nearest")
             for at, near in zip(places, found, strict=True):
                 if near is None:
@@ -112,17 +97,6 @@ class SemanticDedup(Table):
                 decided[at] = unembedded(rows[at], self._step_id, result)
         return decided
 
-    def interrupt(self) -> None:
-        self._is_interrupted = True
-
-    async def close(self) -> None:
-        """Give the vectors' file back."""
-        self._near.close()
-
     def report(self) -> dict[str, int]:
         """Rows seen, those too near to another, and how many pairs had to be compared whole."""
         return {"rows": self._rows, "too_similar": self._similar, "compared": self._near.compared}
-
-    def _go_on(self) -> None:
-        if self._is_interrupted:
-            raise RunStopped("dedup semantic was interrupted")

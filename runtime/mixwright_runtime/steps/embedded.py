@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.plugins.declare import REQUIRED, attribute
 from mixwright_runtime.plugins.protocol import Calls, VectorResult
 from mixwright_runtime.values.rows import Dropped, Row
 
@@ -13,15 +14,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+EMBEDDER = attribute(
+    "model",
+    "ref:model",
+    "the embedding model that gives the vectors",
+    default=REQUIRED,
+    tasks=("embed",),
+)
+
 AT_ONCE = 1024
 """Texts whose vectors are asked for together. Chosen: 16 requests, and 1.5 MB of vectors of 384 numbers."""
 
+Part = tuple[list[int], "NDArray[np.float32]", dict[int, VectorResult]]
+"""Of texts: the places of those that have a vector, their vectors (n, size), and what became of those that failed."""
 
-async def vectors_of(
-    calls: Calls, model: str, texts: Sequence[str | None]
-) -> AsyncIterator[tuple[list[int], NDArray[np.float32], dict[int, VectorResult]]]:
-    """A part of the texts after another: the places of those that have a vector, their vectors (n, size), and what became
-    of those that failed. None and the empty text are in neither.
+
+async def vectors_of(calls: Calls, model: str, texts: Sequence[str | None]) -> AsyncIterator[Part]:
+    """A part of the texts after another. None and the empty text are in neither.
 
     Raises:
         RunError: the model gives vectors of several sizes.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.errors import RunStopped
 from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
@@ -112,7 +112,6 @@ class Normalize(Table):
         self._confidence = float(attributes["confidence"])
         self._calls = context.calls
         self._facts: dict[str, Any] = {}
-        self._is_interrupted = False
 
     async def table(self, rows: Sequence[Row]) -> list[Place]:
         """Called once, with all rows."""
@@ -146,7 +145,7 @@ class Normalize(Table):
             counted(now),
             support=self._support,
             confidence=self._confidence,
-            between=self._go_on,
+            between=partial(self.stop_if_interrupted, "normalize"),
         )
         now = apply("association", steps)
         self._facts = {
@@ -164,7 +163,7 @@ class Normalize(Table):
 
         counts = counted(rows)
         tags = sorted(counts)
-        near = NearVectors(self._cosine, between=self._go_on)
+        near = NearVectors(self._cosine, between=partial(self.stop_if_interrupted, "normalize"))
         sound: list[str] = []
         found: list[Any] = []
         try:
@@ -185,16 +184,9 @@ class Normalize(Table):
             row.with_columns(**{self._step.label: list(now)}), scores={**row.scores, self._step.id: found}
         )
 
-    def interrupt(self) -> None:
-        self._is_interrupted = True
-
     def report(self) -> dict[str, Any]:
         """Rows, how many different tags each stage left, what was merged, and rows that have no tag any more."""
         return self._facts
-
-    def _go_on(self) -> None:
-        if self._is_interrupted:
-            raise RunStopped("normalize was interrupted")
 
 
 def tags_in(value: object) -> list[str]:

@@ -8,14 +8,13 @@ from typing import Any
 
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.errors import RunStopped
 from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
-from mixwright_runtime.plugins.shapes import Place, Table
+from mixwright_runtime.plugins.shapes import Place
+from mixwright_runtime.steps.by_vectors import ByVectors
 from mixwright_runtime.steps.choosing import HOW_MANY, ONE_OF_THEM, best_first, chosen, wanted_of
-from mixwright_runtime.steps.embedded import unembedded, vectors_of
-from mixwright_runtime.steps.near_vectors import NearVectors
+from mixwright_runtime.steps.embedded import EMBEDDER, unembedded
 from mixwright_runtime.values.rows import Row
 from mixwright_runtime.values.texts import whole_text_of
 
@@ -41,13 +40,7 @@ PART = 1024
             "the column that is compared: text, or a chat, of which every message counts",
             default=REQUIRED,
         ),
-        attribute(
-            "model",
-            "ref:model",
-            "the embedding model that gives the vectors",
-            default=REQUIRED,
-            tasks=("embed",),
-        ),
+        EMBEDDER,
         attribute(
             "max_similarity",
             "float",
@@ -61,7 +54,7 @@ PART = 1024
         *STEP,
     ),
 )
-class SelectDeita(Table):
+class SelectDeita(ByVectors):
     """Keeps the rows with the highest scores, each only if it is not too like one taken before (DEITA, Liu et al. 2024).
 
     ```mix
@@ -87,15 +80,14 @@ class SelectDeita(Table):
 
     def __init__(self, step: Step, context: StepContext) -> None:
         attributes = step.attributes
+        most = attributes.get("max_similarity")
+        super().__init__(
+            step, context, "select deita", cosine=0.9 if most is None else float(most), is_strict=True
+        )
         self._step = step
         self._by = context.expression(attributes["by"])
         self._on = str(attributes["on"])
-        self._model = str(attributes["model"])
-        self._calls = context.calls
-        most = attributes.get("max_similarity")
-        self._near = NearVectors(0.9 if most is None else float(most), is_strict=True, between=self._go_on)
         self._facts: dict[str, Any] = {}
-        self._is_interrupted = False
 
     async def table(self, rows: Sequence[Row]) -> list[Place]:
         """Called once, with all rows."""
@@ -115,7 +107,7 @@ class SelectDeita(Table):
             part = ranked[start : start + PART]
             texts = [whole_text_of(rows[at].columns.get(self._on)) for at in part]
             why.update((at, ("no text", None)) for at, text in zip(part, texts, strict=True) if not text)
-            async for places, vectors, failed in vectors_of(self._calls, self._model, texts):
+            async for places, vectors, failed in self._vectors(texts):
                 found = await asyncio.to_thread(self._near.admit, vectors, "nearest")
                 for place, near in zip(places, found, strict=True):
                     at = part[place]
@@ -141,17 +133,6 @@ class SelectDeita(Table):
             decided[at] = place_of
         return decided
 
-    def interrupt(self) -> None:
-        self._is_interrupted = True
-
-    async def close(self) -> None:
-        """Give the vectors' file back."""
-        self._near.close()
-
     def report(self) -> dict[str, Any]:
         """Rows seen and kept, those left out as too similar to a better one, and between which scores the kept lie."""
         return self._facts
-
-    def _go_on(self) -> None:
-        if self._is_interrupted:
-            raise RunStopped("select deita was interrupted")

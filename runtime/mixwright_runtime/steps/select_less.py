@@ -153,7 +153,6 @@ class SelectLess(Keep):
         self._context = context
         self._top = float(attributes["top"] if attributes.get("top") is not None else 0.05)
         self._count: int | None = attributes.get("count")
-        self._is_interrupted = False
         self._facts: dict[str, Any] = {}
         if bool(attributes.get("base")) == bool(attributes.get("repo")):
             raise RunError(f"step '{step.id}': select less needs one of `base` and `repo`")
@@ -204,10 +203,6 @@ class SelectLess(Keep):
             else:
                 decided.append(Dropped(row, self._step_id, "less: not among the best", detail))
         return decided
-
-    def interrupt(self) -> None:
-        """Stop at the next row; its features so far are kept."""
-        self._is_interrupted = True
 
     def report(self) -> dict[str, Any]:
         """Rows, how many were kept, the lowest score among them and the median of all."""
@@ -283,7 +278,7 @@ class SelectLess(Keep):
                     try:
                         child.wait(_POLL_S)
                     except subprocess.TimeoutExpired:
-                        if self._is_interrupted:
+                        if self.is_interrupted:
                             raise RunStopped("select less was interrupted; it goes on where it was") from None
             finally:
                 if child.poll() is None:
