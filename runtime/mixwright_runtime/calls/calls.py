@@ -17,14 +17,13 @@ from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.calls.budget import Spending
 from mixwright_runtime.calls.embedding import Embedding
 from mixwright_runtime.calls.fault import BreakerPolicy, Clock, RetryPolicy
-from mixwright_runtime.calls.keys import call_key, call_seed, canonical, sampling_json, score_key
-from mixwright_runtime.calls.labelling import Labelling
+from mixwright_runtime.calls.keys import call_key, call_seed, canonical, sampling_json
+from mixwright_runtime.calls.measuring import Measuring, label_question, score_question
 from mixwright_runtime.calls.pending import Pending
 from mixwright_runtime.calls.recording import CallCounts, CallStore, Recorder
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.calls.stop import StopSignal
-from mixwright_runtime.engines.measured import scores_in, scores_text
-from mixwright_runtime.engines.protocol import Engine, EngineFault, Finish, Request, ScoreRequest
+from mixwright_runtime.engines.protocol import Engine, EngineFault, Finish, Request
 from mixwright_runtime.plugins.protocol import CUT, CallResult, LabelResult, ScoreResult, VectorResult
 from mixwright_runtime.store.records import CallRecord
 from mixwright_runtime.values.reading import read_beside
@@ -55,9 +54,9 @@ class Calls:
         self._store = store
         self._recorder = Recorder(store, run_id, clock)
         self._answers: Pending[CallResult] = Pending()
-        self._scores: Pending[ScoreResult] = Pending()
+        self._scores = Measuring(store, self._recorder, ScoreResult)
+        self._labels = Measuring(store, self._recorder, LabelResult)
         self._embedding = Embedding(store, self._recorder)
-        self._labelling = Labelling(store, self._recorder)
         self._sampling: dict[int, tuple[Mapping[str, Any], str]] = {}
         self.services = {
             name: Service(
@@ -163,39 +162,7 @@ class Calls:
             RunStopped: the run is stopping and the call is not in the store.
         """
         service = self.services[model]
-        task: Any = service.spec.attributes.get("task")
-        messages_json = canonical(messages)
-        key = score_key(service.spec.identity, task, messages_json, texts, step_tag)
-        counts = self._recorder.counts_of(node)
-
-        async def found_or_asked() -> ScoreResult:
-            record = (await self._store.find_calls([key])).get(key)
-            if record is not None:
-                counts.reused += 1
-                return ScoreResult(key, scores_in(record.text), True)
-            steps = sum(m["content"].count(step_tag) for m in messages) if step_tag else 0
-            request = ScoreRequest(key, task, tuple(messages), tuple(texts), step_tag, steps)
-            text = f'{{"messages":{messages_json},"step_tag":{canonical(step_tag)},"texts":{canonical(list(texts))}}}'
-            asked = self._recorder.asked(service, key, text, node, counts)
-            try:
-                scores = await service.scores(request, counts.faults)
-            except EngineFault as fault:
-                return ScoreResult(key, (), False, fault.fault.value, self._recorder.put_fault(asked, fault))
-            counts.prompt_tokens += scores.prompt_tokens
-            service.book(scores.prompt_tokens, 0)
-            self._recorder.put(
-                asked,
-                finish="stop",
-                text=scores_text(scores.values),
-                prompt_tokens=scores.prompt_tokens,
-                engine=canonical(scores.engine),
-            )
-            return ScoreResult(key, scores.values, True)
-
-        counts.asked += 1
-        result, is_shared = await self._scores.once(key, found_or_asked)
-        counts.reused += is_shared
-        return result
+        return await self._scores.of(service, score_question(service, messages, texts, step_tag), node)
 
     async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]:
         """An embedding model's vector of each text, in order; from the store where they are there.
@@ -223,7 +190,10 @@ class Calls:
         Raises:
             RunStopped: the run is stopping and the call is not in the store.
         """
-        return await self._labelling.of(self.services[model], messages, labels, is_text=is_text, node=node)
+        service = self.services[model]
+        return await self._labels.of(
+            service, label_question(service, messages, labels, is_text=is_text), node
+        )
 
     async def close(self) -> None:
         """Close every engine that was started."""
