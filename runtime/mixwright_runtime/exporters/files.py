@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mixwright_runtime.mixture.messages import ChatError
 
 if TYPE_CHECKING:
     from mixwright_runtime.mixture.rows import MixtureRow
@@ -54,14 +56,40 @@ class _Written:
 def example_of(row: MixtureRow) -> dict[str, Any]:
     """A row as a line holds it. Tools are JSON text: their schemas have no common type, and trainers read it."""
     tools = {"tools": json.dumps(row.tools, ensure_ascii=False)} if row.tools else {}
-    return {
-        "messages": row.messages,
-        **tools,
-        "id": row.id,
-        "lineage": row.lineage,
-        "component": row.component,
-        "source": row.source,
-    }
+    return {"messages": row.messages, **tools, **names_of(row)}
+
+
+def names_of(row: MixtureRow) -> dict[str, str]:
+    """What a line says of where its row comes from."""
+    return {"id": row.id, "lineage": row.lineage, "component": row.component, "source": row.source}
+
+
+class LineFile:
+    """The lines of a format that cannot hold every row, written while rows are gone through.
+
+    lines: those of a row, raising ChatError for one that it cannot hold. count: rows gone through; problems: (row id,
+    reason) of those.
+    """
+
+    def __init__(self, path: Path, lines: Callable[[MixtureRow], Iterable[dict[str, Any]]]) -> None:
+        self.path = path
+        self.lines = lines
+        self.count = 0
+        self.problems: list[tuple[str, str]] = []
+
+    def written(self, rows: Iterable[MixtureRow]) -> Iterator[MixtureRow]:
+        """The rows whose lines are written, each when they are."""
+        self.path.parent.mkdir()
+        with self.path.open("wb") as file:
+            for row in rows:
+                self.count += 1
+                try:
+                    for line in self.lines(row):
+                        file.write(line_of(line))
+                except ChatError as error:
+                    self.problems.append((row.id, str(error)))
+                    continue
+                yield row
 
 
 def line_of(example: dict[str, Any]) -> bytes:

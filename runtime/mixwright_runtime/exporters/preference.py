@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from mixwright_runtime.exporters.files import SHARD, line_of
-from mixwright_runtime.exporters.protocol import Job, Written, answered, refused
+from mixwright_runtime.exporters.files import SHARD, names_of
+from mixwright_runtime.exporters.protocol import Job, Written, answered, written_lines
 from mixwright_runtime.facts.pairs import Rejects
-from mixwright_runtime.mixture.messages import ChatError
 from mixwright_runtime.mixture.rows import MixtureRow
 from mixwright_runtime.plugins.attributes import EXPORT
 from mixwright_runtime.plugins.declare import attribute, declare
@@ -115,33 +115,29 @@ class PreferenceExport:
 
     @staticmethod
     def write(job: Job, rows: Iterable[MixtureRow]) -> Written:
-        (job.directory / "data").mkdir()
-        column = str(job.export.attributes.get("group") or job.export.attributes["against"])
-        count, pairs, without = 0, 0, Counter[str]()
-        problems: list[tuple[str, str]] = []
-        with (job.directory / PreferenceExport.data_file).open("wb") as file:
-            for row, worse in _worse(job, rows):
-                count += 1
-                try:
-                    prompt, chosen = answered(row, column if job.export.attributes.get("group") else None)
-                except ChatError as error:
-                    problems.append((row.id, str(error)))
-                    continue
-                found = 0
-                for text, reasoning, margin in worse or [(None, None, None)]:
-                    if not isinstance(text, str) or not text.strip():
-                        without[EMPTY if worse else NONE_WORSE] += 1
-                    elif text.strip() == str(chosen.get("content") or "").strip():
-                        without[SAME] += 1
-                    else:
-                        rejected = {"role": "assistant", "content": text}
-                        if reasoning:
-                            rejected["reasoning_content"] = reasoning
-                        file.write(line_of(_line(job, row, prompt, chosen, rejected, margin)))
-                        found += 1
-                pairs += found
-        if problems:
-            raise refused(job, problems)
+        group = job.export.attributes.get("group")
+        worse_of = _worse(job)
+        pairs, without = 0, Counter[str]()
+
+        def lines(row: MixtureRow) -> Iterator[dict[str, Any]]:
+            nonlocal pairs
+            worse = worse_of(row)
+            prompt, chosen = answered(row, None if group is None else str(group))
+            if not worse:
+                without[NONE_WORSE] += 1
+            for text, reasoning, margin in worse:
+                if not isinstance(text, str) or not text.strip():
+                    without[EMPTY] += 1
+                elif text.strip() == str(chosen.get("content") or "").strip():
+                    without[SAME] += 1
+                else:
+                    rejected = {"role": "assistant", "content": text}
+                    if reasoning:
+                        rejected["reasoning_content"] = reasoning
+                    pairs += 1
+                    yield _line(job, row, prompt, chosen, rejected, margin)
+
+        count = written_lines(job, rows, lines)
         told = f"{pairs:,} pairs of {count:,} rows."
         told += "".join(f" No pair of {number:,}: {reason}." for reason, number in without.most_common())
         facts = {"pairs": pairs, "without_pair": dict(without.most_common())}
@@ -149,34 +145,32 @@ class PreferenceExport:
 
 
 Worse = tuple[Any, Any, float | None]
+"""A worse answer: its text, its reasoning, and how much better the score of the row's own is."""
 
 
-def _worse(job: Job, rows: Iterable[MixtureRow]) -> Iterator[tuple[MixtureRow, list[Worse]]]:
-    """Each row with its worse answers: text, reasoning, and how much better the score of the row's own is."""
+def _worse(job: Job) -> Callable[[MixtureRow], list[Worse]]:
+    """The worse answers of a row; called once with each, in the mixture's order."""
     values = job.export.attributes
     if values.get("group") is None or job.candidates is None:
         column = str(values.get("against"))
-        for row in rows:
-            yield row, [(row.columns.get(column), row.columns.get(f"{column}.reasoning"), None)]
-        return
-    import json
-
+        return lambda row: [(*_answer_in(row.columns, column), None)]
     column = str(values["group"])
-    judges = job.candidates.judges(column)
     rejects = Rejects(
-        judges,
+        job.candidates.judges(column),
         str(values.get("by") or ""),
         values.get("among") or "failed",
         values.get("rejected") or "worst",
         values.get("margin"),
         job.candidates.plan.mixtures[job.export.mixture].seed,
     )
-    for row, beside in zip(rows, job.candidates.beside(), strict=True):
-        found = []
-        for other, gap in rejects.of(beside):
-            columns = json.loads(other.columns)
-            found.append((columns.get(column), columns.get(f"{column}.reasoning"), gap))
-        yield row, found
+    beside = job.candidates.beside()
+    return lambda row: [
+        (*_answer_in(json.loads(other.columns), column), gap) for other, gap in rejects.of(next(beside))
+    ]
+
+
+def _answer_in(columns: Mapping[str, Any], column: str) -> tuple[Any, Any]:
+    return columns.get(column), columns.get(f"{column}.reasoning")
 
 
 def _line(
@@ -187,7 +181,7 @@ def _line(
     rejected: dict[str, Any],
     margin: float | None,
 ) -> dict[str, Any]:
-    names = {"id": row.id, "lineage": row.lineage, "component": row.component, "source": row.source}
+    names = names_of(row)
     whole = {"chosen": [*prompt, chosen], "rejected": [*prompt, rejected]}
     asked = next((m.get("content") for m in reversed(prompt) if m["role"] == "user"), "")
     match job.export.attributes.get("shape"):

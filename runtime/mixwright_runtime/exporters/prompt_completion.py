@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from mixwright_runtime.exporters.files import SHARD, line_of
-from mixwright_runtime.exporters.protocol import Job, Written, answered, refused
-from mixwright_runtime.mixture.messages import ChatError
+from mixwright_runtime.exporters.files import SHARD, names_of
+from mixwright_runtime.exporters.protocol import Job, Written, answered, written_lines
 from mixwright_runtime.mixture.rows import MixtureRow
 from mixwright_runtime.plugins.attributes import EXPORT
 from mixwright_runtime.plugins.declare import declare
@@ -27,23 +27,9 @@ class PromptCompletionExport:
 
     @staticmethod
     def write(job: Job, rows: Iterable[MixtureRow]) -> Written:
-        (job.directory / "data").mkdir()
-        count, problems = 0, list[tuple[str, str]]()
-        with (job.directory / PromptCompletionExport.data_file).open("wb") as file:
-            for row in rows:
-                count += 1
-                try:
-                    prompt, last = answered(row)
-                except ChatError as error:
-                    problems.append((row.id, str(error)))
-                    continue
-                names = {
-                    "id": row.id,
-                    "lineage": row.lineage,
-                    "component": row.component,
-                    "source": row.source,
-                }
-                file.write(line_of({"prompt": prompt, "completion": [last], **names}))
-        if problems:
-            raise refused(job, problems)
-        return Written(count)
+        return Written(written_lines(job, rows, _lines))
+
+
+def _lines(row: MixtureRow) -> list[dict[str, Any]]:
+    prompt, last = answered(row)
+    return [{"prompt": prompt, "completion": [last], **names_of(row)}]

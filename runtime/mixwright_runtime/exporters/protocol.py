@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from mixwright_compiler.plan.plan import Export, Plan, Train
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.exporters.files import SHARD, LineFile
 from mixwright_runtime.facts.pairs import CandidatesOf
 from mixwright_runtime.mixture.messages import ChatError
 from mixwright_runtime.mixture.rows import MixtureRow
@@ -109,3 +110,19 @@ def answered(row: MixtureRow, column: str | None = None) -> tuple[list[dict[str,
         if not isinstance(answer, str) or answer.strip() != str(last.get("content") or "").strip():
             raise ChatError(f"its chat does not end with `{column}` as it was picked")
     return prompt, last
+
+
+def written_lines(
+    job: Job, rows: Iterable[MixtureRow], lines: Callable[[MixtureRow], Iterable[dict[str, Any]]]
+) -> int:
+    """Write the data file of an export as JSON lines; returns how many rows went in. `lines`: see `LineFile`.
+
+    Raises:
+        RunError: rows that the format cannot hold, by id.
+    """
+    file = LineFile(job.directory / "data" / f"{SHARD}.jsonl", lines)
+    for _ in file.written(rows):
+        pass
+    if file.problems:
+        raise refused(job, file.problems)
+    return file.count

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.catalog.trainers import TRAINERS, lacking
 from mixwright_runtime.errors import RunError
-from mixwright_runtime.exporters.files import SHARD, line_of
+from mixwright_runtime.exporters.files import SHARD, LineFile
 from mixwright_runtime.exporters.protocol import Job, refused
-from mixwright_runtime.mixture.messages import ChatError
 from mixwright_runtime.mixture.rows import MixtureRow
 
 if TYPE_CHECKING:
@@ -136,32 +135,16 @@ def write_lines(
     Raises:
         RunError: rows that the trainer would leave out or read otherwise, by id.
     """
-    data = job.directory / "data" / f"{SHARD}.jsonl"
-    data.parent.mkdir()
-    problems: list[tuple[str, str]] = []
-    count = 0
-    with data.open("wb") as file:
-
-        def kept(rows: Iterable[MixtureRow]) -> Iterator[MixtureRow]:
-            nonlocal count
-            for row in rows:
-                count += 1
-                try:
-                    file.write(line_of(line(row)))
-                except ChatError as error:
-                    problems.append((row.id, str(error)))
-                    continue
-                yield row
-
-        recipe = None
-        if job.train is None or not job.export.attributes.get("config", True):
-            for _ in kept(rows):
-                pass
-        else:
-            recipe = _worked_out(job, kept(rows), problems, check, set(keeps), packs=packs)
-    if problems:
-        raise refused(job, problems)
-    return count, recipe
+    file = LineFile(job.directory / "data" / f"{SHARD}.jsonl", lambda row: [line(row)])
+    recipe = None
+    if job.train is None or not job.export.attributes.get("config", True):
+        for _ in file.written(rows):
+            pass
+    else:
+        recipe = _worked_out(job, file.written(rows), file.problems, check, set(keeps), packs=packs)
+    if file.problems:
+        raise refused(job, file.problems)
+    return file.count, recipe
 
 
 def _worked_out(

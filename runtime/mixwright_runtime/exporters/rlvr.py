@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from mixwright_runtime.exporters.files import SHARD, line_of
-from mixwright_runtime.exporters.protocol import Job, Written, refused
+from mixwright_runtime.exporters.files import SHARD, names_of
+from mixwright_runtime.exporters.protocol import Job, Written, written_lines
+from mixwright_runtime.mixture.messages import ChatError
 from mixwright_runtime.mixture.rows import MixtureRow
 from mixwright_runtime.plugins.attributes import EXPORT
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
@@ -50,32 +52,17 @@ class RlvrExport:
 
     @staticmethod
     def write(job: Job, rows: Iterable[MixtureRow]) -> Written:
-        (job.directory / "data").mkdir()
         column, dataset = (str(job.export.attributes[name]) for name in ("ground_truth", "dataset"))
-        count, problems = 0, list[tuple[str, str]]()
-        with (job.directory / RlvrExport.data_file).open("wb") as file:
-            for row in rows:
-                count += 1
-                truth = row.columns.get(column)
-                prompt = [*row.messages]
-                if prompt and prompt[-1]["role"] == "assistant":
-                    prompt.pop()
-                if truth is None or truth in ("", [], {}):
-                    problems.append((row.id, f"its `{column}` is empty"))
-                    continue
-                if not prompt:
-                    problems.append((row.id, "nothing stands before the assistant's answer"))
-                    continue
-                line = {
-                    "messages": prompt,
-                    "ground_truth": truth if isinstance(truth, str) else canonical_json(truth),
-                    "dataset": dataset,
-                    "id": row.id,
-                    "lineage": row.lineage,
-                    "component": row.component,
-                    "source": row.source,
-                }
-                file.write(line_of(line))
-        if problems:
-            raise refused(job, problems)
-        return Written(count)
+
+        def lines(row: MixtureRow) -> list[dict[str, Any]]:
+            truth = row.columns.get(column)
+            if truth is None or truth in ("", [], {}):
+                raise ChatError(f"its `{column}` is empty")
+            is_answered = bool(row.messages) and row.messages[-1]["role"] == "assistant"
+            prompt = row.messages[:-1] if is_answered else row.messages
+            if not prompt:
+                raise ChatError("nothing stands before the assistant's answer")
+            told = truth if isinstance(truth, str) else canonical_json(truth)
+            return [{"messages": prompt, "ground_truth": told, "dataset": dataset, **names_of(row)}]
+
+        return Written(written_lines(job, rows, lines))

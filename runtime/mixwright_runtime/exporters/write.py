@@ -22,7 +22,7 @@ from mixwright_runtime.exporters.directory import (
 )
 from mixwright_runtime.exporters.marked_blocks import has_own_text, merged
 from mixwright_runtime.exporters.protocol import Format, Job, train_of
-from mixwright_runtime.plugins.declare import implementation
+from mixwright_runtime.plugins.declare import entry_of, implementation
 from mixwright_runtime.plugins.loading import plugin_faults
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def write_exports(
     shortfall = made.record.shortfall
     written = []
     for export in exports:
-        rows = mixture_rows(store, plan, run_id, mixture, with_columns=True)
+        columns = any(schema.type == "column" for schema in entry_of(f"export.{export.format}").attributes)
+        rows = mixture_rows(store, plan, run_id, mixture, with_columns=columns)
         facts = card_facts(plan, export, made)
         train, root = train_of(plan, export), Path(plan.directory)
         target = export_path(plan, export)
