@@ -106,17 +106,19 @@ def _can_be_walked(plan: Plan, pipeline: Pipeline, step: Step) -> bool:
     """Does a step only make rows of rows? Of a loop all of its body must; what brings rows together needs them all."""
     body = [other for other in pipeline.steps if other.inside == step.id] if step.traits.loops else ()
     is_plain = step.operation.partition(".")[0] == "step" and not plan.provider(step.operation)
-    entry = plan.catalog.entries.get(step.operation)
-    draws = entry is not None and any(
-        schema.type == "drawn" and step.attributes.get(schema.name) in plan.pipelines
-        for schema in entry.attributes
-    )
     return (
         is_plain
-        and not draws
+        and not _draws_of_pipeline(plan, step)
         and not step.traits.folds
         and all(_can_be_walked(plan, pipeline, other) for other in body)
     )
+
+
+def _draws_of_pipeline(plan: Plan, step: Step) -> bool:
+    from mixwright_runtime.plugins.declare import entry_of
+
+    drawn = (schema.name for schema in entry_of(step.operation).attributes if schema.type == "drawn")
+    return any(step.attributes.get(name) in plan.pipelines for name in drawn)
 
 
 class _NoBook:

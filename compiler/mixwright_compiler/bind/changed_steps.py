@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mixwright_compiler.bind.scope import Scope
+from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.uses import at_home, use_of
 from mixwright_compiler.load.world import Declaration
@@ -250,6 +251,4 @@ def check_settable(paths: StepPaths, named: Named, item: Attribute) -> None:
 def _settable(step: StepDecl | FromDecl) -> list[str]:
     if isinstance(step, StepDecl):
         return [schema.name for schema in step.entry.attributes if schema.name != "id"]
-    from mixwright_compiler.catalog.blocks import language_blocks
-
     return [schema.name for schema in language_blocks()[FROM].attributes]

@@ -159,7 +159,7 @@ def _check_self(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> Non
     if not is_written(step.attributes, "except"):
         return
     drawn = str(value_of(step.attributes, "from"))
-    start, rows = _root(checked, pipeline.name), _root(checked, drawn)
+    start, rows = (next(checked.paths_from(name), (name,))[-1] for name in (pipeline.name, drawn))
     if start != rows or drawn == pipeline.name:
         checked.findings.error(
             "MIX423",
@@ -170,13 +170,6 @@ def _check_self(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> Non
             else "what is drawn was started before it",
             hint="delete `except = self`, or say with `where` what must differ: `where = drawn.… != …`",
         )
-
-
-def _root(checked: Checked, name: str) -> str:
-    """The source that rows start from, through any pipelines between."""
-    while name in checked.program.pipelines:
-        name = checked.program.pipelines[name].start.rows
-    return name
 
 
 def _check_pool(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> None:

@@ -6,6 +6,7 @@ import codecs
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +92,18 @@ def document_of(file: Path, name: str, what: str) -> dict[str, Any]:
     """
     reader = _Document(file)
     try:
-        (document,) = (value for value, _, _ in reader.values())
+        documents = [value for value, _, _ in islice(reader.values(), 2)]
     except (ValueError, RecursionError, OSError, EOFError, zlib.error) as error:
         raise RunError(f"{what}: {name}:{reader.line}: {_problem(error)}") from None
-    if not isinstance(document, dict):
+    if len(documents) != 1:
+        raise RunError(f"{what}: {name}: more than one value, or none")
+    if not isinstance(documents[0], dict):
         raise RunError(f"{what}: {name}: no JSON object")
-    return document
+    return documents[0]
 
 
 def _problem(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "nested too deep"
-    return "more than one value, or none" if "unpack" in str(error) else str(error)
+    return "nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
 def _rows_of_object(document: dict[str, Any], name: str, line: int) -> Iterator[tuple[dict[str, Any], str]]:

@@ -12,6 +12,7 @@ from spec_runs import SpecRuns
 
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.exporters.write import write_exports
+from mixwright_runtime.plugins.declare import implementation
 
 SAMPLES = [
     {"text": "It is 4.", "reward": 0.2},
@@ -175,3 +176,20 @@ def test_best_first_and_majority_of_imported_candidates_are_what_was_published_o
         "majority": [("2 + 2", True), ("3 + 3", True)],
         "any": [("2 + 2", True), ("3 + 3", True)],
     }
+
+
+@pytest.mark.parametrize(("format", "has_columns"), [("messages", False), ("rlvr", True)])
+def test_other_columns_come_with_formats_that_name_one(
+    runs: SpecRuns, monkeypatch: pytest.MonkeyPatch, format: str, has_columns: bool
+) -> None:
+    """Some formats hold the whole mixture, and so would all that the rows have besides."""
+    written, seen = implementation(f"export.{format}").write, []
+
+    def write(job: Any, rows: Any) -> Any:
+        seen.extend(listed := list(rows))
+        return written(job, iter(listed))
+
+    monkeypatch.setattr(implementation(f"export.{format}"), "write", staticmethod(write))
+    named = ', ground_truth = answer, dataset = "math"' if has_columns else ""
+    exported(runs, f"format = {format}{named}")
+    assert {bool(row.columns) for row in seen} == {has_columns}
