@@ -31,7 +31,8 @@ from mixwright_runtime.engines.protocol import (
     Vectors,
 )
 from mixwright_runtime.engines.server_json import document_of
-from mixwright_runtime.errors import EngineUnavailable, not_loaded, require
+from mixwright_runtime.engines.tokenizer_files import NoTokenizer, tokenizer_at
+from mixwright_runtime.errors import EngineUnavailable, require
 from mixwright_runtime.plugins.attributes import TASK, TEMPLATE_ARGUMENTS
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 
@@ -485,10 +486,7 @@ def _tokenizer(place: Path, name: str) -> Any:
         EngineUnavailable: there is none.
     """
     what = f"`tokenizer` of model '{name}'"
-    transformers = require("transformers", "transformers", what)
     try:
-        return transformers.AutoTokenizer.from_pretrained(
-            str(place), local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise EngineUnavailable(f"{what} cannot be loaded from {place}: {not_loaded(error)}") from error
+        return tokenizer_at(place, what)
+    except NoTokenizer as error:
+        raise EngineUnavailable(f"{what} cannot be loaded from {place}: {error}") from error

@@ -8,7 +8,8 @@ from pathlib import Path
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.local import model_place
 from mixwright_runtime.engines.protocol import EngineEnvironment
-from mixwright_runtime.errors import RunError, not_loaded, require
+from mixwright_runtime.engines.tokenizer_files import NoTokenizer, tokenizer_at
+from mixwright_runtime.errors import RunError
 
 TEXTS_HELD = 65_536
 """Counts that are remembered: the texts of a source are counted again and again."""
@@ -24,20 +25,15 @@ class TokenCount:
     """
 
     def __init__(self, spec: ModelSpec, directory: Path) -> None:
-        transformers = require("transformers", "transformers", f"counting tokens of model '{spec.name}'")
         place, is_local = model_place(spec, EngineEnvironment(directory, {}))
-        revision = None if is_local else spec.attributes.get("revision")
-        options = {"revision": revision} if revision else {}
+        revision = "" if is_local else str(spec.attributes.get("revision") or "")
         try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                place, trust_remote_code=False, local_files_only=True, **options
-            )
-        except Exception as error:  # tokenizers raises bare exceptions on a broken file
+            tokenizer = tokenizer_at(place, f"counting tokens of model '{spec.name}'", revision=revision)
+        except NoTokenizer as error:
             raise RunError(
-                f"no tokenizer of model '{spec.name}' is on this machine: {not_loaded(error)}; "
-                f"'hf download {place}' fetches it"
+                f"no tokenizer of model '{spec.name}' is on this machine: {error}; 'hf download {place}' fetches it"
                 if not is_local
-                else f"no tokenizer of model '{spec.name}' in {place}: {not_loaded(error)}"
+                else f"no tokenizer of model '{spec.name}' in {place}: {error}"
             ) from error
         # It warns of a text that is longer than the model takes, which is what is asked here.
         tokenizer.model_max_length = int(1e30)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import Train
-from mixwright_runtime.errors import RunError, not_loaded, require
+from mixwright_runtime.engines.tokenizer_files import NoTokenizer, tokenizer_at
+from mixwright_runtime.errors import RunError
 from mixwright_runtime.training.encode import IGNORED, Encoded, EncodingCounts, Learned, encode
 from mixwright_runtime.training.new_tokens import add_tokens
 from mixwright_runtime.training.settings import NewTokens, TrainSettings, new_tokens_of, template_of
@@ -94,12 +95,12 @@ def load_tokenizer(
         MissingExtra: transformers is not installed.
         RunError: it cannot be loaded, has no chat template, or has one of the new tokens already.
     """
-    transformers = require("transformers", "train", "reading a tokenizer")
-    options = {"revision": revision} if revision else {}
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
-    except Exception as error:  # tokenizers raises bare exceptions on a broken file
-        raise RunError(f"no tokenizer can be loaded from {place}: {not_loaded(error)}") from error
+        tokenizer = tokenizer_at(
+            place, "reading a tokenizer", extra="train", revision=revision, is_local=False
+        )
+    except NoTokenizer as error:
+        raise RunError(f"no tokenizer can be loaded from {place}: {error}") from error
     if template is not None:
         tokenizer.chat_template = template
     if not tokenizer.chat_template:

@@ -211,6 +211,18 @@ def test_a_prefix_is_the_prompt_as_it_is(project: Path) -> None:
 
 
 @pytest.mark.train
+def test_a_tokenizer_that_is_broken_is_told_before_the_first_row(project: Path) -> None:
+    """The library that reads it raises whatever comes."""
+    (project / "model" / "tokenizer.json").write_text("null", encoding="utf-8")
+    with PickyServer(on(completions=lambda seen: written("How?"))) as server:
+        with pytest.raises(
+            EngineUnavailable, match="`tokenizer` of model 'teacher' cannot be loaded from .*model: "
+        ):
+            run(project, served(server) + EMPTY + USER_TURN.replace("MORE", ""))
+        assert not server.seen[1:]
+
+
+@pytest.mark.train
 def test_a_turn_after_the_users_own_is_no_row(project: Path) -> None:
     talks = 'source talks inline { rows = [{ talk = [{ role = "user", content = "Hi." }] }] }\n'
     model = 'model teacher transformers { path = "model", context = 256 }\n'
