@@ -127,7 +127,9 @@ class Flow:
             for made in reversed(later[position:]):
                 following.update(made)
             self._enter_uses(block)
-            before, known, made_at = self.columns, len(self.earlier), dict(self.made_at)
+            is_left_out = self.changes.leave_out(block)
+            before, known = self.columns, len(self.earlier)
+            made_at = dict(self.made_at) if is_left_out else {}
             try:
                 bound = self._bound(block, following, inside)
             except Reported:
@@ -135,7 +137,7 @@ class Flow:
                 guessed = dict.fromkeys(later[position], "any")
                 self.columns = replace(self.columns.with_columns(guessed), is_open=True)
                 continue
-            if self.changes.leave_out(block):
+            if is_left_out:
                 # It is bound all the same, and then forgotten: what the steps behind it are called hangs on it.
                 self.columns, self.made_at = before, made_at
                 del self.earlier[known:], self.columns_before[known:]

@@ -216,7 +216,7 @@ def test_a_tokenizer_that_is_broken_is_told_before_the_first_row(project: Path) 
     (project / "model" / "tokenizer.json").write_text("null", encoding="utf-8")
     with PickyServer(on(completions=lambda seen: written("How?"))) as server:
         with pytest.raises(
-            EngineUnavailable, match="`tokenizer` of model 'teacher' cannot be loaded from .*model: "
+            EngineUnavailable, match=r"`tokenizer` of model 'teacher' cannot be loaded from .*model: "
         ):
             run(project, served(server) + EMPTY + USER_TURN.replace("MORE", ""))
         assert not server.seen[1:]
