@@ -17,10 +17,10 @@ rules and the runtime runs by them; what a step does with candidates is declared
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from mixwright_compiler.catalog.traits import NO_TRAITS, Traits, further_answers
 
@@ -72,6 +72,19 @@ def is_in_band(passing: int, candidates: int, low: float, high: float) -> bool:
     """Whether so many of a row's candidates are a share from `low` to `high`, both inclusive."""
     # A little wider: 3 of 10 are 30%, whatever their floats are.
     return low - 1e-9 <= passing / candidates <= high + 1e-9
+
+
+StepName = TypeVar("StepName", int, str)
+"""A step of a pipeline, by its position or its id."""
+
+
+def among(
+    steps: Sequence[StepName], opened_by: Collection[StepName], closed_by: StepName | None
+) -> Sequence[StepName]:
+    """The steps that a group's candidates go through one by one, from the first that makes them to the one that closes
+    the group; to the last where none does. What is made there, each candidate has for itself."""
+    last = len(steps) if closed_by is None else steps.index(closed_by) + 1
+    return steps[min(map(steps.index, opened_by)) : last]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mixwright_compiler.catalog.groups import Group, Groups
+from mixwright_compiler.catalog.groups import Group, Groups, among
 from mixwright_compiler.catalog.trainers import NEEDS_TRAIN, TRAINERS, lacking
 from mixwright_compiler.checks.checked import Checked, value_of
 from mixwright_compiler.program import Bound, ExportDecl, PipelineDecl, StepDecl, TrainDecl
@@ -112,12 +112,10 @@ def _check_candidates(checked: Checked, export: ExportDecl, column: Bound, path:
     for pipeline in reversed(pipelines):
         groups = checked.groups(pipeline)
         for group in groups.every:
-            first, closed = group.opened_by[0], groups.closed_at(group.opened_by[0])
-            among = pipeline.steps[first : None if closed is None else closed + 1]
-            if any(column.value in step.makes for step in among):
+            if any(column.value in step.makes for step in _steps_among(pipeline, groups, group)):
                 found, later = (pipeline, groups, group), None
             elif found is not None and later is None:
-                later = pipeline.steps[first]
+                later = pipeline.steps[group.opened_by[0]]
     rows = pipelines[0] if pipelines else checked.program.sources[path[-1]]
     if found is None:
         checked.findings.error(
@@ -150,7 +148,12 @@ def _check_candidates(checked: Checked, export: ExportDecl, column: Bound, path:
             hint=f"write `{later.label}`, or pick among the candidates of `{column.value}` last",
         )
     else:
-        _check_by(checked, export, pipeline, group, closed)
+        _check_by(checked, export, pipeline, _steps_among(pipeline, groups, group))
+
+
+def _steps_among(pipeline: PipelineDecl, groups: Groups, group: Group) -> list[StepDecl]:
+    closed = groups.closed_at(group.opened_by[0])
+    return [pipeline.steps[at] for at in among(range(len(pipeline.steps)), group.opened_by, closed)]
 
 
 def _hint(checked: Checked, pipelines: list[PipelineDecl]) -> str:
@@ -165,13 +168,9 @@ def _hint(checked: Checked, pipelines: list[PipelineDecl]) -> str:
     return "make several with `samples = 4` in a `generate`, and pick with `pick = first` in a `verify`"
 
 
-def _check_by(
-    checked: Checked, export: ExportDecl, pipeline: PipelineDecl, group: Group, closed: int
-) -> None:
+def _check_by(checked: Checked, export: ExportDecl, pipeline: PipelineDecl, steps: list[StepDecl]) -> None:
     by = export.attributes.get("by")
-    looked_at = [
-        step.id for step in pipeline.steps[group.opened_by[0] : closed + 1] if step.entry.family == "verify"
-    ]
+    looked_at = [step.id for step in steps if step.entry.family == "verify"]
     if by is None or by.value in looked_at:
         return
     near = nearest(str(by.value), looked_at)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mixwright_compiler.catalog.groups import among
 from mixwright_compiler.plan.plan import Plan, Step
 from mixwright_runtime.mixture.record import pipelines_of
 from mixwright_runtime.store.candidates import Beside, LostCandidate, beside_selected
@@ -101,9 +102,7 @@ def judges_of(plan: Plan, pipelines: Collection[str], column: str) -> dict[str, 
         for group in plan.pipelines[name].groups:
             if not group.closed_by:
                 continue
-            ids = list(steps)
-            first = min(map(ids.index, group.opened_by))
-            among = ids[first : ids.index(group.closed_by) + 1]
-            if any(column in steps[id].makes for id in among):
-                found[name] = {id: steps[id] for id in among if steps[id].operation.startswith("verify.")}
+            ids = among(list(steps), group.opened_by, group.closed_by)
+            if any(column in steps[id].makes for id in ids):
+                found[name] = {id: steps[id] for id in ids if steps[id].operation.startswith("verify.")}
     return found
