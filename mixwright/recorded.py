@@ -112,9 +112,15 @@ def store_directory(plan: Plan, given: Path | None) -> Path:
 
 
 def recorded(
-    plan: Plan, directory: Path, characters: Mapping[str, Mapping[str, float]] | None = None
+    plan: Plan,
+    directory: Path,
+    characters: Mapping[str, Mapping[str, float]] | None = None,
+    *,
+    looks_up: bool = True,
 ) -> Recorded:
     """What the store at `directory` has of a plan; an empty answer, with a note, while another process holds it.
+
+    looks_up: also render requests and look for them one by one (`mixwright/rehearsal.py`), which reads sources.
 
     Raises:
         StoreBroken: the store cannot be read.
@@ -126,12 +132,14 @@ def recorded(
 
     try:
         with Store.open(directory, read_only=True) as store:
-            return _read(plan, store, characters or {})
+            return _read(plan, store, characters or {}, looks_up)
     except StoreLocked as locked:
         return Recorded(note=f"the store was not read: {locked}")
 
 
-def _read(plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]]) -> Recorded:
+def _read(
+    plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]], looks_up: bool
+) -> Recorded:
     from mixwright_runtime.store.counts import endings, node_answers
     from mixwright_runtime.store.runs import runs_begun
 
@@ -169,7 +177,7 @@ def _read(plan: Plan, store: Store, characters: Mapping[str, Mapping[str, float]
         last_plan=last_plan,
         thresholds=_moved_thresholds(plan, last_plan, last_id, store) if last_plan else {},
         estimates=estimated.estimates,
-        answered=rehearsed(estimated, store, answers) if answers else {},
+        answered=rehearsed(estimated, store, answers) if answers and looks_up else {},
     )
 
 

@@ -132,6 +132,7 @@ def plan_report(
     plan: Plan, found: Recorded, forecasts: Sequence[TrainForecast | Unforeseen] = ()
 ) -> dict[str, Any]:
     """What `--json` prints."""
+    from mixwright.diff_facts import changes_report
     from mixwright.extras import missing_extras
     from mixwright.plan_text import estimated_cost
     from mixwright.recorded import asked_anew
@@ -155,14 +156,7 @@ def plan_report(
             "rows_kept": {n: {"run": k.run_id, "rows": k.rows} for n, k in found.kept.items()},
         },
         "compared_with_run": found.last_run_id or None,
-        "changes": [
-            {
-                "sign": d.sign,
-                "node": d.node,
-                "changes": [{"class": c.cls, "what": c.what} for c in d.changes],
-            }
-            for d in changes
-        ],
+        "changes": [changes_report(change) for change in changes],
         "missing_extras": [
             {"extra": m.extra, "modules": list(m.modules), "command": m.command} for m in missing_extras(plan)
         ],

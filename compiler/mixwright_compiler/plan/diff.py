@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mixwright_compiler.bind.plain import class_of, schema_of
+from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import AttributeClass, Catalog, Entry
 from mixwright_compiler.catalog.references import is_expression, kind_of_reference, named_in
 from mixwright_compiler.plan.diff_text import moved, sql_of, tree_of
@@ -122,6 +123,7 @@ class _Comparison:
                 yield from self.steps(f"mixture.{name}", old.mixtures[name].steps, mixture.steps)
         yield from self.named("train", old.trains, new.trains, self.train)
         yield from self.named("export", old.exports, new.exports, self.export)
+        yield from self.named("policy", old.policies, new.policies, lambda *sides: _of_policy(self, *sides))
 
     def named(
         self, kind: str, old: Mapping[str, Any], new: Mapping[str, Any], changes: Any
@@ -364,6 +366,12 @@ def quota_text(component: Any) -> str:
             more += [f"repeat = {quota.repeat}"] if quota.repeat != 1 else []
             more += [f"cap = {{ by = {quota.cap.by}, max = {quota.cap.max} }}"] if quota.cap else []
             return f"take({', '.join([f'{quota.count:_}', *more])})"
+
+
+def _of_policy(comparison: _Comparison, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    for change in comparison.attributes(language_blocks()["policy"], old, new):
+        # Its budget and the mixture it is of are no attributes there; nothing of a policy is in a row.
+        yield Change("set", change.what) if change.cls == "row" else change
 
 
 def _changed(node: str, changes: Iterator[Change]) -> Iterator[Difference]:

@@ -1,0 +1,23 @@
+"""The contract of what commands print as JSON: an object that says its format and its command, then what was found.
+
+`format_version`: the second number grows with new fields, the first when one changes meaning or goes. A reader rejects a
+first number that it does not know, and passes over fields that it does not know.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+FORMAT_VERSION = "1.0"
+
+
+def document(command: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a command found, with the contract's head."""
+    return {"format_version": FORMAT_VERSION, "command": command, **found}
+
+
+def document_text(command: str, found: Mapping[str, Any], *, indent: int | None = 1) -> str:
+    """The same as text with a line end. All of it is ASCII: what others wrote in it cannot move a cursor."""
+    return json.dumps(document(command, found), indent=indent, ensure_ascii=True) + "\n"
