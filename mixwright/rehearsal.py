@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Any
 from mixwright_compiler.plan.plan import Pipeline, Plan, Step
 
 if TYPE_CHECKING:
-    from mixwright_runtime.plugins.protocol import CallResult, LabelResult, ScoreResult, VectorResult
+    from mixwright_runtime.plugins.protocol import (
+        CallResult,
+        LabelResult,
+        LossResult,
+        ScoreResult,
+        VectorResult,
+    )
     from mixwright_runtime.store.records import OutcomeRecord, TallyRecord
     from mixwright_runtime.store.store import Store
 
@@ -108,6 +114,7 @@ def _can_be_walked(plan: Plan, pipeline: Pipeline, step: Step) -> bool:
     is_plain = step.operation.partition(".")[0] == "step" and not plan.provider(step.operation)
     return (
         is_plain
+        and all(question.writes for question in step.traits.asks)
         and not _draws_of_pipeline(plan, step)
         and not step.traits.folds
         and all(_can_be_walked(plan, pipeline, other) for other in body)
@@ -191,5 +198,13 @@ class _StoredCalls:
         raise NotImplementedError
 
     async def labels(self, model: str, *request: Any, **options: Any) -> LabelResult:
+        """As `score`."""
+        raise NotImplementedError
+
+    async def losses(self, model: str, *request: Any, **options: Any) -> LossResult:
+        """As `score`."""
+        raise NotImplementedError
+
+    async def token_at(self, model: str, *request: Any, **options: Any) -> LossResult:
         """As `score`."""
         raise NotImplementedError

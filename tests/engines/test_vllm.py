@@ -16,7 +16,16 @@ from typing import Any
 import pytest
 
 from mixwright_compiler.plan.plan import ModelSpec, Origin
-from mixwright_runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
+from mixwright_runtime.engines.protocol import (
+    Answer,
+    EngineEnvironment,
+    EngineFault,
+    Fault,
+    Finish,
+    Losses,
+    LossRequest,
+    Request,
+)
 from mixwright_runtime.engines.vllm import VllmEngine
 
 pytestmark = [
@@ -134,3 +143,26 @@ def test_a_crash_fails_what_is_in_flight_and_the_engine_answers_again(
     [answer] = answers(engine, [request_of("Ada")])
     assert isinstance(answer, Answer)
     assert answer.engine["engine"].startswith("vllm ")
+
+
+LONG = "Ada has 7 nuts and Bo has none. " * 6
+
+
+def test_losses_are_those_of_the_transformers_engine(engine: VllmEngine) -> None:
+    """In whatever order: several begin alike, so that there is something in the prefix cache, in blocks of 128 tokens."""
+    from mixwright_runtime.engines.transformers import TransformersEngine
+    from tests.engines.scoring_requests import engine_of
+    from tests.engines.test_token_losses import requests, told
+
+    alike = [LossRequest(b"", LONG, f"Bo has {n}.", 0, 0, token) for n in (3, 4) for token in ("", "7")]
+    asked = [*requests(), *alike]
+    expected = told(engine_of(TransformersEngine, "generate", SMALL_MODEL), asked)
+
+    async def ask() -> list[Losses]:
+        return await asyncio.gather(*map(engine.losses, [*asked, *reversed(asked)]))
+
+    found = asyncio.run(ask())
+    for one, other, again in zip(expected, found, reversed(found), strict=False):
+        assert one.offsets == other.offsets == again.offsets
+        assert list(other.logprobs) == pytest.approx(list(one.logprobs), abs=1e-3)
+        assert list(again.logprobs) == pytest.approx(list(other.logprobs), abs=1e-4)

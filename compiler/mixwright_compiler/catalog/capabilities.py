@@ -15,6 +15,7 @@ from mixwright_compiler.catalog.conditions import ALWAYS, given, holds, terms_of
 from mixwright_compiler.catalog.servers import server_of
 
 CONTINUE, SCHEMA, USER_TURN, TEXT, LABELS = "continue", "schema", "user_turn", "text", "labels"
+LOSSES, TOKEN_AT = "losses", "token_at"
 
 CAPABILITIES: Mapping[str, str] = {
     CONTINUE: "go on from an answer that is begun",
@@ -22,6 +23,8 @@ CAPABILITIES: Mapping[str, str] = {
     USER_TURN: "write the user's turn",
     TEXT: "go on from a plain text",
     LABELS: "give the probabilities of labels",
+    LOSSES: "give the probability of each token of a text",
+    TOKEN_AT: "give the probability of one token at every place of a text",
 }
 """What a model does that can it, in words."""
 

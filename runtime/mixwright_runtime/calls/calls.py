@@ -18,13 +18,20 @@ from mixwright_runtime.calls.budget import Spending
 from mixwright_runtime.calls.embedding import Embedding
 from mixwright_runtime.calls.fault import BreakerPolicy, Clock, RetryPolicy
 from mixwright_runtime.calls.keys import call_key, call_seed, canonical, sampling_json
-from mixwright_runtime.calls.measuring import Measuring, label_question, score_question
+from mixwright_runtime.calls.measuring import Measuring, label_question, loss_question, score_question
 from mixwright_runtime.calls.pending import Pending
 from mixwright_runtime.calls.recording import CallCounts, CallStore, Recorder
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.engines.protocol import Engine, EngineFault, Finish, Request
-from mixwright_runtime.plugins.protocol import CUT, CallResult, LabelResult, ScoreResult, VectorResult
+from mixwright_runtime.plugins.protocol import (
+    CUT,
+    CallResult,
+    LabelResult,
+    LossResult,
+    ScoreResult,
+    VectorResult,
+)
 from mixwright_runtime.store.records import CallRecord
 from mixwright_runtime.values.reading import read_beside
 from mixwright_runtime.values.reasoning import spoken
@@ -56,6 +63,7 @@ class Calls:
         self._answers: Pending[CallResult] = Pending()
         self._scores = Measuring(store, self._recorder, ScoreResult)
         self._labels = Measuring(store, self._recorder, LabelResult)
+        self._losses = Measuring(store, self._recorder, LossResult)
         self._embedding = Embedding(store, self._recorder)
         self._sampling: dict[int, tuple[Mapping[str, Any], str]] = {}
         self.services = {
@@ -194,6 +202,26 @@ class Calls:
         return await self._labels.of(
             service, label_question(service, messages, labels, is_text=is_text), node
         )
+
+    async def losses(
+        self, model: str, prefix: str, text: str, *, node: str, start: int = 0, count: int = 0
+    ) -> LossResult:
+        """How likely a model finds each token of a text after a prefix, both plain; from the store if it is there.
+
+        start: characters; only tokens from there on are told, and of them `count`, or all where that is 0.
+
+        Raises:
+            RunStopped: the run is stopping and the call is not in the store.
+        """
+        service = self.services[model]
+        return await self._losses.of(
+            service, loss_question(service, prefix, text, start=start, count=count), node
+        )
+
+    async def token_at(self, model: str, prefix: str, text: str, token: str, *, node: str) -> LossResult:
+        """How likely a model finds one token in the place of each token of a text; otherwise as `losses`."""
+        service = self.services[model]
+        return await self._losses.of(service, loss_question(service, prefix, text, token=token), node)
 
     async def close(self) -> None:
         """Close every engine that was started."""

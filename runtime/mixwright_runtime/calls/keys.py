@@ -55,6 +55,23 @@ def label_key(identity: str, form: str, messages_json: str, labels: Sequence[str
     )
 
 
+def loss_key(identity: str, prefix: str, text: str, start: int, count: int, token: str) -> bytes:
+    """Name of the call for how likely the tokens of a text are, or one token in the place of each. It has no seed."""
+    return digest(
+        "mixwright.token-at.v1" if token else "mixwright.losses.v1",
+        canonical(
+            {
+                "model": identity,
+                "prefix": prefix,
+                "text": text,
+                "start": start,
+                "count": count,
+                **({"token": token} if token else {}),
+            }
+        ),
+    )
+
+
 def vector_key(identity: str, text: str) -> bytes:
     """Name of the call for one text's vector."""
     return digest("mixwright.vector-call.v1", f'{{"model":{canonical(identity)},"text":{canonical(text)}}}')

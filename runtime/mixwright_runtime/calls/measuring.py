@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from mixwright_runtime.calls.keys import canonical, label_key, score_key
+from mixwright_runtime.calls.keys import canonical, label_key, loss_key, score_key
 from mixwright_runtime.calls.pending import Pending
 from mixwright_runtime.calls.recording import CallStore, Recorder
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.engines.measured import scores_in, scores_text
-from mixwright_runtime.engines.protocol import EngineFault, LabelRequest, ScoreRequest
+from mixwright_runtime.engines.protocol import EngineFault, LabelRequest, LossRequest, ScoreRequest
 from mixwright_runtime.plugins.protocol import Numbers
 
 Ended = TypeVar("Ended", bound=Numbers)
@@ -130,3 +130,20 @@ def label_question(
         return Told(found.logprobs, text, found.engine, found.prompt_tokens, found.output_tokens)
 
     return Question(key, request, ask, lambda text: tuple(json.loads(text)))
+
+
+def loss_question(
+    service: Service, prefix: str, text: str, *, start: int = 0, count: int = 0, token: str = ""
+) -> Question:
+    """How likely the tokens of a text are; see `mixwright_runtime.calls.calls.Calls.losses` and `token_at`."""
+    stated = {"prefix": prefix, "text": text, "start": start, "count": count, "token": token}
+    key = loss_key(service.spec.identity, prefix, text, start, count, token)
+
+    async def ask(faults: dict[str, int]) -> Told:
+        found = await service.losses(LossRequest(key, prefix, text, start, count, token), faults)
+        values = tuple(zip(found.offsets, found.logprobs, strict=True))
+        return Told(values, canonical(values), found.engine, found.prompt_tokens, found.output_tokens)
+
+    return Question(
+        key, lambda: canonical(stated), ask, lambda text: tuple((at, p) for at, p in json.loads(text))
+    )

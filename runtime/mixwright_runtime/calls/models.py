@@ -15,7 +15,7 @@ from mixwright_runtime.engines.protocol import Engine, EngineEnvironment
 from mixwright_runtime.engines.secrets import discreet
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.declare import entry_of, implementation
-from mixwright_runtime.plugins.protocol import CallResult, LabelResult, ScoreResult, VectorResult
+from mixwright_runtime.plugins.protocol import CallResult, LabelResult, LossResult, ScoreResult, VectorResult
 
 
 def models_of(step: Step) -> list[str]:
@@ -82,6 +82,12 @@ class RunCalls(Protocol):
         is_text: bool = False,
     ) -> LabelResult: ...
 
+    async def losses(
+        self, model: str, prefix: str, text: str, *, node: str, start: int = 0, count: int = 0
+    ) -> LossResult: ...
+
+    async def token_at(self, model: str, prefix: str, text: str, token: str, *, node: str) -> LossResult: ...
+
 
 class DeclaredCalls:
     """What a step may ask: the models that its attributes name, under its own name. Of others nothing was planned."""
@@ -141,6 +147,18 @@ class DeclaredCalls:
         """See `Calls.labels`; raises as `ask`."""
         self._check(model)
         return await self._calls.labels(model, messages, labels, is_text=is_text, node=self._node)
+
+    async def losses(
+        self, model: str, prefix: str, text: str, *, start: int = 0, count: int = 0
+    ) -> LossResult:
+        """See `Calls.losses`; raises as `ask`."""
+        self._check(model)
+        return await self._calls.losses(model, prefix, text, start=start, count=count, node=self._node)
+
+    async def token_at(self, model: str, prefix: str, text: str, token: str) -> LossResult:
+        """See `Calls.token_at`; raises as `ask`."""
+        self._check(model)
+        return await self._calls.token_at(model, prefix, text, token, node=self._node)
 
     def _check(self, model: str) -> None:
         if model not in self._models:

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import NoReturn, TypeVar
 
-from mixwright_compiler.catalog.capabilities import CAPABILITIES, LABELS
+from mixwright_compiler.catalog.capabilities import CAPABILITIES, LABELS, LOSSES, TOKEN_AT
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.calls.admission import Admission, tokens_of
 from mixwright_runtime.calls.budget import Spending
@@ -28,7 +28,13 @@ from mixwright_runtime.calls.fault import Breaker, BreakerPolicy, Clock, RetryPo
 from mixwright_runtime.calls.probing import Probe, Probing, reserve
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.calls.used import Used
-from mixwright_runtime.engines.measured import checked_labels, checked_scores, checked_vectors, probe_like
+from mixwright_runtime.engines.measured import (
+    checked_labels,
+    checked_losses,
+    checked_scores,
+    checked_vectors,
+    probe_like,
+)
 from mixwright_runtime.engines.protocol import (
     Answer,
     Answered,
@@ -40,6 +46,9 @@ from mixwright_runtime.engines.protocol import (
     Labeller,
     LabelRequest,
     Labels,
+    Losses,
+    LossRequest,
+    LossTeller,
     Request,
     Scorer,
     ScoreRequest,
@@ -168,6 +177,21 @@ class Service:
         return await self._answered(
             request.key, send, lambda: engine.labels(probe), tokens, reasons, ("labels", request.is_text)
         )
+
+    async def losses(self, request: LossRequest, reasons: dict[str, int]) -> Losses:
+        """The log-probabilities of a text's tokens, checked; like `answer` otherwise."""
+        engine = self.engine
+        if not isinstance(engine, LossTeller):
+            what = CAPABILITIES[TOKEN_AT if request.token else LOSSES]
+            self._give_up(f"engine '{self.spec.engine}' cannot {what}")
+
+        async def send() -> Losses:
+            return checked_losses(request, await engine.losses(request))
+
+        probe = replace(request, key=b"", prefix="ok", text="ok", start=0)
+        tokens = tokens_of((request.prefix, request.text))
+        way = ("losses", bool(request.token))
+        return await self._answered(request.key, send, lambda: engine.losses(probe), tokens, reasons, way)
 
     async def _answered(
         self,

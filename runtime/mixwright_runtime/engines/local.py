@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixwright_compiler.catalog.capabilities import LABELS, TEXT
+from mixwright_compiler.catalog.capabilities import LABELS, LOSSES, TEXT, TOKEN_AT
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.decoding import Prompt
 from mixwright_runtime.engines.measured import unit_vectors
@@ -25,12 +25,15 @@ from mixwright_runtime.engines.protocol import (
     Finish,
     LabelRequest,
     Labels,
+    Losses,
+    LossRequest,
     Request,
     ScoreRequest,
     Scores,
     Vectors,
 )
 from mixwright_runtime.engines.sequences import Tokens, tokens_of
+from mixwright_runtime.engines.token_losses import Passage, passage_of
 from mixwright_runtime.errors import EngineUnavailable
 
 if TYPE_CHECKING:
@@ -41,12 +44,13 @@ if TYPE_CHECKING:
 class Asked:
     """A request on its way, with the future that its caller waits on; a text of its own is to be embedded.
 
-    `prompt` is set once it is tokenised: a `Prompt` of a request for text, else `Tokens`.
+    `prompt` is set once it is tokenised: a `Prompt` of a request for text or labels, a `Passage` of one for the losses of
+    a text, else `Tokens`.
     """
 
-    request: Request | LabelRequest | ScoreRequest | str
+    request: Request | LabelRequest | LossRequest | ScoreRequest | str
     future: asyncio.Future[Any]
-    prompt: Prompt | Tokens | None = None
+    prompt: Prompt | Passage | Tokens | None = None
 
     @property
     def length(self) -> int:
@@ -119,6 +123,12 @@ class LocalEngine(ABC):
         found: Labels = await self._answered(request)
         return found
 
+    async def losses(self, request: LossRequest) -> Losses:
+        """The log-probabilities of a text's tokens; see `LossTeller.losses`."""
+        self._refuse_unless(self.task == "generate", "say how likely a token is")
+        found: Losses = await self._answered(request)
+        return found
+
     async def embed(self, request: EmbedRequest) -> Vectors:
         """The vectors of one request's texts; see `Embedder.embed`. Texts are worked on side by side."""
         self._refuse_unless(self.task == "embed", "embed texts")
@@ -134,7 +144,7 @@ class LocalEngine(ABC):
         if not is_right:
             raise EngineFault(Fault.DENIED, f"its task is {self.task}, so it cannot {what}")
 
-    async def _answered(self, request: Request | LabelRequest | ScoreRequest | str) -> Any:
+    async def _answered(self, request: Request | LabelRequest | LossRequest | ScoreRequest | str) -> Any:
         asked = Asked(request, asyncio.get_running_loop().create_future())
         with self._changed:
             if self._is_closed or self._worker is None or not self._worker.is_alive():
@@ -192,7 +202,7 @@ def encoded(
     asked: Asked, tokenizer: PreTrainedTokenizerBase, context: int, arguments: Mapping[str, object]
 ) -> bool:
     """Tokenise a request once; False when it failed, which its caller then knows. `arguments`: of the chat template."""
-    if isinstance(asked.request, ScoreRequest | str):
+    if isinstance(asked.request, ScoreRequest | LossRequest | str):
         return _encoded_whole(asked, asked.request, tokenizer, context)
     if asked.prompt is None:
         try:
@@ -210,12 +220,15 @@ def encoded(
 
 
 def _encoded_whole(
-    asked: Asked, request: ScoreRequest | str, tokenizer: PreTrainedTokenizerBase, context: int
+    asked: Asked, request: ScoreRequest | LossRequest | str, tokenizer: PreTrainedTokenizerBase, context: int
 ) -> bool:
     """`encoded` of what is to be scored or embedded, which leaves no room for an answer."""
     if asked.prompt is None:
         try:
-            asked.prompt = tokens_of(request, tokenizer, context)
+            if isinstance(request, LossRequest):
+                asked.prompt = passage_of(request, tokenizer, context)
+            else:
+                asked.prompt = tokens_of(request, tokenizer, context)
         except EngineFault as fault:
             asked.fail(fault.fault, str(fault))
             return False
@@ -224,7 +237,8 @@ def _encoded_whole(
 
 def is_without_chat(needs: frozenset[str]) -> bool:
     """Whether a model is asked for nothing that takes a chat template: a base model has none."""
-    return TEXT in needs and needs <= {TEXT, LABELS}
+    without = {TEXT, LABELS, LOSSES, TOKEN_AT}
+    return bool(needs & (without - {LABELS})) and needs <= without
 
 
 def answer_of(asked: Asked, text: str, finish: Finish, tokens: int, provenance: Mapping[str, str]) -> Answer:

@@ -15,6 +15,8 @@ from mixwright_runtime.engines.protocol import (
     Fault,
     LabelRequest,
     Labels,
+    Losses,
+    LossRequest,
     ScoreRequest,
     Scores,
     Vectors,
@@ -132,10 +134,31 @@ def checked_labels(request: LabelRequest, found: Labels) -> Labels:
         raise EngineFault(
             Fault.MALFORMED, f"{len(found.logprobs)} probabilities for {len(request.labels)} labels"
         )
-    for value in found.logprobs:
+    _check_logprobs(found.logprobs)
+    return found
+
+
+def checked_losses(request: LossRequest, found: Losses) -> Losses:
+    """The log-probabilities of a text's tokens, when each has its place in the text.
+
+    Raises:
+        EngineFault: too few or too many, places that are none or not in order, or a value that is none.
+    """
+    places = found.offsets
+    if len(places) != len(found.logprobs) or (request.count and len(places) > request.count):
+        raise EngineFault(
+            Fault.MALFORMED, f"{len(found.logprobs)} probabilities for {len(places)} tokens of a text"
+        )
+    if list(places) != sorted(places) or any(not 0 <= at < len(request.text) for at in places):
+        raise EngineFault(Fault.MALFORMED, f"places of tokens outside a text of {len(request.text)}")
+    _check_logprobs(found.logprobs)
+    return found
+
+
+def _check_logprobs(values: Sequence[float | None]) -> None:
+    for value in values:
         if value is not None and not -math.inf < value <= 1e-3:
             raise EngineFault(Fault.MALFORMED, f"{value!r:.100} is no logarithm of a probability")
-    return found
 
 
 def scores_text(values: Iterable[float]) -> str:

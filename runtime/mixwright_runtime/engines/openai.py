@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixwright_compiler.catalog.capabilities import USER_TURN
+from mixwright_compiler.catalog.capabilities import LOSSES, USER_TURN
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.openai_answers import answer_in, completion_in
 from mixwright_runtime.engines.openai_faults import advised, fault_of_status
 from mixwright_runtime.engines.openai_labels import labels_in
+from mixwright_runtime.engines.openai_losses import losses_in
 from mixwright_runtime.engines.openai_pooling import HttpScorer
 from mixwright_runtime.engines.openai_probes import probe
 from mixwright_runtime.engines.openai_requests import Bodies, fits_a_header, form_of, headers_of
@@ -25,12 +26,15 @@ from mixwright_runtime.engines.protocol import (
     Fault,
     LabelRequest,
     Labels,
+    Losses,
+    LossRequest,
     Request,
     ScoreRequest,
     Scores,
     Vectors,
 )
 from mixwright_runtime.engines.server_json import document_of
+from mixwright_runtime.engines.token_losses import passage_of
 from mixwright_runtime.engines.tokenizer_files import NoTokenizer, tokenizer_at
 from mixwright_runtime.errors import EngineUnavailable, require
 from mixwright_runtime.plugins.attributes import TASK, TEMPLATE_ARGUMENTS
@@ -58,6 +62,7 @@ MOST_IN_FLIGHT = 256
         "labels if serves = vllm",
         "labels if serves = openai",
         "user_turn if serves = vllm and with tokenizer",
+        "losses if serves = vllm and with tokenizer",
     ),
     extra="openai",
     modules=("aiohttp",),
@@ -84,17 +89,17 @@ MOST_IN_FLIGHT = 256
             "serves",
             "enum:vllm|openai|other",
             "Whose rules the server follows. `vllm` (SGLang too) continues an answer that a template begins and takes "
-            "`top_k`, `min_p`, `repetition_penalty` and `chat_template_kwargs`, goes on from plain texts, and writes "
-            "users' turns. `openai` gets `max_completion_tokens`, and a `temperature` or `top_p` only when it is not 1. "
-            "Both say how likely labels are. `other` gets what all servers know. Default: `openai` at addresses of "
-            "OpenAI and Azure, else `other`.",
+            "`top_k`, `min_p`, `repetition_penalty` and `chat_template_kwargs`, goes on from plain texts, writes users' "
+            "turns, and says how likely the tokens of a text are. `openai` gets `max_completion_tokens`, and a "
+            "`temperature` or `top_p` only when it is not 1. Both say how likely labels are. `other` gets what all "
+            "servers know. Default: `openai` at addresses of OpenAI and Azure, else `other`.",
             cls="run",
         ),
         attribute(
             "tokenizer",
             "path",
             "Directory with the model's own tokenizer and chat template, for what goes to the server as tokens: a user's "
-            "turn (`turn = user`).",
+            "turn (`turn = user`), a text whose losses are asked for.",
             cls="run",
         ),
         attribute(
@@ -262,6 +267,7 @@ class OpenAIEngine:
         stated = attributes.get("tokenizer")
         self._tokenizer_at = None if stated is None else environment.directory / str(stated)
         self._tokenizer: Any = None
+        self._context = int(attributes.get("context") or 8192)
         self._template_arguments = attributes.get("chat_template_kwargs") or {}
         self._scorer = HttpScorer(self.base_url, self.model, self._post, self._check_served, form.extra)
 
@@ -286,7 +292,7 @@ class OpenAIEngine:
         self._aiohttp = aiohttp
         self._url = yarl.URL(f"{self.base_url}/chat/completions{self._query}")
         self._completions = yarl.URL(f"{self.base_url}/completions{self._query}")
-        if self._tokenizer_at is not None and USER_TURN in self._needs:
+        if self._tokenizer_at is not None and self._needs & {USER_TURN, LOSSES}:
             self._tokenizer = await asyncio.to_thread(_tokenizer, self._tokenizer_at, self.name)
         # Looked up once: aiohttp's own trust_env would read the environment again for every request.
         self._proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
@@ -341,6 +347,22 @@ class OpenAIEngine:
         """
         url = self._completions if request.is_text else self._url
         found, served_as = labels_in(request, await self._exchanged(url, self._bodies.of_labels(request)))
+        self._check_served(served_as)
+        return found
+
+    async def losses(self, request: LossRequest) -> Losses:
+        """The log-probabilities of a text's tokens; one HTTP exchange.
+
+        Raises:
+            EngineFault: there are none; its `fault` says why.
+        """
+        if request.token:
+            raise EngineFault(Fault.DENIED, "no server says how likely one token is at every place of a text")
+        passage = passage_of(request, self._tokens, self._context)
+        if not passage.tokens:
+            return passage.losses((), {})
+        sent = self._bodies.of_losses(request, passage.tokens)
+        found, served_as = losses_in(passage, await self._exchanged(self._completions, sent))
         self._check_served(served_as)
         return found
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
-from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, LABELS, TEXT, USER_TURN
+from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, LABELS, LOSSES, TEXT, USER_TURN
 from mixwright_runtime.engines.openai_answers import completion_in
 from mixwright_runtime.engines.openai_labels import labels_in
+from mixwright_runtime.engines.openai_losses import FIELDS, lines_in
 from mixwright_runtime.engines.openai_requests import Bodies
 from mixwright_runtime.engines.protocol import EngineFault, Fault, LabelRequest, Request
 from mixwright_runtime.engines.server_json import document_of, malformed, tokens_in
@@ -73,6 +74,13 @@ async def _labels(post: Post, base_url: str, bodies: Bodies) -> str:
     return ""
 
 
+async def _losses(post: Post, base_url: str, bodies: Bodies) -> str:
+    """It says how likely the tokens of a prompt are."""
+    sent = json.loads(bodies.of_prompt(Request(b"", (ASKED,), {}, 0), BEGUN["content"], FIELDS))
+    lines_in(await post(f"{base_url}/completions", sent))
+    return ""
+
+
 def _prompt_tokens(body: bytes) -> int:
     try:
         return tokens_in(document_of(body, "a chat completion"), "prompt_tokens")
@@ -83,6 +91,7 @@ def _prompt_tokens(body: bytes) -> int:
 _PROBES: dict[str, Callable[[Post, str, Bodies], Awaitable[str]]] = {
     CONTINUE: _goes_on,
     LABELS: _labels,
+    LOSSES: _losses,
     TEXT: _completes,
     USER_TURN: _completes,
 }

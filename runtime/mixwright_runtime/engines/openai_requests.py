@@ -9,8 +9,16 @@ from typing import Any
 
 from mixwright_compiler.catalog.servers import server_of
 from mixwright_runtime.engines.openai_labels import label_fields
+from mixwright_runtime.engines.openai_losses import FIELDS as LOSS_FIELDS
 from mixwright_runtime.engines.prompts import asking
-from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, EngineFault, Fault, LabelRequest, Request
+from mixwright_runtime.engines.protocol import (
+    FURTHER_SAMPLING,
+    EngineFault,
+    Fault,
+    LabelRequest,
+    LossRequest,
+    Request,
+)
 
 
 def headers_of(attributes: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -151,6 +159,11 @@ class Bodies:
         body = json.loads(self.of(asked))
         longest = fields.pop("max_tokens")
         return json.dumps({**body, **fields, self._form.max_tokens: longest}, separators=(",", ":")).encode()
+
+    def of_losses(self, request: LossRequest, tokens: Sequence[int]) -> bytes:
+        """A request for how likely the tokens of a prompt are, as JSON bytes, at the path `completions`."""
+        message = {"role": "user", "content": request.text}
+        return self.of_prompt(Request(request.key, (message,), {}, 0), tokens, LOSS_FIELDS)
 
     def _prefix(self, sampling: Mapping[str, object]) -> str:
         held = self._prefixes.get(id(sampling))

@@ -131,6 +131,37 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class LossRequest:
+    """How likely is each token of a text after a prefix, both plain? With `token` instead: how likely is that one in the
+    place of each?
+
+    Prefix and text are tokenised each by itself, so that a text has the same tokens after every prefix; in front of them
+    stands what the tokenizer begins every text with. start: characters; tokens in front of it are not told. count:
+    tokens told from there on, at most; 0 for all.
+    """
+
+    key: bytes
+    prefix: str
+    text: str
+    start: int = 0
+    count: int = 0
+    token: str = ""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Of a `LossRequest`: where in the text each told token begins, in characters, and the natural logarithm of the
+    probability there; None of a first token that has nothing before it. A token that begins inside a character has the
+    offset of the one before it."""
+
+    offsets: tuple[int, ...]
+    logprobs: tuple[float | None, ...]
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    engine: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EmbedRequest:
     """Texts to be embedded, each on its own; `key` is that of the first."""
 
@@ -197,7 +228,8 @@ class EngineEnvironment:
 class Engine(Protocol):
     """Answers requests. `slots` is how many it works on at once; the runtime keeps 1.1 times as many in flight.
 
-    What more an engine may say of itself, or offer: `Limited`, `WidthSought`, `Scorer`, `Embedder`, `Labeller`.
+    What more an engine may say of itself, or offer: `Limited`, `WidthSought`, `Scorer`, `Embedder`, `Labeller`,
+    `LossTeller`.
     """
 
     slots: int
@@ -269,4 +301,16 @@ class Labeller(Protocol):
 
         Raises:
             EngineFault: there are none; a label that is no single token is `Fault.DENIED`.
+        """
+
+
+@runtime_checkable
+class LossTeller(Protocol):
+    """What an engine also offers that knows how likely the tokens of a text are."""
+
+    async def losses(self, request: LossRequest) -> Losses:
+        """The tokens' log-probabilities.
+
+        Raises:
+            EngineFault: there are none; a `token` that is several is `Fault.DENIED`.
         """

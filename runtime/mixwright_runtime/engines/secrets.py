@@ -27,6 +27,8 @@ from mixwright_runtime.engines.protocol import (
     Labeller,
     Labels,
     Limited,
+    Losses,
+    LossTeller,
     Request,
     Scorer,
     Scores,
@@ -36,7 +38,7 @@ from mixwright_runtime.engines.protocol import (
 from mixwright_runtime.errors import RunError
 
 Q = TypeVar("Q")
-M = TypeVar("M", Scores, Vectors, Labels)
+M = TypeVar("M", Scores, Vectors, Labels, Losses)
 
 SHORTEST = 4
 """Characters of a secret that is looked for at all: a shorter one protects nothing."""
@@ -186,13 +188,15 @@ class Discreet:
         self.slots = engine.slots
         self.is_limit = isinstance(engine, Limited) and engine.is_limit
         self.is_width_unknown = isinstance(engine, WidthSought) and engine.is_width_unknown
-        # Had only where the engine has them, so that it is a `Scorer`, `Embedder` or `Labeller` when the engine is.
+        # Had only where the engine has them, so that it is a `Scorer` or `Labeller` when the engine is.
         if isinstance(engine, Scorer):
             self.score = self._guarded(engine.score)
         if isinstance(engine, Embedder):
             self.embed = self._guarded(engine.embed)
         if isinstance(engine, Labeller):
             self.labels = self._guarded(engine.labels)
+        if isinstance(engine, LossTeller):
+            self.losses = self._guarded(engine.losses)
 
     async def start(self) -> None:
         """See `Engine.start`."""

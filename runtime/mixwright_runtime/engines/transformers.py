@@ -26,10 +26,12 @@ from mixwright_runtime.engines.protocol import (
     Finish,
     LabelRequest,
     Labels,
+    LossRequest,
     Request,
     Scores,
 )
 from mixwright_runtime.engines.sequences import Tokens
+from mixwright_runtime.engines.token_losses import Passage, logprobs_of
 from mixwright_runtime.errors import EngineUnavailable, not_loaded, require
 from mixwright_runtime.plugins.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
 from mixwright_runtime.plugins.declare import attribute, declare
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     "transformers",
     one_of=(("path",), ("repo",)),
     label="name",
-    offers=("continue", "user_turn", "text", "labels"),
+    offers=("continue", "user_turn", "text", "labels", "losses", "token_at"),
     extra="transformers",
     modules=("torch", "transformers", "safetensors"),
     attributes=(
@@ -146,12 +148,15 @@ class TransformersEngine(LocalEngine):
                 asked.fail(Fault.CONNECTION, "the engine was closed")
 
     def _generate(self, batch: Sequence[Asked]) -> None:
-        """Answers, and the probabilities of labels."""
-        labelled = [asked for asked in batch if isinstance(asked.request, LabelRequest)]
-        if labelled:
-            self._label(labelled)
-        if len(labelled) < len(batch):
-            self._write([asked for asked in batch if not isinstance(asked.request, LabelRequest)])
+        """Answers, and the probabilities of labels and of texts."""
+        for kind, answer in (
+            (LabelRequest, self._label),
+            (LossRequest, self._tell_losses),
+            (Request, self._write),
+        ):
+            some = [asked for asked in batch if isinstance(asked.request, kind)]
+            if some:
+                answer(some)
 
     def _label(self, batch: Sequence[Asked]) -> None:
         prompts = [asked.prompt for asked in batch if isinstance(asked.prompt, Prompt)]
@@ -164,6 +169,12 @@ class TransformersEngine(LocalEngine):
                 continue
             values = tuple(float(logprobs[token]) for token in tokens)
             asked.succeed(Labels(values, asked.length, 0, self.provenance))
+
+    def _tell_losses(self, batch: Sequence[Asked]) -> None:
+        passages = [asked.prompt for asked in batch if isinstance(asked.prompt, Passage)]
+        found = zip(batch, passages, logprobs_of(self._loaded, passages), strict=True)
+        for asked, passage, logprobs in found:
+            asked.succeed(passage.losses(logprobs, self.provenance))
 
     def _write(self, batch: Sequence[Asked]) -> None:
         for index, completion in completions(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mixwright_compiler.catalog.capabilities import LOSSES
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.decoding import Prompt
 from mixwright_runtime.engines.local import (
@@ -17,7 +18,16 @@ from mixwright_runtime.engines.local import (
     is_without_chat,
     model_place,
 )
-from mixwright_runtime.engines.protocol import FURTHER_SAMPLING, EngineEnvironment, Fault, Finish, Request
+from mixwright_runtime.engines.protocol import (
+    FURTHER_SAMPLING,
+    EngineEnvironment,
+    EngineFault,
+    Fault,
+    Finish,
+    Request,
+)
+from mixwright_runtime.engines.token_losses import Passage
+from mixwright_runtime.engines.vllm_losses import Told, reads_alone
 from mixwright_runtime.engines.vllm_pooling import pooled_of, pooling_options, pooling_params, pooling_task
 from mixwright_runtime.errors import EngineUnavailable, require
 from mixwright_runtime.plugins.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
@@ -29,7 +39,7 @@ from mixwright_runtime.plugins.declare import attribute, declare
     "vllm",
     one_of=(("path",), ("repo",)),
     label="name",
-    offers=("schema", "continue", "user_turn", "text"),
+    offers=("schema", "continue", "user_turn", "text", "losses", "token_at"),
     extra="vllm",
     modules=("vllm",),
     attributes=(
@@ -103,6 +113,8 @@ class VllmEngine(LocalEngine):
     def __init__(self, model: ModelSpec, environment: EngineEnvironment) -> None:
         super().__init__(model, environment, slots=int(model.attributes["max_in_flight"]))
         self._in_flight: dict[str, Asked] = {}
+        self._told: dict[str, tuple[Told, int]] = {}
+        """Of those that ask for a passage: what was told of it, and which of its prompts it is."""
         self._sent = 0
         self._idle_crashes = 0
         self._is_given_up = ""
@@ -142,18 +154,32 @@ class VllmEngine(LocalEngine):
             return
         if not asked.is_wanted or not encoded(asked, self._tokenizer, self._context, self.template_arguments):
             return
+        if isinstance(asked.prompt, Passage):
+            told = Told(asked, asked.prompt)
+            prompts = told.prompts()
+            if not prompts:
+                asked.succeed(asked.prompt.losses((), self.provenance))
+            for number, tokens in enumerate(prompts):
+                name = self._add(asked, tokens, told.parameters())
+                if not name:
+                    return
+                self._told[name] = (told, number)
+            return
         assert asked.prompt is not None
+        self._add(asked, asked.prompt.tokens, self._parameters(asked))
+
+    def _add(self, asked: Asked, tokens: Sequence[int], parameters: Any) -> str:
+        """Hand a request to vLLM. Returns: its name there; empty where it was refused, which its caller then knows."""
         self._sent += 1
         # A number of our own: vLLM accepts an id that is in use without a word.
         name = f"{self._sent}"
         try:
-            self._engine.add_request(
-                name, {"prompt_token_ids": list(asked.prompt.tokens)}, self._parameters(asked)
-            )
+            self._engine.add_request(name, {"prompt_token_ids": list(tokens)}, parameters)
         except (ValueError, TypeError) as error:
             asked.fail(Fault.BAD_REQUEST, f"vLLM refuses the request: {error}")
-            return
+            return ""
         self._in_flight[name] = asked
+        return name
 
     def _parameters(self, asked: Asked) -> Any:
         if self.task == "generate":
@@ -166,6 +192,7 @@ class VllmEngine(LocalEngine):
             self._engine.abort_request(abandoned)
             for name in abandoned:
                 del self._in_flight[name]
+                self._told.pop(name, None)
 
     def _step(self) -> None:
         if not self._in_flight:
@@ -175,6 +202,13 @@ class VllmEngine(LocalEngine):
             if asked is None:
                 continue
             self._idle_crashes = 0
+            if output.request_id in self._told:
+                told, number = self._told.pop(output.request_id)
+                try:
+                    told.take(number, output, self.provenance)
+                except EngineFault as fault:
+                    asked.fail(fault.fault, str(fault))
+                continue
             if self.task != "generate":
                 config = self._engine.model_config.hf_config
                 asked.succeed(pooled_of(asked, output.outputs.data, config, self.provenance))
@@ -195,6 +229,7 @@ class VllmEngine(LocalEngine):
         for asked in self._in_flight.values():
             asked.fail(Fault.CONNECTION, f"vLLM died: {type(error).__name__}: {error}")
         self._in_flight.clear()
+        self._told.clear()
         self._idle_crashes += 1
         if self._idle_crashes > _IDLE_CRASH_LIMIT:
             self._is_given_up = (
@@ -233,7 +268,10 @@ def load(spec: ModelSpec, environment: EngineEnvironment) -> Any:
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
     vllm = require("vllm", "vllm", what)
     try:
-        return vllm.LLM(**_options(spec, place, is_local=is_local, is_cpu=is_cpu))
+        options = _options(spec, place, is_local=is_local, is_cpu=is_cpu)
+        if LOSSES in environment.needs and not reads_alone():
+            options["enable_prefix_caching"] = False
+        return vllm.LLM(**options)
     except Exception as error:  # vLLM raises its own kinds, pydantic's and plain RuntimeErrors
         raise EngineUnavailable(f"{what} cannot be loaded from {place}: {error}") from error
 

@@ -97,6 +97,12 @@ class Calls(Protocol):
         is_text: bool = False,
     ) -> LabelResult: ...
 
+    async def losses(
+        self, model: str, prefix: str, text: str, *, start: int = 0, count: int = 0
+    ) -> LossResult: ...
+
+    async def token_at(self, model: str, prefix: str, text: str, token: str) -> LossResult: ...
+
 
 @dataclass(frozen=True)
 class CallResult:
@@ -148,6 +154,14 @@ class LabelResult(Numbers):
     """The log-probability of each label as the next token, in order; None of one that the server does not tell."""
 
     values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class LossResult(Numbers):
+    """Of each told token of a text: where it begins, in characters, and the logarithm of the probability there; None of a
+    first one that has nothing before it."""
+
+    values: tuple[tuple[int, float | None], ...]
 
 
 @dataclass(frozen=True)
