@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "lock": "pin every source and model that a spec reads",
     "plan": "show what a run would do and cost; write plan.json",
     "diff": "show what a change of a spec does, and what it costs",
+    "breaking": "find what breaks those who read what a spec exports",
     "run": "execute a spec or a plan",
     "status": "show a run, also while it is going on",
     "explain": "walk a row back to where it came from, or explain a diagnostic code or a kind",

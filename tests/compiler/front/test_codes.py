@@ -11,6 +11,7 @@ from front_specs import compiled, expected, found
 
 from mixwright.explain_code import explain_code
 from mixwright_compiler.codes import HEADING, page, titles
+from mixwright_compiler.plan.breaking import Spec, breaking_changes
 from mixwright_compiler.plan.lower import lower
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.loading import load_plugins
@@ -28,6 +29,9 @@ WITH_ANOTHER = {"MIX136": {"MIX116"}}
 
 AT_RUN = ("MIX137", "MIX138")
 """Pages of what only comes to light when a plugin's code is run."""
+
+AGAINST = ("MIX950", "MIX951", "MIX952", "MIX953", "MIX954")
+"""Pages of what only a comparison with a released revision finds."""
 
 SYNTAX = "MIX0"
 """Pages of the parser may show several codes at once: what cannot be read can be wrong in more than one way."""
@@ -82,7 +86,7 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if code not in AT_RUN])
+@pytest.mark.parametrize("code", [code for code in CODES if code not in AT_RUN + AGAINST])
 def test_wrong_example_gives_this_code_on_the_marked_lines(code: str, tmp_path: Path) -> None:
     wrong, _ = examples(code)
     result = compiled(tmp_path, wrong.spec, files=wrong.files, missing=MISSING.get(code, ()))
@@ -105,6 +109,24 @@ def test_wrong_example_of_a_plugin_gives_this_code_when_it_is_run(code: str, tmp
     with pytest.raises(RunError, match=rf"\[{code}\]") as failed:
         load_plugins(plan)
     assert code != "MIX137" or f"plugins/shout.py:{line}: " in str(failed.value)
+
+
+@pytest.mark.parametrize("code", AGAINST)
+def test_wrong_example_breaks_what_was_released_and_the_right_one_does_not(code: str, tmp_path: Path) -> None:
+    wrong, right = examples(code)
+
+    def spec(text: str) -> Spec:
+        program = compiled(tmp_path, text).program
+        assert program is not None
+        return Spec(program, lower(program, root=tmp_path, directory=tmp_path))
+
+    released = spec(wrong.planned["released.mix"])
+    found = [
+        (d.primary.span.position.line, d.severity.value, d.code)
+        for d in breaking_changes(released, spec(wrong.spec))
+    ]
+    assert found == wrong.expected != []
+    assert breaking_changes(released, spec(right.spec)) == ()
 
 
 @pytest.mark.parametrize("code", CODES)
