@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -47,6 +48,10 @@ def test_every_declaration_is_documented_and_classed(key: str, entry: object) ->
     declared = dict(ENTRIES)[key]
     assert declared.doc, f"{key} has no docstring"
     assert declared.doc.split("\n")[0].rstrip().endswith((".", ":")), f"{key}: no sentence comes first"
+    # A `\n` that is none of the text's own would make a code block of the rest.
+    assert not inspect.cleandoc(declared.doc).partition("\n\n")[2].startswith(" "), (
+        f"{key}: its text is indented"
+    )
     assert declared.attributes or declared.is_empty, f"{key} has no attributes"
     for attribute in declared.attributes:
         assert attribute.doc, f"{key}.{attribute.name} has no doc"

@@ -240,7 +240,7 @@ class Generate(Ask):
     generate instruction {
       turn = user
       model = teacher
-      stop = ["\n"]
+      stop = ["\\n"]
     }
     ```
 

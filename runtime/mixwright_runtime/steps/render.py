@@ -50,7 +50,7 @@ class Render(Apply):
     column `NAME_target`, and no part of the text. So one template may ask for the answer and another, of the same
     columns, for the question (input inversion).
 
-        template follows { user = "{{ premise }}\nDoes it follow that {{ hypothesis }}?", assistant = "{{ answer }}" }
+        template follows { user = "{{ premise }}\\nDoes it follow that {{ hypothesis }}?", assistant = "{{ answer }}" }
         template inverted { user = "What follows from this? {{ premise }}", assistant = "{{ hypothesis }}" }
         render task { templates = [follows, inverted], targets = true }
     """
