@@ -23,7 +23,7 @@ from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.loader import load, project_root
 from mixwright_compiler.load.params import check_given
 from mixwright_compiler.load.uses import told_of_files
-from mixwright_compiler.load.world import Module, World
+from mixwright_compiler.load.world import Mention, Module, World
 from mixwright_compiler.program import ExportDecl, Program
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import listing, nearest
@@ -36,7 +36,8 @@ from mixwright_dsl.suppressions import suppressions
 class Compilation:
     """What came out of each stage. `program` is None when there are errors.
 
-    `draft` is what could be bound all the same, for tools that show a spec while it is being written.
+    `draft` is what could be bound all the same, and `mentions` says where names lead, for tools that show a spec while it
+    is being written.
     """
 
     program: Program | None
@@ -44,6 +45,7 @@ class Compilation:
     files: tuple[SourceFile, ...]
     modules: tuple[Module, ...] = ()
     draft: Program | None = None
+    mentions: tuple[Mention, ...] = ()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -81,13 +83,15 @@ def compile_source(
     lock: Any = None,
     catalog: Catalog | None = None,
     variant: str | None = None,
+    opened: Mapping[Path, str] | None = None,
 ) -> Compilation:
-    """`compile_file` of a text that is in memory; paths start at `source.path`."""
+    """`compile_file` of a text that is in memory; paths start at `source.path`. `opened`: texts that stand for imported
+    files, by their resolved paths."""
     # Trees and tables are all kept: a collection in between finds nothing and costs a third of the time.
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return _compile(source, params, lock, catalog, variant)
+        return _compile(source, params, lock, catalog, variant, opened or {})
     finally:
         if was_enabled:
             gc.enable()
@@ -99,6 +103,7 @@ def _compile(
     lock: Any,
     catalog: Catalog | None,
     variant: str | None,
+    opened: Mapping[Path, str],
 ) -> Compilation:
     spec = (source.path or Path(source.name)).resolve()
     findings = Findings()
@@ -109,6 +114,7 @@ def _compile(
         root=project_root(spec),
         given=dict(params or {}),
         lock=lock,
+        opened=opened,
     )
     load(world, source)
     if not world.is_read:
@@ -176,6 +182,7 @@ def _result(world: World, draft: Program | None) -> Compilation:
         files=files,
         modules=tuple(world.modules),
         draft=draft,
+        mentions=tuple(world.mentions),
     )
 
 

@@ -175,7 +175,8 @@ def _import(
         return
     shown = os.path.normpath(os.path.join(os.path.dirname(module.source.name), where.value))
     try:
-        source = read_source(target, shown)
+        opened = world.opened.get(target)
+        source = read_source(target, shown) if opened is None else SourceFile(shown, opened, target)
     except (OSError, UnicodeDecodeError):
         world.findings.error("MIX108", f"cannot read `{where.value}`", where.span, "not a UTF-8 text file")
         return

@@ -93,6 +93,15 @@ class Module:
         return self.file.source
 
 
+@dataclass(frozen=True)
+class Mention:
+    """A place in a file that names a declaration, or the import that it came through (`declaration` is None)."""
+
+    span: Span
+    declared: Span
+    declaration: Declaration | None = None
+
+
 @dataclass(eq=False)
 class World:
     """What a compilation knows: its files and their declarations, and what it found in them."""
@@ -136,6 +145,10 @@ class World:
     """What was reported of names that nothing declares: where else one stands is added to it."""
     builtin: dict[str, Declaration] = field(default_factory=dict)
     """Built-in declarations that were referred to."""
+    mentions: list[Mention] = field(default_factory=list)
+    """Where each name leads that was looked up, once for each time."""
+    opened: Mapping[Path, str] = field(default_factory=dict)
+    """Texts that stand for files, as an editor has them."""
     named_size: int = 0
     """Characters of constants, counted at each place that names one."""
     depth: int = 0
@@ -164,13 +177,23 @@ class World:
         while len(parts) > 1 and parts[0] in module.imports:
             target = module.imports[parts[0]]
             module.used_imports.add(parts[0])
+            if parts[0] in module.import_spans:
+                self._mention(ref, len(parts), module.import_spans[parts[0]])
             if target is None:
                 raise Reported
             module, parts = target, parts[1:]
         found = module.declarations.get(parts[0])
         if found is not None:
             found.is_used = True
+            self._mention(ref, len(parts), found.name_span, found)
         return found, (parts[1:] if found is not None else parts)
+
+    def _mention(self, ref: Ref, left: int, declared: Span, declaration: Declaration | None = None) -> None:
+        """The part of `ref` that is the first of the `left` last ones names this."""
+        span = at_home(ref.part_spans[len(ref.parts) - left])
+        # What a declaration says of itself is no mention of it.
+        if span != declared:
+            self.mentions.append(Mention(span, declared, declaration))
 
     def need(self, module: Module, ref: Ref, kind: str) -> Declaration:
         """The declaration `ref` names, of a kind that `ref:KIND` allows.
@@ -265,12 +288,7 @@ class World:
 
     def visible(self, module: Module, kinds: Iterable[str]) -> list[str]:
         """Names of these kinds as they are written in a module, its own first."""
-        kinds = tuple(kinds)
-        names = [d.name for d in module.declarations.values() if d.kind in kinds]
-        for alias, target in module.imports.items():
-            if target is not None:
-                names += [f"{alias}.{d.name}" for d in target.declarations.values() if d.kind in kinds]
-        return names
+        return [name for name, _ in visible_names(module, tuple(kinds))]
 
     @cached_property
     def by_name(self) -> dict[str, Declaration]:
@@ -284,6 +302,18 @@ class World:
     def all_declarations(self) -> Iterator[Declaration]:
         for module in self.modules:
             yield from module.declarations.values()
+
+
+def visible_names(module: Module, kinds: tuple[str, ...]) -> Iterator[tuple[str, Declaration]]:
+    """Declarations of these kinds, by their names as they are written in a module, its own first."""
+    for declaration in module.declarations.values():
+        if declaration.kind in kinds:
+            yield declaration.name, declaration
+    for alias, target in module.imports.items():
+        if target is not None:
+            for declaration in target.declarations.values():
+                if declaration.kind in kinds:
+                    yield f"{alias}.{declaration.name}", declaration
 
 
 def _is_inside(ref: Ref, declaration: Declaration | None) -> bool:
