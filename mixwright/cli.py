@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "train": "pack a mixture and train on it",
     "ablate": "train on a mixture and on its variants, and compare them",
     "verify-store": "read the whole store and check that it is complete",
+    "lsp": "serve editors over the Language Server Protocol",
     "doctor": "look at this machine: sandbox, compilers, extras, GPUs",
 }
 """Command -> one line of help. The module is `mixwright/commands/<name>.py` (dashes become underscores) and has

@@ -171,6 +171,17 @@ def _attributes(attributes: Sequence[AttributeSchema]) -> str:
     )
 
 
+def attribute_line(schema: AttributeSchema) -> str:
+    """An attribute's type, default and bounds in one line of Markdown."""
+    default = "required" if schema.required else _default(schema)
+    parts = (
+        _type(schema.type),
+        default if schema.required or not default else f"default {default}",
+        _bounds(schema),
+    )
+    return ", ".join(part for part in parts if part)
+
+
 def _type(type: str) -> str:
     head, _, rest = type.partition(":")
     if type.startswith("list["):

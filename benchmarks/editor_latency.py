@@ -1,0 +1,111 @@
+"""How long an editor waits: completion, hover and findings of `mixwright lsp` in a spec of many lines.
+
+    python benchmarks/editor_latency.py [--lines 1000] [--keys 60]
+
+A client over standard input and output types a word, letter by letter, and asks for completion behind each; then it
+waits for the findings of the last text. Wall clock, so a busy machine shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lsprotocol import types as lsp
+from pygls.lsp.client import LanguageClient
+
+HEAD = """edition 2026
+
+model teacher openai { base_url = "http://localhost:8000/v1", model = "m" }
+source people inline {
+  rows = [{ name = "Ada", age = 36 }]
+}
+template ask { user = "Say hello to {{ name }}, who is {{ age }}." }
+"""
+
+PIPELINE = """
+pipeline p%d {
+  from people { where = age > %d }
+  derive { older = age + 1, words = word_count(name) }
+  generate hello { prompt = ask, model = teacher, temperature = 0.7 }
+  filter { where = len(hello) > 3 and not contains(hello, "sorry") }
+  chat { user = name, assistant = hello }
+}
+"""
+
+
+def spec(lines: int) -> str:
+    """A spec of about so many lines."""
+    count = (lines - HEAD.count("\n")) // PIPELINE.count("\n")
+    mixture = "\nmixture all_rows {\n  seed = 1\n" + "".join(f"  p{i} = 10\n" for i in range(count)) + "}\n"
+    return HEAD + "".join(PIPELINE % (i, i) for i in range(count)) + mixture
+
+
+async def measured(lines: int, keys: int, folder: Path) -> dict[str, list[float]]:
+    client = LanguageClient("benchmark", "1")
+    findings: asyncio.Queue[int] = asyncio.Queue()
+
+    @client.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+    def published(params: lsp.PublishDiagnosticsParams) -> None:
+        findings.put_nowait(len(params.diagnostics))
+
+    await client.start_io(sys.executable, "-m", "mixwright", "lsp")
+    await client.initialize_async(lsp.InitializeParams(capabilities=lsp.ClientCapabilities()))
+    client.initialized(lsp.InitializedParams())
+    text, uri = spec(lines), (folder / "spec.mix").as_uri()
+    document = lsp.TextDocumentIdentifier(uri)
+    client.text_document_did_open(
+        lsp.DidOpenTextDocumentParams(lsp.TextDocumentItem(uri, "mixwright", 0, text))
+    )
+    await findings.get()
+    at = text.index("  filter {", len(text) // 2)
+    line = text.count("\n", 0, at)
+    waits: dict[str, list[float]] = {"completion": [], "hover": [], "findings": []}
+    typed = ("  generate again { prompt = ask, model = teacher, temperature = 0.2 }" * 4)[:keys]
+    for length in range(1, len(typed) + 1):
+        changed = f"{text[:at]}{typed[:length]}\n{text[at:]}"
+        client.text_document_did_change(
+            lsp.DidChangeTextDocumentParams(
+                lsp.VersionedTextDocumentIdentifier(version=length, uri=uri),
+                [lsp.TextDocumentContentChangeWholeDocument(changed)],
+            )
+        )
+        begun = time.perf_counter()
+        await client.text_document_completion_async(
+            lsp.CompletionParams(document, lsp.Position(line, length))
+        )
+        waits["completion"].append(time.perf_counter() - begun)
+    begun = time.perf_counter()
+    await findings.get()
+    waits["findings"].append(time.perf_counter() - begun)
+    for _ in range(20):
+        begun = time.perf_counter()
+        await client.text_document_hover_async(lsp.HoverParams(document, lsp.Position(line + 1, 4)))
+        waits["hover"].append(time.perf_counter() - begun)
+    await client.shutdown_async(None)
+    client.exit(None)
+    await client.stop()
+    return waits
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--lines", type=int, default=1000)
+    parser.add_argument("--keys", type=int, default=60)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        waits = asyncio.run(measured(arguments.lines, arguments.keys, Path(folder)))
+    for what, seconds in waits.items():
+        median, worst = statistics.median(seconds) * 1000, max(seconds) * 1000
+        print(f"{what:<12} {len(seconds):>4} times  median {median:7.1f} ms  worst {worst:7.1f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""The texts that an editor has open, and what the compiler makes of them and of the other specs of the project."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+
+from mixwright_compiler.bind.lock import Lock, LockUnreadable, lock_path, read_lock
+from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
+from mixwright_compiler.load.library import library_folder
+from mixwright_compiler.load.loader import project_root
+from mixwright_compiler.load.world import Mention, Module
+from mixwright_compiler.program import Program
+from mixwright_compiler.stages import Compilation, compile_source
+from mixwright_dsl.nodes import File
+from mixwright_dsl.source import SourceFile, Span, read_source
+
+MOST_FILES = 500
+"""Chosen: specs of a project in which references are looked for, the nearest to its root first."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One text, and what came of it. `stamp`: what its imports and its lock were when it was compiled."""
+
+    source: SourceFile
+    compilation: Compilation
+    stamp: tuple[object, ...]
+
+    @property
+    def module(self) -> Module | None:
+        return self.compilation.modules[0] if self.compilation.modules else None
+
+    @property
+    def file(self) -> File:
+        """The tree of what could be read."""
+        return self.module.file if self.module is not None else File(self.source, ())
+
+    @cached_property
+    def mentions(self) -> tuple[Mention, ...]:
+        """Places that name what they lead to, in this file and in those that it imports, each once."""
+        found = {}
+        for mention in self.compilation.mentions:
+            if mention.span.text.strip('"').rpartition(".")[2] == mention.declared.text:
+                found[str(mention.span), str(mention.declared)] = mention
+        return tuple(found.values())
+
+    def mention_at(self, offset: int) -> Mention | None:
+        """What is named at an offset of this text."""
+        return next(
+            (
+                m
+                for m in self.mentions
+                if _is_in(m.span, self.source) and m.span.start <= offset <= m.span.end
+            ),
+            None,
+        )
+
+
+class Documents:
+    """Open texts by their paths. Nothing here raises for what a text says."""
+
+    def __init__(self) -> None:
+        self._opened: dict[Path, str] = {}
+        self._analyses: dict[Path, Analysis] = {}
+        self._drafts: dict[Path, Analysis] = {}
+        self._compiling = RLock()
+
+    def change(self, path: Path, text: str) -> None:
+        """An editor has this text of a file, saved or not."""
+        self._opened[path] = text.replace("\r\n", "\n")
+
+    def close(self, path: Path) -> None:
+        for known in (self._opened, self._analyses, self._drafts):
+            known.pop(path, None)
+
+    @property
+    def opened(self) -> list[Path]:
+        return list(self._opened)
+
+    def source(self, path: Path) -> SourceFile:
+        """The text of a file as it is now.
+
+        Raises:
+            OSError, UnicodeDecodeError: it is not open and cannot be read.
+        """
+        text = self._opened.get(path)
+        return read_source(path) if text is None else SourceFile(str(path), text, path)
+
+    def analysis(self, path: Path) -> Analysis:
+        """What the compiler makes of a file as it is now, with its lock and with the texts that are open.
+
+        Raises:
+            OSError, UnicodeDecodeError: it is not open and cannot be read.
+        """
+        with self._compiling:
+            source = self.source(path)
+            known = self._analyses.get(path)
+            if known is not None and known.source.text == source.text and known.stamp == self._stamp(known):
+                return known
+            compilation = compile_source(source, lock=_lock_of(path), opened=dict(self._opened))
+            found = Analysis(source, compilation, ())
+            found = Analysis(source, compilation, self._stamp(found))
+            self._analyses[path] = found
+            if compilation.draft is not None:
+                self._drafts[path] = found
+            return found
+
+    def draft(self, path: Path) -> Analysis | None:
+        """The last analysis of a text that could be read whole: what is known of names while one is being typed."""
+        return self._drafts.get(path)
+
+    def program(self, path: Path) -> Program | None:
+        found = self._drafts.get(path)
+        return None if found is None else found.compilation.draft
+
+    def catalog(self, path: Path) -> Catalog:
+        """What can be written in a file, with the kinds of its plugins."""
+        program = self.program(path)
+        return builtin_catalog() if program is None else program.catalog
+
+    def importing(self, path: Path) -> list[Path]:
+        """Open files that this one is imported by, however far away."""
+        return [
+            other
+            for other, analysis in list(self._analyses.items())
+            if other != path and any(source.path == path for source in analysis.compilation.files)
+        ]
+
+    def project(self, path: Path) -> Iterator[Analysis]:
+        """Every spec of the project that a file is in, itself first."""
+        yield self.analysis(path)
+        for other in _specs_of(project_root(path)):
+            if other != path:
+                try:
+                    yield self.analysis(other)
+                except (OSError, UnicodeDecodeError):
+                    continue
+
+    def mentions_of(self, declared: Span, path: Path) -> list[Span]:
+        """Places in the project that name what is declared at `declared`, in the order of files and texts."""
+        found: dict[tuple[str, int], Span] = {}
+        for analysis in self.project(path):
+            for mention in analysis.mentions:
+                if same_place(mention.declared, declared):
+                    found.setdefault((str(_path_of(mention.span)), mention.span.start), mention.span)
+        return list(found.values())
+
+    def _stamp(self, analysis: Analysis) -> tuple[object, ...]:
+        """What else its findings hang on: the texts of its imports, its lock, and files that it names."""
+        parts: list[object] = [_modified(lock_path(analysis.source.path or Path(analysis.source.name)))]
+        for source in analysis.compilation.files[1:]:
+            if source.path is not None:
+                parts.append(self._opened.get(source.path.resolve()) or _modified(source.path))
+        return tuple(parts)
+
+
+def same_place(a: Span, b: Span) -> bool:
+    return a.start == b.start and a.end == b.end and _path_of(a) == _path_of(b)
+
+
+def is_library(path: Path) -> bool:
+    """Is it a file that comes with Mixwright and is not the user's to change?"""
+    return path.is_relative_to(library_folder())
+
+
+def _path_of(span: Span) -> Path:
+    return (span.source.path or Path(span.source.name)).resolve()
+
+
+def _is_in(span: Span, source: SourceFile) -> bool:
+    return span.source is source or _path_of(span) == (source.path or Path(source.name)).resolve()
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _lock_of(path: Path) -> Lock | None:
+    try:
+        return read_lock(lock_path(path))
+    except (LockUnreadable, OSError, UnicodeDecodeError):
+        return None
+
+
+def _specs_of(root: Path) -> list[Path]:
+    found: list[Path] = []
+    for directory, below, names in os.walk(root):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        found += [Path(directory, name) for name in sorted(names) if name.endswith(".mix")]
+        if len(found) >= MOST_FILES:
+            break
+    return found[:MOST_FILES]

@@ -1,0 +1,322 @@
+"""The shape of a text: its symbols, what folds, what each word is, and what is said at the ends of lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lsprotocol import types as lsp
+
+from mixwright.language_server.documents import Analysis
+from mixwright.language_server.enclosing import enclosing_of, entry_of, is_in_steps
+from mixwright.language_server.places import MESSAGES, jinja_names
+from mixwright.language_server.positions import position_of, range_of, width_of
+from mixwright_compiler.catalog.blocks import STEP_FAMILIES
+from mixwright_compiler.expressions.functions import FUNCTIONS
+from mixwright_compiler.load.uses import at_home
+from mixwright_compiler.program import Program
+from mixwright_dsl.grammar import lex
+from mixwright_dsl.nodes import Attribute, Block, Call, Heredoc, Ref, Statement, Text, parts_of
+from mixwright_dsl.source import SourceFile, Span
+
+SYMBOLS: Mapping[str, lsp.SymbolKind] = {
+    "import": lsp.SymbolKind.Module,
+    "param": lsp.SymbolKind.Constant,
+    "let": lsp.SymbolKind.Constant,
+    "model": lsp.SymbolKind.Interface,
+    "source": lsp.SymbolKind.Array,
+    "template": lsp.SymbolKind.String,
+    "operator": lsp.SymbolKind.Operator,
+    "fragment": lsp.SymbolKind.Class,
+    "pipeline": lsp.SymbolKind.Function,
+    "mixture": lsp.SymbolKind.Package,
+    "variant": lsp.SymbolKind.Package,
+    "train": lsp.SymbolKind.Event,
+    "export": lsp.SymbolKind.File,
+    "policy": lsp.SymbolKind.Key,
+}
+
+TOKEN_TYPES = (
+    *("keyword", "property", "string", "number", "comment", "function", "variable", "enumMember"),
+    *("namespace", "type", "parameter", "operator", "method"),
+)
+"""The legend: kinds of blocks, attributes, …, columns, words of an attribute, imports, declarations, constants,
+operators, kinds of steps and engines."""
+
+_INDEX = {name: index for index, name in enumerate(TOKEN_TYPES)}
+_BY_TOKEN = {
+    "STRING": "string",
+    "OPEN_STRING": "string",
+    "HEREDOC": "string",
+    "OPEN_HEREDOC": "string",
+    "QUANTITY": "number",
+    "TRUE": "enumMember",
+    "FALSE": "enumMember",
+    "NULL": "enumMember",
+    **dict.fromkeys(("AND", "OR", "NOT", "IN"), "keyword"),
+    **dict.fromkeys(("COMPARE", "SIGN", "SCALE"), "operator"),
+}
+
+
+def symbols(analysis: Analysis) -> list[lsp.DocumentSymbol]:
+    """The declarations of a file, with the steps of its pipelines and the lines of its mixtures in them."""
+    return list(_symbols(analysis.file.body, top=True))
+
+
+def _symbols(body: tuple[Statement, ...], *, top: bool) -> Iterator[lsp.DocumentSymbol]:
+    for statement in body:
+        if isinstance(statement, Attribute):
+            if not top:
+                kind = lsp.SymbolKind.Field
+                yield _symbol(statement.name.name, kind, statement.span, statement.name.span)
+            continue
+        labels = " ".join(label.span.text for label in statement.labels)
+        kind = SYMBOLS.get(statement.kind, lsp.SymbolKind.Method)
+        inner = list(_symbols(statement.body, top=False)) if _is_shown(statement, top) else []
+        name = f"{statement.kind} {labels}".strip()
+        at = statement.labels[0].span if top and statement.labels else statement.kind_span
+        yield _symbol(name, kind, statement.span, at, inner)
+
+
+def _is_shown(block: Block, top: bool) -> bool:
+    return not top or block.kind in ("pipeline", "fragment", "mixture", "variant", "let", "train")
+
+
+def _symbol(
+    name: str,
+    kind: lsp.SymbolKind,
+    span: Span,
+    at: Span,
+    children: list[lsp.DocumentSymbol] | None = None,
+) -> lsp.DocumentSymbol:
+    return lsp.DocumentSymbol(name or "…", kind, range_of(span), range_of(at), children=children or None)
+
+
+def folds(analysis: Analysis) -> list[lsp.FoldingRange]:
+    """Blocks, heredocs and runs of comment lines."""
+    found = []
+    for statement in analysis.file.body:
+        for part in parts_of(statement):
+            first, last = part.span.position.line, part.span.source.position(part.span.end).line
+            if isinstance(part, Block | Heredoc) and last > first:
+                found.append(lsp.FoldingRange(first - 1, last - 1 - isinstance(part, Block)))
+    comments = [
+        number
+        for number in range(1, len(analysis.source.line_starts) + 1)
+        if analysis.source.line_text(number).lstrip().startswith("#")
+    ]
+    found += [
+        lsp.FoldingRange(first - 1, last - 1, kind=lsp.FoldingRangeKind.Comment)
+        for first, last in _runs(comments)
+        if last > first
+    ]
+    return found
+
+
+def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    start = previous = None
+    for number in numbers:
+        if previous is not None and number == previous + 1:
+            previous = number
+            continue
+        if start is not None and previous is not None:
+            yield start, previous
+        start = previous = number
+    if start is not None and previous is not None:
+        yield start, previous
+
+
+# -- semantic tokens
+
+
+@dataclass(frozen=True)
+class _Marked:
+    start: int
+    end: int
+    sort: str
+
+
+def semantic_tokens(analysis: Analysis, program: Program | None) -> list[int]:
+    """Every token that is something, as LSP wants them: line and column from the one before, length, type, modifiers."""
+    marked = {mark.start: mark for mark in _lexical(analysis.source)}
+    marked |= {mark.start: mark for mark in _of_tree(analysis, program)}
+    return _encoded(analysis.source, sorted(marked.values(), key=lambda mark: mark.start))
+
+
+def _lexical(source: SourceFile) -> Iterator[_Marked]:
+    for token in lex(source.text):
+        start, end = token.start_pos or 0, min(token.end_pos or 0, len(source.text))
+        if token.type == "_NL":
+            yield from _comments(source, start, end)
+        elif token.type in _BY_TOKEN:
+            yield _Marked(start, end, _BY_TOKEN[token.type])
+
+
+def _comments(source: SourceFile, start: int, end: int) -> Iterator[_Marked]:
+    at = start
+    while (found := source.text.find("#", at, end)) >= 0:
+        stop = source.text.find("\n", found)
+        stop = end if stop < 0 else min(stop, end)
+        yield _Marked(found, stop, "comment")
+        at = stop
+
+
+def _of_tree(analysis: Analysis, program: Program | None) -> Iterator[_Marked]:
+    source = analysis.source
+    yield from _of_body(analysis.file.body, (), program)
+    for mention in analysis.mentions:
+        if mention.span.source is source:
+            yield _Marked(mention.span.start, mention.span.end, _sort_of(mention.declaration))
+    if analysis.module is not None:
+        for declaration in analysis.module.declarations.values():
+            span = declaration.name_span
+            yield _Marked(span.start, span.end, _sort_of(declaration))
+
+
+def _sort_of(declaration: object) -> str:
+    kind = getattr(declaration, "kind", "")
+    return {"": "namespace", "let": "parameter", "param": "parameter"}.get(kind, "type")
+
+
+def _of_body(body: tuple[Statement, ...], around: tuple, program: Program | None) -> Iterator[_Marked]:  # type: ignore[type-arg]
+    blocks = 0
+    for statement in body:
+        if isinstance(statement, Attribute):
+            yield _marked(statement.name.span, "property")
+            yield from _of_value(statement, around, program)
+            continue
+        here = (*around, enclosing_of(statement, blocks))
+        blocks += 1
+        catalog = program.catalog if program is not None else None
+        is_step = catalog is not None and is_in_steps(around, catalog)
+        yield _marked(statement.kind_span, "method" if is_step else "keyword")
+        for index, label in enumerate(statement.labels):
+            if isinstance(label, Ref):
+                is_kind = (statement.kind in STEP_FAMILIES and index == 0) or (
+                    statement.kind in ("model", "source") and index == 1
+                )
+                word = label.name in ("as", "on", "of", "python")
+                yield _marked(label.span, "method" if is_kind else "keyword" if word else "variable")
+        yield from _of_body(statement.body, here, program)
+
+
+def _of_value(attribute: Attribute, around: tuple, program: Program | None) -> Iterator[_Marked]:  # type: ignore[type-arg]
+    entry = entry_of(around, program.catalog) if program is not None else None
+    schema = entry.attribute(attribute.name.name) if entry is not None else None
+    words = schema.type.partition(":")[2].split("|") if schema and schema.type.startswith("enum:") else []
+    is_template = bool(around) and around[-1].kind in ("template", "operator")
+    for part in parts_of(attribute.value):
+        if isinstance(part, Ref):
+            yield _marked(part.span, "enumMember" if part.name in words else "variable")
+        elif isinstance(part, Call):
+            is_known = part.function.name in FUNCTIONS
+            yield _marked(part.function.span, "function" if is_known else "method")
+        elif isinstance(part, Attribute):
+            yield _marked(part.name.span, "property")
+        elif isinstance(part, Heredoc | Text) and is_template and attribute.name.name in MESSAGES:
+            yield from (
+                _marked(span, "variable") for span in jinja_names(part.span) if span.text not in JINJA
+            )
+
+
+JINJA = frozenset(
+    ("if", "elif", "else", "endif", "for", "endfor", "in", "set", "endset", "not", "and", "or", "is", "loop")
+)
+"""Words of Jinja itself."""
+
+
+def _marked(span: Span, sort: str) -> _Marked:
+    return _Marked(span.start, span.end, sort)
+
+
+def _encoded(source: SourceFile, marks: list[_Marked]) -> list[int]:
+    """A mark over several lines is one a line; where marks overlap, the outer one is cut."""
+    data: list[int] = []
+    last_line = last_column = 0
+    for index, mark in enumerate(marks):
+        inner = [m for m in marks[index + 1 : index + 200] if m.start < mark.end]
+        for start, end in _without(mark, inner):
+            for piece in _lines(source, start, end):
+                place = position_of(source, piece.start)
+                column = place.character - (last_column if place.line == last_line else 0)
+                data += [place.line - last_line, column, width_of(piece.text), _INDEX[mark.sort], 0]
+                last_line, last_column = place.line, place.character
+    return _in_order(data)
+
+
+def _without(mark: _Marked, inner: list[_Marked]) -> Iterator[tuple[int, int]]:
+    at = mark.start
+    for other in inner:
+        if other.start > at:
+            yield at, other.start
+        at = max(at, other.end)
+    if at < mark.end:
+        yield at, mark.end
+
+
+def _lines(source: SourceFile, start: int, end: int) -> Iterator[Span]:
+    at = start
+    while at < end:
+        stop = source.text.find("\n", at, end)
+        stop = end if stop < 0 else stop
+        if stop > at:
+            yield Span(source, at, stop)
+        at = stop + 1
+
+
+def _in_order(data: list[int]) -> list[int]:
+    """Pieces of a cut mark come behind what cut it: sorted, and told from each other anew."""
+    line = column = 0
+    absolute = []
+    for index in range(0, len(data), 5):
+        step, ahead, *rest = data[index : index + 5]
+        line += step
+        column = ahead if step else column + ahead
+        absolute.append((line, column, *rest))
+    absolute.sort()
+    result: list[int] = []
+    last_line = last_column = 0
+    for line, column, *rest in absolute:
+        result += [line - last_line, column - (last_column if line == last_line else 0), *rest]
+        last_line, last_column = line, column
+    return result
+
+
+# -- inlay hints
+
+
+def inlay_hints(analysis: Analysis, first: int, last: int) -> list[lsp.InlayHint]:
+    """The columns that each step makes, at the end of its first line; rows of shares in mixtures with a total."""
+    program = analysis.compilation.draft
+    if program is None:
+        return []
+    found = []
+    for pipeline in program.pipelines.values():
+        for step in pipeline.steps:
+            at = at_home(step.kind_span)
+            if at.source is not analysis.source or step.uses or not first <= at.position.line - 1 <= last:
+                continue
+            made = ", ".join(f"{name}: {type}" for name, type in step.makes.items())
+            if made:
+                found.append(_hint(analysis.source, at, f"  → {made}"))
+    for mixture in program.mixtures.values():
+        total = mixture.attributes.get("total")
+        for component in mixture.components:
+            at = component.quota_span
+            if (
+                at.source is analysis.source
+                and total is not None
+                and isinstance(component.quota, float)
+                and isinstance(total.value, int)
+                and first <= at.position.line - 1 <= last
+            ):
+                rows = round(component.quota * total.value)
+                hint = lsp.InlayHint(position_of(analysis.source, at.end), f" ≈ {rows:,} rows")
+                found.append(hint)
+    return found
+
+
+def _hint(source: SourceFile, at: Span, text: str) -> lsp.InlayHint:
+    line = at.position.line
+    end = source.line_starts[line - 1] + len(source.line_text(line))
+    return lsp.InlayHint(position_of(source, end), text)

@@ -1,0 +1,38 @@
+"""Places in a text as editors count them: lines from 0, and columns in UTF-16 code units."""
+
+from __future__ import annotations
+
+from lsprotocol import types as lsp
+
+from mixwright_dsl.source import SourceFile, Span
+
+
+def offset_of(source: SourceFile, position: lsp.Position) -> int:
+    """The offset in the text; a place past the end of a line or of the text is that end."""
+    line = min(max(position.line, 0), len(source.line_starts) - 1)
+    text = source.line_text(line + 1)
+    units = at = 0
+    while at < len(text) and units < position.character:
+        units += _units(text[at])
+        at += 1
+    return source.line_starts[line] + at
+
+
+def position_of(source: SourceFile, offset: int) -> lsp.Position:
+    place = source.position(offset)
+    start = source.line_starts[place.line - 1]
+    before = source.text[start : start + place.column - 1]
+    return lsp.Position(place.line - 1, sum(map(_units, before)))
+
+
+def range_of(span: Span) -> lsp.Range:
+    return lsp.Range(position_of(span.source, span.start), position_of(span.source, span.end))
+
+
+def width_of(text: str) -> int:
+    """Columns that a text takes."""
+    return sum(map(_units, text))
+
+
+def _units(character: str) -> int:
+    return 2 if ord(character) > 0xFFFF else 1

@@ -1,0 +1,80 @@
+"""What an editor is offered while a spec is being written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from spec_at import Editor, opened
+
+
+@pytest.fixture
+def editor(tmp_path: Path) -> Editor:
+    return opened(tmp_path)
+
+
+def test_blocks_at_the_top(editor: Editor) -> None:
+    assert {"model", "source", "pipeline", "mixture", "train"} <= set(editor.offered("let {", "▮"))
+
+
+def test_engines_behind_a_name_of_a_model(editor: Editor) -> None:
+    assert editor.offered("let {", "model judge ▮") == ["openai", "transformers", "vllm"]
+
+
+def test_steps_in_a_pipeline_and_verifiers_behind_their_word(editor: Editor) -> None:
+    assert {"from", "use", "generate", "verify", "rounds"} <= set(editor.offered("  filter {", "  ge▮"))
+    assert {"math", "code", "reward"} <= set(editor.offered("  filter {", "  verify ▮"))
+
+
+def test_attributes_that_are_not_written_yet(editor: Editor) -> None:
+    offered = editor.offered("  filter {", "  generate again { prompt = ask\n    ▮\n  }")
+    assert "temperature" in offered
+    assert "prompt" not in offered
+
+
+def test_names_of_the_right_kind(editor: Editor) -> None:
+    assert editor.offered("  filter {", "  generate again { model = ▮ }") == ["teacher"]
+
+
+def test_names_of_templates(editor: Editor) -> None:
+    assert editor.offered("  filter {", "  generate again { prompt = ▮ }") == ["ask"]
+
+
+def test_words_that_an_attribute_takes(editor: Editor) -> None:
+    offered = editor.offered("  filter {", "  generate again { prompt = ask, model = teacher, turn = ▮ }")
+    assert offered == ["assistant", "user"]
+
+
+def test_columns_that_are_there_at_the_step_and_not_those_that_come_later(editor: Editor) -> None:
+    offered = editor.offered("  generate hello", "  filter { where = ▮ }")
+    assert {"name", "age", "older", "len", "hot"} <= set(offered)
+    assert "hello" not in offered
+
+
+def test_columns_of_the_steps_that_use_a_template_inside_its_text(editor: Editor) -> None:
+    assert editor.offered("    T\n", "    {{ ▮ }}") == ["name", "age", "older"]
+    assert editor.offered("    T\n", "    ▮") == []
+
+
+def test_rows_and_quotas_in_a_mixture(editor: Editor) -> None:
+    assert {"greetings", "people", "dedup", "total"} - set(editor.offered("  seed = 1", "  ▮")) == {"total"}
+    assert {"all", "take", "max"} <= set(editor.offered("  greetings = 100%", "  people = ▮"))
+
+
+def test_columns_to_balance_by(editor: Editor) -> None:
+    assert "hello" in editor.offered("  greetings = 100%", "  greetings = take(5, balance = ▮)")
+
+
+def test_libraries_and_files_in_an_import(editor: Editor) -> None:
+    (editor.path.parent / "lib").mkdir()
+    offered = editor.offered("let {", 'import "▮')
+    assert {"std:evol", "lib/", "spec.mix"} <= set(offered)
+
+
+def test_what_comes_through_an_import(tmp_path: Path) -> None:
+    (tmp_path / "lib.mix").write_text(
+        "edition 2026\nlet { warm = 0.5 }\nsource more inline { rows = [{ x = 1 }] }\n"
+    )
+    text = 'edition 2026\nimport "lib.mix" as lib\npipeline p {\n  from lib.more\n  filter { where = x > lib.warm }\n}\n'
+    editor = opened(tmp_path, text)
+    assert "lib.more" in editor.offered("  filter {", "  from lib.▮")
