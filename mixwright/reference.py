@@ -23,6 +23,7 @@ FAMILIES: tuple[tuple[str, str, tuple[AttributeSchema, ...]], ...] = (
     ("model", "Model engines", ()),
     ("source", "Source kinds", COMMON_TO_SOURCES),
     ("step", "Steps", COMMON_TO_STEPS),
+    ("review_block", "Blocks of `review`", ()),
     ("verify", "Verifiers", COMMON_TO_STEPS),
     ("verify_block", "Blocks of a verifier", ()),
     ("dedup", "Deduplication", COMMON_TO_STEPS),

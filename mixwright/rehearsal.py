@@ -115,6 +115,7 @@ def _can_be_walked(plan: Plan, pipeline: Pipeline, step: Step) -> bool:
     return (
         is_plain
         and all(question.writes for question in step.traits.asks)
+        and not step.breaker
         and not _draws_of_pipeline(plan, step)
         and not step.traits.folds
         and all(_can_be_walked(plan, pipeline, other) for other in body)

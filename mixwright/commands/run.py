@@ -117,6 +117,7 @@ def report_text(report: RunReport) -> str:
     from mixwright.terminal import duration, printable, table
     from mixwright_runtime.verifiers.calibrate import calibration_lines
     from mixwright_runtime.verifiers.rates import rates_line
+    from mixwright_runtime.verifiers.reviewed import review_lines
 
     summary = report.summary
     lines = [f"run {report.run_id}: {report.status} in {duration(summary['seconds'])}"]
@@ -147,6 +148,8 @@ def report_text(report: RunReport) -> str:
                 lines.append(f"  {rates_line(f'{name}.{step}', rated)}")
     for node, figures in summary["calibrations"].items():
         lines += ["", *calibration_lines(node, figures)]
+    for node, figures in summary["reviews"].items():
+        lines += ["", *(review_lines(node, figures) if figures else [f"review {node}: no row came"])]
     for name, mixture in summary["mixtures"].items():
         lines += ["", f"mixture {name}: {mixture['rows']:,} rows"]
         parts = [["component", "wanted", "got", "available"]]

@@ -108,7 +108,8 @@ def _pipeline(pipeline: PipelineStatus) -> str:
                 _by_reason(step.get("quarantined", {})),
             ]
         )
-    return head + "\n" + table(rows, right=(2, 3))
+    notes = [f"  {step.get('id', '')}: {step['note']}" for step in steps if step.get("note")]
+    return "\n".join([head, table(rows, right=(2, 3)), *notes])
 
 
 def _by_reason(rows: dict[str, int]) -> str:

@@ -6,6 +6,7 @@ RunError                 the run cannot go on; says what was kept and what to ty
 ├── StoreBroken          the store cannot be read or written; nothing was deleted
 ├── SourceChanged        a source is not what the lock pinned
 ├── CalibrationFailed    a verifier is not as good as its `calibrate` demands                (exit 1)
+├── ReviewFailed         people found a pipeline's rows worse than its `review` demands      (exit 1)
 ├── EngineUnavailable    the engine cannot answer at all: breaker open, wrong model, no access
 └── PluginFails, PluginChanged   a plugin's code fails, or is not what was planned, see `plugins.loading`
 RowError                 one row cannot be processed: it is quarantined with the reason
@@ -45,6 +46,12 @@ class SourceChanged(RunError):
 
 class CalibrationFailed(RunError):
     """A verifier's verdicts on labelled rows are not as good as its `calibrate` demands."""
+
+    exit_code = 1
+
+
+class ReviewFailed(RunError):
+    """What people say of a sample of the rows is not as good as its `review` demands, or they have not said it yet."""
 
     exit_code = 1
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mixwright_runtime.exporters.marked_blocks import BODY, FRONT, marked
 from mixwright_runtime.exporters.protocol import MESSAGES
+from mixwright_runtime.verifiers.reviewed import INTERVAL, measures
 
 if TYPE_CHECKING:
     from mixwright_runtime.facts.mixture import MixtureFacts
@@ -56,6 +57,7 @@ def dataset_card(facts: CardFacts) -> str:
         _licenses(mixture),
         _models(mixture),
         _contamination(mixture),
+        _reviews(mixture),
         _drops(mixture),
         _reproduction(mixture),
     ]
@@ -180,6 +182,21 @@ def _contamination(mixture: MixtureFacts) -> str:
     return "## Decontamination\n\n" + _table(header, rows)
 
 
+def _reviews(mixture: MixtureFacts) -> str:
+    """What people say of a sample. Figures only: what they were shown may be no row of the dataset."""
+    if not mixture.reviews:
+        return ""
+    rows = [
+        (f"`{node}`", f"{found['judged']:,}", name, value, interval)
+        for node, found in mixture.reviews.items()
+        for name, value, interval, _ in measures(found)
+        if name != "judged"
+    ]
+    if not rows:
+        return "## Reviewed by people\n\nNobody has judged the sample yet."
+    return "## Reviewed by people\n\n" + _table(("review", "rows judged", "measure", "value", INTERVAL), rows)
+
+
 def _drops(mixture: MixtureFacts) -> str:
     if not mixture.drops:
         return "## Rows left out\n\nNone was dropped before selection."
@@ -217,7 +234,7 @@ def _count(number: int | None, otherwise: str) -> str:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     numeric = {"wanted", "got", "of all", "rows", "available", "taken", "rows started from it"}
-    numeric |= {"its rows", "matched", "share", "rows removed here"}
+    numeric |= {"its rows", "matched", "share", "rows removed here", "rows judged"}
     rule = ["---:" if name in numeric else "---" for name in header]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in (header, rule, *rows))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,8 @@ class MixtureFacts:
     params: Mapping[str, Any]
     mixwright_version: str
     doc: str = ""
+    reviews: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What people say of rows of its pipelines, by `review`, `pipeline.step`."""
 
 
 def mixture_facts(store: Store, plan: Plan, run_id: int, name: str) -> MixtureFacts:
@@ -97,6 +99,7 @@ def mixture_facts(store: Store, plan: Plan, run_id: int, name: str) -> MixtureFa
         spec_files=[(file.name, file.sha256) for file in plan.files],
         params=plan.params,
         mixwright_version=plan.mixwright_version,
+        reviews=_reviews(plan, store, run_id, mixture),
     )
 
 
@@ -169,6 +172,15 @@ def _checks(plan: Plan, store: Store, run_id: int, mixture: Mixture) -> list[Con
             sets = [EvaluationSet(one, removed.get(one, 0)) for one in against]
             found.append(ContaminationCheck(f"{name}.{step.id}", step.operation, sets))
     return found
+
+
+def _reviews(plan: Plan, store: Store, run_id: int, mixture: Mixture) -> dict[str, Mapping[str, Any]]:
+    from mixwright_runtime.facts.reports import reviews_in, step_reports
+    from mixwright_runtime.mixture.record import pipelines_of
+
+    owners = pipelines_of(plan, mixture)
+    found = reviews_in(step_reports(store, run_id))
+    return {node: figures for node, figures in found.items() if node.rpartition(".")[0] in owners}
 
 
 def _keeping_apart(steps: Iterable[Step]) -> Iterator[tuple[Step, list[str]]]:

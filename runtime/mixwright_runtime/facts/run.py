@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.facts.pipelines import PipelineFacts, pipeline_facts
+from mixwright_runtime.facts.reports import StepReport, reviews_in, step_reports
 
 if TYPE_CHECKING:
     from mixwright_runtime.mixture.record import MixtureRecord
@@ -65,6 +66,10 @@ class RunFacts:
     """By verifier, `pipeline.step`: `mixwright_runtime.verifiers.calibrate.Calibration.figures`."""
     rates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By verifier, `pipeline.step`: `mixwright_runtime.verifiers.rates.rates_of`."""
+    reviews: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By `review`, `pipeline.step`; see `mixwright_runtime.steps.review`."""
+    reports: Sequence[StepReport] = ()
+    """What other steps of pipelines report."""
     mixtures: Sequence[MixtureRecord] = ()
     models: Sequence[ModelUse] = ()
     accepted: Sequence[Sample] = ()
@@ -87,6 +92,8 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
     if run is None:
         raise RunError(f"the store has no run {run_id}")
     mixtures = {found.mixture for found in selected(store, run_id)} & plan.mixtures.keys()
+    reports = step_reports(store, run_id)
+    reviews = reviews_in(reports)
     return RunFacts(
         spec=plan.spec,
         run_id=run_id,
@@ -98,6 +105,8 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
         pipelines=_pipelines(store, plan, run_id),
         calibrations=_calibrations(store, run_id),
         rates=_rates(store, run_id),
+        reviews=reviews,
+        reports=[report for report in reports if report.node not in reviews],
         mixtures=[read_record(store, run_id, name) for name in sorted(mixtures)],
         models=_models(store, plan, run_id),
         accepted=[_sample(row) for row in sampled(store, run_id, "accepted", SAMPLES)],

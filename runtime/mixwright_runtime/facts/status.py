@@ -14,10 +14,12 @@ from mixwright_compiler.plan.plan import (
     plan_from_json,
 )
 from mixwright_runtime.facts.pipelines import PipelineFacts, Stage, pipeline_facts, steps_of
+from mixwright_runtime.facts.reports import reviews_in, step_reports
 from mixwright_runtime.store.counts import model_calls, selected
 from mixwright_runtime.store.records import RunRecord
 from mixwright_runtime.store.status import PipelineStatus, QuotaStatus, Status, StepStatus
 from mixwright_runtime.store.store import Store
+from mixwright_runtime.verifiers.reviewed import review_words
 
 
 def status_of(store: Store, run: RunRecord) -> Status:
@@ -60,10 +62,14 @@ def status_of(store: Store, run: RunRecord) -> Status:
 
 def _pipelines(store: Store, run_id: int, plan: Plan, summary: dict[str, Any]) -> list[PipelineStatus]:
     wanted = {name: entry.get("wanted") for name, entry in summary.get("pipelines", {}).items()}
+    reviews = reviews_in(step_reports(store, run_id))
     found: list[PipelineStatus] = []
     for name, facts in pipeline_facts(store, plan, run_id).items():
         if facts.stages:
             steps = [_step(plan, facts, stage) for stage in facts.stages]
+            for step in steps:
+                if figures := reviews.get(f"{name}.{step['id']}"):
+                    step["note"] = review_words(figures)
             started = facts.stages[0].rows_in
             entry: PipelineStatus = {"name": name, "started": started, "kept": facts.kept, "steps": steps}
             if name in wanted:

@@ -19,6 +19,8 @@ from mixwright_runtime.report.svg import funnel, histogram
 from mixwright_runtime.report.text import brief, shown
 from mixwright_runtime.verifiers.calibrate import DEMANDS, better_words
 from mixwright_runtime.verifiers.calibrate import shown as per_cent
+from mixwright_runtime.verifiers.reviewed import INTERVAL, NOTES
+from mixwright_runtime.verifiers.reviewed import measures as of_review
 
 if TYPE_CHECKING:
     from mixwright_runtime.mixture.record import MixtureRecord
@@ -50,10 +52,23 @@ def _parts(facts: RunFacts, training: TrainingFacts | None) -> Iterator[Markup]:
         yield part("run", "mixture", record, _results(record), _strata, _pretty)
     if facts.calibrations:
         yield part("run", "calibrations", facts.calibrations, _measures, _verdicts, better_words)
+    if facts.reviews:
+        yield part("run", "reviews", facts.reviews, of_review, INTERVAL, NOTES, _of_values)
     if facts.rates:
         yield part("run", "rates", _rates(facts.rates))
     for pipeline in facts.pipelines[:TABLE_ROWS]:
-        yield part("run", "pipeline", _title(pipeline), pipeline, _drops(pipeline), funnel, histogram)
+        reports = [one for one in facts.reports if one.node.startswith(f"{pipeline.name}.")][:TABLE_ROWS]
+        yield part(
+            "run",
+            "pipeline",
+            _title(pipeline),
+            pipeline,
+            _drops(pipeline),
+            funnel,
+            histogram,
+            reports,
+            _pretty,
+        )
     if facts.models:
         yield part("run", "models", _models(facts))
     if training:
@@ -152,6 +167,10 @@ def _verdicts(found: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         (word, f"{matrix[f'right_{word}']:,}", f"{matrix[f'wrong_{word}']:,}") for word in ("passes", "fails")
     ]
+
+
+def _of_values(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [(brief(value), f"{rows:,}", f"{drawn:,}") for value, (rows, drawn) in found["values"].items()]
 
 
 def _title(pipeline: PipelineFacts) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.run.run import Run, RunReport
 from mixwright_runtime.run.waves import PipelineRun
-from mixwright_runtime.store.records import LIMITED, RATES, EventRecord
+from mixwright_runtime.store.records import LIMITED, RATES, REPORTS, EventRecord
 from mixwright_runtime.stream.driving import reports_of
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.verifiers.rates import rates_of
+from mixwright_runtime.verifiers.reviewed import REVIEW
 
 
 async def finish(run: Run) -> RunReport:
@@ -28,6 +29,7 @@ async def finish(run: Run) -> RunReport:
     messages = [replay.note for replay in run.replays if replay.note]
     if run.signal is None and stop.failure is None:
         mixtures = _record_mixtures(run)
+    _put_reports(run)
     # Durable before it is added up: the account is taken of what the store has, not of what this process believes.
     await store.flush()
     if unfinished and is_complete:
@@ -108,6 +110,17 @@ def _put_tallies(run: Run) -> int:
     return unfinished
 
 
+def _put_reports(run: Run) -> None:
+    """Keep what the steps of pipelines report beside the rows; those of mixtures are kept with these."""
+    told = {
+        node.name: {"operation": node.plan.operation, "report": dict(report)}
+        for node in run.pipeline_nodes
+        if (report := node.step.report())
+    }
+    if told:
+        run.store.put_event(EventRecord(run.run_id, REPORTS, json.dumps(told, ensure_ascii=False)))
+
+
 def _record_mixtures(run: Run) -> dict[str, Any]:
     from mixwright_runtime.mixture import record_selection
 
@@ -173,6 +186,9 @@ def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, A
         "pipelines": {name: _pipeline(pipeline) for name, pipeline in run.runs.items()},
         "calls": {node: vars(counts) for node, counts in run.calls.counts.items()},
         "calibrations": run.calibrations,
+        "reviews": {
+            node.name: node.step.report() for node in run.pipeline_nodes if node.plan.operation == REVIEW
+        },
         "mixtures": mixtures,
         "exports": {},
         "exit_code": 0,

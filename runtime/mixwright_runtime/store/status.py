@@ -28,6 +28,8 @@ class StepStatus(TypedDict, total=False):
     unfinished: int
     dropped: dict[str, int]
     quarantined: dict[str, int]
+    note: str
+    """What else there is to say of it."""
 
 
 class PipelineStatus(TypedDict, total=False):

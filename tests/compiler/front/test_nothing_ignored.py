@@ -117,6 +117,7 @@ MINIMAL: dict[str, dict[str, str]] = {
     "step.normalize": {"from": "kinds", "model": "vectors"},
     "step.options": {"of": "kinds"},
     "step.render": {"templates": "[ask]"},
+    "step.review": {"of": "q", "out": '"review.csv"'},
     "step.rounds": {},
     "train.sft": {"repo": '"m/m"', "output": '"out/t"', "holdout": "5%"},
     "verify.agreement": {"agree": "2"},
@@ -167,6 +168,7 @@ BY_TYPE = {
     "list[float]": "[0.9, 0.95]",
     "list[enum:wandb|mlflow|trackio]": "[wandb]",
     "list[name]": "[zz]",
+    "list[column]": "[spare]",
     "list[ref:source]": "[rows]",
     "list[ref:template]": "[again]",
     "list[ref:model]": "[second]",
@@ -309,6 +311,7 @@ def spec_of(key: str, body: dict[str, str]) -> str:
             ),
         ),
         "less_block": ("select.less", name),
+        "review_block": ("step.review", name),
         "verify_block": ("verify.agreement" if name == "band" else "verify.math", name),
     }
     if family in nested:
