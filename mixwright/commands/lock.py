@@ -5,7 +5,12 @@ rows its 'where' and 'limit' let in are written down. A model's configuration, t
 they are on this machine. Afterwards 'check' is offline and knows every column, and 'run' notices a source that changed.
 Commit the lock file.
 
---check reads everything again, writes nothing, and exits 1 when something differs from the lock.
+--check reads everything again and writes nothing: each place of the spec that the lock does not fit is a finding
+(MIX807) with its line and what drifted: SQL, `where`, `limit`, a file, a model, a plugin. 'mixwright run --locked' runs
+only what its lock fits.
+
+Exit status: 0 written, with --check: the lock holds; 1 errors in the spec, with --check: something drifted, or the lock
+cannot be read; 2 misuse, or a file that cannot be read or written.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from mixwright_compiler.bind.lock import (
     model_definition,
     read_lock,
     source_definition,
+    source_parts,
     source_selection,
     write_lock,
 )
@@ -37,9 +43,11 @@ from mixwright_compiler.load.library import PREFIX, library_identity
 from mixwright_compiler.plugins.files import short
 
 if TYPE_CHECKING:
+    from mixwright.compiling import Compiled
     from mixwright_compiler.plan.plan import ModelSpec, Plan, SourceSpec
     from mixwright_compiler.program import Program
 
+FORMATS = ("text", "concise", "json", "sarif", "github")
 MEASURED_ROWS = 1000
 """Rows from the start of a source over which the lengths of its text columns are averaged."""
 
@@ -49,7 +57,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when something changed")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when something drifted")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="text", help="how --check prints what drifted [text]"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,24 +80,37 @@ def run(arguments: argparse.Namespace) -> int:
         old = Lock()
     new = found_lock(result.program, result.plan)
     new = with_selections(new, arguments.spec, given_params(arguments.params))
+    if arguments.check:
+        # Of what is there now every column has its type, and so has every expression.
+        typed = compiled(arguments.spec, arguments.params, lock=new, errors_only=True)
+        return 1 if typed is None else _told(typed, path, old, new, arguments)
     changes = lock_changes(old, new)
     for line in changes:
         print(line)
-    if arguments.check:
-        what = (
-            f"{len(changes)} differ from {path}; 'mixwright lock' accepts them"
-            if changes
-            else f"{path} holds"
-        )
-        print(what)
-        return 1 if changes else 0
     try:
         write_lock(path, new)
     except OSError as error:
         raise Misuse(f"{path} cannot be written: {error.strerror}; the old one is untouched") from None
     print(summary_text(new))
-    print(f"wrote {path}" if changes else f"wrote {path}, as it was")
+    print(f"wrote {path}" if changes or old != new else f"wrote {path}, as it was")
     return 0
+
+
+def _told(result: Compiled, path: Path, old: Lock, new: Lock, arguments: argparse.Namespace) -> int:
+    """Print where spec and lock do not fit; returns the exit status."""
+    from mixwright.version import VERSION
+    from mixwright_compiler.plan.lock_fit import misfits
+    from mixwright_dsl.render import render, wants_color
+
+    changes, found = lock_changes(old, new), misfits(result.program, result.plan, old, new)
+    if arguments.format != "text":
+        sys.stdout.write(render(found, arguments.format, version=VERSION))
+        return int(bool(changes or found))
+    for line in changes:
+        print(line)
+    sys.stdout.write(render(found, color=wants_color(sys.stdout)))
+    print(f"{len(changes)} differ from {path}; 'mixwright lock' accepts them" if changes else f"{path} holds")
+    return int(bool(changes or found))
 
 
 def summary_text(lock: Lock) -> str:
@@ -123,6 +147,7 @@ def with_selections(lock: Lock, spec: Path, params: Mapping[str, str]) -> Lock:
         sources[name] = replace(
             locked,
             selection=source_selection(program.sources[name].attributes),
+            parts=source_parts(program.sources[name].entry, program.sources[name].attributes),
             selected=inspect_source(read, Path(plan.directory)).rows if is_part else None,
         )
     return replace(lock, sources=sources)

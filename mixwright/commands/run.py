@@ -1,10 +1,12 @@
 """Execute a spec or a plan: make its rows, fill its mixtures, write its exports.
 
 Everything made so far is kept in the store, so running again asks a model only for what is missing: after a kill,
-a dead endpoint, a larger quota or an edited threshold. Ctrl-C once stops cleanly, twice at once.
+a dead endpoint, a larger quota or an edited threshold. Ctrl-C once stops cleanly, twice at once. With --locked nothing
+runs unless the lock file fits the spec: every source, model, plugin and library is pinned, as it is written now (MIX807).
 
-Exit status: 0 done; 1 errors in the spec, more quarantined rows than the policy allows, or a quota that could not be
-filled; 2 misuse or a failure of the machine; 75 another run holds the store; 130 and 143 interrupted.
+Exit status: 0 done; 1 errors in the spec, with --locked a lock that does not fit, more quarantined rows than the policy
+allows, or a quota that could not be filled; 2 misuse or a failure of the machine; 75 another run holds the store; 130 and
+143 interrupted.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=int, metavar="N", help="start at most N rows of each pipeline, to try a spec out"
     )
+    parser.add_argument("--locked", action="store_true", help="run only what the lock file fits; for CI")
     add_sandbox_option(parser)
     parser.add_argument("--no-export", action="store_true", help="write no export")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")
@@ -43,7 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the spec; returns the exit status."""
     from mixwright.compiling import plan_of_file
 
-    plan = plan_of_file(arguments.spec, arguments.params, variant=arguments.variant)
+    plan = _locked_plan(arguments) if arguments.locked else None
+    if plan is None and not arguments.locked:
+        plan = plan_of_file(arguments.spec, arguments.params, variant=arguments.variant)
     if plan is None:
         return 1
     from mixwright.extras import require_extras
@@ -94,6 +99,22 @@ def run(arguments: argparse.Namespace) -> int:
         if warning not in report.messages:
             print(printable(f"warning: {warning}"), file=sys.stderr)
     return report.exit_code
+
+
+def _locked_plan(arguments: argparse.Namespace) -> Plan | None:
+    """The plan of a spec that its lock fits; None where it does not, which is then printed."""
+    from mixwright.compiling import Misuse, compiled, lock_of
+    from mixwright_compiler.plan.lock_fit import misfits
+    from mixwright_dsl.render import render, wants_color
+
+    if arguments.spec.suffix == ".json":
+        raise Misuse("a plan.json has what was locked in it; give --locked with the .mix file")
+    result = compiled(arguments.spec, arguments.params, variant=arguments.variant)
+    if result is None:
+        return None
+    found = misfits(result.program, result.plan, lock_of(arguments.spec))
+    sys.stderr.write(render(found, color=wants_color(sys.stderr)))
+    return None if found else result.plan
 
 
 def _write_pages(directory: Path, store: Store, plan: Plan, run_id: int) -> Path:

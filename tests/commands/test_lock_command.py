@@ -157,7 +157,7 @@ def test_a_damaged_lock_is_named_and_replaced(spec: Path, capsys: pytest.Capture
     assert "web.lock is damaged; 'mixwright lock' writes it anew" in capsys.readouterr().err
     assert main(["lock", "--check", str(spec)]) == 1
     assert main(["lock", str(spec)]) == 0
-    assert json.loads(spec.with_suffix(".lock").read_text())["format_version"] == "1.1"
+    assert json.loads(spec.with_suffix(".lock").read_text())["format_version"] == "1.2"
 
 
 def test_a_folder_given_with_p_leaves_the_lock_portable(spec: Path, tmp_path: Path) -> None:
@@ -213,3 +213,92 @@ def test_a_hub_model_is_pinned_to_the_commit_in_the_cache(
     assert result is not None
     assert result.plan.models["local"].attributes["revision"] == commit
     assert result.plan.models["local"].identity == found.identity
+
+
+DRIFTED = """edition 2026
+source web jsonl { path = "ten.jsonl", where = n < 8, limit = 5 }
+source counted sql { inputs = { ten = "ten.jsonl" }, sql = "SELECT q, n FROM ten WHERE n < 4" }
+model teacher openai { base_url = "http://localhost:1/v1", model = "m" }
+template ask { user = "{{ q }}" }
+pipeline rows {
+  from web
+  generate a { prompt = ask, model = teacher }
+}
+pipeline more { from counted }
+"""
+
+
+@pytest.fixture
+def drifting(tmp_path: Path) -> Path:
+    spec = ten(tmp_path)
+    spec.write_text(DRIFTED)
+    assert main(["lock", str(spec)]) == 0
+    assert main(["lock", "--check", str(spec)]) == 0
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("n < 8", "n < 7", "2:48: error[MIX807]: `where` of source `web` is not as it was locked"),
+        ("limit = 5", "limit = 6", "2:63: error[MIX807]: `limit` of source `web` is not as it was locked"),
+        (", limit = 5", "", "2:8: error[MIX807]: `limit` gone"),
+        ("n < 4", "n < 5", "3:60: error[MIX807]: `sql` of source `counted` is not as it was locked"),
+        ('model = "m"', 'model = "k"', "4:68: error[MIX807]: model `teacher` is `k`, and was locked as `m`"),
+        ("source web", "source net", "2:8: error[MIX807]: source `net` is not locked"),
+        ("http://localhost:1/v1", "http://localhost:2/v1", ""),
+    ],
+)
+def test_what_drifted_has_its_line_and_is_not_run_locked(
+    drifting: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, place: str
+) -> None:
+    text = DRIFTED.replace(old, new)
+    drifting.write_text(text.replace("from web", "from net") if "net" in new else text)
+    capsys.readouterr()
+    assert main(["lock", "--check", "--format", "concise", str(drifting)]) == int(bool(place))
+    shown = capsys.readouterr().out
+    expected = place.replace("`limit` gone", "`limit` of source `web` is not as it was locked")
+    assert shown.splitlines()[:1] == ([f"{drifting}:{expected}"] if place else [])
+    if place:
+        assert main(["run", "--locked", str(drifting)]) == 1
+        assert "MIX807" in capsys.readouterr().err
+        assert not (drifting.parent / ".mixwright").exists(), "nothing was run"
+
+
+def test_a_file_that_is_another_one_is_told_at_its_path(
+    drifting: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (drifting.parent / "ten.jsonl").open("a") as file:
+        file.write(json.dumps({"q": "more", "n": 10, "new": 1}) + "\n")
+    capsys.readouterr()
+    assert main(["lock", "--check", "--format", "concise", str(drifting)]) == 1
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(
+        f"{drifting}:2:27: error[MIX807]: what source `web` reads is not what was locked: digest"
+    )
+    assert "rows 10 -> 11" in first and "+new" in first
+
+
+def test_a_lock_of_an_earlier_version_tells_less(drifting: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = drifting.with_suffix(".lock")
+    document = json.loads(lock.read_text())
+    for source in document["sources"].values():
+        del source["parts"]
+    lock.write_text(json.dumps({**document, "format_version": "1.1"}))
+    assert main(["lock", "--check", str(drifting)]) == 0
+    drifting.write_text(DRIFTED.replace("n < 8", "n < 7"))
+    capsys.readouterr()
+    assert main(["lock", "--check", str(drifting)]) == 1
+    assert "`where`, `limit`, `columns` were others" in capsys.readouterr().out
+
+
+def test_run_locked_wants_a_lock_and_runs_with_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = ten(tmp_path)
+    assert main(["run", "--locked", str(spec)]) == 1
+    assert f"`mixwright lock {spec}`" in capsys.readouterr().err
+    assert main(["lock", str(spec)]) == 0
+    assert main(["run", "--locked", str(spec)]) == 0
+    assert main(["plan", str(spec), "--out", str(tmp_path / "plan.json")]) == 0
+    assert main(["run", "--locked", str(tmp_path / "plan.json")]) == 2

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from mixwright_compiler.content_hash import content_hash
 from mixwright_compiler.load.json_text import json_of
 from mixwright_compiler.plugins.files import of_plugin, short
 
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 
+PART_DOMAIN = "mixwright.source-part.v1"
 DEFINITION_DOMAIN = "mixwright.source-definition.v1"
 SELECTION_DOMAIN = "mixwright.source-selection.v1"
 
@@ -45,6 +46,7 @@ class SourceLock:
     revision: commit of a hub data set, else empty.
     selection: hash of `where`, `limit` and `columns`, empty for none of them.
     selected: rows after `where` and `limit`; None where the whole file is read.
+    parts: attribute -> short hash of what it was, to say which of them is another one; of no older lock.
     """
 
     digest: str
@@ -56,6 +58,7 @@ class SourceLock:
     characters: Mapping[str, float] = field(default_factory=dict)
     revision: str = ""
     license: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,8 @@ def _fits(name: str, value: Any) -> bool:
     """Is it a value that this field of a lock can have?"""
     if name in ("rows", "size_bytes", "selected"):
         return (type(value) is int and value >= 0) or (value is None and name == "selected")
-    if name in ("columns", "characters"):
-        types = (str,) if name == "columns" else (int, float)
+    if name in ("columns", "characters", "parts"):
+        types = (int, float) if name == "characters" else (str,)
         return isinstance(value, dict) and all(type(item) in types for item in value.values())
     return isinstance(value, str)
 
@@ -217,6 +220,18 @@ def source_selection(attributes: Mapping[str, Any]) -> str:
     return content_hash(SELECTION_DOMAIN, {"where": where, **taken})
 
 
+def source_parts(entry: Entry, attributes: Mapping[str, Any]) -> dict[str, str]:
+    """Attribute -> short hash of its value, for each that decides what is read of a source and is given."""
+    values = resolved(entry, attributes, without=FIELDS_OF_SOURCES)
+    parts = {name: _portable(entry, name, value) for name, value in by_class(entry, values)["row"].items()}
+    for name in ("where", "limit", "columns"):
+        if name in attributes:
+            value = plain(attributes[name])
+            parts[name] = value["tree"] if name == "where" else value
+    given = {name: value for name, value in parts.items() if value not in (None, {}, [])}
+    return {name: content_hash(PART_DOMAIN, {"value": value})[:8] for name, value in sorted(given.items())}
+
+
 def selected_rows(lock: SourceLock, attributes: Mapping[str, Any]) -> int | None:
     """Rows of a locked source after its `where` and `limit`; None where it selects otherwise than when it was locked."""
     if lock.selection != source_selection(attributes):
@@ -258,16 +273,17 @@ def lock_changes(old: Lock, new: Lock) -> list[str]:
                 lines.append(f"+ {kind} {name}")
             elif name not in after:
                 lines.append(f"- {kind} {name}")
-            elif before[name] != after[name]:
-                lines.append(f"~ {kind} {name}: {', '.join(_field_changes(before[name], after[name]))}")
+            elif changes := record_changes(before[name], after[name]):
+                lines.append(f"~ {kind} {name}: {', '.join(changes)}")
     return lines
 
 
-def _field_changes(old: Any, new: Any) -> list[str]:
+def record_changes(old: Any, new: Any, without: Collection[str] = ()) -> list[str]:
+    """What differs between two records of one thing, in words; of the fields in `without` nothing is said."""
     before, after = asdict(old), asdict(new)
     changes = []
     for name, value in after.items():
-        if before[name] == value or name == "characters":
+        if before[name] == value or name in ("characters", "parts", *without):
             continue
         if isinstance(old, PluginLock):
             changes.append(f"{short(before[name])} -> {short(value)}")

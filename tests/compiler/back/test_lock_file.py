@@ -35,7 +35,7 @@ def test_a_lock_survives_its_file(tmp_path: Path) -> None:
 def test_the_text_is_sorted_and_says_only_what_is_known() -> None:
     assert lock_text(LOCK) == (
         "{\n"
-        '  "format_version": "1.1",\n'
+        '  "format_version": "1.2",\n'
         '  "sources": {\n'
         '    "books": {\n'
         '      "digest": "d2",\n'
@@ -79,7 +79,7 @@ def test_no_file_is_an_empty_lock(tmp_path: Path) -> None:
             '{"format_version": "1.1", "sources": {"a": {"rows": 1}}, "models": {}}',
             "a.lock is damaged; 'mixwright lock' writes it anew",
         ),
-        ('{"format_version": "2.0"}', "a.lock has format 2.0, this version reads 1.1"),
+        ('{"format_version": "2.0"}', "a.lock has format 2.0, this version reads 1.2"),
     ],
 )
 def test_a_file_that_is_no_lock_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -10,8 +10,10 @@ import pytest
 from front_specs import compiled, expected, found
 
 from mixwright.explain_code import explain_code
+from mixwright_compiler.bind.lock import read_lock
 from mixwright_compiler.codes import HEADING, page, titles
 from mixwright_compiler.plan.breaking import Spec, breaking_changes
+from mixwright_compiler.plan.lock_fit import misfits
 from mixwright_compiler.plan.lower import lower
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.loading import load_plugins
@@ -32,6 +34,9 @@ AT_RUN = ("MIX137", "MIX138")
 
 AGAINST = ("MIX950", "MIX951", "MIX952", "MIX953", "MIX954")
 """Pages of what only a comparison with a released revision finds."""
+
+LOCKED = "MIX807"
+"""The page of what is only asked of a lock where it must fit."""
 
 SYNTAX = "MIX0"
 """Pages of the parser may show several codes at once: what cannot be read can be wrong in more than one way."""
@@ -86,7 +91,7 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if code not in AT_RUN + AGAINST])
+@pytest.mark.parametrize("code", [code for code in CODES if code not in (*AT_RUN, *AGAINST, LOCKED)])
 def test_wrong_example_gives_this_code_on_the_marked_lines(code: str, tmp_path: Path) -> None:
     wrong, _ = examples(code)
     result = compiled(tmp_path, wrong.spec, files=wrong.files, missing=MISSING.get(code, ()))
@@ -127,6 +132,16 @@ def test_wrong_example_breaks_what_was_released_and_the_right_one_does_not(code:
     ]
     assert found == wrong.expected != []
     assert breaking_changes(released, spec(right.spec)) == ()
+
+
+def test_wrong_example_is_not_what_its_lock_fits(tmp_path: Path) -> None:
+    wrong, _ = examples(LOCKED)
+    program = compiled(tmp_path, wrong.spec, files=wrong.files).program
+    assert program is not None
+    lock = read_lock(tmp_path / "spec.lock")
+    plan = lower(program, root=tmp_path, directory=tmp_path, lock=lock)
+    found = misfits(program, plan, lock)
+    assert [(d.primary.span.position.line, d.severity.value, d.code) for d in found] == wrong.expected
 
 
 @pytest.mark.parametrize("code", CODES)
