@@ -1,8 +1,14 @@
-"""Show examples of a mixture as they will be trained on.
+"""Show examples of a mixture as they will be trained on, or with --prompts what models will be asked.
 
 The rows are those the last 'mixwright run' selected, or a JSON-lines file with `messages`. With --tokens each is shown
 as the model of a `train` block sees it, its chat template applied: what is trained stands out (in colour on a terminal,
 else between « and »), the rest is dim.
+
+With --prompts N no run is needed: the requests of every step that asks a model are rendered for N rows of its source,
+with the model's chat template where it is on this machine, and their tokens and dollars. No model is asked and no store
+is read or written; what only a model could say is stood for by ⟨its column⟩.
+
+Exit status: 0 shown; 1 errors in the spec; 2 nothing selected yet, misuse, or a source that cannot be read.
 """
 
 from __future__ import annotations
@@ -33,6 +39,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mixture", metavar="NAME", help="which mixture; needed when there are several")
     parser.add_argument("--train", metavar="NAME", help="which `train` block, for --tokens")
     parser.add_argument("--tokens", action="store_true", help="show what of each example is trained")
+    parser.add_argument(
+        "--prompts",
+        type=_count,
+        metavar="N",
+        help="show the requests of N rows at each step that asks a model",
+    )
+    parser.add_argument(
+        "--pipeline", action="append", default=[], metavar="NAME", help="only this pipeline, for --prompts"
+    )
     parser.add_argument("--limit", type=_count, default=3, metavar="N", help="examples to show (3)")
     parser.add_argument("--store", type=Path, metavar="DIR", help="the store with the mixture (.mixwright)")
     parser.add_argument(
@@ -57,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     if plan is None:
         return 1
     is_colored = wants_color(sys.stdout)
+    if arguments.prompts is not None:
+        return _show_prompts(plan, arguments, is_colored)
     if arguments.tokens:
         return _show_tokens(plan, arguments, is_colored)
     for row in islice(_rows(plan, _mixture(plan, arguments), arguments), arguments.limit):
@@ -64,6 +81,25 @@ def run(arguments: argparse.Namespace) -> int:
             print(json.dumps(row, ensure_ascii=False))
         else:
             print(Painted(_row_text(row, is_colored)))
+    return 0
+
+
+def _show_prompts(plan: Plan, arguments: argparse.Namespace, is_colored: bool) -> int:
+    from mixwright.asked import asked, requests_report, requests_text
+    from mixwright.compiling import Misuse
+    from mixwright.json_output import document_text
+
+    for name in arguments.pipeline:
+        if name not in plan.pipelines:
+            raise Misuse(
+                f"{plan.spec} has no pipeline '{name}'; it has {', '.join(plan.pipelines) or 'none'}"
+            )
+    found = asked(plan, arguments.prompts, arguments.pipeline)
+    if arguments.json:
+        sys.stdout.write(document_text("preview", requests_report(found)))
+        return 0
+    for part in requests_text(found, color=is_colored):
+        sys.stdout.write(Painted(part))
     return 0
 
 
