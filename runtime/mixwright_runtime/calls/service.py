@@ -57,6 +57,7 @@ from mixwright_runtime.engines.protocol import (
 )
 from mixwright_runtime.errors import EngineUnavailable, RunError, RunStopped
 from mixwright_runtime.plugins.loading import plugin_faults
+from mixwright_runtime.store.underway import asks
 
 T = TypeVar("T", bound=Answered)
 
@@ -270,6 +271,7 @@ class Service:
                 await self.admission.keep_pace(tokens)
             # Nothing is waited for between the two: what the budget counts is what is sent.
             reserve(self._spending, self._stop)
+            asks()
             answer = await send()
         except EngineFault as fault:
             return fault

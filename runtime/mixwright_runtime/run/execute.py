@@ -18,6 +18,7 @@ from mixwright_runtime.calls.fault import Clock, SystemClock
 from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.loading import load_plugins, plugin_faults
+from mixwright_runtime.run.collecting import collecting_rarely
 from mixwright_runtime.run.ending import finish
 from mixwright_runtime.run.run import Run, RunOptions, RunReport
 
@@ -90,7 +91,7 @@ async def execute(
         on_begin(run)
     with contextlib.nullcontext() if on_begin is not None else _handling(_receiver(run)):
         try:
-            with plugin_faults():
+            with plugin_faults(), collecting_rarely():
                 await run.work()
         except asyncio.CancelledError:
             if not run.is_abandoned:

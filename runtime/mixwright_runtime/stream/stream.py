@@ -13,11 +13,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RunStopped
 from mixwright_runtime.plugins.shapes import Place
+from mixwright_runtime.store.underway import Underway, set_out
 from mixwright_runtime.stream.counting import Counted
+from mixwright_runtime.stream.crew import Crew
 from mixwright_runtime.stream.driving import decided_on
 from mixwright_runtime.stream.flows import Flow
 from mixwright_runtime.stream.nodes import Node
@@ -99,15 +102,15 @@ class Executor:
         """Take rows through the pipeline until each is kept, dropped or quarantined, or the run stops.
 
         Rows must come in start order with positions that go on from the last wave. At most `window` are under way
-        in front of the first breaker.
+        in front of the first breaker, and some that wait for the store.
 
         Raises:
             RunError: the machine failed; outcomes so far are recorded.
         """
         pending = iter(starts if self._order is None else self._order.ordered(starts))
-        workers = [asyncio.create_task(self._work(pending)) for _ in range(self._window)]
+        crew = Crew(self._window, partial(self._work, pending))
         try:
-            await _all_or_first_error(workers)
+            await crew.done()
             # Front to back, each until nothing is under way behind it: those are the rows that the next one waits for.
             for at in self._breakers:
                 if self.nodes[at].needs_all_rows and self._stop.reason:
@@ -121,11 +124,12 @@ class Executor:
                     await _all_or_first_error(behind)
                     self._behind.difference_update(behind)
         finally:
-            for task in (*workers, *self._behind):
+            await crew.dismiss()
+            for task in self._behind:
                 task.cancel()
-            await asyncio.gather(*workers, *self._behind, return_exceptions=True)
+            await asyncio.gather(*self._behind, return_exceptions=True)
 
-    async def _work(self, starts: Iterator[Start]) -> None:
+    async def _work(self, starts: Iterator[Start], crew: Crew) -> None:
         for taken, start in enumerate(starts, 1):
             if self._stop.reason:
                 return
@@ -137,17 +141,22 @@ class Executor:
                     return
             self.started += 1
             self._book.started(start)
-            begun = self._now()
+            begun, underway = self._now(), Underway(crew.left, crew.returned)
+            set_out(underway)
             try:
                 await self._segment(0, row.position, [row])
             except RunStopped:
                 # The row stays unfinished; the next run starts it again.
                 self._unfinished()
                 continue
-            if self._order is not None:
+            # Of a row whose calls are stored the time says nothing, and its order would only scatter what is read there.
+            if self._order is not None and underway.has_asked:
                 self._order.took(row, self._now() - begun)
+            if crew.has_too_many:
+                return
             if taken % BREATH == 0:
                 await asyncio.sleep(0)
+        crew.is_out_of_rows = True
 
     @staticmethod
     def _now() -> float:
@@ -215,6 +224,7 @@ class Executor:
 
     def _send_on(self, job: Coroutine[object, object, None]) -> None:
         async def quietly() -> None:
+            set_out(None)
             try:
                 await job
             except RunStopped:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,18 +64,28 @@ def test_the_next_session_finds_calls_and_scores(tmp_path: Path, call: Make) -> 
         asyncio.run(scenario())
 
 
-def test_a_table_too_large_for_an_index_is_asked_by_a_join(
-    tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_that_begin_alike_are_told_apart(tmp_path: Path, call: Make) -> None:
+    one, other, third = (b"the same" + bytes([n]) * 8 for n in range(3))
     with Store.open(tmp_path) as first:
-        for number in range(600):
-            first.put_call(call(number))
-    monkeypatch.setattr("mixwright_runtime.store.lookup.INDEX_ROWS", 10)
+        for key in (one, other):
+            first.put_call(replace(call(1), key=key, text=key.hex()))
     with Store.open(tmp_path) as second:
-        second.put_call(call(700))
-        keys = [key_of(number) for number in (599, 3, 700, 800)]
-        found = asyncio.run(second.find_calls(keys))
-    assert found == {key_of(number): call(number) for number in (599, 3, 700)}
+        found = asyncio.run(second.find_calls([one, other, third]))
+    assert {key: record.text for key, record in found.items()} == {one: one.hex(), other: other.hex()}
+
+
+def test_what_many_tasks_look_for_is_one_join(tmp_path: Path, call: Make) -> None:
+    with Store.open(tmp_path) as first:
+        for number in range(3_000):
+            first.put_call(call(number))
+    with Store.open(tmp_path) as second:
+
+        async def scenario() -> int:
+            found = await asyncio.gather(*(second.find_calls([key_of(n)]) for n in range(0, 6_000, 2)))
+            return sum(map(len, found))
+
+        assert asyncio.run(scenario()) == 1_500
+        assert second._calls._stored.joins == 1
 
 
 def test_failed_calls_and_broken_measurements_are_kept_but_not_found(store: Store, call: Make) -> None:

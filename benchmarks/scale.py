@@ -1,0 +1,470 @@
+"""What growing costs: CPU seconds and memory of each part at growing sizes, with the exponent of their growth.
+
+    python benchmarks/scale.py [PART ...] [--sizes 10000,30000] [--check] [--at DIR]
+
+Each figure is of a process of its own: CPU seconds of the work alone, imports and the making of its data left out, and
+the most memory that the process ever held. The exponent is the slope of log(CPU) over log(size), by least squares: 1 is
+what costs the same a row at any size. With `--check` the exit status is 1 where an exponent is above 1.15. Data is made
+under `--at` (a temporary folder by default) and removed.
+
+| part | what is done |
+|---|---|
+| `rerun` | a run of which every call is in the store |
+| `keys` | 20,000 calls at random of so many in the store, found by key, each awaited by a task of its own |
+| `client` | a run that asks an engine in the same process for every row |
+| `limit` | `from rows { limit = 1000 }` of a Parquet file of so many rows |
+| `source` | a Parquet file of so many rows: lock, plan, and a run that takes 50,000 of them (a tenth, if that is less) |
+| `selection` | a tenth of so many rows selected, balanced over 30 values |
+| `minhash` | `dedup minhash` of so many rows of 60 words |
+| `loop` | a mixture-wide dedup of so many rows; the longest time in which the event loop did nothing else |
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CEILING = 1.15
+"""The largest exponent that `--check` lets pass."""
+SOUGHT_KEYS = 20_000
+WORDS = [
+    "river",
+    "train",
+    "star",
+    "engine",
+    "garden",
+    "letter",
+    "window",
+    "paper",
+    "bridge",
+    "mountain",
+    "signal",
+]
+WORDS += [
+    "harbour",
+    "copper",
+    "winter",
+    "number",
+    "question",
+    "answer",
+    "reason",
+    "simple",
+    "measure",
+    "table",
+    "green",
+]
+
+SPEC = """\
+edition 2026
+source texts {source}
+model teacher openai {{ base_url = "http://127.0.0.1:9/v1", model = "fake", max_in_flight = 64 }}
+template ask {{ user = "Rewrite: {{{{ text }}}}" }}
+pipeline rewritten {{
+  from texts {start}
+  generate answer {{ prompt = ask, model = teacher, max_tokens = 512 }}
+  chat {{ user = text, assistant = answer }}
+}}
+mixture all {{ seed = 1, rewritten = {quota} }}
+"""
+
+PLAIN = """\
+edition 2026
+source texts {source}
+pipeline plain {{
+  from texts {start}
+  chat {{ user = text, assistant = answer }}
+}}
+mixture all {{ seed = 1{steps}, {component} = {quota} }}
+"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that is measured. prepare: makes its data, in a process of its own; returns what `work` is given."""
+
+    sizes: Sequence[int]
+    prepare: Callable[[int, Path], None]
+    work: Callable[[int, Path], dict[str, Any]]
+
+
+def text_of(number: int, words: int = 60) -> str:
+    """A text that no other number has."""
+    chance = random.Random(number)
+    return f"{number} " + " ".join(chance.choices(WORDS, k=words))
+
+
+def write_lines(size: int, folder: Path) -> None:
+    """`rows.jsonl`, a text of log-normal length a row, about 350 characters."""
+    chance = random.Random(0)
+    with open(folder / "rows.jsonl", "w", encoding="utf-8") as file:
+        for number in range(size):
+            words = int(min(400, chance.lognormvariate(3.7, 0.7)))
+            file.write(json.dumps({"text": text_of(number, words)}) + "\n")
+
+
+def write_parquet(size: int, folder: Path) -> None:
+    """`rows.parquet`, two texts and a number a row; about 350 characters."""
+    import duckdb
+
+    connection = duckdb.connect(config={"threads": 1, "memory_limit": "1GB"})
+    connection.execute(
+        f"""COPY (SELECT n, 'question ' || n || repeat(' ' || md5(n::VARCHAR), 4) AS text,
+            'answer ' || n || repeat(' ' || md5((n + 1)::VARCHAR), 5) AS answer
+            FROM range({size}) AS numbers(n))
+        TO '{folder / "rows.parquet"}' (FORMAT parquet, ROW_GROUP_SIZE 122880)"""
+    )
+    connection.close()
+
+
+def write_spec(folder: Path, text: str, **fields: Any) -> Path:
+    """`spec.mix` in the folder."""
+    spec = folder / "spec.mix"
+    spec.write_text(text.format(**fields), encoding="utf-8")
+    return spec
+
+
+class Echo:
+    """An engine in this process that answers at once; `answers` False: it must not be asked."""
+
+    slots = 64
+
+    def __init__(self, *, answers: bool = True) -> None:
+        self._answers = answers
+
+    async def start(self) -> None:
+        return
+
+    async def complete(self, request: Any) -> Any:
+        from mixwright_runtime.engines.protocol import Answer, Finish
+
+        assert self._answers, "asked again what is in the store"
+        await asyncio.sleep(0)
+        return Answer(request.messages[-1]["content"][::-1], Finish.STOP, 80, 80)
+
+    async def close(self) -> None:
+        return
+
+
+def run_spec(folder: Path, *, watch: Any = None, answers: bool = True) -> Any:
+    """Run the folder's spec in its store."""
+    import mixwright
+    from mixwright_runtime.run.execute import run_plan
+    from mixwright_runtime.run.run import RunOptions
+    from mixwright_runtime.store.store import Store
+
+    plan = mixwright.plan(folder / "spec.mix")
+    with Store.open(folder / "store") as store:
+        engines = {"teacher": Echo(answers=answers)} if plan.models else {}
+        report = run_plan(plan, store=store, options=RunOptions(exports=False, watch=watch), engines=engines)
+        assert report.status == "done", report
+    return report
+
+
+def prepare_rerun(size: int, folder: Path) -> None:
+    prepare_client(size, folder)
+    run_spec(folder)
+
+
+def prepare_client(size: int, folder: Path) -> None:
+    write_lines(size, folder)
+    source = 'jsonl { path = "rows.jsonl", columns = { text = text } }'
+    write_spec(folder, SPEC, source=source, start="", quota=size)
+
+
+def rerun(size: int, folder: Path) -> dict[str, Any]:
+    run_spec(folder, answers=False)
+    return {}
+
+
+def client(size: int, folder: Path) -> dict[str, Any]:
+    run_spec(folder)
+    return {}
+
+
+def key_of(number: int) -> bytes:
+    """The key of a stored call, spread over all keys, as DuckDB makes it below."""
+    from hashlib import md5
+
+    return md5(str(number).encode(), usedforsecurity=False).digest()
+
+
+def prepare_keys(size: int, folder: Path) -> None:
+    from mixwright_runtime.store.database import attach, make_empty
+
+    (folder / "store").mkdir()
+    path = make_empty(folder / "store" / "store.duckdb")
+    connection = attach(path, read_only=False)
+    connection.execute(
+        f"""INSERT INTO call SELECT unhex(md5(n::VARCHAR)), 1, 'p.s', 'teacher', 'fake-1',
+            '{{"messages":[{{"role":"user","content":"' || repeat(md5(n::VARCHAR) || ' ', 6) || '"}}]}}',
+            repeat(md5((n + 1)::VARCHAR) || ' ', 10), '', 'stop', 'ok', '', 60, 80, 0, n, '{{}}', 0, 0, 1
+        FROM range({size}) AS numbers(n)"""
+    )
+    connection.execute("CHECKPOINT store")
+    connection.close()
+
+
+def keys(size: int, folder: Path) -> dict[str, Any]:
+    from mixwright_runtime.store.store import Store
+
+    sought = [key_of(n) for n in random.Random(size).sample(range(size), min(size, SOUGHT_KEYS))]
+
+    async def find_all(store: Any) -> int:
+        async def find(key: bytes) -> int:
+            return len(await store.find_calls([key]))
+
+        return sum(await asyncio.gather(*map(find, sought)))
+
+    with Store.open(folder / "store") as store:
+        found = asyncio.run(find_all(store))
+    assert found == len(sought), (found, len(sought))
+    return {"keys": found}
+
+
+def prepare_limit(size: int, folder: Path) -> None:
+    write_parquet(size, folder)
+    columns = "columns = { text = text, answer = answer }"
+    write_spec(
+        folder,
+        PLAIN,
+        source=f'parquet {{ path = "rows.parquet", {columns} }}',
+        start="{ limit = 1000 }",
+        steps="",
+        component="plain",
+        quota=1000,
+    )
+
+
+def limit(size: int, folder: Path) -> dict[str, Any]:
+    run_spec(folder)
+    return {}
+
+
+def prepare_source(size: int, folder: Path) -> None:
+    write_parquet(size, folder)
+    write_spec(
+        folder,
+        PLAIN,
+        source='parquet { path = "rows.parquet", license = "CC0-1.0" }',
+        start="",
+        steps="",
+        component="texts",
+        quota=f"take({min(50_000, size // 10)})",
+    )
+
+
+def source(size: int, folder: Path) -> dict[str, Any]:
+    """Lock, plan and run, and what each took."""
+    from mixwright.cli import main
+
+    spent: dict[str, Any] = {}
+    for command in ("lock", "plan"):
+        before = time.process_time()
+        status = main([command, str(folder / "spec.mix")])
+        assert not status, (command, status)
+        spent[f"{command} CPU s"] = round(time.process_time() - before, 2)
+    before = time.process_time()
+    run_spec(folder)
+    spent["run CPU s"] = round(time.process_time() - before, 2)
+    return spent
+
+
+def no_data(size: int, folder: Path) -> None:
+    return
+
+
+def selection(size: int, folder: Path) -> dict[str, Any]:
+    from mixwright_compiler.plan.plan import Component, Mixture, Origin, TakeQuota
+    from mixwright_runtime.mixture import Candidates, required_rows, select
+    from mixwright_runtime.values.rows import digest
+
+    origin = Origin(file="benchmark.mix", line=1, column=1)
+    quota = TakeQuota(count=size // 10, balance="value")
+    component = Component(rows="web", kind="source", quota=quota, origin=origin)
+    mixture = Mixture(name="mix", seed=42, components=(component,), columns={}, origin=origin)
+    row_ids = [digest("benchmark", number) for number in range(size)]
+    names = [f"value {number:02}" for number in range(30)]
+    values = [names[row_id[0] % 30] for row_id in row_ids]
+    candidates = {"web": Candidates(row_ids, None, {"value": values})}
+    before = time.process_time()
+    required_rows(mixture, candidates)
+    assert len(select(mixture, candidates)) == size // 10
+    return {"cpu": time.process_time() - before}
+
+
+def minhash(size: int, folder: Path) -> dict[str, Any]:
+    from mixwright_compiler.plan.plan import Fingerprint, Origin, Step
+    from mixwright_runtime.steps.dedup import MinhashDedup
+    from mixwright_runtime.values.rows import Row, source_row_id
+
+    step = Step(
+        id="dedup",
+        operation="dedup.minhash",
+        version=1,
+        attributes={"on": "text"},
+        columns={"text": "text"},
+        fingerprint=Fingerprint(row="", set="", meta=""),
+        origin=Origin(file="benchmark", line=1, column=1),
+    )
+    dedup = MinhashDedup(step, None)  # type: ignore[arg-type]
+    cpu = 0.0
+    before_rss = rss_mb()
+    for start in range(0, size, 1_000):
+        rows = []
+        for number in range(start, start + 1_000):
+            columns = {"text": text_of(number)}
+            row_id = source_row_id(columns, 0)
+            rows.append(Row(row_id, columns, row_id, number))
+        before = time.process_time()
+        dedup.keep(rows)
+        cpu += time.process_time() - before
+    return {"cpu": cpu, "bytes a row": round((rss_mb() - before_rss) * 1e6 / size)}
+
+
+def prepare_loop(size: int, folder: Path) -> None:
+    write_lines(size, folder)
+    lines = (folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    with open(folder / "rows.jsonl", "w", encoding="utf-8") as file:
+        for line in lines:
+            row = json.loads(line)
+            file.write(json.dumps({**row, "answer": row["text"][:40]}) + "\n")
+    write_spec(
+        folder,
+        PLAIN,
+        source='jsonl { path = "rows.jsonl", columns = { text = text, answer = answer } }',
+        start="",
+        steps=", dedup minhash { on = messages }",
+        component="plain",
+        quota="all",
+    )
+
+
+def loop(size: int, folder: Path) -> dict[str, Any]:
+    longest = 0.0
+
+    async def watch(run: Any) -> None:
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - before - 0.01)
+
+    run_spec(folder, watch=watch)
+    return {"loop held s": round(longest, 2)}
+
+
+def rss_mb() -> float:
+    """Memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+PARTS: dict[str, Part] = {
+    "rerun": Part((5_000, 20_000), prepare_rerun, rerun),
+    "keys": Part((100_000, 300_000), prepare_keys, keys),
+    "client": Part((5_000, 20_000), prepare_client, client),
+    "limit": Part((100_000, 300_000), prepare_limit, limit),
+    "source": Part((100_000, 300_000), prepare_source, source),
+    "selection": Part((100_000, 1_000_000), no_data, selection),
+    "minhash": Part((5_000, 20_000), no_data, minhash),
+    "loop": Part((5_000, 20_000), prepare_loop, loop),
+}
+
+
+def measured(name: str, size: int, at: Path) -> dict[str, Any]:
+    """One part at one size: its data made in one process, and worked on in another."""
+    with tempfile.TemporaryDirectory(dir=at) as folder:
+        for stage in ("prepare", "work"):
+            command = [sys.executable, __file__, name, "--stage", stage, "--sizes", str(size), "--at", folder]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise SystemExit(f"{name} at {size:,}: {stage} failed\n{done.stderr[-3000:]}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+def stage_of(name: str, stage: str, size: int, folder: Path) -> None:
+    """What a process of one stage does; the last line that it prints is its figures."""
+    part = PARTS[name]
+    if stage == "prepare":
+        part.prepare(size, folder)
+        return
+    import duckdb  # noqa: F401
+    import numpy  # noqa: F401
+
+    import mixwright  # noqa: F401
+    import mixwright_runtime.run.execute
+    import mixwright_runtime.store.store  # noqa: F401
+
+    before = time.process_time()
+    found = part.work(size, folder)
+    cpu = found.pop("cpu", time.process_time() - before)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print()
+    print(json.dumps({"cpu": round(cpu, 3), "mb": round(most), **found}))
+
+
+def exponent(points: Sequence[tuple[int, float]]) -> float:
+    """The slope of log(seconds) over log(size), by least squares."""
+    sizes = [math.log(size) for size, _ in points]
+    costs = [math.log(max(cost, 1e-3)) for _, cost in points]
+    mean_size, mean_cost = sum(sizes) / len(sizes), sum(costs) / len(costs)
+    spread = sum((size - mean_size) ** 2 for size in sizes)
+    return sum((s - mean_size) * (c - mean_cost) for s, c in zip(sizes, costs, strict=True)) / spread
+
+
+def main() -> int:
+    """Print a line for each part and size; the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--sizes", help="instead of the parts' own, with commas")
+    parser.add_argument("--check", action="store_true", help=f"exit 1 at an exponent above {CEILING}")
+    parser.add_argument("--at", type=Path, help="where data is made; a temporary folder by default")
+    parser.add_argument("--stage", choices=("prepare", "work"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if unknown := [name for name in options.parts if name not in PARTS]:
+        parser.error(f"no part {', '.join(unknown)}; there are: {', '.join(PARTS)}")
+    sizes = [int(size) for size in options.sizes.split(",")] if options.sizes else None
+    if options.stage:
+        assert sizes is not None
+        stage_of(options.parts[0], options.stage, sizes[0], options.at)
+        return 0
+    steep = []
+    for name in options.parts or PARTS:
+        points = []
+        for size in sizes or PARTS[name].sizes:
+            found = measured(name, size, options.at or Path(tempfile.gettempdir()))
+            cpu, most = found.pop("cpu"), found.pop("mb")
+            points.append((size, cpu))
+            more = "".join(f", {what} {value:,}" for what, value in found.items())
+            print(
+                f"{name:10} {size:>12,} rows  {cpu:9.2f} CPU s  {cpu / size * 1e6:8.1f} us a row  {most:6,} MB{more}",
+                flush=True,
+            )
+        if len(points) > 1:
+            slope = exponent(points)
+            print(f"{name:10} exponent {slope:.2f}", flush=True)
+            if slope > CEILING:
+                steep.append(f"{name} {slope:.2f}")
+    if steep:
+        print(f"above {CEILING}: {', '.join(steep)}", file=sys.stderr)
+    return 1 if steep and options.check else 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    sys.exit(main())
