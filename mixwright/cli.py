@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "init": "begin a project: write the quickstart, its model and its data",
     "vendor": "copy a library file into the project, to change it",
     "check": "find mistakes in specs before anything runs",
+    "fix": "mend what has one right answer",
     "fmt": "format specs",
     "lock": "pin every source and model that a spec reads",
     "plan": "show what a run would do and cost; write plan.json",
@@ -37,7 +38,7 @@ COMMANDS: dict[str, str] = {
 `configure(parser)`, which adds arguments, and `run(arguments) -> int`, which returns the exit status."""
 
 
-SHORT_LIVED = ("check", "fmt", "explain")
+SHORT_LIVED = ("check", "fix", "fmt", "explain")
 """Commands that keep nearly all they make until the process ends: garbage collection, also the one at the end, finds
 nothing and takes a fifth of the time. DuckDB's bindings count what was not collected at the end as leaked, and say so."""
 

@@ -19,6 +19,7 @@ from typing import Any
 from mixwright_compiler.bind.resolve import resolve
 from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
 from mixwright_compiler.checks import run_checks
+from mixwright_compiler.checks.hinted_fixes import with_fixes
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.loader import load, project_root
 from mixwright_compiler.load.params import check_given
@@ -173,7 +174,7 @@ def _result(world: World, draft: Program | None) -> Compilation:
     files = tuple(module.source for module in world.modules)
     order = {id(source): position for position, source in enumerate(files)}
     found = sorted(
-        world.findings.items,
+        with_fixes(world.findings.items, [module.file for module in world.modules], world.catalog),
         key=lambda d: (order.get(id(d.primary.span.source), len(order)), d.primary.span.start, d.code),
     )
     return Compilation(

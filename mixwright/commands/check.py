@@ -1,7 +1,8 @@
 """Find mistakes in specs before anything runs.
 
 Reads the specs, what they import and the lock files beside them; asks no model, reads no row, needs no network.
-Of a directory it checks every .mix file below that is not hidden; `-` is standard input.
+Of a directory it checks every .mix file below that is not hidden; `-` is standard input. With --fix what has one right
+answer is mended first, as by 'mixwright fix'.
 Exit status: 0 no errors, 1 errors (with --deny-warnings also warnings), 2 a file cannot be read.
 'mixwright explain MIX101' tells more about a code.
 """
@@ -9,9 +10,7 @@ Exit status: 0 no errors, 1 errors (with --deny-warnings also warnings), 2 a fil
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
     )
+    parser.add_argument("--fix", action="store_true", help="first apply the fixes that are sure")
     parser.add_argument("--deny-warnings", action="store_true", help="exit with 1 on warnings too")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong; returns the exit status."""
+    from mixwright.spec_files import specs_of
     from mixwright.version import VERSION
     from mixwright_dsl.bare_lark import import_lark
     from mixwright_dsl.diagnostic import Severity
@@ -50,7 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
         given[name] = value
     diagnostics: list[Diagnostic] = []
     is_unreadable = False
-    specs = list(_specs(arguments.specs))
+    specs = list(specs_of(arguments.specs))
+    if arguments.fix:
+        from mixwright.fixing import fix_file
+
+        for spec in specs:
+            if spec.is_file():
+                fix_file(spec, given, guesses=False, diff=False)
     for spec in specs:
         source, problem = _read(spec)
         if problem is None:
@@ -70,22 +77,6 @@ def run(arguments: argparse.Namespace) -> int:
     if style == "full" and not diagnostics:
         print(f"{len(specs)} file{'s' if len(specs) > 1 else ''} checked, nothing found")
     return 0
-
-
-def _specs(paths: list[Path]) -> Iterator[Path]:
-    """The files to check: those named, and of a directory every .mix file below it, hidden ones left out."""
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        found: list[Path] = []
-        for directory, below, names in os.walk(path):
-            below[:] = [name for name in below if not name.startswith(".")]
-            found += [
-                Path(directory, name) for name in names if name.endswith(".mix") and not name.startswith(".")
-            ]
-        # A directory without specs is named itself: it cannot be read as one.
-        yield from sorted(found) or [path]
 
 
 def _read(spec: Path) -> tuple[SourceFile, Diagnostic | None]:

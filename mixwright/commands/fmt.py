@@ -9,11 +9,8 @@ Exit status: 0 all is formatted, 1 a file would change (--check, --diff) or has 
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
-import stat
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,11 +79,15 @@ def _format_file(path: Path, arguments: argparse.Namespace) -> int:
     if formatted.encode() == original:
         return 0
     if arguments.diff:
-        _print_diff(text, formatted, str(path))
+        from mixwright.file_changes import print_diff
+
+        print_diff(text, formatted, str(path), "formatted")
         return 1
     if arguments.check:
         print(f"would reformat {path}")
         return 1
+    from mixwright.file_changes import write_atomically
+
     try:
         write_atomically(path, formatted.encode())
     except OSError as problem:
@@ -108,7 +109,9 @@ def _format_stdin(arguments: argparse.Namespace) -> int:
     if formatted is None:
         return status
     if arguments.diff:
-        _print_diff(text, formatted, "<stdin>")
+        from mixwright.file_changes import print_diff
+
+        print_diff(text, formatted, "<stdin>", "formatted")
     elif not arguments.check:
         # As bytes: the locale of the terminal must not decide what a file may hold.
         sys.stdout.buffer.write(formatted.encode())
@@ -126,30 +129,3 @@ def _formatted(source: SourceFile) -> tuple[str | None, int]:
         sys.stderr.write(render(result.diagnostics, color=wants_color(sys.stderr)))
         return None, 1
     return result.text, 0
-
-
-def _print_diff(before: str, after: str, name: str) -> None:
-    from mixwright_dsl.visible import visible
-
-    lines = difflib.unified_diff(
-        before.split("\n"), after.split("\n"), f"{name} (as it is)", f"{name} (formatted)", lineterm=""
-    )
-    for line in lines:
-        print(visible(line).rstrip("\n"))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file in one step, keeping its mode; a link is followed. A crash leaves the old or the new file."""
-    target = path.resolve()
-    mode = stat.S_IMODE(target.stat().st_mode)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -1,0 +1,56 @@
+"""Mend what has one right answer: apply the fixes that findings carry, and check again.
+
+  mixwright fix specs/                apply what is sure
+  mixwright fix --guess math.mix      also what may be meant otherwise: `did you mean …`, values out of range
+  mixwright fix --diff specs/         show it, write nothing
+
+A fix is only kept when its finding is gone afterwards and no other error has come; the same command again changes
+nothing. Files are replaced in one step, and their layout stays ('mixwright fmt' changes that). Findings that are left are
+printed as by 'mixwright check'.
+
+Exit status: 0 no error is left; 1 errors are left, with --diff: something would change; 2 a file cannot be read or
+written, misuse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mixwright_dsl.diagnostic import Diagnostic
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "specs", type=Path, nargs="+", metavar="FILE", help=".mix files, or directories of them"
+    )
+    parser.add_argument(
+        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
+    )
+    parser.add_argument("--guess", action="store_true", help="also apply fixes that may be incorrect")
+    parser.add_argument("--diff", action="store_true", help="write nothing; print what would change")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Apply the fixes; returns the exit status."""
+    from mixwright.compiling import given_params
+    from mixwright.fixing import fix_file
+    from mixwright.spec_files import specs_of
+    from mixwright_dsl.render import render, wants_color
+
+    given = given_params(arguments.params)
+    left: list[Diagnostic] = []
+    status = 0
+    for spec in specs_of(arguments.specs):
+        worse, found = fix_file(spec, given, guesses=arguments.guess, diff=arguments.diff)
+        status = max(status, worse)
+        left += found
+    if not arguments.diff:
+        sys.stdout.write(render(left, color=wants_color(sys.stdout)))
+        if any(finding.is_error for finding in left):
+            status = max(status, 1)
+    return status

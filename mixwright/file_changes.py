@@ -1,0 +1,37 @@
+"""Changes of a user's files: shown as a diff, or made in one step."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+
+def print_diff(before: str, after: str, name: str, what: str) -> None:
+    """Print a unified diff between a file as it is and as it would be. what: `formatted`, `fixed`."""
+    from mixwright_dsl.visible import visible
+
+    lines = difflib.unified_diff(
+        before.split("\n"), after.split("\n"), f"{name} (as it is)", f"{name} ({what})", lineterm=""
+    )
+    for line in lines:
+        print(visible(line).rstrip("\n"))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the file in one step, keeping its mode; a link is followed. A crash leaves the old or the new file."""
+    target = path.resolve()
+    mode = stat.S_IMODE(target.stat().st_mode)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,98 @@
+"""Fixes out of hints: each mends what it is about, on the page of every code, and none is made of what explains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from front_specs import compiled
+from test_codes import AGAINST, AT_RUN, CODES, LOCKED, MISSING, examples
+
+from mixwright_compiler.stages import compile_source
+from mixwright_dsl.diagnostic import Applicability, Diagnostic
+from mixwright_dsl.source import SourceFile
+
+UNCOVERS = {"MIX002": "MIX417", "MIX003": "MIX202", "MIX110": "MIX613", "MIX881": "MIX880"}
+"""Pages whose wrong example has a second mistake behind the first."""
+PAGES = [code for code in CODES if code not in (*AT_RUN, *AGAINST, LOCKED, "MIX136", "MIX830")]
+
+
+@pytest.fixture(autouse=True)
+def _tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+
+
+def first(code: str, directory: Path) -> tuple[Diagnostic, tuple[Diagnostic, ...]]:
+    wrong, _ = examples(code)
+    result = compiled(directory, wrong.spec, files=wrong.files, missing=MISSING.get(code, ()))
+    return next(d for d in result.diagnostics if d.code == code), result.diagnostics
+
+
+def test_fixes_of_the_pages_mend_what_they_are_about(tmp_path: Path) -> None:
+    fixed = 0
+    for code in PAGES:
+        directory = tmp_path / code
+        directory.mkdir()
+        finding, before = first(code, directory)
+        if finding.fix is None:
+            continue
+        fixed += 1
+        if finding.fix.applicability is Applicability.PLACEHOLDER:
+            continue
+        path = Path(finding.fix.edits[0].span.source.name)
+        text = path.read_text()
+        for edit in sorted(finding.fix.edits, key=lambda edit: -edit.span.start):
+            text = text[: edit.span.start] + edit.replacement + text[edit.span.end :]
+        path.write_text(text)
+        spec = (directory / "spec.mix").read_text()
+        after = compiled(directory, spec, missing=MISSING.get(code, ())).diagnostics
+        counts = [sum(d.code == code for d in findings) for findings in (before, after)]
+        assert counts[1] < counts[0], (code, finding.hint, text)
+        fresh = {d.code for d in after if d.is_error} - {d.code for d in before}
+        assert fresh <= {UNCOVERS.get(code)}, (code, finding.hint, fresh)
+    assert fixed >= 95
+
+
+def findings(text: str) -> list[Diagnostic]:
+    return list(compile_source(SourceFile("a.mix", text, Path("a.mix"))).diagnostics)
+
+
+def edits(text: str, code: str) -> list[tuple[str, str]]:
+    """What the fix of the first finding of a code takes out, and what it puts there."""
+    fix = next(d.fix for d in findings(text) if d.code == code)
+    return [] if fix is None else [(edit.span.text, edit.replacement) for edit in fix.edits]
+
+
+SPEC = """edition 2026
+source people inline { rows = [{ name = "Ada" }, { name = "Bob" }] }
+pipeline chats {
+  from people
+  chat { user = name, assistant = name }
+}
+mixture main {
+  chats = 2  # both
+}
+"""
+
+
+def test_an_attribute_is_added_as_the_others_stand() -> None:
+    assert edits(SPEC, "MIX801") == [("", "\n  seed = 42")]
+    assert edits(SPEC.replace("{\n  chats = 2  # both\n}", "{ chats = 2 }"), "MIX801") == [
+        ("", ", seed = 42")
+    ]
+
+
+def test_what_says_nothing_is_taken_out_with_its_line_or_comma() -> None:
+    unused = SPEC.replace("mixture main {", "# mix: allow MIX111 -- no\nmixture main {\n  seed = 1")
+    assert edits(unused, "MIX906") == [("# mix: allow MIX111 -- no\n", "")]
+
+
+def test_a_place_to_fill_in_is_told_and_not_typed() -> None:
+    missing = SPEC.replace("user = name, assistant", "user")
+    fix = next(d.fix for d in findings(missing) if d.code == "MIX126")
+    assert fix is not None and fix.applicability is Applicability.PLACEHOLDER
+
+
+def test_names_in_quotes_keep_their_quotes() -> None:
+    text = SPEC.replace("seed", "seed").replace("}] }", '}], license = "Apache-2.0" }')
+    assert edits(text, "MIX214") == [('"Apache-2.0"', '"apache-2.0"')]
