@@ -109,13 +109,18 @@ async def _rehearsed(plan: Plan, pipeline: Pipeline, store: Store, count: int) -
 
 
 def _can_be_walked(plan: Plan, pipeline: Pipeline, step: Step) -> bool:
-    """Does a step only make rows of rows? Of a loop all of its body must; what brings rows together needs them all."""
+    """Does a step only make rows of rows? Of a loop all of its body must; what brings rows together needs them all, and a
+    tool is run by runs alone."""
+    from mixwright_runtime.plugins.declare import implementation
+    from mixwright_runtime.plugins.shapes import Enrich
+
     body = [other for other in pipeline.steps if other.inside == step.id] if step.traits.loops else ()
     is_plain = step.operation.partition(".")[0] == "step" and not plan.provider(step.operation)
     return (
         is_plain
         and all(question.writes for question in step.traits.asks)
         and not step.breaker
+        and not issubclass(implementation(step.operation), Enrich)
         and not _draws_of_pipeline(plan, step)
         and not step.traits.folds
         and all(_can_be_walked(plan, pipeline, other) for other in body)

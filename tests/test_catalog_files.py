@@ -71,7 +71,7 @@ def test_extras_are_those_that_can_be_installed() -> None:
 
 def test_the_plan_schema_describes_a_plan() -> None:
     schema = json.loads(derived_files()[Path("docs/schemas/plan.schema.json")])
-    assert schema["properties"]["format_version"]["default"] == "1.3"
+    assert schema["properties"]["format_version"]["default"] == "1.4"
     assert schema["$defs"]["Step"]["required"] == [
         "id",
         "operation",

@@ -161,6 +161,20 @@ class OperatorDecl(Declared):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolDecl(Declared):
+    """A `tool`. functions: what a model is told of it, `{ name, description, parameters }` each, the last a JSON Schema
+    of an object. reads: columns of the rows it is used on that decide what it gives."""
+
+    kind: str
+    functions: tuple[Mapping[str, Any], ...]
+    reads: tuple[str, ...] = ()
+    code: str = ""
+    """The source of the function that it runs."""
+    digest: str = ""
+    """sha256 of the recording that it gives again."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FragmentParam:
     """A param of a fragment; `default` is what stands for it where a use gives nothing."""
 
@@ -341,3 +355,4 @@ class Program:
     plugins: Mapping[str, Any] = field(default_factory=dict)
     """Plugins by name (`mixwright_compiler.plugins.reading.Plugin`)."""
     fragments: Mapping[str, FragmentDecl] = field(default_factory=dict)
+    tools: Mapping[str, ToolDecl] = field(default_factory=dict)

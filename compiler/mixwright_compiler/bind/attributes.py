@@ -127,7 +127,7 @@ def _missing(
 ) -> None:
     """Report required attributes that nobody wrote. One that looks like a misspelt one is not missing."""
     for name, schema in schemas.items():
-        if schema.required and name not in seen and schema.waived_by not in seen:
+        if schema.required and not {name, *(schema.waived_by or "").split(" or ")} & seen.keys():
             if any(other not in schemas and nearest(other, [name]) == name for other in seen):
                 continue
             example = '"out/…"' if writes and schema.type == "path" else example_of(schema)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.world import Module, World
+from mixwright_compiler.program import ToolDecl
 from mixwright_compiler.schema import Columns, written_type
 from mixwright_compiler.suggest import SPELLINGS, listing, misspelt_word, nearest, replace_fix
 from mixwright_dsl.diagnostic import Label
@@ -108,6 +109,14 @@ def missing_column(
         hint=f'{hint}; a text is quoted: `"{name}"`' if (may_be_text or is_part) and not near else hint,
         fix=replace_fix(span, near) if near else None,
     )
+
+
+def read_by_tool(place: Place, tool: ToolDecl, span: Span) -> None:
+    """Note the columns that a tool reads of the rows of the step which names it; raises Reported where one is missing."""
+    for name in tool.reads:
+        if place.columns is not None and place.columns.type_of(name) is None:
+            raise missing_column(place, name, span)
+        place.reads.setdefault(name, span)
 
 
 def place_path(place: Place, text: str, span: Span, *, is_vouched: bool = False) -> str:

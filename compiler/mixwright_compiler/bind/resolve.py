@@ -19,6 +19,7 @@ from mixwright_compiler.bind.pipelines import bind_pipeline
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.sources import bind_source
+from mixwright_compiler.bind.tools import bind_tool
 from mixwright_compiler.bind.tried import try_alone
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.findings import Reported
@@ -75,6 +76,7 @@ def resolve(world: World) -> tuple[Program, Mapping[str, Columns]]:
         catalog=world.catalog,
         plugins=world.plugins,
         fragments=scope.fragments,
+        tools=scope.tools,
     )
     return program, scope.columns
 
@@ -89,6 +91,8 @@ def _bind(scope: Scope, declaration: Declaration) -> Any:
             return _template(scope, declaration)
         case "operator":
             return bind_operator(scope, declaration)
+        case "tool":
+            return bind_tool(scope, declaration)
         case "fragment":
             scope.fragments[declaration.qualified] = bind_fragment(scope, declaration)
             return scope.fragments[declaration.qualified]

@@ -16,6 +16,7 @@ from mixwright_compiler.program import (
     PolicyDecl,
     SourceDecl,
     TemplateDecl,
+    ToolDecl,
     TrainDecl,
 )
 from mixwright_compiler.schema import Columns
@@ -33,6 +34,7 @@ class Scope:
         self.models: dict[str, ModelDecl] = {}
         self.sources: dict[str, SourceDecl] = {}
         self.templates: dict[str, TemplateDecl] = {}
+        self.tools: dict[str, ToolDecl] = {}
         self.fragments: dict[str, FragmentDecl] = {}
         self.pipelines: dict[str, PipelineDecl] = {}
         self.mixtures: dict[str, MixtureDecl] = {}

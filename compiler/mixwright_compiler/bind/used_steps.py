@@ -41,7 +41,14 @@ from mixwright_dsl.nodes import (
 )
 from mixwright_dsl.source import Span
 
-REFERENCES = {"model": "model", "template": "template", "templates": "template", "source": "start"}
+REFERENCES = {
+    "model": "model",
+    "template": "template",
+    "templates": "template",
+    "source": "start",
+    "tool": "tool",
+    "tools": "tool",
+}
 """Type of a param that stands for declarations -> what they may be."""
 
 
@@ -238,6 +245,7 @@ def _arguments(scope: Scope, module: Module, fragment: FragmentDecl, block: Bloc
 
 _EXAMPLES = {
     "templates": "[my_template]",
+    "tools": "[my_tool]",
     "count": "3",
     "int": "3",
     "share": "30%",
@@ -258,10 +266,10 @@ def _check_kind(
         case "column":
             if not isinstance(value, Ref):
                 raise _wrong_kind(world, subject, param, value, "the name of a column", "my_column")
-        case "templates" if isinstance(value, ListNode):
+        case "templates" | "tools" if isinstance(value, ListNode):
             for item in value.items:
                 _check_reference(world, module, subject, param, item)
-        case "model" | "template" | "templates" | "source":
+        case _ if param.type in REFERENCES:
             _check_reference(world, module, subject, param, value)
         case _:
             constant = constant_expression(world, module, value)

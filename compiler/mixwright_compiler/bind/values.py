@@ -11,13 +11,13 @@ from mixwright_compiler.bind.attribute_calls import bind_call, refuse_operator
 from mixwright_compiler.bind.drawn import bind_drawn
 from mixwright_compiler.bind.expressions import expression_value, is_constant, over_drawn
 from mixwright_compiler.bind.json_values import json_value
-from mixwright_compiler.bind.place import Place, missing_column, place_path
+from mixwright_compiler.bind.place import Place, missing_column, place_path, read_by_tool
 from mixwright_compiler.catalog.catalog import AttributeSchema
 from mixwright_compiler.catalog.references import LISTS
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.constants import EXAMPLES, as_type
 from mixwright_compiler.load.params import constant_expression, constant_of
-from mixwright_compiler.program import Items, TypedExpression
+from mixwright_compiler.program import Items, ToolDecl, TypedExpression
 from mixwright_compiler.schema import is_assignable
 from mixwright_compiler.suggest import nearest, replace_fix
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix
@@ -341,7 +341,9 @@ def _reference(place: Place, subject: str, kind: str, node: Expression) -> str:
             found = world.need(place.module, node, kind)
             refuse_operator(world, found, node.span, may_be=subject == "`prompt`" and place.step is not None)
             if found.qualified != place.owner:
-                world.ask(found, node.span)
+                bound = world.ask(found, node.span)
+                if isinstance(bound, ToolDecl):
+                    read_by_tool(place, bound, node.span)
             return found.qualified
         case Text(value=name):
             ref = Ref(tuple(name.split(".")), node.span, (node.span,) * len(name.split(".")))

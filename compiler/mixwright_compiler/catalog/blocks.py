@@ -1,6 +1,6 @@
 """The language's own blocks, as catalog entries: what the compiler itself gives meaning to.
 
-Models, sources, steps, verifiers and exports come from the runtime's catalog; these do not.
+Models, sources, tools, steps, verifiers and exports come from the runtime's catalog; these do not.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ FRAGMENT_PARAM_TYPES = (
     "template",
     "templates",
     "source",
+    "tool",
+    "tools",
     "count",
     "share",
     "float",
@@ -29,7 +31,7 @@ FRAGMENT_PARAM_TYPES = (
     "text",
     "bool",
 )
-"""What a param of a fragment can stand for: `templates` for a list of them, or one."""
+"""What a param of a fragment can stand for: `templates` and `tools` for a list of them, or one."""
 
 PARAM_TYPES = ("int", "float", "text", "bool", "path", "count", "share", "duration", "bytes", "money")
 

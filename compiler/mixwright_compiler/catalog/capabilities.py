@@ -16,6 +16,7 @@ from mixwright_compiler.catalog.servers import server_of
 
 CONTINUE, SCHEMA, USER_TURN, TEXT, LABELS = "continue", "schema", "user_turn", "text", "labels"
 LOSSES, TOKEN_AT = "losses", "token_at"
+TOOLS = "tools"
 
 CAPABILITIES: Mapping[str, str] = {
     CONTINUE: "go on from an answer that is begun",
@@ -25,6 +26,7 @@ CAPABILITIES: Mapping[str, str] = {
     LABELS: "give the probabilities of labels",
     LOSSES: "give the probability of each token of a text",
     TOKEN_AT: "give the probability of one token at every place of a text",
+    TOOLS: "call tools",
 }
 """What a model does that can it, in words."""
 

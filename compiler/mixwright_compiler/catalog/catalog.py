@@ -15,7 +15,7 @@ Attribute types, a small closed language:
     column                         the name of a column in scope
     new_column                     a column this step makes
     expr:bool|text|int|float|any   a row expression over the columns in scope; `expr:chat` gives messages
-    ref:model|template|source|mixture|rows   a declaration (`rows`: a source, pipeline or mixture); of a model its
+    ref:model|template|source|tool|mixture|rows   a declaration (`rows`: a source, pipeline or mixture); of a model its
                                    `task` must be one of the attribute's `tasks`
     call:NAME                      one of a closed set of calls (parse, on_fail, on_verdict); see
                                    `mixwright_compiler/bind/attribute_calls.py`
@@ -46,7 +46,7 @@ FORMAT_VERSION = "1.2"
 
 RULES = (
     *("opinions", "guard", "ratings", "translated", "programs", "targets"),
-    *("compared", "turns", "labels", "alone", "grouped", "tags", "semantic", "reviewed"),
+    *("compared", "turns", "labels", "alone", "grouped", "tags", "semantic", "reviewed", "tools"),
 )
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 
@@ -63,13 +63,14 @@ class AttributeSchema:
     `tasks`: of a reference to a model, what the model must be for; None for writing text.
     `holds`: of a model, `tokenizer` where it only lends that; of a template, `drawn` where it is of what is drawn;
         of a column, `text` where it must hold text; of an expression, `language` where it gives a code of one;
-        of a text, `address` or `character`; of a new column, `verdict`; `constraints`; `inherited_schema` of a JSON
+        of a text, `address`, `character` or `day`; of what a tool is made of, `python`, `mcp_record`, or
+        `column_of_source`; of a new column, `verdict`; `constraints`; `inherited_schema` of a JSON
         Schema that is that of the step which made `response`, where it is not written.
     `short_for`: of a column with the right answer: the verifier that compares with it.
     `given_when`: the condition (`mixwright_compiler.catalog.conditions`) under which it must be given, or has its
         default, and under no other may be.
     `only_when`: the condition under which alone it may be given; under any other its default counts for nothing.
-    `waived_by`: of a required one, the attribute beside which it may be missing.
+    `waived_by`: of a required one, the attribute beside which it may be missing, or several: `turn or history`.
     """
 
     name: str
@@ -138,7 +139,7 @@ class Entry:
     """One block or step kind, e.g. family `step`, name `generate`; or `verify` with kind `math`.
 
     family: `block` (template, mixture, train ...), `model`, `source`, `step`, `verify`, `dedup`,
-        `decontaminate`, `export`.
+        `decontaminate`, `export`, `tool`.
     label: what the label after the kind is; for families with kinds the kind itself comes first.
     reads / makes: columns read whatever the attributes say, and columns made (name -> type; see
         `mixwright_compiler.catalog.makes`).
@@ -167,6 +168,8 @@ class Entry:
     spreads: of a step that makes several rows of one: the attribute that says how many at most.
     folds: of a step that brings the rows together again that were made of one, as that one.
     loops: of a step with a body of steps, through which a row goes several times.
+    takes: of a tool, the one text that it takes, by name; those that are made of a template, of code or of a recording
+        take what that says.
     with_attribute: of a step that another one is where it has this attribute, which it alone has: `fold_by`, which is
         written `fold { by = … }`. Its name is of both.
     plugin: what declares it, where that is not Mixwright.
@@ -199,6 +202,7 @@ class Entry:
     folds: bool = False
     loops: bool = False
     with_attribute: str = ""
+    takes: str = ""
     plugin: Provider | None = None
 
     @property
@@ -325,6 +329,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
         **({"folds": True} if entry.folds else {}),
         **({"loops": True} if entry.loops else {}),
         **({"with_attribute": entry.with_attribute} if entry.with_attribute else {}),
+        **({"takes": entry.takes} if entry.takes else {}),
     }
 
 

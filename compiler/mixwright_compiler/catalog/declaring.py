@@ -40,7 +40,8 @@ def attribute(
 
     `tasks`: of type `ref:model`, which tasks the model may have; without it, `generate`. `holds`: `text` of a column
     that must hold text, `language` of an expression that gives a language's code. `short_for`: a verifier. `given_when`,
-    `only_when`: conditions. `waived_by`: another attribute. See `mixwright_compiler.catalog.catalog.AttributeSchema`.
+    `only_when`: conditions. `waived_by`: another attribute, or `one or other`. See
+    `mixwright_compiler.catalog.catalog.AttributeSchema`.
     """
     required = default is REQUIRED
     default = None if required else default
@@ -121,7 +122,7 @@ def unnamed(entry: Entry) -> Iterator[str]:
         for trait in ("given_when", "only_when"):
             condition = getattr(schema, trait)
             named += [(trait, name) for name in attributes_in(condition or "always")]
-        named += [("waived_by", schema.waived_by)] if schema.waived_by else []
+        named += [("waived_by", name) for name in (schema.waived_by or "").split(" or ") if name]
     for trait, name in named:
         if entry.attribute(name) is None:
             yield f"`{trait}` names `{name}`, which is no attribute of it"

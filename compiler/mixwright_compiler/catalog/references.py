@@ -10,6 +10,7 @@ REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
     "model": ("model",),
     "template": ("template", "operator"),
     "fragment": ("fragment",),
+    "tool": ("tool",),
     "source": ("source",),
     "mixture": ("mixture", "variant"),
     "rows": ("source", "pipeline", "mixture", "variant"),

@@ -10,6 +10,7 @@ from mixwright_compiler.catalog.declaring import MODELS
 
 SHAPES = {
     "Apply": "Apply",
+    "Enrich": "Enrich",
     "Ask": "Ask",
     "Measure": "Measure",
     "MeasureGroup": "Measure",

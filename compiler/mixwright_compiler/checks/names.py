@@ -15,6 +15,7 @@ _UNUSED_HINTS = {
     "source": "start a pipeline with `from {0}`, or give it a quota: `{0} = all`",
     "template": "use it: `prompt = {0}`",
     "operator": "name it among the prompts of a `generate`: `prompt = [{0}]`",
+    "tool": "offer it: `tools = [{0}]` in a `generate` or a `call`",
     "fragment": "use it in a pipeline: `use {0} {{ … }}`",
     "model": "use it: `model = {0}`",
     "param": "delete it, or use `{0}` in a value",

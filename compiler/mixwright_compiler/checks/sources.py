@@ -233,7 +233,7 @@ def _sql_text(checked: Checked, source: SourceDecl) -> TemplateText | None:
 def check_choices(checked: Checked) -> None:
     """MIX126: none, or more than one, of attributes that exclude each other; one that goes with another."""
     program = checked.program
-    tables = (program.models, program.sources, program.trains, program.exports)
+    tables = (program.models, program.sources, program.tools, program.trains, program.exports)
     for declared in (one for table in tables for one in table.values()):
         if checked.clean(declared.span):
             _check_choice(checked, declared.entry, declared.attributes, declared.name_span, declared.name)

@@ -317,7 +317,7 @@ def _declare(world: World, module: Module, block: Block) -> None:
         )
         world.trusted.update(_header_words(block))
         return
-    kind = block.labels[1] if block.kind in ("model", "source") and len(block.labels) > 1 else None
+    kind = block.labels[1] if block.kind in ("model", "source", "tool") and len(block.labels) > 1 else None
     if isinstance(kind, Ref) and f"{block.kind}.{kind.name}" not in world.catalog.entries:
         world.trusted.update(_header_words(block))
     if name.name == BUILTIN_SOURCE and block.kind in REFERENCE_KINDS["rows"]:
@@ -341,7 +341,7 @@ def _add(findings: Findings, module: Module, declaration: Declaration) -> None:
 
 def _unknown_block(world: World, block: Block) -> None:
     top = [n for n in language_blocks() if n not in INSIDE]
-    top += ["model", "source", "train", "export"]
+    top += ["model", "source", "tool", "train", "export"]
     steps = set(world.catalog.family("step")) | {"from", "use", *STEP_FAMILIES}
     if block.kind in steps or block.kind in language_blocks():
         place = "a pipeline" if block.kind in steps else INSIDE.get(block.kind, "a mixture or variant")

@@ -11,7 +11,10 @@ from mixwright_compiler.program import Attributes, Declared, PipelineDecl, Progr
 
 LONGEST_VALUE = 60
 """Characters of a value that the text shows."""
-LISTED = ("models", "sources", "templates", "pipelines", "mixtures", "trains", "exports", "policies")
+LISTED = (
+    *("models", "sources", "templates", "tools", "pipelines", "mixtures"),
+    *("trains", "exports", "policies"),
+)
 
 
 def program_text(program: Program) -> str:

@@ -23,6 +23,7 @@ class Reach:
     models: set[str] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
     templates: set[str] = field(default_factory=set)
+    tools: set[str] = field(default_factory=set)
     pipelines: set[str] = field(default_factory=set)
     mixtures: set[str] = field(default_factory=set)
     trains: set[str] = field(default_factory=set)

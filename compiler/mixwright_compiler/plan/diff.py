@@ -19,7 +19,8 @@ from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import AttributeClass, Catalog, Entry
 from mixwright_compiler.catalog.references import is_expression, kind_of_reference, named_in
 from mixwright_compiler.plan.diff_text import moved, sql_of, tree_of
-from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step
+from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step, ToolSpec
+from mixwright_compiler.plan.tools import tool_change, tool_words
 from mixwright_compiler.plugins.files import short
 
 _ORDER: tuple[AttributeClass, ...] = ("row", "set", "meta", "run")
@@ -107,6 +108,7 @@ class _Comparison:
         old, new = self.old, self.new
         yield from self.named("source", old.sources, new.sources, self.source)
         yield from self.named("model", old.models, new.models, self.model)
+        yield from self.named("tool", old.tools, new.tools, _tool)
         yield from self.named("pipeline", old.pipelines, new.pipelines, self.start)
         for name, pipeline in new.pipelines.items():
             if name in old.pipelines:
@@ -333,6 +335,8 @@ class _Comparison:
             one, other = self.old.models.get(old), self.new.models.get(new)
             is_same = one is not None and other is not None and one.identity == other.identity
             return [] if is_same else [f"model {new}" if old == new else f"model {old} -> {new}"]
+        if kind == "tool":
+            return tool_words(self.old.tools.get(old), self.new.tools.get(new), old, new)
         if old == new:
             has_changed = old in self.new.sources and any(
                 change.cls == "row" for change in self.source_changes(old)
@@ -343,6 +347,12 @@ class _Comparison:
     def source_changes(self, name: str) -> list[Change]:
         old, new = self.old.sources.get(name), self.new.sources.get(name)
         return list(self.source(old, new)) if old and new else []
+
+
+def _tool(old: ToolSpec, new: ToolSpec) -> Iterator[Change]:
+    what = tool_change(old, new)
+    if what:
+        yield Change("row", what)
 
 
 def quota_text(component: Any) -> str:

@@ -25,6 +25,7 @@ NODE_DOMAIN = "mixwright.node.v1"
 MODEL_DOMAIN = "mixwright.model.v1"
 SOURCE_DOMAIN = "mixwright.source-rows.v1"
 PIPELINE_DOMAIN = "mixwright.pipeline.v1"
+TOOL_DOMAIN = "mixwright.tool.v1"
 
 
 class Hashes(NamedTuple):
@@ -45,6 +46,8 @@ class Meanings:
     """Source -> `source_hashes(...).row`."""
     templates: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
     """Template -> [[role, text], ...]."""
+    tools: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Tool -> its identity, and what models are told of it."""
     pipelines: Collection[str] = ()
     """Their rows count where a pipeline does that draws from them (`pipeline_row_hashes`)."""
 
@@ -77,6 +80,9 @@ class Meanings:
                 return {"model": self.models.get(value, value)}
             case "ref:template":
                 return {"template": self.templates.get(value, value)}
+            case "ref:tool":
+                # Models call it by its name, and so do rows.
+                return {"tool": self.tools.get(value, value), "name": names_in_rows([value])[0]}
             case "call:on_verdict" if isinstance(value, Mapping) and value.get("call") == "repair":
                 template, *rest = value["args"]
                 return {**value, "args": [{"template": self.templates.get(template, template)}, *rest]}
@@ -227,6 +233,32 @@ def source_hashes(source: SourceSpec, entry: Entry) -> Hashes:
         content_hash(SOURCE_DOMAIN, split["set"]),
         content_hash(SOURCE_DOMAIN, split["meta"]),
     )
+
+
+NO_PART_OF_A_RESULT = ("python", "mcp_record")
+"""What a tool's attribute `holds` that counts by its content: code, or the digest of a recording."""
+
+
+def tool_identity(
+    entry: Entry, values: Mapping[str, Any], meanings: Meanings, catalog: Catalog, *, code: str, digest: str
+) -> str:
+    """Hash of what decides a tool's results; what models are told of it is no part of it."""
+    from mixwright_compiler.bind.plain import by_class
+
+    told = {"doc", *(schema.name for schema in entry.attributes if schema.holds in NO_PART_OF_A_RESULT)}
+    meant = {
+        name: meanings.of(type, value, catalog)
+        for name, type, value in _typed(entry, values)
+        if name not in told
+    }
+    whole = {
+        "operation": entry.key,
+        "version": entry.version,
+        "row": by_class(entry, meant)["row"],
+        "code": code,
+        "digest": digest,
+    }
+    return content_hash(TOOL_DOMAIN, whole)
 
 
 def _nested(steps: Sequence[Step], inside: str = "") -> list[Any]:

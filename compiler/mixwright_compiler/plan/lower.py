@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,6 +49,7 @@ from mixwright_compiler.plan.plan import (
 )
 from mixwright_compiler.plan.quotas import component_of
 from mixwright_compiler.plan.text_lengths import column_characters
+from mixwright_compiler.plan.tools import told_of, tool_spec
 from mixwright_compiler.plan.weights import Weights, weights_identity
 from mixwright_compiler.program import (
     Attributes,
@@ -127,6 +129,9 @@ class _Lowering:
             templates={n: [[m.role, m.text] for m in spec.messages] for n, spec in templates.items()},
             pipelines=program.pipelines,
         )
+        used = _kept(program.tools, reached.tools)
+        tools = {d.name: tool_spec(d, self.meanings, self.catalog) for d in used}
+        self.meanings = replace(self.meanings, tools=told_of(tools))
         plan = Plan(
             mixwright_version=self.version,
             edition=program.edition,
@@ -138,6 +143,7 @@ class _Lowering:
             models=models,
             sources=sources,
             templates=templates,
+            tools=tools,
             pipelines={name: self.pipeline(flow) for name, flow in logical.flows.items()},
             mixtures={name: self.mixture(mix) for name, mix in logical.mixes.items()},
             trains={d.name: self.train(d) for d in _kept(program.trains, reached.trains)},

@@ -20,7 +20,7 @@ from mixwright_compiler.catalog.catalog import Catalog, Provider, builtin_catalo
 from mixwright_compiler.catalog.groups import Gathering, Part, gatherings_of, part_of
 from mixwright_compiler.catalog.traits import Traits, emitted_of, traits_of
 
-FORMAT_VERSION = "1.3"
+FORMAT_VERSION = "1.4"
 
 Json = Any  # a JSON value; pydantic checks that it serialises
 
@@ -110,6 +110,28 @@ class TemplateSpec(PlanModel):
         default="", description="of the prompt of an operator, which has the operator's name"
     )
     doc: str = ""
+    origin: Origin
+
+
+class ToolFunction(PlanModel):
+    """What a model is told of a tool. `parameters`: the JSON Schema of an object."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Json]
+
+
+class ToolSpec(PlanModel):
+    """A tool that models call; one may have several functions, as a recorded server does."""
+
+    name: str
+    kind: str
+    attributes: dict[str, Json]
+    functions: tuple[ToolFunction, ...]
+    reads: tuple[str, ...] = Field(default=(), description="columns of the rows it is used on")
+    code: str = Field(default="", description="the source of a function that it runs")
+    digest: str = Field(default="", description="sha256 of the recording that it gives again")
+    identity: str = Field(description="hash of what decides its results, but for the arguments and the row")
     origin: Origin
 
 
@@ -469,6 +491,7 @@ class Plan(PlanModel):
     models: dict[str, ModelSpec] = {}
     sources: dict[str, SourceSpec] = {}
     templates: dict[str, TemplateSpec] = {}
+    tools: dict[str, ToolSpec] = {}
     pipelines: dict[str, Pipeline] = {}
     mixtures: dict[str, Mixture] = {}
     trains: dict[str, Train] = {}

@@ -116,7 +116,9 @@ def _wrong(found: Declared, catalog: Catalog) -> Iterator[Fault]:
     is_step = found.entry.family in ("step", *STEP_FAMILIES)
     if is_step and made_as.shapes == ():
         message = f"{key}: its class derives from no shape of a step"
-        yield Fault("MIX134", message, found.span, hint=f"derive it from one of: {listing(SHAPES, 9)}")
+        yield Fault(
+            "MIX134", message, found.span, hint=f"derive it from one of: {listing(SHAPES, len(SHAPES))}"
+        )
         return
     if made_as.missing:
         names = listing(f"`{name}`" for name in made_as.missing)

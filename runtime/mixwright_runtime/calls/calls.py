@@ -23,6 +23,7 @@ from mixwright_runtime.calls.pending import Pending
 from mixwright_runtime.calls.recording import CallCounts, CallStore, Recorder
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.calls.stop import StopSignal
+from mixwright_runtime.calls.tool_calls import calling_text, read_calling
 from mixwright_runtime.engines.protocol import Engine, EngineFault, Finish, Request
 from mixwright_runtime.plugins.protocol import (
     CUT,
@@ -246,8 +247,9 @@ class Calls:
             detail = self._recorder.put_fault(asked, fault, attempt=attempt, seed=request.seed)
             return CallResult(request.key, "", "", False, fault.fault.value, detail)
         finish = answer.finish.value
-        reason = "" if answer.finish is Finish.STOP else finish
-        output, reasoning = clean_text(answer.text), clean_text(answer.reasoning)
+        reason = "" if answer.finish in (Finish.STOP, Finish.CALLS) else finish
+        text = calling_text(answer.text, answer.calls) if answer.finish is Finish.CALLS else answer.text
+        output, reasoning = clean_text(text), clean_text(answer.reasoning)
         counts.prompt_tokens += answer.prompt_tokens
         counts.output_tokens += answer.output_tokens
         service.book(answer.prompt_tokens, answer.output_tokens)
@@ -265,17 +267,21 @@ class Calls:
             seed=request.seed,
             engine=canonical(answer.engine),
         )
-        return await _result(request.key, output, reasoning, reason)
+        return await _result(request.key, output, reasoning, reason, finish)
 
 
 async def _recorded(record: CallRecord) -> CallResult:
-    return await _result(
-        record.key, record.text, record.reasoning, "" if record.status == "ok" else record.reason
-    )
+    reason = "" if record.status == "ok" else record.reason
+    return await _result(record.key, record.text, record.reasoning, reason, record.finish)
 
 
-async def _result(key: bytes, written: str, reasoning: str, reason: str) -> CallResult:
+async def _result(key: bytes, written: str, reasoning: str, reason: str, finish: str) -> CallResult:
     """What a recorded answer says. Told here and not where it is recorded, so that an old store's answers read alike."""
+    if finish == Finish.CALLS.value and not reason:
+        said, calls = read_calling(written)
+        spoke = await read_beside(spoken, said)
+        reasoning = "\n\n".join(filter(None, (reasoning, spoke.reasoning)))
+        return CallResult(key, spoke.text, reasoning, True, written=said, calls=calls)
     if reason not in ("", CUT):
         return CallResult(key, "", "", False, reason, written[:SHOWN_CHARACTERS])
     found = await read_beside(spoken, written)

@@ -10,6 +10,7 @@ from typing import Protocol
 from mixwright_compiler.catalog.capabilities import needed
 from mixwright_compiler.catalog.catalog import builtin_catalog
 from mixwright_compiler.catalog.conditions import given
+from mixwright_compiler.catalog.references import kind_of_reference, named_in
 from mixwright_compiler.plan.plan import ModelSpec, Plan, Step
 from mixwright_runtime.engines.protocol import Engine, EngineEnvironment
 from mixwright_runtime.engines.secrets import discreet
@@ -26,6 +27,28 @@ def models_of(step: Step) -> list[str]:
         for schema in entry_of(step.operation).attributes
         if schema.holds != "tokenizer"
         for name in _models_in(schema.type, step.attributes.get(schema.name))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def models_asked(plan: Plan, step: Step) -> list[str]:
+    """The models that a step asks, and those that are asked by the tools which it names."""
+    of_tools = [
+        name
+        for tool in tools_of(step)
+        for schema in entry_of(f"tool.{plan.tools[tool].kind}").attributes
+        for name in _models_in(schema.type, plan.tools[tool].attributes.get(schema.name))
+    ]
+    return list(dict.fromkeys((*models_of(step), *of_tools)))
+
+
+def tools_of(step: Step) -> list[str]:
+    """Names of the tools that a step's attributes refer to, each once."""
+    found = [
+        name
+        for schema in entry_of(step.operation).attributes
+        if kind_of_reference(schema.type) == "tool"
+        for name in named_in(step.attributes.get(schema.name))
     ]
     return list(dict.fromkeys(found))
 
@@ -174,7 +197,7 @@ def engines_of(plan: Plan, steps: Iterable[Step]) -> dict[str, Engine]:
         RunError: a secret is not set in the environment.
     """
     steps = list(steps)
-    asked = sorted({name for step in steps for name in models_of(step)})
+    asked = sorted({name for step in steps for name in models_asked(plan, step)})
     secrets = {name: secrets_of(plan.models[name]) for name in asked}
     # Of all models: two of them may be behind one server.
     known = {variable: value for found in secrets.values() for variable, value in found.items()}

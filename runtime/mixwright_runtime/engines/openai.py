@@ -57,6 +57,7 @@ MOST_IN_FLIGHT = 256
         "conversation",
         "server",
         "schema",
+        "tools",
         "continue if serves = vllm",
         "text if serves = vllm",
         "labels if serves = vllm",
@@ -190,6 +191,9 @@ class OpenAIEngine:
     A user's turn (`turn = user`) and a plain text (`form = text`) go to `base_url/completions` of a vLLM server; the
     first as tokens, which `tokenizer` makes. What a run needs of a server beyond a chat is asked for once before the
     first row: one that does not do what `serves` says of it stops the run.
+
+    Tools that a step offers (`generate { tools }`) go along as `tools`, and calls come back as `tool_calls`; a server of
+    vLLM needs `--enable-auto-tool-choice` and a `--tool-call-parser` for that.
 
     A model whose `task` is to score or embed is asked at the paths of vLLM's server (`/pooling`, `/classify`, `/score`
     beside `base_url`) or at `base_url/embeddings`; which of them gives the numbers is found out with a probe before

@@ -10,11 +10,12 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 
 from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, LABELS, LOSSES, TEXT, USER_TURN
-from mixwright_runtime.engines.openai_answers import completion_in
+from mixwright_compiler.catalog.capabilities import TOOLS as CAN_CALL
+from mixwright_runtime.engines.openai_answers import answer_in, completion_in
 from mixwright_runtime.engines.openai_labels import labels_in
 from mixwright_runtime.engines.openai_losses import FIELDS, lines_in
 from mixwright_runtime.engines.openai_requests import Bodies
-from mixwright_runtime.engines.protocol import EngineFault, Fault, LabelRequest, Request
+from mixwright_runtime.engines.protocol import TOOLS, EngineFault, Fault, LabelRequest, Request
 from mixwright_runtime.engines.server_json import document_of, malformed, tokens_in
 from mixwright_runtime.errors import EngineUnavailable
 
@@ -22,6 +23,19 @@ Post = Callable[[str, Mapping[str, object]], Awaitable[bytes]]
 
 SAMPLING = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 1}
 ASKED = {"role": "user", "content": "Count to five."}
+TO_CALL = {"role": "user", "content": "Call the tool `add` with a = 2 and b = 3."}
+ADD = {
+    "type": "function",
+    "function": {
+        "name": "add",
+        "description": "Adds two numbers.",
+        "parameters": {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+            "required": ["a", "b"],
+        },
+    },
+}
 BEGUN = {"role": "assistant", "content": "One, two,"}
 
 REFUSALS = (Fault.BAD_REQUEST, Fault.TOO_LONG, Fault.DENIED, Fault.MALFORMED)
@@ -81,6 +95,15 @@ async def _losses(post: Post, base_url: str, bodies: Bodies) -> str:
     return ""
 
 
+async def _calls(post: Post, base_url: str, bodies: Bodies) -> str:
+    """It calls a tool that it is told to call."""
+    sampling = {**SAMPLING, "max_tokens": 512, TOOLS: [ADD]}
+    body = json.loads(bodies.of(Request(b"", (TO_CALL,), sampling, 0)))
+    body["tool_choice"] = {"type": "function", "function": {"name": "add"}}
+    answer, _ = answer_in(await post(f"{base_url}/chat/completions", body))
+    return "" if answer.calls else "it was told to call a tool, and did not"
+
+
 def _prompt_tokens(body: bytes) -> int:
     try:
         return tokens_in(document_of(body, "a chat completion"), "prompt_tokens")
@@ -92,6 +115,7 @@ _PROBES: dict[str, Callable[[Post, str, Bodies], Awaitable[str]]] = {
     CONTINUE: _goes_on,
     LABELS: _labels,
     LOSSES: _losses,
+    CAN_CALL: _calls,
     TEXT: _completes,
     USER_TURN: _completes,
 }

@@ -13,6 +13,7 @@ from mixwright_runtime.engines.openai_losses import FIELDS as LOSS_FIELDS
 from mixwright_runtime.engines.prompts import asking
 from mixwright_runtime.engines.protocol import (
     FURTHER_SAMPLING,
+    TOOLS,
     EngineFault,
     Fault,
     LabelRequest,
@@ -92,6 +93,8 @@ def _prefix(model: str, form: Form, sampling: Mapping[str, Any]) -> str:
     body |= {name: sampling[name] for name in FURTHER_SAMPLING if sampling.get(name) is not None}
     if sampling.get("stop"):
         body["stop"] = list(sampling["stop"])
+    if sampling.get(TOOLS):
+        body["tools"] = sampling[TOOLS]
     if sampling.get("schema"):
         body["response_format"] = {
             "type": "json_schema",

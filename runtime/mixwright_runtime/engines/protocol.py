@@ -39,6 +39,9 @@ prefix               the prompt of that turn, instead of what the chat template 
 form = text          how the text goes on that is the content of the one message; no chat template
 """
 
+TOOLS = "tools"
+"""Of a request's settings the tools that it offers, as OpenAI's `tools` has them; in no call's name without any."""
+
 Task = Literal["generate", "reward", "process_reward", "classify", "embed"]
 ScoreTask = Literal["reward", "process_reward", "classify"]
 
@@ -61,6 +64,7 @@ class Request:
 class Finish(Enum):
     STOP = "stop"
     LENGTH = CUT
+    CALLS = "tool_calls"
     REFUSED = "refused"
     EMPTY = "empty"
     MALFORMED = "malformed"
@@ -68,7 +72,8 @@ class Finish(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote. Only `Finish.STOP` is good by default; the others are kept, told apart, and not used."""
+    """What a model wrote. `Finish.STOP` is good by default, and `CALLS` of tools where any were offered; the others are
+    kept, told apart, and not used."""
 
     text: str
     finish: Finish
@@ -77,6 +82,8 @@ class Answer:
     reasoning: str = ""
     engine: Mapping[str, Any] = field(default_factory=dict)
     """Provenance: engine version, device, dtype, system fingerprint."""
+    calls: tuple[Mapping[str, Any], ...] = ()
+    """The tools that it calls, as OpenAI's `tool_calls` has them, read no further; with `Finish.CALLS`."""
 
 
 @dataclass(frozen=True)

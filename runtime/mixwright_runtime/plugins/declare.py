@@ -51,6 +51,7 @@ PLUGIN_PACKAGES = (
     "mixwright_runtime.steps",
     "mixwright_runtime.verifiers",
     "mixwright_runtime.exporters",
+    "mixwright_runtime.tools",
     "mixwright_runtime.training.declaration",
 )
 
@@ -83,6 +84,7 @@ def declare(
     folds: bool = False,
     loops: bool = False,
     with_attribute: str = "",
+    takes: str = "",
 ) -> Callable[[T], T]:
     """Declare what the decorated function or class implements, under `family.name`; see
     `mixwright_compiler.catalog.catalog.Entry`.
@@ -122,6 +124,7 @@ def declare(
             folds,
             loops,
             with_attribute,
+            takes,
         )
         for problem in (*unnamed(entry), *problems_of(entry, implementation)):
             raise ValueError(f"{entry.key}: {problem}")
@@ -197,6 +200,7 @@ def _candidate_modules(family: str, name: str) -> tuple[str, ...]:
         "source": "mixwright_runtime.sources",
         "verify": "mixwright_runtime.verifiers",
         "export": "mixwright_runtime.exporters",
+        "tool": "mixwright_runtime.tools",
     }.get(family, "mixwright_runtime.steps")
     return (f"{package}.{name}", f"{package}.{family}_{name}", f"{package}.{family}")
 

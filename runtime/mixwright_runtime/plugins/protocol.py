@@ -110,7 +110,8 @@ class CallResult:
 
     text, reasoning: what the model says, and what it thought before that, whoever told them apart: the server, or the
     marks in the answer (`mixwright_runtime/values/reasoning.py`). written: the answer as the server gave it. cut: of an
-    answer that `max_tokens` has cut off, what there is of it, with the reason `CUT`; for who takes such answers.
+    answer that `max_tokens` has cut off, what there is of it, with the reason `CUT`; for who takes such answers. calls:
+    the tools that it calls, as OpenAI's `tool_calls` has them; then the text may be empty.
     """
 
     key: bytes
@@ -121,6 +122,7 @@ class CallResult:
     detail: str = ""
     written: str = ""
     cut: CallResult | None = None
+    calls: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,50 @@ class VectorResult:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class ToolResult:
+    """What a tool gives. Where it is not `ok` the text says what was wrong: it is a result, too, for a model to read.
+
+    key: of the call in the store, for `Row.calls`; empty of a call that could not be made at all.
+    """
+
+    text: str
+    ok: bool = True
+    key: bytes = b""
+
+
+class Tools(Protocol):
+    """Runs for one step the tools that its attributes name; see `mixwright_runtime/tools/toolbox.py`."""
+
+    async def prepare(self) -> None:
+        """Make the step's tools ready, before the first row: indexes are built, a box is started.
+
+        Raises:
+            RunError: one cannot work here.
+        """
+
+    async def run(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any] | str,
+        columns: Mapping[str, Any],
+        *,
+        function: str = "",
+        time_limit_s: float | None = None,
+    ) -> ToolResult:
+        """The result of one call, from the store if it is there.
+
+        Args:
+            tool: as the step's attribute names it. function: which of its functions, where it has several.
+            arguments: by name, or the one text that it takes, as in `calculator(2 + 2)`.
+            columns: of the row that it is called for.
+
+        Raises:
+            RowError: the machine or a model failed; nothing of it is kept.
+            RunStopped: the run is stopping.
+        """
+
+
 def no_pool(position: int) -> Any:
     """What a context of no pipeline that draws from itself gives."""
     raise RuntimeError("there is no pool here")
@@ -187,6 +233,16 @@ def no_origins(name: str) -> Any:
 def no_sandbox() -> Any:
     """What a context without a sandbox gives."""
     raise RuntimeError("there is no sandbox here")
+
+
+class NoTools:
+    """Tools of a context without any."""
+
+    async def prepare(self) -> None:
+        return
+
+    async def run(self, tool: str, *_: object, **__: object) -> ToolResult:
+        raise RuntimeError("there are no tools here")
 
 
 @dataclass(frozen=True)
@@ -216,3 +272,5 @@ class StepContext:
     sandbox: Callable[[], Any] = no_sandbox
     """The shared pool of boxes for code that is not trusted (mixwright_runtime/sandbox/protocol.py: Runner), not yet
     started."""
+    tools: Tools = field(default_factory=NoTools)
+    """The tools that the step's attributes name."""

@@ -1,6 +1,7 @@
 """The shapes of steps: what a class that is declared as one promises the run. It says which by what it derives from.
 
     Apply          apply(row) -> Row | Dropped           row by row, pure and fast: filter, derive, draw, chat
+    Enrich         async enrich(row) -> Row | Dropped    row by row, waiting for tools or models: call
     Ask            ask(row) -> StepRequest               asks a model for a column: generate. How many answers a row
                    take(row, answer) -> Row              gets, further attempts, repairs and the errors of models
                                                          belong to the run
@@ -106,6 +107,19 @@ class StepRequest:
     messages: Sequence[Mapping[str, str]]
     sampling: Mapping[str, Any]
     columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Enrich(Shape, ABC):
+    """Row in, row out, while tools are run or models asked. Rows go side by side."""
+
+    @abstractmethod
+    async def enrich(self, row: Row) -> Row | Dropped:
+        """What becomes of a row; the keys of the calls that it took go into its `calls`.
+
+        Raises:
+            RowError: this row cannot be processed.
+            RunStopped: the run is stopping; the row stays unfinished.
+        """
 
 
 class Ask(Shape, ABC):
@@ -301,7 +315,7 @@ class Loop(Shape, ABC):
         """What becomes of a row that was never done in all its rounds; None where that is no fault."""
 
 
-SHAPES: tuple[type[Shape], ...] = (Apply, Ask, MeasureGroup, Measure, Keep, Table, Spread, Fold, Loop)
+SHAPES: tuple[type[Shape], ...] = (Apply, Enrich, Ask, MeasureGroup, Measure, Keep, Table, Spread, Fold, Loop)
 """Narrower ones first."""
 
 

@@ -25,7 +25,7 @@ from mixwright_compiler.plan.plan import Budget, Mixture, Pipeline, Plan, Step
 from mixwright_runtime.calls.budget import Spending, tightest
 from mixwright_runtime.calls.calls import Calls
 from mixwright_runtime.calls.fault import BreakerPolicy, Clock, RetryPolicy
-from mixwright_runtime.calls.models import engines_of, models_of
+from mixwright_runtime.calls.models import engines_of, models_asked
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.errors import RunError, RunStopped
@@ -45,6 +45,7 @@ from mixwright_runtime.stream.pool import Pool
 from mixwright_runtime.stream.stream import Executor
 from mixwright_runtime.stream.supply import Sources
 from mixwright_runtime.stream.walk import NOTHING_SETTLED, Settled
+from mixwright_runtime.tools.toolbox import ToolResults
 from mixwright_runtime.verifiers.verdicts import selection_of
 
 if TYPE_CHECKING:
@@ -129,7 +130,13 @@ class Run:
             breaker=options.breaker,
         )
         self.sources = Sources(plan, Path(plan.directory), self.stop)
-        self.context = RunContext(plan, self.sources, self.calls, sandbox=options.sandbox)
+        self.context = RunContext(
+            plan,
+            self.sources,
+            self.calls,
+            sandbox=options.sandbox,
+            results=ToolResults(store, self.run_id, clock),
+        )
         self.outcomes: dict[str, Outcomes] = {}
         self.nodes: dict[str, list[Node]] = {}
         """By pipeline, and by mixture for its own steps."""
@@ -286,9 +293,9 @@ class Run:
 
     def _window(self, nodes: list[Node]) -> int:
         """Rows under way at once: enough for the model with the most slots; a few where only verifiers wait."""
-        models = {model for node in nodes for model in models_of(node.plan)}
+        models = {model for node in nodes for model in models_asked(self.plan, node.plan)}
         slots = [self.calls.services[model].admission.window for model in models]
-        waits = any(node.measuring is not None for node in nodes)
+        waits = any(node.waits and node.answering is None for node in nodes)
         return max([*slots, 64 if waits else 1])
 
     def _order(self, pipeline: Pipeline, nodes: list[Node], window: int) -> LongestFirst | None:

@@ -9,12 +9,14 @@ from typing import Any
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.catalog.references import named_in, names_in_rows
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.engines.protocol import FORMS, FURTHER_SAMPLING, Finish
+from mixwright_runtime.engines.protocol import FORMS, FURTHER_SAMPLING, TOOLS, Finish
 from mixwright_runtime.errors import RowError
 from mixwright_runtime.plugins.attributes import SALT, STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import CallResult, StepContext
 from mixwright_runtime.plugins.shapes import Ask, StepRequest
+from mixwright_runtime.steps.conversations import after, conversation
+from mixwright_runtime.tools.calling import Offered
 from mixwright_runtime.values.choices import one_of, turn_of
 from mixwright_runtime.values.control_characters import control_character_in
 from mixwright_runtime.values.json_in_text import ParseFailed, json_of, last_json
@@ -31,6 +33,7 @@ from mixwright_runtime.values.rows import Row
         "{label}_template": "text if several prompt",
         "{label}.reasoning": "text if read",
         "{label}.finish": "text if read",
+        "{label}.calls": "json if with tools",
     },
     label="new_column",
     asks=(
@@ -42,18 +45,23 @@ from mixwright_runtime.values.rows import Row
             times=("samples",),
             max_tokens="max_tokens",
             writes="{label}",
-            needs=(("schema", "with schema"), ("user_turn", "turn = user"), ("text", "form = text")),
+            needs=(
+                ("schema", "with schema"),
+                ("user_turn", "turn = user"),
+                ("text", "form = text"),
+                ("tools", "with tools"),
+            ),
         ),
     ),
-    rules=("turns",),
+    rules=("turns", "tools"),
     attributes=(
         attribute(
             "prompt",
             "some[ref:template]",
-            "Template of the request, which only `turn = user` goes without; its inputs must be columns in scope. With a "
-            "list of templates each row is asked with one of them.",
+            "Template of the request; its inputs must be columns in scope. With a list of templates each row is asked "
+            "with one of them. `turn = user` goes without, and so may `history`, whose last message is then answered.",
             default=REQUIRED,
-            waived_by="turn",
+            waived_by="turn or history",
         ),
         attribute(
             "choose",
@@ -114,6 +122,13 @@ from mixwright_runtime.values.rows import Row
             "`text` has the model go on from the prompt as a plain text, without a chat template, as base models do; "
             "`chat`, as without it, is an answer to messages.",
             only_when="without turn",
+        ),
+        attribute(
+            "tools",
+            "some[ref:tool]",
+            "Tools that the model may call instead of answering, or beside. What it calls is the column `NAME.calls`, "
+            "null where it calls nothing; nothing is run before a `call`.",
+            only_when="without turn and without form",
         ),
         attribute("model", "ref:model", "Who answers.", default=REQUIRED),
         attribute(
@@ -228,7 +243,12 @@ class Generate(Ask):
     ```
 
     `history` puts a conversation before the prompt, so that a template says the next turn alone. Of each of its messages
-    role and content are sent. A request has one system message: that of the template, else that of the conversation.
+    role and content are sent, and calls of tools with their results. A request has one system message: that of the
+    template, else that of the conversation.
+
+    `tools` offers tools, whose names, descriptions and parameters go along with every request. An answer may call some of
+    them, several at once, and say something too or nothing: what it says is the column, an empty text where it says
+    nothing, and `parse` and `schema` are for answers that call nothing. Step `call` runs them.
 
     `turn = user` has the model write the user's turn (Magpie, Xu et al. 2024): its chat template is rendered up to where
     the next user's turn begins, after `history` and `system` where there are any, and what follows a turn there ends it.
@@ -298,6 +318,8 @@ class Generate(Ask):
         self._system = context.expression(system) if isinstance(system, Mapping) else lambda columns: system
         self._reasoning, self._finish = f"{step.label}.reasoning", f"{step.label}.finish"
         self._schema = attributes.get("schema")
+        offered = [context.plan.tools[name] for name in named_in(attributes.get("tools"))]
+        self._calls = f"{step.label}.calls" if offered else ""
         self._is_valid: Callable[[Any], bool] | None = None
         # One object for all rows: calls and engines make its JSON once.
         self._sampling: Mapping[str, Any] = {
@@ -308,6 +330,7 @@ class Generate(Ask):
             "schema": self._schema,
             **{name: attributes[name] for name in FURTHER_SAMPLING if attributes.get(name) is not None},
             **{name: attributes[name] for name in FORMS if attributes.get(name) not in (None, *AS_WITHOUT)},
+            **({TOOLS: Offered(offered).schemas} if offered else {}),
         }
 
     async def prepare(self) -> None:
@@ -327,11 +350,12 @@ class Generate(Ask):
             RowError: it cannot be rendered, or no template is called what the row says.
         """
         if not self._prompts:
-            return StepRequest(self._model, self._before_turn(row), self._sampling)
+            before = self._before_turn(row) if "turn" in self._sampling else self._to_answer(row)
+            return StepRequest(self._model, before, self._sampling)
         at = 0 if self._names is None else self._chosen(row, self._names)
         messages: Sequence[Mapping[str, str]] = self._prompts[at](row.columns).messages
         if self._history is not None:
-            messages = _after(_conversation(self._history(row.columns)), messages)
+            messages = after(conversation(self._history(row.columns)), messages)
         made = {} if self._names is None else {f"{self._step.label}_template": self._names[at]}
         return StepRequest(self._model, messages, self._sampling, made)
 
@@ -341,12 +365,20 @@ class Generate(Ask):
         Raises:
             ParseFailed: there is nothing to take.
         """
-        value = self._taken(answer.written if self._takes_marks else answer.text)
-        made = row.with_columns(**{self._step.label: value})
+        if answer.calls:
+            value: Any = answer.text
+            control = control_character_in([value, list(answer.calls)])
+            if control:
+                raise ParseFailed(f"the control character {control} in the answer")
+        else:
+            value = self._taken(answer.written if self._takes_marks else answer.text)
+        called = {self._calls: list(answer.calls) or None} if self._calls else {}
+        made = row.with_columns(**{self._step.label: value, **called})
         return self._with_parts(made, answer.reasoning, answer.reason or STOP)
 
     def without(self, row: Row) -> Row:
-        """A row without an answer has no reasoning either, and nothing that ended."""
+        """A row without an answer has no reasoning either, and nothing that ended or is called."""
+        row = row.with_columns(**{self._calls: None}) if self._calls else row
         return self._with_parts(row, "", None)
 
     def _before_turn(self, row: Row) -> list[Mapping[str, str]]:
@@ -355,13 +387,26 @@ class Generate(Ask):
         Raises:
             RowError: it is no conversation, or the last turn of it is the user's already.
         """
-        before = [] if self._history is None else _conversation(self._history(row.columns))
+        before = [] if self._history is None else conversation(self._history(row.columns))
         if before and before[-1]["role"] != "assistant":
             raise RowError(
                 f"`history` ends with the {before[-1]['role']}'s turn, and a user's cannot follow it"
             )
         system = self._system(row.columns)
-        return _after(before, [{"role": "system", "content": str(system)}] if system else [])
+        return after(before, [{"role": "system", "content": str(system)}] if system else [])
+
+    def _to_answer(self, row: Row) -> list[Mapping[str, Any]]:
+        """A conversation whose last message is answered.
+
+        Raises:
+            RowError: it is none, is empty, or its last message is an answer already.
+        """
+        assert self._history is not None
+        said = conversation(self._history(row.columns))
+        if not said or said[-1]["role"] not in ("user", "tool"):
+            last = f"ends with the {said[-1]['role']}'s turn" if said else "is empty"
+            raise RowError(f"`history` {last}, and nothing in it is to be answered")
+        return said
 
     def _chosen(self, row: Row, names: Sequence[str]) -> int:
         """Which template a row is asked with."""
@@ -403,36 +448,3 @@ STOP = Finish.STOP.value
 
 AS_WITHOUT = ("assistant", "keep", "chat")
 """Values of `FORMS` that are what a request is without them, and so in no call's name."""
-
-SAID_BY = ("system", "user", "assistant")
-
-
-def _conversation(value: object) -> list[Mapping[str, str]]:
-    """The messages of a conversation, with what is sent of each; none of null.
-
-    Raises:
-        RowError: it is none.
-    """
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise RowError(f"`history` is no list of messages: {str(value)[:60]!r}")
-    found: list[Mapping[str, str]] = []
-    for number, message in enumerate(value, start=1):
-        said = message if isinstance(message, Mapping) else {}
-        role, content = said.get("role"), said.get("content")
-        if role not in SAID_BY or not isinstance(content, str):
-            wrong = f"its role is {role!r}" if role not in SAID_BY else "its content is no text"
-            raise RowError(f"message {number} of `history` is none of {', '.join(SAID_BY)}: {wrong}")
-        found.append({"role": str(role), "content": content})
-    return found
-
-
-def _after(
-    history: Sequence[Mapping[str, str]], messages: Sequence[Mapping[str, str]]
-) -> list[Mapping[str, str]]:
-    """A conversation with further messages. Their system message is that of the whole."""
-    systems = [message for message in messages if message["role"] == "system"]
-    if systems:
-        history = [message for message in history if message["role"] != "system"]
-    return [*systems, *history, *(message for message in messages if message["role"] != "system")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from mixwright_runtime.store.records import TallyRecord
+from mixwright_runtime.store.records import TOOL, TallyRecord
 from mixwright_runtime.store.store import Store
 
 _TALLY = ", ".join(field.name for field in fields(TallyRecord))
@@ -75,8 +75,8 @@ def model_calls(store: Store, run_id: int) -> list[ModelCalls]:
     """Requests of a run by model; what it found in the store from earlier runs is not in it."""
     query = """SELECT model, count(*) FILTER (status = 'ok'), count(*) FILTER (status <> 'ok'),
             coalesce(sum(prompt_tokens), 0)::BIGINT, coalesce(sum(output_tokens), 0)::BIGINT, max(ended)
-        FROM call WHERE run_id = ? GROUP BY model ORDER BY model"""
-    return [ModelCalls(*row) for row in store.sql(query, [run_id])]
+        FROM call WHERE run_id = ? AND NOT starts_with(model, ?) GROUP BY model ORDER BY model"""
+    return [ModelCalls(*row) for row in store.sql(query, [run_id, TOOL])]
 
 
 @dataclass(frozen=True, slots=True)

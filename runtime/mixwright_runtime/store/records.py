@@ -17,6 +17,10 @@ def content_digest(columns: str) -> bytes:
     return blake2b(columns.encode(), digest_size=16).digest()
 
 
+TOOL = "tool "
+"""Before a tool's name where a call has a model's: it was asked of no model."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallRecord:
     """One finished attempt at a model call. Only one that `is_final` is ever found again by `Store.find_calls`."""
@@ -28,7 +32,7 @@ class CallRecord:
     node: str
     """`pipeline.step`, for accounting; not part of the key."""
     model: str
-    """The model's name in the spec."""
+    """The model's name in the spec; of a call of a tool, `tool NAME`."""
     identity: str
     """`ModelSpec.identity`: hash of what decides the text."""
     request: str

@@ -9,17 +9,28 @@ from typing import Any
 from mixwright_compiler.plan.plan import Expression, Plan, Step
 from mixwright_runtime.calls.models import DeclaredCalls, RunCalls
 from mixwright_runtime.errors import RunError
-from mixwright_runtime.plugins.protocol import StepContext
+from mixwright_runtime.plugins.protocol import NoTools, StepContext
 from mixwright_runtime.stream.pool import Pool
 from mixwright_runtime.stream.supply import Sources
+from mixwright_runtime.tools.kinds import Surroundings
+from mixwright_runtime.tools.toolbox import StepTools, Toolbox, ToolResults
 from mixwright_runtime.values.rows import Rendered, Row, SourceIds
 
 
 class RunContext:
     """Expressions and templates of a plan, its sources, its models, and workers and boxes made when one is asked for."""
 
-    def __init__(self, plan: Plan, sources: Sources, calls: RunCalls, *, sandbox: str = "bwrap") -> None:
-        """`sandbox`: what confines untrusted code (mixwright_runtime/sandbox/backends.py)."""
+    def __init__(
+        self,
+        plan: Plan,
+        sources: Sources,
+        calls: RunCalls,
+        *,
+        sandbox: str = "bwrap",
+        results: ToolResults | None = None,
+    ) -> None:
+        """sandbox: what confines untrusted code (mixwright_runtime/sandbox/backends.py). results: of tools; None where no
+        step runs any."""
         self.plan = plan
         self.sources = sources
         self.calls = calls
@@ -28,6 +39,7 @@ class RunContext:
         """Of pipelines that draw from their own rows."""
         self.made: dict[str, Callable[[], Iterable[Row]]] = {}
         """Pipeline -> the rows that it has kept, in start order."""
+        self._toolbox = None if results is None else Toolbox(plan, calls, results, self._surroundings())
         self._workers: Any = None
         self._boxes: Any = None
 
@@ -46,6 +58,18 @@ class RunContext:
             pool=lambda position: self.pools[owner].before(position),
             pipeline=owner,
             sandbox=self._sandbox,
+            tools=NoTools()
+            if self._toolbox is None
+            else StepTools(self._toolbox, step, f"{owner}.{step.id}"),
+        )
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            directory=Path(self.plan.directory),
+            workers=self._pool,
+            sandbox=self._sandbox,
+            rows_of=self.rows_of,
+            template=self.template,
         )
 
     def rows_of(self, name: str) -> Iterable[Mapping[str, Any]]:
@@ -107,7 +131,9 @@ class RunContext:
         return self._boxes
 
     async def close(self) -> None:
-        """End the workers and boxes."""
+        """End tools, workers and boxes."""
+        if self._toolbox is not None:
+            await self._toolbox.close()
         for pool in (self._boxes, self._workers):
             if pool is not None:
                 await pool.close()

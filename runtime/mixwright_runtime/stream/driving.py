@@ -16,7 +16,7 @@ from mixwright_compiler.catalog.groups import is_in_band
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RowError, RunError, RunStopped
 from mixwright_runtime.plugins.protocol import Measurement
-from mixwright_runtime.plugins.shapes import Apply, Fold, Keep, Measure, Place, Spread, Table
+from mixwright_runtime.plugins.shapes import Apply, Enrich, Fold, Keep, Measure, Place, Spread, Table
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.values.rows import Dropped, Row
 
@@ -60,6 +60,18 @@ def applied(node: Node, row: Row) -> Row | Dropped:
     """What a row-wise step makes of a row."""
     assert isinstance(node.step, Apply)
     made = _tried(node, row, node.step.apply, row)
+    return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
+
+
+async def enriched(node: Node, row: Row) -> Row | Dropped:
+    """What a step makes of a row that waits for others."""
+    assert isinstance(node.step, Enrich)
+    try:
+        made = await node.step.enrich(row)
+    except (RunStopped, RunError):
+        raise
+    except Exception as error:
+        return quarantined(node, row, error)
     return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
 
 

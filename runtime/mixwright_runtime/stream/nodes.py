@@ -13,7 +13,7 @@ from mixwright_compiler.catalog.traits import Traits
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.declare import entry_of, implementation
-from mixwright_runtime.plugins.shapes import Ask, Keep, Loop, Measure, Shape, Table
+from mixwright_runtime.plugins.shapes import Ask, Enrich, Keep, Loop, Measure, Shape, Table
 from mixwright_runtime.stream.answering import Answering, on_fail_of
 from mixwright_runtime.stream.context import RunContext
 from mixwright_runtime.stream.measuring import Measuring, ScoreStore
@@ -89,7 +89,7 @@ class Node:
     @property
     def waits(self) -> bool:
         """Rows wait for something at it: a model, or a verifier."""
-        return self.answering is not None or self.measuring is not None
+        return self.answering is not None or self.measuring is not None or isinstance(self.step, Enrich)
 
     @property
     def samples(self) -> int:

@@ -9,11 +9,12 @@ from types import MappingProxyType
 
 from mixwright_runtime.calls.gathering import gather_all
 from mixwright_runtime.errors import RunError, RunStopped
-from mixwright_runtime.plugins.shapes import Apply, Fold, Spread
+from mixwright_runtime.plugins.shapes import Apply, Enrich, Fold, Spread
 from mixwright_runtime.stream.ask_again import answers_again, verdicts_of
 from mixwright_runtime.stream.counting import Book, Uncounted
 from mixwright_runtime.stream.driving import (
     applied,
+    enriched,
     folded,
     passes,
     quarantined,
@@ -51,6 +52,11 @@ class Walk:
                 continue
             if isinstance(node.step, Apply):
                 result = applied(node, flow.row)
+                if not self._book.took(result, node):
+                    return []
+                flow = Flow(result, flow.asked)
+            elif isinstance(node.step, Enrich):
+                result = await enriched(node, flow.row)
                 if not self._book.took(result, node):
                     return []
                 flow = Flow(result, flow.asked)

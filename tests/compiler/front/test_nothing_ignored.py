@@ -50,6 +50,8 @@ template again { user = "{{ q }} again" }
 template back { user = "{{ a }} {{ to }} {{ from }}" }
 template rubric { user = "{{ q }} {{ response }} {{ spare }}" }
 template rubric2 { user = "{{ q }}: {{ response }}" }
+tool adder arithmetic { }
+tool calendar date { day = "2024-03-05" }
 template guard { user = "{{ response }}: safe or unsafe?" }
 """
 
@@ -119,6 +121,13 @@ MINIMAL: dict[str, dict[str, str]] = {
     "step.render": {"templates": "[ask]"},
     "step.review": {"of": "q", "out": '"review.csv"'},
     "step.rounds": {},
+    "step.call": {"calls": "kinds", "tools": "[adder]"},
+    "tool.arithmetic": {},
+    "tool.bm25": {"over": "other", "on": "q"},
+    "tool.date": {"day": '"2024-03-05"'},
+    "tool.mcp": {"record": '"data/record.jsonl"'},
+    "tool.model": {"model": "writer", "prompt": "ask"},
+    "tool.python": {"code": '"def one(q: str): return q"'},
     "train.sft": {"repo": '"m/m"', "output": '"out/t"', "holdout": "5%"},
     "verify.agreement": {"agree": "2"},
     "verify.code": {"tests": "made"},
@@ -174,6 +183,7 @@ BY_TYPE = {
     "list[ref:model]": "[second]",
     "ref:template": "again",
     "some[ref:template]": "[ask, again]",
+    "some[ref:tool]": "[calendar]",
     "ref:model": "second",
     "ref:source": "rows",
     "call:parse": "json()",
@@ -211,6 +221,16 @@ VALUES: dict[str, str] = {
     "source.inline.rows": '[{ q = "y", n = 2 }]',
     "from": "other",
     "values": "[3, 4]",
+    "step.call.tools": "[calendar]",
+    "step.generate.tools": "[calendar]",
+    "tool.arithmetic.digits": "3",
+    "tool.bm25.over": "held",
+    "tool.bm25.on": "a",
+    "tool.bm25.top": "2",
+    "tool.date.day": '"2024-03-06"',
+    "tool.mcp.record": '"data/elsewhere.jsonl"',
+    "tool.python.code": '"def one(a: str): return a"',
+    "tool.python.file": '"data/one.py"',
     "step.draw.count": "2",
     "step.each.of": "made",
     "step.options.of": "made",
@@ -338,6 +358,9 @@ def spec_of(key: str, body: dict[str, str]) -> str:
         step = "each picked { of = kinds }\n derive { loud = upper(picked) }\n verify value { of = f, pick = best }\n"
         after = f"export tried of main {{ {text} }}\n"
         after += 'train one on main { repo = "m/m", output = "out/one" }\n'
+    elif family == "tool":
+        step = "call tried { calls = kinds, tools = [one] }"
+        after = f"tool one {name} {{ {text} }}\n"
     elif family == "train":
         after = f"train tried on main {{ {text} }}\n"
     elif family == "step" and builtin_catalog().entries[key].label == "new_column":
@@ -354,10 +377,24 @@ def spec_of(key: str, body: dict[str, str]) -> str:
     return PRELUDE + ROWS.replace("STEP", step).replace("MIXTURE", mixture) + after
 
 
+LISTED = (
+    '{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}\n'
+    '{"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "NAME"}]}}\n'
+)
+FILES = {
+    "more.mix": "edition 2026\n",
+    "data/x": "",
+    "data/y": "",
+    "data/one.py": "def one(): return 1\n",
+    "data/record.jsonl": LISTED,
+    "data/elsewhere.jsonl": LISTED.replace("NAME", "other"),
+}
+
+
 def result_of(directory: Path, text: str) -> tuple[str, list[str]]:
     """The plan without where things stand in the text, and what the findings say."""
     (directory / "more.mix").parent.mkdir(exist_ok=True, parents=True)
-    result = compiled(directory, text, files={"more.mix": "edition 2026\n", "data/x": "", "data/y": ""})
+    result = compiled(directory, text, files=FILES)
     said = [
         f"{d.code} {d.message}: {d.primary.message} {d.primary.span.text}; {d.hint}"
         for d in result.diagnostics
@@ -560,6 +597,7 @@ SHARED = {
     ),
     "source": ("mixwright_runtime.sources.reader", "mixwright_runtime.facts.mixture"),
     "step": ("mixwright_compiler.plan.drawn",),
+    "tool": ("mixwright_compiler.bind.tools",),
     "export": (
         "mixwright_runtime.exporters.write",
         "mixwright_runtime.exporters.protocol",

@@ -16,6 +16,7 @@ from mixwright_runtime.plugins.protocol import CallResult, Measurement
 from mixwright_runtime.plugins.shapes import (
     Apply,
     Ask,
+    Enrich,
     Fold,
     Keep,
     Loop,
@@ -145,7 +146,9 @@ def test_every_step_that_ships_is_of_one_shape() -> None:
     steps = {key: plugin.implementation for key, plugin in plugins().items() if plugin.entry.family in STEPS}
     for key, implementation in steps.items():
         shapes = [
-            s for s in (Apply, Ask, Measure, Keep, Table, Spread, Fold, Loop) if issubclass(implementation, s)
+            s
+            for s in (Apply, Enrich, Ask, Measure, Keep, Table, Spread, Fold, Loop)
+            if issubclass(implementation, s)
         ]
         assert len(shapes) == 1, key
     assert {"step.generate", "verify.math", "dedup.minhash", "decontaminate.ngram"} <= steps.keys()
