@@ -12,9 +12,10 @@ from mixwright.plan_text import estimated_cost
 from mixwright.recorded import Anew, asked_anew, recorded, store_directory
 from mixwright.sides import Side
 from mixwright_compiler.catalog.catalog import AttributeClass
-from mixwright_compiler.plan.diff import Difference, differences, first_changed_step, quota_text
+from mixwright_compiler.plan.diff import Difference, differences, first_changed_step
 from mixwright_compiler.plan.licenses import licenses_of
 from mixwright_compiler.plan.plan import Plan
+from mixwright_compiler.plan.quotas import quota_text
 
 Status = Literal["same", "changed", "added", "removed", "broken", "open"]
 """`broken`: a side has errors. `open`: both want a param that has no value, and the spec was not named."""

@@ -8,10 +8,10 @@ from itertools import takewhile
 
 from mixwright.recorded import Recorded, asked_anew
 from mixwright.terminal import table
-from mixwright_compiler.plan.diff import quota_text
 from mixwright_compiler.plan.estimate import tokens_by_model
 from mixwright_compiler.plan.graph import step_text
 from mixwright_compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train, Via
+from mixwright_compiler.plan.quotas import quota_text
 
 UNKNOWN = "?"
 

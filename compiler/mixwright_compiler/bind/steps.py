@@ -23,6 +23,7 @@ from mixwright_compiler.bind.used_columns import entered, left, local_name, stat
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES, language_blocks
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.catalog.makes import NAMED_BY_ATTRIBUTES, remakes
+from mixwright_compiler.catalog.references import kind_of_reference
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.uses import Use, use_of, uses_of
 from mixwright_compiler.load.world import Module
@@ -210,7 +211,11 @@ class Flow:
         names: dict[str, str] = {}
         missing = place.missing | check_templates(self.scope, place, entry, attributes, use, names)
         when = attributes.get("when")
-        makes = made_by(self.scope, entry, label.name if label else "", attributes, text=self._text)
+        # A reference that was reported counts as given: which columns there are hangs on that.
+        written = {name: Bound(value="", span=span) for name, span in map(named, block.body)}
+        references = {a.name for a in entry.attributes if kind_of_reference(a.type) is not None}
+        stated = {**{name: written[name] for name in references & written.keys()}, **attributes}
+        makes = made_by(self.scope, entry, label.name if label else "", stated, text=self._text)
         if remakes(entry):
             # A column whose expression was reported is there all the same.
             makes = {name: makes.get(name, "any") for name in columns_ahead(self.scope.world, block)}

@@ -10,11 +10,11 @@ from mixwright_compiler.catalog.declaring import MODELS
 
 SHAPES = {
     "Apply": "Apply",
-    "Enrich": "Enrich",
     "Ask": "Ask",
     "Measure": "Measure",
     "MeasureGroup": "Measure",
     "Keep": "Keep",
+    "Enrich": "Enrich",
     "Table": "Table",
     "Spread": "Spread",
     "Fold": "Fold",

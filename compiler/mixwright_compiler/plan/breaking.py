@@ -18,9 +18,9 @@ from typing import Any
 from mixwright_compiler.bind.plain import by_class
 from mixwright_compiler.catalog.catalog import PATH_TYPES
 from mixwright_compiler.catalog.licenses import CLASSES, classes_of
-from mixwright_compiler.plan.diff import quota_text
 from mixwright_compiler.plan.licenses import NOT_STATED, licenses_of
 from mixwright_compiler.plan.plan import Component, Export, Mixture, Plan, SourceSpec
+from mixwright_compiler.plan.quotas import quota_text
 from mixwright_compiler.program import Program
 from mixwright_compiler.schema import written_type
 from mixwright_dsl.diagnostic import Diagnostic, Label, error

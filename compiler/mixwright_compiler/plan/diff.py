@@ -20,6 +20,7 @@ from mixwright_compiler.catalog.catalog import AttributeClass, Catalog, Entry
 from mixwright_compiler.catalog.references import is_expression, kind_of_reference, named_in
 from mixwright_compiler.plan.diff_text import moved, sql_of, tree_of
 from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step, ToolSpec
+from mixwright_compiler.plan.quotas import quota_text
 from mixwright_compiler.plan.tools import tool_change, tool_words
 from mixwright_compiler.plugins.files import short
 
@@ -353,29 +354,6 @@ def _tool(old: ToolSpec, new: ToolSpec) -> Iterator[Change]:
     what = tool_change(old, new)
     if what:
         yield Change("row", what)
-
-
-def quota_text(component: Any) -> str:
-    """A quota as it is written in a spec."""
-    quota = component.quota
-    match quota.kind:
-        case "all":
-            return "all"
-        case "count":
-            return f"{quota.count:_}"
-        case "share":
-            return f"{quota.share:.6g}" if quota.share > 1 else f"{quota.share * 100:.6g}%"
-        case "max":
-            return f"max({quota.count:_})"
-        case "weight":
-            return f"weight({quota.weight:g})"
-        case "rate":
-            return f"rate(cap = {quota.cap:_})"
-        case _:
-            more = [f"balance = {quota.balance}"] if quota.balance else []
-            more += [f"repeat = {quota.repeat}"] if quota.repeat != 1 else []
-            more += [f"cap = {{ by = {quota.cap.by}, max = {quota.cap.max} }}"] if quota.cap else []
-            return f"take({', '.join([f'{quota.count:_}', *more])})"
 
 
 def _of_policy(comparison: _Comparison, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:

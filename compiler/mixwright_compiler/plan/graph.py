@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mixwright_compiler.plan.diff import quota_text
 from mixwright_compiler.plan.plan import Plan, Step
+from mixwright_compiler.plan.quotas import quota_text
 
 Shape = Literal["store", "box", "hexagon", "round", "flag"]
 

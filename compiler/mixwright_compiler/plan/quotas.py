@@ -61,3 +61,26 @@ def quota_of(value: Any) -> Quota:
             )
         case _:
             raise TypeError(f"no quota: {value!r}")
+
+
+def quota_text(component: Any) -> str:
+    """A quota as it is written in a spec."""
+    quota = component.quota
+    match quota.kind:
+        case "all":
+            return "all"
+        case "count":
+            return f"{quota.count:_}"
+        case "share":
+            return f"{quota.share:.6g}" if quota.share > 1 else f"{quota.share * 100:.6g}%"
+        case "max":
+            return f"max({quota.count:_})"
+        case "weight":
+            return f"weight({quota.weight:g})"
+        case "rate":
+            return f"rate(cap = {quota.cap:_})"
+        case _:
+            more = [f"balance = {quota.balance}"] if quota.balance else []
+            more += [f"repeat = {quota.repeat}"] if quota.repeat != 1 else []
+            more += [f"cap = {{ by = {quota.cap.by}, max = {quota.cap.max} }}"] if quota.cap else []
+            return f"take({', '.join([f'{quota.count:_}', *more])})"

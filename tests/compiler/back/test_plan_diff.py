@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from bound_programs import call, component, math_program, mixture, pipeline, program, source, step
 
-from mixwright_compiler.plan.diff import differences, first_changed_step, quota_text
+from mixwright_compiler.plan.diff import differences, first_changed_step
 from mixwright_compiler.plan.lower import lower
 from mixwright_compiler.plan.plan import Plan, SourcePin
+from mixwright_compiler.plan.quotas import quota_text
 
 
 def lowered(**changes: Any) -> Plan:

@@ -77,9 +77,9 @@ def test_the_conversation_is_part_of_what_names_a_call(runs: SpecRuns) -> None:
 
 
 def test_a_row_whose_history_is_none_is_quarantined(runs: SpecRuns) -> None:
-    call = '{"role": "tool", "content": "4"}'
-    assert said(runs, f"[{TURNS}, {call}]", generate("more")) == []
+    odd = '{"role": "critic", "content": "4"}'
+    assert said(runs, f"[{TURNS}, {odd}]", generate("more")) == []
     ((status, reason, _),) = runs.rows()
     assert (status, reason) == ("quarantined", "row error")
     ((detail,),) = runs.store.sql("SELECT detail FROM outcome")
-    assert "message 3 of `history` is none of system, user, assistant: its role is 'tool'" in detail
+    assert "message 3 of `history` is none of system, user, assistant, tool: its role is 'critic'" in detail
