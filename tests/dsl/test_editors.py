@@ -68,3 +68,24 @@ def test_the_hooks_run_commands_that_exist() -> None:
     entries = re.findall(r"entry: mixwright (\S+)$", hooks, re.MULTILINE)
     assert sorted(entries) == ["check", "fmt"]
     assert set(entries) <= set(COMMANDS)
+
+
+def test_the_extension_is_made_of_files_that_are_there_and_starts_a_command_that_there_is() -> None:
+    folder = ROOT / "editors/vscode"
+    package = json.loads((folder / "package.json").read_text())
+    contributed = package["contributes"]
+    paths = [g["path"] for g in contributed["grammars"]] + [
+        x["configuration"] for x in contributed["languages"]
+    ]
+    assert all((folder / path).is_file() for path in paths)
+    client = (folder / "extension.js").read_text()
+    (started,) = re.findall(r'args: \["([a-z-]+)"\]', client)
+    assert started in COMMANDS
+    for setting in contributed["configuration"]["properties"]:
+        assert f'"{setting.partition(".")[2]}"' in client
+    assert contributed["commands"][0]["command"] in client
+    locked = json.loads((folder / "package-lock.json").read_text())["packages"]
+    assert locked[""]["devDependencies"] == package["devDependencies"]
+    assert not any("resolved" in one for one in locked.values()), (
+        "where packages come from is each machine's own business"
+    )
