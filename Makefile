@@ -19,7 +19,7 @@ quickstart: install
 	@echo 'What happened, on one page: .mixwright/report.html'
 
 test: install check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=3 --dist=loadscope
 
 check: install
 	$(BIN)/ruff format --check .
