@@ -33,7 +33,7 @@ def test_the_tours_examples_are_one_spec(count: int, tmp_path: Path) -> None:
 def test_examples_of_verification_are_specs_of_their_own(tmp_path: Path) -> None:
     text = (LANGUAGE / "verification.md").read_text(encoding="utf-8")
     examples = re.findall(r"```mix\n(.*?)```", text, flags=re.S)
-    assert len(examples) == 4
+    assert len(examples) == 5
     for example in examples:
         result = compile_source(SourceFile("a.mix", example, tmp_path / "a.mix"))
         assert [d.message for d in result.diagnostics if d.code != "MIX908"] == []

@@ -16,7 +16,8 @@ from mixwright_compiler.catalog.conditions import given, holds
 
 PICK, PICKS_NONE, BAND = "pick", "all", "band"
 UNKNOWN_ROWS = 8
-"""Chosen: rows that a step is taken to make of one while nothing says how many, and no run has shown it."""
+"""Chosen: rows that a step is taken to make of one, and items of a column's list, while nothing says how many, and no run
+has shown it."""
 COUNT_IN = {"retry": 0, "repair": 1}
 """Calls of `on_fail` that ask again: the argument that says how often."""
 
@@ -182,7 +183,10 @@ def _columns_of(expression: Any) -> tuple[str, ...]:
 
 
 def _number(value: Any) -> int:
-    """How often an attribute has something asked: a count, the length of a list, else once."""
+    """How often an attribute has something asked: a count, the length of a list, that of a column's lists that nobody
+    knows yet, else once."""
+    if isinstance(value, str):
+        return UNKNOWN_ROWS
     if isinstance(value, list | tuple):
         return len(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else 1

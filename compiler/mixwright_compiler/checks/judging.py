@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from mixwright_compiler.catalog.criteria import criteria_in
 from mixwright_compiler.checks.checked import Checked, is_written, maker_of, value_of
 from mixwright_compiler.program import Bound, StepDecl
+from mixwright_compiler.schema import element_of
 from mixwright_dsl.diagnostic import Label
 
-JUDGE, GUARD = "opinions", "guard"
+JUDGE, GUARD, RUBRIC = "opinions", "guard", "criteria"
 """Rules that a verifier is declared under."""
 NEED_FIELD = ("labelled", "json")
 """Guard formats of which only the spec knows the field."""
@@ -19,12 +21,17 @@ CONVERSES = "conversation"
 
 
 def check_judging(checked: Checked) -> None:
-    """MIX853 to MIX859: see the codes' pages."""
+    """MIX492, MIX853 to MIX859: see the codes' pages."""
     for pipeline, position, step in checked.clean_steps():
-        if JUDGE not in step.entry.rules and GUARD not in step.entry.rules:
+        if not {JUDGE, GUARD, RUBRIC} & set(step.entry.rules):
             continue
         _check_what_is_shown(checked, step)
-        if JUDGE in step.entry.rules:
+        if RUBRIC in step.entry.rules:
+            _check_criteria(checked, step)
+            if not is_written(step.attributes, "as"):
+                _check_threshold(checked, step)
+            _check_author(checked, step, pipeline.steps[:position])
+        elif JUDGE in step.entry.rules:
             _check_verdict(checked, step)
             _check_scale(checked, step)
             _check_panel(checked, step)
@@ -187,20 +194,20 @@ def _check_threshold(checked: Checked, step: StepDecl) -> None:
             "MIX857",
             "every score passes: there is neither `min` nor `pick = best`",
             step.kind_span,
-            "the judges are asked, and nothing follows",
-            hint="add `min = 8`, for example",
+            "models are asked, and nothing follows",
+            hint=f"add `min = {'0.7' if RUBRIC in step.entry.rules else '8'}`, for example",
         )
 
 
 def _check_author(checked: Checked, step: StepDecl, before: tuple[StepDecl, ...]) -> None:
     """MIX858: a judge that wrote what it judges."""
-    models = step.attributes.get("models")
+    models = step.attributes.get("models") or step.attributes.get("model")
     for name in ("response", "against"):
         maker = maker_of(before, str(value_of(step.attributes, name, "")))
         author: Bound | None = maker.attributes.get("model") if maker is not None else None
-        if models is None or author is None or not isinstance(models.value, list):
+        if models is None or author is None:
             continue
-        if author.value in models.value:
+        if author.value in {one.value for one in models.each()}:
             checked.findings.lint(
                 "MIX858",
                 f"`{author.value}` judges what it wrote",
@@ -209,6 +216,42 @@ def _check_author(checked: Checked, step: StepDecl, before: tuple[StepDecl, ...]
                 secondary=(Label(author.span, f"`{value_of(step.attributes, name)}` is written here"),),
                 hint="name another model as judge, or say that it is meant: `# mix: allow MIX858 -- why`",
             )
+
+
+def _check_criteria(checked: Checked, step: StepDecl) -> None:
+    """MIX492: criteria that cannot be read, or are more than are judged."""
+    criteria, most = step.attributes["criteria"], step.attributes["most"]
+    if isinstance(criteria.value, str):
+        type = step.columns.get(criteria.value, "any")
+        if element_of(type) is None or type == "chat":
+            checked.findings.error(
+                "MIX492",
+                f"`criteria` takes a list, and `{criteria.value}` is {type}",
+                criteria.span,
+                f"a column of {type}",
+                hint="have it parsed where it is made: `parse = json()`"
+                if type == "text"
+                else 'write a list: `criteria = ["Names the city"]`',
+            )
+        return
+    try:
+        found = criteria_in(criteria.value)
+    except ValueError as wrong:
+        checked.findings.error(
+            "MIX492",
+            f"these criteria cannot be judged by: {wrong}",
+            criteria.span,
+            hint='for example `[{ criterion = "Names the city", weight = "essential" }]`',
+        )
+        return
+    if len(found) > most.value:
+        checked.findings.error(
+            "MIX492",
+            f"{len(found)} criteria are more than `most` allows",
+            criteria.span,
+            f"no row would be judged: `most` is {most.value}",
+            hint=f"write `most = {len(found)}`",
+        )
 
 
 def _check_guard(checked: Checked, step: StepDecl) -> None:

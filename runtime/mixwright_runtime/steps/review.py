@@ -20,6 +20,7 @@ from mixwright_runtime.plugins.shapes import Place, Table
 from mixwright_runtime.steps.review_sheet import Judged, Line, Sheet, write_new
 from mixwright_runtime.values.opinions import share_of_yes
 from mixwright_runtime.values.rows import Row, canonical_json, digest, order_key
+from mixwright_runtime.values.texts import conversation_text, is_chat
 from mixwright_runtime.verifiers.reviewed import Opinion, figures_of, missed_of, review_words
 
 VALUES = 50
@@ -319,18 +320,14 @@ def _is_list_type(type: str) -> bool | None:
 
 
 def _is_list(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and not _is_chat(value)
-
-
-def _is_chat(value: list[Any]) -> bool:
-    return all(isinstance(turn, Mapping) and {"role", "content"} <= turn.keys() for turn in value)
+    return isinstance(value, list) and bool(value) and not is_chat(value)
 
 
 def _text(value: object) -> str:
     """What people read of a value."""
-    if isinstance(value, list) and value and _is_chat(value):
-        return "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in value)
-    return "" if value is None else value if isinstance(value, str) else canonical_json(value)
+    if value is None or isinstance(value, str):
+        return value or ""
+    return conversation_text(value) or canonical_json(value)
 
 
 def _head(name: str) -> str:

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from mixwright_compiler.catalog.scripts import UNSPACED
 
@@ -57,6 +57,22 @@ def whole_text_of(value: object) -> str | None:
     if isinstance(value, list) and value and all(isinstance(t, Mapping) and "content" in t for t in value):
         return "\n".join(str(turn["content"]) for turn in value)
     return text_of(value)
+
+
+def conversation_text(value: object) -> str | None:
+    """A chat as people read it, each message behind its role, or a text as it is; None of what is neither, or empty."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in value) if is_chat(value) else None
+
+
+def is_chat(value: object) -> TypeGuard[list[Mapping[str, object]]]:
+    """Is it a list of messages, and not an empty one?"""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(turn, Mapping) and {"role", "content"} <= turn.keys() for turn in value)
+    )
 
 
 def ngram_hashes(tokens: Sequence[str], n: int) -> NDArray[np.uint64]:

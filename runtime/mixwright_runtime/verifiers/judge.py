@@ -14,7 +14,7 @@ from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import Measurement, StepContext
 from mixwright_runtime.plugins.shapes import Measure
 from mixwright_runtime.values.rows import Rendered, Row
-from mixwright_runtime.verifiers.judging.asking import Asked, Asking
+from mixwright_runtime.verifiers.judging.asking import Asked, Asking, behind_the_question
 from mixwright_runtime.verifiers.judging.verdict_forms import Opinion, VerdictForm, VerdictKind, combined
 from mixwright_runtime.verifiers.verdicts import Selection
 
@@ -213,13 +213,9 @@ class Judge(Measure):
         return await self._asking.ask(question.model, self._messages(self._render(columns)), question.sample)
 
     def _messages(self, rendered: Rendered) -> list[Mapping[str, str]]:
-        messages = list(rendered.messages)
-        if self._is_told_the_form:
-            # The last of the user's: an assistant message after it is the beginning of the answer.
-            at = max(i for i, message in enumerate(messages) if message["role"] == "user")
-            text = f"{messages[at]['content']}\n\n{self._form.sentence()}"
-            messages[at] = {"role": "user", "content": text}
-        return messages
+        if not self._is_told_the_form:
+            return list(rendered.messages)
+        return behind_the_question(rendered.messages, self._form.sentence())
 
     def _score(self, question: _Question, opinion: Opinion) -> float:
         """The score of the response: after a swap it is the judge's B."""

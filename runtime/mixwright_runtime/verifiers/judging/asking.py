@@ -21,13 +21,23 @@ SHOWN_CHARACTERS = 300
 class Asked(Generic[Found]):
     """What a model's answer was read as, or why no attempt gave one; `key` names the last call.
 
-    outcome: `unmeasurable` when the question has more tokens than the model takes.
+    outcome: `unmeasurable` when the question has more tokens than the model takes. is_unread: the model answered, and
+        none of its answers could be read.
     """
 
     found: Found | None
     key: str
     outcome: Literal["measured", "unmeasurable", "error", "timeout"]
     reason: str = ""
+    is_unread: bool = False
+
+
+def behind_the_question(messages: Sequence[Mapping[str, str]], text: str) -> list[Mapping[str, str]]:
+    """The messages with a text behind what the user says last: an assistant message after it begins the answer."""
+    told = list(messages)
+    at = max(i for i, message in enumerate(told) if message["role"] == "user")
+    told[at] = {"role": "user", "content": f"{told[at]['content']}\n\n{text}"}
+    return told
 
 
 class Asking(Generic[Found]):
@@ -63,7 +73,7 @@ class Asking(Generic[Found]):
             RunStopped: the run is stopping.
         """
         key, reason = "", ""
-        is_late = True
+        is_late, is_unread = True, True
         for attempt in range(self._retries + 1):
             result = await self._calls.ask(
                 model,
@@ -78,11 +88,11 @@ class Asking(Generic[Found]):
                 reason = f"{result.reason}: {result.detail}" if result.detail else result.reason
                 if result.reason == "too_long":  # another attempt is as long
                     return Asked(None, key, "unmeasurable", reason)
-                is_late = is_late and result.reason == "timeout"
+                is_late, is_unread = is_late and result.reason == "timeout", False
                 continue
             is_late = False
             try:
                 return Asked(await read_beside(self._read, result.text), key, "measured")
             except ParseFailed as failed:
                 reason = f"{failed}: {result.text[:SHOWN_CHARACTERS]}"
-        return Asked(None, key, "timeout" if is_late else "error", reason)
+        return Asked(None, key, "timeout" if is_late else "error", reason, is_unread)
