@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from mixwright import reference_texts as texts
-from mixwright_compiler.catalog.blocks import language_blocks
+from mixwright_compiler.catalog.blocks import KIND_BLOCKS, language_blocks
 from mixwright_compiler.catalog.catalog import AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.makes import DRAWN, remakes
 from mixwright_compiler.expressions.functions import FUNCTIONS
@@ -140,7 +140,7 @@ def _title(entry: Entry) -> str:
 
 def _shape(entry: Entry) -> str:
     match entry.family:
-        case "model" | "source" | "tool":
+        case family if family in KIND_BLOCKS:
             return f"{entry.family} NAME {entry.name} {{ … }}"
         case "export":
             return f"export NAME of MIXTURE {{ format = {entry.name} … }}"

@@ -79,6 +79,10 @@ def replace_fix(span: Span, replacement: str) -> Fix:
     return Fix(f"write `{replacement}`", (Edit(span, replacement),), Applicability.MAYBE)
 
 
+MOST_KINDS = 40
+"""Chosen: kinds of steps, blocks and verifiers that a hint lists: all that there are."""
+
+
 def listing(names: Iterable[str], limit: int = 8) -> str:
     """`a, b, c`, at most `limit` of them, in the order given."""
     items = list(names)

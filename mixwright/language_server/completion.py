@@ -10,7 +10,6 @@ from typing import Literal
 from mixwright.language_server.columns import Columns, columns_before, columns_for_template, columns_of_rows
 from mixwright.language_server.cursor import Cursor
 from mixwright.language_server.enclosing import (
-    TOP_BLOCKS,
     Enclosing,
     attributes_in,
     entry_of,
@@ -20,7 +19,14 @@ from mixwright.language_server.places import MESSAGES
 from mixwright.reference import attribute_line
 from mixwright.reference_texts import CALLS, DRAWN
 from mixwright.reference_texts import FUNCTIONS as FUNCTION_TEXTS
-from mixwright_compiler.catalog.blocks import MIXTURE_STEPS, QUOTA_CALLS, STEP_FAMILIES, language_blocks
+from mixwright_compiler.catalog.blocks import (
+    KIND_BLOCKS,
+    MIXTURE_STEPS,
+    QUOTA_CALLS,
+    STEP_FAMILIES,
+    language_blocks,
+    top_blocks,
+)
 from mixwright_compiler.catalog.catalog import PATH_TYPES, AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.references import LISTS, REFERENCE_KINDS, is_expression
 from mixwright_compiler.expressions.functions import FUNCTIONS
@@ -79,7 +85,7 @@ def _items(cursor: Cursor, known: Known) -> Iterator[Item]:
 def _statements(cursor: Cursor, known: Known) -> Iterator[Item]:
     around, catalog = cursor.around, known.catalog
     if not around:
-        for name in TOP_BLOCKS:
+        for name in top_blocks():
             entry = language_blocks().get(name)
             yield Item(name, "block", doc=entry.doc if entry else "", insert=SHAPES.get(name, f"{name} $0"))
         return
@@ -123,7 +129,7 @@ def _attribute(schema: AttributeSchema) -> Item:
 def _labels(cursor: Cursor, known: Known) -> Iterator[Item]:
     first, written = cursor.statement[0], len(cursor.statement)
     catalog = known.catalog
-    if (first in ("model", "source") and written == 2) or (first in STEP_FAMILIES and written == 1):
+    if (first in KIND_BLOCKS and written == 2) or (first in STEP_FAMILIES and written == 1):
         yield from _kinds(catalog.family(first))
     elif first == "from" and written == 1:
         yield from _names(known, REFERENCE_KINDS["start"])
@@ -302,6 +308,7 @@ SHAPES = {
     "let": "let {\n  $0\n}",
     "model": "model $0",
     "source": "source $0",
+    "tool": "tool $0",
     "template": 'template $0 {\n  user = ""\n}',
     "pipeline": "pipeline $0 {\n  from \n}",
     "mixture": "mixture $0 {\n}",

@@ -8,7 +8,8 @@ from typing import Literal
 
 from lark import Token
 
-from mixwright.language_server.enclosing import TOP_BLOCKS, Enclosing
+from mixwright.language_server.enclosing import Enclosing
+from mixwright_compiler.catalog.blocks import top_blocks
 from mixwright_dsl.grammar import CLOSERS, OPENERS, lex
 from mixwright_dsl.source import SourceFile
 
@@ -60,7 +61,7 @@ def cursor_at(source: SourceFile, offset: int) -> Cursor:
     return replace(found, offset=offset, start=found.start + first, around=around)
 
 
-_TOP = re.compile(rf"^(?:{'|'.join(TOP_BLOCKS)})\b", re.MULTILINE)
+_TOP = re.compile(rf"^(?:{'|'.join(top_blocks())})\b", re.MULTILINE)
 
 
 def _block_around(text: str, offset: int) -> tuple[int, int]:
@@ -169,7 +170,7 @@ def _step(levels: list[_Level], token: Token, source: SourceFile) -> None:
     level = levels[-1]
     begin = token.start_pos or 0
     is_first = begin == 0 or source.text[begin - 1] == "\n"
-    if token.type == "NAME" and is_first and str(token) in TOP_BLOCKS and len(levels) > 1:
+    if token.type == "NAME" and is_first and str(token) in top_blocks() and len(levels) > 1:
         # A block at the very left begins a new one: a brace is missing before it, while it is being typed.
         del levels[1:]
         level = levels[0]

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mixwright_compiler.catalog.blocks import STEP_FAMILIES, language_blocks
+from mixwright_compiler.catalog.blocks import KIND_BLOCKS, STEP_FAMILIES, language_blocks
 from mixwright_compiler.catalog.catalog import AttributeSchema, Catalog, Entry
 from mixwright_dsl.nodes import Attribute, Block, Ref, Statement
 
 STEPS_IN = ("pipeline", "fragment")
 """Blocks of the language whose body is steps."""
-
-TOP = ("import", "param", "let", "model", "source", "template", "operator", "fragment", "pipeline", "mixture")
-TOP_BLOCKS = (*TOP, "variant", "train", "export", "policy", "edition")
-"""Blocks that stand at the top of a file, in the order of a usual spec."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +44,8 @@ def entry_of(around: tuple[Enclosing, ...], catalog: Catalog) -> Entry | None:
     if block.key:
         return None
     match block.kind:
-        case "model" | "source":
-            return catalog.family(block.kind).get(block.labels[1] if len(block.labels) > 1 else "")
+        case kind if kind in KIND_BLOCKS:
+            return catalog.family(kind).get(block.labels[1] if len(block.labels) > 1 else "")
         case "train":
             return catalog.only("train")
         case "export":

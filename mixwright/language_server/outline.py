@@ -11,7 +11,7 @@ from mixwright.language_server.documents import Analysis
 from mixwright.language_server.enclosing import enclosing_of, entry_of, is_in_steps
 from mixwright.language_server.places import MESSAGES, jinja_names
 from mixwright.language_server.positions import position_of, range_of, width_of
-from mixwright_compiler.catalog.blocks import STEP_FAMILIES
+from mixwright_compiler.catalog.blocks import KIND_BLOCKS, STEP_FAMILIES
 from mixwright_compiler.expressions.functions import FUNCTIONS
 from mixwright_compiler.load.uses import at_home
 from mixwright_compiler.program import Program
@@ -25,6 +25,7 @@ SYMBOLS: Mapping[str, lsp.SymbolKind] = {
     "let": lsp.SymbolKind.Constant,
     "model": lsp.SymbolKind.Interface,
     "source": lsp.SymbolKind.Array,
+    "tool": lsp.SymbolKind.Method,
     "template": lsp.SymbolKind.String,
     "operator": lsp.SymbolKind.Operator,
     "fragment": lsp.SymbolKind.Class,
@@ -193,7 +194,7 @@ def _of_body(body: tuple[Statement, ...], around: tuple, program: Program | None
         for index, label in enumerate(statement.labels):
             if isinstance(label, Ref):
                 is_kind = (statement.kind in STEP_FAMILIES and index == 0) or (
-                    statement.kind in ("model", "source") and index == 1
+                    statement.kind in KIND_BLOCKS and index == 1
                 )
                 word = label.name in ("as", "on", "of", "python")
                 yield _marked(label.span, "method" if is_kind else "keyword" if word else "variable")

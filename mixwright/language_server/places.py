@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mixwright.language_server.columns import Column, Columns, columns_before, columns_for_template
 from mixwright.language_server.documents import Analysis
 from mixwright.language_server.enclosing import Enclosing, enclosing_of, entry_of
-from mixwright_compiler.catalog.blocks import STEP_FAMILIES
+from mixwright_compiler.catalog.blocks import KIND_BLOCKS, STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import AttributeSchema, Catalog, Entry, builtin_catalog
 from mixwright_compiler.expressions.functions import FUNCTIONS
 from mixwright_compiler.load.world import Declaration
@@ -149,7 +149,7 @@ class _Looking:
                 continue
             if isinstance(label, Text) and block.kind == "import":
                 return OfImport(label.span, label.value)
-            is_kind = block.kind in (*STEP_FAMILIES, "model", "source") and isinstance(label, Ref)
+            is_kind = block.kind in (*STEP_FAMILIES, *KIND_BLOCKS) and isinstance(label, Ref)
             if is_kind and entry is not None and label.span.text == entry.name:
                 return OfKind(label.span, entry)
             if isinstance(label, Ref):

@@ -14,11 +14,19 @@ def editor(tmp_path: Path) -> Editor:
 
 
 def test_blocks_at_the_top(editor: Editor) -> None:
-    assert {"model", "source", "pipeline", "mixture", "train"} <= set(editor.offered("let {", "▮"))
+    assert {"model", "source", "tool", "pipeline", "mixture", "train"} <= set(editor.offered("let {", "▮"))
 
 
 def test_engines_behind_a_name_of_a_model(editor: Editor) -> None:
     assert editor.offered("let {", "model judge ▮") == ["openai", "transformers", "vllm"]
+
+
+def test_kinds_of_tools_and_the_tools_that_a_model_is_offered(editor: Editor) -> None:
+    assert "arithmetic" in editor.offered("let {", "tool sums ▮")
+    with_tool = editor.documents.source(editor.path).text.replace("sums ", "sums arithmetic {}")
+    editor.documents.change(editor.path, with_tool)
+    editor.documents.analysis(editor.path)
+    assert editor.offered("  filter {", "  generate again { tools = [▮] }") == ["sums"]
 
 
 def test_steps_in_a_pipeline_and_verifiers_behind_their_word(editor: Editor) -> None:

@@ -9,7 +9,7 @@ from mixwright_compiler.bind.kinds import is_excused, kind_of
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import World
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import MOST_KINDS, listing, nearest, replace_fix
 from mixwright_dsl.nodes import Block, Ref
 
 
@@ -21,7 +21,7 @@ def kind_entry(world: World, family: str, block: Block, labels: Sequence[Any], w
             "MIX120",
             f"`{block.kind}` needs {what}",
             labels[0].span if labels else block.kind_span,
-            hint=f"{what.partition(' ')[2]}s are: {listing(entries, 20)}",
+            hint=f"{what.partition(' ')[2]}s are: {listing(entries, MOST_KINDS)}",
         )
     name = labels[0].name
     entry = kind_of(world, family, name)
@@ -35,8 +35,8 @@ def kind_entry(world: World, family: str, block: Block, labels: Sequence[Any], w
             "MIX116",
             f"no {family} kind `{name}`",
             labels[0].span,
-            f"kinds are: {listing(entries, 20)}",
-            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(entries, 20)}",
+            f"kinds are: {listing(entries, MOST_KINDS)}",
+            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(entries, MOST_KINDS)}",
             fix=replace_fix(labels[0].span, near) if near else None,
         )
     return entry

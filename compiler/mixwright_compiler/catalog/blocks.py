@@ -38,6 +38,9 @@ PARAM_TYPES = ("int", "float", "text", "bool", "path", "count", "share", "durati
 STEP_FAMILIES = ("verify", "dedup", "decontaminate", "select")
 """Step keywords whose first label is the kind: `verify math`, `dedup minhash`."""
 
+KIND_BLOCKS = ("model", "source", "tool")
+"""Declarations with a name and then a kind out of the catalog: `model teacher openai`."""
+
 INSIDE = {
     "from": "a pipeline",
     "use": "a pipeline",
@@ -281,3 +284,9 @@ _ENTRIES = (
 def language_blocks() -> dict[str, Entry]:
     """The entries by block name."""
     return {entry.name: entry for entry in _ENTRIES}
+
+
+@cache
+def top_blocks() -> tuple[str, ...]:
+    """The words that a statement at the top of a file can begin with."""
+    return (*(name for name in language_blocks() if name not in INSIDE), *KIND_BLOCKS, "train", "export")

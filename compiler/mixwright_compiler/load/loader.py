@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mixwright_compiler.catalog.blocks import EDITIONS, INSIDE, NOT_YET, STEP_FAMILIES, language_blocks
+from mixwright_compiler.catalog.blocks import (
+    EDITIONS,
+    INSIDE,
+    KIND_BLOCKS,
+    NOT_YET,
+    STEP_FAMILIES,
+    language_blocks,
+    top_blocks,
+)
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.editions import edition, edition_as_attribute, is_edition
 from mixwright_compiler.load.library import PREFIX, library_file, library_names
 from mixwright_compiler.load.world import BUILTIN_SOURCE, NAMED_KINDS, Declaration, Module, World
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import MOST_KINDS, listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Edit, Fix, Label
 from mixwright_dsl.nodes import Attribute, Block, File, Quantity, Ref, Text
 from mixwright_dsl.source import SourceFile, Span, read_source
@@ -317,7 +325,7 @@ def _declare(world: World, module: Module, block: Block) -> None:
         )
         world.trusted.update(_header_words(block))
         return
-    kind = block.labels[1] if block.kind in ("model", "source", "tool") and len(block.labels) > 1 else None
+    kind = block.labels[1] if block.kind in KIND_BLOCKS and len(block.labels) > 1 else None
     if isinstance(kind, Ref) and f"{block.kind}.{kind.name}" not in world.catalog.entries:
         world.trusted.update(_header_words(block))
     if name.name == BUILTIN_SOURCE and block.kind in REFERENCE_KINDS["rows"]:
@@ -340,8 +348,7 @@ def _add(findings: Findings, module: Module, declaration: Declaration) -> None:
 
 
 def _unknown_block(world: World, block: Block) -> None:
-    top = [n for n in language_blocks() if n not in INSIDE]
-    top += ["model", "source", "tool", "train", "export"]
+    top = top_blocks()
     steps = set(world.catalog.family("step")) | {"from", "use", *STEP_FAMILIES}
     if block.kind in steps or block.kind in language_blocks():
         place = "a pipeline" if block.kind in steps else INSIDE.get(block.kind, "a mixture or variant")
@@ -359,6 +366,6 @@ def _unknown_block(world: World, block: Block) -> None:
         "MIX116",
         f"no block `{block.kind}`",
         block.kind_span,
-        hint=f"did you mean `{near}`?" if near else f"blocks are: {listing(top, 20)}",
+        hint=f"did you mean `{near}`?" if near else f"blocks are: {listing(top, MOST_KINDS)}",
         fix=replace_fix(block.kind_span, near) if near else None,
     )
