@@ -12,6 +12,7 @@ from mixwright_compiler.plan.estimate import tokens_by_model
 from mixwright_compiler.plan.graph import step_text
 from mixwright_compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train, Via
 from mixwright_compiler.plan.quotas import quota_text
+from mixwright_compiler.plan.subtotals import subtotals
 
 UNKNOWN = "?"
 
@@ -169,6 +170,7 @@ def _doc(text: str) -> str:
 def _mixture(mixture: Mixture, by_node: dict[str, Estimate]) -> str:
     facts = [f"seed {mixture.seed}"]
     facts += [f"total {mixture.total:,}"] if mixture.total is not None else []
+    facts += [f"scale {mixture.scale:g}"] if mixture.scale != 1 else []
     fill = f"fill({mixture.fill})" if mixture.shortfall == "fill" else mixture.shortfall
     facts.append(f"shortfall {fill}")
     budget = {k: v for k, v in mixture.budget.model_dump().items() if v is not None}
@@ -181,10 +183,26 @@ def _mixture(mixture: Mixture, by_node: dict[str, Estimate]) -> str:
         estimate = by_node.get(f"{mixture.name}.{component.rows}")
         counts = _row_counts(estimate)
         rows.append((f"{component.rows}", component.group, quota_text(component), *counts))
+    rows += _sums(mixture, by_node)
     text = f"{origin}   ({', '.join(facts)})\n{_doc(mixture.doc)}{_table(rows)}"
     if mixture.steps:
         text += "\n  then " + ", ".join(step_text(step) for step in mixture.steps)
     return text
+
+
+def _sums(mixture: Mixture, by_node: Mapping[str, Estimate]) -> list[Sequence[str]]:
+    """Lines under the components: what groups and tags come to, and the whole."""
+    if len(mixture.components) < 2:
+        return []
+    takes = {
+        c.rows: None if (estimate := by_node.get(f"{mixture.name}.{c.rows}")) is None else estimate.rows_out
+        for c in mixture.components
+    }
+    groups = {c.rows: c.group for c in mixture.components}
+    found = list(subtotals(takes, groups, {tag.name: tag.rows for tag in mixture.tags}))
+    whole = None if None in takes.values() else sum(rows or 0 for rows in takes.values())
+    lines = [(f"{s.kind} {s.name}" if s.name else "no group", "", "", "", _count(s.rows)) for s in found]
+    return [*lines, ("in all", "", "", "", _count(whole))]
 
 
 def _anew(plan: Plan, recorded: Recorded) -> str:

@@ -287,6 +287,18 @@ class ComponentDecl:
     span: Span
     name_span: Span
     quota_span: Span
+    unscaled: CallValue | int | float | str | None = None
+    """The quota as it is written, where `scale` made another one of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagDecl:
+    """A `tag` of a mixture; `rows` are components."""
+
+    name: str
+    rows: tuple[str, ...]
+    doc: str
+    name_span: Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,6 +308,7 @@ class MixtureDecl(Declared):
     components: tuple[ComponentDecl, ...]
     steps: tuple[StepDecl, ...]
     columns: Schema
+    tags: tuple[TagDecl, ...] = ()
     is_whole: bool = True
     """Could every component be bound?"""
     variant_of: str = ""

@@ -177,6 +177,9 @@ def report_text(report: RunReport) -> str:
         for component, found in mixture["components"].items():
             wanted = "all" if found["wanted"] is None else f"{found['wanted']:,}"
             parts.append([component, wanted, f"{found['got']:,}", f"{found['available']:,}"])
+        for part in mixture["subtotals"]:
+            name = f"{part['kind']} {part['name']}" if part["name"] else "no group"
+            parts.append([name, "", f"{part['rows']:,}", ""])
         lines.append(table(parts, right=(1, 2, 3)))
         lines += [
             f"  {step} dropped {_reasons(counts)}" for step, counts in mixture["dropped"].items() if counts

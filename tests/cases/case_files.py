@@ -390,7 +390,8 @@ def _shaped(plan: dict[str, Any]) -> dict[str, Any]:
             ".".join(filter(None, (c["group"], c["rows"]))): {**c, **c["quota"]} for c in one["components"]
         }
         steps = {step["id"]: {**step, **step["attributes"]} for step in one["steps"]}
-        named[name] = {**one, "components": list(parts), "steps": list(steps), **parts, **steps}
+        tags = [f"{tag['name']}: {' '.join(tag['rows'])}" for tag in one["tags"]]
+        named[name] = {**one, "components": list(parts), "tags": tags, "steps": list(steps), **parts, **steps}
     for estimate in plan["estimates"]:
         owner, _, node = estimate["node"].rpartition(".")
         for path, there in named.get(owner, {}).items():

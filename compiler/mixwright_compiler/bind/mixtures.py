@@ -11,11 +11,13 @@ from mixwright_compiler.bind.changed_steps import UNCHANGED, StepChanges
 from mixwright_compiler.bind.labels import extra_labels
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.quotas import bind_quota
+from mixwright_compiler.bind.scaling import scaled
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.steps import Flow
+from mixwright_compiler.bind.tags import bind_tags
 from mixwright_compiler.bind.variants import effective_block
 from mixwright_compiler.catalog.blocks import MIXTURE_STEPS, language_blocks
-from mixwright_compiler.findings import Reported
+from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import Declaration, Module
 from mixwright_compiler.program import Bound, CallValue, ComponentDecl, MixtureDecl
 from mixwright_compiler.schema import Columns, common_type
@@ -61,6 +63,9 @@ class _Mixing:
         self.words = [a.name for a in self.entry.attributes]
         self.components: list[ComponentDecl] = []
         self.groups: dict[str, Span] = {}
+        self.tags: list[Block] = []
+        self.paths: dict[str, list[str]] = {}
+        """Components by what a tag can call them: a component, a group, a component in its group."""
         self.has_failed = False
 
     @property
@@ -79,6 +84,7 @@ class _Mixing:
             taken=lambda s: isinstance(s, Block) or self._is_component(s),
         )
         steps = self._statements(self.block.body, "")
+        tags = bind_tags(place, self.tags, self.paths)
         self._fill(attributes)
         budget = bind_budget(place, self.block.body)
         if budget is not None:
@@ -94,7 +100,8 @@ class _Mixing:
             attributes=attributes,
             span=self.declaration.node.span,
             name_span=self.declaration.name_span,
-            components=tuple(self.components),
+            components=scaled(self.components, attributes, self.scope.mixtures.get(variant_of)),
+            tags=tags,
             steps=tuple(bound_steps),
             columns=flow.columns.types,
             is_whole=not self.has_failed,
@@ -119,6 +126,8 @@ class _Mixing:
                     self._component(statement, group)
             elif statement.kind == "group" and not group:
                 self._group(statement)
+            elif statement.kind == "tag" and not group:
+                self.tags.append(statement)
             elif statement.kind in MIXTURE_STEPS and not group:
                 steps.append(statement)
             elif statement.kind != "budget" or group:
@@ -143,7 +152,7 @@ class _Mixing:
                 hint="put it into the pipeline that makes these rows",
             )
             return
-        names = [] if group else ["group", "budget", *MIXTURE_STEPS]
+        names = [] if group else ["group", "tag", "budget", *MIXTURE_STEPS]
         near = nearest(block.kind, names)
         self.findings.error(
             "MIX116" if not group else "MIX121",
@@ -175,6 +184,7 @@ class _Mixing:
                 hint="move its lines into the first",
             )
         self.groups.setdefault(name, label.span)
+        self.paths.setdefault(name, [])
         if not block.body:
             self.findings.error(
                 "MIX613",
@@ -187,6 +197,10 @@ class _Mixing:
 
     def _component(self, statement: Attribute, group: str) -> None:
         place = Place(self.scope.world, self.module)
+        name = statement.name.name
+        paths = (name, group, f"{group}.{name}") if group else (name,)
+        for path in paths:
+            self.paths.setdefault(path, [])
         try:
             found = self.scope.world.need(self.module, statement.name, "rows")
             bound = self.scope.ask(found, statement.name.span)
@@ -198,7 +212,7 @@ class _Mixing:
         place.columns = self.scope.columns.get(found.qualified)
         place.rows_words = f"rows of `{statement.name.name}`"
         first = next((c for c in self.components if c.rows == found.qualified), None)
-        if first is not None and self._is_set_twice(statement):
+        if first is not None and _is_set_twice(self.findings, statement):
             return
         if first is not None:
             self.findings.error(
@@ -217,6 +231,8 @@ class _Mixing:
             return
         if bound is None:
             self.has_failed = True
+        for path in paths:
+            self.paths[path].append(found.qualified)
         self.components.append(
             ComponentDecl(
                 rows=found.qualified,
@@ -227,16 +243,6 @@ class _Mixing:
                 name_span=statement.name.span,
                 quota_span=statement.value.span,
             )
-        )
-
-    def _is_set_twice(self, statement: Attribute) -> bool:
-        """Did the parser report that it stands twice in one block?"""
-        span = statement.name.span
-        return any(
-            found.code == "MIX006"
-            and found.primary.span.start == span.start
-            and found.primary.span.source is span.source
-            for found in self.findings.items
         )
 
     def _fill(self, attributes: dict[str, Bound]) -> None:
@@ -284,3 +290,14 @@ class _Mixing:
                 merged = found if merged is None else (common_type(merged, found) or "json")
             types[name] = merged or "any"
         return Columns(types, is_open=not closed)
+
+
+def _is_set_twice(findings: Findings, statement: Attribute) -> bool:
+    """Did the parser report that it stands twice in one block?"""
+    span = statement.name.span
+    return any(
+        found.code == "MIX006"
+        and found.primary.span.start == span.start
+        and found.primary.span.source is span.source
+        for found in findings.items
+    )

@@ -5,6 +5,7 @@ The statements that stay keep their spans, so a finding in a variant points at t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from mixwright_compiler.bind.changed_steps import (
     with_change,
 )
 from mixwright_compiler.bind.scope import Scope
+from mixwright_compiler.bind.tags import PREFIX, tagged
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import CHAIN_LIMIT, Declaration
 from mixwright_compiler.suggest import listing, nearest
@@ -25,7 +27,7 @@ from mixwright_dsl.source import Span
 
 OWN = ("doc",)
 """Attributes that a variant states of itself, in the place of its base's."""
-ATTRIBUTES = ("seed", "total", "shortfall")
+ATTRIBUTES = ("seed", "total", "shortfall", "scale")
 BUDGET = ("requests", "tokens", "time", "cost")
 
 
@@ -107,7 +109,7 @@ class _Change:
         for path, value in self.values.items():
             if path in ATTRIBUTES and path not in present:
                 body.append(value)
-        body = self._budget(body)
+        body = self._budget([tag for s in body if (tag := self._tag(s, paths_of(body))) is not None])
         if tuple(body) == self.block.body and not self.are_changed and not self.failed:
             self.findings.warning(
                 "MIX113",
@@ -147,18 +149,6 @@ class _Change:
         self.are_changed = True
         self.changes = with_change(self.changes, named.owner, named.step, change)
 
-    def _paths(self) -> list[str]:
-        """What a variant can name: components, groups, and components in groups."""
-        paths: list[str] = []
-        for statement in self.block.body:
-            if isinstance(statement, Attribute) and statement.name.name not in (*ATTRIBUTES, *OWN):
-                paths.append(statement.name.name)
-            elif isinstance(statement, Block) and statement.kind == "group" and statement.labels:
-                group = statement.labels[0].span.text
-                inner = [s.name.name for s in statement.body if isinstance(s, Attribute)]
-                paths += [group, *inner, *(f"{group}.{name}" for name in inner)]
-        return paths
-
     def _read(self) -> None:
         for statement in self.declaration.node.body:
             if isinstance(statement, Attribute) and statement.name.name == "without":
@@ -195,9 +185,11 @@ class _Change:
                 hint=f"write `[{value.span.text}]`" if isinstance(value, Ref) else "write `[group]`",
             )
             return
-        known = self._paths()
+        known = [*paths_of(self.block.body), *self._tags]
         for item in value.items:
-            if isinstance(item, Ref) and item.name in known:
+            if isinstance(item, Ref) and item.name in self._tags:
+                self.without.update(self._tags[item.name])
+            elif isinstance(item, Ref) and item.name in known:
                 self.without.add(item.name)
             elif isinstance(item, Ref):
                 self._step(item, known)
@@ -206,7 +198,7 @@ class _Change:
 
     def _read_set(self, body: tuple[Statement, ...]) -> None:
         known = [
-            *(p for p in self._paths() if not self._is_group(p)),
+            *(p for p in paths_of(self.block.body) if not self._is_group(p)),
             *ATTRIBUTES,
             *(f"budget.{name}" for name in BUDGET),
         ]
@@ -223,6 +215,31 @@ class _Change:
                 self.values[item.name.name] = item
             else:
                 self._step(item.name, known, item)
+
+    @cached_property
+    def _tags(self) -> dict[str, list[str]]:
+        """What each tag of the base names, by `tag.NAME`."""
+        return {
+            PREFIX + s.labels[0].span.text: [item.name for item in tagged(s)]
+            for s in self.block.body
+            if _is_tag(s) and isinstance(s, Block)
+        }
+
+    def _tag(self, statement: Statement, paths: list[str]) -> Statement | None:
+        """A tag without what the variant leaves out; None where nothing is left. Other statements stay as they are."""
+        if not self.without or not _is_tag(statement) or not isinstance(statement, Block):
+            return statement
+        gone = {path for path in paths_of(self.block.body) if path not in paths}
+        left = [item for item in tagged(statement) if item.name not in gone]
+        if len(left) == len(tagged(statement)):
+            return statement
+        body = tuple(
+            replace(s, value=replace(s.value, items=tuple(left)))
+            if isinstance(s, Attribute) and s.name.name == "rows" and isinstance(s.value, ListNode)
+            else s
+            for s in statement.body
+        )
+        return replace(statement, body=body) if left else None
 
     def _is_group(self, path: str) -> bool:
         return any(
@@ -276,6 +293,23 @@ class _Change:
                 return [*body[:position], replace(statement, body=(*kept, *new)), *body[position + 1 :]]
         at = new[0].span
         return [*body, Block("budget", at, (), tuple(new), True, at)]
+
+
+def paths_of(body: Sequence[Statement]) -> list[str]:
+    """What a variant can name of a mixture's block: components, groups, and components in groups."""
+    paths: list[str] = []
+    for statement in body:
+        if isinstance(statement, Attribute) and statement.name.name not in (*ATTRIBUTES, *OWN):
+            paths.append(statement.name.name)
+        elif isinstance(statement, Block) and statement.kind == "group" and statement.labels:
+            group = statement.labels[0].span.text
+            inner = [s.name.name for s in statement.body if isinstance(s, Attribute)]
+            paths += [group, *inner, *(f"{group}.{name}" for name in inner)]
+    return paths
+
+
+def _is_tag(statement: Statement) -> bool:
+    return isinstance(statement, Block) and statement.kind == "tag" and bool(statement.labels)
 
 
 __all__ = ["Reported", "effective_block"]

@@ -45,6 +45,7 @@ INSIDE = {
     "from": "a pipeline",
     "use": "a pipeline",
     "group": "a mixture",
+    "tag": "a mixture",
     "budget": "a mixture or policy",
     "set": "a variant",
     **dict.fromkeys(("params", "needs", "makes"), "a fragment"),
@@ -208,6 +209,14 @@ _ENTRIES = (
             _a("seed", "count", "Decides which rows are taken, and their order.", cls="set"),
             _a("total", "count", "Rows in all; shares and weights need it.", cls="set", minimum=1),
             _a(
+                "scale",
+                "float",
+                "What every count, `take`, `max` and the total is multiplied by, rounded by largest remainder.",
+                default=1.0,
+                cls="set",
+                minimum=0,
+            ),
+            _a(
                 "shortfall",
                 "call:shortfall",
                 "What happens when a quota cannot be met: `error`, `warn` or `fill(component)`.",
@@ -231,6 +240,17 @@ _ENTRIES = (
     Entry("block", "group", "A named part of a mixture: `group math { … }`.", label="name"),
     Entry(
         "block",
+        "tag",
+        "A name for components of any group, for reports and for `without = [tag.persona]`: "
+        "`tag persona { rows = [persona_math, persona_code] }`.",
+        label="name",
+        attributes=(
+            _a("rows", "list[name]", "Components and groups of the mixture.", required=True, cls="meta"),
+            _a("doc", "text", "What they have in common.", cls="meta"),
+        ),
+    ),
+    Entry(
+        "block",
         "variant",
         "A mixture with some parts changed: `variant small of main { without = [math], set { total = 1k } }`.",
         label="name",
@@ -238,7 +258,7 @@ _ENTRIES = (
             _a(
                 "without",
                 "list[name]",
-                "Groups or components to leave out, or steps: `problems.judge`.",
+                "Groups, tags (`tag.persona`) or components to leave out, or steps: `problems.judge`.",
                 cls="set",
             ),
             _a("doc", "text", "What it is for.", cls="meta"),

@@ -236,6 +236,11 @@ class _Comparison:
             before, after = getattr(old, name), getattr(new, name)
             if before != after:
                 yield Change("set", moved(name, before, after))
+        earlier, later = ({tag.name: tag for tag in mixture.tags} for mixture in (old, new))
+        for name in sorted(earlier.keys() | later.keys()):
+            tags = [", ".join(of[name].rows) if name in of else "none" for of in (earlier, later)]
+            if tags[0] != tags[1]:
+                yield Change("meta", moved(f"tag.{name}", *tags))
         for name in type(new.budget).model_fields:
             before, after = getattr(old.budget, name), getattr(new.budget, name)
             if before != after:

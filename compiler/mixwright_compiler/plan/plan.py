@@ -377,6 +377,14 @@ class Budget(PlanModel):
     cost: float | None = None
 
 
+class Tag(PlanModel):
+    """A name for components of any group."""
+
+    name: str
+    rows: tuple[str, ...]
+    doc: str = ""
+
+
 class Mixture(PlanModel):
     """Quotas, then steps over the whole mixture (dedup, decontaminate). `total` is needed by shares and weights alone."""
 
@@ -385,6 +393,8 @@ class Mixture(PlanModel):
     components: tuple[Component, ...]
     steps: tuple[Step, ...] = ()
     total: int | None = None
+    scale: float = Field(default=1.0, description="what counts and the total were multiplied by")
+    tags: tuple[Tag, ...] = ()
     shortfall: Literal["error", "warn", "fill"] = "error"
     fill: str = Field(default="", description="component that fills a shortfall")
     budget: Budget = Budget()

@@ -126,12 +126,12 @@ def _quotas(mixture: MixtureFacts) -> str:
             + _table(("value", "available", "taken"), values)
             + more
         )
-    groups: dict[str, int] = {}
-    for result in results:
-        groups[result.group] = groups.get(result.group, 0) + result.got
-    if len(groups) > 1:
-        sums = [(name or "(none)", f"{n:,}", f"{n / whole:.1%}") for name, n in groups.items()]
-        text += "\n\n" + _table(("group", "rows", "of all"), sums)
+    found = mixture.record.subtotals()
+    for kind in ("group", "tag"):
+        sums = [(s.name or "(none)", s.rows or 0) for s in found if s.kind == kind]
+        if len(sums) > (kind == "group"):
+            lines = [(name, f"{rows:,}", f"{rows / whole:.1%}") for name, rows in sums]
+            text += "\n\n" + _table((kind, "rows", "of all"), lines)
     return "".join([text, *(f"\n\n- {_cell(note)}" for note in mixture.record.notes)])
 
 

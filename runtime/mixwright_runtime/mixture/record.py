@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from mixwright_runtime.errors import RunError
 from mixwright_runtime.mixture.rows import MixtureRow, mixture_row
 
 if TYPE_CHECKING:
+    from mixwright_compiler.plan.subtotals import Subtotal
     from mixwright_runtime.mixture.selection import ComponentResult, Selection
     from mixwright_runtime.store.store import Store
 
@@ -26,6 +27,14 @@ class MixtureRecord:
     notes: tuple[str, ...] = ()
     shortfall: str | None = None
     steps: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Components of each tag."""
+
+    def subtotals(self) -> list[Subtotal]:
+        """Rows of its groups and tags."""
+        from mixwright_runtime.mixture.selection import subtotals_of
+
+        return subtotals_of(self.results, self.tags)
 
 
 def record_selection(
@@ -51,6 +60,7 @@ def record_selection(
         "notes": selection.notes,
         "shortfall": selection.shortfall,
         "steps": dict(steps or {}),
+        "tags": dict(selection.tags),
     }
     store.put_event(EventRecord(run_id, MIXTURE, json.dumps(payload, ensure_ascii=False)))
 
@@ -79,6 +89,7 @@ def read_record(store: Store, run_id: int, mixture: str) -> MixtureRecord:
                 tuple(payload["notes"]),
                 payload["shortfall"],
                 payload["steps"],
+                payload.get("tags", {}),
             )
     raise RunError(f"run {run_id} selected no rows for mixture '{mixture}'; 'mixwright run' does")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from mixwright_compiler.catalog.references import declared_name
 from mixwright_compiler.plan.plan import Mixture
+from mixwright_compiler.plan.subtotals import Subtotal, subtotals
 from mixwright_runtime.mixture.allocation import allocate, quota_text
 from mixwright_runtime.mixture.candidates import Candidates
 from mixwright_runtime.mixture.strata import supply, take
@@ -52,6 +53,7 @@ class Selection:
         under; the component itself unless that is a nested mixture. repeats: 0 for a row's first appearance.
     notes: sentences for the reader: parts given on to others, a total that nothing fills.
     shortfall: None, or what is short as one message; an error when the mixture says `shortfall = error`.
+    tags: components of each tag.
     """
 
     mixture: str
@@ -62,6 +64,7 @@ class Selection:
     repeats: Sequence[int]
     notes: tuple[str, ...] = ()
     shortfall: str | None = None
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row_ids)
@@ -75,6 +78,12 @@ class Selection:
         return Candidates(
             self.row_ids, None, columns or {}, complete=True, leaves=self.leaves, repeats=self.repeats
         )
+
+
+def subtotals_of(results: Sequence[ComponentResult], tags: Mapping[str, Sequence[str]]) -> list[Subtotal]:
+    """Rows that came of groups and tags."""
+    rows = {result.component: result.got for result in results}
+    return list(subtotals(rows, {result.component: result.group for result in results}, tags))
 
 
 def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int | None = None) -> Selection:
@@ -131,6 +140,7 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
         [repeats[i] for i in indices],
         allocations.notes,
         _shortfall(mixture, results, allocations.unplaced),
+        {tag.name: tag.rows for tag in mixture.tags},
     )
 
 

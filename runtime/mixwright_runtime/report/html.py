@@ -49,7 +49,7 @@ def _parts(facts: RunFacts, training: TrainingFacts | None) -> Iterator[Markup]:
     status = facts.status if facts.status in ("done", "short", "stopped", "failed") else "open"
     yield part("run", "head", Path(facts.spec).name, facts, list(_figures(facts)), status)
     for record in facts.mixtures:
-        yield part("run", "mixture", record, _results(record), _strata, _pretty)
+        yield part("run", "mixture", record, _results(record), _sums(record), _strata, _pretty)
     if facts.calibrations:
         yield part("run", "calibrations", facts.calibrations, _measures, _verdicts, better_words)
     if facts.reviews:
@@ -145,6 +145,16 @@ def _results(record: MixtureRecord) -> list[tuple[Any, ...]]:
             )
         )
     return rows
+
+
+def _sums(record: MixtureRecord) -> list[tuple[Any, ...]]:
+    """Groups and tags with their rows; nothing where there is one group and no tag."""
+    whole = max(1, record.rows)
+    found = record.subtotals()
+    rows = [
+        (s.kind, brief(s.name or "(none)"), f"{s.rows or 0:,}", f"{(s.rows or 0) / whole:.1%}") for s in found
+    ]
+    return rows if len(rows) > 1 else []
 
 
 def _strata(result: ComponentResult) -> list[tuple[Any, ...]]:

@@ -123,6 +123,7 @@ def _put_reports(run: Run) -> None:
 
 def _record_mixtures(run: Run) -> dict[str, Any]:
     from mixwright_runtime.mixture import record_selection
+    from mixwright_runtime.mixture.selection import subtotals_of
 
     found = {}
     for mixture in run.mixture_runs.values():
@@ -139,6 +140,7 @@ def _record_mixtures(run: Run) -> dict[str, Any]:
                 result.component: {"wanted": result.wanted, "got": result.got, "available": result.available}
                 for result in selection.results
             },
+            "subtotals": [vars(part) for part in subtotals_of(selection.results, selection.tags)],
             "dropped": mixture.dropped(),
             "steps": reports,
         }

@@ -463,6 +463,7 @@ mixture main { seed = 1
   group rest { more = 1 }
   {mixture}
   {budget}
+  tag few { rows = {tagged} {tag} }
 }
 variant half of main { set { total = 4 } {variant} }
 policy release { {policy} }
@@ -499,6 +500,9 @@ WRITTEN: dict[tuple[str, str], tuple[str, str]] = {
     ("mixture", "total"): ("mixture", "total = 3"),
     ("mixture", "shortfall"): ("mixture", "shortfall = warn"),
     ("mixture", "doc"): ("mixture", 'doc = "teaches"'),
+    ("mixture", "scale"): ("mixture", "scale = 0.5"),
+    ("tag", "rows"): ("tagged", "[rest]"),
+    ("tag", "doc"): ("tag", ', doc = "those that are few"'),
     ("budget", "requests"): ("budget", "budget { requests = 5 }"),
     ("budget", "tokens"): ("budget", "budget { tokens = 5 }"),
     ("budget", "time"): ("budget", "budget { time = 5s }"),
@@ -515,7 +519,7 @@ WRITTEN: dict[tuple[str, str], tuple[str, str]] = {
 
 HOLES = (
     *("param", "user", "template", "prompt", "operator", "fragment", "type", "default", "use", "pipeline"),
-    *("from", "mixture", "budget", "variant", "policy"),
+    *("from", "mixture", "budget", "tagged", "tag", "variant", "policy"),
 )
 
 
@@ -528,6 +532,7 @@ def language_spec(hole: str = "", text: str = "") -> str:
             "prompt": "prompt = ask",
             "type": "int",
             "default": ", default = 1",
+            "tagged": "[more, made]",
         }.get(name, "")
         spec = spec.replace("{" + name + "}", text if name == hole else without)
     return spec if "seed = 9" not in text else spec.replace("mixture main { seed = 1", "mixture main {")
