@@ -283,8 +283,8 @@ class Flow:
         block: Block,
         attributes: dict[str, Bound],
     ) -> None:
-        """A column may be made again by `derive`, and by steps that apply to different rows."""
-        is_conditional = "when" in attributes
+        """A column may be made again by `derive`, by steps for different rows, and by one that is given it (`chat`)."""
+        is_conditional, given = "when" in attributes, _given(entry, attributes)
         named = {
             str(attributes[schema.name].value): attributes[schema.name].span
             for schema in entry.attributes
@@ -295,6 +295,7 @@ class Flow:
             before = self.made_at.get(name)
             if (
                 not remakes(entry)
+                and name not in given
                 and name in self.columns.types
                 and not (is_conditional and before is not None and before[1])
             ):
@@ -309,6 +310,12 @@ class Flow:
                     else _other_name(block, name, label),
                 )
             self.made_at[name] = (span, is_conditional)
+
+
+def _given(entry: Entry, attributes: dict[str, Bound]) -> set[str]:
+    """Columns that the attributes of a step name."""
+    columns = (schema.name for schema in entry.attributes if schema.type == "column")
+    return {str(attributes[name].value) for name in columns if name in attributes}
 
 
 def _check_text_columns(

@@ -82,9 +82,9 @@ def check_totals(checked: Checked) -> None:
                     mixture.attributes["total"].span,
                 )
         for component in mixture.components:
-            if component.quota in (0, 0.0) or (
-                isinstance(component.quota, CallValue) and component.quota.args == (0,)
-            ):
+            # One that `scale` rounds down to nothing is what a small run is.
+            quota = component.quota if component.unscaled is None else component.unscaled
+            if quota in (0, 0.0) or (isinstance(quota, CallValue) and quota.args == (0,)):
                 checked.findings.warning(
                     "MIX606",
                     f"the quota of `{component.rows}` is 0 rows",

@@ -21,6 +21,7 @@ from mixwright_compiler.catalog.references import is_expression, kind_of_referen
 from mixwright_compiler.plan.diff_text import moved, sql_of, tree_of
 from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step, ToolSpec
 from mixwright_compiler.plan.quotas import quota_text
+from mixwright_compiler.plan.subtotals import changed_tags
 from mixwright_compiler.plan.tools import tool_change, tool_words
 from mixwright_compiler.plugins.files import short
 
@@ -119,7 +120,7 @@ class _Comparison:
                     pipeline.steps_as_written,
                     draws_from_itself=pipeline.lag is not None,
                 )
-        yield from self.named("mixture", old.mixtures, new.mixtures, self.mixture)
+        yield from self.named("mixture", old.mixtures, new.mixtures, _mixture)
         for name, mixture in new.mixtures.items():
             if name in old.mixtures:
                 yield from self.components(old.mixtures[name], mixture)
@@ -230,21 +231,6 @@ class _Comparison:
         has_verdict = verdict_columns(entry, old.attributes) and verdict_columns(entry, new.attributes)
         decisive = thresholds_of(entry) if has_verdict else ()
         yield from self.attributes(entry, old.attributes, new.attributes, decisive)
-
-    def mixture(self, old: Mixture, new: Mixture) -> Iterator[Change]:
-        for name in ("seed", "total", "shortfall", "fill"):
-            before, after = getattr(old, name), getattr(new, name)
-            if before != after:
-                yield Change("set", moved(name, before, after))
-        earlier, later = ({tag.name: tag for tag in mixture.tags} for mixture in (old, new))
-        for name in sorted(earlier.keys() | later.keys()):
-            tags = [", ".join(of[name].rows) if name in of else "none" for of in (earlier, later)]
-            if tags[0] != tags[1]:
-                yield Change("meta", moved(f"tag.{name}", *tags))
-        for name in type(new.budget).model_fields:
-            before, after = getattr(old.budget, name), getattr(new.budget, name)
-            if before != after:
-                yield Change("set", moved(f"budget.{name}", before, after))
 
     def components(self, old: Mixture, new: Mixture) -> Iterator[Difference]:
         before = {c.rows: c for c in old.components}
@@ -386,3 +372,17 @@ def _measures(train: Any) -> dict[str, Any]:
         )
         for evaluation in train.evaluations
     }
+
+
+def _mixture(old: Mixture, new: Mixture) -> Iterator[Change]:
+    for name in ("seed", "total", "shortfall", "fill"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield Change("set", moved(name, before, after))
+    yield from (
+        Change("meta", moved(f"tag.{name}", *rows)) for name, *rows in changed_tags(old.tags, new.tags)
+    )
+    for name in type(new.budget).model_fields:
+        before, after = getattr(old.budget, name), getattr(new.budget, name)
+        if before != after:
+            yield Change("set", moved(f"budget.{name}", before, after))

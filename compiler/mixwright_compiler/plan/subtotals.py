@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mixwright_compiler.plan.plan import Tag
+
 
 @dataclass(frozen=True)
 class Subtotal:
@@ -32,6 +34,14 @@ def subtotals(
             yield Subtotal("group", name, _sum(rows[c] for c, group in groups.items() if group == name))
     for name, tagged in tags.items():
         yield Subtotal("tag", name, _sum(rows[c] for c in tagged if c in rows))
+
+
+def changed_tags(old: Sequence[Tag], new: Sequence[Tag]) -> Iterator[tuple[str, str, str]]:
+    """Tags that have other components, with what they had and have: `none` of one that is not there."""
+    before, after = ({tag.name: ", ".join(tag.rows) for tag in tags} for tags in (old, new))
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield name, before.get(name, "none"), after.get(name, "none")
 
 
 def _sum(counts: Iterator[int | None]) -> int | None:

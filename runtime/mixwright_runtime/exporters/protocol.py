@@ -66,11 +66,14 @@ class Format(Protocol):
 
 
 def train_of(plan: Plan, export: Export) -> Train | None:
-    """The train block of an export: the one it names, else the only one on its mixture.
+    """The train block of an export: the one it names, else the only one on its mixture; None for a format that is made
+    from none.
 
     Raises:
         RunError: it names none that is on the mixture, or does not say which of several.
     """
+    if "train" not in export.attributes:
+        return None
     there = [train for train in plan.trains.values() if train.mixture == export.mixture]
     name = export.attributes.get("train")
     if name is not None:

@@ -10,9 +10,9 @@ from fractions import Fraction
 from typing import Any
 
 from mixwright_compiler.plan.plan import Step
+from mixwright_compiler.rounding import largest_remainder
 from mixwright_compiler.schema import UNTYPED, element_of, fields_of
 from mixwright_runtime.errors import ReviewFailed
-from mixwright_runtime.mixture.allocation import largest_remainder
 from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext

@@ -23,9 +23,12 @@ def check_sanity(plan: LogicalPlan) -> LogicalPlan:
 def _columns(flow: Flow) -> list[str]:
     found = []
     bound = set(flow.scan.columns)
+    written = {decl.id: place for place, decl in enumerate(flow.decl.steps)}
     for at, step in enumerate(flow.steps):
         behind = flow.steps[at + 1 :]
-        later = {name for other in behind for name in other.decl.makes}
+        # What a step makes that was written behind this one is not what this one reads: the rows have it before.
+        earlier = [other for other in behind if written[other.id] < written[step.id]]
+        later = {name for other in earlier for name in other.decl.makes}
         # A loop reads what its steps make, when a round is done.
         made_inside = {name for other in behind if other.decl.inside == step.id for name in other.decl.makes}
         for column in sorted(step.depends_on - bound - made_inside):
