@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mixwright.command_reference import commands_page
 from mixwright.constraint_reference import constraints_page
 from mixwright.reference import diagnostics_page, reference_page
 from mixwright_compiler.catalog.catalog import FORMAT_VERSION as CATALOG_FORMAT
@@ -46,6 +47,7 @@ def derived_files() -> dict[Path, str]:
         Path("docs/language/reference.md"): reference_page(catalog),
         Path("docs/language/constraints.md"): constraints_page(),
         Path("docs/diagnostics.md"): diagnostics_page(),
+        Path("docs/commands.md"): commands_page(),
     }
 
 

@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "ablate": "train on a mixture and on its variants, and compare them",
     "verify-store": "read the whole store and check that it is complete",
     "lsp": "serve editors over the Language Server Protocol",
+    "completion": "print what a shell completes commands and options by",
     "doctor": "look at this machine: sandbox, compilers, extras, GPUs",
 }
 """Command -> one line of help. The module is `mixwright/commands/<name>.py` (dashes become underscores) and has
@@ -85,12 +86,7 @@ def _run(argv: list[str]) -> int:
         print(_unknown(name), file=sys.stderr)
         return 2
     module = _module(name)
-    parser = argparse.ArgumentParser(
-        prog=f"mixwright {name}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.configure(parser)
+    parser = parser_of(name)
     arguments = parser.parse_args(argv[1:])
     try:
         status = int(module.run(arguments))
@@ -115,6 +111,18 @@ def _run(argv: list[str]) -> int:
         _forget_output()
         print(f"error: {text}", file=sys.stderr)
         return int(exit_code)
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """What a command takes; its manual is its module's docstring."""
+    module = _module(name)
+    parser = argparse.ArgumentParser(
+        prog=f"mixwright {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.configure(parser)
+    return parser
 
 
 def _of_plugin(error: Exception) -> str:

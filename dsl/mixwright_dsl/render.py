@@ -26,13 +26,19 @@ FORMAT_VERSION = "1.0"
 
 
 def render(
-    diagnostics: Sequence[Diagnostic], format: str = "full", *, color: bool = False, version: str = ""
+    diagnostics: Sequence[Diagnostic],
+    format: str = "full",
+    *,
+    color: bool = False,
+    version: str = "",
+    command: str = "",
 ) -> str:
     """The diagnostics in one of FORMATS, ending with a line end unless there is nothing to print.
 
     Args:
         color: with ANSI colours; only `full` has them.
         version: of the tool, for SARIF.
+        command: whose findings they are, for the JSON.
 
     Raises:
         ValueError: no such format.
@@ -44,7 +50,7 @@ def render(
         case "concise":
             return render_concise(diagnostics)
         case "json":
-            return render_json(diagnostics)
+            return render_json(diagnostics, command)
         case "sarif":
             return render_sarif(diagnostics, version)
         case "github":
@@ -69,11 +75,12 @@ def render_concise(diagnostics: Sequence[Diagnostic]) -> str:
     )
 
 
-def render_json(diagnostics: Sequence[Diagnostic]) -> str:
+def render_json(diagnostics: Sequence[Diagnostic], command: str = "") -> str:
     """A JSON object with `format_version`, `diagnostics` and counts in `summary`; positions start at 1."""
     counts = Counter(d.severity for d in diagnostics)
     document = {
         "format_version": FORMAT_VERSION,
+        **({"command": command} if command else {}),
         "diagnostics": [_as_json(d) for d in diagnostics],
         "summary": {f"{severity.value}s": counts[severity] for severity in Severity},
     }

@@ -14,11 +14,11 @@ Exit status: 0 done; 1 errors in the spec, or a cell failed; 2 misuse or a failu
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.json_output import document_text
 from mixwright.sandbox_option import add_sandbox_option
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         from mixwright_runtime.ablation.table import table_json
 
-        print(json.dumps(table_json(ablation.table), ensure_ascii=False, indent=1))
+        sys.stdout.write(document_text("ablate", table_json(ablation.table)))
     else:
         print(table_text(ablation.table), end="")
         print(f"report: {output / 'ablation.html'}")

@@ -3,8 +3,9 @@
 Reads the specs, what they import and the lock files beside them; asks no model, reads no row, needs no network.
 Of a directory it checks every .mix file below that is not hidden; `-` is standard input. With --fix what has one right
 answer is mended first, as by 'mixwright fix'.
-Exit status: 0 no errors, 1 errors (with --deny-warnings also warnings), 2 a file cannot be read.
 'mixwright explain MIX101' tells more about a code.
+
+Exit status: 0 no errors; 1 errors (with --deny-warnings also warnings); 2 a file cannot be read.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             diagnostics.append(problem)
     style = "full" if arguments.format == "text" else arguments.format
     color = wants_color(sys.stdout) if style == "full" else False
-    sys.stdout.write(render(diagnostics, style, color=color, version=VERSION))
+    sys.stdout.write(render(diagnostics, style, color=color, version=VERSION, command="check"))
     if is_unreadable:
         return 2
     refused = (Severity.ERROR, Severity.WARNING) if arguments.deny_warnings else (Severity.ERROR,)

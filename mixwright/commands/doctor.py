@@ -1,9 +1,12 @@
-"""Look at this machine: the sandbox for untrusted code under attack, compilers, installed extras, store and GPUs."""
+"""Look at this machine: the sandbox for untrusted code under attack, compilers, installed extras, store and GPUs.
+
+Exit status: 0 the sandbox held every attack; 1 it did not, or there is none (what needs no untrusted code works all the
+same); 2 misuse.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -27,10 +30,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     add_sandbox_option(parser)
-    parser.epilog = (
-        "exit status: 0 the sandbox held every attack; 1 it did not, or there is none (what needs no untrusted code "
-        "works all the same)"
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,7 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
             "is_sound": found.is_sound,
             **{name: [asdict(finding) for finding in findings] for name, findings in groups.items()},
         }
-        print(json.dumps(document, indent=2))
+        from mixwright.json_output import document_text
+
+        sys.stdout.write(document_text("doctor", document))
         return 0 if found.is_sound else 1
     print(f"mixwright {VERSION}, Python {sys.version.split()[0]}, {machine()}")
     for name, findings in groups.items():

@@ -1,6 +1,8 @@
 """Walk a row back to where it came from or tell why it is missing; or explain a code (MIX401) or a kind (verify.math).
 
 A kind may be of a plugin: one that is installed, or with --spec one that a spec imports.
+
+Exit status: 0 shown; 1 no such code; 2 no such row or kind, or a store that cannot be read; 75 a run holds the store.
 """
 
 from __future__ import annotations
@@ -77,7 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         from dataclasses import asdict
 
-        print(json.dumps(asdict(facts), ensure_ascii=True, indent=2))
+        from mixwright.json_output import document_text
+
+        sys.stdout.write(document_text("explain", asdict(facts)))
     else:
         print(rendered(facts, limit=None if arguments.full else LONG_TEXT))
     return 0
@@ -92,7 +96,11 @@ def _explain_code(code: str, *, as_json: bool) -> int:
             f"error: no diagnostic code {code}; codes are shown in brackets: error[MIX401]", file=sys.stderr
         )
         return 1
-    print(json.dumps({"code": code, "text": text}) if as_json else text)
+    if as_json:
+        from mixwright.json_output import document_text
+
+        text = document_text("explain", {"code": code, "text": text}).rstrip()
+    print(text)
     return 0
 
 
@@ -115,7 +123,10 @@ def _explain_kind(what: str, spec: Path | None, *, as_json: bool) -> int:
         )
         return 2
     if as_json:
-        print(json.dumps([{"kind": key, "text": text} for key, text in found.items()], ensure_ascii=False))
+        from mixwright.json_output import document_text
+
+        kinds = [{"kind": key, "text": text} for key, text in found.items()]
+        sys.stdout.write(document_text("explain", {"kinds": kinds}))
     else:
         print("\n\n".join(found.values()))
     return 0

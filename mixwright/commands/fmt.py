@@ -3,7 +3,7 @@
 Without options the files are rewritten. A directory stands for every .mix file below it; `-` reads from standard
 input and writes to standard output. A file with syntax errors is left alone and its errors are printed.
 
-Exit status: 0 all is formatted, 1 a file would change (--check, --diff) or has errors, 2 misuse.
+Exit status: 0 all is formatted; 1 a file would change (--check, --diff) or has errors; 2 misuse.
 """
 
 from __future__ import annotations

@@ -4,16 +4,18 @@ It writes `specs/quickstart.mix` with its lock file, and `specs/tiny/`: a model 
 lessons that it learned from; `.gitignore` where there is none; and `.mixwright/`, which marks the project's root and
 will hold its store. Files that are there already stay as they are; a spec that differs ends the command before it
 writes anything.
+
+Exit status: 0 everything is there; 2 a file of the same name is another one, or nothing can be written.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from pathlib import Path
 
+from mixwright.json_output import document_text
 from mixwright.terminal import printable
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -33,7 +35,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("directory", nargs="?", type=Path, default=Path(), help="where to; by default here")
     parser.add_argument("--json", action="store_true", help="print the files' names as JSON")
-    parser.epilog = "exit status: 0 everything is there; 2 a file of the same name is another one"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             written.append(path.relative_to(into).as_posix())
     (into / ".mixwright").mkdir(exist_ok=True)
     if arguments.json:
-        print(json.dumps({"directory": str(into), "written": written}))
+        sys.stdout.write(document_text("init", {"directory": str(into), "written": written}))
         return 0
     print(f"{len(written)} files written" if written else "everything is there already")
     inside = "" if into == Path() else f"cd {shlex.quote(printable(str(into)))} && "

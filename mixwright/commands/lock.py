@@ -104,7 +104,7 @@ def _told(result: Compiled, path: Path, old: Lock, new: Lock, arguments: argpars
 
     changes, found = lock_changes(old, new), misfits(result.program, result.plan, old, new)
     if arguments.format != "text":
-        sys.stdout.write(render(found, arguments.format, version=VERSION))
+        sys.stdout.write(render(found, arguments.format, version=VERSION, command="lock"))
         return int(bool(changes or found))
     for line in changes:
         print(line)

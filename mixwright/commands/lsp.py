@@ -2,7 +2,8 @@
 
 Speaks the Language Server Protocol over standard input and output; an editor starts it. What goes wrong inside is told on
 standard error, and in the file of --log. Needs `pip install 'mixwright[lsp]'`.
-Exit status: 0 the editor ended it, 2 the packages are missing.
+
+Exit status: 0 the editor ended it; 2 the packages are missing.
 """
 
 from __future__ import annotations

@@ -3,10 +3,13 @@
 The plan is printed step by step with expected rows, requests and tokens, then what the store already has of it, what
 differs from the last run of the spec, and which packages are missing. Figures without a run behind them take every
 row to survive; see 'mixwright_compiler/plan/estimate.py' for the formulas. A `train` block whose `cluster` names its
-GPUs is forecast as well: memory by part, the fewest GPUs, steps, hours, dollars. Exit status 1 when a job cannot fit.
+GPUs is forecast as well: memory by part, the fewest GPUs, steps, hours, dollars.
 
 With `--emit` a stage of the compiler is printed, and nothing else is done: `program`, names and columns bound;
 `logical`, each step by its shape in the order in which it is done, and which pass moved it; `plan`, what is run.
+
+Exit status: 0 planned; 1 errors in the spec, or a training job that cannot fit; 2 misuse, or a plan that cannot be
+written.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,8 +29,6 @@ if TYPE_CHECKING:
     from mixwright.training_forecast import Unforeseen
     from mixwright_compiler.plan.plan import Plan
     from mixwright_runtime.training.planning.job_of import TrainForecast
-
-JSON_FORMAT_VERSION = "1.0"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise Misuse(f"{out} cannot be written: {error.strerror}; '--out FILE' puts it elsewhere") from None
     if arguments.json:
-        print(json.dumps(plan_report(plan, found, forecasts), indent=1, ensure_ascii=False))
+        from mixwright.json_output import document_text
+
+        sys.stdout.write(document_text("plan", plan_report(plan, found, forecasts)))
     else:
         print(report_text(plan, found, store, out, forecasts), end="")
     return 0 if all(isinstance(each, Unforeseen) or each.found.fits for each in forecasts) else 1
@@ -142,7 +146,6 @@ def plan_report(
     changes = differences(found.last_plan, plan) if found.last_plan else ()
     anew = asked_anew(plan, found)
     return {
-        "format_version": JSON_FORMAT_VERSION,
         "plan": plan.model_dump(mode="json"),
         "estimated_cost": estimated_cost(plan),
         "training": [forecast_report(forecast) for forecast in forecasts],

@@ -12,7 +12,6 @@ allows, or a quota that could not be filled; 2 misuse or a failure of the machin
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         page = _write_pages(directory, store, plan, report.run_id)
     if arguments.json:
-        print(json.dumps({"status": report.status, **report.summary}, ensure_ascii=False))
+        from mixwright.json_output import document_text
+
+        summary = {"status": report.status, **report.summary}
+        sys.stdout.write(document_text("run", summary, indent=None))
     else:
         print(report_text(report), end="")
         print(f"report: {page}")

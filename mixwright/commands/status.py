@@ -1,13 +1,16 @@
-"""Show the run that is going on, or the last one: rows by step, quotas, requests, and what to type next."""
+"""Show the run that is going on, or the last one: rows by step, quotas, requests, and what to type next.
+
+Exit status: 0 shown; 2 there is no run, or its store cannot be read.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 
+from mixwright.json_output import document_text
 from mixwright.terminal import duration, printable, table
 from mixwright_runtime.errors import StoreLocked
 from mixwright_runtime.store.location import project_root, status_path, store_directory
@@ -28,7 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"error: no run in {directory}; 'mixwright run SPEC' starts one", file=sys.stderr)
         return 2
     if arguments.json:
-        print(json.dumps(status, ensure_ascii=True, indent=2))
+        # `command` is what the document is of.
+        found = {"run_command" if name == "command" else name: value for name, value in status.items()}
+        sys.stdout.write(document_text("status", found))
     else:
         print(printable(rendered(status)))
     return 0

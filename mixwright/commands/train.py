@@ -3,18 +3,21 @@
 The rows are those the last 'mixwright run' selected for the mixture, or a JSON-lines file with `messages`. The
 same command continues a run that was stopped or killed. Ctrl-C once saves a checkpoint and ends the ranks, twice
 ends them at once.
+
+Exit status: 0 trained; 1 errors in the spec; 2 nothing selected yet, misuse, or a failure of the machine; 130 and 143
+interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.json_output import document_text
 from mixwright.sandbox_option import add_sandbox_option
 from mixwright.terminal import Painted
 
@@ -92,7 +95,10 @@ def run(arguments: argparse.Namespace) -> int:
     )
     progress.end()
     page = write_training_page(train.name, Path(report.output))
-    print(json.dumps(asdict(report), indent=1) if arguments.json else _report_text(report))
+    if arguments.json:
+        sys.stdout.write(document_text("train", asdict(report)))
+    else:
+        print(_report_text(report))
     if page is not None and not arguments.json:
         print(f"report: {page}")
     return 0
@@ -123,7 +129,7 @@ def _probe(plan: Plan, train: Train, arguments: argparse.Namespace) -> int:
     )
     path = write_calibration(found, store_directory(plan, arguments.store))
     if arguments.json:
-        print(json.dumps(asdict(found)))
+        sys.stdout.write(document_text("train", asdict(found)))
         return 0
     rate = found.utilisation * found.peak
     sent = "nothing is sent" if found.bandwidth is None else f"{found.bandwidth / 1e9:,.3g} GB/s"

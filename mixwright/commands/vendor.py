@@ -3,15 +3,17 @@
 `mixwright vendor std:answered` writes `lib/answered.mix`; a spec then says `import "lib/answered.mix" as …` instead of
 `import "std:answered" as …`, with the path as it is from the spec. The copy makes the same rows and asks nothing anew
 until it is changed. A file that is there and differs stays as it is. Without a name the libraries are listed.
+
+Exit status: 0 the file is there; 2 no such library, or a file of the same name is another one.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
+from mixwright.json_output import document_text
 from mixwright.terminal import printable, table
 from mixwright_compiler.load.library import PREFIX, library_file, library_names
 from mixwright_compiler.suggest import listing, nearest
@@ -24,16 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--to", type=Path, default=Path("lib"), metavar="DIRECTORY", help="where to; by default lib/"
     )
     parser.add_argument("--json", action="store_true", help="print what was written, or the list, as JSON")
-    parser.epilog = (
-        "exit status: 0 the file is there; 2 no such library, or a file of the same name is another one"
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file: 0 when it is there, 2 when it cannot be."""
     if arguments.library is None:
         about = {name: _about(name) for name in library_names()}
-        print(json.dumps(about) if arguments.json else table([*about.items()], indent=""))
+        if arguments.json:
+            sys.stdout.write(document_text("vendor", {"libraries": about}))
+        else:
+            print(table([*about.items()], indent=""))
         return 0
     name = arguments.library if arguments.library.startswith(PREFIX) else f"{PREFIX}{arguments.library}"
     found = library_file(name)
@@ -54,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     if arguments.json:
-        print(json.dumps({"library": name, "path": path.as_posix(), "written": is_new}))
+        written = {"library": name, "path": path.as_posix(), "written": is_new}
+        sys.stdout.write(document_text("vendor", written))
         return 0
     print(f"wrote {printable(str(path))}" if is_new else f"{printable(str(path))} is there already")
     print(f'next: import "{path.as_posix()}" as {path.stem}   with the path from the spec')

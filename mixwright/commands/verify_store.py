@@ -1,12 +1,17 @@
-"""Read the whole store and check that it is complete; with --repair, rebuild a damaged one from what can be read."""
+"""Read the whole store and check that it is complete; with --repair, rebuild a damaged one from what can be read.
+
+Exit status: 0 it is complete, or was repaired; 1 it is not; 2 there is no store, or it cannot be read at all; 75 a run
+holds it.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from mixwright.json_output import document_text
 from mixwright.terminal import printable
 from mixwright_runtime.errors import StoreBroken
 from mixwright_runtime.store.location import project_root, store_directory
@@ -35,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     if report.faults and arguments.repair:
         return _repair(directory, report.faults, as_json=arguments.json)
     if arguments.json:
-        print(json.dumps({**asdict(report), "path": str(report.path)}, indent=2))
+        sys.stdout.write(document_text("verify-store", {**asdict(report), "path": str(report.path)}))
         return 1 if report.faults else 0
     held = ", ".join(f"{rows:,} {table}s" for table, rows in report.rows.items() if rows) or "nothing yet"
     print(f"{report.path}: {held}; {report.size_bytes / 1e6:,.1f} MB")
@@ -65,7 +70,7 @@ def _repair(directory: Path, faults: list[str], *, as_json: bool) -> int:
             "found": faults,
             "faults": report.faults,
         }
-        print(json.dumps(document, indent=2))
+        sys.stdout.write(document_text("verify-store", document))
         return 1 if report.faults else 0
     for fault in faults:
         print(f"found: {printable(fault)}")

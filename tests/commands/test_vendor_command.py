@@ -98,6 +98,8 @@ def test_a_copy_of_a_library_makes_the_same_steps(spec: Path, capsys: pytest.Cap
 def test_a_changed_copy_is_not_written_over(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["vendor", "answered", "--to", "mine", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
+        "format_version": "1.0",
+        "command": "vendor",
         "library": "std:answered",
         "path": "mine/answered.mix",
         "written": True,

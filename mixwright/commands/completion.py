@@ -1,0 +1,53 @@
+"""Print what a shell completes mixwright's commands, options, words and files by.
+
+  mixwright completion bash > ~/.local/share/bash-completion/completions/mixwright
+  mixwright completion zsh > ~/.zfunc/_mixwright      with `fpath+=~/.zfunc` before `compinit` in ~/.zshrc
+  mixwright completion fish > ~/.config/fish/completions/mixwright.fish
+
+Needs `pip install 'mixwright[completion]'`. Print it again after an update.
+
+Exit status: 0 printed; 2 the package is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("shell", choices=SHELLS, help="which shell")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the script; returns the exit status."""
+    if find_spec("shtab") is None:
+        print("error: completion needs shtab: pip install 'mixwright[completion]'", file=sys.stderr)
+        return 2
+    import shtab
+
+    sys.stdout.write(shtab.complete(whole_parser(), shell=arguments.shell).rstrip("\n") + "\n")
+    return 0
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """One parser of all commands, in which arguments that are paths say so."""
+    import shtab
+
+    from mixwright.cli import COMMANDS, parser_of
+
+    whole = argparse.ArgumentParser(prog="mixwright")
+    whole.add_argument("--version", action="store_true", help="print the version")
+    commands = whole.add_subparsers(dest="command")
+    for name, words in COMMANDS.items():
+        own = parser_of(name)
+        for action in own._actions:
+            if action.type is Path:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+        commands.add_parser(name, help=words, parents=[own], add_help=False)
+    return whole
