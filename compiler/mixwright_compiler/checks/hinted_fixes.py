@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import Catalog
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix
-from mixwright_dsl.nodes import Attribute, Block, File, ObjectNode, Ref, Statement
+from mixwright_dsl.nodes import Attribute, Block, File, ListNode, ObjectNode, Ref, Statement
 from mixwright_dsl.source import Span
 
 SAME_MEANING = {
@@ -27,12 +28,19 @@ SAME_MEANING = {
 
 _END = r"(?=$|[,:;.]| (?!to `)(?!in `))"
 """Behind what is to be typed: nothing that says where else it goes."""
-_WRITE = re.compile(rf"(write|the nearest allowed is|for example) `([^`]+)`{_END}")
+_WRITE = re.compile(rf"(?:write|the nearest allowed is) `([^`]+)`{_END}")
+_DO = re.compile(rf"(?!leave)[a-z][a-z' ]*: `([a-z]\w* = [^`]+)`{_END}")
+_ONLY = re.compile(r"write one of: ([\w.]+)")
+_EXAMPLE = re.compile(rf"(?:.*, )?for example `([^`]+)`{_END}")
 _ADD = re.compile(rf"(?:add|add it:) `([^`]+)`{_END}")
+_IN = re.compile(r"(?:write|add) `([^`]+)`(?: or more)? (?:in|to) `([\w. ]+)`")
+"""Elsewhere than where the finding stands: in a block, by its head, or in a list."""
+_FIRST = re.compile(r"begin with `([^`]+)`")
 _DELETE = re.compile(rf"delete (it|the line|the comment|`([\w.]+)`){_END}")
 _MEANT = re.compile(r"did you mean `([^`]+)`\?")
 _ASSIGNMENT = re.compile(r"([a-z]\w*) = (.+)", re.DOTALL)
 _TOKEN = re.compile(r"[\w.:/%$-]+(?:\([^()\n]*\))?")
+_BLOCK = re.compile(r"[a-z]\w*( [\w.]+)* \{.*\}", re.DOTALL)
 _EXPRESSION = re.compile(r"[^{}#\n]{1,80}")
 _QUOTED = re.compile(r'"[^"\\\n]*"')
 
@@ -50,7 +58,7 @@ def _with_fix(finding: Diagnostic, trees: dict[int, File], catalog: Catalog) -> 
     edit = _edit(finding, tree, catalog)
     if edit is None:
         return finding
-    if "…" in edit.replacement or finding.hint.startswith("for example"):
+    if "…" in edit.replacement or _EXAMPLE.match(finding.hint):
         applicability = Applicability.PLACEHOLDER
     elif SAME_MEANING.get(finding.code, "\0") in finding.message:
         applicability = Applicability.MACHINE
@@ -62,19 +70,21 @@ def _with_fix(finding: Diagnostic, trees: dict[int, File], catalog: Catalog) -> 
 def _edit(finding: Diagnostic, tree: File, catalog: Catalog) -> Edit | None:
     span, hint = finding.primary.span, finding.hint
     if match := _MEANT.fullmatch(hint):
-        return _renamed(span, match[1])
-    if match := _WRITE.match(hint):
-        assigned = _ASSIGNMENT.fullmatch(match[2])
-        if assigned:
-            return _assigned(span, tree, catalog, assigned[1], assigned[2])
-        return _renamed(span, match[2]) or (_expressed(span, match[2]) if match.end() == len(hint) else None)
+        return _renamed(span, match[1]) or _misspelt_in(span, match[1])
+    if match := _IN.match(hint):
+        return _elsewhere(span, tree, catalog, match[1], match[2])
+    if match := _FIRST.fullmatch(hint):
+        return _as_first(tree, span, match[1])
     if match := _ADD.match(hint):
-        assigned = _ASSIGNMENT.fullmatch(match[1])
-        block = _block_at(tree, span)
-        is_right = assigned and block is not None and _can_have(block, assigned[1], catalog)
-        return _inserted(block, match[1]) if is_right and block is not None else None
+        return _added(span, tree, catalog, match[1])
     if match := _DELETE.match(hint):
         return _deleted(span, tree, match[1], match[2])
+    if match := _ONLY.fullmatch(hint):
+        return _renamed(span, match[1])
+    if match := _EXAMPLE.match(hint) or _WRITE.match(hint) or _DO.match(hint):
+        if assigned := _ASSIGNMENT.fullmatch(match[1]):
+            return _assigned(span, tree, catalog, assigned[1], assigned[2])
+        return _renamed(span, match[1]) or (_expressed(span, match[1]) if match.end() == len(hint) else None)
     return None
 
 
@@ -82,6 +92,70 @@ def _expressed(span: Span, text: str) -> Edit | None:
     """One expression on a line in the place of another."""
     is_one = _EXPRESSION.fullmatch(span.text) and _EXPRESSION.fullmatch(text)
     return Edit(span, text) if is_one and text != span.text else None
+
+
+def _misspelt_in(span: Span, text: str) -> Edit | None:
+    """The one word of a larger place that is a slip of another."""
+    words = [word for word in re.finditer(r"\w+", span.text) if is_slip(word[0], text)]
+    if len(words) != 1 or not _TOKEN.fullmatch(text):
+        return None
+    start = span.start + words[0].start()
+    return Edit(span.source.span(start, start + len(words[0][0])), text)
+
+
+def is_slip(word: str, of: str) -> bool:
+    """Is a word another one with letters missing, too many or swapped?"""
+    return word != of and len(of) > 3 and SequenceMatcher(None, word, of).ratio() > 0.8
+
+
+def _added(span: Span, tree: File, catalog: Catalog, text: str) -> Edit | None:
+    """An attribute, or a block, into the block that a finding stands at."""
+    block = _block_at(tree, span)
+    if block is None:
+        return None
+    assigned = _ASSIGNMENT.fullmatch(text)
+    is_right = _can_have(block, assigned[1], catalog) if assigned else _BLOCK.fullmatch(text) is not None
+    return _inserted(block, text) if is_right else None
+
+
+def _elsewhere(span: Span, tree: File, catalog: Catalog, text: str, head: str) -> Edit | None:
+    """Into another block, by its head (`generate solution`, `main`), or at the end of the list that a finding is of."""
+    at = _attribute_at(tree, span)
+    if at is not None and at.name.name == head and isinstance(at.value, ListNode) and at.value.items:
+        end = at.value.items[-1].span.end
+        return Edit(span.source.span(end, end), f", {text}") if _TOKEN.fullmatch(text) else None
+    around = next((s for s in tree.body if isinstance(s, Block) and _covers(s.span, span)), None)
+    for body in ((around.body,) if around is not None else ()), (tree.body,):
+        inside = [s for part in body for s in _statements(part) if isinstance(s, Block)]
+        found = [block for block in inside if head in (_head(block), _head(block).partition(" ")[2])]
+        if len(found) == 1:
+            assigned = _ASSIGNMENT.fullmatch(text)
+            if assigned is None:
+                return _inserted(found[0], text) if _BLOCK.fullmatch(text) else None
+            there = next((a for a in _attributes(found[0]) if a.name.name == assigned[1]), None)
+            if there is not None:
+                return Edit(there.value.span, assigned[2])
+            return _inserted(found[0], text) if _can_have(found[0], assigned[1], catalog) else None
+    return None
+
+
+def _head(block: Block) -> str:
+    return " ".join([block.kind, *(label.name for label in block.labels if isinstance(label, Ref))])
+
+
+def _as_first(tree: File, span: Span, text: str) -> Edit | None:
+    """A statement before the one that a finding stands at, whose block has none of its kind yet."""
+    block = _block_at(tree, span)
+    if block is None or block.kind_span != span:
+        return None
+    around = next((b for b in _statements(tree.body) if isinstance(b, Block) and block in b.body), None)
+    word = text.partition(" ")[0]
+    if around is None or any(isinstance(each, Block) and each.kind == word for each in around.body):
+        return None
+    written = span.source.line_text(span.position.line)
+    indent = written[: span.position.column - 1]
+    gap = f"\n{indent}" if not indent.strip() else ", "
+    return Edit(span.source.span(span.start, span.start), f"{text}{gap}")
 
 
 def _renamed(span: Span, text: str) -> Edit | None:
@@ -115,7 +189,9 @@ def _can_have(block: Block, name: str, catalog: Catalog) -> bool:
     keys = [f"step.{block.kind}", *(f"{block.kind}.{label}" for label in labels), block.kind]
     entry = next((catalog.entries[key] for key in keys if key in catalog.entries), None)
     entry = entry or language_blocks().get(block.kind)
-    return entry is not None and any(schema.name == name for schema in entry.attributes)
+    # Of an export or a tool an attribute chooses the page: then one of the family must have it.
+    entries = [entry] if entry is not None else catalog.family(block.kind).values()
+    return any(schema.name == name for each in entries for schema in each.attributes)
 
 
 def _inserted(block: Block, statement: str) -> Edit | None:
@@ -147,7 +223,13 @@ def _deleted(span: Span, tree: File, what: str, name: str | None) -> Edit | None
     if name is None:
         at = _attribute_at(tree, span)
         is_whole = at is not None and (span.start == at.span.start or span == at.value.span)
-        return _without(at.span) if at is not None and is_whole else None
+        if at is not None and is_whole:
+            return _without(at.span)
+        if at is not None and isinstance(at.value, ListNode) and len(at.value.items) > 1:
+            return next((_without(item.span) for item in at.value.items if item.span == span), None)
+        block = _block_at(tree, span)
+        is_named = block is not None and span in (block.kind_span, *(label.span for label in block.labels))
+        return _without(block.span) if block is not None and is_named and at is None else None
     block = _block_at(tree, span)
     there = next((each for each in _attributes(block) if each.name.name == name), None) if block else None
     return _without(there.span) if there is not None else None

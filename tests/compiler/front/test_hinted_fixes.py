@@ -8,12 +8,20 @@ import pytest
 from front_specs import compiled
 from test_codes import AGAINST, AT_RUN, CODES, LOCKED, MISSING, examples
 
+from mixwright_compiler.checks.hinted_fixes import is_slip
 from mixwright_compiler.stages import compile_source
 from mixwright_dsl.diagnostic import Applicability, Diagnostic
 from mixwright_dsl.source import SourceFile
 
-UNCOVERS = {"MIX002": "MIX417", "MIX003": "MIX202", "MIX110": "MIX613", "MIX881": "MIX880"}
-"""Pages whose wrong example has a second mistake behind the first."""
+UNCOVERS = {
+    "MIX002": "MIX417",
+    "MIX003": "MIX202",
+    "MIX110": "MIX613",
+    "MIX431": "MIX105",
+    "MIX881": "MIX880",
+}
+"""Pages whose wrong example has a second mistake behind the first, or another place that must change with it: the command
+does not take such a fix."""
 PAGES = [code for code in CODES if code not in (*AT_RUN, *AGAINST, LOCKED, "MIX136", "MIX830")]
 
 
@@ -50,7 +58,7 @@ def test_fixes_of_the_pages_mend_what_they_are_about(tmp_path: Path) -> None:
         assert counts[1] < counts[0], (code, finding.hint, text)
         fresh = {d.code for d in after if d.is_error} - {d.code for d in before}
         assert fresh <= {UNCOVERS.get(code)}, (code, finding.hint, fresh)
-    assert fixed >= 95
+    assert fixed >= 118, "of 222 pages"
 
 
 def findings(text: str) -> list[Diagnostic]:
@@ -96,3 +104,29 @@ def test_a_place_to_fill_in_is_told_and_not_typed() -> None:
 def test_names_in_quotes_keep_their_quotes() -> None:
     text = SPEC.replace("seed", "seed").replace("}] }", '}], license = "Apache-2.0" }')
     assert edits(text, "MIX214") == [('"Apache-2.0"', '"apache-2.0"')]
+
+
+def test_a_fix_can_lie_in_another_block_by_its_head() -> None:
+    text = """edition 2026
+model teacher openai { base_url = "http://localhost:1/v1", model = "m" }
+source people inline { rows = [{ name = "Ada" }, { name = "Bob" }] }
+template ask { user = "Who is {{ name }}?" }
+pipeline chats {
+  from people
+  generate answer { prompt = ask, model = teacher, samples = 4 }
+  verify agreement { response = answer, agree = 5, pick = first }
+  chat { user = name, assistant = answer }
+}
+"""
+    assert edits(text, "MIX501") == [("4", "5")]
+
+
+def test_a_slip_inside_a_larger_place_is_found() -> None:
+    assert is_slip("objekt", "object") and not is_slip("type", "object") and not is_slip("object", "object")
+
+
+def test_a_pipeline_begins_with_from_unless_it_has_one() -> None:
+    text = SPEC.replace("  from people\n", "")
+    assert edits(text, "MIX417") == [("", "from people\n  ")]
+    later = SPEC.replace("  from people\n", "").replace("= name }\n}", "= name }\n  from people\n}")
+    assert edits(later, "MIX417") == []
