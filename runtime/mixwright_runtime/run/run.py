@@ -129,7 +129,7 @@ class Run:
             retry=options.retry,
             breaker=options.breaker,
         )
-        self.sources = Sources(plan, Path(plan.directory), self.stop)
+        self.sources = Sources(plan, Path(plan.directory), self.stop, scratch=store.directory)
         self.context = RunContext(
             plan,
             self.sources,

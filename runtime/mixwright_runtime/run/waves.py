@@ -180,7 +180,7 @@ class PipelineRun:
     def _has(self, count: int | None) -> bool:
         return count is not None and len(self.kept) >= count
 
-    async def _wave(self, starts: list[Start]) -> None:
+    async def _wave(self, starts: Sequence[Start]) -> None:
         before = len(self.kept)
         self._begun += len(starts)
         try:

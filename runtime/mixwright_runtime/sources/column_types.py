@@ -35,6 +35,10 @@ class ColumnTypes:
             elif known != scalar:
                 shapes[name] = merged(known, scalar)
 
+    def met(self, name: str, shape: Shape) -> None:
+        """Take into account that a column has values of a shape; None for nulls alone."""
+        self._shapes[name] = merged(self._shapes.get(name), shape)
+
     def written(self) -> dict[str, str]:
         """Column name -> type as it is written in a schema."""
         return {name: written(shape) for name, shape in self._shapes.items()}

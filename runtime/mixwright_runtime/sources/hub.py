@@ -70,10 +70,13 @@ class HubDataset:
                 f"There are: {there or 'none that can be read'}"
             )
 
+        named = [(file, f"{self.repo}/{file.relative_to(self.snapshot).as_posix()}") for file in self.files]
+        self._named = named
+        self.parquet_files = named if all(file.suffix == ".parquet" for file in self.files) else []
+
     def rows(self) -> Iterator[tuple[dict[str, Any], str]]:
         """Each row with its place, `owner/name/file:line`."""
-        for file in self.files:
-            name = f"{self.repo}/{file.relative_to(self.snapshot).as_posix()}"
+        for file, name in self._named:
             yield from rows_of_file(file, name, self.what)
 
 

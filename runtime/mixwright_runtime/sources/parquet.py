@@ -12,6 +12,7 @@ from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.attributes import SOURCE
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.sources.files import files_of, named
+from mixwright_runtime.sources.parquet_rows import connect, literal
 from mixwright_runtime.sources.tables import json_rows
 from mixwright_runtime.sources.watched import Watched
 
@@ -37,6 +38,7 @@ class Parquet:
         self.what = f"source '{spec.name}'"
         self.directory = directory
         self.files = files_of(str(spec.attributes["path"]), directory, self.what)
+        self.parquet_files = [(file, named(file, directory)) for file in self.files]
 
     def rows(self) -> Iterator[tuple[dict[str, Any], str]]:
         """Each row with its place, `file:row`."""
@@ -52,15 +54,11 @@ def rows_of_parquet(file: Path, name: str, what: str) -> Iterator[tuple[dict[str
     """
     import duckdb
 
-    connection = duckdb.connect(
-        ":memory:",
-        config={"threads": 1, "memory_limit": "2GB", "autoinstall_known_extensions": False},
-    )
-    watched = Watched(connection, math.inf)
+    watched = Watched(connect(), math.inf)
     row = 0
     try:
         # The path is a parameter, and a glob's special characters in a real file name must not act as one.
-        result = watched.execute("SELECT * FROM read_parquet($1)", [_literal(str(file))])
+        result = watched.execute("SELECT * FROM read_parquet($1)", [literal(str(file))])
         for row, columns in enumerate(json_rows(result, what), 1):
             yield columns, f"{name}:{row}"
     except (duckdb.Error, ValueError) as error:
@@ -68,8 +66,3 @@ def rows_of_parquet(file: Path, name: str, what: str) -> Iterator[tuple[dict[str
         raise RunError(f"{what}: {name} after row {row}: {message}") from None
     finally:
         watched.close()
-
-
-def _literal(path: str) -> str:
-    """A path in which DuckDB finds no glob."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in path)

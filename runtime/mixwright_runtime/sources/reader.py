@@ -88,8 +88,7 @@ def read_rows(spec: SourceSpec, directory: Path) -> Iterator[SourceRow]:
     """
     source = open_source(spec, directory)
     pin = spec.pin.digest if spec.pin else ""
-    if source.files and pin and digest_of_files(list(source.files)) != pin:
-        raise _changed(spec)
+    check_pin(spec, source)
     select = _selection(spec)
     is_kept = _condition(spec)
     floating = _floating(spec)
@@ -121,6 +120,8 @@ def inspect_source(spec: SourceSpec, directory: Path) -> SourceInspection:
         RunError: the source cannot be read, or has no column that `columns` names.
     """
     source = open_source(spec, directory)
+    if (found := _inspected_by_columns(spec, source)) is not None:
+        return found
     open_spec = spec.model_copy(update={"columns": {}})
     select = _selection(open_spec)
     is_kept = _condition(spec)
@@ -153,6 +154,29 @@ def inspect_source(spec: SourceSpec, directory: Path) -> SourceInspection:
                 )
     hexdigest = row_digests.hexdigest() if row_digests else digest_of_files(list(source.files))
     return SourceInspection(hexdigest, count, written, source.revision)
+
+
+def _inspected_by_columns(spec: SourceSpec, source: OpenSource) -> SourceInspection | None:
+    """What Parquet files as they are say of themselves, read by columns; None for any other source, or a part of one."""
+    files: Sequence[tuple[Path, str]] = getattr(source, "parquet_files", ())
+    is_part = spec.mapping or spec.where is not None or spec.attributes.get("limit") is not None
+    if not files or is_part:
+        return None
+    from mixwright_runtime.sources.parquet_rows import ParquetFiles
+
+    rows, columns = ParquetFiles(spec, files).inspected()
+    return SourceInspection(digest_of_files(list(source.files)), rows, columns, source.revision)
+
+
+def check_pin(spec: SourceSpec, source: OpenSource) -> None:
+    """Hold a source's files, where it has any, against what the lock file pins.
+
+    Raises:
+        SourceChanged: they are others.
+    """
+    pin = spec.pin.digest if spec.pin else ""
+    if source.files and pin and digest_of_files(list(source.files)) != pin:
+        raise _changed(spec)
 
 
 def open_source(spec: SourceSpec, directory: Path) -> OpenSource:

@@ -22,6 +22,8 @@ from mixwright_runtime.values.rows import Row
 BLOCK_ROUNDS = 4
 """Behind a breaker, which takes rows in start order, rows are put in order in blocks of so many times the window: a row
 holds up those behind it for one block at most. Without one, all that follow the first rows are one block."""
+MOST_ROWS = 20_000
+"""Chosen: rows that are put in order together, at most, for all of them are in memory then."""
 REMEMBERED = 512
 ENOUGH_ROWS = 32
 """Chosen: rows that ended, of which the correlation is taken, at most and at least."""
@@ -61,7 +63,7 @@ class LongestFirst:
             return [n * count // blocks for n in range(blocks + 1)]
         # While nothing is known, as many rows as it takes until enough of them have ended.
         first = 0 if len(self._ended) >= ENOUGH_ROWS else self._window + ENOUGH_ROWS
-        return [0, min(first, count), count]
+        return [0, *range(min(first, count), count, MOST_ROWS), count]
 
     def took(self, row: Row, seconds: float) -> None:
         """A row that was started has ended, after so long."""

@@ -1,63 +1,125 @@
-"""Rows of sources, read once and held, in the order in which a pipeline or a mixture starts them."""
+"""Rows of sources in the order in which a pipeline or a mixture starts them; each is read when it starts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from mixwright_compiler.plan.plan import Pipeline, Plan
 from mixwright_runtime.calls.stop import StopSignal
+from mixwright_runtime.mixture import start_positions
+from mixwright_runtime.sources.pages import OrderedRows, SourceEntry, SourcePages
 from mixwright_runtime.stream.outcomes import Start
-from mixwright_runtime.values.rows import Row, SourceIds, order_key, replica_id
+from mixwright_runtime.values.rows import Row, replica_id
 
-
-@dataclass(frozen=True, slots=True)
-class SourceEntry:
-    """A source's row with its identity and place."""
-
-    row_id: bytes
-    columns: dict[str, Any]
-    ref: str
+READ_TOGETHER = 256
+"""Rows read at once of those that are about to start. Chosen."""
+IDS_TOGETHER = 100_000
+"""Identities that are put in order at once: bounds memory beside the order itself."""
 
 
 class Sources:
-    """The sources of a plan, each read once and held: rows are needed in an order that no file has."""
+    """The sources of a plan, each read once: its rows' identities are held, their columns read again when wanted."""
 
-    def __init__(self, plan: Plan, directory: Path, stop: StopSignal | None = None) -> None:
+    def __init__(
+        self, plan: Plan, directory: Path, stop: StopSignal | None = None, *, scratch: Path | None = None
+    ) -> None:
+        """`scratch`: where rows are put aside that are too many for memory; a temporary folder when None."""
         self._plan = plan
         self._stop = stop
         self._directory = directory
-        self._held: dict[str, list[SourceEntry]] = {}
+        self._scratch = scratch
+        self._read: dict[str, SourcePages] = {}
 
-    def entries(self, name: str) -> list[SourceEntry]:
-        """Every row, in the order of the source.
+    def pages(self, name: str) -> SourcePages:
+        """The rows of a source.
 
         Raises:
             SourceChanged: the lock file pins other bytes.
             RunError: it cannot be read.
             RunStopped: the run is stopping.
         """
-        held = self._held.get(name)
-        if held is None:
-            from mixwright_runtime.sources.reader import read_rows
+        if name not in self._read:
+            check = (lambda: None) if self._stop is None else self._stop.check
+            self._read[name] = SourcePages(
+                self._plan.sources[name], self._directory, scratch=self._scratch, check=check
+            )
+        return self._read[name]
 
-            ids, held = SourceIds(), []
-            for row in read_rows(self._plan.sources[name], self._directory):
-                if self._stop is not None:
-                    self._stop.check()
-                held.append(SourceEntry(ids.of(row.columns), row.columns, row.ref))
-            self._held[name] = held
-        return held
+    def entries(self, name: str) -> Iterable[SourceEntry]:
+        """Every row, in the order of the source; raises as `pages`."""
+        return self.pages(name).entries()
 
-    def starts(self, name: str, seed: int) -> list[Start]:
+    def starts(self, name: str, seed: int) -> Starts:
         """A source's rows as a mixture takes them directly, in start order."""
-        entries = sorted(self.entries(name), key=lambda entry: order_key(seed, entry.row_id))
-        return [
-            Start(Row(entry.row_id, entry.columns, entry.row_id, position), name, entry.ref)
-            for position, entry in enumerate(entries)
-        ]
+        pages = self.pages(name)
+        rows = pages.in_order(start_order(pages, seed))
+
+        def made(entries: Iterator[SourceEntry], position: int) -> Iterator[Start]:
+            for at, entry in enumerate(entries, position):
+                yield Start(Row(entry.row_id, entry.columns, entry.row_id, at), name, entry.ref)
+
+        return Starts(rows, made, 0, len(rows))
+
+
+def start_order(pages: SourcePages, seed: int) -> Any:
+    """Numbers of a source's rows in ascending `order_key(seed, row id)`: a numpy array, 4 bytes a row."""
+    import numpy as np
+
+    keys = np.empty(len(pages), dtype=np.int64)
+    for first in range(0, len(pages), IDS_TOGETHER):
+        last = min(first + IDS_TOGETHER, len(pages))
+        keys[first:last] = start_positions(seed, pages.row_ids(first, last))
+    return np.argsort(keys, kind="stable").astype(np.uint32 if len(pages) < 2**32 else np.uint64)
+
+
+class Starts(Sequence[Start]):
+    """Rows that start one after the other, each read when it is come to."""
+
+    def __init__(
+        self,
+        rows: OrderedRows,
+        made: Callable[[Iterator[SourceEntry], int], Iterator[Start]],
+        first: int,
+        last: int,
+    ) -> None:
+        """
+        Args:
+            made: starts of rows, the first of which has this position.
+            first, last: positions; behind the last row the first comes again.
+        """
+        self._rows = rows
+        self._made = made
+        self._first = first
+        self._last = last
+
+    def __len__(self) -> int:
+        return self._last - self._first
+
+    @overload
+    def __getitem__(self, at: int) -> Start: ...
+    @overload
+    def __getitem__(self, at: slice) -> Starts: ...
+    def __getitem__(self, at: int | slice) -> Start | Starts:
+        if isinstance(at, slice):
+            start, stop, step = at.indices(len(self))
+            if step != 1:
+                raise ValueError("starts are taken one after the other")
+            return Starts(self._rows, self._made, self._first + start, self._first + max(start, stop))
+        if not -len(self) <= at < len(self):
+            raise IndexError(at)
+        place = at % len(self)
+        return next(iter(self[place : place + 1]))
+
+    def __iter__(self) -> Iterator[Start]:
+        count = len(self._rows)
+        position = self._first
+        while position < self._last:
+            at = position % count
+            until = min(at + READ_TOGETHER, count, at + self._last - position)
+            yield from self._made(self._rows.entries(at, until), position)
+            position += until - at
 
 
 class SourceSupply:
@@ -70,16 +132,19 @@ class SourceSupply:
         self, pipeline: Pipeline, sources: Sources, where: Callable[[Any], Any] | None, most: int | None
     ) -> None:
         start = pipeline.start
-        entries = sources.entries(start.rows)
+        pages = sources.pages(start.rows)
+        order = start_order(pages, pipeline.seed)
         if where is not None:
-            entries = [entry for entry in entries if where(entry.columns) is True]
-        entries = sorted(entries, key=lambda entry: order_key(pipeline.seed, entry.row_id))
+            order = order[_let_in(pages, where)[order]]
         if start.limit is not None:
-            entries = entries[: start.limit]
-        self.total = len(entries) * start.repeat
+            order = order[: start.limit].copy()
+        # Replicas outside, so that a larger `repeat` only adds starts behind those there were.
+        self.total = len(order) * start.repeat
         if most is not None:
             self.total = min(self.total, most)
-        self._rows = self._in_order(entries, pipeline)
+        self._pipeline = pipeline
+        self._count = len(order)
+        self._all = Starts(pages.in_order(order), self._started, 0, self.total)
         self._taken = 0
 
     @property
@@ -87,24 +152,29 @@ class SourceSupply:
         """Every row there is has been taken."""
         return self._taken >= self.total
 
-    async def take(self, count: int | None) -> list[Start]:
+    async def take(self, count: int | None) -> Sequence[Start]:
         """The next `count` rows, or all that are left."""
         left = self.total - self._taken
-        wanted = left if count is None else min(count, left)
-        self._taken += wanted
-        return [next(self._rows) for _ in range(wanted)]
+        first, self._taken = self._taken, self._taken + (left if count is None else min(count, left))
+        return self._all[first : self._taken]
 
-    @staticmethod
-    def _in_order(entries: Sequence[SourceEntry], pipeline: Pipeline) -> Iterator[Start]:
-        start, position = pipeline.start, 0
-        # Replicas outside, so that a larger `repeat` only adds starts behind those there were.
-        for replica in range(start.repeat):
-            for entry in entries:
-                columns = entry.columns
-                if start.columns:
-                    columns = {name: columns[name] for name in start.columns}
-                row_id = replica_id(entry.row_id, replica)
-                parents = (entry.row_id,) if replica else ()
-                row = Row(row_id, dict(columns), entry.row_id, position, replica, parents=parents)
-                yield Start(row, start.rows, entry.ref)
-                position += 1
+    def _started(self, entries: Iterator[SourceEntry], position: int) -> Iterator[Start]:
+        start = self._pipeline.start
+        for at, entry in enumerate(entries, position):
+            columns = entry.columns
+            if start.columns:
+                columns = {name: columns[name] for name in start.columns}
+            replica = at // self._count
+            row_id = replica_id(entry.row_id, replica)
+            parents = (entry.row_id,) if replica else ()
+            row = Row(row_id, dict(columns), entry.row_id, at, replica, parents=parents)
+            yield Start(row, start.rows, entry.ref)
+
+
+def _let_in(pages: SourcePages, where: Callable[[Any], Any]) -> Any:
+    """Of each row, by its number, whether a condition holds."""
+    import numpy as np
+
+    return np.fromiter(
+        (where(entry.columns) is True for entry in pages.entries()), dtype=bool, count=len(pages)
+    )

@@ -15,6 +15,9 @@ from typing import Any
 
 from mixwright_compiler.catalog.references import declared_name
 
+# One encoder for all: making one takes as long as a short row does.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 
 def digest(domain: str, *parts: bytes | str | int) -> bytes:
     """16 bytes of BLAKE2b over length-prefixed parts in a versioned domain such as `mixwright.row.v1`."""
@@ -28,12 +31,29 @@ def digest(domain: str, *parts: bytes | str | int) -> bytes:
 
 def canonical_json(value: object) -> str:
     """JSON text that equal values share: sorted keys, no spaces, no escapes of non-ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _canonical(value)
 
 
 def source_row_id(columns: Mapping[str, object], occurrence: int) -> bytes:
     """Identity of a source row: its content, and which of its equals it is (0 for the first)."""
     return digest("mixwright.source.v1", canonical_json(columns), occurrence)
+
+
+def source_row_ids(texts: Iterable[str]) -> bytearray:
+    """`source_row_id` of many rows, each as the first of its equals, from their canonical JSON: 16 bytes a row."""
+    begun = blake2b(_framed("mixwright.source.v1"), digest_size=16, person=b"mixwright")
+    behind = _framed("0")
+    found = bytearray()
+    for text in texts:
+        raw = text.encode("utf-8", "surrogatepass")
+        one = begun.copy()  # cheaper than one anew
+        one.update(b"".join((len(raw).to_bytes(8, "little"), raw, behind)))
+        found += one.digest()
+    return found
+
+
+def _framed(part: str) -> bytes:
+    return len(part).to_bytes(8, "little") + part.encode()
 
 
 class SourceIds:
