@@ -47,14 +47,20 @@ class Tree:
         """Where a file of the project is in this tree."""
         return self.files / os.path.relpath(os.path.abspath(path), self.work)
 
-    def supply(self, path: Path) -> bool:
+    def supply(self, path: Path, *, is_pinned: bool = False) -> bool:
         """Let what is at a path of this tree, and is missing, be as in the working tree; False where nothing is there.
 
-        A folder's files become links, a large file an empty one: a spec's data is not read to compile it.
+        A folder's files become links, a large file an empty one: a spec's data is not read to compile it. Where the
+        working tree has none either, as on a machine that only looks at changes, an empty file stands for data that
+        a lock pins.
         """
         work = self.work / os.path.relpath(path, self.files)
-        if path.exists() or not work.exists() or not _is_inside(path, self.files):
+        if path.exists() or not (work.exists() or is_pinned) or not _is_inside(path, self.files):
             return False
+        if not work.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            return True
         if work.is_dir():
             path.mkdir(parents=True)
             for file in work.iterdir():

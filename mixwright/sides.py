@@ -197,7 +197,11 @@ def _spec(place: Place, params: Sequence[str], variant: str | None) -> Side:
         raise Misuse(f"{place.shown}: {error}") from None
     source = read_source(place.file, place.shown)
     result = compile_source(source, params=given, lock=lock, variant=variant)
-    if place.tree is not None and result.draft is not None and _supplied(place, place.tree, result.draft):
+    if (
+        place.tree is not None
+        and result.draft is not None
+        and _supplied(place, place.tree, result.draft, lock)
+    ):
         result = compile_source(source, params=given, lock=lock, variant=variant)
     if result.program is None:
         return Side(problems=result.errors)
@@ -215,7 +219,7 @@ def _plan(place: Place, program: Program, lock: Lock, variant: str | None) -> Pl
     )
 
 
-def _supplied(place: Place, tree: Tree, draft: Program) -> bool:
+def _supplied(place: Place, tree: Tree, draft: Program, lock: Lock) -> bool:
     """Bring into a revision's tree what a spec names and the revision does not hold; False where nothing was missing."""
     from mixwright_compiler.catalog.catalog import PATH_TYPES
 
@@ -226,7 +230,10 @@ def _supplied(place: Place, tree: Tree, draft: Program) -> bool:
             if schema.type in PATH_TYPES and schema.name in declared.attributes and schema.name != "output":
                 for name in _paths(declared.attributes[schema.name].value):
                     for path in _matching(tree, directory, name):
-                        is_other |= tree.supply(path)
+                        is_pinned = (
+                            declared.name in lock.sources and draft.sources.get(declared.name) is declared
+                        )
+                        is_other |= tree.supply(path, is_pinned=is_pinned)
     return is_other
 
 
@@ -256,8 +263,8 @@ def _matching(tree: Tree, directory: Path, name: str) -> Iterator[Path]:
         yield path
         return
     work = tree.work / path.relative_to(tree.files)
-    for found in glob(str(work), recursive=True):
-        yield tree.counterpart(Path(found))
+    found = [tree.counterpart(Path(name)) for name in glob(str(work), recursive=True)]
+    yield from found or [Path(str(path).replace("*", "locked").replace("?", "0"))]
 
 
 def _shown(path: Path, tree: Tree | None) -> str:

@@ -6,8 +6,8 @@
   mixwright diff main...HEAD             since the branch left main
 
 At a revision a spec has the imports, templates and lock of that revision; the working tree is not touched. Data that
-is not committed is taken to be as it is here. Without a FILE all specs below the working directory are compared that no
-other file imports.
+is not committed is taken to be as it is here, or as the lock pins it. Without a FILE all specs below the working
+directory are compared that no other file imports.
 
 Changes are shown by what they cost: `row` changes make rows again, `set` changes want other rows and keep those there
 are, `meta` changes nothing in the data, `run` only how it is executed. Requests, tokens and dollars are those that

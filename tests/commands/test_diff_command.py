@@ -175,3 +175,21 @@ def test_a_link_of_a_revision_leads_nowhere_that_is_written(
     assert main(["diff", "HEAD", "v1:specs/math.mix"]) == 2
     assert main(["diff", "v1..HEAD"]) == 2
     assert "MIX902" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["seeds.jsonl", "se*s.jsonl"])
+def test_data_that_is_nowhere_is_taken_from_the_lock(
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    edit(project / "specs/math.mix", ("seeds.jsonl", name))
+    assert main(["lock", "specs/math.mix"]) == 0
+    git(project, "commit", "--quiet", "--allow-empty", "-am", "two")
+    edit(project / "specs/math.mix", ("math = 40", "math = 50"))
+    git(project, "commit", "--quiet", "-am", "three")
+    (project / "data/seeds.jsonl").unlink()
+    (spec,) = found(capsys, "HEAD~1..HEAD")["specs"]
+    assert spec["quotas"][0]["rows"] == {"old": 40, "new": 50}
+    assert not (project / "data/seeds.jsonl").exists()
+    (project / "specs/math.lock").unlink()
+    git(project, "commit", "--quiet", "-am", "four")
+    assert main(["diff", "HEAD~1..HEAD"]) == 2, "nothing pins it"
