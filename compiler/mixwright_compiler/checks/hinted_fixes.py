@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
 
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import Catalog
+from mixwright_compiler.suggest import nearest
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix
 from mixwright_dsl.nodes import Attribute, Block, File, ListNode, ObjectNode, Ref, Statement
 from mixwright_dsl.source import Span
@@ -105,7 +105,7 @@ def _misspelt_in(span: Span, text: str) -> Edit | None:
 
 def is_slip(word: str, of: str) -> bool:
     """Is a word another one with letters missing, too many or swapped?"""
-    return word != of and len(of) > 3 and SequenceMatcher(None, word, of).ratio() > 0.8
+    return word != of and len(of) > 3 and nearest(word, [of]) is not None
 
 
 def _added(span: Span, tree: File, catalog: Catalog, text: str) -> Edit | None:
