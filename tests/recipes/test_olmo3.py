@@ -1,4 +1,4 @@
-"""OLMo 3's three stages out of one set of answers: the second and the third ask for nothing that the first has asked for."""
+"""OLMo 3's three stages out of one set of answers: the later two ask for nothing that the first has asked for."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -212,8 +213,12 @@ def _batch_of(waiting: Sequence[Asked], size: int) -> list[Asked]:
     return by_length[first : first + size]
 
 
+_LOADING = threading.Lock()
+"""Of the threads that load models: `from_pretrained` makes a model without memory by settings of the whole process."""
+
+
 def load(spec: ModelSpec, environment: EngineEnvironment) -> tuple[Any, Any]:
-    """Load a model and its tokenizer; safetensors alone, no code of the repository.
+    """Load a model and its tokenizer, one at a time; safetensors alone, no code of the repository.
 
     The model is a causal one for the task `generate`, a `pooled.Embedder` for `embed`, else a `pooled.Scorer`.
 
@@ -221,6 +226,11 @@ def load(spec: ModelSpec, environment: EngineEnvironment) -> tuple[Any, Any]:
         MissingExtra: torch or transformers is not installed.
         EngineUnavailable: there is no such model, it is for something else, or it has no chat template.
     """
+    with _LOADING:
+        return _loaded(spec, environment)
+
+
+def _loaded(spec: ModelSpec, environment: EngineEnvironment) -> tuple[Any, Any]:
     what = f"model '{spec.name}' (engine 'transformers')"
     torch = require("torch", "transformers", what)
     transformers = require("transformers", "transformers", what)
