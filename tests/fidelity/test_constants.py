@@ -27,7 +27,7 @@ CONSTANTS: dict[str, Any] = tomllib.loads(
 OWN = {"answered"}
 """Of no method: nothing was published of it."""
 FILES = sorted(path for path in LIBRARY.glob("*.mix") if path.stem not in OWN)
-WITHOUT = {"pairs"}
+WITHOUT = {"pairs", "demonstrations"}
 """Pages of methods that are no fragment: they have no numbers."""
 TABLE = re.compile(r"(?s)(<!-- constants of (\w+) -->\n).*?(<!-- end -->)")
 

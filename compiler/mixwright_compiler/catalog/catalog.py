@@ -47,7 +47,7 @@ FORMAT_VERSION = "1.2"
 RULES = (
     *("opinions", "guard", "ratings", "translated", "programs", "targets"),
     *("compared", "turns", "labels", "alone", "grouped", "tags", "semantic", "reviewed", "tools"),
-    *("criteria",),
+    *("criteria", "profiled"),
 )
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 

@@ -2,9 +2,8 @@
 
     Apply          apply(row) -> Row | Dropped           row by row, pure and fast: filter, derive, draw, chat
     Enrich         async enrich(row) -> Row | Dropped    row by row, waiting for tools or models: call
-    Ask            ask(row) -> StepRequest               asks a model for a column: generate. How many answers a row
-                   take(row, answer) -> Row              gets, further attempts, repairs and the errors of models
-                                                         belong to the run
+    Ask            ask(row) -> StepRequest               asks a model for a column: generate. How many answers there are,
+                   take(row, answer) -> Row              further attempts, repairs and faults belong to the run
     Measure        async measure(row) -> Measurement     a verifier of rows one by one
     MeasureGroup   async measure_group(rows)             a verifier that, where it compares, sees all candidates of a
                        -> list[Measurement]              row at once
@@ -12,8 +11,7 @@
     Table          async table(rows) -> list[Place]      as Keep, and may ask models, change rows, make several of one
                                                          and one of several: cluster, fold by, select
     Spread         spread(row) -> list[Row] | Dropped    makes rows of one: each
-    Fold           fold(row, rows, count)                brings the rows made of one together again: fold
-                       -> Row | Dropped
+    Fold           fold(row, rows, n) -> Row | Dropped   brings the rows made of one together again: fold
     Loop           enter(row, n), leave(row), …          takes a row through a body of steps, round by round: rounds
 
     @declare(
@@ -80,6 +78,9 @@ class Shape:
 
     async def close(self) -> None:
         """Called once, at the end, however it came."""
+
+    def beside(self, steps: Mapping[str, Shape]) -> None:
+        """Called once, before `report`, with the steps of its pipeline by their ids: for what is told of two of them."""
 
     def report(self) -> Mapping[str, Any] | None:
         """What the run's report shows of this step; None for nothing."""

@@ -113,9 +113,11 @@ def _put_tallies(run: Run) -> int:
 def _put_reports(run: Run) -> None:
     """Keep what the steps of pipelines report beside the rows; those of mixtures are kept with these."""
     told = {
-        node.name: {"operation": node.plan.operation, "report": dict(report)}
-        for node in run.pipeline_nodes
-        if (report := node.step.report())
+        node.name: {"operation": node.plan.operation, "report": reports[node.id]}
+        for pipeline in run.runs.values()
+        for reports in [reports_of(pipeline.executor.nodes)]
+        for node in pipeline.executor.nodes
+        if reports.get(node.id)
     }
     if told:
         run.store.put_event(EventRecord(run.run_id, REPORTS, json.dumps(told, ensure_ascii=False)))

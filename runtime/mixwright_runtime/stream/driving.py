@@ -52,6 +52,9 @@ async def closed(nodes: Sequence[Node]) -> list[str]:
 
 def reports_of(nodes: Sequence[Node]) -> dict[str, Any]:
     """What steps report, by their ids."""
+    steps = {node.id: node.step for node in nodes}
+    for node in nodes:
+        node.step.beside(steps)
     found = {node.id: node.step.report() for node in nodes}
     return {step: dict(report) for step, report in found.items() if report is not None}
 
