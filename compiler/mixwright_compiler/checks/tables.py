@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from mixwright_compiler.checks.checked import Checked, is_written, maker_of
+from mixwright_compiler.checks.quotas import rows_of
 from mixwright_compiler.program import PipelineDecl, Schema, StepDecl
 from mixwright_dsl.diagnostic import Label
+
+OFTEN = 100
+"""Chosen: InsTag leaves out tags of fewer than 20 of some 300,000 rows. One that only a hundredth of the rows has is
+common there; asking for more leaves little."""
 
 
 def check_tables(checked: Checked) -> None:
     """MIX460: groups that no step has made. MIX461: tags that are no list of texts. MIX462: nearness in meaning without a
-    model that tells it. MIX463: a selection among rows of which several are answers to one."""
+    model that tells it. MIX463: a selection among rows of which several are answers to one. MIX465: tags that hardly any
+    row can reach the count of."""
     for pipeline, position, step in checked.clean_steps():
         if "grouped" in step.entry.rules:
             _check_grouped(checked, pipeline.steps[:position], step)
         if "tags" in step.entry.rules:
             _check_tags(checked, _columns_before(checked, pipeline, position), step)
+            _check_frequency(checked, pipeline, step)
         if "semantic" in step.entry.rules:
             _check_semantic(checked, step)
         if "alone" in step.entry.rules:
@@ -62,6 +69,27 @@ def _check_tags(checked: Checked, columns: Schema, step: StepDecl) -> None:
         by.span,
         f"a column of {found}",
         hint=hint,
+    )
+
+
+def _check_frequency(checked: Checked, pipeline: PipelineDecl, step: StepDecl) -> None:
+    """MIX465, where a lock tells how many rows there are: rows that stand in the spec are there to look at."""
+    least = step.attributes.get("min_count")
+    supply = rows_of(checked, pipeline.name)
+    if least is None or supply is None or not isinstance(least.value, int):
+        return
+    roots = (checked.program.sources.get(path[-1]) for path in checked.paths_from(pipeline.name))
+    if any(root is None or root.entry.rows_in for root in roots):
+        return
+    rows, how = supply
+    if least.value * OFTEN <= rows:
+        return
+    checked.findings.lint(
+        "MIX465",
+        f"a tag is left out unless {least.value:,} of at most {rows:,} rows have it",
+        step.kind_span if least.is_default else least.span,
+        f"{how}: that is {least.value / max(1, rows):.1%} of them, and most tags are of fewer",
+        hint=f"write `min_count = {max(1, rows // OFTEN)}`, or take more rows",
     )
 
 
