@@ -82,13 +82,14 @@ def first_changed_step(old: Plan, new: Plan, pipeline: str) -> str | None:
 
 
 def _with(plan: Plan, pipeline: Pipeline, update: Mapping[str, Any]) -> Plan:
-    """The plan with this one pipeline and those it starts from, changed."""
+    """The plan with this one pipeline, changed, and those that it takes rows from."""
     kept = {pipeline.name: pipeline.model_copy(update=update)}
-    start = pipeline.start
-    while start.kind == "pipeline":
-        parent = plan.pipelines[start.rows]
-        kept[parent.name] = parent
-        start = parent.start
+    pending = list(pipeline.read)
+    while pending:
+        name = pending.pop()
+        if name not in kept:
+            kept[name] = plan.pipelines[name]
+            pending += kept[name].read
     return plan.model_copy(update={"pipelines": kept})
 
 

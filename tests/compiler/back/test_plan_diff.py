@@ -12,6 +12,8 @@ from mixwright_compiler.plan.diff import differences, first_changed_step
 from mixwright_compiler.plan.lower import lower
 from mixwright_compiler.plan.plan import Plan, SourcePin
 from mixwright_compiler.plan.quotas import quota_text
+from mixwright_compiler.stages import compile_source
+from mixwright_dsl.source import SourceFile
 
 
 def lowered(**changes: Any) -> Plan:
@@ -114,3 +116,32 @@ def test_quotas_read_as_written() -> None:
         "take(8, repeat = 2, cap = { by = user, max = 1 })",
         "all",
     ]
+
+
+DRAWING = """edition 2026
+source people inline {{ rows = [{{ name = "Ada" }}, {{ name = "Bob" }}] }}
+pipeline topics {{
+  from people
+  derive {{ topic = name + "{mark}" }}
+}}
+pipeline chats {{
+  from people
+  draw about {{ from = topics, count = 1 }}
+  derive {{ asked = name + "{more}" }}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "first_changed"), [({"more": "?"}, "derive"), ({"mark": "?"}, "from"), ({}, None)]
+)
+def test_a_pipeline_that_draws_from_another_is_compared(
+    tmp_path: Path, change: dict[str, str], first_changed: str | None
+) -> None:
+    plans = []
+    for values in ({}, change):
+        text = DRAWING.format(**{"mark": "", "more": "", **values})
+        declared = compile_source(SourceFile("a.mix", text, tmp_path / "a.mix")).program
+        assert declared is not None
+        plans.append(lower(declared, root=tmp_path, directory=tmp_path))
+    assert first_changed_step(*plans, "chats") == first_changed
