@@ -24,7 +24,7 @@ from mixwright_runtime.values.rows import canonical_json
 from mixwright_runtime.values.stored_text import clean_text
 
 BATCH_ROWS = 2_048
-MOST_ROWS = 16_384
+MOST_ROWS = 8_192
 BATCH_CHARACTERS = 8_000_000
 """Rows that are in Python at once: at first as many as DuckDB makes together, then as many as have about so many
 characters, for each batch is fetched in a thread of its own (`watched.py`). Chosen."""
