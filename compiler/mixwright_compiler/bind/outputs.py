@@ -103,6 +103,7 @@ def _export(scope: Scope, module: Module, block: Block) -> None:
     written = next((s.value for s in block.body if isinstance(s, Attribute) and _is(s, "format")), None)
     chosen = written.name if isinstance(written, Ref) else getattr(written, "value", None)
     entry = kind_of(scope.world, "export", str(chosen)) if chosen is not None else None
+    is_known = entry is not None or chosen is None
     if entry is None:
         at = block.kind_span if written is None else written.span
         if chosen is not None and is_excused(scope.world, "export", str(chosen), at):
@@ -110,7 +111,16 @@ def _export(scope: Scope, module: Module, block: Block) -> None:
         entries = scope.world.catalog.family("export")
         entry = entries[_usual_format(entries)]
     place = Place(scope.world, module, scope.columns.get(qualified), f"rows of `{mixture.name}`")
-    attributes = bind_attributes(place, entry, block.body, name.span, f"export `{name.name}`")
+    known = {schema.name for schema in entry.attributes}
+    attributes = bind_attributes(
+        place,
+        entry,
+        block.body,
+        name.span,
+        f"export `{name.name}`",
+        # What an unknown format takes is not known either.
+        taken=lambda s: not is_known and named(s)[0] not in known,
+    )
     scope.exports[name.name] = ExportDecl(
         name=name.name,
         entry=entry,

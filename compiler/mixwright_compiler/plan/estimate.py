@@ -7,7 +7,7 @@ else. A step that was never run is thus
 taken to drop nothing, so a first plan's figures are a *lower* bound of the work where a quota must be met, and an
 *upper* bound where all rows are taken.
 
-    rows_started = all rows                                          where everything is wanted
+    rows_started = rows * repeat                                     where everything is wanted
     rows_started = min(rows * repeat, quota / product of yields)     where a mixture wants `quota` rows
     rows_started = rows * repeat                                     where a step decides once, on all rows
     requests     = rows_in * questions of a row                      as it declares them
@@ -248,10 +248,8 @@ class _Estimation:
         available = self.rows_of(start.rows)
         if available is not None and start.limit is not None:
             available = min(available, start.limit)
-        rows = available
-        if _takes_all(pipeline):
-            rows = self.all_rows(pipeline)
-        elif demand is not None:
+        rows = self.all_rows(pipeline)
+        if demand is not None and not _takes_all(pipeline):
             needed = _divided(demand, self.yield_of(pipeline))
             most = math.inf if available is None else available * start.repeat
             rows = min(needed, most) if min(needed, most) < math.inf else None

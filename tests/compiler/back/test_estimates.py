@@ -116,7 +116,7 @@ def test_yields_of_a_run_raise_the_rows_that_are_started() -> None:
     assert (found["math.problem"].prompt_tokens, found["math.problem"].output_tokens) == (20_000, 100_000)
 
 
-def test_without_a_mixture_every_row_is_taken_once() -> None:
+def test_without_a_mixture_every_row_is_started_as_often_as_it_may() -> None:
     made = step("step.generate", "a", {}, label="a", prompt="ask", model="m")
     declared = program(
         source("text", {"text": "text"}, kind="inline", rows=[{"text": "a"}, {"text": "b"}]),
@@ -124,7 +124,7 @@ def test_without_a_mixture_every_row_is_taken_once() -> None:
         pipeline("p", "text", made, repeat=3),
     )
     found = by_node(planned(declared))
-    assert (found["p.from"].rows_out, found["p.a"].requests) == (2, 2)
+    assert (found["p.from"].rows_out, found["p.a"].requests) == (6, 6)
 
 
 def test_what_cannot_be_known_is_none() -> None:
