@@ -24,6 +24,7 @@ FAMILIES: tuple[tuple[str, str, tuple[AttributeSchema, ...]], ...] = (
     ("source", "Source kinds", COMMON_TO_SOURCES),
     ("tool", "Tool kinds", ()),
     ("step", "Steps", COMMON_TO_STEPS),
+    ("call_tools_block", "Blocks of `call_tools`", ()),
     ("review_block", "Blocks of `review`", ()),
     ("verify", "Verifiers", COMMON_TO_STEPS),
     ("verify_block", "Blocks of a verifier", ()),

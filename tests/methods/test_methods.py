@@ -22,6 +22,7 @@ import mixwright
 from mixwright_compiler.catalog.constraint_kinds import Constraint, first_conflict
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.store.counts import tallies
+from mixwright_runtime.store.records import TOOL
 from mixwright_runtime.store.store import Store
 from mixwright_runtime.verifiers.constraints.check import check
 from mixwright_runtime.verifiers.constraints.registry import schemas
@@ -111,7 +112,7 @@ def test_a_method_that_was_killed_ends_with_the_same_rows(
 ) -> None:
     spec, whole, killed = spec_of(project, method), ran(method), project / "killed" / method
     with Store.open(whole, read_only=True) as opened:
-        [(answers,)] = opened.sql("SELECT count(*) FROM call")
+        [(answers,)] = opened.sql("SELECT count(*) FROM call WHERE NOT starts_with(model, ?)", [TOOL])
     # Each run goes on from where the one before was killed, so that they are killed all along the way.
     moments = [0, *sorted(random.Random(method).sample(range(1, answers), KILLS))]
     for before, moment in pairwise(moments):
@@ -547,6 +548,42 @@ def test_a_model_that_is_given_the_beginning_of_a_users_turn_writes_instructions
         ]
     written = [text for text in texts if text]
     assert sum(bool(WELL_FORMED.fullmatch(text)) for text in written) >= 0.9 * len(written) >= 200
+
+
+def test_a_call_stays_where_its_result_saves_the_model_something(
+    ran: Ran, project: Path, tmp_path: Path
+) -> None:
+    whole = ran("toolformer")
+    kept, dropped = outcomes_of(whole)["tooled"]
+    assert 7 <= kept <= 15 and dropped == {"calculated.call_tools_annotated": 28 - kept}
+    with Store.open(whole, read_only=True) as opened:
+        rows = [
+            (status, json.loads(columns), json.loads(scores))
+            for status, columns, scores in opened.sql("SELECT status, columns, scores FROM row_outcome")
+        ]
+    for status, columns, scores in rows:
+        candidates = next(iter(scores.values()))["evidence"]["candidates"]
+        gains = [one["gain"] for one in candidates]
+        assert (status == "kept") == (max(gains, default=0) >= 0.05)
+        if status == "kept":
+            calls = re.findall(r"\[Calculator\((\d+)\+(\d+)\)→(\d+)\]", columns["annotated"])
+            assert calls and all(int(one) + int(other) == int(both) for one, other, both in calls), (
+                "it was worked out"
+            )
+            assert re.sub(r"\[Calculator[^]]*\]", "", columns["annotated"]) == columns["document"]
+            assert columns["messages"] == [{"role": "assistant", "content": columns["annotated"]}]
+    # Another threshold is another choice among what is stored.
+    spec = spec_of(project, "toolformer")
+    moved = spec.with_name("moved.mix")
+    moved.write_text(spec.read_text("utf-8").replace("threshold = 0.05", "threshold = -9"), encoding="utf-8")
+    shutil.copy(spec.with_suffix(".lock"), moved.with_suffix(".lock"))
+    shutil.copytree(whole, tmp_path / "store")
+    report = mixwright.run(moved, store=tmp_path / "store")
+    with Store.open(tmp_path / "store", read_only=True) as opened:
+        ended = opened.sql(
+            "SELECT count(*) FROM outcome WHERE run_id = ? AND status = 'kept'", [report.run_id]
+        )
+    assert (ended, report.summary["requests"]) == ([(24,)], 0)
 
 
 def test_scores_rise_with_what_a_task_asks_and_fall_without_an_answer(ran: Ran) -> None:

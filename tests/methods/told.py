@@ -27,6 +27,8 @@ from mixwright_runtime.engines.protocol import (
     Finish,
     LabelRequest,
     Labels,
+    Losses,
+    LossRequest,
     Request,
     Vectors,
 )
@@ -69,6 +71,11 @@ class Told:
     async def labels(self, request: LabelRequest) -> Labels:
         await self._answering()
         return Labels(tuple(json.loads(self._answers[request.key].text)))
+
+    async def losses(self, request: LossRequest) -> Losses:
+        await self._answering()
+        told = json.loads(self._answers[request.key].text)
+        return Losses(tuple(at for at, _ in told), tuple(logprob for _, logprob in told))
 
     async def embed(self, request: EmbedRequest) -> Vectors:
         await self._answering(len(request.texts))

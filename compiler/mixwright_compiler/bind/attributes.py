@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.kinds import declared_by_plugin
@@ -10,8 +12,9 @@ from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.values import bind_value, example_of
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
+from mixwright_compiler.catalog.references import BLOCKS, block_of
 from mixwright_compiler.findings import Reported
-from mixwright_compiler.program import Bound, SubBlock
+from mixwright_compiler.program import Bound, Items, SubBlock
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import (
@@ -19,6 +22,7 @@ from mixwright_dsl.nodes import (
     Block,
     Expression,
     ObjectNode,
+    Ref,
     Statement,
     named,
 )
@@ -60,6 +64,11 @@ def bind_attributes(
             at_plugin = declared_by_plugin(place.world, entry)
             is_block = isinstance(statement, Block)
             _unknown_attribute(place, name, span, title, list(schemas), seen, is_block, at_plugin)
+            seen.setdefault(name, span)
+            continue
+        if schema.type.startswith(BLOCKS):
+            with suppress(Reported):
+                bound[name] = _one_more(place, schema, statement, bound.get(name))
             seen.setdefault(name, span)
             continue
         if name in seen:
@@ -131,13 +140,17 @@ def _missing(
             if any(other not in schemas and nearest(other, [name]) == name for other in seen):
                 continue
             example = '"out/…"' if writes and schema.type == "path" else example_of(schema)
+            if schema.type.startswith(BLOCKS):
+                example = f"{example_of(_label_of(place, schema))} {{ … }}"
             place.findings.error(
                 "MIX106",
                 f"{title} has no `{name}`",
                 at,
                 "a required attribute is missing",
                 secondary=secondary,
-                hint=f"add `{name} = {example}`",
+                hint=f"add `{name} {example}`"
+                if schema.type.startswith(BLOCKS)
+                else f"add `{name} = {example}`",
                 notes=(schema.doc,) if schema.doc else (),
             )
 
@@ -217,3 +230,42 @@ def _sub_block(place: Place, schema: AttributeSchema, node: Expression) -> SubBl
         )
     at = Span(node.span.source, node.span.start, node.span.start + 1)
     return SubBlock(bind_attributes(place, entry, node.body, at, f"`{schema.name}`"))
+
+
+def _label_of(place: Place, schema: AttributeSchema) -> AttributeSchema:
+    """What the label of one of several blocks stands for."""
+    return place.world.catalog.entries[block_of(schema.type) or ""].attributes[0]
+
+
+def _one_more(place: Place, schema: AttributeSchema, statement: Statement, before: Bound | None) -> Bound:
+    """The blocks of a list with one more; raises Reported."""
+    findings, first = place.findings, _label_of(place, schema)
+    example = f"{schema.name} {example_of(first)} {{ … }}"
+    if not isinstance(statement, Block):
+        at = statement.value.span
+        raise findings.error("MIX107", f"`{schema.name}` is a block", at, hint=f"write `{example}`")
+    label = statement.labels[0] if len(statement.labels) == 1 else None
+    if not isinstance(label, Ref):
+        raise findings.error(
+            "MIX107",
+            f"`{schema.name}` takes one name in front of its block",
+            statement.labels[-1].span if statement.labels else statement.kind_span,
+            hint=f"for example `{example}`",
+        )
+    entry = place.world.catalog.entries[block_of(schema.type) or ""]
+    title = f"`{schema.name} {label.name}`"
+    inner = replace(entry, attributes=entry.attributes[1:])
+    named_as = bind_value(place, first, first.type, label)
+    values = bind_attributes(place, inner, statement.body, label.span, title)
+    blocks = list(before.value) if before is not None else []
+    spans = list(before.value.spans) if before is not None else []
+    if any(block[first.name] == named_as for block in blocks):
+        raise findings.error(
+            "MIX115",
+            f"{title} is given twice",
+            label.span,
+            "given again here",
+            hint="move its lines into the first",
+        )
+    block = SubBlock({first.name: Bound(value=named_as, span=label.span), **values})
+    return Bound(value=Items([*blocks, block], [*spans, label.span]), span=statement.span)

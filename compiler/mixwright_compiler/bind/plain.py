@@ -7,6 +7,7 @@ Shared by the plan, the fingerprints and the lock, so that all three speak of th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import (
@@ -17,6 +18,7 @@ from mixwright_compiler.catalog.catalog import (
     builtin_catalog,
 )
 from mixwright_compiler.catalog.conditions import holds
+from mixwright_compiler.catalog.references import BLOCKS
 from mixwright_compiler.program import Aggregate, Bound, CallValue, TypedExpression
 
 COMMON_TO_STEPS = ("when", "id")
@@ -85,6 +87,9 @@ def _complete(schema: AttributeSchema, written: Any, catalog: Catalog | None) ->
         return None
     if schema.type.startswith("call:") and isinstance(value, str):
         return {"call": value, "args": [], "keywords": {}}
+    if schema.type.startswith(BLOCKS) and isinstance(value, list | tuple):
+        one = replace(schema, type=schema.type[5:-1], default=None)
+        return [_complete(one, block, catalog) for block in value]
     if schema.type.startswith("block:") and isinstance(value, Mapping):
         nested = (catalog or builtin_catalog()).entries.get(schema.type.removeprefix("block:"))
         return dict(value) if nested is None else resolved(nested, value, catalog=catalog)

@@ -13,6 +13,7 @@ from mixwright_compiler.bind.kinds import step_kind
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 from mixwright_compiler.catalog.makes import remakes
+from mixwright_compiler.catalog.references import BLOCKS, block_of
 from mixwright_compiler.load.uses import Use, UsedSource
 from mixwright_compiler.program import FragmentDecl, OperatorDecl
 from mixwright_dsl.nodes import (
@@ -120,6 +121,8 @@ class StepCopy:
         """An attribute of a step, or a block that is one."""
         if isinstance(statement, Block):
             schema = entry.attribute(statement.kind) if entry is not None else None
+            if schema is not None and schema.type.startswith(BLOCKS):
+                return self.one_of_several(statement, schema)
             copied = self.value(ObjectNode(statement.body, statement.span), schema)
             assert isinstance(copied, ObjectNode)
             return Block(
@@ -136,6 +139,21 @@ class StepCopy:
             name = self.column(name)
             schema = entry.attribute("*")
         return Attribute(name, self.value(statement.value, schema), self.at(statement.span))
+
+    def one_of_several(self, block: Block, schema: AttributeSchema) -> Block:
+        """A block of a list, whose label is the value of its first attribute."""
+        nested = self.world.catalog.entries.get(block_of(schema.type) or "")
+        labels = [
+            self.plain(label, params=True, columns=False) if isinstance(label, Ref) else self.label(label)
+            for label in block.labels
+        ]
+        return replace(
+            block,
+            kind_span=self.at(block.kind_span),
+            labels=tuple(label for label in labels if isinstance(label, Ref | Text | Quantity)),
+            body=tuple(self.statement(s, nested) for s in block.body),
+            span=self.at(block.span),
+        )
 
     def value(self, node: Expression, schema: AttributeSchema | None) -> Expression:
         return self.typed(node, schema.type if schema is not None else "")

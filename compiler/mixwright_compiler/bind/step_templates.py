@@ -10,7 +10,7 @@ from mixwright_compiler.bind.repair import check_repair_reads, repair_columns, r
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.used_columns import names_seen
 from mixwright_compiler.catalog.catalog import Entry
-from mixwright_compiler.catalog.references import kind_of_reference
+from mixwright_compiler.catalog.references import BLOCKS, block_of, kind_of_reference
 from mixwright_compiler.load.uses import Use
 from mixwright_compiler.program import Bound
 from mixwright_compiler.schema import UNTYPED, Columns, fields_of
@@ -32,7 +32,7 @@ def check_templates(
     names: in a step of a fragment, becomes what its templates call columns that are called otherwise in the rows.
     """
     missing: set[str] = set()
-    for bound in _template_names(entry, attributes):
+    for bound in _template_names(scope, entry, attributes):
         name = str(bound.value)
         scope.ask(scope.world.by_name[name], bound.span)
         parsed = scope.parsed.get(name)
@@ -42,7 +42,7 @@ def check_templates(
             missing |= check_use(scope.world, parsed, columns, bound.span, place.rows_words, later)
     if use is not None:
         missing = {use.names.get(name, name) for name in missing}
-    for bound in _template_names(entry, attributes, of_drawn=True):
+    for bound in _template_names(scope, entry, attributes, of_drawn=True):
         scope.ask(scope.world.by_name[str(bound.value)], bound.span)
         parsed = scope.parsed.get(str(bound.value))
         if parsed is not None:
@@ -109,7 +109,7 @@ def template_inputs(
     names: Mapping[str, str],
 ) -> list[str]:
     """Columns that the step's templates need. That of `on_fail = repair(…)` is no part: no measurement reads it."""
-    parsed = [scope.parsed.get(str(bound.value)) for bound in _template_names(entry, attributes)]
+    parsed = [scope.parsed.get(str(bound.value)) for bound in _template_names(scope, entry, attributes)]
     inputs = [
         names.get(name, name) for template in parsed if template is not None for name in template.inputs
     ]
@@ -124,7 +124,9 @@ def drawn_columns(item: str) -> Columns:
     return Columns({DRAWN: item} if fields is None else fields)
 
 
-def _template_names(entry: Entry, attributes: Mapping[str, Bound], *, of_drawn: bool = False) -> list[Bound]:
+def _template_names(
+    scope: Scope, entry: Entry, attributes: Mapping[str, Bound], *, of_drawn: bool = False
+) -> list[Bound]:
     """Each template that the step may render of the row, or of what is drawn for it, where it is named."""
     found: list[Bound] = []
     for schema in entry.attributes:
@@ -133,4 +135,12 @@ def _template_names(entry: Entry, attributes: Mapping[str, Bound], *, of_drawn: 
             continue
         if kind_of_reference(schema.type) == "template" and (schema.holds == "drawn") is of_drawn:
             found += bound.each()
+        elif schema.type.startswith(BLOCKS):
+            nested = scope.world.catalog.entries[block_of(schema.type) or ""]
+            for block in bound.value:
+                of_block = {
+                    name: Bound(value=value, span=block.spans.get(name, bound.span))
+                    for name, value in block.items()
+                }
+                found += _template_names(scope, nested, of_block, of_drawn=of_drawn)
     return found

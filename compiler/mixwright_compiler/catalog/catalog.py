@@ -28,6 +28,7 @@ Attribute types, a small closed language:
     count_or_expr                  a count, or a whole number by the row
     block:FAMILY.NAME              a nested block `NAME { ... }` with the attributes of that catalog entry;
                                    its value in the plan is an object with defaults filled in
+    list[block:FAMILY.NAME]        such blocks, each with a label that its first attribute takes: `use calculator { ... }`
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ RULES = (
     *("opinions", "guard", "ratings", "translated", "programs", "targets"),
     *("compared", "turns", "labels", "alone", "grouped", "tags", "semantic", "reviewed", "tools"),
     *("criteria", "profiled"),
+    "annotates",
 )
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 
@@ -95,10 +97,11 @@ class Asks:
     """Requests that a step sends to models for each row; what is said here names its attributes.
 
     model: the attribute with the model, or with the models that are each asked; where it is not given nothing is asked.
-    template: the attribute with the template of the request; empty for one that the step makes up. Of several
-        (`some[ref:template]`) a row is asked with one, by the `weights` of the attribute named so. history: the
-        attribute with messages that go before it.
-    times: attributes that multiply the requests, a count by its number, a list by its length. each: how many there are
+    template: the attribute with the template of the request, `use.prompt` of a list of blocks; empty for one that the
+        step makes up. Of several (`some[ref:template]`) a row is asked with one, by the `weights` of the attribute
+        named so. history: the attribute with messages that go before it.
+    times: attributes that multiply the requests, a count by its number, a list by its length; of a list of blocks
+        `use.positions` is an attribute of theirs, whose products are added up. each: how many there are
         of one model before that. twice: the condition (`mixwright_compiler.catalog.conditions`) under which each is
         sent twice.
     when: the condition under which anything is asked.

@@ -90,7 +90,7 @@ def unnamed(entry: Entry) -> Iterator[str]:
         if not (entry.attribute(asks.model) or AttributeSchema("", "", "")).type.endswith(MODELS):
             yield f"it asks `{asks.model}`, which is no attribute of type `ref:model`"
         named += [
-            ("asks", name)
+            ("asks", name.partition(".")[0])
             for name in (asks.template, asks.weights, asks.history, *asks.times, asks.max_tokens)
             if name
         ]

@@ -36,6 +36,16 @@ LISTS = ("list[", "some[")
 """How types of several values begin: `list[T]`, and `some[T]`, which may be one of them alone."""
 
 
+BLOCKS = "list[block:"
+"""How the type of a list of blocks begins."""
+
+
+def block_of(type: str) -> str | None:
+    """The entry's key of a nested block, or of a list of them; None of another type."""
+    inner = type[5:-1] if type.startswith(BLOCKS) else type
+    return inner.removeprefix("block:") if inner.startswith("block:") else None
+
+
 def kind_of_reference(type: str) -> str | None:
     """What an attribute's type refers to, one or several of them: `template` of `list[ref:template]`; None for none."""
     inner = type[5:-1] if type.startswith(LISTS) else type

@@ -146,18 +146,43 @@ def _question(asks: Asks, entry: Entry, values: Mapping[str, Any], label: str) -
     )  # reported, and somebody is asked all the same
     if not (models or is_wanting) or not holds(asks.when, entry, values):
         return None
-    numbers = [_number(given(entry, values, name)) for name in asks.times]
+    number = _times(entry, values, asks.times)
     twice = 2 if asks.twice and holds(asks.twice, entry, values) else 1
-    template = given(entry, values, asks.template) if asks.template else None
+    template, weights = _templates(entry, values, asks)
     return Question(
         models=models,
-        requests=max(1, len(models)) * asks.each * prod(numbers) * twice,
+        requests=max(1, len(models)) * asks.each * number * twice,
         template="" if isinstance(template, list | tuple) else str(template or ""),
-        templates=_shares(template, given(entry, values, asks.weights) if asks.weights else None),
+        templates=_shares(template, weights),
         before=_columns_of(given(entry, values, asks.history)) if asks.history else (),
         max_tokens=_number(given(entry, values, asks.max_tokens)) if asks.max_tokens else 0,
         writes=asks.writes.replace("{label}", label),
     )
+
+
+def _times(entry: Entry, values: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """How often something is asked by the attributes of these names; see `Asks.times`."""
+    of_blocks = [name.partition(".") for name in names if "." in name]
+    number = prod(_number(given(entry, values, name)) for name in names if "." not in name)
+    if not of_blocks:
+        return number
+    inner = [name for _, _, name in of_blocks]
+    blocks = given(entry, values, of_blocks[0][0]) or ()
+    return number * sum(prod(_number(block.get(name)) for name in inner) for block in blocks)
+
+
+def _templates(entry: Entry, values: Mapping[str, Any], asks: Asks) -> tuple[Any, Any]:
+    """The template, or several with their weights; of blocks each as often as its block asks."""
+    if not asks.template:
+        return None, None
+    outer, _, inner = asks.template.partition(".")
+    named = given(entry, values, outer)
+    if not inner:
+        return named, given(entry, values, asks.weights) if asks.weights else None
+    blocks = [block for block in named or () if block.get(inner)]
+    counted = [name.partition(".")[2] for name in asks.times if "." in name]
+    weights = [prod(_number(block.get(name)) for name in counted) for block in blocks]
+    return [block[inner] for block in blocks], weights
 
 
 def _shares(templates: Any, weights: Any) -> dict[str, float]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from mixwright_compiler.checks import (
     calibration,
+    called_in_texts,
     chat_templates,
     code,
     compared,
@@ -85,6 +86,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     reviews.check_reviews,
     profiles.check_profiles,
     tools.check_tools,
+    called_in_texts.check_annotations,
     calibration.check_calibrations,
     code.check_code,
     _check_constraints,

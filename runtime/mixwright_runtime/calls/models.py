@@ -10,7 +10,7 @@ from typing import Protocol
 from mixwright_compiler.catalog.capabilities import needed
 from mixwright_compiler.catalog.catalog import builtin_catalog
 from mixwright_compiler.catalog.conditions import given
-from mixwright_compiler.catalog.references import kind_of_reference, named_in
+from mixwright_compiler.catalog.references import LISTS
 from mixwright_compiler.plan.plan import ModelSpec, Plan, Step
 from mixwright_runtime.engines.protocol import Engine, EngineEnvironment
 from mixwright_runtime.engines.secrets import discreet
@@ -43,26 +43,32 @@ def models_asked(plan: Plan, step: Step) -> list[str]:
 
 
 def tools_of(step: Step) -> list[str]:
-    """Names of the tools that a step's attributes refer to, each once."""
+    """Names of the tools that a step's attributes refer to, nested blocks included; each once."""
     found = [
         name
         for schema in entry_of(step.operation).attributes
-        if kind_of_reference(schema.type) == "tool"
-        for name in named_in(step.attributes.get(schema.name))
+        for name in _named_in(schema.type, step.attributes.get(schema.name), "ref:tool")
     ]
     return list(dict.fromkeys(found))
 
 
 def _models_in(type: str, value: object) -> Iterator[str]:
-    if type == "ref:model" and isinstance(value, str):
+    yield from _named_in(type, value, "ref:model")
+
+
+def _named_in(type: str, value: object, reference: str) -> Iterator[str]:
+    """What a value of an attribute's type names by references of one kind."""
+    if type == reference and isinstance(value, str):
         yield value
-    elif type.startswith("list[") and isinstance(value, list | tuple):
+    elif type.startswith("some[") and isinstance(value, str):
+        yield from _named_in(type[5:-1], value, reference)
+    elif type.startswith(LISTS) and isinstance(value, list | tuple):
         for item in value:
-            yield from _models_in(type[5:-1], item)
+            yield from _named_in(type[5:-1], item, reference)
     elif type.startswith("block:") and isinstance(value, Mapping):
         entry = builtin_catalog().entries.get(type.removeprefix("block:"))
         for schema in entry.attributes if entry else ():
-            yield from _models_in(schema.type, value.get(schema.name))
+            yield from _named_in(schema.type, value.get(schema.name), reference)
 
 
 class RunCalls(Protocol):

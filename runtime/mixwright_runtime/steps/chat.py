@@ -19,8 +19,11 @@ from mixwright_runtime.values.rows import Dropped, Row
 @declare(
     "step",
     "chat",
-    one_of=(("user", "assistant"), ("turns",)),
-    goes_with=(("input", "user", "turns"), ("reasoning", "user", "turns")),
+    one_of=(("user", "assistant"), ("turns",), ("text",)),
+    goes_with=(
+        *(("input", "user", other) for other in ("turns", "text")),
+        *(("reasoning", "user", other) for other in ("turns", "text")),
+    ),
     makes={"messages": "chat", "tools": "json if with tools"},
     attributes=(
         attribute("system", "expr:text", "the system message: a text, or a column; null or empty for none"),
@@ -35,6 +38,13 @@ from mixwright_runtime.values.rows import Dropped, Row
             "reasoning", "column", "the column with the reasoning before the answer; null or empty for none"
         ),
         attribute("turns", "column", "a column with messages, instead of `user` and `assistant`"),
+        attribute(
+            "text",
+            "column",
+            "a column with a plain text, instead of a conversation: one message of the assistant, for models that go on "
+            "from texts",
+            holds="text",
+        ),
         attribute("tools", "column", "a column with the tools that the assistant may call, as JSON Schemas"),
         *STEP,
     ),
@@ -42,7 +52,7 @@ from mixwright_runtime.values.rows import Dropped, Row
 class Chat(Apply):
     """Makes the training example: column `messages`, a list of `{ role, content }`.
 
-    Give `user` and `assistant`, or `turns`: a `chat` column, a list of texts that alternate between user and
+    Give `user` and `assistant`, or `text`, or `turns`: a `chat` column, a list of texts that alternate between user and
     assistant, or a conversation in one of the forms that public data has:
 
     - OpenAI's `{ role, content }`, the content a text or parts (`[{ type = "text", text }]`; pictures are refused);
@@ -58,6 +68,13 @@ class Chat(Apply):
     source alpaca json { path = "alpaca.json", license = "cc0-1.0" }
     pipeline conversations { from sharegpt, chat { turns = conversations, system = system } }
     pipeline instructions { from alpaca, chat { user = instruction, input = input, assistant = output } }
+    ```
+
+    A plain `text` is learned from its first token to its last with a chat template that writes it and nothing else, which
+    `train` takes as a file (`chat_template`):
+
+    ```jinja
+    {% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}
     ```
 
     `reasoning` is kept apart from the answer, as `reasoning_content`; the chat template decides how it is written, and
@@ -77,8 +94,9 @@ class Chat(Apply):
         self._turns = attributes.get("turns")
         self._reasoning = attributes.get("reasoning")
         self._tools = attributes.get("tools")
-        if not self._turns and not (self._user and self._assistant):
-            raise RunError(f"step '{step.id}': chat needs user and assistant, or turns")
+        self._plain = attributes.get("text")
+        if not (self._turns or self._plain or (self._user and self._assistant)):
+            raise RunError(f"step '{step.id}': chat needs user and assistant, turns, or text")
 
     def apply(self, row: Row) -> Row | Dropped:
         """The row with its `messages`; quarantined when they would not make a training example."""
@@ -92,7 +110,9 @@ class Chat(Apply):
         return row.with_columns(messages=messages, **({"tools": tools} if tools else {}))
 
     def _messages(self, columns: Mapping[str, object]) -> list[dict[str, Any]]:
-        if self._turns:
+        if self._plain:
+            messages = [{"role": "assistant", "content": _text(columns.get(self._plain), self._plain)}]
+        elif self._turns:
             messages = _messages_of(columns.get(self._turns), self._turns)
         else:
             request = _text(columns.get(self._user or ""), self._user)

@@ -20,6 +20,9 @@ WRITTEN = {
     "`turn = user`": "user_turn",
     "`form = text`": "text",
     "`verify score`": "labels",
+    "`generate { tools }`": "tools",
+    "`call_tools`, to find places": "token_at",
+    "`call_tools`, to weigh calls": "losses",
 }
 """Rows of the table in docs/language/language.md, by their capability."""
 

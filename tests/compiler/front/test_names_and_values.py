@@ -358,7 +358,7 @@ def test_separators_are_the_same_for_every_row(
 def test_chat_needs_both_sides_or_turns(body: str, tmp_path: Path) -> None:
     text = f"edition 2026\n{PEOPLE}pipeline p {{\n  from people\n  chat {{ {body} }}\n}}\n"
     errors = compiled(tmp_path, text).errors
-    assert [d.message for d in errors] == ["`chat` needs `user` and `assistant` or `turns`"]
+    assert [d.message for d in errors] == ["`chat` needs `user` and `assistant` or `turns` or `text`"]
 
 
 @pytest.mark.parametrize("extra", ["input", "reasoning"])

@@ -53,6 +53,9 @@ template rubric2 { user = "{{ q }}: {{ response }}" }
 tool adder arithmetic { }
 tool calendar date { day = "2024-03-05" }
 template guard { user = "{{ response }}: safe or unsafe?" }
+model base transformers { repo = "r/base" }
+model base2 transformers { repo = "r/base2" }
+template shown { user = "[adder(1 + 1)] {{ q }}" }
 """
 
 ROWS = """
@@ -122,6 +125,8 @@ MINIMAL: dict[str, dict[str, str]] = {
     "step.profile": {"of": "q"},
     "step.review": {"of": "q", "out": '"review.csv"'},
     "step.rounds": {},
+    "step.call_tools": {"from": "q", "model": "base", "use": "adder { prompt = shown }"},
+    "call_tools_block.use": {"tool": "adder", "prompt": "shown"},
     "step.call": {"calls": "kinds", "tools": "[adder]"},
     "tool.arithmetic": {},
     "tool.bm25": {"over": "other", "on": "q"},
@@ -248,6 +253,11 @@ VALUES: dict[str, str] = {
     "select.deita.model": "others",
     "select.diverse.by": "made",
     "dedup.semantic.model": "others",
+    "step.call_tools.from": "a",
+    "step.call_tools.model": "base2",
+    "step.call_tools.use": 'calendar { prompt = shown, called = "adder" }',
+    "call_tools_block.use.tool": "calendar",
+    "call_tools_block.use.prompt": "ask",
     "step.rounds.until": 'response == "x"',
     "step.draw.of": "made",
     "step.draw.where": "drawn != 1",
@@ -326,9 +336,16 @@ def spec_of(key: str, body: dict[str, str]) -> str:
     """A spec in which an entry is written with these attributes."""
     family, _, name = key.partition(".")
     text = " , ".join(
-        f"{k} {v}" if v.startswith("{") and k != "values" and not k.startswith("map:") else f"{k} = {v}"
+        f"{k} {v}"
+        if k == "use" or (v.startswith("{") and k != "values" and not k.startswith("map:"))
+        else f"{k} = {v}"
         for k, v in body.items()
     )
+    if family == "call_tools_block":
+        inner = " , ".join(f"{k} = {v}" for k, v in body.items() if k != "tool")
+        return spec_of(
+            "step.call_tools", {**MINIMAL["step.call_tools"], name: f"{body['tool']} {{ {inner} }}"}
+        )
     nested = {
         "train_block": (
             "train.sft",
@@ -628,6 +645,7 @@ SHARED = {
         "mixwright.training_forecast",
     ),
     "less_block": ("mixwright_runtime.steps.select_less",),
+    "call_tools_block": ("mixwright_runtime.steps.call_tools",),
 }
 
 

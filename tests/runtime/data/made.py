@@ -45,6 +45,7 @@ def built(
     rows: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     workers: Any = None,
     calls: Any = None,
+    toolbox: Any = None,
     **attributes: Any,
 ) -> Any:
     """A step of the catalog, built as the executor builds it."""
@@ -66,6 +67,7 @@ def built(
         expression=compile_expression,
         template=by_name.__getitem__,
         calls=calls,
+        tools=toolbox,
         workers=lambda: workers,
         rows_of=lambda name: iter((rows or {})[name]),
         origins_of=lambda name: map(SourceIds().of, (rows or {})[name]),

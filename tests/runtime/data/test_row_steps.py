@@ -171,7 +171,7 @@ def test_chat_quarantines_what_cannot_be_trained_on(columns: dict[str, Any]) -> 
 
 
 def test_chat_needs_columns() -> None:
-    with pytest.raises(RunError, match="user and assistant, or turns"):
+    with pytest.raises(RunError, match="user and assistant, turns, or text"):
         built("step.chat", user="q")
 
 
@@ -183,3 +183,14 @@ def test_chat_keeps_texts_unchanged(texts: list[str]) -> None:
     turns = [text for text in texts for _ in range(2)]
     messages = built("step.chat", turns="t").apply(row(t=turns)).columns["messages"]
     assert [m["content"] for m in messages] == turns
+
+
+def test_a_plain_text_is_one_message_of_the_assistant() -> None:
+    step = built("step.chat", text="q")
+    made = step.apply(row(q="Two and [calc(2)] two."))
+    assert made.columns["messages"] == [{"role": "assistant", "content": "Two and [calc(2)] two."}]
+    dropped = step.apply(row(q=" "))
+    assert isinstance(dropped, Dropped) and (dropped.reason, dropped.detail) == (
+        "chat",
+        "column `q` has no text",
+    )
