@@ -8,6 +8,7 @@ in a right way (`SAME_MEANING`). An attribute is only added to a block that can 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -145,12 +146,12 @@ def _head(block: Block) -> str:
 
 def _as_first(tree: File, span: Span, text: str) -> Edit | None:
     """A statement before the one that a finding stands at, whose block has none of its kind yet."""
-    block = _block_at(tree, span)
-    if block is None or block.kind_span != span:
+    blocks = [s for s in _around(tree.body, span) if isinstance(s, Block)]
+    if len(blocks) < 2 or blocks[-1].kind_span != span:
         return None
-    around = next((b for b in _statements(tree.body) if isinstance(b, Block) and block in b.body), None)
+    around = blocks[-2]
     word = text.partition(" ")[0]
-    if around is None or any(isinstance(each, Block) and each.kind == word for each in around.body):
+    if any(isinstance(each, Block) and each.kind == word for each in around.body):
         return None
     written = span.source.line_text(span.position.line)
     indent = written[: span.position.column - 1]
@@ -266,13 +267,27 @@ def _covers(outer: Span, inner: Span) -> bool:
     return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
 
 
+def _around(body: Sequence[Statement], span: Span) -> Iterator[Statement]:
+    """The statements around a place, the outermost first. They stand in the order of the text, so that no other is
+    looked at: a spec with many findings is large."""
+    at = bisect_right(body, span.start, key=lambda statement: statement.span.start) - 1
+    if at < 0 or not _covers(body[at].span, span):
+        return
+    statement = body[at]
+    yield statement
+    if isinstance(statement, Block):
+        yield from _around(statement.body, span)
+    elif isinstance(statement.value, ObjectNode):
+        yield from _around(statement.value.body, span)
+
+
 def _attribute_at(tree: File, span: Span) -> Attribute | None:
     """The innermost attribute around a place."""
-    around = [s for s in _statements(tree.body) if isinstance(s, Attribute) and _covers(s.span, span)]
-    return min(around, key=lambda s: s.span.end - s.span.start, default=None)
+    found = [s for s in _around(tree.body, span) if isinstance(s, Attribute)]
+    return found[-1] if found else None
 
 
 def _block_at(tree: File, span: Span) -> Block | None:
     """The innermost block around a place."""
-    around = [s for s in _statements(tree.body) if isinstance(s, Block) and _covers(s.span, span)]
-    return min(around, key=lambda s: s.span.end - s.span.start, default=None)
+    found = [s for s in _around(tree.body, span) if isinstance(s, Block)]
+    return found[-1] if found else None
