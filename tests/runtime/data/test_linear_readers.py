@@ -84,5 +84,5 @@ def test_long_texts_are_read_beside_the_loop() -> None:
 
     short, long = asyncio.run(names())
     assert short == threading.main_thread().name != long
-    found = asyncio.run(_result(b"", "<think>" + "a" * reading.LONG_CHARACTERS + "</think>b", "", ""))
+    found = asyncio.run(_result(b"", "<think>" + "a" * reading.LONG_CHARACTERS + "</think>b", "", "", "stop"))
     assert (found.text, found.ok) == ("b", True)
