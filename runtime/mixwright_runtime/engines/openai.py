@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.catalog.capabilities import LOSSES, USER_TURN
 from mixwright_compiler.plan.plan import ModelSpec
-from mixwright_runtime.engines.openai_answers import answer_in, completion_in
+from mixwright_runtime.engines.openai_answers import chat_completion_in, completion_in
 from mixwright_runtime.engines.openai_faults import advised, fault_of_status
 from mixwright_runtime.engines.openai_labels import labels_in
 from mixwright_runtime.engines.openai_losses import losses_in
@@ -339,7 +339,7 @@ class OpenAIEngine:
             ends = {"stop": list(prompt.stop), "stop_token_ids": sorted(prompt.ends)}
             answer, served_as = await self._completed(request, prompt.tokens, ends)
         else:
-            answer, served_as = answer_in(await self._exchanged(self._url, self._bodies.of(request)))
+            answer, served_as = chat_completion_in(await self._exchanged(self._url, self._bodies.of(request)))
         self._check_served(served_as)
         return answer
 

@@ -15,7 +15,7 @@ _FINISH_OF_CALLS = ("tool_calls", "function_call", "tool_use")
 _GOOD_FINISH = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn"})
 
 
-def answer_in(body: bytes) -> tuple[Answer, str]:
+def chat_completion_in(body: bytes) -> tuple[Answer, str]:
     """The answer in the body of a 200, and the name that the model has there; empty where it has none.
 
     Raises:
@@ -68,7 +68,7 @@ def calls_of(message: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
 
 
 def completion_in(body: bytes) -> tuple[Answer, str]:
-    """How a prompt went on, in the body of a 200 to a plain completion; the rest as in `answer_in`.
+    """How a prompt went on, in the body of a 200 to a plain completion; the rest as in `chat_completion_in`.
 
     Raises:
         EngineFault: the body is no completion.

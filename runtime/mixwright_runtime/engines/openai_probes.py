@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, LABELS, LOSSES, TEXT, USER_TURN
 from mixwright_compiler.catalog.capabilities import TOOLS as CAN_CALL
-from mixwright_runtime.engines.openai_answers import answer_in, completion_in
+from mixwright_runtime.engines.openai_answers import chat_completion_in, completion_in
 from mixwright_runtime.engines.openai_labels import labels_in
 from mixwright_runtime.engines.openai_losses import FIELDS, lines_in
 from mixwright_runtime.engines.openai_requests import Bodies
@@ -100,7 +100,7 @@ async def _calls(post: Post, base_url: str, bodies: Bodies) -> str:
     sampling = {**SAMPLING, "max_tokens": 512, TOOLS: [ADD]}
     body = json.loads(bodies.of(Request(b"", (TO_CALL,), sampling, 0)))
     body["tool_choice"] = {"type": "function", "function": {"name": "add"}}
-    answer, _ = answer_in(await post(f"{base_url}/chat/completions", body))
+    answer, _ = chat_completion_in(await post(f"{base_url}/chat/completions", body))
     return "" if answer.calls else "it was told to call a tool, and did not"
 
 

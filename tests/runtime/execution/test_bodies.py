@@ -16,7 +16,7 @@ from plans import model
 from test_requests import run
 
 from mixwright_runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine
-from mixwright_runtime.engines.openai_answers import answer_in
+from mixwright_runtime.engines.openai_answers import chat_completion_in
 from mixwright_runtime.engines.openai_faults import fault_of_status, retry_after_s
 from mixwright_runtime.engines.openai_pooling import HttpScorer
 from mixwright_runtime.engines.protocol import (
@@ -33,7 +33,7 @@ CHOICE = {"message": {"content": "four"}, "finish_reason": "stop"}
 
 
 def answered(body: bytes) -> Any:
-    return answer_in(body)[0]
+    return chat_completion_in(body)[0]
 
 
 BROKEN = {

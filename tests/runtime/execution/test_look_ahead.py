@@ -30,7 +30,7 @@ class Watching(ScriptedEngine):
     """Notes how many rows were under way at each request, and what Python's collector is set to."""
 
     def __init__(self) -> None:
-        super().__init__(slots=4)
+        super().__init__(slots=4, latency_s=0.01)
         self.under_way: list[int] = []
         self.thresholds: set[tuple[int, ...]] = set()
         self.executor: Executor | None = None
