@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lsprotocol import types as lsp
 
-from mixwright.language_server.documents import Documents, is_library
+from mixwright.language_server.documents import Documents, is_library, path_of
 from mixwright.language_server.places import Named
 from mixwright.language_server.positions import position_of, range_of
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Severity
@@ -51,7 +51,7 @@ def rename(documents: Documents, path: Path, place: object, new: str) -> dict[Pa
     if not _NAME.fullmatch(new) or new in _RESERVED:
         raise CannotRename(f"`{new}` is no name: letters, digits and `_`, no digit first")
     declared = place.declared
-    home = (declared.source.path or Path(declared.source.name)).resolve()
+    home = path_of(declared)
     module = documents.analysis(home).module
     if (
         module is not None
@@ -61,7 +61,7 @@ def rename(documents: Documents, path: Path, place: object, new: str) -> dict[Pa
         raise CannotRename(f"`{new}` is declared in {home.name} already")
     found: dict[Path, list[tuple[Span, str]]] = {home: [(declared, new)]}
     for span in documents.mentions_of(declared, home):
-        file = (span.source.path or Path(span.source.name)).resolve()
+        file = path_of(span)
         quoted = span.text.startswith('"')
         inner = Span(span.source, span.end - quoted - len(declared.text), span.end - quoted)
         if inner.text == declared.text:
@@ -70,7 +70,7 @@ def rename(documents: Documents, path: Path, place: object, new: str) -> dict[Pa
 
 
 def _is_of_library(span: Span) -> bool:
-    return span.source.path is not None and is_library(span.source.path.resolve())
+    return span.source.path is not None and is_library(path_of(span))
 
 
 def actions(

@@ -15,7 +15,7 @@ from mixwright.language_server.enclosing import (
     entry_of,
     is_in_steps,
 )
-from mixwright.language_server.places import MESSAGES
+from mixwright.language_server.places import MESSAGES, jinja_start
 from mixwright.reference import attribute_line
 from mixwright.reference_texts import CALLS, DRAWN
 from mixwright.reference_texts import FUNCTIONS as FUNCTION_TEXTS
@@ -155,11 +155,11 @@ def _kinds(entries: dict[str, Entry]) -> Iterator[Item]:
 
 
 def _values(cursor: Cursor, known: Known) -> Iterator[Item]:
-    entry = entry_of(cursor.around, known.catalog)
-    schema = entry.attribute(cursor.attribute) or entry.attribute("*") if entry is not None else None
     if cursor.around and cursor.around[-1].key:
         yield from _row_values(cursor, known)
         return
+    entry = entry_of(cursor.around, known.catalog)
+    schema = entry.attribute(cursor.attribute) or entry.attribute("*") if entry is not None else None
     if schema is None or (
         cursor.around and cursor.around[-1].kind in ("mixture", "group") and schema.name == "*"
     ):
@@ -222,7 +222,7 @@ def _quotas(cursor: Cursor, known: Known) -> Iterator[Item]:
 
 def _calls(shapes: dict[str, str]) -> Iterator[Item]:
     for shape, doc in shapes.items():
-        yield Item(shape, "function", doc=doc, insert=shape.partition("(")[0] if "(" not in shape else shape)
+        yield Item(shape, "function", doc=doc)
 
 
 def _names(known: Known, kinds: tuple[str, ...]) -> Iterator[Item]:
@@ -275,10 +275,8 @@ def _in_text(cursor: Cursor, known: Known) -> Iterator[Item]:
     elif (
         cursor.around and cursor.around[-1].kind in ("template", "operator") and cursor.attribute in MESSAGES
     ):
-        opened = max(cursor.text.rfind("{{"), cursor.text.rfind("{%"))
-        is_in_jinja = opened >= 0 and max(cursor.text.rfind("}}"), cursor.text.rfind("%}")) < opened
         labels = cursor.around[-1].labels
-        if is_in_jinja and known.program is not None and labels:
+        if jinja_start(cursor.text) >= 0 and known.program is not None and labels:
             yield from _columns(columns_for_template(known.program, labels[0]))
 
 

@@ -25,7 +25,6 @@ class Cursor:
     quoted text or heredoc that it stands in, from its opening to the cursor. siblings: blocks before it in its block.
     call: the function in whose parentheses it stands."""
 
-    offset: int
     around: tuple[Enclosing, ...]
     statement: tuple[str, ...]
     word: str
@@ -57,8 +56,7 @@ def cursor_at(source: SourceFile, offset: int) -> Cursor:
     """The place of an offset in a text."""
     first, last = _block_around(source.text, offset)
     found = _cursor_in(SourceFile(source.name, source.text[first:last]), offset - first)
-    around = tuple(replace(block, start=block.start + first) for block in found.around)
-    return replace(found, offset=offset, start=found.start + first, around=around)
+    return replace(found, start=found.start + first)
 
 
 _TOP = re.compile(rf"^(?:{'|'.join(top_blocks())})\b", re.MULTILINE)
@@ -123,7 +121,6 @@ def _cursor_in(source: SourceFile, offset: int) -> Cursor:
     )
     block_level = next(level for level in reversed(levels) if level.closer in ("", "RBRACE"))
     return Cursor(
-        offset,
         around,
         tuple(block_level.words),
         word,
@@ -198,9 +195,9 @@ def _opened(level: _Level, token: Token) -> _Level:
         )
     words = level.words
     if len(words) > 1 and words[1] == "=":
-        return _Level(closer, Enclosing(words[0], key=words[0], start=token.start_pos or 0), [])
+        return _Level(closer, Enclosing(words[0], key=words[0]), [])
     kind, labels = (words[0], tuple(words[1:])) if words else ("", ())
-    return _Level(closer, Enclosing(kind, labels, ordinal=level.blocks, start=token.start_pos or 0), [])
+    return _Level(closer, Enclosing(kind, labels, ordinal=level.blocks), [])
 
 
 def _close(levels: list[_Level], closer: str) -> None:

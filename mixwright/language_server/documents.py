@@ -100,11 +100,14 @@ class Documents:
         with self._compiling:
             source = self.source(path)
             known = self._analyses.get(path)
-            if known is not None and known.source.text == source.text and known.stamp == self._stamp(known):
+            if (
+                known is not None
+                and known.source.text == source.text
+                and known.stamp == self._stamp(path, known.compilation)
+            ):
                 return known
             compilation = compile_source(source, lock=_lock_of(path), opened=dict(self._opened))
-            found = Analysis(source, compilation, ())
-            found = Analysis(source, compilation, self._stamp(found))
+            found = Analysis(source, compilation, self._stamp(path, compilation))
             self._analyses[path] = found
             if compilation.draft is not None:
                 self._drafts[path] = found
@@ -147,20 +150,20 @@ class Documents:
         for analysis in self.project(path):
             for mention in analysis.mentions:
                 if same_place(mention.declared, declared):
-                    found.setdefault((str(_path_of(mention.span)), mention.span.start), mention.span)
+                    found.setdefault((str(path_of(mention.span)), mention.span.start), mention.span)
         return list(found.values())
 
-    def _stamp(self, analysis: Analysis) -> tuple[object, ...]:
-        """What else its findings hang on: the texts of its imports, its lock, and files that it names."""
-        parts: list[object] = [_modified(lock_path(analysis.source.path or Path(analysis.source.name)))]
-        for source in analysis.compilation.files[1:]:
+    def _stamp(self, path: Path, compilation: Compilation) -> tuple[object, ...]:
+        """What else the findings in a file hang on: its lock, and the texts of its imports."""
+        parts: list[object] = [_modified(lock_path(path))]
+        for source in compilation.files[1:]:
             if source.path is not None:
                 parts.append(self._opened.get(source.path.resolve()) or _modified(source.path))
         return tuple(parts)
 
 
 def same_place(a: Span, b: Span) -> bool:
-    return a.start == b.start and a.end == b.end and _path_of(a) == _path_of(b)
+    return a.start == b.start and a.end == b.end and path_of(a) == path_of(b)
 
 
 def is_library(path: Path) -> bool:
@@ -168,12 +171,13 @@ def is_library(path: Path) -> bool:
     return path.is_relative_to(library_folder())
 
 
-def _path_of(span: Span) -> Path:
+def path_of(span: Span) -> Path:
+    """The file that a place is in."""
     return (span.source.path or Path(span.source.name)).resolve()
 
 
 def _is_in(span: Span, source: SourceFile) -> bool:
-    return span.source is source or _path_of(span) == (source.path or Path(source.name)).resolve()
+    return span.source is source or path_of(span) == (source.path or Path(source.name)).resolve()
 
 
 def _modified(path: Path) -> float:

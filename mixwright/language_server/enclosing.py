@@ -15,20 +15,19 @@ STEPS_IN = ("pipeline", "fragment")
 @dataclass(frozen=True)
 class Enclosing:
     """One block around a place. `labels`: the words between its kind and its brace. `attributes`: those written in it.
-    `ordinal`: how many blocks stand before it in the block around it. `start`: its offset. `key`: the attribute whose
-    value it is, for `carry = { … }`, which is no block."""
+    `ordinal`: how many blocks stand before it in the block around it. `key`: the attribute whose value it is, for
+    `carry = { … }`, which is no block."""
 
     kind: str
     labels: tuple[str, ...] = ()
     attributes: frozenset[str] = frozenset()
     ordinal: int = 0
-    start: int = 0
     key: str = ""
 
 
 def enclosing_of(block: Block, ordinal: int = 0) -> Enclosing:
     labels = tuple(label.name for label in block.labels if isinstance(label, Ref))
-    return Enclosing(block.kind, labels, attributes_of(block.body), ordinal, block.span.start)
+    return Enclosing(block.kind, labels, attributes_of(block.body), ordinal)
 
 
 def attributes_of(body: tuple[Statement, ...]) -> frozenset[str]:
@@ -86,6 +85,12 @@ def attributes_in(around: tuple[Enclosing, ...], catalog: Catalog) -> tuple[Attr
     """The attributes that can be written in the innermost of these blocks."""
     entry = entry_of(around, catalog)
     return () if entry is None else tuple(schema for schema in entry.attributes if schema.name != "*")
+
+
+def words_of(schema: AttributeSchema | None) -> list[str]:
+    """The words that an attribute takes; none where it takes something else."""
+    head, _, words = schema.type.partition(":") if schema is not None else ("", "", "")
+    return words.split("|") if head == "enum" else []
 
 
 def _wider(exports: dict[str, Entry]) -> Entry | None:

@@ -19,7 +19,7 @@ from mixwright.reference_texts import CLASSES
 from mixwright.reference_texts import FUNCTIONS as FUNCTION_TEXTS
 from mixwright_compiler.expressions.functions import FUNCTIONS
 from mixwright_compiler.load.world import Declaration
-from mixwright_compiler.program import Program, StepDecl
+from mixwright_compiler.program import Declared, Program, StepDecl
 from mixwright_dsl.nodes import Block, Quantity
 from mixwright_dsl.quantity import Unit
 
@@ -64,13 +64,12 @@ def hover_text(place: Place, program: Program | None) -> str:
 
 
 def _declaration(declaration: Declaration, program: Program | None) -> str:
-    parts = [f"{declaration.kind} `{declaration.name}`"]
     node = declaration.node
     if isinstance(node, Block):
         kinds = [label.span.text for label in node.labels[1:]]
-        parts[0] = " ".join((declaration.kind, f"`{declaration.name}`", *kinds))
+        parts = [" ".join((declaration.kind, f"`{declaration.name}`", *kinds))]
     else:
-        parts[0] = f"`{declaration.name} = {_shortened(node.value.span.text)}`"
+        parts = [f"`{declaration.name} = {_shortened(node.value.span.text)}`"]
     if program is None:
         return parts[0]
     qualified = declaration.qualified
@@ -94,22 +93,18 @@ def _declaration(declaration: Declaration, program: Program | None) -> str:
         if qualified in program.sources and program.sources[qualified].locked_rows is not None:
             parts.append(f"{program.sources[qualified].locked_rows:,} rows at most, by the lock")
         parts.append(columns_table(columns_of_rows(program, qualified)))
-    doc = next(
-        (
-            bound.value
-            for bound in (getattr(_bound(program, declaration), "attributes", {}).get("doc"),)
-            if bound
-        ),
-        None,
-    )
-    if isinstance(doc, str):
+    doc = _doc(program, qualified)
+    if doc:
         parts.insert(1, doc)
     return "\n\n".join(part for part in parts if part)
 
 
-def _bound(program: Program, declaration: Declaration) -> object:
+def _doc(program: Program, qualified: str) -> str:
+    """What a declaration says of itself."""
     tables = (program.models, program.sources, program.templates, program.pipelines, program.mixtures)
-    return next((table[declaration.qualified] for table in tables if declaration.qualified in table), None)
+    found: Declared | None = next((table[qualified] for table in tables if qualified in table), None)
+    doc = found.attributes.get("doc") if found is not None else None
+    return str(doc.value) if doc is not None and isinstance(doc.value, str) else ""
 
 
 def columns_table(columns: Columns) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lsprotocol import types as lsp
 
 from mixwright.language_server.documents import Analysis
-from mixwright.language_server.enclosing import enclosing_of, entry_of, is_in_steps
+from mixwright.language_server.enclosing import Enclosing, enclosing_of, entry_of, is_in_steps, words_of
 from mixwright.language_server.places import MESSAGES, jinja_names
 from mixwright.language_server.positions import position_of, range_of, width_of
 from mixwright_compiler.catalog.blocks import KIND_BLOCKS, STEP_FAMILIES
@@ -179,7 +179,9 @@ def _sort_of(declaration: object) -> str:
     return {"": "namespace", "let": "parameter", "param": "parameter"}.get(kind, "type")
 
 
-def _of_body(body: tuple[Statement, ...], around: tuple, program: Program | None) -> Iterator[_Marked]:  # type: ignore[type-arg]
+def _of_body(
+    body: tuple[Statement, ...], around: tuple[Enclosing, ...], program: Program | None
+) -> Iterator[_Marked]:
     blocks = 0
     for statement in body:
         if isinstance(statement, Attribute):
@@ -201,10 +203,12 @@ def _of_body(body: tuple[Statement, ...], around: tuple, program: Program | None
         yield from _of_body(statement.body, here, program)
 
 
-def _of_value(attribute: Attribute, around: tuple, program: Program | None) -> Iterator[_Marked]:  # type: ignore[type-arg]
+def _of_value(
+    attribute: Attribute, around: tuple[Enclosing, ...], program: Program | None
+) -> Iterator[_Marked]:
     entry = entry_of(around, program.catalog) if program is not None else None
     schema = entry.attribute(attribute.name.name) if entry is not None else None
-    words = schema.type.partition(":")[2].split("|") if schema and schema.type.startswith("enum:") else []
+    words = words_of(schema)
     is_template = bool(around) and around[-1].kind in ("template", "operator")
     for part in parts_of(attribute.value):
         if isinstance(part, Ref):
@@ -232,17 +236,21 @@ def _marked(span: Span, sort: str) -> _Marked:
 
 def _encoded(source: SourceFile, marks: list[_Marked]) -> list[int]:
     """A mark over several lines is one a line; where marks overlap, the outer one is cut."""
-    data: list[int] = []
-    last_line = last_column = 0
+    pieces = []
     for index, mark in enumerate(marks):
         inner = [m for m in marks[index + 1 : index + 200] if m.start < mark.end]
         for start, end in _without(mark, inner):
-            for piece in _lines(source, start, end):
-                place = position_of(source, piece.start)
-                column = place.character - (last_column if place.line == last_line else 0)
-                data += [place.line - last_line, column, width_of(piece.text), _INDEX[mark.sort], 0]
-                last_line, last_column = place.line, place.character
-    return _in_order(data)
+            pieces += [(piece, mark.sort) for piece in _lines(source, start, end)]
+    # What cut a mark stands between its pieces.
+    pieces.sort(key=lambda piece: piece[0].start)
+    data: list[int] = []
+    line = column = 0
+    for span, sort in pieces:
+        place = position_of(source, span.start)
+        ahead = place.character - (column if place.line == line else 0)
+        data += [place.line - line, ahead, width_of(span.text), _INDEX[sort], 0]
+        line, column = place.line, place.character
+    return data
 
 
 def _without(mark: _Marked, inner: list[_Marked]) -> Iterator[tuple[int, int]]:
@@ -263,24 +271,6 @@ def _lines(source: SourceFile, start: int, end: int) -> Iterator[Span]:
         if stop > at:
             yield Span(source, at, stop)
         at = stop + 1
-
-
-def _in_order(data: list[int]) -> list[int]:
-    """Pieces of a cut mark come behind what cut it: sorted, and told from each other anew."""
-    line = column = 0
-    absolute = []
-    for index in range(0, len(data), 5):
-        step, ahead, *rest = data[index : index + 5]
-        line += step
-        column = ahead if step else column + ahead
-        absolute.append((line, column, *rest))
-    absolute.sort()
-    result: list[int] = []
-    last_line = last_column = 0
-    for line, column, *rest in absolute:
-        result += [line - last_line, column - (last_column if line == last_line else 0), *rest]
-        last_line, last_column = line, column
-    return result
 
 
 # -- inlay hints

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mixwright.language_server.columns import Column, Columns, columns_before, columns_for_template
 from mixwright.language_server.documents import Analysis
-from mixwright.language_server.enclosing import Enclosing, enclosing_of, entry_of
+from mixwright.language_server.enclosing import Enclosing, enclosing_of, entry_of, words_of
 from mixwright_compiler.catalog.blocks import KIND_BLOCKS, STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import AttributeSchema, Catalog, Entry, builtin_catalog
 from mixwright_compiler.expressions.functions import FUNCTIONS
@@ -153,33 +153,25 @@ class _Looking:
             if is_kind and entry is not None and label.span.text == entry.name:
                 return OfKind(label.span, entry)
             if isinstance(label, Ref):
-                return self._made_here(label, around)
+                return self._made_here(label.name, label.span, around)
         return self.among(block.body, around)
 
-    def _made_here(self, label: Ref, around: tuple[Enclosing, ...]) -> Place | None:
+    def _made_here(self, name: str, span: Span, around: tuple[Enclosing, ...]) -> Place | None:
         """The name that a step gives a column."""
-        if len(around) < 2 or self.program is None:
+        if len(around) < 2:
             return None
-        columns = self._columns((*around[:1], Enclosing("", ordinal=around[1].ordinal + 1)), inside=True)
-        column = columns.get(label.name)
-        return OfColumn(label.span, column) if column is not None else None
+        behind = (around[0], Enclosing("", ordinal=around[1].ordinal + 1))
+        column = self._columns(behind, inside=True).get(name)
+        return OfColumn(span, column) if column is not None else None
 
     def _attribute(self, attribute: Attribute, around: tuple[Enclosing, ...]) -> Place | None:
         entry = entry_of(around, self.catalog)
-        schema = entry.attribute(attribute.name.name) if entry is not None else None
-        if schema is None and entry is not None:
-            schema = entry.attribute("*")
+        schema = entry.attribute(attribute.name.name) or entry.attribute("*") if entry is not None else None
         if _covers(attribute.name.span, self.offset):
             if schema is None or entry is None:
                 return None
             if schema.name == "*":
-                columns = (
-                    self._columns((*around[:1], Enclosing("", ordinal=around[1].ordinal + 1)), inside=True)
-                    if len(around) > 1
-                    else {}
-                )
-                column = columns.get(attribute.name.name)
-                return OfColumn(attribute.name.span, column) if column is not None else None
+                return self._made_here(attribute.name.name, attribute.name.span, around)
             return OfAttribute(attribute.name.span, entry, schema)
         return self._value(attribute.value, attribute, schema, around)
 
@@ -217,8 +209,7 @@ class _Looking:
         return None
 
     def _ref(self, ref: Ref, schema: AttributeSchema | None, around: tuple[Enclosing, ...]) -> Place | None:
-        words = schema.type.partition(":")[2].split("|") if schema and schema.type.startswith("enum:") else []
-        if schema is not None and ref.name in words:
+        if schema is not None and ref.name in words_of(schema):
             return OfWord(ref.span, schema, ref.name)
         column = self._columns(around).get(ref.parts[0])
         return OfColumn(ref.part_spans[0], column) if column is not None else None
@@ -240,16 +231,21 @@ class _Looking:
         return OfColumn(span, column) if column is not None else None
 
 
+def jinja_start(before: str) -> int:
+    """Where the `{{` or `{%` is that is still open behind this text; -1 where none is."""
+    opened = max(before.rfind("{{"), before.rfind("{%"))
+    return opened if max(before.rfind("}}"), before.rfind("%}")) < opened else -1
+
+
 def word_in_jinja(text: Span, offset: int) -> Span | None:
     """The name at an offset of a template's text, where it stands in `{{ }}` or `{% %}`, first of its dots."""
-    before = text.source.text[text.start : offset]
-    opened = max(before.rfind("{{"), before.rfind("{%"))
-    if opened < 0 or max(before.rfind("}}"), before.rfind("%}")) > opened:
+    whole = text.source.text
+    opened = jinja_start(whole[text.start : offset])
+    if opened < 0:
         return None
-    line = text.source.text
-    for match in JINJA_NAME.finditer(line, text.start + opened, text.end):
+    for match in JINJA_NAME.finditer(whole, text.start + opened, text.end):
         if match.start() <= offset <= match.end():
-            is_field = match.start() > 0 and line[match.start() - 1] == "."
+            is_field = match.start() > 0 and whole[match.start() - 1] == "."
             return None if is_field else Span(text.source, match.start(), match.end())
         if match.start() > offset:
             return None

@@ -16,7 +16,7 @@ from pygls.uris import from_fs_path, to_fs_path
 from mixwright.language_server import changes, outline
 from mixwright.language_server.completion import Known, completions
 from mixwright.language_server.cursor import cursor_at
-from mixwright.language_server.documents import Documents
+from mixwright.language_server.documents import Documents, path_of
 from mixwright.language_server.hover import hover_text
 from mixwright.language_server.places import Named, OfColumn, OfImport, Place, place_at
 from mixwright.language_server.positions import offset_of, position_of, range_of
@@ -115,7 +115,7 @@ def _uri(path: Path) -> str:
 
 
 def _location(span: Span) -> lsp.Location:
-    return lsp.Location(_uri((span.source.path or Path(span.source.name)).resolve()), range_of(span))
+    return lsp.Location(_uri(path_of(span)), range_of(span))
 
 
 def _diagnostic(found: Diagnostic) -> lsp.Diagnostic:
