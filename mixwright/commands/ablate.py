@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright.json_output import document_text
+from mixwright.params_option import add_params_option
 from mixwright.sandbox_option import add_sandbox_option
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ SEEDS = 3
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file")
-    parser.add_argument(
-        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
-    )
+    add_params_option(parser)
     parser.add_argument("--train", metavar="NAME", help="which `train` block; needed when there are several")
     parser.add_argument(
         "--variants", metavar="A,B", help="these variants of its mixture, instead of all that the spec has"

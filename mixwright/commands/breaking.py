@@ -18,6 +18,8 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mixwright.params_option import add_params_option
+
 if TYPE_CHECKING:
     from mixwright.sides import Side
     from mixwright_dsl.diagnostic import Diagnostic
@@ -33,14 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against", required=True, metavar="REV", help="the released revision, or a range of revisions"
     )
-    parser.add_argument(
-        "-p",
-        dest="params",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="value of a param, on both sides",
-    )
+    add_params_option(parser, ", on both sides")
     parser.add_argument("--format", choices=FORMATS, default="text", help="how findings are printed [text]")
     parser.add_argument(
         "--allow", action="append", default=[], metavar="CODE", help="findings of this code are warnings"

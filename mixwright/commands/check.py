@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixwright.params_option import add_params_option
+
 if TYPE_CHECKING:
     from mixwright_dsl.diagnostic import Diagnostic
     from mixwright_dsl.source import SourceFile
@@ -27,15 +29,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "specs", type=Path, nargs="+", metavar="FILE", help=".mix files, directories of them, or -"
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="how findings are printed [text]")
-    parser.add_argument(
-        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
-    )
+    add_params_option(parser)
     parser.add_argument("--fix", action="store_true", help="first apply the fixes that are sure")
     parser.add_argument("--deny-warnings", action="store_true", help="exit with 1 on warnings too")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong; returns the exit status."""
+    from mixwright.compiling import given_params
     from mixwright.spec_files import specs_of
     from mixwright.version import VERSION
     from mixwright_dsl.bare_lark import import_lark
@@ -43,13 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright_dsl.render import render, wants_color
 
     import_lark()
-    given: dict[str, str] = {}
-    for text in arguments.params:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            print(f"error: -p takes NAME=VALUE, here {text!r}", file=sys.stderr)
-            return 2
-        given[name] = value
+    given = given_params(arguments.params)
     diagnostics: list[Diagnostic] = []
     is_unreadable = False
     specs = list(specs_of(arguments.specs))

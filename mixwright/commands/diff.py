@@ -23,6 +23,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from mixwright.params_option import add_params_option
+
 FORMATS = ("text", "json", "markdown")
 
 
@@ -31,14 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what", nargs="+", metavar="OLD NEW | REV[..REV] [FILE]", help="two files, or revisions and specs"
     )
-    parser.add_argument(
-        "-p",
-        dest="params",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="value of a param, on both sides",
-    )
+    add_params_option(parser, ", on both sides")
     parser.add_argument("--variant", metavar="NAME", help="compare this variant in the place of its mixture")
     parser.add_argument("--format", choices=FORMATS, default="text", help="how it is printed [text]")
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 when something differs")

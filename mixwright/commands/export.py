@@ -13,6 +13,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixwright.params_option import add_params_option
+
 if TYPE_CHECKING:
     from mixwright_compiler.plan.plan import Plan
 
@@ -20,9 +22,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file or a plan.json")
-    parser.add_argument(
-        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
-    )
+    add_params_option(parser)
     parser.add_argument("--variant", metavar="NAME", help="export this variant in the place of its mixture")
     parser.add_argument("--mixture", metavar="NAME", help="export only this mixture")
     parser.add_argument("--store", type=Path, metavar="DIR", help="where the rows are (.mixwright)")

@@ -19,6 +19,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixwright.params_option import add_params_option
+
 if TYPE_CHECKING:
     from mixwright_dsl.diagnostic import Diagnostic
 
@@ -28,9 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "specs", type=Path, nargs="+", metavar="FILE", help=".mix files, or directories of them"
     )
-    parser.add_argument(
-        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
-    )
+    add_params_option(parser)
     parser.add_argument("--guess", action="store_true", help="also apply fixes that may be incorrect")
     parser.add_argument("--diff", action="store_true", help="write nothing; print what would change")
 

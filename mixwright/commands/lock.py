@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.params_option import add_params_option
 from mixwright.terminal import table
 from mixwright_compiler.bind.lock import (
     Lock,
@@ -54,9 +55,7 @@ MEASURED_ROWS = 1000
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file")
-    parser.add_argument(
-        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
-    )
+    add_params_option(parser)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when something drifted")
     parser.add_argument(
         "--format", choices=FORMATS, default="text", help="how --check prints what drifted [text]"

@@ -23,6 +23,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.params_option import add_params_option
+
 if TYPE_CHECKING:
     from mixwright.compiling import Compiled
     from mixwright.recorded import MovedThreshold, Recorded
@@ -33,9 +35,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file")
-    parser.add_argument(
-        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
-    )
+    add_params_option(parser)
     parser.add_argument("--variant", metavar="NAME", help="plan this variant in the place of its mixture")
     parser.add_argument("--json", action="store_true", help="print plan, estimates and comparison as JSON")
     parser.add_argument(

@@ -22,6 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.params_option import add_params_option
 from mixwright.terminal import Painted, printable
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ _TRAINED, _OTHER, _HEAD, _PLAIN = "\x1b[1;32m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file, or a plan.json")
-    parser.add_argument(
-        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
-    )
+    add_params_option(parser)
     parser.add_argument("--mixture", metavar="NAME", help="which mixture; needed when there are several")
     parser.add_argument("--train", metavar="NAME", help="which `train` block, for --tokens")
     parser.add_argument("--tokens", action="store_true", help="show what of each example is trained")

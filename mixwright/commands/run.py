@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.params_option import add_params_option
 from mixwright.sandbox_option import add_sandbox_option
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file or a plan.json")
-    parser.add_argument(
-        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
-    )
+    add_params_option(parser)
     parser.add_argument("--variant", metavar="NAME", help="run this variant in the place of its mixture")
     parser.add_argument("--mixture", metavar="NAME", help="fill only this mixture")
     parser.add_argument("--store", type=Path, metavar="DIR", help="where results are kept (.mixwright)")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright.json_output import document_text
+from mixwright.params_option import add_params_option
 from mixwright.sandbox_option import add_sandbox_option
 from mixwright.terminal import Painted
 
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file, or a plan.json")
-    parser.add_argument(
-        "-p", dest="params", action="append", default=[], metavar="NAME=VALUE", help="value of a param"
-    )
+    add_params_option(parser)
     parser.add_argument("--train", metavar="NAME", help="which `train` block; needed when there are several")
     parser.add_argument("--store", type=Path, metavar="DIR", help="the store with the mixture (.mixwright)")
     parser.add_argument("--data", type=Path, metavar="FILE", help="train on this JSON-lines file instead")
