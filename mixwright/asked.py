@@ -333,7 +333,7 @@ def requests_report(found: Mapping[str, Sequence[Asked]]) -> dict[str, Any]:
 
 def requests_text(found: Mapping[str, Sequence[Asked]], *, color: bool) -> Iterator[str]:
     """The requests for a terminal, a block each, then what they come to."""
-    from mixwright.diff_text import dollars
+    from mixwright.changes.text import dollars
     from mixwright.terminal import printable
 
     bold, dim, plain = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if color else ("", "", "")

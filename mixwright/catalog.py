@@ -18,9 +18,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mixwright.command_reference import commands_page
-from mixwright.constraint_reference import constraints_page
-from mixwright.reference import diagnostics_page, reference_page
+from mixwright.reference.commands import commands_page
+from mixwright.reference.constraints import constraints_page
+from mixwright.reference.pages import diagnostics_page, reference_page
 from mixwright_compiler.catalog.catalog import FORMAT_VERSION as CATALOG_FORMAT
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.catalog.constraint_kinds import kinds_to_json

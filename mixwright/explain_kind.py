@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mixwright.reference import entry_page
+from mixwright.reference.pages import entry_page
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import Catalog, Entry, builtin_catalog
 from mixwright_compiler.plugins.installed import installed_plugins

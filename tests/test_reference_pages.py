@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mixwright import reference_texts
 from mixwright.catalog import ROOT
-from mixwright.reference import diagnostics_page, reference_page
+from mixwright.reference import texts
+from mixwright.reference.pages import diagnostics_page, reference_page
 from mixwright_compiler.catalog.calls import CALLS, WORDS
 from mixwright_compiler.catalog.catalog import builtin_catalog
 from mixwright_compiler.codes import titles
@@ -56,10 +56,10 @@ def test_an_attributes_line_tells_type_default_bounds_and_class() -> None:
 
 
 def test_functions_and_calls_are_all_described() -> None:
-    assert set(reference_texts.FUNCTIONS) == set(FUNCTIONS)
-    for name, shapes in reference_texts.CALLS.items():
+    assert set(texts.FUNCTIONS) == set(FUNCTIONS)
+    for name, shapes in texts.CALLS.items():
         assert {shape.partition("(")[0] for shape in shapes} == {*CALLS[name], *WORDS[name]}
-    assert set(reference_texts.CALLS) == set(CALLS)
+    assert set(texts.CALLS) == set(CALLS)
 
 
 def test_a_family_without_a_heading_is_refused() -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from mixwright.params_option import add_params_option
 
 if TYPE_CHECKING:
-    from mixwright.sides import Side
+    from mixwright.changes.sides import Side
     from mixwright_dsl.diagnostic import Diagnostic
 
 FORMATS = ("text", "concise", "json", "sarif", "github")
@@ -44,8 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what breaks; returns the exit status."""
+    from mixwright.changes.sides import Sides, side
     from mixwright.compiling import Misuse
-    from mixwright.sides import Sides, side
     from mixwright.version import VERSION
     from mixwright_compiler.codes import page
     from mixwright_dsl.diagnostic import Severity

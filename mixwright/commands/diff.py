@@ -42,8 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what differs; returns the exit status."""
-    from mixwright.diff_facts import report, spec_diff
-    from mixwright.sides import Sides, side
+    from mixwright.changes.facts import report, spec_diff
+    from mixwright.changes.sides import Sides, side
     from mixwright_dsl.render import render, wants_color
 
     with Sides() as sides:
@@ -62,11 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
 
             sys.stdout.write(document_text("diff", report(diffs, opened.old, opened.new)))
         case "markdown":
-            from mixwright.diff_markdown import diff_markdown
+            from mixwright.changes.markdown import diff_markdown
 
             sys.stdout.write(diff_markdown(diffs, opened.old, opened.new))
         case _:
-            from mixwright.diff_text import diff_text
+            from mixwright.changes.text import diff_text
 
             color = wants_color(sys.stdout)
             sys.stdout.write(diff_text(diffs, opened.old, opened.new, color=color))

@@ -136,7 +136,7 @@ def plan_report(
     plan: Plan, found: Recorded, forecasts: Sequence[TrainForecast | Unforeseen] = ()
 ) -> dict[str, Any]:
     """What `--json` prints."""
-    from mixwright.diff_facts import changes_report
+    from mixwright.changes.facts import changes_report
     from mixwright.extras import missing_extras
     from mixwright.plan_text import estimated_cost
     from mixwright.recorded import asked_anew

@@ -16,9 +16,9 @@ from mixwright.language_server.enclosing import (
     is_in_steps,
 )
 from mixwright.language_server.places import MESSAGES, jinja_start
-from mixwright.reference import attribute_line
-from mixwright.reference_texts import CALLS, DRAWN
-from mixwright.reference_texts import FUNCTIONS as FUNCTION_TEXTS
+from mixwright.reference.pages import attribute_line
+from mixwright.reference.texts import CALLS, DRAWN
+from mixwright.reference.texts import FUNCTIONS as FUNCTION_TEXTS
 from mixwright_compiler.catalog.blocks import (
     KIND_BLOCKS,
     MIXTURE_STEPS,

@@ -14,9 +14,9 @@ from mixwright.language_server.places import (
     OfWord,
     Place,
 )
-from mixwright.reference import attribute_line, entry_page
-from mixwright.reference_texts import CLASSES
-from mixwright.reference_texts import FUNCTIONS as FUNCTION_TEXTS
+from mixwright.reference.pages import attribute_line, entry_page
+from mixwright.reference.texts import CLASSES
+from mixwright.reference.texts import FUNCTIONS as FUNCTION_TEXTS
 from mixwright_compiler.expressions.functions import FUNCTIONS
 from mixwright_compiler.load.world import Declaration
 from mixwright_compiler.program import Declared, Program, StepDecl

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mixwright.cli import COMMANDS, main, parser_of
-from mixwright.command_reference import commands_page
 from mixwright.json_output import document_text
+from mixwright.reference.commands import commands_page
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from mixwright.changes.facts import SpecDiff, Work, spec_diff
+from mixwright.changes.markdown import MARKER, code, escaped
+from mixwright.changes.sides import Place, Side, side
+from mixwright.changes.text import diff_text
 from mixwright.cli import main
-from mixwright.diff_facts import SpecDiff, Work, spec_diff
-from mixwright.diff_markdown import MARKER, code, escaped
-from mixwright.diff_text import diff_text
 from mixwright.recorded import Anew
-from mixwright.sides import Place, Side, side
 from mixwright_runtime.store.store import Store
 from tests.git_project import edit, git, project
 

@@ -20,7 +20,7 @@ VERDICT_FIELDS: Mapping[str, str] = {
     "response": "text",
     "round": "int",
 }
-"""Fields of `verdict`; their meaning is in the reference (`mixwright.reference_texts.CALLS`)."""
+"""Fields of `verdict`; their meaning is in the reference (`mixwright.reference.texts.CALLS`)."""
 
 
 def repair_template(value: object) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from mixwright.diff_facts import SpecDiff
-from mixwright.diff_text import by_class, license_words, quotas_table, reruns_table, work_notes, work_table
+from mixwright.changes.facts import SpecDiff
+from mixwright.changes.text import by_class, license_words, quotas_table, reruns_table, work_notes, work_table
 from mixwright_dsl.visible import visible
 
 MARKER = "<!-- mixwright diff -->"

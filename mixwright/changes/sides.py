@@ -14,8 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.changes.revisions import (
+    Tree,
+    commit_of,
+    merge_base,
+    project_of,
+    repository_of,
+    spec_at,
+    tree_of,
+)
 from mixwright.compiling import Misuse, given_params, plan_of
-from mixwright.revisions import Tree, commit_of, merge_base, project_of, repository_of, spec_at, tree_of
 from mixwright_compiler.plan.text_lengths import column_characters
 
 if TYPE_CHECKING:

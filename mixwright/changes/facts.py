@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mixwright.changes.sides import Side
 from mixwright.plan_text import estimated_cost
 from mixwright.recorded import Anew, asked_anew, recorded, store_directory
-from mixwright.sides import Side
 from mixwright_compiler.catalog.catalog import AttributeClass
 from mixwright_compiler.plan.diff import Difference, differences, first_changed_step
 from mixwright_compiler.plan.licenses import licenses_of

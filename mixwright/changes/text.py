@@ -6,7 +6,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from mixwright.diff_facts import EFFECTS, LicenseMove, QuotaMove, Rerun, SpecDiff, Work
+from mixwright.changes.facts import EFFECTS, LicenseMove, QuotaMove, Rerun, SpecDiff, Work
 from mixwright.terminal import Painted, printable, table
 from mixwright_compiler.plan.diff import Difference
 

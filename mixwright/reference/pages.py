@@ -9,7 +9,7 @@ import inspect
 import json
 from collections.abc import Iterable, Sequence
 
-from mixwright import reference_texts as texts
+from mixwright.reference import texts
 from mixwright_compiler.catalog.blocks import KIND_BLOCKS, language_blocks
 from mixwright_compiler.catalog.catalog import AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.makes import DRAWN, remakes

@@ -1,0 +1,1 @@
+"""The generated pages of the manual: kinds, diagnostics, constraints, commands."""
