@@ -5,7 +5,9 @@ Slow: each imports torch, and its model writes some hundred short answers.
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 import random
 import re
 import shutil
@@ -21,6 +23,7 @@ import pytest
 import mixwright
 from mixwright_compiler.catalog.constraint_kinds import Constraint, first_conflict
 from mixwright_compiler.plan.plan import Step
+from mixwright_runtime.errors import ReviewFailed
 from mixwright_runtime.store.counts import tallies
 from mixwright_runtime.store.records import TOOL
 from mixwright_runtime.store.store import Store
@@ -335,6 +338,15 @@ def test_tasks_are_placed_on_topics_by_turns(ran: Ran) -> None:
     assert all(topic and rewritten for _, topic, rewritten in rows)
     # Each round deals another one.
     assert tries and all(len(topics) > 1 for _, topics, _ in tries)
+    topics, kinds = (report_of(ran("topics"), "placed", step) for step in ("topics_after", "kinds_after"))
+    counts = [n for n, _ in topics["counts"].values()]
+    assert topics["rows"] == sum(counts) == kept
+    chi_square = sum((n - kept / len(counts)) ** 2 / (kept / len(counts)) for n in counts)
+    assert topics["uneven"]["chi_square"] == pytest.approx(chi_square)
+    # Of three kinds, a third of the tasks each, some come through more often.
+    left = {kind: kinds["counts"].get(kind, (0, 0.0))[1] for kind in ("explaining", "comparing", "listing")}
+    moved = sum(abs(share - 1 / 3) for share in left.values())
+    assert kinds["against"]["l1"] == pytest.approx(moved) and moved > 0.2
 
 
 def test_tasks_that_are_alike_are_made_one(ran: Ran) -> None:
@@ -372,6 +384,46 @@ def test_tags_get_fewer_from_stage_to_stage_and_rows_are_chosen_by_them(ran: Ran
     assert chosen["tags_kept"] == chosen["tags"] == counts[-1]
     values = report_of(ran("instag"), "even", "balanced.balance")
     assert values["repeated"] > 0 and max(c for _, c in values["rows"].values()) == 69 // values["values"]
+
+
+def wilson(part: int, of: int) -> tuple[float, float]:
+    """The interval of a share at 95% (Wilson 1927)."""
+    z, share = 1.959964, part / of
+    middle, half = share + z * z / (2 * of), z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return (middle - half) / (1 + z * z / of), (middle + half) / (1 + z * z / of)
+
+
+def test_people_say_which_tags_fit_and_too_few_end_the_run(ran: Ran, project: Path, tmp_path: Path) -> None:
+    with Store.open(ran("instag"), read_only=True) as opened:
+        [(summary,)] = opened.sql("SELECT summary FROM run_end")
+    found = json.loads(summary)["reviews"]["pool.review_checked"]
+    with (ROOT / "specs" / "methods" / "instag" / "tags.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    right, missing = (
+        sum(line["verdict"] == "yes" for line in lines),
+        sum(int(line["missing"] or 0) for line in lines),
+    )
+    assert found["sampled"] == 24 and {kind for kind, (_, drawn) in found["values"].items() if drawn > 2} == {
+        '"comparing"',
+        '"explaining"',
+        '"listing"',
+        '"writing"',
+    }
+    # A verdict counts where the tags are those that were judged: a model that rounds otherwise may move one.
+    assert found["judged"] >= 20 and found["stale"] + found["precision"]["of"] + found["gone"] >= len(lines)
+    if found["judged"] == 24:
+        for measure, of in (("precision", len(lines)), ("recall", right + missing)):
+            assert (found[measure]["part"], found[measure]["of"]) == (right, of)
+            assert (found[measure]["low"], found[measure]["high"]) == pytest.approx(
+                wilson(right, of), abs=1e-4
+            )
+    strict = spec_of(project, "instag").with_name("strict.mix")
+    text = spec_of(project, "instag").read_text("utf-8")
+    strict.write_text(text.replace("precision = 85%", "precision = 99%"), encoding="utf-8")
+    shutil.copy(strict.with_name("instag.lock"), strict.with_suffix(".lock"))
+    shutil.copytree(ran("instag"), tmp_path / "store")
+    with pytest.raises(ReviewFailed, match=r"precision 9[0-9.]+% of 99%"):
+        mixwright.run(strict, store=tmp_path / "store")
 
 
 def test_rows_are_taken_that_are_complex_and_good_and_unlike(ran: Ran) -> None:
