@@ -144,6 +144,10 @@ DROPS_NOTHING = {
         "answered_request.generate_score": "at temperature 0 the model scores with a digit always"
     },
     "code": {"set_task.generate_opinion": "of a task the model says yes or no always"},
+    "deita": {
+        "scored_talk.unscored": "a model in this process tells every label; "
+        "`tests/runtime/execution/test_scored_talks.py` has a server that does not",
+    },
     "logic": {"concluded.generate_opinion": "as of code"},
     "robust": {"equally_good.generate_score": "as of backtranslate"},
     "self_instruct": {
@@ -174,9 +178,12 @@ def test_every_rule_drops_some_rows(project: Path, ran: Ran, method: str) -> Non
         (rule_of(step), (pipeline.name, step.id) in dropping)
         for pipeline in plan.pipelines.values()
         for step in pipeline.steps
-        if step.operation == "step.filter"
-        or step.operation.startswith(("verify.", "dedup."))
-        or step.attributes.get("parse")
+        if (
+            step.operation == "step.filter"
+            or step.operation.startswith(("verify.", "dedup."))
+            or step.attributes.get("parse")
+        )
+        and (step.attributes.get("on_fail") or {}).get("call") != "keep"
     }
     idle = {rule for rule, _ in rules} - {rule for rule, drops in rules if drops}
     assert idle <= set(DROPS_NOTHING.get(method, ())) <= {rule for rule, _ in rules}
@@ -432,7 +439,9 @@ def test_rows_are_taken_that_are_complex_and_good_and_unlike(ran: Ran) -> None:
     with Store.open(ran("deita"), read_only=True) as opened:
         details = [
             json.loads(detail)
-            for (detail,) in opened.sql("SELECT detail FROM row_outcome WHERE reason = 'too similar'")
+            for (detail,) in opened.sql(
+                "SELECT detail FROM row_outcome WHERE reason = 'too similar' AND pipeline = 'few'"
+            )
         ]
         going = {
             row
@@ -651,3 +660,32 @@ def test_scores_rise_with_what_a_task_asks_and_fall_without_an_answer(ran: Ran) 
     complexity = {n: [row["scored.complex"]["score"] for row in rows if row["harder"] == n] for n in range(3)}
     assert max(complexity[0]) < min(complexity[1]) and max(complexity[1]) < min(complexity[2])
     assert all(row["scored.good"]["score"] < 1.1 for row in rows if row["worse"] == 2 and row["harder"])
+
+
+def test_the_products_of_the_turns_of_a_conversation_are_summed_up(ran: Ran) -> None:
+    """Against the scores of the same requests and answers by themselves, which were asked once."""
+    with Store.open(ran("deita"), read_only=True) as opened:
+        alone, talks = (
+            [
+                (json.loads(columns), json.loads(scores))
+                for columns, scores in opened.sql(
+                    "SELECT columns, scores FROM row_outcome WHERE pipeline = ? ORDER BY ALL", [pipeline]
+                )
+            ]
+            for pipeline in ("scored", "talked")
+        )
+    complexity, quality = dict[str, float](), dict[tuple[str, str], float]()
+    for columns, scores in alone:
+        if "scored.complex" in scores:
+            complexity[columns["instruction"]] = scores["scored.complex"]["score"]
+        if "scored.good" in scores:
+            quality[columns["instruction"], columns["response"]] = scores["scored.good"]["score"]
+    summed = 0
+    for columns, _ in talks:
+        said = [message["content"] for message in columns["talk"]]
+        turns = list(zip(said[::2], said[1::2], strict=True))
+        if "evol_score" in columns and all(turn in quality for turn in turns):
+            by_hand = sum(complexity[task] * quality[task, answer] for task, answer in turns)
+            assert columns["evol_score"] == pytest.approx(by_hand) and columns["turns"] == 2
+            summed += 1
+    assert summed >= 10
