@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test check clean
+.PHONY: install quickstart test check site clean
 
 install: $(VENV)/.installed
 
@@ -28,5 +28,17 @@ check: install
 	$(BIN)/lint-imports
 	$(BIN)/python -m mixwright.catalog --check
 
+# The manual as a site, in out/site. Its packages are nobody else's business.
+SITE := .venv-docs/bin
+
+site: .venv-docs/.installed
+	NO_MKDOCS_2_WARNING=1 $(SITE)/mkdocs build --strict --quiet
+	$(SITE)/python -m website.links out/site
+
+.venv-docs/.installed: pyproject.toml constraints.txt constraints-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	$(SITE)/python -m pip install --quiet --constraint constraints.txt --constraint constraints-docs.txt mkdocs-material
+	touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-docs .mypy_cache .pytest_cache .ruff_cache .hypothesis
