@@ -89,7 +89,8 @@ def _introduction() -> str:
     return "\n\n".join(
         (
             "Everything that can be written in a spec. [The language in one page](language.md) shows how it fits\n"
-            "together, [quotas](quotas.md) what a mixture's lines mean, [diagnostics](../diagnostics.md) what the compiler finds.",
+            "together, [quotas](quotas.md) what a mixture's lines mean, [diagnostics](../diagnostics.md) what the\n"
+            "compiler finds.",
             "An attribute's **type** says what can be written:",
             _table(("type", "values"), [(f"`{name}`", doc) for name, doc in texts.TYPES]),
             "Its **class** says what a change of it changes:",
