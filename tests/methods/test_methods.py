@@ -303,6 +303,20 @@ def test_programs_inspire_problems(ran: Ran) -> None:
     assert set(dropped) >= {"inspired.blank", "inspired.parts", "inspired.same_snippet"}
 
 
+def test_documents_are_gone_on_with_and_become_questions_and_answers(ran: Ran) -> None:
+    ((kept, dropped),) = outcomes_of(ran("genstruct")).values()
+    assert kept >= 30 and set(dropped) >= {
+        f"asked_and_answered.{rule}" for rule in ("parts", "same_question")
+    }
+    with Store.open(ran("genstruct"), read_only=True) as opened:
+        rows = opened.sql("SELECT columns FROM row_outcome WHERE status = 'kept'")
+    read = [json.loads(columns) for (columns,) in rows]
+    assert not any("[Solution]" in row["question"] + row["answer"] for row in read)
+    # The question and the answer are about the document: its number is in both.
+    about = [row["content"][-1] in row["question"] and row["content"][-1] in row["answer"] for row in read]
+    assert sum(about) > 0.7 * len(read) and len({row["question"] for row in read}) == kept
+
+
 def test_a_model_asks_on_and_another_answers(ran: Ran) -> None:
     ((kept, dropped),) = outcomes_of(ran("converse")).values()
     assert kept >= 10 and dropped["follow_up.no_question"] > 0
