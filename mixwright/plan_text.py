@@ -13,6 +13,7 @@ from mixwright_compiler.plan.graph import step_text
 from mixwright_compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train, Via
 from mixwright_compiler.plan.quotas import quota_text
 from mixwright_compiler.plan.subtotals import subtotals
+from mixwright_compiler.plan.tag_limits import limits_text
 
 UNKNOWN = "?"
 
@@ -58,6 +59,8 @@ def _head(plan: Plan) -> str:
     for name, policy in plan.policies.items():
         if limits := policy.get("budget"):
             lines.append(f"policy {name}: a run spends at most {_limits(limits)}")
+        for source, because in (policy.get("excluded") or {}).items():
+            lines.append(f"policy {name}: no row of {source}, excluded because: {because}")
     return "\n".join(lines)
 
 
@@ -201,7 +204,17 @@ def _sums(mixture: Mixture, by_node: Mapping[str, Estimate]) -> list[Sequence[st
     groups = {c.rows: c.group for c in mixture.components}
     found = list(subtotals(takes, groups, {tag.name: tag.rows for tag in mixture.tags}))
     whole = None if None in takes.values() else sum(rows or 0 for rows in takes.values())
-    lines = [(f"{s.kind} {s.name}" if s.name else "no group", "", "", "", _count(s.rows)) for s in found]
+    limits = {tag.name: limits_text(tag) for tag in mixture.tags}
+    lines = [
+        (
+            f"{s.kind} {s.name}" if s.name else "no group",
+            "",
+            limits.get(s.name, "") if s.kind == "tag" else "",
+            "",
+            _count(s.rows),
+        )
+        for s in found
+    ]
     return [*lines, ("in all", "", "", "", _count(whole))]
 
 

@@ -299,6 +299,9 @@ class TagDecl:
     rows: tuple[str, ...]
     doc: str
     name_span: Span
+    least: Bound | None = None
+    most: Bound | None = None
+    """Rows (int) or a share of the mixture (float)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,10 +342,20 @@ class ExportDecl(Declared):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExcludedDecl:
+    """A source that a policy keeps out, and the reason."""
+
+    source: str
+    because: str
+    span: Span
+
+
+@dataclass(frozen=True, kw_only=True)
 class PolicyDecl(Declared):
     """A `policy` block, and the mixture that it is of; of all where that is empty."""
 
     mixture: str = ""
+    excluded: tuple[ExcludedDecl, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

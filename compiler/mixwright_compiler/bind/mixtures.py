@@ -11,7 +11,7 @@ from mixwright_compiler.bind.changed_steps import UNCHANGED, StepChanges
 from mixwright_compiler.bind.labels import extra_labels
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.quotas import bind_quota
-from mixwright_compiler.bind.scaling import scaled
+from mixwright_compiler.bind.scaling import scaled, scaled_tags
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.steps import Flow
 from mixwright_compiler.bind.tags import bind_tags
@@ -101,7 +101,7 @@ class _Mixing:
             span=self.declaration.node.span,
             name_span=self.declaration.name_span,
             components=scaled(self.components, attributes, self.scope.mixtures.get(variant_of)),
-            tags=tags,
+            tags=scaled_tags(tags, attributes),
             steps=tuple(bound_steps),
             columns=flow.columns.types,
             is_whole=not self.has_failed,

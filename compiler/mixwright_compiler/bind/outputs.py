@@ -15,6 +15,7 @@ from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Module
 from mixwright_compiler.program import (
+    ExcludedDecl,
     ExportDecl,
     PolicyDecl,
     TrainDecl,
@@ -161,14 +162,72 @@ def _policy(scope: Scope, module: Module, block: Block) -> None:
         block.body,
         name.span,
         f"policy `{name.name}`",
-        taken=lambda s: isinstance(s, Block) and s.kind == "budget",
+        taken=lambda s: isinstance(s, Block) and s.kind in ("budget", "exclude"),
     )
     budget = bind_budget(place, block.body)
     if budget is not None:
         attributes["budget"] = budget
     scope.policies[name.name] = PolicyDecl(
-        name=name.name, entry=entry, attributes=attributes, span=block.span, name_span=name.span, mixture=of
+        name=name.name,
+        entry=entry,
+        attributes=attributes,
+        span=block.span,
+        name_span=name.span,
+        mixture=of,
+        excluded=_excluded(scope, place, block),
     )
+
+
+def _excluded(scope: Scope, place: Place, policy: Block) -> tuple[ExcludedDecl, ...]:
+    """What the `exclude` blocks of a policy keep out; of a broken one the others."""
+    found: dict[str, ExcludedDecl] = {}
+    for block in policy.body:
+        if not isinstance(block, Block) or block.kind != "exclude":
+            continue
+        try:
+            one = _one_excluded(scope, place, block)
+        except Reported:
+            continue
+        if one.source in found:
+            scope.findings.error(
+                "MIX115",
+                f"`{one.source}` is excluded twice",
+                one.span,
+                "given again here",
+                secondary=(Label(found[one.source].span, "first given here"),),
+                hint="put both reasons into one",
+            )
+        found.setdefault(one.source, one)
+    return tuple(found.values())
+
+
+def _one_excluded(scope: Scope, place: Place, block: Block) -> ExcludedDecl:
+    match block.labels:
+        case (Ref() as label,):
+            source = scope.world.need(place.module, label, "source")
+        case _:
+            raise scope.findings.error(
+                "MIX120",
+                "`exclude` needs the name of a source",
+                block.kind_span,
+                hint='write `exclude my_source { because = "its terms forbid it" }`',
+            )
+    scope.ask(source, label.span)
+    attributes = bind_attributes(
+        place, language_blocks()["exclude"], block.body, block.kind_span, f"`exclude {label.name}`"
+    )
+    because = attributes.get("because")
+    if because is None:
+        raise Reported
+    if not str(because.value).strip():
+        raise scope.findings.error(
+            "MIX117",
+            "`because` is empty",
+            because.span,
+            "readers of the dataset see it",
+            hint='say why: `because = "its terms forbid it"`',
+        )
+    return ExcludedDecl(source=source.qualified, because=str(because.value).strip(), span=label.span)
 
 
 def _is(statement: Any, name: str) -> bool:

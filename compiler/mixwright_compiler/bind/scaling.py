@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 
-from mixwright_compiler.program import Bound, CallValue, ComponentDecl, MixtureDecl
+from mixwright_compiler.program import Bound, CallValue, ComponentDecl, MixtureDecl, TagDecl
 from mixwright_compiler.rounding import exact, largest_remainder
 
 _COUNTED = ("take", "max")
@@ -42,6 +44,23 @@ def scaled(
             if c.rows in parts
         }
     return tuple(_with_rows(c, found[c.rows]) if c.rows in found else c for c in components)
+
+
+def scaled_tags(tags: Sequence[TagDecl], attributes: Mapping[str, Bound]) -> tuple[TagDecl, ...]:
+    """Tags whose `least` and `most` rows are times `scale`, rounded so that neither asks more than it did."""
+    scale = attributes["scale"].value if "scale" in attributes else 1.0
+    if scale == 1:
+        return tuple(tags)
+    return tuple(
+        replace(tag, least=_times(tag.least, scale, math.floor), most=_times(tag.most, scale, math.ceil))
+        for tag in tags
+    )
+
+
+def _times(bound: Bound | None, scale: float, rounded: Callable[[Fraction], int]) -> Bound | None:
+    if bound is None or not isinstance(bound.value, int):
+        return bound
+    return replace(bound, value=rounded(bound.value * exact(scale)))
 
 
 def _is_same(base: ComponentDecl, component: ComponentDecl) -> bool:

@@ -71,7 +71,14 @@ def _tag(
     for item in tagged(block):
         rows |= dict.fromkeys(_components(place, item.name, item.span, paths))
     doc = attributes["doc"].value if "doc" in attributes else ""
-    return TagDecl(name=name, rows=tuple(rows), doc=str(doc), name_span=label.span)
+    return TagDecl(
+        name=name,
+        rows=tuple(rows),
+        doc=str(doc),
+        name_span=label.span,
+        least=attributes.get("least"),
+        most=attributes.get("most"),
+    )
 
 
 def tagged(block: Block) -> tuple[Ref, ...]:

@@ -33,6 +33,7 @@ from mixwright_dsl.nodes import (
     Text,
     Unary,
 )
+from mixwright_dsl.quantity import Unit
 from mixwright_dsl.source import Span
 
 LITERALS = (
@@ -77,6 +78,12 @@ def bind_value(
             return bind_drawn(place, node) or _reference(place, subject, "start", node)
         case "enum":
             return _word(place, subject, rest.split("|"), node)
+        case "word_or_text":
+            return _word_or_text(place, subject, rest.split("|"), node)
+        case "count_or_share":
+            is_share = constant_expression(world, module, node).unit is Unit.SHARE
+            quantity = replace(schema, type="share", maximum=1) if is_share else replace(schema, type="count")
+            return bind_value(place, quantity, quantity.type, node)
         case "expr":
             return expression_value(place, node, rest) if rest != CHAT else _chat(place, schema.name, node)
         case "drawn_expr":
@@ -159,7 +166,9 @@ def _check_form(schema: AttributeSchema, value: Any, span: Span, findings: Findi
 
 def _list(place: Place, schema: AttributeSchema, item_type: str, node: Expression) -> list[Any]:
     if not isinstance(node, ListNode):
-        if item_type in (*LITERALS, "json") and isinstance(node, Ref):
+        if (item_type in (*LITERALS, "json") or item_type.startswith("word_or_text:")) and isinstance(
+            node, Ref
+        ):
             value = constant_expression(place.world, place.module, node).value
             if isinstance(value, list):
                 return value
@@ -258,6 +267,14 @@ def _word(place: Place, subject: str, words: list[str], node: Expression) -> str
         hint=f"did you mean `{near}`?" if near else f"write one of: {', '.join(words)}",
         fix=replace_fix(node.span, near) if near else None,
     )
+
+
+def _word_or_text(place: Place, subject: str, words: list[str], node: Expression) -> str:
+    is_constant = isinstance(node, Ref) and constant_of(place.world, place.module, node) is not None
+    if (isinstance(node, Ref) and not is_constant) or (isinstance(node, Text) and node.value in words):
+        return _word(place, subject, words, node)
+    constant = constant_expression(place.world, place.module, node)
+    return str(as_type(constant, "text", subject, node.span, place.findings))
 
 
 def _chat(place: Place, attribute: str, node: Expression) -> TypedExpression:

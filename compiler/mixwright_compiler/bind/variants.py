@@ -226,7 +226,10 @@ class _Change:
         }
 
     def _tag(self, statement: Statement, paths: list[str]) -> Statement | None:
-        """A tag without what the variant leaves out; None where nothing is left. Other statements stay as they are."""
+        """A tag without what the variant leaves out; None where nothing is left. Other statements stay as they are.
+
+        Then it need not come to as many rows, either: what an ablation leaves out is left out on purpose.
+        """
         if not self.without or not _is_tag(statement) or not isinstance(statement, Block):
             return statement
         gone = {path for path in paths_of(self.block.body) if path not in paths}
@@ -238,6 +241,7 @@ class _Change:
             if isinstance(s, Attribute) and s.name.name == "rows" and isinstance(s.value, ListNode)
             else s
             for s in statement.body
+            if not (isinstance(s, Attribute) and s.name.name == "least")
         )
         return replace(statement, body=body) if left else None
 

@@ -47,6 +47,7 @@ INSIDE = {
     "group": "a mixture",
     "tag": "a mixture",
     "budget": "a mixture or policy",
+    "exclude": "a policy",
     "set": "a variant",
     **dict.fromkeys(("params", "needs", "makes"), "a fragment"),
 }
@@ -246,6 +247,18 @@ _ENTRIES = (
         label="name",
         attributes=(
             _a("rows", "list[name]", "Components and groups of the mixture.", required=True, cls="meta"),
+            _a(
+                "least",
+                "count_or_share",
+                "The fewest rows that they may come to, or the least part of the mixture.",
+                cls="run",
+            ),
+            _a(
+                "most",
+                "count_or_share",
+                "The most rows that they may come to, or the largest part of the mixture.",
+                cls="run",
+            ),
             _a("doc", "text", "What they have in common.", cls="meta"),
         ),
     ),
@@ -277,16 +290,33 @@ _ENTRIES = (
         attributes=(
             _a(
                 "licenses",
-                "list[text]",
-                "Licenses that rows in a mixture may have: ids in lower case (`apache-2.0`), or patterns (`cc-by-*`).",
+                "list[word_or_text:permissive|sa|copyleft|nc|nd]",
+                'Licenses that rows in a mixture may have: ids in lower case (`"apache-2.0"`), patterns (`"cc-by-*"`) '
+                "or classes: `permissive` asks for names and notices at most; `sa`, `copyleft`, `nc`, `nd` let in those "
+                "that ask no more than these, too.",
                 cls="meta",
             ),
             _a(
                 "forbid",
-                "list[enum:nc|nd|sa|copyleft]",
+                "list[word_or_text:nc|nd|sa|copyleft]",
                 "Licenses that they may not have, by what those ask of derived works: `nc` allows no commercial use, "
-                "`nd` no derived works, `sa` only under the same license, `copyleft` the same for software.",
+                "`nd` no derived works, `sa` only under the same license, `copyleft` the same for software; or ids and "
+                'patterns (`"llama*"`).',
                 cls="meta",
+            ),
+            _a(
+                "decontaminated",
+                "list[ref:source]",
+                "Evaluation sets that all rows in a mixture must have been kept apart from.",
+                cls="meta",
+            ),
+            _a(
+                "reviewed",
+                "share",
+                "What models write must have passed a `review`, in which people found at least this share good.",
+                cls="run",
+                minimum=0,
+                maximum=1,
             ),
             _a(
                 "max_quarantined",
@@ -295,6 +325,16 @@ _ENTRIES = (
                 cls="run",
             ),
             _a("doc", "text", "What it is for.", cls="meta"),
+        ),
+    ),
+    Entry(
+        "block",
+        "exclude",
+        'A source of which no row may reach a mixture, and why: `exclude scraped { because = "its terms forbid it" }`. '
+        "The run's report and the dataset card say so.",
+        label="name",
+        attributes=(
+            _a("because", "text", "The reason, as readers of the dataset see it.", required=True, cls="meta"),
         ),
     ),
 )

@@ -11,7 +11,7 @@ Attribute types, a small closed language:
     secret                         `env("NAME")` only
     text_or_secret                 a text, or `env("NAME")`
     name                           a bare or quoted word, free of meaning to the compiler
-    enum:a|b|c                     one of these bare words
+    enum:a|b|c                     one of these bare words; word_or_text:a|b|c: or a text
     column                         the name of a column in scope
     new_column                     a column this step makes
     expr:bool|text|int|float|any   a row expression over the columns in scope; `expr:chat` gives messages
@@ -25,7 +25,7 @@ Attribute types, a small closed language:
     column_or_json                 the name of a column in scope, or a literal list or object
     drawn                          the name of a source, or `constraints(…)`
     drawn_expr:T                   as expr:T; the thing that may be drawn is in scope as `drawn`, and is read
-    count_or_expr                  a count, or a whole number by the row
+    count_or_expr count_or_share   a count, or a whole number by the row; a count, or a part of all: 10k, 30%
     block:FAMILY.NAME              a nested block `NAME { ... }` with the attributes of that catalog entry;
                                    its value in the plan is an object with defaults filled in
     list[block:FAMILY.NAME]        such blocks, each with a label that its first attribute takes: `use calculator { ... }`

@@ -1,14 +1,21 @@
-"""License ids: which there are, and which of them bind what is made from a text.
+"""License ids: which there are, and which of them bind what is made from a text: the one table of licenses.
 
 Ids are written in lower case, as the Hugging Face hub writes them and dataset cards need them: SPDX ids (`apache-2.0`
 for `Apache-2.0`), and the hub's own for what SPDX has none (`other`, `llama3`, `gemma`). In comparing, case is ignored.
+
+Classes follow what SPDX's and ScanCode's public lists tell apart (permissive; copyleft, limited or not; free but for
+commerce or for changes), as far as they bind a dataset: by what is asked of those who pass on what is made of a text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from mixwright_compiler.suggest import nearest
+
+PERMISSIVE = "permissive"
+"""The class of the licenses that ask nothing of `CLASSES`: at most that names and notices are kept."""
 
 CLASSES = {
     "nc": "no commercial use",
@@ -83,6 +90,22 @@ def as_written(name: str) -> str | None:
 def matches(pattern: str, name: str) -> bool:
     """Whether a license is the one that a policy names, or one of those (`cc-by-*`)."""
     return fnmatchcase(name.lower(), pattern.lower())
+
+
+def is_allowed(name: str, allowed: Iterable[str]) -> bool:
+    """Whether a policy's list lets a license in: by its id, a pattern, or by classes. All that a license asks must be
+    among the classes; `permissive` are those that ask nothing."""
+    listed = list(allowed)
+    classes = classes_of(name)
+    words = {one for one in listed if is_class(one)}
+    if classes is not None and (classes <= words if classes else PERMISSIVE in words):
+        return True
+    return any(matches(one, name) for one in listed if not is_class(one))
+
+
+def is_class(word: str) -> bool:
+    """True for the name of a class; no license is called like one."""
+    return word in CLASSES or word == PERMISSIVE
 
 
 def is_glob(pattern: str) -> bool:

@@ -1,12 +1,9 @@
-"""6xx, 8xx and licences: what a mixture as a whole must have."""
+"""6xx and 8xx: what a mixture as a whole must have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-from mixwright_compiler.catalog.licenses import CLASSES, as_written, classes_of, is_glob, is_known, matches
-from mixwright_compiler.checks.checked import Checked, is_written, value_of
-from mixwright_compiler.program import MixtureDecl, PolicyDecl, SourceDecl
+from mixwright_compiler.checks.checked import Checked, is_written
+from mixwright_compiler.program import MixtureDecl
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.source import Span
@@ -53,22 +50,29 @@ def evaluation_sets(checked: Checked) -> dict[str, Span]:
 def check_evaluation_sets(checked: Checked) -> None:
     """MIX210: an evaluation set among the rows. MIX601: a trained mixture that is not decontaminated."""
     sets = evaluation_sets(checked)
-    if not sets:
+    demanded = [
+        p.attributes["decontaminated"]
+        for p in checked.program.policies.values()
+        if "decontaminated" in p.attributes
+    ]
+    # What a policy demands is held to by MIX217.
+    apart = {str(one.value): one.span for bound in demanded for one in bound.each()} | sets
+    if not apart:
         return
     for mixture in checked.of_mixtures():
         for path in checked.paths_from(mixture.name):
-            if path[-1] in sets and not mixture.variant_of:
+            if path[-1] in apart and not mixture.variant_of:
                 component = next(c for c in mixture.components if c.rows == path[1])
                 checked.findings.error(
                     "MIX210",
                     f"evaluation set `{path[-1]}` is in mixture `{mixture.name}`",
                     component.name_span,
                     " → ".join(reversed(path)),
-                    secondary=(Label(sets[path[-1]], "an evaluation set by this line"),),
+                    secondary=(Label(apart[path[-1]], "an evaluation set by this line"),),
                     hint=f"leave `{component.rows}` out, or train on another split",
                 )
         outputs = [t for t in checked.program.trains.values() if t.mixture == mixture.name]
-        if outputs and mixture.components and not _is_decontaminated(checked, mixture):
+        if sets and outputs and mixture.components and not _is_decontaminated(checked, mixture):
             name, span = next(iter(sets.items()))
             checked.findings.warning(
                 "MIX601",
@@ -97,122 +101,6 @@ def _is_decontaminated(checked: Checked, mixture: MixtureDecl) -> bool:
         return passes(declared.start.rows, (*seen, name))
 
     return passes(mixture.name)
-
-
-def check_licenses(checked: Checked) -> None:
-    """MIX205 and MIX206: a policy says which licenses rows of a mixture may have, and they have none or another one."""
-    for policy in checked.program.policies.values():
-        allowed = [str(one) for one in value_of(policy.attributes, "licenses") or ()]
-        forbidden = [str(one) for one in value_of(policy.attributes, "forbid") or ()]
-        if not allowed and not forbidden:
-            continue
-        reported: set[str] = set()
-        for source, path in _sources(checked, policy.mixture):
-            if source.name in reported or source.entry.is_empty or not checked.clean(source.span):
-                continue
-            if _check_license(checked, policy, source, path, allowed, forbidden):
-                reported.add(source.name)
-
-
-def _check_license(
-    checked: Checked,
-    policy: PolicyDecl,
-    source: SourceDecl,
-    path: tuple[str, ...],
-    allowed: Sequence[str],
-    forbidden: Sequence[str],
-) -> bool:
-    """Whether a source's license was reported."""
-    found = str(value_of(source.attributes, "license") or _locked_license(checked, source) or "")
-    at = policy.attributes["licenses" if allowed else "forbid"].span
-    way = " → ".join(reversed(path))
-    if not found:
-        checked.findings.error(
-            "MIX205",
-            f"source `{source.name}` has no license, and policy `{policy.name}` asks for one",
-            source.name_span,
-            way,
-            secondary=(Label(at, "the policy"),),
-            hint='add `license = "…"` with the id under which its rows were published',
-        )
-        return True
-    bound = source.attributes.get("license")
-    span = bound.span if bound is not None else source.name_span
-    is_named = any(matches(one, found) and not is_glob(one) for one in allowed)
-    is_allowed = not allowed or any(matches(one, found) for one in allowed)
-    classes = classes_of(found)
-    against = [one for one in forbidden if classes is None or one in classes]
-    if not is_allowed:
-        message = f"license `{found}` of source `{source.name}` is not allowed by policy `{policy.name}`"
-        label = Label(at, f"allowed: {listing(allowed)}")
-        written = None if is_known(found) else as_written(found)
-        # Only a slip of an id is mended by writing another one; a license is what its publisher chose.
-        hint = f"did you mean `{written}`?" if written is not None else ""
-    elif against and not is_named:
-        label = Label(policy.attributes["forbid"].span, "the policy")
-        hint = ""
-        if classes is None:
-            message = f"what license `{found}` of source `{source.name}` asks is not known, and policy "
-            message += f"`{policy.name}` forbids {listing(forbidden)}"
-            hint = f"read it, and name it in `licenses` of `{policy.name}` if it may be used"
-        else:
-            message = f"policy `{policy.name}` forbids license `{found}` of source `{source.name}`: {CLASSES[against[0]]}"
-    else:
-        return False
-    checked.findings.error(
-        "MIX206",
-        message,
-        span,
-        way,
-        secondary=(label,),
-        hint=hint or f"leave `{source.name}` out of this mixture, or change the policy",
-    )
-    return True
-
-
-def check_license_ids(checked: Checked) -> None:
-    """MIX214: an id that no license has, or in another case."""
-    program = checked.program
-    declared = (*program.sources.values(), *program.models.values(), *program.exports.values())
-    written = [
-        (d.attributes["license"], [d.attributes["license"].value])
-        for d in declared
-        if "license" in d.attributes
-    ]
-    for policy in program.policies.values():
-        if "licenses" in policy.attributes:
-            bound = policy.attributes["licenses"]
-            written.append((bound, [name for name in bound.value or () if not is_glob(str(name))]))
-    for bound, names in written:
-        for name in names:
-            if not isinstance(name, str) or not name or (is_known(name) and as_written(name) is None):
-                continue
-            better = as_written(name)
-            checked.findings.lint(
-                "MIX214",
-                f"`{name}` is no license id"
-                if not is_known(name)
-                else f"license ids are in lower case: `{name}`",
-                bound.span,
-                hint=f"write `{better}`" if better else "write an SPDX id in lower case, or `other`",
-            )
-
-
-def _sources(checked: Checked, of: str = "") -> Iterator[tuple[SourceDecl, tuple[str, ...]]]:
-    """Every source that reaches a mixture, or this one, with one way there."""
-    for mixture in checked.of_mixtures():
-        if of and mixture.name != of:
-            continue
-        for path in checked.paths_from(mixture.name):
-            source = checked.program.sources.get(path[-1])
-            if source is not None:
-                yield source, path
-
-
-def _locked_license(checked: Checked, source: SourceDecl) -> str:
-    lock = checked.world.lock
-    locked = lock.sources.get(source.name) if lock is not None else None
-    return str(locked.license) if locked is not None else ""
 
 
 def check_messages(checked: Checked) -> None:

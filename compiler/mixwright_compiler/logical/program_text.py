@@ -80,6 +80,13 @@ def _lines(kind: str, decl: Declared, program: Program) -> Iterator[str]:
         yield _line(f"  {words_of(step)}", {**_written(step.attributes), **when}, *facts)
     for component in getattr(decl, "components", ()):
         yield f"  {component.rows} = {value_text(component.quota)}"
+    for tag in getattr(decl, "tags", ()):
+        stated = [(name, bound) for name, bound in (("least", tag.least), ("most", tag.most)) if bound]
+        yield _line(
+            f"  tag {tag.name}", {"rows": list(tag.rows), **{name: bound.value for name, bound in stated}}
+        )
+    for excluded in getattr(decl, "excluded", ()):
+        yield _line(f"  exclude {excluded.source}", {"because": excluded.because})
 
 
 def _line(head: str, written: Mapping[str, Any], *facts: str) -> str:

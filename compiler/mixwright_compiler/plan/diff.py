@@ -22,6 +22,7 @@ from mixwright_compiler.plan.diff_text import moved, sql_of, tree_of
 from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step, ToolSpec
 from mixwright_compiler.plan.quotas import quota_text
 from mixwright_compiler.plan.subtotals import changed_tags
+from mixwright_compiler.plan.tag_limits import changed_limits
 from mixwright_compiler.plan.tools import tool_change, tool_words
 from mixwright_compiler.plugins.files import short
 
@@ -382,6 +383,10 @@ def _mixture(old: Mixture, new: Mixture) -> Iterator[Change]:
             yield Change("set", moved(name, before, after))
     yield from (
         Change("meta", moved(f"tag.{name}", *rows)) for name, *rows in changed_tags(old.tags, new.tags)
+    )
+    yield from (
+        Change("run", moved(f"limits of tag.{name}", *limits))
+        for name, *limits in changed_limits(old.tags, new.tags)
     )
     for name in type(new.budget).model_fields:
         before, after = getattr(old.budget, name), getattr(new.budget, name)

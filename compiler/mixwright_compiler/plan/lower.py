@@ -42,13 +42,12 @@ from mixwright_compiler.plan.plan import (
     SourceSpec,
     SpecFile,
     Step,
-    Tag,
     TemplateMessage,
     TemplateSpec,
     Train,
     Via,
 )
-from mixwright_compiler.plan.quotas import component_of
+from mixwright_compiler.plan.quotas import component_of, tag_of
 from mixwright_compiler.plan.text_lengths import column_characters
 from mixwright_compiler.plan.tools import told_of, tool_spec
 from mixwright_compiler.plan.weights import Weights, weights_identity
@@ -294,7 +293,7 @@ class _Lowering:
             steps=tuple(self.step(step, step.decl.columns) for step in mix.steps),
             total=_plain_of(decl.attributes, "total"),
             scale=_plain_of(decl.attributes, "scale") or 1.0,
-            tags=tuple(Tag(name=tag.name, rows=tag.rows, doc=tag.doc) for tag in decl.tags),
+            tags=tuple(map(tag_of, decl.tags)),
             shortfall=shortfall,
             fill=fill,
             budget=_budget(_plain_of(decl.attributes, "budget") or {}),
@@ -334,8 +333,10 @@ class _Lowering:
     def policy(self, decl: PolicyDecl) -> dict[str, Any]:
         """Its attributes; `of` where it is of one mixture alone."""
         limits = _budget(_plain_of(decl.attributes, "budget") or {})
-        of = {"of": decl.mixture} if decl.mixture else {}
-        return {**resolved(decl.entry, decl.attributes), "budget": limits.model_dump(exclude_none=True), **of}
+        values = {**resolved(decl.entry, decl.attributes), "budget": limits.model_dump(exclude_none=True)}
+        if decl.excluded:
+            values["excluded"] = {one.source: one.because for one in decl.excluded}
+        return values | ({"of": decl.mixture} if decl.mixture else {})
 
     def export(self, decl: ExportDecl) -> Export:
         values = resolved(decl.entry, decl.attributes, catalog=self.catalog)

@@ -383,6 +383,10 @@ class Tag(PlanModel):
     name: str
     rows: tuple[str, ...]
     doc: str = ""
+    least: CountQuota | ShareQuota | None = Field(
+        default=None, description="the fewest rows they may come to"
+    )
+    most: CountQuota | ShareQuota | None = Field(default=None, description="the most")
 
 
 class Mixture(PlanModel):

@@ -15,10 +15,11 @@ from mixwright_compiler.plan.plan import (
     Quota,
     RateQuota,
     ShareQuota,
+    Tag,
     TakeQuota,
     WeightQuota,
 )
-from mixwright_compiler.program import ComponentDecl
+from mixwright_compiler.program import ComponentDecl, TagDecl
 
 
 def component_of(decl: ComponentDecl) -> Component:
@@ -32,6 +33,13 @@ def component_of(decl: ComponentDecl) -> Component:
             "origin": origin_of(decl.quota_span),
         }
     )
+
+
+def tag_of(decl: TagDecl) -> Tag:
+    """The plan's form of a tag."""
+    limits = {"least": decl.least, "most": decl.most}
+    stated = {name: quota_of(bound.value) for name, bound in limits.items() if bound is not None}
+    return Tag.model_validate({"name": decl.name, "rows": decl.rows, "doc": decl.doc, **stated})
 
 
 def quota_of(value: Any) -> Quota:

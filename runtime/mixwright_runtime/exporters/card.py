@@ -55,6 +55,7 @@ def dataset_card(facts: CardFacts) -> str:
         facts.training,
         _quotas(mixture),
         _licenses(mixture),
+        _excluded(mixture),
         _models(mixture),
         _contamination(mixture),
         _reviews(mixture),
@@ -146,6 +147,17 @@ def _licenses(mixture: MixtureFacts) -> str:
         + "\n\nRows keep their source's terms."
         + _of_models(mixture)
     )
+
+
+def _excluded(mixture: MixtureFacts) -> str:
+    """Sources that a policy keeps out, and why; demands that are not met."""
+    text = ""
+    if mixture.policies.excluded:
+        rows = [(one.source, one.because) for one in mixture.policies.excluded]
+        text = "## Sources left out on purpose\n\n" + _table(("source", "excluded because"), rows)
+    for found in mixture.policies.violations:
+        text += f"\n\n**Not met:** {_cell(found.text)}."
+    return text.strip()
 
 
 def _of_models(mixture: MixtureFacts) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import Mixture, Plan, Step
 from mixwright_runtime.facts.pipelines import Drop, pipeline_facts
+from mixwright_runtime.facts.policies import PolicyFacts, policy_facts
+from mixwright_runtime.facts.reports import reviews_in, reviews_of, step_reports
 from mixwright_runtime.plugins.declare import entry_of
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class MixtureFacts:
     doc: str = ""
     reviews: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What people say of rows of its pipelines, by `review`, `pipeline.step`."""
+    policies: PolicyFacts = field(default_factory=PolicyFacts)
 
 
 def mixture_facts(store: Store, plan: Plan, run_id: int, name: str) -> MixtureFacts:
@@ -87,8 +90,10 @@ def mixture_facts(store: Store, plan: Plan, run_id: int, name: str) -> MixtureFa
     from mixwright_runtime.mixture.record import read_record
 
     mixture = plan.mixtures[name]
+    record = read_record(store, run_id, name)
+    reviews = reviews_of(plan, name, reviews_in(step_reports(store, run_id)))
     return MixtureFacts(
-        record=read_record(store, run_id, name),
+        record=record,
         seed=mixture.seed,
         doc=mixture.doc,
         sources=_sources(plan, store, run_id, name),
@@ -99,7 +104,8 @@ def mixture_facts(store: Store, plan: Plan, run_id: int, name: str) -> MixtureFa
         spec_files=[(file.name, file.sha256) for file in plan.files],
         params=plan.params,
         mixwright_version=plan.mixwright_version,
-        reviews=_reviews(plan, store, run_id, mixture),
+        reviews=reviews,
+        policies=policy_facts(plan, name, record.subtotals(), record.rows, reviews),
     )
 
 
@@ -172,15 +178,6 @@ def _checks(plan: Plan, store: Store, run_id: int, mixture: Mixture) -> list[Con
             sets = [EvaluationSet(one, removed.get(one, 0)) for one in against]
             found.append(ContaminationCheck(f"{name}.{step.id}", step.operation, sets))
     return found
-
-
-def _reviews(plan: Plan, store: Store, run_id: int, mixture: Mixture) -> dict[str, Mapping[str, Any]]:
-    from mixwright_runtime.facts.reports import reviews_in, step_reports
-    from mixwright_runtime.mixture.record import pipelines_of
-
-    owners = pipelines_of(plan, mixture)
-    found = reviews_in(step_reports(store, run_id))
-    return {node: figures for node, figures in found.items() if node.rpartition(".")[0] in owners}
 
 
 def _keeping_apart(steps: Iterable[Step]) -> Iterator[tuple[Step, list[str]]]:

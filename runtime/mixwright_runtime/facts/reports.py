@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.verifiers.reviewed import REVIEW
 
 if TYPE_CHECKING:
@@ -37,3 +38,13 @@ def step_reports(store: Store, run_id: int) -> list[StepReport]:
 def reviews_in(reports: Iterable[StepReport]) -> dict[str, Mapping[str, Any]]:
     """The figures of each `review` among them, by node."""
     return {one.node: one.report for one in reports if one.operation == REVIEW}
+
+
+def reviews_of(
+    plan: Plan, mixture: str, reviews: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """Those of a run's reviews, by node, that rows of a mixture went through."""
+    from mixwright_runtime.mixture.record import pipelines_of
+
+    owners = pipelines_of(plan, plan.mixtures[mixture])
+    return {node: figures for node, figures in reviews.items() if node.rpartition(".")[0] in owners}

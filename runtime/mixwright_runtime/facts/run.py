@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.facts.pipelines import PipelineFacts, pipeline_facts
-from mixwright_runtime.facts.reports import StepReport, reviews_in, step_reports
+from mixwright_runtime.facts.policies import PolicyFacts, policy_facts
+from mixwright_runtime.facts.reports import StepReport, reviews_in, reviews_of, step_reports
 
 if TYPE_CHECKING:
     from mixwright_runtime.mixture.record import MixtureRecord
@@ -71,6 +72,8 @@ class RunFacts:
     reports: Sequence[StepReport] = ()
     """What other steps of pipelines report."""
     mixtures: Sequence[MixtureRecord] = ()
+    policies: Mapping[str, PolicyFacts] = field(default_factory=dict)
+    """What policies say of each mixture."""
     models: Sequence[ModelUse] = ()
     accepted: Sequence[Sample] = ()
     rejected: Sequence[Sample] = ()
@@ -92,6 +95,7 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
     if run is None:
         raise RunError(f"the store has no run {run_id}")
     mixtures = {found.mixture for found in selected(store, run_id)} & plan.mixtures.keys()
+    records = [read_record(store, run_id, name) for name in sorted(mixtures)]
     reports = step_reports(store, run_id)
     reviews = reviews_in(reports)
     return RunFacts(
@@ -107,7 +111,13 @@ def run_facts(store: Store, plan: Plan, run_id: int) -> RunFacts:
         rates=_rates(store, run_id),
         reviews=reviews,
         reports=[report for report in reports if report.node not in reviews],
-        mixtures=[read_record(store, run_id, name) for name in sorted(mixtures)],
+        mixtures=records,
+        policies={
+            r.mixture: policy_facts(
+                plan, r.mixture, r.subtotals(), r.rows, reviews_of(plan, r.mixture, reviews)
+            )
+            for r in records
+        },
         models=_models(store, plan, run_id),
         accepted=[_sample(row) for row in sampled(store, run_id, "accepted", SAMPLES)],
         rejected=[_sample(row) for row in sampled(store, run_id, "rejected", SAMPLES)],

@@ -49,7 +49,8 @@ def _parts(facts: RunFacts, training: TrainingFacts | None) -> Iterator[Markup]:
     status = facts.status if facts.status in ("done", "short", "stopped", "failed") else "open"
     yield part("run", "head", Path(facts.spec).name, facts, list(_figures(facts)), status)
     for record in facts.mixtures:
-        yield part("run", "mixture", record, _results(record), _sums(record), _strata, _pretty)
+        policies = facts.policies.get(record.mixture)
+        yield part("run", "mixture", record, _results(record), _sums(record), _strata, _pretty, policies)
     if facts.calibrations:
         yield part("run", "calibrations", facts.calibrations, _measures, _verdicts, better_words)
     if facts.reviews:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.facts.policies import Violation, policy_facts
+from mixwright_runtime.facts.reports import reviews_of
 from mixwright_runtime.run.run import Run, RunReport
 from mixwright_runtime.run.waves import PipelineRun
 from mixwright_runtime.store.records import LIMITED, RATES, REPORTS, EventRecord
@@ -64,6 +67,11 @@ async def finish(run: Run) -> RunReport:
     is_error = not is_limited and any(run.plan.mixtures[name].shortfall == "error" for name in short)
     if is_error or (stop.reason and not mixtures):
         exit_code = 1
+    broken_demands = [] if is_limited else _violations(run, summary)
+    if broken_demands:
+        exit_code = 1
+        summary["violations"] = [asdict(found) for found in broken_demands]
+        messages += [found.text for found in broken_demands]
     over = _over_policy(run, summary)
     if over:
         exit_code = 1
@@ -97,6 +105,21 @@ def _over_policy(run: Run, summary: Mapping[str, Any]) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in summary["quarantined"].items())
     hint = "" if allowed else "; 'policy { max_quarantined = 5% }' would allow some"
     return f"{quarantined} of {ended} rows were quarantined ({reasons}), {allowed:.3g} of them may be{hint}"
+
+
+def _violations(run: Run, summary: Mapping[str, Any]) -> list[Violation]:
+    """Demands of tags and policies that the selected mixtures do not meet."""
+    from mixwright_runtime.mixture.selection import subtotals_of
+
+    found: list[Violation] = []
+    for mixture in run.mixture_runs.values():
+        selection = mixture.selection
+        if selection is None:
+            continue
+        reviews = reviews_of(run.plan, mixture.name, summary["reviews"])
+        sums = subtotals_of(selection.results, selection.tags)
+        found += policy_facts(run.plan, mixture.name, sums, len(selection), reviews).violations
+    return found
 
 
 def _put_tallies(run: Run) -> int:
@@ -194,6 +217,7 @@ def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, A
             node.name: node.step.report() for node in run.pipeline_nodes if node.plan.operation == REVIEW
         },
         "mixtures": mixtures,
+        "violations": [],
         "exports": {},
         "exit_code": 0,
     }

@@ -521,6 +521,8 @@ WRITTEN: dict[tuple[str, str], tuple[str, str]] = {
     ("mixture", "doc"): ("mixture", 'doc = "teaches"'),
     ("mixture", "scale"): ("mixture", "scale = 0.5"),
     ("tag", "rows"): ("tagged", "[rest]"),
+    ("tag", "least"): ("tag", ", least = 10%"),
+    ("tag", "most"): ("tag", ", most = 5k"),
     ("tag", "doc"): ("tag", ', doc = "those that are few"'),
     ("budget", "requests"): ("budget", "budget { requests = 5 }"),
     ("budget", "tokens"): ("budget", "budget { tokens = 5 }"),
@@ -530,6 +532,9 @@ WRITTEN: dict[tuple[str, str], tuple[str, str]] = {
     ("variant", "doc"): ("variant", 'doc = "half of it"'),
     ("policy", "licenses"): ("policy", 'licenses = ["apache-2.0"]'),
     ("policy", "forbid"): ("policy", "forbid = [nc]"),
+    ("policy", "decontaminated"): ("policy", "decontaminated = [other]"),
+    ("policy", "reviewed"): ("policy", "reviewed = 95%"),
+    ("exclude", "because"): ("policy", 'exclude other { because = "it was withdrawn" }'),
     ("policy", "max_quarantined"): ("policy", "max_quarantined = 5%"),
     ("policy", "doc"): ("policy", 'doc = "for release"'),
 }

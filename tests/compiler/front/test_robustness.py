@@ -45,7 +45,7 @@ source numbers duckdb {
     SELECT range AS n FROM range(100)
     SQL
 }
-source held_out inline { rows = [{ problem = "1 + 1", answer = "2" }] }
+source held_out inline { rows = [{ problem = "1 + 1", answer = "2" }], license = "mit" }
 
 template write {
   system = "You write problems."
