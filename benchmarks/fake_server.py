@@ -17,7 +17,7 @@ A script:
                {"after": 100, "fault": "503"}],
      "answer_as": "other-model",   the `model` field of answers
      "answer_as_after": 50,        after so many answers
-     "lists": "other-model",       what /models lists; null makes it 404
+     "lists": "other-model",       what /models lists, a name or an entry; null makes it 404
      "latency_ms": 50,
      "latency_ms_per_character": 0.5,  of the prompt, besides
      "slots": 32}                  requests worked on at once; more wait their turn
@@ -65,6 +65,7 @@ class FakeServer:
         self.working = 0
         self.waiting: deque[Callable[[], None]] = deque()
         self.port = 0
+        self.open: set[asyncio.Transport] = set()
         self.reset()
 
     def reset(self) -> None:
@@ -163,8 +164,10 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
         self.server.stats["connections"] += 1
+        self.server.open.add(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.server.open.discard(self.transport)
         if self.busy:  # a client that gives up waiting has nothing in flight any more
             self.server.stats["in_flight"] -= 1
             self.busy = False
@@ -194,7 +197,8 @@ class _Connection(asyncio.Protocol):
             if listed is None:
                 self._send(b'{"error":{"message":"no such path"}}', 404)
             else:
-                self._send(json.dumps({"data": [{"id": listed}]}).encode())
+                entry = listed if isinstance(listed, dict) else {"id": listed}
+                self._send(json.dumps({"data": [entry]}).encode())
         elif path == "/stats":
             self._send(json.dumps(server.state()).encode())
         elif path == "/reset":
@@ -316,6 +320,26 @@ class ThreadedServer:
         self._thread.start()
         self._listening = asyncio.run_coroutine_threadsafe(serve(self.fake), self._loop).result()
         return self
+
+    def kill(self) -> None:
+        """Nobody listens any more, and every connection is cut; the counters stay."""
+
+        async def on_the_loop() -> None:
+            self.cut()
+
+        asyncio.run_coroutine_threadsafe(on_the_loop(), self._loop).result()
+
+    def cut(self) -> None:
+        """`kill`, from the server's own thread."""
+        self._listening.close()
+        for transport in list(self.fake.open):
+            transport.abort()
+
+    def listen_again(self) -> None:
+        """Serve on the same port as before."""
+        self._listening = asyncio.run_coroutine_threadsafe(
+            serve(self.fake, self.fake.port), self._loop
+        ).result()
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._listening.close)

@@ -8,6 +8,7 @@ from itertools import takewhile
 
 from mixwright.recorded import Recorded, asked_anew
 from mixwright.terminal import table
+from mixwright_compiler.catalog.servers import addresses_of, shown_address
 from mixwright_compiler.plan.estimate import tokens_by_model
 from mixwright_compiler.plan.graph import step_text
 from mixwright_compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train, Via
@@ -56,6 +57,12 @@ def _head(plan: Plan) -> str:
         lines.append(
             f"not locked: {_listed(unlocked)}; 'mixwright lock {plan.spec}' pins them and makes the figures exact"
         )
+    for name, model in plan.models.items():
+        addresses = addresses_of(model.attributes.get("base_url"))
+        if len(addresses) > 1:
+            lines.append(
+                f"model {name}: {len(addresses)} addresses: {_listed(map(shown_address, addresses))}"
+            )
     for name, policy in plan.policies.items():
         if limits := policy.get("budget"):
             lines.append(f"policy {name}: a run spends at most {_limits(limits)}")

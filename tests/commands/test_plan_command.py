@@ -85,6 +85,16 @@ def test_the_table(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_several_addresses_of_a_model_are_shown(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = SPEC.replace(
+        '"http://localhost:1/v1"', '["http://one/v1?api-version=7", "http://two/v1", "http://three/v1"]'
+    )
+    spec.write_text(text)
+    assert main(["plan", str(spec)]) == 0
+    shown = capsys.readouterr().out
+    assert "\nmodel teacher: 3 addresses: http://one/v1, http://two/v1, http://three/v1\n" in shown
+
+
 def test_the_plan_is_written_where_it_is_asked_for(spec: Path, tmp_path: Path) -> None:
     assert main(["plan", str(spec), "-p", "quota=2"]) == 0
     assert plan_from_json((tmp_path / ".mixwright/plan.json").read_text()).params == {"quota": 2}

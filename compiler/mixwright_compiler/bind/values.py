@@ -15,7 +15,7 @@ from mixwright_compiler.bind.place import Place, missing_column, place_path, rea
 from mixwright_compiler.catalog.catalog import AttributeSchema
 from mixwright_compiler.catalog.references import LISTS
 from mixwright_compiler.findings import Findings, Reported
-from mixwright_compiler.load.constants import EXAMPLES, as_type
+from mixwright_compiler.load.constants import EXAMPLES, Constant, as_type
 from mixwright_compiler.load.params import constant_expression, constant_of
 from mixwright_compiler.program import Items, ToolDecl, TypedExpression
 from mixwright_compiler.schema import is_assignable
@@ -63,7 +63,7 @@ def bind_value(
         _check_bounds(schema, type, value, node.span, findings)
         _check_form(schema, value, node.span, findings)
         return value
-    if type.startswith("some[") and not isinstance(node, ListNode):
+    if type.startswith("some[") and not isinstance(node, ListNode) and not _names_texts(place, type, node):
         return bind_value(place, schema, type[5:-1], node)
     if type.startswith(LISTS):
         return _list(place, schema, type[5:-1], node)
@@ -152,7 +152,7 @@ def _check_form(schema: AttributeSchema, value: Any, span: Span, findings: Findi
             span,
             "an address begins with `http://` or `https://`",
             hint=f'write `"{right}"`' if can_be else 'for example `"http://localhost:8000/v1"`',
-            fix=replace_fix(span, f'"{right}"') if can_be else None,
+            fix=replace_fix(span, f'"{right}"') if can_be and value in span.text else None,
         )
     if schema.holds == "character" and len(value) != 1:
         raise findings.error(
@@ -171,6 +171,7 @@ def _list(place: Place, schema: AttributeSchema, item_type: str, node: Expressio
         ):
             value = constant_expression(place.world, place.module, node).value
             if isinstance(value, list):
+                _check_items(place, schema, item_type, value, node.span)
                 return value
         raise place.findings.error(
             "MIX107",
@@ -181,13 +182,7 @@ def _list(place: Place, schema: AttributeSchema, item_type: str, node: Expressio
             fix=Fix("make it a list", (Edit(node.span, f"[{node.span.text}]"),), Applicability.MAYBE),
         )
     if schema.required and not node.items:
-        raise place.findings.error(
-            "MIX117",
-            f"`{schema.name}` is empty",
-            node.span,
-            "at least one is needed",
-            hint=f"write `{schema.name} = [{example_of(replace(schema, type=item_type))}]`",
-        )
+        raise _empty(place, schema, item_type, node.span)
     values, failed = [], False
     for item in node.items:
         try:
@@ -197,6 +192,35 @@ def _list(place: Place, schema: AttributeSchema, item_type: str, node: Expressio
     if failed:
         raise Reported
     return Items(values, (item.span for item in node.items))
+
+
+def _names_texts(place: Place, type: str, node: Expression) -> bool:
+    """Whether a name stands for a list where one text, or a list of them, may be."""
+    if type != "some[text]" or not isinstance(node, Ref):
+        return False
+    found = constant_of(place.world, place.module, node)
+    return found is not None and isinstance(found.value, list)
+
+
+def _check_items(
+    place: Place, schema: AttributeSchema, item_type: str, values: list[Any], span: Span
+) -> None:
+    """Raises Reported where a constant list is not one of this attribute."""
+    if schema.required and not values:
+        raise _empty(place, schema, item_type, span)
+    for value in values if item_type == "text" else ():
+        text = as_type(Constant(value), item_type, f"`{schema.name}`", span, place.findings)
+        _check_form(schema, text, span, place.findings)
+
+
+def _empty(place: Place, schema: AttributeSchema, item_type: str, span: Span) -> Reported:
+    return place.findings.error(
+        "MIX117",
+        f"`{schema.name}` is empty",
+        span,
+        "at least one is needed",
+        hint=f"write `{schema.name} = [{example_of(replace(schema, type=item_type))}]`",
+    )
 
 
 def _map(place: Place, schema: AttributeSchema, inner: str, node: Expression) -> dict[str, Any]:

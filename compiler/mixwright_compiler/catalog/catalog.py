@@ -20,7 +20,7 @@ Attribute types, a small closed language:
     call:NAME                      one of a closed set of calls (parse, on_fail, on_verdict); see
                                    `mixwright_compiler/bind/attribute_calls.py`
     list[T] map[T]                 lists and `{ key = T }`; `map[new_column=expr:any]` names its keys' type
-    some[ref:KIND]                 one of these, or a list of them; the list's names are data, and count in hashes
+    some[ref:KIND] some[text]      one of these, or a list of them; names in a list are data, and count in hashes
     json                           any literal value, or file("x.json")
     column_or_json                 the name of a column in scope, or a literal list or object
     drawn                          the name of a source, or `constraints(…)`

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 OPENAI_HOSTS = ("api.openai.com", ".openai.azure.com", ".cognitiveservices.azure.com")
 
@@ -36,16 +36,30 @@ OWN_FIELDS = {
 """Fields that a request has of its own, and what sets them."""
 
 
+def addresses_of(base_url: Any) -> list[str]:
+    """The addresses of a model: its `base_url`, which is one of them or a list."""
+    return [str(one) for one in base_url] if isinstance(base_url, list | tuple) else [str(base_url or "")]
+
+
+def shown_address(address: str) -> str:
+    """An address as it may be shown: without a user's name and password, and without what stands behind a `?`."""
+    try:
+        parts = urlsplit(address)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    except ValueError:
+        return address.partition("?")[0].rpartition("@")[2]
+
+
 def server_of(values: Mapping[str, Any]) -> str:
-    """Whose rules the server of a model with these attributes follows: what is stated, else by its address."""
+    """Whose rules the server of a model with these attributes follows: what is stated, else by its addresses."""
     if values.get("serves"):
         return str(values["serves"])
+    return "openai" if all(map(_is_openai, addresses_of(values.get("base_url")))) else "other"
+
+
+def _is_openai(address: str) -> bool:
     try:
-        host = urlsplit(str(values.get("base_url") or "")).hostname or ""
+        host = urlsplit(address).hostname or ""
     except ValueError:
-        return "other"
-    return (
-        "openai"
-        if any(host == h.lstrip(".") or (h[0] == "." and host.endswith(h)) for h in OPENAI_HOSTS)
-        else "other"
-    )
+        return False
+    return any(host == h.lstrip(".") or (h[0] == "." and host.endswith(h)) for h in OPENAI_HOSTS)

@@ -12,7 +12,7 @@ from mixwright_compiler.bind.repair import repair_template
 from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, SCHEMA, missing, needed
 from mixwright_compiler.catalog.catalog import AttributeSchema
 from mixwright_compiler.catalog.conditions import attributes_in
-from mixwright_compiler.catalog.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, server_of
+from mixwright_compiler.catalog.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, server_of, shown_address
 from mixwright_compiler.checks.checked import Checked, is_written, maker_of, named_by, value_of
 from mixwright_compiler.plan.fingerprint import GENERATES
 from mixwright_compiler.program import Attributes, Bound, ModelDecl, StepDecl
@@ -237,6 +237,7 @@ def _check_model_settings(checked: Checked, model: ModelDecl) -> None:
                 "of models that write text alone",
                 hint=f"delete `{name}`",
             )
+    _check_addresses(checked, model)
     if "chat_template_kwargs" in model.attributes and task == GENERATES:
         _check_taken(checked, model, "chat_template_kwargs", model.attributes["chat_template_kwargs"].span)
     for name in ("request", "chat_template_kwargs"):
@@ -258,6 +259,24 @@ def _check_model_settings(checked: Checked, model: ModelDecl) -> None:
                 request.span if request else model.span,
                 hint=OWN_FIELDS[field],
             )
+
+
+def _check_addresses(checked: Checked, model: ModelDecl) -> None:
+    """MIX887: the same address twice, which would be two servers to those that share out the requests."""
+    bound = model.attributes.get("base_url")
+    seen: dict[str, Span] = {}
+    for one in bound.each() if bound is not None else ():
+        address = str(one.value).rstrip("/")
+        if address in seen:
+            checked.findings.error(
+                "MIX887",
+                f"`{shown_address(address)}` is an address of `{model.name}` twice",
+                one.span,
+                "the same server again",
+                secondary=(Label(seen[address], "it stands here"),) * (seen[address] != one.span),
+                hint="delete one of the two",
+            )
+        seen[address] = one.span
 
 
 def _check_taken(checked: Checked, model: ModelDecl, name: str, span: Span) -> None:

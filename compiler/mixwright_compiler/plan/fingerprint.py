@@ -57,6 +57,8 @@ class Meanings:
             return None
         if type.startswith("list["):
             return [self.of(type[5:-1], item, catalog) for item in value]
+        if type == "some[text]":
+            return value
         if type.startswith("some["):
             if not isinstance(value, list):
                 return self.of(type[5:-1], value, catalog)

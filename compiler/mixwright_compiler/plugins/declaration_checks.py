@@ -127,8 +127,8 @@ def type_problem(type: str, catalog: Catalog) -> str | None:
     if type.startswith("list[") and type.endswith("]"):
         return type_problem(type[5:-1], catalog)
     if type.startswith("some[") and type.endswith("]"):
-        is_reference = type[5:-1].startswith("ref:")
-        return type_problem(type[5:-1], catalog) if is_reference else f"`{type}`: `some` is of `ref:…` alone"
+        is_known = type == "some[text]" or type.startswith("some[ref:")
+        return type_problem(type[5:-1], catalog) if is_known else f"`{type}`: `some` is of `ref:…` or `text`"
     if type.startswith("map[") and type.endswith("]"):
         key, has_key, value = type[4:-1].partition("=")
         if has_key and key not in ("new_column", "name"):

@@ -25,6 +25,7 @@ from mixwright_runtime.calls.service import Service
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.calls.tool_calls import calling_text, read_calling
 from mixwright_runtime.engines.protocol import Engine, EngineFault, Finish, Request
+from mixwright_runtime.engines.replicas import not_answering
 from mixwright_runtime.plugins.protocol import (
     CUT,
     CallResult,
@@ -89,6 +90,11 @@ class Calls:
     def in_flight(self) -> int:
         """Requests that are open now, over all models."""
         return sum(service.admission.gate.in_use for service in self.services.values())
+
+    def warnings(self) -> list[str]:
+        """What a user should know of the models while they are asked: addresses that do not answer."""
+        found = ((name, not_answering(service.engine)) for name, service in self.services.items())
+        return [f"model '{name}': {text}" for name, text in found if text]
 
     async def ask(
         self,

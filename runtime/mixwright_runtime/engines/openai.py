@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mixwright_compiler.catalog.capabilities import LOSSES, USER_TURN
+from mixwright_compiler.catalog.servers import addresses_of
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.openai_answers import chat_completion_in, completion_in
-from mixwright_runtime.engines.openai_faults import advised, fault_of_status
+from mixwright_runtime.engines.openai_endpoint import Endpoint, Serving
 from mixwright_runtime.engines.openai_labels import labels_in
 from mixwright_runtime.engines.openai_losses import losses_in
-from mixwright_runtime.engines.openai_pooling import HttpScorer
 from mixwright_runtime.engines.openai_probes import probe
 from mixwright_runtime.engines.openai_requests import Bodies, fits_a_header, form_of, headers_of
 from mixwright_runtime.engines.prompts import NoUserTurn, prompt_of
@@ -33,7 +32,8 @@ from mixwright_runtime.engines.protocol import (
     Scores,
     Vectors,
 )
-from mixwright_runtime.engines.server_json import document_of
+from mixwright_runtime.engines.replicas import Replicas, openings
+from mixwright_runtime.engines.sockets import sockets_for
 from mixwright_runtime.engines.token_losses import passage_of
 from mixwright_runtime.engines.tokenizer_files import NoTokenizer, tokenizer_at
 from mixwright_runtime.errors import EngineUnavailable, require
@@ -43,11 +43,11 @@ from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 if TYPE_CHECKING:
     import aiohttp
 
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
-"""A longer body is not read to its end. The longest honest answer (128k tokens with log probabilities off) is ~1 MB."""
+T = TypeVar("T")
 
-MOST_IN_FLIGHT = 256
-"""Tried at an endpoint whose user does not say; also the most that a kill can cost."""
+MOST_IN_FLIGHT = 1024
+"""Tried at each address whose user does not say; also the most that a kill can cost. vLLM's own `max_num_seqs` on GPUs of
+70 GiB or more."""
 
 
 @declare(
@@ -70,10 +70,10 @@ MOST_IN_FLIGHT = 256
     attributes=(
         attribute(
             "base_url",
-            "text",
-            "Address of the API, with its version: `http://localhost:8000/v1`. What stands behind a `?` goes along "
-            "with every request (Azure's `api-version`). Not part of the model's identity: moving a server reuses every "
-            "answer.",
+            "some[text]",
+            "Address of the API, with its version: `http://localhost:8000/v1`; a list of them where several servers "
+            "answer for the model. What stands behind a `?` goes along with every request (Azure's `api-version`). Not "
+            "part of the model's identity: moving a server, or adding one, reuses every answer.",
             default=REQUIRED,
             cls="run",
             holds="address",
@@ -145,7 +145,7 @@ MOST_IN_FLIGHT = 256
             "max_in_flight",
             "count",
             "Requests open at once, never more. Without it the run starts with 16 and doubles them while the endpoint "
-            "answers more for it, up to 256.",
+            "answers more for it, up to 1,024 an address.",
             cls="run",
             minimum=1,
         ),
@@ -187,6 +187,11 @@ class OpenAIEngine:
     has `/models`: another model there, or a model name that changes while the run goes on, stops the run, because
     the cache must not mix two models under one identity. `base_url`, `api_key`, `max_in_flight` and `timeout`
     change no row, so moving a server reuses every answer.
+
+    Of several addresses a request goes to the one with the fewest open requests, or to one that has read the request's
+    beginning before while it has few more. One that is gone is set aside for a second, longer each time, and tried
+    again; its requests are asked of another, and the run stops only when none answers. All must list the model, from the
+    same weights and with the same longest text where they say so.
 
     A user's turn (`turn = user`) and a plain text (`form = text`) go to `base_url/completions` of a vLLM server; the
     first as tokens, which `tokenizer` makes. What a run needs of a server beyond a chat is asked for once before the
@@ -242,7 +247,7 @@ class OpenAIEngine:
       request { safe_prompt = false }
     }
     model quick openai {
-      base_url = "http://localhost:8000/v1"
+      base_url = ["http://node1:8000/v1", "http://node2:8000/v1"]
       model = "Qwen/Qwen3-32B"
       serves = vllm
       chat_template_kwargs { enable_thinking = false }
@@ -256,50 +261,47 @@ class OpenAIEngine:
         attributes = model.attributes
         self.name = model.name
         self.model = str(attributes["model"])
-        address, mark, query = str(attributes["base_url"]).partition("?")
-        self.base_url, self._query = address.rstrip("/"), mark + query
-        form = form_of(attributes, self.base_url)
+        form = form_of(attributes)
         self._bodies = Bodies(self.model, form)
-        stated = attributes.get("max_in_flight")
-        self.slots = int(stated or MOST_IN_FLIGHT)
-        self.is_width_unknown = stated is None
         self.timeout_s = float(attributes.get("timeout") or 600)
+        self._endpoints = [
+            Endpoint(address, self.model, self.timeout_s, self._check_served, form.extra)
+            for address in addresses_of(attributes["base_url"])
+        ]
+        self.addresses = len(self._endpoints)
+        self._replicas = Replicas(self._endpoints)
+        stated = attributes.get("max_in_flight")
+        self.slots = int(stated or sockets_for(MOST_IN_FLIGHT * self.addresses))
+        self.is_width_unknown = stated is None
         self._headers = headers_of(attributes, environment.secrets)
         self._session: aiohttp.ClientSession | None = None
-        self._served_as = ""
+        self._served_as: tuple[Endpoint, str] | None = None
+        self._serving: tuple[Endpoint, Serving] | None = None
         self._needs = environment.needs
         stated = attributes.get("tokenizer")
         self._tokenizer_at = None if stated is None else environment.directory / str(stated)
         self._tokenizer: Any = None
         self._context = int(attributes.get("context") or 8192)
         self._template_arguments = attributes.get("chat_template_kwargs") or {}
-        self._scorer = HttpScorer(self.base_url, self.model, self._post, self._check_served, form.extra)
 
     async def start(self) -> None:
-        """Open the pool and check that the endpoint serves the model.
+        """Open the pool and check that each address serves the model.
 
         Raises:
             MissingExtra: aiohttp is not installed.
-            EngineUnavailable: no connection, no access, the endpoint lists other models, or it does not do what
-                `serves` says of it and the run needs.
+            EngineUnavailable: no connection to any address, no access, an address lists other models or serves the model
+                otherwise than another one does, or it does not do what `serves` says of it and the run needs.
         """
         if self._session is not None:
             return
         aiohttp = require("aiohttp", "openai", "engine 'openai'")
-        from urllib.request import getproxies, proxy_bypass
-
-        import yarl
-
-        url = yarl.URL(self.base_url)
-        if url.scheme not in ("http", "https") or not url.host:
-            raise EngineUnavailable(f"model '{self.name}': base_url '{self.base_url}' is not an http address")
-        self._aiohttp = aiohttp
-        self._url = yarl.URL(f"{self.base_url}/chat/completions{self._query}")
-        self._completions = yarl.URL(f"{self.base_url}/completions{self._query}")
+        if (most := sockets_for(self.slots)) < self.slots:
+            raise EngineUnavailable(
+                f"model '{self.name}': this process may have {most:,} connections, and max_in_flight is "
+                f"{self.slots:,}; raise `ulimit -n`, or lower max_in_flight"
+            )
         if self._tokenizer_at is not None and self._needs & {USER_TURN, LOSSES}:
             self._tokenizer = await asyncio.to_thread(_tokenizer, self._tokenizer_at, self.name)
-        # Looked up once: aiohttp's own trust_env would read the environment again for every request.
-        self._proxy = None if proxy_bypass(url.host) else getproxies().get(url.scheme)
         for name, (value, variable) in self._headers.items():
             if not fits_a_header(value):
                 held = f"{variable} holds" if variable else "it has"
@@ -314,9 +316,13 @@ class OpenAIEngine:
             headers={name: value for name, (value, _) in self._headers.items()},
         )
         try:
-            await self._check_model(yarl.URL(f"{self.base_url}/models{self._query}"))
-            for capability in sorted(self._needs):
-                await probe(capability, self.name, self._post, self.base_url, self._bodies)
+            for endpoint in self._endpoints:
+                endpoint.open(self._session)
+            await self._check_all()
+        except EngineFault as fault:
+            await self.close()
+            # Without its cause, which may quote the key: what is told goes through `Discreet`.
+            raise EngineUnavailable(f"model '{self.name}': {fault}") from None
         except BaseException:
             await self.close()
             raise
@@ -330,18 +336,22 @@ class OpenAIEngine:
         sampling = request.sampling
         if sampling.get("form") == "text":
             stops = {} if not sampling.get("stop") else {"stop": list(sampling["stop"])}
-            answer, served_as = await self._completed(request, request.messages[0]["content"], stops)
-        elif sampling.get("turn") == "user":
+            return await self._completed(request, request.messages[0]["content"], stops)
+        if sampling.get("turn") == "user":
             try:
                 prompt = prompt_of(request, self._tokens, self._template_arguments)
             except NoUserTurn as error:
                 raise EngineFault(Fault.DENIED, str(error)) from error
             ends = {"stop": list(prompt.stop), "stop_token_ids": sorted(prompt.ends)}
-            answer, served_as = await self._completed(request, prompt.tokens, ends)
-        else:
-            answer, served_as = chat_completion_in(await self._exchanged(self._url, self._bodies.of(request)))
-        self._check_served(served_as)
-        return answer
+            return await self._completed(request, prompt.tokens, ends)
+        sent = self._bodies.of(request)
+
+        async def chat(endpoint: Endpoint) -> Answer:
+            answer, served_as = chat_completion_in(await endpoint.exchanged(endpoint.chat, sent))
+            endpoint.served(served_as)
+            return answer
+
+        return await self._asked(chat, request.messages)
 
     async def labels(self, request: LabelRequest) -> Labels:
         """The labels' log-probabilities; one HTTP exchange.
@@ -349,10 +359,15 @@ class OpenAIEngine:
         Raises:
             EngineFault: there are none; its `fault` says why.
         """
-        url = self._completions if request.is_text else self._url
-        found, served_as = labels_in(request, await self._exchanged(url, self._bodies.of_labels(request)))
-        self._check_served(served_as)
-        return found
+        sent = self._bodies.of_labels(request)
+
+        async def tell(endpoint: Endpoint) -> Labels:
+            url = endpoint.completions if request.is_text else endpoint.chat
+            found, served_as = labels_in(request, await endpoint.exchanged(url, sent))
+            endpoint.served(served_as)
+            return found
+
+        return await self._asked(tell, request.messages)
 
     async def losses(self, request: LossRequest) -> Losses:
         """The log-probabilities of a text's tokens; one HTTP exchange.
@@ -366,15 +381,25 @@ class OpenAIEngine:
         if not passage.tokens:
             return passage.losses((), {})
         sent = self._bodies.of_losses(request, passage.tokens)
-        found, served_as = losses_in(passage, await self._exchanged(self._completions, sent))
-        self._check_served(served_as)
-        return found
+
+        async def tell(endpoint: Endpoint) -> Losses:
+            found, served_as = losses_in(passage, await endpoint.exchanged(endpoint.completions, sent))
+            endpoint.served(served_as)
+            return found
+
+        return await self._asked(tell, ({"content": request.prefix},))
 
     async def _completed(
         self, request: Request, prompt: str | Sequence[int], stops: Mapping[str, object]
-    ) -> tuple[Answer, str]:
+    ) -> Answer:
         sent = self._bodies.of_prompt(request, prompt, {name: stop for name, stop in stops.items() if stop})
-        return completion_in(await self._exchanged(self._completions, sent))
+
+        async def complete(endpoint: Endpoint) -> Answer:
+            answer, served_as = completion_in(await endpoint.exchanged(endpoint.completions, sent))
+            endpoint.served(served_as)
+            return answer
+
+        return await self._asked(complete, request.messages)
 
     @property
     def _tokens(self) -> Any:
@@ -395,7 +420,7 @@ class OpenAIEngine:
         Raises:
             EngineFault: there are none; its `fault` says why.
         """
-        return await self._scorer.score(request)
+        return await self._asked(lambda endpoint: endpoint.scorer.score(request), request.messages)
 
     async def embed(self, request: EmbedRequest) -> Vectors:
         """The vectors of one request's texts; one HTTP exchange.
@@ -403,29 +428,7 @@ class OpenAIEngine:
         Raises:
             EngineFault: there are none; its `fault` says why.
         """
-        return await self._scorer.embed(request)
-
-    async def _post(self, address: str, body: Mapping[str, object]) -> bytes:
-        """The body of a server's 200 to a JSON object."""
-        import yarl
-
-        # Escaped: a lone surrogate cannot be sent as UTF-8.
-        return await self._exchanged(
-            yarl.URL(address + self._query), json.dumps(body, separators=(",", ":")).encode()
-        )
-
-    async def _exchanged(self, url: Any, sent: bytes) -> bytes:
-        assert self._session is not None, "start() comes first"
-        try:
-            async with self._session.post(
-                url, data=sent, allow_redirects=False, proxy=self._proxy
-            ) as response:
-                body = await self._read(response)
-        except (OSError, TimeoutError, self._aiohttp.ClientError) as error:
-            raise self._fault(error) from error
-        if response.status != 200:
-            raise advised(fault_of_status(response.status, body, response.headers))
-        return body
+        return await self._asked(lambda endpoint: endpoint.scorer.embed(request))
 
     async def close(self) -> None:
         """Close the pool; safe to call twice."""
@@ -433,75 +436,101 @@ class OpenAIEngine:
             session, self._session = self._session, None
             await session.close()
 
-    async def _check_model(self, url: Any) -> None:
-        """Refuse an endpoint that lists models but not ours; one without a list is taken at its word."""
-        assert self._session is not None
-        try:
-            timeout = self._aiohttp.ClientTimeout(total=min(30.0, self.timeout_s))
-            async with self._session.get(url, timeout=timeout, proxy=self._proxy) as response:
-                body = await self._read(response)
-        except (OSError, TimeoutError, self._aiohttp.ClientError) as error:
-            fault = self._fault(error)
-            if fault.fault is not Fault.UNREACHABLE:
-                return  # it is up, but slow or busy: the requests themselves will tell
+    def aside(self) -> list[str]:
+        """See `Replicated`."""
+        return [one.endpoint.shown for one in self._replicas.all if one.is_gone]
+
+    async def _asked(
+        self, ask: Callable[[Endpoint], Awaitable[T]], messages: Sequence[Mapping[str, str]] = ()
+    ) -> T:
+        """What one of the addresses gives; the address itself where there is one alone."""
+        assert self._session is not None, "start() comes first"
+        if self.addresses == 1:
+            return await ask(self._endpoints[0])
+
+        async def asked(endpoint: Endpoint) -> T:
+            try:
+                if not endpoint.is_checked:
+                    self._compare(endpoint, await self._check(endpoint))
+                return await ask(endpoint)
+            except EngineFault as fault:
+                if fault.fault is Fault.UNREACHABLE:
+                    endpoint.is_checked = False  # what comes back may be another server
+                if fault.fault is Fault.DENIED and endpoint.shown not in str(fault):
+                    raise EngineFault(fault.fault, f"{endpoint.shown}: {fault}") from fault
+                raise
+
+        return await self._replicas.ask(asked, openings(message["content"] for message in messages))
+
+    async def _check_all(self) -> None:
+        """Check every address at once. One that nobody listens at is set aside, unless there is no other.
+
+        Raises:
+            EngineFault: as `_check` and `_compare`.
+            EngineUnavailable: nobody listens at any of them.
+        """
+        found = await asyncio.gather(*map(self._check, self._endpoints), return_exceptions=True)
+        unreachable: list[EngineFault] = []
+        for endpoint, seen in zip(self._endpoints, found, strict=True):
+            if isinstance(seen, EngineFault) and seen.fault is Fault.UNREACHABLE:
+                unreachable.append(seen)
+                self._replicas.lost(endpoint, seen)
+            elif isinstance(seen, BaseException):
+                raise seen
+            else:
+                self._compare(endpoint, seen)
+        if len(unreachable) == self.addresses:
+            others = f", nor any other of its {len(unreachable)} addresses" * (len(unreachable) > 1)
             raise EngineUnavailable(
-                f"model '{self.name}': {fault}; start the server or correct base_url"
-            ) from error
-        if response.status in (401, 403):
-            raise EngineUnavailable(
-                f"model '{self.name}': {self.base_url} refuses access ({response.status}); check api_key"
-            )
-        if response.status != 200:
-            return
-        try:
-            listed = [str(entry["id"]) for entry in document_of(body, "a list of models")["data"]]
-        except (EngineFault, ValueError, TypeError, KeyError):
-            return
-        if listed and self.model not in listed:
-            shown = ", ".join(f"'{' '.join(name.split())[:100]}'" for name in sorted(listed)[:5])
-            raise EngineUnavailable(
-                f"model '{self.name}': {self.base_url} does not serve '{self.model}'; it lists {shown}"
+                f"model '{self.name}': {unreachable[0]}{others}; start the server or correct base_url"
             )
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        """The body, if it is not longer than MAX_ANSWER_BYTES."""
-        length = response.content_length
-        if length is not None and length > MAX_ANSWER_BYTES:
-            response.close()
-            raise EngineFault(Fault.MALFORMED, f"answer has {length:,} bytes and was not read")
-        if length is not None and length <= MAX_ANSWER_BYTES and not response.headers.get("Content-Encoding"):
-            return await response.read()
-        chunks: list[bytes] = []
-        total = 0
-        async for chunk in response.content.iter_any():
-            total += len(chunk)
-            if total > MAX_ANSWER_BYTES:
-                response.close()
-                raise EngineFault(
-                    Fault.MALFORMED, f"answer is longer than {MAX_ANSWER_BYTES >> 20} MiB and was cut off"
-                )
-            chunks.append(chunk)
-        return b"".join(chunks)
+    async def _check(self, endpoint: Endpoint) -> Serving:
+        """See that an address serves the model and does what the run needs; what it says of the model.
 
-    def _check_served(self, served_as: str) -> None:
-        """Stop when another model starts to answer: its text would be stored under the first one's identity."""
-        if served_as and served_as != self._served_as:
-            if self._served_as:
+        Raises:
+            EngineFault: it does not; `UNREACHABLE` where nobody listens.
+        """
+        serving = await endpoint.listed()
+        for capability in sorted(self._needs):
+            await probe(capability, endpoint, self._bodies)
+        return serving
+
+    def _compare(self, endpoint: Endpoint, serving: Serving) -> None:
+        """See that an address that was checked serves the model as the others do.
+
+        Raises:
+            EngineFault: it does not.
+        """
+        if self._serving is None or self._serving[1] == Serving():
+            self._serving = (endpoint, serving)
+        first, known = self._serving
+        for what, here, there in (
+            ("from", serving.weights, known.weights),
+            ("with max_model_len", serving.context, known.context),
+        ):
+            if None not in (here, there) and here != there:
                 raise EngineFault(
                     Fault.DENIED,
-                    f"the endpoint answered as '{self._served_as}' and now answers as '{served_as}'",
+                    f"{endpoint.shown} serves '{self.model}' {what} {here}, and {first.shown} {what} {there}: "
+                    "all addresses of a model must serve the same",
                 )
-            self._served_as = served_as
+        endpoint.is_checked = True
 
-    def _fault(self, error: Exception) -> EngineFault:
-        if isinstance(error, TimeoutError):
-            return EngineFault(Fault.TIMEOUT, f"no complete answer within {self.timeout_s:g} s")
-        if isinstance(error, self._aiohttp.ClientConnectorError):
-            reason = getattr(error.os_error, "strerror", None) or str(error.os_error)
-            return EngineFault(Fault.UNREACHABLE, f"cannot reach {self.base_url}: {reason}")
-        if isinstance(error, self._aiohttp.ClientResponseError | self._aiohttp.InvalidURL):
-            return EngineFault(Fault.MALFORMED, f"not an HTTP answer: {type(error).__name__}")
-        return EngineFault(Fault.CONNECTION, f"connection lost: {type(error).__name__}")
+    def _check_served(self, endpoint: Endpoint, served_as: str) -> None:
+        """Stop when another model starts to answer: its text would be stored under the first one's identity."""
+        if not served_as:
+            return
+        if self._served_as is None:
+            self._served_as = (endpoint, served_as)
+        first, known = self._served_as
+        if served_as != known:
+            raise EngineFault(
+                Fault.DENIED,
+                f"the endpoint answered as '{known}' and now answers as '{served_as}'"
+                if self.addresses == 1
+                else f"{endpoint.shown} answers as '{served_as}', and {first.shown} answered as '{known}'",
+            )
 
 
 def _tokenizer(place: Path, name: str) -> Any:

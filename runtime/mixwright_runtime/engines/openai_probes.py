@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, LABELS, LOSSES, TEXT, USER_TURN
 from mixwright_compiler.catalog.capabilities import TOOLS as CAN_CALL
@@ -17,7 +18,6 @@ from mixwright_runtime.engines.openai_losses import FIELDS, lines_in
 from mixwright_runtime.engines.openai_requests import Bodies
 from mixwright_runtime.engines.protocol import TOOLS, EngineFault, Fault, LabelRequest, Request
 from mixwright_runtime.engines.server_json import document_of, malformed, tokens_in
-from mixwright_runtime.errors import EngineUnavailable
 
 Post = Callable[[str, Mapping[str, object]], Awaitable[bytes]]
 
@@ -42,25 +42,36 @@ REFUSALS = (Fault.BAD_REQUEST, Fault.TOO_LONG, Fault.DENIED, Fault.MALFORMED)
 """Faults by which a server says that it does not do something; by others it is not there, or busy."""
 
 
-async def probe(capability: str, name: str, post: Post, base_url: str, bodies: Bodies) -> None:
+class Probed(Protocol):
+    """An address that is asked."""
+
+    base_url: str
+    shown: str
+
+    async def post(self, address: str, body: Mapping[str, object], /) -> bytes:
+        """The body of a 200 to a JSON object."""
+
+
+async def probe(capability: str, endpoint: Probed, bodies: Bodies) -> None:
     """Ask a server once for what a run needs of it.
 
     One that is not there or busy is taken at its word: the requests themselves will tell.
 
     Raises:
-        EngineUnavailable: it does not do that.
+        EngineFault: it does not do that.
     """
     check = _PROBES.get(capability)
     if check is None:
         return
     try:
-        wrong = await check(post, base_url, bodies)
+        wrong = await check(endpoint.post, endpoint.base_url, bodies)
     except EngineFault as fault:
         wrong = str(fault) if fault.fault in REFUSALS else ""
     if wrong:
-        raise EngineUnavailable(
-            f"model '{name}': the server at {base_url} does not {CAPABILITIES[capability]}, which `serves` says of it "
-            f"and this run needs: {wrong}"
+        raise EngineFault(
+            Fault.DENIED,
+            f"the server at {endpoint.shown} does not {CAPABILITIES[capability]}, which `serves` says of it and this run "
+            f"needs: {wrong}",
         )
 
 

@@ -58,9 +58,9 @@ class Form:
     """Fields of every request."""
 
 
-def form_of(attributes: Mapping[str, Any], base_url: str) -> Form:
+def form_of(attributes: Mapping[str, Any]) -> Form:
     """How the server of a model's attributes wants to be asked."""
-    serves = server_of({**attributes, "base_url": base_url})
+    serves = server_of(attributes)
     seed = str(attributes.get("seed") or "send")
     extra = {
         name: attributes[name]

@@ -15,7 +15,7 @@ What a model does is its `task`, and so what its engine is asked:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -235,8 +235,8 @@ class EngineEnvironment:
 class Engine(Protocol):
     """Answers requests. `slots` is how many it works on at once; the runtime keeps 1.1 times as many in flight.
 
-    What more an engine may say of itself, or offer: `Limited`, `WidthSought`, `Scorer`, `Embedder`, `Labeller`,
-    `LossTeller`.
+    What more an engine may say of itself, or offer: `Limited`, `WidthSought`, `Replicated`, `Scorer`, `Embedder`,
+    `Labeller`, `LossTeller`.
     """
 
     slots: int
@@ -273,6 +273,16 @@ class WidthSought(Protocol):
     the most that is tried."""
 
     is_width_unknown: bool
+
+
+@runtime_checkable
+class Replicated(Protocol):
+    """What an engine also says that is behind several addresses: how many, and which of them do not answer at present."""
+
+    addresses: int
+
+    def aside(self) -> Sequence[str]:
+        """Those addresses, without anything secret in them."""
 
 
 @runtime_checkable

@@ -29,6 +29,7 @@ from mixwright_runtime.engines.protocol import (
     Limited,
     Losses,
     LossTeller,
+    Replicated,
     Request,
     Scorer,
     Scores,
@@ -188,6 +189,8 @@ class Discreet:
         self.slots = engine.slots
         self.is_limit = isinstance(engine, Limited) and engine.is_limit
         self.is_width_unknown = isinstance(engine, WidthSought) and engine.is_width_unknown
+        if isinstance(engine, Replicated):
+            self.addresses, self.aside = engine.addresses, engine.aside
         # Had only where the engine has them, so that it is a `Scorer` or `Labeller` when the engine is.
         if isinstance(engine, Scorer):
             self.score = self._guarded(engine.score)

@@ -29,7 +29,7 @@ async def finish(run: Run) -> RunReport:
     unfinished = _put_tallies(run)
     is_complete = not stop.reason
     mixtures: dict[str, Any] = {}
-    messages = [replay.note for replay in run.replays if replay.note]
+    messages = [*(replay.note for replay in run.replays if replay.note), *run.calls.warnings()]
     if run.signal is None and stop.failure is None:
         mixtures = _record_mixtures(run)
     _put_reports(run)

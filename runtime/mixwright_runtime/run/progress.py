@@ -68,7 +68,7 @@ def status_of(run: Run) -> dict[str, Any]:
         },
         "tokens": {"prompt": spending.prompt_tokens, "output": spending.output_tokens},
         "cost": spending.cost,
-        "warnings": list(run.store.warnings),
+        "warnings": [*run.store.warnings, *run.calls.warnings()],
         "message": run.stop.reason,
     }
 

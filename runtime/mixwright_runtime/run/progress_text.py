@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mixwright_dsl.visible import width
 from mixwright_runtime.calls.service import Service
+from mixwright_runtime.engines.replicas import not_answering
 from mixwright_runtime.run.live import clipped, one_line
 from mixwright_runtime.run.pace import Quota
 from mixwright_runtime.run.quotas import quotas_of
@@ -185,6 +186,8 @@ def _rates(service: Service) -> list[str]:
     if service.admission.pause_s > 0:
         parts.append(f"paused for {span(service.admission.pause_s)}, as the server asks")
     parts.append(f"{service.admission.gate.in_use} in flight")
+    if aside := not_answering(service.engine):
+        parts.append(aside)
     return parts
 
 

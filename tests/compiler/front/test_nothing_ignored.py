@@ -190,6 +190,7 @@ BY_TYPE = {
     "list[ref:template]": "[again]",
     "list[ref:model]": "[second]",
     "ref:template": "again",
+    "some[text]": '["http://one/v1", "http://two/v1"]',
     "some[ref:template]": "[ask, again]",
     "some[ref:tool]": "[calendar]",
     "ref:model": "second",

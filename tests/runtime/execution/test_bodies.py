@@ -15,8 +15,9 @@ from picky_server import PickyServer, Reply, completion
 from plans import model
 from test_requests import run
 
-from mixwright_runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine
+from mixwright_runtime.engines.openai import OpenAIEngine
 from mixwright_runtime.engines.openai_answers import chat_completion_in
+from mixwright_runtime.engines.openai_endpoint import MAX_ANSWER_BYTES
 from mixwright_runtime.engines.openai_faults import fault_of_status, retry_after_s
 from mixwright_runtime.engines.openai_pooling import HttpScorer
 from mixwright_runtime.engines.protocol import (

@@ -14,8 +14,9 @@ import pytest
 from plans import model
 
 from benchmarks.fake_server import ThreadedServer
-from mixwright_runtime.engines.openai import MAX_ANSWER_BYTES, OpenAIEngine
+from mixwright_runtime.engines.openai import OpenAIEngine
 from mixwright_runtime.engines.openai_answers import finish_of
+from mixwright_runtime.engines.openai_endpoint import MAX_ANSWER_BYTES
 from mixwright_runtime.engines.openai_faults import fault_of_status, retry_after_s
 from mixwright_runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Finish, Request
 from mixwright_runtime.errors import EngineUnavailable
@@ -155,7 +156,7 @@ def test_a_hanging_and_a_dripping_answer_end_at_the_deadline(server: ThreadedSer
 
 
 def test_an_endless_answer_is_cut_off(server: ThreadedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mixwright_runtime.engines.openai.MAX_ANSWER_BYTES", 1 << 20)
+    monkeypatch.setattr("mixwright_runtime.engines.openai_endpoint.MAX_ANSWER_BYTES", 1 << 20)
     found = fault_of(server, "huge")
     assert (found.fault, "longer than 1 MiB" in str(found)) == (Fault.MALFORMED, True)
     assert MAX_ANSWER_BYTES >= 1 << 20

@@ -14,8 +14,9 @@ from mixwright_runtime.calls.fault import BreakerPolicy, Gate, RetryPolicy
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.calls.width import FIRST, WidthSearch
-from mixwright_runtime.engines.openai import OpenAIEngine
+from mixwright_runtime.engines.openai import MOST_IN_FLIGHT, OpenAIEngine
 from mixwright_runtime.engines.protocol import Answer, EngineEnvironment, EngineFault, Fault, Request
+from mixwright_runtime.engines.sockets import sockets_for
 
 
 class Endpoint(ScriptedEngine):
@@ -99,7 +100,7 @@ def test_a_width_that_is_stated_is_used_from_the_start() -> None:
     stated = OpenAIEngine(plans.model("http://nowhere", max_in_flight=100), environment)
     unstated = OpenAIEngine(plans.model("http://nowhere", max_in_flight=None), environment)
     assert (stated.slots, stated.is_width_unknown) == (100, False)
-    assert (unstated.slots, unstated.is_width_unknown) == (256, True)
+    assert (unstated.slots, unstated.is_width_unknown) == (sockets_for(MOST_IN_FLIGHT), True)
     endpoint = Endpoint(10_000)
     endpoint.is_width_unknown = False
     service, _ = asked(endpoint, 500, 300)
