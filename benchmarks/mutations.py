@@ -17,8 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lark import Token
-
 from mixwright_compiler.bind.lock import lock_path, read_lock
 from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
 from mixwright_compiler.stages import compile_source
@@ -26,6 +24,7 @@ from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.grammar import CLOSERS, OPENERS, lex
 from mixwright_dsl.parser import parse
 from mixwright_dsl.source import SourceFile, read_source
+from mixwright_dsl.tokens import Token
 
 SPECS = Path(__file__).resolve().parent.parent / "specs"
 PARAMS = {"general.mix": {"data": "data"}}
@@ -64,7 +63,7 @@ def mutations(files: list[SourceFile], seed: int, count: int) -> Iterator[Mutati
     """`count` random mutations, each of another place or kind."""
     chance = random.Random(seed)
     tokens = {
-        file.name: [t for t in lex(file.text) if t.type != "_NL" and (t.end_pos or 0) <= len(file.text)]
+        file.name: [t for t in lex(file.text) if t.type != "_NL" and t.end_pos <= len(file.text)]
         for file in files
     }
     weights = [len(tokens[file.name]) for file in files]
@@ -85,7 +84,7 @@ def _mutation(chance: random.Random, file: SourceFile, tokens: list[Token]) -> M
     kind = chance.choice(KINDS)
     index = chance.randrange(len(tokens) - 1)
     token, after = tokens[index], tokens[index + 1]
-    start, end, text = token.start_pos or 0, token.end_pos or 0, str(token)
+    start, end, text = token.start_pos, token.end_pos, str(token)
     match kind:
         case "delete":
             return Mutation(file, kind, start, end, "")
@@ -94,9 +93,7 @@ def _mutation(chance: random.Random, file: SourceFile, tokens: list[Token]) -> M
         case "swap":
             gap = file.text[end : after.start_pos]
             return (
-                Mutation(file, kind, start, after.end_pos or 0, f"{after}{gap}{text}")
-                if "\n" not in gap
-                else None
+                Mutation(file, kind, start, after.end_pos, f"{after}{gap}{text}") if "\n" not in gap else None
             )
         case "replace":
             return Mutation(file, kind, start, end, str(chance.choice(tokens)))

@@ -1,7 +1,9 @@
-"""Write, or check, the committed documents that are derived from code: catalog, JSON Schemas, reference.
+"""Write, or check, the committed documents that are derived from code: catalog, grammar tables, JSON Schemas,
+reference.
 
     python -m mixwright.catalog           write catalog.json and constraint_kinds.json in
-                                          compiler/mixwright_compiler/catalog/, docs/schemas/*.schema.json,
+                                          compiler/mixwright_compiler/catalog/, dsl/mixwright_dsl/grammar.json,
+                                          docs/schemas/*.schema.json,
                                           docs/language/{reference,constraints}.md and docs/diagnostics.md
     python -m mixwright.catalog --check   exit 1 and name what is stale
 
@@ -34,6 +36,7 @@ def derived_files() -> dict[Path, str]:
     """Path from the repository's root -> the text it must have."""
     from mixwright_compiler.bind.lock import Lock
     from mixwright_compiler.plan.plan import Plan
+    from mixwright_dsl.grammar_tables import tables_json
 
     schemas, catalog = Path("docs/schemas"), declared_catalog()
     return {
@@ -41,6 +44,7 @@ def derived_files() -> dict[Path, str]:
         Path("compiler/mixwright_compiler/catalog/constraint_kinds.json"): kinds_to_json(
             schemas_of_kinds().values()
         ),
+        Path("dsl/mixwright_dsl/grammar.json"): tables_json(),
         schemas / "plan.schema.json": _text(Plan.model_json_schema(), "plan.json"),
         schemas / "lock.schema.json": _text(_schema_of(Lock), "NAME.lock"),
         schemas / "catalog.schema.json": _text(_catalog_schema(), "catalog.json"),

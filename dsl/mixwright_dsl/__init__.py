@@ -1,4 +1,4 @@
 """Text and syntax of the `.mix` language: source files, parser, formatter, diagnostics.
 
-Imports lark and the standard library only.
+Imports the standard library only; lark where the grammar's tables are made (`grammar_tables.py`).
 """

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from lark import Token
-
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, error
 from mixwright_dsl.grammar import CLOSERS, OPENERS
 from mixwright_dsl.stuck import VALUE_ENDS, Mistake, Place
+from mixwright_dsl.tokens import Token
 
 SAME = {"===": "==", "!==": "!=", "<>": "!=", "=>": "=", "->": "=", "+=": "=", "<-": "=", "~=": "=="}
 """Operators of other languages and the ones that they are here."""
@@ -71,7 +70,7 @@ def value_start(place: Place, index: int) -> int:
 def _text(place: Place, start: int, end: int) -> str:
     if end <= start:
         return ""
-    return place.source.text[place.tokens[start].start_pos or 0 : place.tokens[end - 1].end_pos or 0]
+    return place.source.text[place.tokens[start].start_pos : place.tokens[end - 1].end_pos]
 
 
 def _rewritten(
@@ -307,7 +306,7 @@ def half_curly(place: Place) -> Mistake | None:
             (i for i, c in enumerate(token) if i and c in "“”„«»" and token[i + 1 : i + 2] in ",)]} \n"), None
         )
         if at is not None and token.count('"') != 0:
-            start = (token.start_pos or 0) + at
+            start = token.start_pos + at
             span = place.source.span(start, start + 1)
             fix = Fix('use `"`', (Edit(span, '"'),), Applicability.MAYBE)
             return Mistake(

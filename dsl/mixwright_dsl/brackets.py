@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lark import Token
-
 from mixwright_dsl.diagnostic import Diagnostic, Edit, Fix, Label, error
 from mixwright_dsl.grammar import CLOSERS, OPENERS
 from mixwright_dsl.source import SourceFile
+from mixwright_dsl.tokens import Token
 
 SIGNS = {"LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]", "LPAR": "(", "RPAR": ")"}
 NAMES = {"LBRACE": "block", "LSQB": "list", "LPAR": "parenthesis"}
@@ -52,7 +51,7 @@ def missing_closer(
 
     It points at the place: the empty line that follows, where a bracket of its own would stand, else the end of the text.
     """
-    start, end = opener.start_pos or 0, before.end_pos or 0
+    start, end = opener.start_pos, before.end_pos
     sign, closer = SIGNS[opener.type], SIGNS[OPENERS[opener.type]]
     opened = source.span(start, start + 1)
     place, typed = source.span(end, end), closer
@@ -102,7 +101,7 @@ class _Balancer:
         is_line_start = True
         for token in self.tokens:
             if is_line_start:
-                indent = (token.column or 1) - 1
+                indent = token.column - 1
             if token.type in OPENERS:
                 self.stack.append(_Open(token, indent, len(self.output)))
                 self.output.append(token)
@@ -158,8 +157,8 @@ class _Balancer:
         closer = OPENERS[opened.token.type]
         at = self._place_of_closer(opened)
         before = self.output[at - 1] if at else opened.token
-        self.output.insert(at, Token.new_borrow_pos(closer, SIGNS[closer], before))
-        line = opened.token.line or 0
+        self.output.insert(at, before.as_other(closer, SIGNS[closer]))
+        line = opened.token.line
         if line in self.lines_with_open_string or line in self.reported_lines:
             return
         self.reported_lines.add(line)
@@ -206,7 +205,7 @@ class _Balancer:
                 continue
             follows_opener = is_first and at == opened.index + 1
             is_first = False
-            if (output[at + 1].column or 1) - 1 > opened.indent:
+            if output[at + 1].column - 1 > opened.indent:
                 continue
             if follows_opener:
                 return None
@@ -214,16 +213,16 @@ class _Balancer:
         return None
 
     def _surplus(self, token: Token, indent: int | None) -> None:
-        start = token.start_pos or 0
+        start = token.start_pos
         sign = SIGNS[token.type]
         span = self.source.span(start, start + 1)
-        if (token.line or 0) in self.lines_with_open_string or len(self.findings) >= MOST_FINDINGS:
+        if token.line in self.lines_with_open_string or len(self.findings) >= MOST_FINDINGS:
             return
         header = self._header_without_brace(indent) if token.type == "RBRACE" and indent is not None else None
         if header is not None:
             last = self.output[header - 1]
-            place = self.source.span(last.end_pos or 0, last.end_pos or 0)
-            self.output.insert(header, Token.new_borrow_pos("LBRACE", "{", last))
+            place = self.source.span(last.end_pos, last.end_pos)
+            self.output.insert(header, last.as_other("LBRACE", "{"))
             self.output.append(token)
             fix = Fix("open the block", (Edit(place, " {"),))
             closes = (Label(span, "closed here"),)
@@ -246,7 +245,7 @@ class _Balancer:
                 start -= 1
             line = self.output[start:end]
             is_header = bool(line) and all(t.type in ("NAME", "STRING", "QUANTITY") for t in line)
-            is_deeper = end + 1 < len(self.output) and (self.output[end + 1].column or 1) - 1 > indent
-            if is_header and line[0].type == "NAME" and (line[0].column or 1) - 1 == indent and is_deeper:
+            is_deeper = end + 1 < len(self.output) and self.output[end + 1].column - 1 > indent
+            if is_header and line[0].type == "NAME" and line[0].column - 1 == indent and is_deeper:
                 return end
         return None

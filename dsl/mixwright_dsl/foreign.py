@@ -11,11 +11,10 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
-from lark import Token
-
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, Label, error
 from mixwright_dsl.source import SourceFile, Span
 from mixwright_dsl.stuck import described_character
+from mixwright_dsl.tokens import Token
 
 _LIKE_ASCII = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 SIGNS = _LIKE_ASCII | {
@@ -103,7 +102,7 @@ def _without_long_texts(source: SourceFile, text: str, tokens: list[Token]) -> C
     findings: list[Diagnostic] = []
     done = 0
     for token in tokens:
-        start = token.start_pos or 0
+        start = token.start_pos
         quotes = text[start : start + 3]
         if start < done or quotes not in ('"""', "'''") or token.type in ("HEREDOC", "_NL"):
             continue
@@ -144,7 +143,7 @@ def _without_comments(source: SourceFile, text: str, tokens: list[Token]) -> Cle
     findings: list[Diagnostic] = []
     done = 0
     for token in tokens:
-        start = token.start_pos or 0
+        start = token.start_pos
         opener = next((o for o in ("/*", "<!--") if text.startswith(o, start)), None)
         if start < done or opener is None or token.type not in ("SCALE", "COMPARE"):
             continue
@@ -168,7 +167,7 @@ def _without_signs(source: SourceFile, text: str, tokens: list[Token]) -> Cleane
     characters = list(text)
     done = 0
     for token in tokens:
-        start = token.start_pos or 0
+        start = token.start_pos
         if token.type != "STRAY" or start < done:
             continue
         character = str(token)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lark import Token
-
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.grammar import CLOSERS, OPENERS, lex
 from mixwright_dsl.literals import heredoc_value
 from mixwright_dsl.parser import parse
 from mixwright_dsl.source import SourceFile
+from mixwright_dsl.tokens import Token
 
 INDENT = "  "
 
@@ -95,7 +94,7 @@ def _signature(source: SourceFile, pieces: list[_Piece]) -> list[tuple[str, str]
             enclosing.pop()
         previous = token.type
         if token.type == "HEREDOC":
-            node, _ = heredoc_value(source, token.start_pos or 0, token.end_pos or 0)
+            node, _ = heredoc_value(source, token.start_pos, token.end_pos)
             result.append((node.tag, node.value))
         else:
             result.append((token.type, str(token)))
@@ -328,7 +327,7 @@ class _Printer:
         self.line = INDENT * indent
 
     def _heredoc(self, token: Token) -> None:
-        node, _ = heredoc_value(self.source, token.start_pos or 0, token.end_pos or 0)
+        node, _ = heredoc_value(self.source, token.start_pos, token.end_pos)
         prefix = INDENT * (self.line_indent + 1)
         self.output.append(f"{self.line}<<~{node.tag}")
         has_lines = token.count("\n") > 1

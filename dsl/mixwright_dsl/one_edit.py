@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lark import Token
-
 from mixwright_dsl.brackets import NAMES, SIGNS, is_balanced, missing_closer
 from mixwright_dsl.diagnostic import Diagnostic, Edit, Fix, error
 from mixwright_dsl.grammar import CLOSERS, OPENERS
 from mixwright_dsl.nodes import Statement
 from mixwright_dsl.source import SourceFile
 from mixwright_dsl.stuck import Stuck, TooDeep, described
+from mixwright_dsl.tokens import Token
 
 MOST_TOKENS = 40_000
 """Tokens parsed in search of the edit: a sixth of a second."""
@@ -45,7 +44,7 @@ class _Edit:
         if self.new is None:
             return tokens[: self.start] + tokens[self.end :]
         like = tokens[min(self.start, len(tokens) - 1)]
-        return [*tokens[: self.start], Token.new_borrow_pos(*self.new, like), *tokens[self.end :]]
+        return [*tokens[: self.start], like.as_other(*self.new), *tokens[self.end :]]
 
 
 def one_edit(
@@ -170,7 +169,7 @@ def _told(source: SourceFile, tokens: list[Token], edit: _Edit) -> Diagnostic:
         assert edit.new is not None
         return _missing(source, tokens, edit.start, edit.new[0])
     old = tokens[edit.start]
-    span = source.span(old.start_pos or 0, old.end_pos or 0)
+    span = source.span(old.start_pos, old.end_pos)
     if edit.new is None:
         fix = Fix(f"remove the `{old}`", (Edit(span, ""),))
         return error("MIX001", f"unexpected `{old}`", span, "one too many", hint="remove it", fix=fix)
@@ -186,7 +185,7 @@ def _told(source: SourceFile, tokens: list[Token], edit: _Edit) -> Diagnostic:
 def _missing(source: SourceFile, tokens: list[Token], index: int, kind: str) -> Diagnostic:
     sign = SIGNS[kind]
     if kind in OPENERS:
-        at = tokens[index].start_pos or 0
+        at = tokens[index].start_pos
         place = source.span(at, at)
         message = f"`{sign}` is missing: the {NAMES[kind]} closed on this line is opened nowhere"
         space = " " if kind == "LBRACE" else ""

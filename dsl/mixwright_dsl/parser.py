@@ -11,11 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
-
-from lark import Token, UnexpectedToken
-from lark.parsers.lalr_analysis import Shift
-from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from mixwright_dsl import nodes
 from mixwright_dsl.diagnostic import Diagnostic
@@ -23,6 +18,8 @@ from mixwright_dsl.duplicates import find_duplicates
 from mixwright_dsl.grammar import CLOSERS, OPENERS, grammar, lex
 from mixwright_dsl.source import SourceFile
 from mixwright_dsl.stuck import DEEPEST, Stuck, TooDeep
+from mixwright_dsl.tables import Stopped
+from mixwright_dsl.tokens import Token
 
 _shared_builder = Lock()
 
@@ -72,52 +69,30 @@ def _statements(tokens: list[Token]) -> tuple[nodes.Statement, ...]:
         Stuck: the grammar does not allow a token; the parser's expectation is in it.
         TooDeep: brackets nest deeper than any person writes.
     """
-    state: InteractiveParser = grammar()[0].parse_interactive(start="file")
-    index = 0
+    places: list[int] = []
+    meant: list[Token] = []
     enclosing: list[str] = []
+    for index, token in enumerate(tokens):
+        kind = token.type
+        if kind == "_NL":
+            # Inside ( ) and [ ] line ends mean nothing.
+            if enclosing and enclosing[-1] != "LBRACE":
+                continue
+        elif kind in OPENERS:
+            enclosing.append(kind)
+            if len(enclosing) > DEEPEST:
+                raise TooDeep(token)
+        elif kind in CLOSERS and enclosing:
+            enclosing.pop()
+        meant.append(token)
+        places.append(index)
+    machine = grammar()[0]
     try:
-        for token in tokens:
-            kind = token.type
-            if kind == "_NL":
-                # Inside ( ) and [ ] line ends mean nothing.
-                if enclosing and enclosing[-1] != "LBRACE":
-                    index += 1
-                    continue
-            elif kind in OPENERS:
-                enclosing.append(kind)
-                if len(enclosing) > DEEPEST:
-                    raise TooDeep(token)
-            elif kind in CLOSERS and enclosing:
-                enclosing.pop()
-            state.feed_token(token)
-            index += 1
-        result: tuple[nodes.Statement, ...] = state.feed_eof()  # type: ignore[no-untyped-call]
-    except UnexpectedToken:
-        raise Stuck(tokens, index, _accepted(state)) from None
+        result: tuple[nodes.Statement, ...] = machine.parse(meant)
+    except Stopped as stopped:
+        index = places[stopped.index] if stopped.index < len(places) else len(tokens)
+        raise Stuck(tokens, index, machine.accepted(stopped.stack)) from None
     return result
-
-
-def _accepted(state: InteractiveParser) -> frozenset[str]:
-    """Terminals that the parser would shift next.
-
-    Its own `accepts()` copies the values on its stack for every candidate; only the states matter here.
-    """
-    parser_state = state.parser_state
-    table: Any = parser_state.parse_conf.states
-    accepted = set()
-    for terminal in table[parser_state.state_stack[-1]]:
-        if not terminal.isupper():
-            continue
-        stack = list(parser_state.state_stack)
-        while terminal in table[stack[-1]]:
-            action, target = table[stack[-1]][terminal]
-            if action is Shift:
-                accepted.add(terminal)
-                break
-            if target.expansion:
-                del stack[-len(target.expansion) :]
-            stack.append(table[stack[-1]][target.origin.name][1])
-    return frozenset(accepted)
 
 
 @contextmanager

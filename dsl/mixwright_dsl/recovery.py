@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lark import Token
-
 from mixwright_dsl.brackets import balance
 from mixwright_dsl.diagnostic import Diagnostic, error
 from mixwright_dsl.foreign import without_foreign
@@ -23,6 +21,7 @@ from mixwright_dsl.mistakes import diagnose
 from mixwright_dsl.nodes import Statement
 from mixwright_dsl.source import SourceFile
 from mixwright_dsl.stuck import DEEPEST, Stuck, TooDeep
+from mixwright_dsl.tokens import Token
 
 MOST_REPAIRS = 50
 """Findings per chunk: a text that needs more is not a spec, and each costs one more parse of the chunk."""
@@ -86,7 +85,7 @@ def _recover_chunk(
 
 def _cut(source: SourceFile, token: Token, count: str) -> Diagnostic:
     """The finding that says that there may be more."""
-    span = source.span(token.start_pos or 0, token.end_pos or 0)
+    span = source.span(token.start_pos, token.end_pos)
     return error("MIX001", f"{count}: the rest is not read", span, hint="mend these and check again")
 
 
@@ -112,7 +111,7 @@ def _line_by_line(
         try:
             statements, problems = parse_tokens(tokens)
         except TooDeep as problem:
-            start = problem.args[0].start_pos or 0
+            start = problem.args[0].start_pos
             message = f"brackets are nested more than {DEEPEST} levels deep"
             here = source.span(start, start + 1)
             too_deep = error("MIX011", message, here, hint="name a part and refer to it")
@@ -122,7 +121,7 @@ def _line_by_line(
                 first_stuck = stuck.index
             repairs += 1
             mistake = diagnose(source, stuck)
-            line = tokens[min(stuck.index, len(tokens) - 1)].line or 0
+            line = tokens[min(stuck.index, len(tokens) - 1)].line
             if line in dropped_lines:
                 # What is left of a line already taken out is no mistake of the user's.
                 return (), findings, first_stuck, repairs
@@ -214,11 +213,11 @@ def without_line(tokens: list[Token], index: int) -> list[Token]:
                 closers.append(token)
     kept = list(closers)
     if openers:
-        name = Token.new_borrow_pos("NAME", "_", line[0])
+        name = line[0].as_other("NAME", "_")
         if closers and closers[-1].type == "RBRACE":
-            kept.append(Token.new_borrow_pos("_COMMA", ",", line[0]))
+            kept.append(line[0].as_other("_COMMA", ","))
         kept.append(name)
         if openers[0].type != "LBRACE" or any(t.type == "_EQUAL" for t in line):
-            kept.append(Token.new_borrow_pos("_EQUAL", "=", line[0]))
+            kept.append(line[0].as_other("_EQUAL", "="))
         kept += openers
     return tokens[:start] + kept + tokens[end:]

@@ -83,7 +83,7 @@ def _single_quotes(place: Place) -> Mistake | None:
 def _colon(place: Place) -> Mistake | None:
     if place.token.type != "COLON" or "_EQUAL" not in place.accepts:
         return None
-    start = place.previous.end_pos or 0
+    start = place.previous.end_pos
     is_walrus = place.next.type == "_EQUAL" and place.is_joined(place.token, place.next)
     end = place.span.end + (1 if is_walrus else 0)
     while place.source.text[end : end + 1] in (" ", "\t"):
@@ -143,7 +143,7 @@ def _sign_before_block(place: Place) -> Mistake | None:
         return None
     if place.token.type == "COLON" and "_EQUAL" in place.accepts:
         return None
-    start = place.previous.end_pos or 0
+    start = place.previous.end_pos
     fix = Fix(f"remove the `{place.token}`", (Edit(place.source.span(start, place.span.end), ""),))
     message = f"no `{place.token}` stands between a block's labels and its `{{`"
     return Mistake(error("MIX005", message, place.span, fix=fix), place.index, place.index + 1, ())
@@ -175,7 +175,7 @@ def _other_languages_comment(place: Place) -> Mistake | None:
         written = "".join(pair)
         if written not in ("//", "/*", "--") or (written == "--" and not place.starts_statement()):
             continue
-        span = place.source.span(pair[0].start_pos or 0, pair[1].end_pos or 0)
+        span = place.source.span(pair[0].start_pos, pair[1].end_pos)
         fix = Fix("use `#`", (Edit(span, "#"),)) if written != "/*" else None
         end = first
         while end < len(place.tokens) and place.tokens[end].type != "_NL":
@@ -221,7 +221,7 @@ def _missing_comma(place: Place) -> Mistake | None:
     else:
         before = place.previous
     enclosing = place.enclosing()
-    at = place.source.span(before.end_pos or 0, before.end_pos or 0)
+    at = place.source.span(before.end_pos, before.end_pos)
     if enclosing in ("LSQB", "LPAR"):
         what = "items of a list" if enclosing == "LSQB" else "arguments"
         fix = Fix("add a comma", (Edit(at, ","),))

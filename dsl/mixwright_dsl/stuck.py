@@ -5,11 +5,10 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-from lark import Token
-
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.grammar import CLOSERS, OPENERS
 from mixwright_dsl.source import SourceFile, Span
+from mixwright_dsl.tokens import Token
 
 VALUE_STARTS = frozenset(
     (
@@ -73,9 +72,9 @@ class Place:
         self.next = self._at(stuck.index + 1)
         self.after_next = self._at(stuck.index + 2)
         if self.token.type == "$END" and self.end_of_previous().end < len(source.text.rstrip()):
-            self.token = Token("_NL", "", 0, 1, 1, 1, 1, 0)  # the end of a chunk, not of the file
-        elif self.token.type == "_NL" and "\n" not in source.text[self.token.start_pos or 0 :]:
-            self.token = Token("$END", "", 0, 1, 1, 1, 1, 0)  # the line end that the lexer added
+            self.token = Token("_NL", "")  # the end of a chunk, not of the file
+        elif self.token.type == "_NL" and "\n" not in source.text[self.token.start_pos :]:
+            self.token = Token("$END", "")  # the line end that the lexer added
         # At the end of the file there is no token to point at: the place just after the last one.
         is_end = self.token.type in ("$END", "_NL")
         self.span = self.end_of_previous() if is_end else self.span_of(self.token)
@@ -83,21 +82,21 @@ class Place:
     def _at(self, index: int) -> Token:
         if 0 <= index < len(self.tokens):
             return self.tokens[index]
-        return Token("$END", "", 0, 1, 1, 1, 1, 0)
+        return Token("$END", "")
 
     def span_of(self, token: Token) -> Span:
-        return self.source.span(token.start_pos or 0, token.end_pos or 0)
+        return self.source.span(token.start_pos, token.end_pos)
 
     def end_of_previous(self) -> Span:
         """The empty span after the last token that is no line end."""
         index = self.index - 1
         while index > 0 and self.tokens[index].type == "_NL":
             index -= 1
-        end = (self.tokens[index].end_pos or 0) if 0 <= index < len(self.tokens) else 0
+        end = self.tokens[index].end_pos if 0 <= index < len(self.tokens) else 0
         return self.source.span(end, end)
 
     def new(self, kind: str, text: str, like: Token | None = None) -> Token:
-        return Token.new_borrow_pos(kind, text, like or self.token)
+        return (like or self.token).as_other(kind, text)
 
     def is_joined(self, left: Token, right: Token) -> bool:
         """Do the two touch?"""

@@ -72,12 +72,12 @@ def _comments(source: SourceFile) -> Iterator[tuple[Span, bool]]:
     for token in lex(source.text):
         if token.type != "_NL":
             continue
-        offset = token.start_pos or 0
+        offset = token.start_pos
         for number, line in enumerate(token.split("\n")):
             text = line.strip(" \t")
             if text:
                 start = offset + line.index("#")
-                yield source.span(start, start + len(text)), number == 0 and (token.start_pos or 0) > 0
+                yield source.span(start, start + len(text)), number == 0 and token.start_pos > 0
             offset += len(line) + 1
 
 

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from lark import Token
-
 from mixwright_dsl import nodes
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, error
 from mixwright_dsl.literals import heredoc_value, string_value
 from mixwright_dsl.quantity import SUFFIXES, Unit, parse_quantity
 from mixwright_dsl.source import SourceFile, Span
+from mixwright_dsl.tokens import Token
 
 PRECEDENCE = {"or": 1, "and": 2, "in": 4, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4}
 PRECEDENCE |= {"+": 5, "-": 5, "*": 6, "/": 6}

@@ -36,14 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong; returns the exit status."""
+
     from mixwright.compiling import given_params
     from mixwright.spec_files import specs_of
     from mixwright.version import VERSION
-    from mixwright_dsl.bare_lark import import_lark
     from mixwright_dsl.diagnostic import Severity
     from mixwright_dsl.render import render, wants_color
 
-    import_lark()
     given = given_params(arguments.params)
     diagnostics: list[Diagnostic] = []
     is_unreadable = False

@@ -6,12 +6,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lark import Token
-
 from mixwright.language_server.enclosing import Enclosing
 from mixwright_compiler.catalog.blocks import top_blocks
 from mixwright_dsl.grammar import CLOSERS, OPENERS, lex
 from mixwright_dsl.source import SourceFile
+from mixwright_dsl.tokens import Token
 
 Inside = Literal["code", "text", "comment"]
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.:]*\Z")
@@ -82,7 +81,7 @@ def _cursor_in(source: SourceFile, offset: int) -> Cursor:
     text = ""
     tokens = lex(source.text)
     for token in tokens:
-        begin, end = token.start_pos or 0, token.end_pos or 0
+        begin, end = token.start_pos, token.end_pos
         if begin >= offset:
             break
         if (token.type in _TEXTS and offset < end) or _is_open(token, offset):
@@ -138,7 +137,7 @@ def _later(tokens: list[Token], offset: int) -> frozenset[str]:
     depth = 0
     name = ""
     for token in tokens:
-        if (token.start_pos or 0) < offset:
+        if token.start_pos < offset:
             continue
         if token.type in OPENERS:
             depth += 1
@@ -165,7 +164,7 @@ def _forget(words: list[str], word: str) -> None:
 
 def _step(levels: list[_Level], token: Token, source: SourceFile) -> None:
     level = levels[-1]
-    begin = token.start_pos or 0
+    begin = token.start_pos
     is_first = begin == 0 or source.text[begin - 1] == "\n"
     if token.type == "NAME" and is_first and str(token) in top_blocks() and len(levels) > 1:
         # A block at the very left begins a new one: a brace is missing before it, while it is being typed.

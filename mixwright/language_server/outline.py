@@ -146,7 +146,7 @@ def semantic_tokens(analysis: Analysis, program: Program | None) -> list[int]:
 
 def _lexical(source: SourceFile) -> Iterator[_Marked]:
     for token in lex(source.text):
-        start, end = token.start_pos or 0, min(token.end_pos or 0, len(source.text))
+        start, end = token.start_pos, min(token.end_pos, len(source.text))
         if token.type == "_NL":
             yield from _comments(source, start, end)
         elif token.type in _BY_TOKEN:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 
 import lark
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_specs import specs
 
-from mixwright_dsl import grammar as grammar_module
 from mixwright_dsl import nodes
+from mixwright_dsl.grammar import GRAMMAR_PATH
+from mixwright_dsl.grammar_tables import OPTIONS
 from mixwright_dsl.parser import ParseResult, parse
 from mixwright_dsl.quantity import Unit
 from mixwright_dsl.source import SourceFile, Span
@@ -224,40 +226,18 @@ def test_deep_nesting_and_long_chains_are_findings() -> None:
     assert {d.code for d in parsed(f"x = {folded}\n").diagnostics} == {"MIX011"}
 
 
-# -- the grammar and its cache
+# -- the grammar
 
 
 def test_the_grammar_is_free_of_conflicts_and_of_terminals_that_overlap() -> None:
-    text = grammar_module.GRAMMAR_PATH.read_text(encoding="utf-8")
-    lark.Lark(text, strict=True, **grammar_module.OPTIONS)
+    text = GRAMMAR_PATH.read_text(encoding="utf-8")
+    lark.Lark(text, strict=True, **OPTIONS)
 
 
-def test_a_damaged_cache_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    grammar_module.load_grammar(None)
-    (cached,) = (tmp_path / "mixwright").iterdir()
-    whole = cached.read_bytes()
-    for damage in (b"", whole[:100], b"x" * 200, whole[:-1] + b"?"):
-        cached.write_bytes(damage)
-        assert list(grammar_module.load_grammar(None).lex("a = 1\n"))
-        assert grammar_module._read_cache(cached) is not None
-
-
-def test_a_cache_directory_that_cannot_be_written_costs_nothing_but_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    assert list(grammar_module.load_grammar(None).lex("a = 1\n"))
-
-
-def test_the_cached_grammar_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    grammar_module.load_grammar(None)
-
-    def fail(*_: object, **__: object) -> None:
-        raise AssertionError("the grammar was built again")
-
-    monkeypatch.setattr(grammar_module, "Lark", type("Cached", (lark.Lark,), {"__init__": fail}))
-    assert list(grammar_module.load_grammar(None).lex("a = 1\n"))
+def test_nothing_that_reads_a_spec_imports_lark() -> None:
+    code = (
+        "import sys\nfrom mixwright_dsl.parser import parse\nfrom mixwright_dsl.source import SourceFile\n"
+        "assert parse(SourceFile('a.mix', 'edition 2026\\n')).ok\nprint('lark' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stdout.strip() == "False", found.stderr
