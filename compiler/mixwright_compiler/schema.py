@@ -9,9 +9,11 @@ messages `struct{role: text, content: text}`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 MESSAGE = "struct{role: text, content: text}"
 UNTYPED = ("any", "json")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from mixwright_compiler.program import ExportDecl, Program
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import listing, nearest
 from mixwright_dsl.diagnostic import Diagnostic
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile, Span, read_source
 from mixwright_dsl.suppressions import suppressions
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import Span
 
 

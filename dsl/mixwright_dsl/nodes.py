@@ -8,9 +8,9 @@ Expression = Quantity | Text | Heredoc | Bool | Null | Ref | Call | ListNode | O
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.quantity import Unit
 from mixwright_dsl.source import SourceFile, Span
 

@@ -7,11 +7,11 @@ are reported for a declaration, every edit of one token that could be the mistak
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from mixwright_dsl.brackets import NAMES, SIGNS, is_balanced, missing_closer
 from mixwright_dsl.diagnostic import Diagnostic, Edit, Fix, error
 from mixwright_dsl.grammar import CLOSERS, OPENERS
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Statement
 from mixwright_dsl.source import SourceFile
 from mixwright_dsl.stuck import Stuck, TooDeep, described

@@ -9,13 +9,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Lock
 
 from mixwright_dsl import nodes
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.duplicates import find_duplicates
 from mixwright_dsl.grammar import CLOSERS, OPENERS, grammar, lex
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile
 from mixwright_dsl.stuck import DEEPEST, Stuck, TooDeep
 from mixwright_dsl.tables import Stopped

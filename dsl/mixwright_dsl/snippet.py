@@ -10,9 +10,9 @@ hint: did you mean `seed`?
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mixwright_dsl.diagnostic import Diagnostic, Label, Severity
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile
 from mixwright_dsl.visible import cell, visible, width
 

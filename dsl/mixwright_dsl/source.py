@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.grammar import CLOSERS, OPENERS
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile, Span
 from mixwright_dsl.tokens import Token
 

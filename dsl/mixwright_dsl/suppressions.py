@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from mixwright_dsl import nodes
 from mixwright_dsl.diagnostic import Diagnostic, error
 from mixwright_dsl.grammar import lex
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile, Span
 
 _COMMENT = re.compile(r"#[ \t]*mix:(.*)")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from mixwright_dsl.tokens import Token
@@ -152,29 +153,41 @@ class Machine:
 
 
 def _build(rule: Rule, builder: object) -> Build:
-    """What a rule makes of what stands for its symbols."""
+    """What a rule makes of what stands for its symbols; the list of these is its own."""
     method: Build | None = getattr(builder, rule.method, None)
-    kept, is_transparent = rule.kept, rule.is_transparent
-    is_whole = kept == tuple((at, False) for at in range(rule.size))
+    select = _selection(rule)
+    if rule.is_transparent:
+
+        def single(children: list[Any]) -> Any:
+            parts = select(children) if select else children
+            return parts[0] if len(parts) == 1 or method is None else method(parts)
+
+        return single
+    if method is None:
+        return select or (lambda children: children)
+    if select is None:
+        return method
+    return lambda children: method(select(children))
+
+
+def _selection(rule: Rule) -> Build | None:
+    """What takes the parts of a rule that are passed on; None where they are all of it."""
+    if rule.kept == tuple((at, False) for at in range(rule.size)):
+        return None
+    if rule.kept == ((0, True),):
+        return itemgetter(0)
+    begins_spliced, rest = rule.kept[:1] == ((0, True),), rule.kept
 
     def selected(children: list[Any]) -> list[Any]:
-        parts: list[Any] = []
-        for at, is_spliced in kept:
+        # A list that another one begins with goes on in it: else a long file would be copied again for each statement.
+        parts: list[Any] = children[0] if begins_spliced else []
+        for at, is_spliced in rest:
             if is_spliced:
                 parts += children[at]
             else:
                 parts.append(children[at])
         return parts
 
-    if is_transparent:
-
-        def single(children: list[Any]) -> Any:
-            parts = children if is_whole else selected(children)
-            return parts[0] if len(parts) == 1 or method is None else method(parts)
-
-        return single
-    if method is None:
-        return list if is_whole else selected
-    if is_whole:
-        return method
-    return lambda children: method(selected(children))
+    if begins_spliced:
+        rest = rest[1:]
+    return selected

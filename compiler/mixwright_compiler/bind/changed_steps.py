@@ -8,7 +8,7 @@ may have dots in it (a step of a fragment), then in `set` the attribute. Steps o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.blocks import language_blocks
@@ -18,6 +18,7 @@ from mixwright_compiler.load.world import Declaration
 from mixwright_compiler.program import FromDecl, MixtureDecl, PipelineDecl, StepDecl
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Attribute, Block, Ref, named
 from mixwright_dsl.source import Span
 

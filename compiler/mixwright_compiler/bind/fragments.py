@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.columns_ahead import columns_ahead
@@ -25,6 +24,7 @@ from mixwright_compiler.program import FragmentDecl, FragmentParam
 from mixwright_compiler.schema import UNTYPED, element_of, fields_of
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import (
     Attribute,
     Block,

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from mixwright_compiler.catalog.catalog import PATH_TYPES, Entry
 from mixwright_compiler.content_hash import content_hash
 from mixwright_compiler.load.json_text import json_of
 from mixwright_compiler.plugins.files import of_plugin, short
+from mixwright_dsl.lazy_dataclass import dataclass
 
 FORMAT_VERSION = "1.2"
 

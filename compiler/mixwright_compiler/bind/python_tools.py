@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.suggest import nearest
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import Span
 
 TYPES: Mapping[str, str] = {

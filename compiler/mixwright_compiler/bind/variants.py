@@ -6,7 +6,7 @@ The statements that stay keep their spans, so a finding in a variant points at t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from mixwright_compiler.bind.changed_steps import (
@@ -22,6 +22,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import CHAIN_LIMIT, Declaration
 from mixwright_compiler.suggest import listing, nearest
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Attribute, Block, Expression, ListNode, ObjectNode, Ref, Statement
 from mixwright_dsl.source import Span
 

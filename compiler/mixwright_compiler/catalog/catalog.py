@@ -35,10 +35,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 AttributeClass = Literal["row", "set", "meta", "run"]
 LabelKind = Literal["none", "name", "new_column", "rows", "kind"]
@@ -260,10 +262,8 @@ class Catalog:
     def joined(self, entries: Iterable[Entry]) -> Catalog:
         """With a plugin's entries. Every export format can then be named by `format`."""
         found = {**self.entries, **{entry.key: entry for entry in entries}}
-        ours, theirs = (
-            self.family("export"),
-            [e.name for e in found.values() if e.family == "export" and e.plugin],
-        )
+        ours = self.family("export")
+        theirs = [e.name for e in found.values() if e.family == "export" and e.plugin]
         if theirs:
             formats = "|".join(dict.fromkeys((*_formats(ours), *theirs)))
             found = {k: _with_formats(e, formats) if e.family == "export" else e for k, e in found.items()}

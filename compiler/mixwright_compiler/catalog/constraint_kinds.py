@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 LESS, LEAST = "less than", "at least"
 RELATIONS = (LESS, LEAST)

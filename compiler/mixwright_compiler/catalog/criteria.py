@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 WEIGHTS: Mapping[str, float] = {"essential": 1.0, "important": 0.7, "optional": 0.3, "pitfall": 0.9}
 """What each word counts (Rubrics as Rewards, Gunjal et al. 2025, explicit aggregation). A pitfall says what a good answer

@@ -6,8 +6,9 @@ there is such a code, else ISO 639-3. Script codes are ISO 15924.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 _LATIN = """
 af Afrikaans|als Alemannic|an Aragonese|ast Asturian|az Azerbaijani|bar Bavarian|bcl Central Bikol|br Breton

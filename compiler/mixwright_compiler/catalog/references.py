@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 REFERENCE_KINDS: Mapping[str, tuple[str, ...]] = {
@@ -46,6 +47,7 @@ def block_of(type: str) -> str | None:
     return inner.removeprefix("block:") if inner.startswith("block:") else None
 
 
+@cache
 def kind_of_reference(type: str) -> str | None:
     """What an attribute's type refers to, one or several of them: `template` of `list[ref:template]`; None for none."""
     inner = type[5:-1] if type.startswith(LISTS) else type

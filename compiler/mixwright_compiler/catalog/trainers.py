@@ -7,8 +7,9 @@ silently does something else is worse than none.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 TRAINERS: Mapping[str, str] = {
     "trl": "TRL",

@@ -78,12 +78,17 @@ class Checked:
 
     def clean_steps(self) -> Iterator[tuple[PipelineDecl, int, StepDecl]]:
         """Pipeline, position and step of every step without errors, the verifiers of evaluations too."""
-        for pipeline in (*self.program.pipelines.values(), *self.graded):
-            if not self.clean(*pipeline.changed):
-                continue
-            for position, step in enumerate(pipeline.steps):
-                if self.clean(step.span):
-                    yield pipeline, position, step
+        return iter(self._clean_steps)
+
+    @cached_property
+    def _clean_steps(self) -> list[tuple[PipelineDecl, int, StepDecl]]:
+        return [
+            (pipeline, position, step)
+            for pipeline in (*self.program.pipelines.values(), *self.graded)
+            if self.clean(*pipeline.changed)
+            for position, step in enumerate(pipeline.steps)
+            if self.clean(step.span)
+        ]
 
     def of_mixtures(self) -> Iterator[MixtureDecl]:
         """Mixtures and variants that are without errors, and whose base is."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from mixwright_compiler.plan.fingerprint import GENERATES
 from mixwright_compiler.program import Attributes, Bound, ModelDecl, StepDecl
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import Span
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from mixwright_compiler.bind.lock import lock_path
@@ -11,6 +10,7 @@ from mixwright_compiler.checks.checked import Checked
 from mixwright_compiler.plan.file_places import parts_of, relation
 from mixwright_compiler.program import Declared, ExportDecl, TrainDecl
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import Span
 
 MODEL_PATHS = ("path", "base", "tokenizer")

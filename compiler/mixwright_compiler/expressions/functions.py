@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from mixwright_compiler.expressions.regexes import matches_nothing, regex_groups
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.schema import UNTYPED, common_type, element_of, fields_of, is_assignable
 from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Attribute, Call
 from mixwright_dsl.source import Span
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 _TOKEN = re.compile(
     r"(?P<skip>\s+|--[^\n]*|/\*.*?\*/)|(?P<text>[eExX]?'(?:[^']|'')*'|\$\$.*?\$\$)|(?P<quoted>\"(?:[^\"]|\"\")*\")"

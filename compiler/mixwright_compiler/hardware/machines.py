@@ -7,7 +7,9 @@ difference is what the CUDA context, NCCL's buffers and fragmentation may take.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True)

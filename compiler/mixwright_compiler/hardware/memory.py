@@ -22,9 +22,8 @@ real size, see machines.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mixwright_compiler.hardware.shape import Shape
+from mixwright_dsl.lazy_dataclass import dataclass
 
 LAYER_BYTES = 46
 LAYER_WORKING_BYTES = 69

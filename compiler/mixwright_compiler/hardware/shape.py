@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import gcd
 from typing import Any
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True)

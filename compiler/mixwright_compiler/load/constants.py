@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import (
     Attribute,
     Binary,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mixwright_compiler.content_hash import canonical_json
 from mixwright_compiler.load.json_text import json_of
+from mixwright_dsl.lazy_dataclass import dataclass
 
 LARGEST_BYTES = 64 * 1024 * 1024
 """Chosen: a recording is read whole."""

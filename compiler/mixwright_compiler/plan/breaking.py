@@ -12,7 +12,6 @@ More rows, more exports, another prompt, a renamed step: nothing of that breaks.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from mixwright_compiler.bind.plain import by_class
@@ -24,6 +23,7 @@ from mixwright_compiler.plan.quotas import quota_text
 from mixwright_compiler.program import Program
 from mixwright_compiler.schema import written_type
 from mixwright_dsl.diagnostic import Diagnostic, Label, error
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import Span
 
 

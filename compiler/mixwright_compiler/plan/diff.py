@@ -11,7 +11,6 @@ nothing in the data. `run`: how it is executed. Names carry no meaning: a rename
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from mixwright_compiler.bind.plain import class_of, schema_of
@@ -25,6 +24,7 @@ from mixwright_compiler.plan.subtotals import changed_tags
 from mixwright_compiler.plan.tag_limits import changed_limits
 from mixwright_compiler.plan.tools import tool_change, tool_words
 from mixwright_compiler.plugins.files import short
+from mixwright_dsl.lazy_dataclass import dataclass
 
 _ORDER: tuple[AttributeClass, ...] = ("row", "set", "meta", "run")
 

@@ -37,11 +37,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mixwright_compiler.catalog.traits import Question
 from mixwright_compiler.plan.plan import Component, Estimate, Mixture, Pipeline, Plan, Step
 from mixwright_compiler.plan.quota_rows import component_rows, mixture_rows
+from mixwright_dsl.lazy_dataclass import dataclass
 
 SELECTIONS = "select"
 """The family of steps that keep a `count` of rows, or a part of them, `top`."""

@@ -7,11 +7,11 @@ then trainings and exports. Models hang on the steps that ask them by dotted edg
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from mixwright_compiler.plan.plan import Plan, Step
 from mixwright_compiler.plan.quotas import quota_text
+from mixwright_dsl.lazy_dataclass import dataclass
 
 Shape = Literal["store", "box", "hexagon", "round", "flag"]
 

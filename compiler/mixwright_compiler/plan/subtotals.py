@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from mixwright_compiler.plan.plan import Tag
+from mixwright_dsl.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True)

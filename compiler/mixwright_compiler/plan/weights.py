@@ -7,10 +7,10 @@ does not.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from mixwright_compiler.content_hash import content_hash
+from mixwright_dsl.lazy_dataclass import dataclass
 
 FILES = (
     "config.json",

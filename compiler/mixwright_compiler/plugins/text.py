@@ -13,13 +13,14 @@ import ast
 import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import Asks, AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.declaring import REQUIRED, attribute, pick, threshold
 from mixwright_compiler.catalog.shape_traits import SHAPES
 from mixwright_compiler.suggest import nearest
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile, Span
 
 DOOR = "mixwright.plugin"

@@ -10,13 +10,13 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.templates.growth import GROWING, is_too_large
+from mixwright_dsl.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.templates.text import TemplateText
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import Span
 
 _NAME = r"\s*(?P<name>[A-Za-z_]\w*)"

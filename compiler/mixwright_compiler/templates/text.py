@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.suggest import nearest, replace_fix
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Expression, Heredoc, Text
 from mixwright_dsl.source import SourceFile, Span
 
