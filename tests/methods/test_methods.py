@@ -36,8 +36,12 @@ from tests.killing import Ended, killing
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("transformers")
 
+TRAINED_BETWEEN = {"humpback"}
+"""Of these no run makes all rows: `tests/methods/test_humpback.py` goes from round to round."""
 METHODS = sorted(
-    path.stem for path in (ROOT / "specs" / "methods").glob("*.mix") if 'import "std:' in path.read_text()
+    path.stem
+    for path in (ROOT / "specs" / "methods").glob("*.mix")
+    if 'import "std:' in path.read_text() and path.stem not in TRAINED_BETWEEN
 )
 """Specs that stand on the library."""
 ASKING_NOTHING = {"flan"}
