@@ -2,7 +2,8 @@
 
 Reads the specs, what they import and the lock files beside them; asks no model, reads no row, needs no network.
 Of a directory it checks every .mix file below that is not hidden; `-` is standard input. With --fix what has one right
-answer is mended first, as by 'mixwright fix'.
+answer is mended first, as by 'mixwright fix'. --portable leaves out what is wrong with this machine alone: packages and
+directories of models that are not here, and data that the lock pins; for commit hooks and CI.
 'mixwright explain MIX101' tells more about a code.
 
 Exit status: 0 no errors; 1 errors (with --deny-warnings also warnings); 2 a file cannot be read.
@@ -31,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="text", help="how findings are printed [text]")
     add_params_option(parser)
     parser.add_argument("--fix", action="store_true", help="first apply the fixes that are sure")
+    parser.add_argument(
+        "--portable", action="store_true", help="only what any machine with the spec and its lock would find"
+    )
     parser.add_argument("--deny-warnings", action="store_true", help="exit with 1 on warnings too")
 
 
@@ -56,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     for spec in specs:
         source, problem = _read(spec)
         if problem is None:
-            found, problem = _check(source, spec, given)
+            found, problem = _check(source, spec, given, arguments.portable)
             diagnostics += found
         if problem is not None:
             is_unreadable = True
@@ -100,7 +104,7 @@ def _unreadable(source: SourceFile, message: str) -> Diagnostic:
 
 
 def _check(
-    source: SourceFile, spec: Path, given: dict[str, str]
+    source: SourceFile, spec: Path, given: dict[str, str], is_portable: bool
 ) -> tuple[tuple[Diagnostic, ...], Diagnostic | None]:
     """Findings in a spec, and the one that its lock cannot be read."""
     from mixwright_compiler.stages import compile_source
@@ -118,4 +122,9 @@ def _check(
             problem = _unreadable(place, " ".join(str(error).split()))
     if problem is not None:
         return (), problem
-    return compile_source(source, params=given, lock=lock).diagnostics, None
+    result = compile_source(source, params=given, lock=lock)
+    if is_portable:
+        from mixwright.portable import portable
+
+        return portable(result), None
+    return result.diagnostics, None
