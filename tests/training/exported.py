@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.training.conftest import ORIGIN
 def mixed(rows: Sequence[dict[str, Any]]) -> list[MixtureRow]:
     """Rows with `messages` and perhaps `tools`, the n-th with n as its id."""
     return [
-        mixture_row(number.to_bytes(16), row, component="sums", source="seeds")
+        replace(mixture_row(number.to_bytes(16), row, component="sums", source="seeds"), columns=dict(row))
         for number, row in enumerate(rows)
     ]
 

@@ -54,9 +54,13 @@ class _Written:
 
 
 def example_of(row: MixtureRow) -> dict[str, Any]:
-    """A row as a line holds it. Tools are JSON text: their schemas have no common type, and trainers read it."""
-    tools = {"tools": json.dumps(row.tools, ensure_ascii=False)} if row.tools else {}
-    return {"messages": row.messages, **tools, **names_of(row)}
+    """A row as a line holds it."""
+    return {"messages": row.messages, **schemas_of(row), **names_of(row)}
+
+
+def schemas_of(row: MixtureRow) -> dict[str, str]:
+    """The tools of a row, where it has any, as JSON text: their schemas have no common type, and trainers read it."""
+    return {"tools": json.dumps(row.tools, ensure_ascii=False)} if row.tools else {}
 
 
 def names_of(row: MixtureRow) -> dict[str, str]:

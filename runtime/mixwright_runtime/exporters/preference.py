@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from mixwright_runtime.exporters.files import SHARD, names_of
+from mixwright_runtime.exporters.files import SHARD, names_of, schemas_of
 from mixwright_runtime.exporters.protocol import Job, Written, answered, written_lines
 from mixwright_runtime.facts.pairs import Rejects
+from mixwright_runtime.mixture.messages import ChatError
 from mixwright_runtime.mixture.rows import MixtureRow
 from mixwright_runtime.plugins.attributes import EXPORT
 from mixwright_runtime.plugins.declare import attribute, declare
@@ -105,7 +106,8 @@ class PreferenceExport:
 
     Makes `<path>/data/train-00000-of-00001.jsonl`, the card and the manifest as `messages` does. A line of `trl` is
     `{"prompt": […], "chosen": [{"role": "assistant", …}], "rejected": [{"role": "assistant", …}], …}`, with `id`,
-    `lineage`, `component`, `source`, and `margin`, how much better the score is, or null.
+    `lineage`, `component`, `source`, and `margin`, how much better the score is, or null; and with a row's `tools`,
+    which the shape of open-instruct has no place for.
 
         export pairs of solved { format = preference, group = solution, path = "out/pairs" }
     """
@@ -181,10 +183,12 @@ def _line(
     rejected: dict[str, Any],
     margin: float | None,
 ) -> dict[str, Any]:
-    names = names_of(row)
+    names = {**schemas_of(row), **names_of(row)}
     whole = {"chosen": [*prompt, chosen], "rejected": [*prompt, rejected]}
     asked = next((m.get("content") for m in reversed(prompt) if m["role"] == "user"), "")
     match job.export.attributes.get("shape"):
+        case "open_instruct" if row.tools:
+            raise ChatError("open-instruct's tuning reads no tools")
         case "open_instruct":
             return {**whole, **names, "margin": margin}
         case "smoltalk":

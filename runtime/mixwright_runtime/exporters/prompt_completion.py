@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mixwright_runtime.exporters.files import SHARD, names_of
+from mixwright_runtime.exporters.files import SHARD, names_of, schemas_of
 from mixwright_runtime.exporters.protocol import Job, Written, answered, written_lines
 from mixwright_runtime.mixture.rows import MixtureRow
 from mixwright_runtime.plugins.attributes import EXPORT
@@ -17,7 +17,8 @@ class PromptCompletionExport:
     """Write a mixture as prompts and completions, on the second of which alone TRL trains by itself.
 
     Makes what `messages` makes, with lines `{"prompt": [all messages but the last], "completion": [the last], …}`. A
-    chat must end with an answer of the assistant, so of a conversation the last answer alone is learnt.
+    chat must end with an answer of the assistant, so of a conversation the last answer alone is learnt. A row's `tools`
+    go along.
 
         export hub of tulu3 { format = prompt_completion, path = "out/tulu3" }
     """
@@ -32,4 +33,4 @@ class PromptCompletionExport:
 
 def _lines(row: MixtureRow) -> list[dict[str, Any]]:
     prompt, last = answered(row)
-    return [{"prompt": prompt, "completion": [last], **names_of(row)}]
+    return [{"prompt": prompt, "completion": [last], **schemas_of(row), **names_of(row)}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mixwright_runtime.exporters.files import SHARD, names_of
+from mixwright_runtime.exporters.files import SHARD, names_of, schemas_of
 from mixwright_runtime.exporters.protocol import Job, Written, written_lines
 from mixwright_runtime.mixture.messages import ChatError
 from mixwright_runtime.mixture.rows import MixtureRow
@@ -41,8 +41,8 @@ class RlvrExport:
     """Write prompts for reinforcement learning with rewards that can be verified (RLVR), in open-instruct's shape.
 
     A line is `{"messages": [what is said before the last answer], "ground_truth": "…", "dataset": "…", …}`. The answers
-    in the rows are left out: a policy writes its own. A row whose `ground_truth` is null or empty stops the export and
-    is named: no answer to it could earn anything.
+    in the rows are left out: a policy writes its own. A row's `tools` go along. One whose `ground_truth` is null or
+    empty stops the export and is named: no answer to it could earn anything.
 
         export rl of solved { format = rlvr, ground_truth = answer, dataset = "math", path = "out/rl" }
     """
@@ -63,6 +63,7 @@ class RlvrExport:
             if not prompt:
                 raise ChatError("nothing stands before the assistant's answer")
             told = truth if isinstance(truth, str) else canonical_json(truth)
-            return [{"messages": prompt, "ground_truth": told, "dataset": dataset, **names_of(row)}]
+            checked = {"messages": prompt, "ground_truth": told, "dataset": dataset}
+            return [{**checked, **schemas_of(row), **names_of(row)}]
 
         return Written(written_lines(job, rows, lines))
