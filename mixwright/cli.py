@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "check": "find mistakes in specs before anything runs",
     "fix": "mend what has one right answer",
     "fmt": "format specs",
+    "test": "run the tests in specs, without a model",
     "lock": "pin every source and model that a spec reads",
     "plan": "show what a run would do and cost; write plan.json",
     "diff": "show what a change of a spec does, and what it costs",

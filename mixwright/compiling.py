@@ -50,8 +50,25 @@ def compiled(
     Raises:
         Misuse: the file cannot be read, or a param has no `=`.
     """
-    from mixwright_compiler.bind.lock import LockUnreadable
     from mixwright_compiler.plan.text_lengths import column_characters
+
+    result, lock = checked(spec, params, variant=variant, lock=lock, errors_only=errors_only)
+    if result.program is None:
+        return None
+    plan = plan_of(result.program, spec, lock, variant)
+    return Compiled(result.program, plan, column_characters(result.program, lock))
+
+
+def checked(
+    spec: Path,
+    params: Sequence[str] = (),
+    *,
+    variant: str | None = None,
+    lock: Lock | None = None,
+    errors_only: bool = False,
+) -> tuple[Compilation, Lock]:
+    """A spec compiled with its lock, and that; what is wrong is printed to stderr. Arguments and errors as `compiled`."""
+    from mixwright_compiler.bind.lock import LockUnreadable
     from mixwright_dsl.render import render, wants_color
 
     given = given_params(params)
@@ -67,10 +84,7 @@ def compiled(
     _check_names(spec)
     shown = result.errors if errors_only else result.diagnostics
     sys.stderr.write(render(shown, color=wants_color(sys.stderr)))
-    if result.program is None:
-        return None
-    plan = plan_of(result.program, spec, lock, variant)
-    return Compiled(result.program, plan, column_characters(result.program, lock))
+    return result, lock
 
 
 def _check_names(spec: Path) -> None:

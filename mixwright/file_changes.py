@@ -21,9 +21,15 @@ def print_diff(before: str, after: str, name: str, what: str) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file in one step, keeping its mode; a link is followed. A crash leaves the old or the new file."""
+    """Replace the file in one step, keeping its mode, or make it; a link is followed. A crash leaves what was there, or
+    the new file."""
     target = path.resolve()
-    mode = stat.S_IMODE(target.stat().st_mode)
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        mode = 0o666 & ~mask
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

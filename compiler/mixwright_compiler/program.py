@@ -383,3 +383,5 @@ class Program:
     """Plugins by name (`mixwright_compiler.plugins.reading.Plugin`)."""
     fragments: Mapping[str, FragmentDecl] = field(default_factory=dict)
     tools: Mapping[str, ToolDecl] = field(default_factory=dict)
+    tests: Mapping[str, Any] = field(default_factory=dict)
+    """The spec's own tests by name (`mixwright_compiler.spec_tests.SpecTest`)."""

@@ -35,6 +35,7 @@ SYMBOLS: Mapping[str, lsp.SymbolKind] = {
     "train": lsp.SymbolKind.Event,
     "export": lsp.SymbolKind.File,
     "policy": lsp.SymbolKind.Key,
+    "test": lsp.SymbolKind.Boolean,
 }
 
 TOKEN_TYPES = (
@@ -80,7 +81,7 @@ def _symbols(body: tuple[Statement, ...], *, top: bool) -> Iterator[lsp.Document
 
 
 def _is_shown(block: Block, top: bool) -> bool:
-    return not top or block.kind in ("pipeline", "fragment", "mixture", "variant", "let", "train")
+    return not top or block.kind in ("pipeline", "fragment", "mixture", "variant", "let", "train", "test")
 
 
 def _symbol(

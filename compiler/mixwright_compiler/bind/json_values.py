@@ -1,4 +1,5 @@
-"""Values of attributes that take any JSON: constants, JSON heredocs, and JSON files that are read here.
+"""Values of attributes that take any JSON: constants, JSON heredocs, and JSON files that are read here, those
+of lines (`.jsonl`) as a list.
 
 A file's content goes into the plan, so that a plan is complete and a step's hash follows what the file says.
 """
@@ -70,7 +71,7 @@ def _file(place: Place, node: Call) -> Any:
             hint=f"did you mean `{near}`?" if near else 'write the value here: `{ type = "object" }`',
         ) from None
     try:
-        return _decoded(source.text)
+        return _lines(source.text) if path.suffix == ".jsonl" else _decoded(source.text)
     except json.JSONDecodeError as broken:
         words, offset = _fault(broken)
         at = min(offset, max(0, len(source.text) - 1))
@@ -92,6 +93,18 @@ def _broken(place: Place, name: str, what: str, at: Span, used: Span) -> NoRetur
 
 def _decoded(text: str) -> Any:
     return json.loads(text, parse_constant=_no_constant)
+
+
+def _lines(text: str) -> list[Any]:
+    """The values of JSON lines, empty lines left out; an error has its place in the whole text."""
+    values, at = [], 0
+    for line in text.split("\n"):
+        try:
+            values += [_decoded(line)] if line.strip() else []
+        except json.JSONDecodeError as broken:
+            raise json.JSONDecodeError(broken.msg, text, at + broken.pos) from None
+        at += len(line) + 1
+    return values
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -10,7 +10,7 @@ from mixwright_compiler.bind.evaluations import bind_evaluations, is_evaluation
 from mixwright_compiler.bind.kinds import is_excused, kind_of
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
-from mixwright_compiler.catalog.blocks import NOT_YET, language_blocks
+from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Module
@@ -34,14 +34,6 @@ def bind_output(scope: Scope, module: Module, block: Block) -> None:
                 _export(scope, module, block)
             case "policy":
                 _policy(scope, module, block)
-            case word if word in NOT_YET:
-                raise scope.findings.error(
-                    "MIX128",
-                    f"`{word}` blocks are not in this version",
-                    block.kind_span,
-                    "nothing would run it",
-                    hint=f"delete it, or keep it in a comment: `# {word} …`",
-                )
     except Reported:
         pass
 

@@ -19,6 +19,7 @@ from mixwright_compiler.bind.pipelines import bind_pipeline
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.sources import bind_source
+from mixwright_compiler.bind.spec_tests import bind_test
 from mixwright_compiler.bind.tools import bind_tool
 from mixwright_compiler.bind.tried import try_alone
 from mixwright_compiler.catalog.blocks import language_blocks
@@ -46,7 +47,10 @@ def resolve(world: World) -> tuple[Program, Mapping[str, Columns]]:
         else:
             scope.ask(declaration, declaration.name_span)
     for block in spec.unnamed:
-        bind_output(scope, spec, block)
+        if block.kind == "test":
+            bind_test(scope, spec, block)
+        else:
+            bind_output(scope, spec, block)
     for declaration in spec.declarations.values():
         if declaration.kind == "fragment" and not declaration.is_used:
             try_alone(scope, declaration)
@@ -77,6 +81,7 @@ def resolve(world: World) -> tuple[Program, Mapping[str, Columns]]:
         plugins=world.plugins,
         fragments=scope.fragments,
         tools=scope.tools,
+        tests=scope.tests,
     )
     return program, scope.columns
 

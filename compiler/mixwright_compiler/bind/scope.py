@@ -20,6 +20,7 @@ from mixwright_compiler.program import (
     TrainDecl,
 )
 from mixwright_compiler.schema import Columns
+from mixwright_compiler.spec_tests import SpecTest
 from mixwright_compiler.templates.messages import ParsedTemplate
 from mixwright_dsl.diagnostic import Diagnostic, Label
 from mixwright_dsl.source import Span
@@ -41,6 +42,7 @@ class Scope:
         self.trains: dict[str, TrainDecl] = {}
         self.exports: dict[str, ExportDecl] = {}
         self.policies: dict[str, PolicyDecl] = {}
+        self.tests: dict[str, SpecTest] = {}
         self.parsed: dict[str, ParsedTemplate] = {}
         self.changes: dict[str, Any] = {}
         """What a variant has otherwise in the steps of a pipeline of its own (`bind/changed_steps.py`), by name."""

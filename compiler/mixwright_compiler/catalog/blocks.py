@@ -56,9 +56,6 @@ INSIDE = {
 MIXTURE_STEPS = ("dedup", "decontaminate")
 """Steps that may stand in a mixture: they work on all of its rows."""
 
-NOT_YET = ("test",)
-"""Blocks that the language keeps a word for and that this version does not run (MIX128)."""
-
 QUOTA_CALLS = ("max", "weight", "take", "rate")
 
 
@@ -281,6 +278,45 @@ _ENTRIES = (
         "block",
         "set",
         "New values in a variant, also of steps: `set { seed = 7, math.gsm8k = 5k, problems.ask.top_p = 1 }`.",
+    ),
+    Entry(
+        "block",
+        "test",
+        "Rows through steps and without a model, and what is expected of them: "
+        '`test "adults stay" of adults { given = { age = 36 }, expect = kept }`. The steps are those of a pipeline '
+        "(`of adults`), one of them (`of adults.filter`), or written in the test. See [testing](testing.md).",
+        label="name",
+        attributes=(
+            _a(
+                "given",
+                "json",
+                'The rows: `{ column = value }` or a list of them, `file("rows.jsonl")`, a source, or '
+                "`take(source, 3)`.",
+                required=True,
+                cls="run",
+            ),
+            _a(
+                "answers",
+                "json",
+                'What models answer: `{ step = "…" }` for every request of a step, `{ step = ["…", "…"] }` for one '
+                'after the other, or `file("answers.json")`.',
+                cls="run",
+            ),
+            _a(
+                "rows",
+                "json",
+                "Rows that stand for those of another source or pipeline that steps draw from: `{ topics = [{ … }] }`.",
+                cls="run",
+            ),
+            _a(
+                "expect",
+                "json",
+                "What must hold, or a list of it: an expression, `{ column = value }`, `kept`, `dropped(step)`, "
+                '`quarantined(step)`, `golden("file")`.',
+                required=True,
+                cls="run",
+            ),
+        ),
     ),
     Entry(
         "block",

@@ -77,14 +77,14 @@ class Checked:
         return mixture.is_whole and self.clean(mixture.span, *spans)
 
     def clean_steps(self) -> Iterator[tuple[PipelineDecl, int, StepDecl]]:
-        """Pipeline, position and step of every step without errors, the verifiers of evaluations too."""
+        """Pipeline, position and step of every step without errors, those of evaluations and tests too."""
         return iter(self._clean_steps)
 
     @cached_property
     def _clean_steps(self) -> list[tuple[PipelineDecl, int, StepDecl]]:
         return [
             (pipeline, position, step)
-            for pipeline in (*self.program.pipelines.values(), *self.graded)
+            for pipeline in (*self.program.pipelines.values(), *self.graded, *self.tried)
             if self.clean(*pipeline.changed)
             for position, step in enumerate(pipeline.steps)
             if self.clean(step.span)
@@ -102,6 +102,11 @@ class Checked:
         """What grades the replies in each evaluation: rows of a source, and verifiers."""
         trains = self.program.trains.values()
         return tuple(evaluation.graded for train in trains for evaluation in train.evaluations)
+
+    @cached_property
+    def tried(self) -> tuple[PipelineDecl, ...]:
+        """The steps that are written in tests."""
+        return tuple(test.tested for test in self.program.tests.values() if not test.of)
 
     @cached_property
     def trained(self) -> dict[str, Declared]:

@@ -9,7 +9,6 @@ from mixwright_compiler.catalog.blocks import (
     EDITIONS,
     INSIDE,
     KIND_BLOCKS,
-    NOT_YET,
     STEP_FAMILIES,
     language_blocks,
     top_blocks,
@@ -264,7 +263,7 @@ def _collect(world: World, module: Module) -> None:
             _let(findings, module, statement)
         elif statement.kind in NAMED_KINDS:
             _declare(world, module, statement)
-        elif statement.kind in ("train", "export", "policy", *NOT_YET):
+        elif statement.kind in ("train", "export", "policy", "test"):
             module.unnamed.append(statement)
         elif statement.kind != "import":
             _unknown_block(world, statement)

@@ -83,7 +83,7 @@ class Module:
     used_imports: set[str] = field(default_factory=set)
     declarations: dict[str, Declaration] = field(default_factory=dict)
     unnamed: list[Block] = field(default_factory=list)
-    """Blocks that nothing refers to: train, export, policy."""
+    """Blocks that nothing refers to: train, export, policy, test."""
     edition: int | None = None
     library: str = ""
     """`std:NAME` of a file that comes with Mixwright."""

@@ -31,8 +31,9 @@ class Reach:
     entries: list[Entry] = field(default_factory=list)
 
 
-def reach(program: Program, variant: str | None = None) -> Reach:
-    """Everything reached from the spec's own declarations, or from one variant and what hangs on it.
+def reach(program: Program, variant: str | None = None, pipeline: str | None = None) -> Reach:
+    """Everything reached from the spec's own declarations, or from one variant and what hangs on it, or from one pipeline
+    alone.
 
     A name of an import (it has a dot) is reached by use alone, and so is a variant and what it has otherwise: running a
     spec builds its mixtures, not its ablations. A spec that declares none of pipeline, mixture, train and export reaches
@@ -41,7 +42,9 @@ def reach(program: Program, variant: str | None = None) -> Reach:
     walk = _Walk(program, program.catalog)
     outputs = [("train", t.name) for t in program.trains.values() if variant in (None, t.mixture)]
     outputs += [("export", e.name) for e in program.exports.values() if variant in (None, e.mixture)]
-    if variant is not None:
+    if pipeline is not None:
+        roots = [("pipeline", pipeline)]
+    elif variant is not None:
         roots = [("mixture", variant), *outputs]
     else:
         roots = [("pipeline", name) for name in program.pipelines]

@@ -78,6 +78,7 @@ def lower(
     lock: Lock | None = None,
     version: str = "",
     variant: str | None = None,
+    pipeline: str | None = None,
     observed: Observed | None = None,
 ) -> Plan:
     """The plan of a checked program.
@@ -87,9 +88,11 @@ def lower(
         lock: pins sources and models; None or missing names leave them unpinned.
         version: of Mixwright, recorded in the plan.
         variant: plan this mixture or variant and what hangs on it, and no other pipeline.
+        pipeline: plan this pipeline and what it reads, and nothing else.
         observed: yields and tokens of earlier runs, for the estimates.
     """
-    return _Lowering(program, root, directory, lock or Lock(), version, variant).plan(observed)
+    reached = reach(program, variant, pipeline)
+    return _Lowering(program, root, directory, lock or Lock(), version, reached).plan(observed)
 
 
 def expression_of(value: Any) -> Expression | None:
@@ -107,7 +110,7 @@ class _Lowering:
         directory: Path,
         lock: Lock,
         version: str,
-        variant: str | None,
+        reached: Reach,
     ) -> None:
         self.program = program
         self.root = root
@@ -115,14 +118,14 @@ class _Lowering:
         self.lock = lock
         self.version = version
         self.catalog: Catalog = program.catalog
-        self.reach: Reach = reach(program, variant)
+        self.reach = reached
 
     def plan(self, observed: Observed | None) -> Plan:
         program, reached = self.program, self.reach
         logical = optimised(build(program, reached, self.catalog))
         models = {d.name: self.model(d) for d in _kept(program.models, reached.models)}
         sources = {d.name: self.source(d) for d in _kept(program.sources, reached.sources)}
-        templates = {d.name: self.template(d) for d in _kept(program.templates, reached.templates)}
+        templates = {d.name: template_spec(d) for d in _kept(program.templates, reached.templates)}
         self.meanings = Meanings(
             models={name: spec.identity for name, spec in models.items()},
             sources={n: source_hashes(spec, program.sources[n].entry).row for n, spec in sources.items()},
@@ -207,19 +210,6 @@ class _Lowering:
             where=expression_of(decl.where),
             license=values.get("license") or (pinned.license if pinned else ""),
             pin=pin,
-            origin=origin_of(decl.name_span),
-        )
-
-    def template(self, decl: TemplateDecl) -> TemplateSpec:
-        messages = tuple(
-            TemplateMessage.model_validate({"role": m.role, "text": m.text}) for m in decl.messages
-        )
-        return TemplateSpec(
-            name=decl.name,
-            messages=messages,
-            inputs=tuple(sorted(decl.inputs)),
-            operator=decl.operator,
-            doc=_plain_of(decl.attributes, "doc") or "",
             origin=origin_of(decl.name_span),
         )
 
@@ -347,6 +337,19 @@ class _Lowering:
             attributes=values,
             origin=origin_of(decl.name_span),
         )
+
+
+def template_spec(decl: TemplateDecl) -> TemplateSpec:
+    """A template as a plan has it."""
+    messages = tuple(TemplateMessage.model_validate({"role": m.role, "text": m.text}) for m in decl.messages)
+    return TemplateSpec(
+        name=decl.name,
+        messages=messages,
+        inputs=tuple(sorted(decl.inputs)),
+        operator=decl.operator,
+        doc=_plain_of(decl.attributes, "doc") or "",
+        origin=origin_of(decl.name_span),
+    )
 
 
 def plugin_spec(plugin: Plugin, keys: Iterable[str]) -> PluginSpec:

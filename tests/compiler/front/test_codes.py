@@ -10,7 +10,8 @@ import pytest
 from front_specs import compiled, expected, found
 
 from mixwright.explain_code import explain_code
-from mixwright_compiler.bind.lock import read_lock
+from mixwright.testing.running import run_tests
+from mixwright_compiler.bind.lock import Lock, read_lock
 from mixwright_compiler.codes import HEADING, page, titles
 from mixwright_compiler.plan.breaking import Spec, breaking_changes
 from mixwright_compiler.plan.lock_fit import misfits
@@ -34,6 +35,9 @@ AT_RUN = ("MIX137", "MIX138")
 
 AGAINST = ("MIX950", "MIX951", "MIX952", "MIX953", "MIX954")
 """Pages of what only a comparison with a released revision finds."""
+
+TESTED = ("MIX973", "MIX974", "MIX975", "MIX976")
+"""Pages of what only comes to light when the tests of a spec are run."""
 
 LOCKED = "MIX807"
 """The page of what is only asked of a lock where it must fit."""
@@ -91,7 +95,7 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if code not in (*AT_RUN, *AGAINST, LOCKED)])
+@pytest.mark.parametrize("code", [code for code in CODES if code not in (*AT_RUN, *AGAINST, *TESTED, LOCKED)])
 def test_wrong_example_gives_this_code_on_the_marked_lines(code: str, tmp_path: Path) -> None:
     wrong, _ = examples(code)
     result = compiled(tmp_path, wrong.spec, files=wrong.files, missing=MISSING.get(code, ()))
@@ -134,6 +138,23 @@ def test_wrong_example_breaks_what_was_released_and_the_right_one_does_not(code:
     assert breaking_changes(released, spec(right.spec)) == ()
 
 
+@pytest.mark.parametrize("code", TESTED)
+def test_wrong_example_fails_when_its_tests_are_run_and_the_right_one_does_not(
+    code: str, tmp_path: Path
+) -> None:
+    def failures(example: Example) -> list[tuple[int, str, str]]:
+        program = compiled(tmp_path, example.spec, files=example.files).program
+        assert program is not None
+        runs = list(run_tests(program, tmp_path / "spec.mix", Lock(), list(program.tests.values())))
+        assert runs
+        found = [failure for run in runs for failure in run.failures]
+        return [(f.primary.span.position.line, f.severity.value, f.code) for f in found]
+
+    wrong, right = examples(code)
+    assert failures(wrong) == wrong.expected != []
+    assert failures(right) == []
+
+
 def test_wrong_example_is_not_what_its_lock_fits(tmp_path: Path) -> None:
     wrong, _ = examples(LOCKED)
     program = compiled(tmp_path, wrong.spec, files=wrong.files).program
@@ -165,7 +186,7 @@ def test_page_is_what_explain_prints(code: str) -> None:
 
 def test_codes_in_the_source_and_pages_are_the_same() -> None:
     used: set[str] = set()
-    for package in ("mixwright_dsl", "mixwright_compiler"):
+    for package in ("mixwright_dsl", "mixwright_compiler", "mixwright"):
         for file in PACKAGES[package].rglob("*.py"):
             used |= set(re.findall(r"\"(MIX\d{3})\"", file.read_text(encoding="utf-8")))
     for file in PACKAGES["mixwright_runtime"].rglob("*.py"):

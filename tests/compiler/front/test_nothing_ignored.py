@@ -17,7 +17,7 @@ from types import ModuleType
 import pytest
 from front_specs import compiled
 
-from mixwright_compiler.catalog.blocks import NOT_YET, language_blocks
+from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry, builtin_catalog
 from mixwright_compiler.plan.lower import lower
 from mixwright_runtime.plugins.declare import plugins
@@ -569,7 +569,8 @@ def spoken(directory: Path, spec: str) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("block", "name"), [(e.name, a.name) for e in language_blocks().values() for a in e.attributes]
+    ("block", "name"),
+    [(e.name, a.name) for e in language_blocks().values() for a in e.attributes if e.name != "test"],
 )
 def test_an_attribute_of_the_language_changes_the_plan(block, name, tmp_path):
     hole, text = WRITTEN[block, name]
@@ -609,10 +610,41 @@ def test_a_second_budget_and_a_named_one_are_errors(hole, tmp_path):
     assert [text[:6] for text in said] == ["MIX120"]
 
 
-@pytest.mark.parametrize("word", NOT_YET)
-def test_a_word_that_is_kept_for_later_is_an_error(word, tmp_path):
-    _, said = spoken(tmp_path, language_spec() + f'{word} "a name" {{ given = rows }}\n')
-    assert [text.partition(":")[0] for text in said] == [f"MIX128 `{word}` blocks are not in this version"]
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("given", "given = { n = 2 }"),
+        ("answers", 'answers = { generate_said = "b" }'),
+        ("rows", "rows = { pool = [{ w = 2 }] }"),
+        ("expect", "expect = kept"),
+    ],
+)
+def test_an_attribute_of_a_test_changes_it_and_never_the_plan(name, text, tmp_path):
+
+    spec = """edition 2026
+model m openai { base_url = "http://localhost:1", model = "m" }
+template ask { user = "{{ n }}" }
+source pool inline { rows = [{ w = 1 }] }
+test "one" {
+  given = { n = 1 }
+  answers = { generate_said = "a" }
+  rows = { pool = [{ w = 3 }] }
+  draw drawn { from = pool }
+  generate said { prompt = ask, model = m }
+  expect = kept(1)
+}
+"""
+    other = re.sub(rf"\n  {name} = .*", f"\n  {text}", spec)
+    found = [compiled(tmp_path, each) for each in (spec, other)]
+    assert [each.diagnostics for each in found] == [(), ()]
+    one, two = (each.program.tests["one"] for each in found)
+    assert (one.given, one.answers, one.sources, one.expectations) != (
+        two.given,
+        two.answers,
+        two.sources,
+        two.expectations,
+    )
+    assert {"answers", "rows", "given", "expect"} == {a.name for a in language_blocks()["test"].attributes}
 
 
 # What reads the attributes that every entry of a family has.

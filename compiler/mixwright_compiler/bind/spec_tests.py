@@ -1,0 +1,245 @@
+"""Tests in a spec: rows that are given, the steps that they go through, recorded answers, and what is expected.
+
+The steps are those of a pipeline, bound where it is, or written in the test and bound by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mixwright_compiler.bind.attributes import bind_attributes
+from mixwright_compiler.bind.called_columns import CalledColumns
+from mixwright_compiler.bind.expectations import Expecting
+from mixwright_compiler.bind.given_rows import (
+    GivenRows,
+    as_source,
+    check_columns,
+    given_rows,
+)
+from mixwright_compiler.bind.place import Place
+from mixwright_compiler.bind.scope import Scope
+from mixwright_compiler.bind.stand_ins import recorded_answers, rows_of_others
+from mixwright_compiler.bind.steps import Flow
+from mixwright_compiler.bind.tested_steps import check_needed, part_of, tested_pipeline
+from mixwright_compiler.bind.used_steps import expanded
+from mixwright_compiler.catalog.blocks import language_blocks
+from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.findings import Reported
+from mixwright_compiler.load.world import Module
+from mixwright_compiler.program import FromDecl, PipelineDecl, StepDecl
+from mixwright_compiler.schema import Columns
+from mixwright_compiler.spec_tests import FROM, GIVEN, SpecTest
+from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.nodes import Attribute, Block, Expression, ObjectNode, Ref, Text, named
+from mixwright_dsl.source import Span
+
+OWN = ("given", "answers", "rows", "expect")
+"""Statements of a test that are no steps."""
+
+
+OWN_STEPS = "this test"
+"""What the pipeline is called whose steps are written in a test; no declaration can be called so."""
+
+
+def bind_test(scope: Scope, module: Module, block: Block) -> None:
+    """Bind a test into `scope.tests`; what is wrong is reported."""
+    try:
+        test = _Binding(scope, module, block).test()
+    except Reported:
+        return
+    scope.tests[test.name] = test
+
+
+class _Binding:
+    """One test on its way."""
+
+    def __init__(self, scope: Scope, module: Module, block: Block) -> None:
+        self.scope = scope
+        self.module = module
+        self.block = block
+        self.findings = scope.findings
+        self.entry: Entry = language_blocks()["test"]
+        self.name, self.of = self._labels()
+        self.title = f'test "{self.name.value}"'
+        self.written = dict(self._own())
+        self.blocks = [s for s in block.body if isinstance(s, Block) and s.kind not in OWN]
+
+    def _labels(self) -> tuple[Text, Ref | None]:
+        match self.block.labels:
+            case (Text() as name,) if name.value.strip():
+                of = None
+            case (Text() as name, Ref(parts=("of",)), Ref() as of) if name.value.strip():
+                pass
+            case labels:
+                raise self.findings.error(
+                    "MIX120",
+                    "`test` needs a sentence in quotes",
+                    labels[0].span if labels else self.block.kind_span,
+                    hint='write `test "adults stay" { … }`, or `test "adults stay" of my_pipeline { … }`',
+                )
+        before = self.scope.tests.get(name.value)
+        if before is not None:
+            raise self.findings.error(
+                "MIX114",
+                f'test "{name.value}" is declared twice',
+                name.span,
+                "declared again here",
+                secondary=(Label(before.name_span, "first declared here"),),
+                hint="say what is otherwise in this one",
+            )
+        return name, of
+
+    def _own(self) -> Iterator[tuple[str, Expression]]:
+        seen: dict[str, Span] = {}
+        for statement in self.block.body:
+            name, span = named(statement)
+            if name not in OWN:
+                continue
+            if isinstance(statement, Block) and name in seen:
+                self.findings.error(
+                    "MIX115",
+                    f"`{name}` is given twice",
+                    span,
+                    "given again here",
+                    secondary=(Label(seen[name], "first given here"),),
+                    hint="move its lines into the first",
+                )
+            seen[name] = span
+            if isinstance(statement, Attribute):
+                yield name, statement.value
+            elif statement.labels:
+                raise self.findings.error(
+                    "MIX120",
+                    f"`{name}` has no name here",
+                    statement.labels[0].span,
+                    hint=f"write `{name} = …`",
+                )
+            else:
+                yield name, ObjectNode(statement.body, statement.span)
+
+    def test(self) -> SpecTest:
+        place = Place(self.scope.world, self.module)
+        # What is written is bound by hand: only what is missing or unknown is told here.
+        others = tuple(a for a in self.entry.attributes if a.name not in self.written)
+        bind_attributes(
+            place,
+            replace(self.entry, attributes=others),
+            self.block.body,
+            self.name.span,
+            self.title,
+            taken=lambda s: named(s)[0] in self.written or s in self.blocks,
+        )
+        if "given" not in self.written or "expect" not in self.written:
+            raise Reported
+        given = given_rows(self.scope, place, self.written["given"])
+        tested, after = self._flow(given)
+        steps = [step.id for step in tested.steps]
+        drawn = rows_of_others(self.scope, place, self.written.get("rows"), tested, self.name.span)
+        answers = recorded_answers(place, self.written.get("answers"), tested)
+        behind = Place(self.scope.world, self.module, after, f"rows of {self.title}")
+        verifiers = [step.id for step in tested.steps if step.entry.family == "verify"]
+        called = CalledColumns(self.scope, behind, verifiers)
+        expecting = Expecting(behind, [FROM, *steps], called)
+        expectations = expecting.all(self.written["expect"])
+        if not expectations:
+            raise Reported
+        sources = dict(drawn)
+        if not given.source:
+            sources[GIVEN] = as_source(self.scope, GIVEN, given, given.columns)
+        return SpecTest(
+            name=self.name.value,
+            entry=self.entry,
+            attributes={},
+            span=self.block.span,
+            name_span=self.name.span,
+            tested=tested,
+            of=self.of.name if self.of is not None else "",
+            given=None if given.source else len(given.rows),
+            given_spans=tuple(given.at(number) for number in range(len(given.rows))),
+            take=given.take,
+            expectations=expectations,
+            sources=sources,
+            answers={name: value for name, (value, _) in answers.items()},
+            answers_spans={name: span for name, (_, span) in answers.items()},
+            rendered=called.rendered,
+            scored=called.scored,
+        )
+
+    # -- the steps
+
+    def _flow(self, given: GivenRows) -> tuple[PipelineDecl, Columns]:
+        """The pipeline that the rows go through, and the columns behind it."""
+        if self.of is None:
+            return self._own_steps(given)
+        for block in self.blocks:
+            self.findings.error(
+                "MIX121",
+                f"`{block.kind}` cannot stand in a test of `{self.of.name}`",
+                block.kind_span,
+                "the steps are those of the pipeline",
+                hint="put it into the pipeline, or into a test without `of`",
+            )
+        decl, rest = tested_pipeline(self.scope, self.module, self.of)
+        if self.blocks:
+            raise Reported
+        start = self.scope.columns.get(decl.start.rows, Columns(is_open=True))
+        if not rest:
+            check_columns(Place(self.scope.world, self.module), given, start, f"`{decl.start.rows}`")
+            where = decl.start.attributes.get("where")
+            reads = where.value.columns if where is not None and where.value is not None else ()
+            check_needed(self.findings, given, decl.steps, reads)
+            kept = {n: b for n, b in decl.start.attributes.items() if n in ("where", "columns")}
+            return self._tested(decl, decl.steps, kept, given), self._behind(
+                given, self.scope.columns[decl.name]
+            )
+        steps, before = part_of(self.scope, decl, start, self.of, rest)
+        check_columns(
+            Place(self.scope.world, self.module), given, before, f"rows of `{decl.name}` in front of it"
+        )
+        check_needed(self.findings, given, steps, ())
+        after = Columns(steps[-1].columns, before.is_open)
+        return self._tested(decl, steps, {}, given), self._behind(given, after)
+
+    def _own_steps(self, given: GivenRows) -> tuple[PipelineDecl, Columns]:
+        flow = Flow(self.scope, self.module, self.name.value, self.blocks)
+        flow.rows_words = f"rows of {self.title}"
+        flow.columns = given.columns
+        before = len(self.findings.items)
+        written = expanded(self.scope, self.module, self.blocks)
+        flow.also_names(written)
+        steps = flow.steps(written)
+        if any(found.is_error for found in self.findings.items[before:]):
+            raise Reported
+        decl = PipelineDecl(
+            name=OWN_STEPS,
+            entry=language_blocks()["pipeline"],
+            attributes={},
+            start=self._start({}, given),
+            steps=tuple(steps),
+            columns=flow.columns.types,
+            span=self.block.span,
+            name_span=self.name.span,
+        )
+        return decl, flow.columns
+
+    def _tested(
+        self, decl: PipelineDecl, steps: Sequence[StepDecl], kept: dict[str, Any], given: GivenRows
+    ) -> PipelineDecl:
+        return replace(decl, start=self._start(kept, given), steps=tuple(steps), changed=())
+
+    def _start(self, attributes: dict[str, Any], given: GivenRows) -> FromDecl:
+        return FromDecl(
+            rows=given.source or GIVEN,
+            kind="source",
+            attributes=attributes,
+            span=given.span,
+            rows_span=given.span,
+        )
+
+    def _behind(self, given: GivenRows, after: Columns) -> Columns:
+        """The columns behind the steps; where the source is not locked, the rows themselves say some of them."""
+        if not after.is_open:
+            return after
+        return Columns({**given.columns.types, **after.types}, True, after.left_out)

@@ -1,0 +1,1 @@
+"""Tests of a spec: run without a model, held to what they expect, and told as text, JSON and JUnit."""

@@ -1,0 +1,146 @@
+"""Runs the tests of a spec, each on the rows that it gives and with the answers that it records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mixwright.testing.golden import Golden
+from mixwright.testing.judging import judged
+from mixwright.testing.telling import message_notes, shown
+from mixwright_compiler.spec_tests import SpecTest
+from mixwright_dsl.diagnostic import Diagnostic, error
+
+if TYPE_CHECKING:
+    from mixwright_compiler.bind.lock import Lock
+    from mixwright_compiler.plan.plan import Plan
+    from mixwright_compiler.program import Program
+
+Status = Literal["passed", "failed"]
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """How a test went. seconds: wall time. updated: golden files that were written."""
+
+    __test__ = False
+
+    test: SpecTest
+    failures: tuple[Diagnostic, ...]
+    seconds: float
+    updated: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        return "failed" if self.failures else "passed"
+
+
+def chosen(tests: Mapping[str, SpecTest], patterns: Sequence[str]) -> list[SpecTest]:
+    """The tests whose names hold one of the patterns, in whatever case; all without a pattern."""
+    wanted = [pattern.casefold() for pattern in patterns]
+    return [
+        test
+        for name, test in tests.items()
+        if not wanted or any(pattern in name.casefold() for pattern in wanted)
+    ]
+
+
+def run_tests(
+    program: Program,
+    spec: Path,
+    lock: Lock,
+    tests: Sequence[SpecTest],
+    *,
+    sandbox: str = "bwrap",
+    updates: bool = False,
+) -> Iterator[TestRun]:
+    """Run tests one after the other. updates: write golden files that differ or are missing.
+
+    Raises:
+        OSError: a golden file cannot be written.
+    """
+    for test in tests:
+        begun = time.monotonic()
+        golden = Golden(spec.resolve().parent, updates)
+        failures = _failures(program, spec, lock, test, sandbox, golden)
+        yield TestRun(test, failures, time.monotonic() - begun, tuple(golden.written))
+
+
+def _failures(
+    program: Program, spec: Path, lock: Lock, test: SpecTest, sandbox: str, golden: Golden
+) -> tuple[Diagnostic, ...]:
+    from mixwright_compiler.plan.lower import template_spec
+    from mixwright_runtime.errors import RunError
+    from mixwright_runtime.run.recorded_calls import NoAnswer, WrongAnswer
+    from mixwright_runtime.run.trial import tried
+
+    try:
+        plan = plan_of_test(program, spec, lock, test)
+        found = tried(plan, test.tested.name, test.answers, take=test.take, sandbox=sandbox)
+    except NoAnswer as missing:
+        return (_no_answer(test, missing),)
+    except WrongAnswer as wrong:
+        at = test.answers_spans.get(wrong.step, test.name_span)
+        return (error("MIX974", f"`{wrong.step}` asks for {wrong.wanted}", at, "recorded otherwise"),)
+    except RunError as failed:
+        return (error("MIX976", " ".join(str(failed).split()), test.name_span, "the test could not be run"),)
+    templates = {
+        column: (template_spec(program.templates[name]), role)
+        for column, (name, role) in test.rendered.items()
+    }
+    failures = list(judged(test, found, templates, golden))
+    failures += [
+        error(
+            "MIX974",
+            f"`{step}` did not ask for {count} of its recorded answers"
+            if isinstance(test.answers[step], list)
+            else f"`{step}` asked nothing, and an answer is recorded for it",
+            test.answers_spans[step],
+            "more than is asked",
+            hint="delete what is left over",
+        )
+        for step, count in found.unasked.items()
+    ]
+    return tuple(failures)
+
+
+def plan_of_test(program: Program, spec: Path, lock: Lock, test: SpecTest) -> Plan:
+    """The plan of a test's steps alone, with the given rows in the place of the pipeline's own."""
+    from mixwright.version import VERSION
+    from mixwright_compiler.load.loader import project_root
+    from mixwright_compiler.plan.lower import lower
+
+    name = test.tested.name
+    others = {key: decl for key, decl in program.pipelines.items() if key not in test.sources}
+    tried: Program = replace(
+        program,
+        pipelines={**others, name: test.tested},
+        sources={**program.sources, **test.sources},
+        mixtures={},
+        trains={},
+        exports={},
+        policies={},
+        tests={},
+    )
+    directory = spec.resolve().parent
+    return lower(
+        tried, root=project_root(spec), directory=directory, lock=lock, version=VERSION, pipeline=name
+    )
+
+
+def _no_answer(test: SpecTest, missing: Any) -> Diagnostic:
+    step = missing.step
+    again = f", request {missing.number}" if missing.number > 1 else ""
+    return error(
+        "MIX974",
+        f"`{step}` asks `{missing.model}`{again}, and no answer is recorded for it",
+        test.answers_spans.get(step, test.name_span),
+        f"{missing.number - 1} recorded" if step in test.answers else "no answer of this step",
+        notes=message_notes(missing.messages),
+        hint=f'add `answers = {{ {step} = "…" }}`'
+        if step not in test.answers
+        else f'write one more: `{step} = [{shown(test.answers[step], 60)[1:-1]}, "…"]`',
+    )

@@ -1,0 +1,66 @@
+"""Values, messages and rows in the words of a test's failure."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mixwright_runtime.run.trial import Ended
+
+LONGEST = 400
+"""Characters of a value that are shown of it."""
+MOST_LINES = 40
+"""Lines of a difference that are shown."""
+
+
+def shown(value: object, most: int = LONGEST) -> str:
+    """A value as JSON, on one line; of a long one the beginning."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def message_notes(messages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The messages of a request, a note each."""
+    return tuple(
+        f"{message.get('role')}: {_beginning(str(message.get('content') or ''))}" for message in messages
+    )
+
+
+def _beginning(text: str) -> str:
+    most = 4 * LONGEST
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def difference(expected: str, found: str) -> tuple[str, ...]:
+    """What differs between two texts, line by line, as notes."""
+    lines = list(
+        difflib.unified_diff(expected.splitlines(), found.splitlines(), "expected", "found", lineterm="", n=2)
+    )
+    if len(lines) > MOST_LINES:
+        lines = [*lines[:MOST_LINES], f"… {len(lines) - MOST_LINES} lines more"]
+    return ("\n".join(lines),) if lines else ()
+
+
+def values_notes(expected: object, found: object) -> tuple[str, ...]:
+    """An expected value and the one that was found; of texts of several lines what differs."""
+    if isinstance(expected, str) and isinstance(found, str) and "\n" in expected + found:
+        return difference(expected, found)
+    return f"expected {shown(expected)}", f"found    {shown(found)}"
+
+
+def row_notes(rows: Sequence[Ended], started: int, most: int = 5) -> tuple[str, ...]:
+    """What became of rows, a note each."""
+    notes = []
+    for row in rows[:most]:
+        which = f"row {row.started + 1}" if started > 1 else "the row"
+        detail = "" if row.detail in (None, "", {}) else f": {shown(row.detail, 200)}"
+        if row.status == "kept":
+            notes.append(f"{which} was kept")
+        else:
+            notes.append(f"{which} was {row.status} by `{row.step}`, {row.reason}{detail}")
+    if len(rows) > most:
+        notes.append(f"and {len(rows) - most} more")
+    return tuple(notes)

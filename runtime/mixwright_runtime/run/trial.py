@@ -1,0 +1,188 @@
+"""A pipeline tried on given rows, with recorded answers in the place of every model, and nothing kept of it.
+
+The steps, the calls, verifiers and sandboxes are those of a run; what answers is `Script`
+(`mixwright_runtime/run/recorded_calls.py`), and what would be stored is held in memory. Rows go one after the other, so
+that the order of requests is that of the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mixwright_compiler.plan.plan import Budget, Pipeline, Plan
+from mixwright_runtime.calls.budget import Spending
+from mixwright_runtime.calls.calls import Calls
+from mixwright_runtime.calls.fault import RetryPolicy, SystemClock
+from mixwright_runtime.calls.stop import StopSignal
+from mixwright_runtime.errors import RunError, RunStopped
+from mixwright_runtime.plugins.loading import load_plugins, plugin_faults
+from mixwright_runtime.run.recorded_calls import RecordedCalls, Script
+from mixwright_runtime.sources.pages import SourceEntry
+from mixwright_runtime.store.records import CallRecord, OutcomeRecord, ScoreRecord, TallyRecord
+from mixwright_runtime.stream.context import RunContext
+from mixwright_runtime.stream.driving import closed, prepared
+from mixwright_runtime.stream.nodes import Node, nodes_of
+from mixwright_runtime.stream.outcomes import Outcomes, Start
+from mixwright_runtime.stream.pool import Pool
+from mixwright_runtime.stream.stream import Executor
+from mixwright_runtime.stream.supply import Sources
+from mixwright_runtime.tools.toolbox import ToolResults
+from mixwright_runtime.values.rows import Row
+
+FROM = "from"
+"""The step that a row ends at which the pipeline's own `where` does not let in."""
+
+ONCE = RetryPolicy(tries=1)
+"""What a recorded answer lacks does not come by asking again."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a row. started: which of the given rows it comes from, from 0. detail: evidence of why it was lost;
+    scores: what verifiers measured, by step."""
+
+    started: int
+    status: str
+    columns: Mapping[str, Any]
+    step: str = ""
+    reason: str = ""
+    detail: Any = None
+    scores: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How a trial went. rows: kept ones in start order, then those that were lost. unasked: step -> recorded answers that
+    no request took."""
+
+    rows: tuple[Ended, ...]
+    started: int
+    unasked: Mapping[str, int]
+
+
+def tried(
+    plan: Plan,
+    name: str,
+    answers: Mapping[str, Any],
+    *,
+    take: int | None = None,
+    sandbox: str = "bwrap",
+) -> Tried:
+    """Take the rows of a pipeline's source through its steps.
+
+    Args:
+        name: of the pipeline.
+        answers: step -> its answers, a list of one for each request or one for them all.
+        take: only so many of the rows.
+
+    Raises:
+        NoAnswer, WrongAnswer: a step asks what is not recorded so.
+        RunError: a step cannot work here.
+    """
+    load_plugins(plan)
+    with plugin_faults():
+        return asyncio.run(_tried(plan, plan.pipelines[name], answers, take, sandbox))
+
+
+async def _tried(
+    plan: Plan, pipeline: Pipeline, answers: Mapping[str, Any], take: int | None, sandbox: str
+) -> Tried:
+    clock, stop, memory = SystemClock(), StopSignal(), _Memory()
+    script = {name: Script() for name in plan.models}
+    spending = Spending(Budget(), clock)
+    calls = Calls(
+        plan.models, script, memory, run_id=0, spending=spending, stop=stop, clock=clock, retry=ONCE
+    )
+    recorded = RecordedCalls(calls, answers, len(pipeline.name) + 1)
+    sources = Sources(plan, Path(plan.directory), stop)
+    context = RunContext(plan, sources, recorded, sandbox=sandbox, results=ToolResults(memory, 0, clock))
+    nodes: list[Node] = []
+    try:
+        pool = None
+        if pipeline.lag is not None:
+            pool = context.pools[pipeline.name] = Pool(pipeline.lag)
+        nodes = nodes_of(
+            pipeline.steps,
+            context,
+            memory,
+            owner=pipeline.name,
+            seed=pipeline.seed,
+            run_id=0,
+            groups=pipeline.groups,
+            asks_again=pipeline.asks_again,
+        )
+        executor = Executor(nodes, Outcomes(memory, 0, pipeline.name), stop, window=1, pool=pool)
+        context.made[pipeline.name] = lambda: [kept.row for kept in executor.kept_in_order()]
+        given = list(islice(sources.entries(pipeline.start.rows), take))
+        numbers = _let_in(given, pipeline, context)
+        await prepared(nodes)
+        await executor.wave([_start(given[n], position, pipeline) for position, n in enumerate(numbers)])
+    except RunStopped as stopped:
+        raise stop.failure or RunError(str(stopped)) from None
+    finally:
+        await calls.close()
+        await closed(nodes)
+        await context.close()
+    if stop.reason:
+        raise stop.failure or RunError(stop.reason)
+    kept = [
+        Ended(numbers[start.row.position], "kept", start.row.columns, scores=start.row.scores)
+        for start in executor.kept_in_order()
+    ]
+    left_out = sorted(set(range(len(given))).difference(numbers))
+    lost = [Ended(number, "dropped", given[number].columns, FROM, "where") for number in left_out]
+    lost += [replace(ended, started=numbers[ended.started]) for ended in memory.lost]
+    return Tried((*kept, *sorted(lost, key=lambda ended: ended.started)), len(given), recorded.unasked)
+
+
+def _let_in(given: Sequence[SourceEntry], pipeline: Pipeline, context: RunContext) -> list[int]:
+    """The numbers of the given rows that the pipeline's `from` lets in."""
+    if pipeline.start.where is None:
+        return list(range(len(given)))
+    where = context.expression(pipeline.start.where)
+    return [number for number, entry in enumerate(given) if where(entry.columns) is True]
+
+
+def _start(entry: SourceEntry, position: int, pipeline: Pipeline) -> Start:
+    names = pipeline.start.columns or entry.columns
+    columns = {name: entry.columns.get(name) for name in names}
+    return Start(Row(entry.row_id, columns, entry.row_id, position), pipeline.start.rows, entry.ref)
+
+
+class _Memory:
+    """What a run keeps in its store, held for as long as the trial takes."""
+
+    def __init__(self) -> None:
+        self.lost: list[Ended] = []
+        self._calls: dict[bytes, CallRecord] = {}
+        self._scores: dict[bytes, ScoreRecord] = {}
+
+    def put_call(self, record: CallRecord) -> None:
+        if record.is_final:
+            self._calls[record.key] = record
+
+    async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
+        return {key: self._calls[key] for key in keys if key in self._calls}
+
+    def put_score(self, record: ScoreRecord) -> None:
+        if record.outcome not in ("error", "timeout"):
+            self._scores[record.key] = record
+
+    async def find_scores(self, keys: Sequence[bytes]) -> dict[bytes, ScoreRecord]:
+        return {key: self._scores[key] for key in keys if key in self._scores}
+
+    def put_outcome(self, record: OutcomeRecord) -> None:
+        if record.status != "kept":
+            detail = json.loads(record.detail) if record.detail else None
+            columns, scores = json.loads(record.columns), json.loads(record.scores)
+            ended = Ended(record.position, record.status, columns, record.step, record.reason, detail, scores)
+            self.lost.append(ended)
+
+    def put_tally(self, record: TallyRecord) -> None:
+        return
