@@ -20,7 +20,7 @@ from mixwright_dsl.source import SourceFile
 if TYPE_CHECKING:
     from mixwright_compiler.stages import Compilation
 
-MOST_ROUNDS = 50
+MOST_ROUNDS = 100
 """Compilations after which it is left as it is: each one that goes on has mended something, so few are needed."""
 
 
@@ -47,8 +47,14 @@ def fixed(source: SourceFile, *, params: Mapping[str, str], lock: Any = None, gu
     text, result = source.text, compiled(source.text)
     codes: list[str] = []
     refused: set[tuple[str, str, tuple[tuple[str, str], ...]]] = set()
+    kept_before = 0
     for _ in range(MOST_ROUNDS):
         finding = _next(result.diagnostics, source.name, guesses, refused)
+        if finding is None and refused and len(codes) > kept_before:
+            # What helped nothing may do so now: the same command again would find it.
+            refused.clear()
+            kept_before = len(codes)
+            continue
         if finding is None:
             break
         changed = _applied(text, _edits(finding))

@@ -201,7 +201,7 @@ def _inserted(block: Block, statement: str) -> Edit | None:
     if not block.has_body:
         return None
     close = block.span.end - 1
-    if source.text[close] != "}":
+    if source.text[close : close + 1] != "}":
         return None
     if not block.body:
         return Edit(source.span(close, close), f" {statement} ")

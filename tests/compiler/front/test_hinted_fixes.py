@@ -130,3 +130,8 @@ def test_a_pipeline_begins_with_from_unless_it_has_one() -> None:
     assert edits(text, "MIX417") == [("", "from people\n  ")]
     later = SPEC.replace("  from people\n", "").replace("= name }\n}", "= name }\n  from people\n}")
     assert edits(later, "MIX417") == []
+
+
+def test_a_block_whose_end_is_not_there_has_no_place_for_an_attribute() -> None:
+    text = 'source programs duckdb {\n  license license = "apache-2.0"\n  sql = <<~SQL'
+    assert "MIX003" in {d.code for d in findings(text)}
