@@ -17,9 +17,6 @@ from mixwright_dsl.source import Span
 GIVEN = "given rows"
 """The source of a test's rows; no declaration can be called so."""
 
-FROM = "from"
-"""What a row is dropped by that the pipeline's own `from` does not let in."""
-
 Status = Literal["kept", "dropped", "quarantined"]
 
 

@@ -29,6 +29,7 @@ from mixwright_compiler.catalog.blocks import (
 )
 from mixwright_compiler.catalog.catalog import PATH_TYPES, AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.references import LISTS, REFERENCE_KINDS, is_expression
+from mixwright_compiler.catalog.trials import ENDS, EXPECTING
 from mixwright_compiler.expressions.functions import FUNCTIONS
 from mixwright_compiler.load.library import library_names
 from mixwright_compiler.load.world import NAMED_KINDS, Module, visible_names
@@ -90,7 +91,8 @@ def _statements(cursor: Cursor, known: Known) -> Iterator[Item]:
             yield Item(name, "block", doc=entry.doc if entry else "", insert=SHAPES.get(name, f"{name} $0"))
         return
     if is_in_steps(around, catalog):
-        yield from _steps(catalog)
+        starts = around[-1].kind != "test"
+        yield from (item for item in _steps(catalog) if starts or item.label != "from")
     if around[-1].kind in ("mixture", "group", "variant"):
         for item in _names(known, REFERENCE_KINDS["rows"]):
             yield Item(item.label, "name", item.detail, item.doc, f"{item.label} = $0")
@@ -139,6 +141,10 @@ def _labels(cursor: Cursor, known: Known) -> Iterator[Item]:
         yield Item("on" if first == "train" else "of", "value")
     elif first in ("train", "export", "variant", "policy") and written == 3:
         yield from _names(known, REFERENCE_KINDS["mixture"])
+    elif first == "test" and written == 2:
+        yield Item("of", "value")
+    elif first == "test" and written == 3:
+        yield from _names(known, ("pipeline",))
     elif first == "import" and written == 1:
         yield Item("python", "value", "the kinds of a plugin")
     elif first == "operator" and written == 2:
@@ -156,6 +162,11 @@ def _kinds(entries: dict[str, Entry]) -> Iterator[Item]:
 
 def _values(cursor: Cursor, known: Known) -> Iterator[Item]:
     if cursor.around and cursor.around[-1].key:
+        yield from _row_values(cursor, known)
+        return
+    if cursor.around and cursor.around[-1].kind == "test" and cursor.attribute == "expect":
+        for word in (*ENDS, *EXPECTING):
+            yield Item(word, "word", insert=f"{word}($0)" if word in EXPECTING else word)
         yield from _row_values(cursor, known)
         return
     entry = entry_of(cursor.around, known.catalog)
@@ -313,5 +324,6 @@ SHAPES = {
     "train": "train $0 on ",
     "export": "export $0 of ",
     "variant": "variant $0 of ",
+    "test": 'test "$0" {\n  given = { }\n  expect = kept\n}',
 }
 """What stands for a block at the top of a file."""

@@ -8,7 +8,7 @@ from mixwright_compiler.catalog.blocks import KIND_BLOCKS, STEP_FAMILIES, langua
 from mixwright_compiler.catalog.catalog import AttributeSchema, Catalog, Entry
 from mixwright_dsl.nodes import Attribute, Block, Ref, Statement
 
-STEPS_IN = ("pipeline", "fragment")
+STEPS_IN = ("pipeline", "fragment", "test")
 """Blocks of the language whose body is steps."""
 
 

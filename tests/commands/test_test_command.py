@@ -14,7 +14,7 @@ import pytest
 import mixwright
 from mixwright.cli import main
 from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
-from tests.checkout import IMPORT_PATH
+from tests.checkout import IMPORT_PATH, ROOT
 
 HEAD = """edition 2026
 
@@ -163,6 +163,11 @@ def test_a_test_changes_nothing_of_the_plan_but_the_text_of_the_spec(told: Told,
     differing = {"files"}
     assert without.model_dump(exclude=differing) == with_it.model_dump(exclude=differing)
     assert list((tmp_path / ".mixwright").iterdir()) == [], "nothing is stored"
+
+
+def test_the_tests_of_the_specs_that_ship_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", str(ROOT / "specs")]) == 0
+    assert "quickstart.mix" in capsys.readouterr().out
 
 
 def test_an_interrupt_ends_it_without_a_trace(tmp_path: Path) -> None:

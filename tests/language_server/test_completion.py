@@ -79,6 +79,16 @@ def test_libraries_and_files_in_an_import(editor: Editor) -> None:
     assert {"std:evol", "lib/", "spec.mix"} <= set(offered)
 
 
+def test_a_test_offers_steps_pipelines_and_what_it_can_expect(editor: Editor) -> None:
+    assert editor.offered("let {", 'test "t" ▮') == ["of"]
+    assert editor.offered("let {", 'test "t" of ▮') == ["greetings"]
+    inside = editor.offered("let {", 'test "t" { given = people\n  ▮\n}')
+    assert {"expect", "answers", "rows", "filter", "use"} <= set(inside)
+    assert not {"from", "given"} & set(inside)
+    expected = editor.offered("let {", 'test "t" { given = people\n  expect = ▮\n}')
+    assert {"kept", "dropped", "render", "score", "golden", "contains"} <= set(expected)
+
+
 def test_what_comes_through_an_import(tmp_path: Path) -> None:
     (tmp_path / "lib.mix").write_text(
         "edition 2026\nlet { warm = 0.5 }\nsource more inline { rows = [{ x = 1 }] }\n"

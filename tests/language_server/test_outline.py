@@ -28,6 +28,15 @@ def test_symbols_are_the_declarations_with_the_steps_in_them(editor: Editor) -> 
     ]
 
 
+def test_a_test_is_a_symbol_by_its_sentence(tmp_path: Path) -> None:
+    editor = opened(
+        tmp_path, PEOPLE + 'test "a name" of greetings.filter { given = people, expect = kept }\n'
+    )
+    last = symbols(editor.documents.analysis(editor.path))[-1]
+    assert last.name == 'test "a name" of greetings.filter'
+    assert [child.name for child in last.children or ()] == ["given", "expect"]
+
+
 def test_blocks_and_heredocs_fold(editor: Editor) -> None:
     lines = {(fold.start_line, fold.end_line) for fold in folds(editor.documents.analysis(editor.path))}
     assert {(3, 4), (7, 10), (8, 10), (12, 17), (19, 22)} <= lines

@@ -25,8 +25,6 @@ from mixwright_dsl.nodes import (
 )
 from mixwright_dsl.source import Span
 
-ENDS = ("kept", "dropped", "quarantined")
-
 
 @dataclass
 class Expecting:

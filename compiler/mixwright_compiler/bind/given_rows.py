@@ -108,12 +108,12 @@ def check_columns(place: Place, given: GivenRows, columns: Columns, words: str) 
     for name, found in given.columns.types.items():
         wanted = columns.types.get(name, "any")
         if not is_assignable(found, wanted) and name not in told:
-            number = next(i for i, row in enumerate(given.rows) if row.get(name) is not None)
+            number = next((i for i, row in enumerate(given.rows) if row.get(name) is not None), None)
             is_wrong = True
             place.findings.error(
                 "MIX123",
                 f"column `{name}` is {wanted} in {words}, here {found}",
-                given.at(number, name),
+                given.span if number is None else given.at(number, name),
                 f"of type {found}",
             )
     if told or is_wrong:

@@ -26,11 +26,12 @@ from mixwright_compiler.bind.tested_steps import check_needed, part_of, tested_p
 from mixwright_compiler.bind.used_steps import expanded
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.catalog.trials import FROM
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Module
 from mixwright_compiler.program import FromDecl, PipelineDecl, StepDecl
 from mixwright_compiler.schema import Columns
-from mixwright_compiler.spec_tests import FROM, GIVEN, SpecTest
+from mixwright_compiler.spec_tests import GIVEN, SpecTest
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute, Block, Expression, ObjectNode, Ref, Text, named
 from mixwright_dsl.source import Span

@@ -10,6 +10,7 @@ from mixwright_compiler.bind.json_values import json_value
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.references import kind_of_reference
+from mixwright_compiler.catalog.trials import ANSWER_FIELDS
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.program import PipelineDecl, SourceDecl, StepDecl
 from mixwright_compiler.schema import Columns
@@ -17,9 +18,6 @@ from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute, Expression, ObjectNode
 from mixwright_dsl.source import Span
-
-ANSWER_FIELDS = ("text", "finish", "reasoning", "calls")
-"""What an answer may say that is more than a text."""
 
 
 def rows_of_others(

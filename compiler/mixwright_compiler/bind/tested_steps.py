@@ -7,11 +7,11 @@ from typing import Any
 
 from mixwright_compiler.bind.given_rows import GivenRows
 from mixwright_compiler.bind.scope import Scope
+from mixwright_compiler.catalog.trials import FROM
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import Module
 from mixwright_compiler.program import PipelineDecl, StepDecl
 from mixwright_compiler.schema import Columns
-from mixwright_compiler.spec_tests import FROM
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Ref

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from mixwright_compiler.catalog.trials import ANSWER_FIELDS
 from mixwright_runtime.calls.models import RunCalls
 from mixwright_runtime.engines.measured import unit_vectors
 from mixwright_runtime.engines.protocol import (
@@ -140,7 +141,7 @@ def _answer(step: str, said: Any) -> Answer:
     """A recorded text, or an object with `text`, `finish`, `reasoning` and `calls`, as an engine answers."""
     if isinstance(said, str):
         return Answer(said, Finish.STOP)
-    if not isinstance(said, dict) or said.keys() - {"text", "finish", "reasoning", "calls"}:
+    if not isinstance(said, dict) or said.keys() - set(ANSWER_FIELDS):
         raise WrongAnswer(step, "a text, or `{ text = …, finish = … }`")
     text, reasoning, calls = said.get("text", ""), said.get("reasoning", ""), said.get("calls") or []
     usual = "tool_calls" if calls else "stop"

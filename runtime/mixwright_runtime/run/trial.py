@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mixwright_compiler.catalog.trials import FROM
 from mixwright_compiler.plan.plan import Budget, Pipeline, Plan
 from mixwright_runtime.calls.budget import Spending
 from mixwright_runtime.calls.calls import Calls
@@ -34,9 +35,6 @@ from mixwright_runtime.stream.stream import Executor
 from mixwright_runtime.stream.supply import Sources
 from mixwright_runtime.tools.toolbox import ToolResults
 from mixwright_runtime.values.rows import Row
-
-FROM = "from"
-"""The step that a row ends at which the pipeline's own `where` does not let in."""
 
 ONCE = RetryPolicy(tries=1)
 """What a recorded answer lacks does not come by asking again."""
