@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.cluster_option import add_cluster_option
 from mixwright.params_option import add_params_option
 from mixwright.sandbox_option import add_sandbox_option
 
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--limit", type=int, metavar="N", help="start at most N rows of each pipeline, to try a spec out"
     )
     parser.add_argument("--locked", action="store_true", help="run only what the lock file fits; for CI")
+    add_cluster_option(parser)
     add_sandbox_option(parser)
     parser.add_argument("--no-export", action="store_true", help="write no export")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")
@@ -72,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
                 store=store,
                 options=RunOptions(
                     sandbox=arguments.sandbox,
+                    cluster=arguments.cluster or "",
                     mixtures=(chosen,) if chosen else (),
                     limit=arguments.limit,
                     exports=not arguments.no_export,
@@ -136,6 +139,7 @@ def _write_pages(directory: Path, store: Store, plan: Plan, run_id: int) -> Path
 
 def report_text(report: RunReport) -> str:
     """What the command prints when a run has ended."""
+    from mixwright.cluster_text import cluster_line
     from mixwright.terminal import duration, printable, table
     from mixwright_runtime.verifiers.calibrate import calibration_lines
     from mixwright_runtime.verifiers.rates import rates_line
@@ -193,6 +197,8 @@ def report_text(report: RunReport) -> str:
             f"{summary['requests']:,} requests, {summary['reused']:,} answers reused, "
             f"{summary['prompt_tokens']:,} + {summary['output_tokens']:,} tokens{cost}"
         )
+    if "cluster" in summary:
+        lines.append(cluster_line(summary["cluster"]))
     for name, export in summary["exports"].items():
         lines.append(f"export {name}: {export['rows']:,} rows in {export['path']}")
     return printable("\n".join(lines)) + "\n"
@@ -211,7 +217,7 @@ def _command(arguments: argparse.Namespace) -> str:
     parts: list[Any] = ["run", arguments.spec]
     for param in arguments.params:
         parts += ["-p", param]
-    for option in ("variant", "mixture", "limit"):
+    for option in ("variant", "mixture", "limit", "cluster"):
         if getattr(arguments, option) is not None:
             parts += [f"--{option}", getattr(arguments, option)]
     return " ".join(map(str, parts))

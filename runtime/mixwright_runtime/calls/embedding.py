@@ -76,7 +76,7 @@ class Embedding:
         try:
             found = await service.vectors(EmbedRequest(keys[0], tuple(text_of.values())), counts.faults)
         except EngineFault as fault:
-            if fault.fault in (Fault.BAD_REQUEST, Fault.TOO_LONG) and len(keys) > 1:
+            if fault.fault in (Fault.BAD_REQUEST, Fault.TOO_LONG, Fault.WORKER_DIED) and len(keys) > 1:
                 results = []
                 for half in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
                     texts = {key: text_of[key] for key in half}

@@ -202,19 +202,40 @@ def engines_of(plan: Plan, steps: Iterable[Step]) -> dict[str, Engine]:
     Raises:
         RunError: a secret is not set in the environment.
     """
-    steps = list(steps)
-    asked = sorted({name for step in steps for name in models_asked(plan, step)})
+    return engines_asked(plan, asked_of(plan, steps))
+
+
+def engines_asked(plan: Plan, asked: Mapping[str, frozenset[str]]) -> dict[str, Engine]:
+    """An engine for each of these models, built and not started; asked: model -> what is needed of it beyond a chat.
+
+    Raises:
+        RunError: a secret is not set in the environment.
+    """
     secrets = {name: secrets_of(plan.models[name]) for name in asked}
     # Of all models: two of them may be behind one server.
     known = {variable: value for found in secrets.values() for variable, value in found.items()}
+    return {name: discreet(_engine(plan, name, secrets[name], asked[name]), known) for name in asked}
+
+
+def engine_shapes(plan: Plan, asked: Mapping[str, frozenset[str]]) -> dict[str, Engine]:
+    """The same engines without secrets: what they offer and how wide they are can be read off them, and no more."""
+    return {name: _engine(plan, name, {}, needs) for name, needs in asked.items()}
+
+
+def _engine(plan: Plan, name: str, secrets: Mapping[str, str], needs: frozenset[str]) -> Engine:
+    model = plan.models[name]
+    engine: Engine = implementation(f"model.{model.engine}")(
+        model, EngineEnvironment(Path(plan.directory), secrets, needs)
+    )
+    return engine
+
+
+def asked_of(plan: Plan, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
+    """The models that the steps ask, in order of their names, each with what they need of it beyond a chat."""
+    steps = list(steps)
     needs = needs_of(plan, steps)
-    engines = {}
-    for name in asked:
-        model = plan.models[name]
-        environment = EngineEnvironment(Path(plan.directory), secrets[name], needs.get(name, frozenset()))
-        engine: Engine = implementation(f"model.{model.engine}")(model, environment)
-        engines[name] = discreet(engine, known)
-    return engines
+    asked = sorted({name for step in steps for name in models_asked(plan, step)})
+    return {name: needs.get(name, frozenset()) for name in asked}
 
 
 def needs_of(plan: Plan, steps: Iterable[Step]) -> dict[str, frozenset[str]]:

@@ -7,6 +7,7 @@
     timeout                                          the same, after 3 tries
     bad request, too long                            the row fails at once; the run stops where none of its kind got
                                                      through yet and a plain one is refused as well
+    worker died (the third with this request)        the row fails at once
     denied (401, 403, 404, another model)            the run stops
 
 When nothing is answered any more (`fault.Breaker`) and a probe is not either, the run stops asking and keeps what
@@ -223,7 +224,7 @@ class Service:
                     if await self._probing.is_refused(way, probe):
                         self._give_up(f"{fault} (so it says of every request)")
                     raise fault
-                case Fault.TOO_LONG:
+                case Fault.TOO_LONG | Fault.WORKER_DIED:
                     raise fault
                 case Fault.DENIED:
                     self._give_up(str(fault))

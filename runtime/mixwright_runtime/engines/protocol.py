@@ -210,6 +210,7 @@ class Fault(Enum):
     MALFORMED = "malformed"  # 200 whose body is not what the protocol says
     BAD_REQUEST = "bad_request"  # 400: this row never works, do not retry
     TOO_LONG = "too_long"  # more tokens than the model takes: the text's doing, do not retry
+    WORKER_DIED = "worker_died"  # several workers of a cluster ended while they were at it, do not retry
     DENIED = "denied"  # 401, 403, 404: no row works, stop
 
 

@@ -55,6 +55,8 @@ def status_of(store: Store, run: RunRecord) -> Status:
         status["requests"]["hits"] = summary["reused"]
     if summary.get("cost"):
         status["cost"] = summary["cost"]
+    if summary.get("cluster"):
+        status["cluster"] = summary["cluster"]
     if summary.get("stopped_by"):
         status["message"] = summary["stopped_by"]
     return status

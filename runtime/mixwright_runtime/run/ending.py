@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from mixwright_runtime.cluster.status import cluster_status
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.facts.policies import Violation, policy_facts
 from mixwright_runtime.facts.reports import reviews_of
@@ -219,6 +220,7 @@ def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, A
         "mixtures": mixtures,
         "violations": [],
         "exports": {},
+        **cluster_status(run.cluster, run.engines),
         "exit_code": 0,
     }
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.calls.fault import Clock, SystemClock
+from mixwright_runtime.cluster.named import cluster_named
+from mixwright_runtime.cluster.protocol import Cluster
 from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.loading import load_plugins, plugin_faults
@@ -82,11 +84,19 @@ async def execute(
     options: RunOptions | None = None,
     engines: Mapping[str, Engine] | None = None,
     clock: Clock | None = None,
+    cluster: Cluster | None = None,
     on_begin: Callable[[Run], None] | None = None,
 ) -> RunReport:
-    """`run_plan` inside a running event loop. on_begin: is told of the run and sees to signals, which else come here."""
+    """`run_plan` inside a running event loop. cluster: instead of the one that the options name; for tests. on_begin: is
+    told of the run and sees to signals, which else come here."""
     load_plugins(plan)
-    run = Run(plan, store, options or RunOptions(), engines, clock or SystemClock())
+    options = options or RunOptions()
+    async with cluster_named(options.cluster) as named:
+        run = Run(plan, store, options, engines, clock or SystemClock(), cluster or named)
+        return await _executed(run, on_begin)
+
+
+async def _executed(run: Run, on_begin: Callable[[Run], None] | None) -> RunReport:
     if on_begin is not None:
         on_begin(run)
     with contextlib.nullcontext() if on_begin is not None else _handling(_receiver(run)):

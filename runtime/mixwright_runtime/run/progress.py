@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from mixwright_runtime.cluster.status import cluster_status
 from mixwright_runtime.run.live import LiveBlock, is_live
 from mixwright_runtime.run.progress_text import block_of, line_of
 from mixwright_runtime.run.quotas import note
@@ -70,6 +71,7 @@ def status_of(run: Run) -> dict[str, Any]:
         "cost": spending.cost,
         "warnings": [*run.store.warnings, *run.calls.warnings()],
         "message": run.stop.reason,
+        **cluster_status(run.cluster, run.engines),
     }
 
 

@@ -25,8 +25,12 @@ from mixwright_compiler.plan.plan import Budget, Mixture, Pipeline, Plan, Step
 from mixwright_runtime.calls.budget import Spending, tightest
 from mixwright_runtime.calls.calls import Calls
 from mixwright_runtime.calls.fault import BreakerPolicy, Clock, RetryPolicy
-from mixwright_runtime.calls.models import engines_of, models_asked
+from mixwright_runtime.calls.models import asked_of, models_asked
+from mixwright_runtime.calls.probing import reserve
 from mixwright_runtime.calls.stop import StopSignal
+from mixwright_runtime.cluster.durations import LeasePolicy
+from mixwright_runtime.cluster.engine import engines_for
+from mixwright_runtime.cluster.protocol import Cluster
 from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.shapes import Measure
@@ -73,6 +77,9 @@ class RunOptions:
     sandbox: str = "bwrap"
     """What confines untrusted code: `bwrap`, or a back-end that the user named
     (mixwright_runtime/sandbox/backends.py)."""
+    cluster: str = ""
+    """Whose workers send the requests to models (mixwright_runtime/cluster/named.py); none: this process does."""
+    leases: LeasePolicy | None = None
     watch: Callable[[Run], Any] | None = None
     """Called when the run has begun; a coroutine function that shows progress until it is cancelled."""
 
@@ -98,6 +105,7 @@ class Run:
         options: RunOptions,
         engines: Mapping[str, Engine] | None,
         clock: Clock,
+        cluster: Cluster | None = None,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -112,10 +120,14 @@ class Run:
         self.pipelines = needed_pipelines(plan, self.mixtures, named=bool(options.mixtures))
         self.policies = policies_of(plan, self.mixtures)
         self.spending = Spending(budget_of(plan, self.mixtures), clock)
+        self.cluster = cluster
         if engines is None:
             steps = [step for pipeline in self.pipelines for step in pipeline.steps]
             steps += [step for mixture in _with_nested(plan, self.mixtures) for step in mixture.steps]
-            engines = engines_of(plan, steps)
+            again = partial(reserve, self.spending, self.stop)
+            asked = asked_of(plan, steps)
+            engines = engines_for(plan, asked, cluster, clock=clock, again=again, policy=options.leases)
+        self.engines = engines
         self.run_id = store.begin_run(plan, options.command)
         self.started_at = clock.wall()
         self.calls = Calls(

@@ -60,6 +60,29 @@ class RequestStatus(TypedDict, total=False):
     in_flight: int
 
 
+class WorkerStatus(TypedDict):
+    """A worker of a cluster.
+
+    `state`: `up`, `resting` (late or out of reach, and not asked for a while), `down`. `open`: items that it has;
+    `answered`: items whose answers were used; `trouble`: why an engine does not start there.
+    """
+
+    name: str
+    node: str
+    state: Literal["up", "resting", "down"]
+    open: int
+    answered: int
+    trouble: str
+
+
+class ClusterStatus(TypedDict):
+    """A run's workers. `leases`: what became of these, over all models (`LeaseStats` of `cluster/leases.py`)."""
+
+    name: str
+    workers: list[WorkerStatus]
+    leases: dict[str, int]
+
+
 class Status(TypedDict, total=False):
     """A run at one moment. Times are seconds since the epoch, spans seconds; a missing field is not known.
 
@@ -90,6 +113,8 @@ class Status(TypedDict, total=False):
     warnings: list[str]
     message: str
     """Why it stopped or failed."""
+    cluster: ClusterStatus
+    """Of a run with `--cluster`."""
 
 
 def write_status(path: Path, status: Mapping[str, Any]) -> None:

@@ -18,15 +18,15 @@ Plain processes rather than `multiprocessing`: that one imports the user's main 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mixwright_runtime.workers.boot import command_of
 
 START_LIMIT_S = 120.0
 """Seconds to start a worker and import a function's module; SymPy alone takes 2 s on a busy machine."""
@@ -40,20 +40,8 @@ CHUNK_SECONDS = 0.02
 CHUNK_JOBS = 256
 CHUNK_BYTES = 1 << 20
 
-_BOOT = (
-    "import sys; at = next((i for i, p in enumerate(sys.path) if 'site-packages' in p), len(sys.path)); "
-    "sys.path[at:at] = {roots!r}; from mixwright_runtime.workers.process import serve; serve()"
-)
-"""A worker runs the code of the process that started it, whichever is installed; Python's own modules come first."""
-_PACKAGES = ("mixwright_dsl", "mixwright_compiler", "mixwright_runtime", "mixwright")
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
-def _roots() -> list[str]:
-    """Where this process has our packages: one folder where they are installed, several in a checkout."""
-    found = [importlib.util.find_spec(name) for name in _PACKAGES]
-    return list(dict.fromkeys(str(Path(spec.origin).parents[1]) for spec in found if spec and spec.origin))
 
 
 class WorkerError(Exception):
@@ -406,10 +394,7 @@ class WorkerPool:
         try:
             _, worker = await loop.subprocess_exec(
                 lambda: _Worker(self),
-                sys.executable,
-                "-P",
-                "-c",
-                _BOOT.format(roots=_roots()),
+                *command_of("mixwright_runtime.workers.process"),
                 stderr=asyncio.subprocess.DEVNULL,
                 env=environment,
             )

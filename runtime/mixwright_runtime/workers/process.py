@@ -6,16 +6,15 @@ length of four bytes, then JSON. Nothing is pickled: a job's arguments hold mode
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
 import resource
-import signal
 import sys
 import time
 from typing import Any, BinaryIO
 
+from mixwright_runtime.workers.boot import end_with_parent
 from mixwright_runtime.workers.no_network import forbid_sockets
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
@@ -86,10 +85,4 @@ def _limit_resources() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     limits = [v for v in (soft, hard, MEMORY_LIMIT_BYTES) if v != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        parent = os.getppid()
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+    end_with_parent()

@@ -1,0 +1,158 @@
+"""What a cluster is to a run, and how leases and answers travel.
+
+A frame is lines of JSON: a head, then a body for each item it speaks of. Nothing is pickled, so that what a model wrote
+is never more than text; a body is JSON on one line, which `json.dumps` makes of anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault
+from mixwright_runtime.errors import EngineUnavailable, MissingExtra, RunError
+
+
+class LeaseLost(Exception):
+    """A worker will not answer what it was sent, or not the rest of it."""
+
+    def __init__(self, fault: LeaseFault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker is told before its first lease; no secret, these it reads from its own environment.
+
+    plan: as JSON. needs: model -> what it is asked for beyond a chat, for each model that the run asks. code: identity of
+    the code of the run, which must be the worker's, too.
+    """
+
+    plan: str
+    needs: Mapping[str, Sequence[str]]
+    code: str
+
+
+class Worker(Protocol):
+    """A process that answers leases: one on each node of a cluster, some on one machine."""
+
+    name: str
+    node: str
+
+    async def open(self, model: str) -> None:
+        """Start the engine of a model there; done again, it is there already.
+
+        Raises:
+            RunError: it cannot be started, as `Engine.start` says.
+            LeaseLost: the worker ended meanwhile.
+        """
+
+    def answers(self, model: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
+        """The answers to a lease of a model's items, as they come; each is (key, body).
+
+        Raises:
+            LeaseLost: the worker died or is out of reach.
+        """
+
+
+class Listener(Protocol):
+    """Who wants to know which workers there are."""
+
+    def joined(self, worker: Worker) -> None:
+        """A worker is ready to be asked."""
+
+    def left(self, worker: Worker) -> None:
+        """A worker is gone."""
+
+    def failed(self, error: RunError) -> None:
+        """There is no worker any more, and there will be none."""
+
+
+class Cluster(Protocol):
+    """The workers of a run. places: names of the workers that there are when all are up; workers: those that are, by
+    place. shares_machine: they have this machine's environment and loopback address."""
+
+    name: str
+    shares_machine: bool
+
+    @property
+    def places(self) -> Sequence[str]: ...
+
+    @property
+    def workers(self) -> Mapping[str, Worker]: ...
+
+    async def start(self, setup: Setup) -> None:
+        """Bring the workers up, once; returns when the first is ready.
+
+        Raises:
+            RunError: none comes up.
+        """
+
+    def listen(self, listener: Listener) -> None:
+        """Tell `listener` of workers from now on, and of those that are up."""
+
+    async def close(self) -> None:
+        """End every worker; safe to call twice."""
+
+
+def frame(head: Mapping[str, object], bodies: Iterable[bytes] = ()) -> bytes:
+    """A head and bodies as they travel."""
+    return b"\n".join([json.dumps(head, separators=(",", ":")).encode(), *bodies])
+
+
+def read_frame(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """What `frame` was given.
+
+    Raises:
+        ValueError: it is no frame.
+    """
+    first, *bodies = data.split(b"\n")
+    head = json.loads(first)
+    if not isinstance(head, dict):
+        raise ValueError("the head of a frame is no object")
+    return head, bodies
+
+
+def lease_frame(model: str, lease: Lease, address: int) -> bytes:
+    """A lease as it travels; address: what its answers carry."""
+    items = [[item.key.hex(), item.kind] for item in lease.items]
+    return frame(
+        {"do": "lease", "model": model, "lease": address, "items": items},
+        (item.body for item in lease.items),
+    )
+
+
+def items_in(head: Mapping[str, Any], bodies: Sequence[bytes]) -> list[Item]:
+    """The items of a lease that has arrived."""
+    return [
+        Item(bytes.fromhex(key), kind, body) for (key, kind), body in zip(head["items"], bodies, strict=True)
+    ]
+
+
+def answers_frame(address: int, results: Sequence[tuple[bytes, bytes]], *, is_last: bool) -> bytes:
+    """Answers to a lease as they travel."""
+    head = {"did": "answer", "lease": address, "keys": [key.hex() for key, _ in results], "last": is_last}
+    return frame(head, (body for _, body in results))
+
+
+def answers_in(head: Mapping[str, Any], bodies: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """The answers that have arrived."""
+    return [(bytes.fromhex(key), body) for key, body in zip(head["keys"], bodies, strict=True)]
+
+
+def told_error(error: RunError) -> dict[str, str]:
+    """An error that ends a run, as it travels."""
+    return {"error": type(error).__name__, "message": str(error)}
+
+
+def error_in(head: Mapping[str, Any]) -> RunError | None:
+    """The error that a worker tells; None where it tells none."""
+    if "error" not in head:
+        return None
+    kinds: Mapping[str, Callable[[str], RunError]] = {
+        kind.__name__: kind for kind in (EngineUnavailable, MissingExtra)
+    }
+    return kinds.get(str(head["error"]), RunError)(str(head.get("message", "")))

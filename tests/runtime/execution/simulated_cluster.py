@@ -1,0 +1,155 @@
+"""A cluster under virtual time: seeded delays, deaths, partitions, answers that come late or twice; and its trace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+
+from mixwright_runtime.cluster.hosting import EngineHost
+from mixwright_runtime.cluster.leases import Lease, LeaseFault
+from mixwright_runtime.cluster.protocol import (
+    LeaseLost,
+    Listener,
+    Setup,
+    Worker,
+    answers_frame,
+    answers_in,
+    items_in,
+    lease_frame,
+    read_frame,
+)
+from mixwright_runtime.engines.protocol import Engine
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What goes wrong, each as a chance for a lease; seconds."""
+
+    dies: float = 0.0
+    partition: float = 0.0
+    unavailable: float = 0.0
+    twice: float = 0.0
+    slow: float = 0.0
+    delay_s: float = 0.05
+    partition_s: float = 90.0
+    restart_s: float = 2.0
+
+
+class SimulatedCluster:
+    """`size` workers, all on `engine`; `poison` in an item's body ends whichever worker gets it. See `Cluster`."""
+
+    shares_machine = True
+
+    def __init__(
+        self, engine: Engine, size: int, seed: int = 0, weather: Weather | None = None, poison: str = "\0"
+    ) -> None:
+        self.name = f"simulated:{size}"
+        self.places = [f"w{n}" for n in range(size)]
+        self.engine = engine
+        self.weather = weather or Weather()
+        self.poison = poison.encode()
+        self.chance = random.Random(seed)
+        self.trace: list[tuple[float, str, str, int]] = []
+        self.starts = 0
+        self._up: dict[str, SimulatedWorker] = {}
+        self._listeners: list[Listener] = []
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    @property
+    def workers(self) -> Mapping[str, Worker]:
+        return self._up
+
+    async def start(self, setup: Setup) -> None:
+        self.starts += 1
+        for place in self.places:
+            if place not in self._up:
+                self._up[place] = SimulatedWorker(place, self)
+
+    def listen(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+        for worker in self._up.values():
+            listener.joined(worker)
+
+    def note(self, what: str, worker: str, count: int) -> None:
+        self.trace.append((round(asyncio.get_running_loop().time(), 6), what, worker, count))
+
+    def died(self, worker: SimulatedWorker) -> None:
+        if self._up.get(worker.name) is not worker:
+            return
+        self.note("died", worker.name, 0)
+        del self._up[worker.name]
+        for listener in self._listeners:
+            listener.left(worker)
+        job = asyncio.ensure_future(self._replace(worker.name))
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+    async def _replace(self, place: str) -> None:
+        await asyncio.sleep(self.weather.restart_s)
+        self._up[place] = SimulatedWorker(place, self)
+        for listener in self._listeners:
+            listener.joined(self._up[place])
+
+    async def close(self) -> None:
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+
+
+class SimulatedWorker:
+    def __init__(self, name: str, cluster: SimulatedCluster) -> None:
+        self.name = self.node = name
+        self._cluster = cluster
+        self._death = asyncio.Event()
+        self._cut_until = 0.0
+
+    async def open(self, model: str) -> None:
+        await asyncio.sleep(self._cluster.chance.random())
+
+    async def answers(self, model: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
+        cluster, weather, chance = self._cluster, self._cluster.weather, self._cluster.chance
+        cluster.note("lease", self.name, len(lease.items))
+        # Never under a single item: one that was suspected for two such deaths would be given up for a third.
+        dies = chance.random() < weather.dies and len(lease.items) > 1
+        dies_after = chance.randrange(len(lease.items)) if dies else None
+        if chance.random() < weather.unavailable:
+            raise LeaseLost(LeaseFault.UNAVAILABLE, "simulated")
+        if chance.random() < weather.partition:
+            self._cut_until = asyncio.get_running_loop().time() + weather.partition_s * chance.random()
+        head, bodies = read_frame(lease_frame(model, lease, 1))
+        items = items_in(head, bodies)
+        if any(cluster.poison in item.body for item in items):
+            dies_after = 0
+        host = EngineHost({model: cluster.engine})
+        answered = 0
+        async with contextlib.aclosing(host.answers(model, items)) as coming:
+            async for results in coming:
+                if dies_after is not None and answered + len(results) > dies_after:
+                    self.die()
+                await self._link()
+                if self._death.is_set():
+                    raise LeaseLost(LeaseFault.DIED, "simulated")
+                answered += len(results)
+                frame = answers_frame(1, results, is_last=answered == len(items))
+                cluster.note("answers", self.name, len(results))
+                yield answers_in(*read_frame(frame))
+                if chance.random() < weather.twice:
+                    yield answers_in(*read_frame(frame))
+        if self._death.is_set():
+            raise LeaseLost(LeaseFault.DIED, "simulated")
+
+    def die(self) -> None:
+        self._death.set()
+        self._cluster.died(self)
+
+    async def _link(self) -> None:
+        """What comes through the network: after a while, and not while it is cut."""
+        chance, weather = self._cluster.chance, self._cluster.weather
+        await asyncio.sleep(weather.delay_s * chance.random())
+        while (left := self._cut_until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(left)
+        if chance.random() < weather.slow:
+            await asyncio.sleep(60.0 * chance.random())
