@@ -103,7 +103,7 @@ def check_prompts(checked: Checked) -> None:
                 f"`{match[0]}` in a template is a special token of some models",
                 text.span_of(match.start(), len(match[0])) if is_mapped else message.span,
                 "the engine adds its chat template itself",
-                hint="write the message alone; use `system`, `user` and `assistant`",
+                hint="delete it: the message alone is written, in `system`, `user` or `assistant`",
             )
 
 

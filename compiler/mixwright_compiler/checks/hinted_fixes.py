@@ -8,19 +8,31 @@ in a right way (`SAME_MEANING`). An attribute is only added to a block that can 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import Catalog
+from mixwright_compiler.checks.edits import (
+    around_of,
+    attribute_at,
+    attributes,
+    before,
+    block_at,
+    can_have,
+    covers,
+    inserted,
+    moved,
+    statements,
+    without,
+)
 from mixwright_compiler.suggest import nearest
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix
-from mixwright_dsl.nodes import Attribute, Block, File, ListNode, ObjectNode, Ref, Statement
+from mixwright_dsl.nodes import Attribute, Block, File, Heredoc, ListNode, Ref, Text
 from mixwright_dsl.source import Span
 
 SAME_MEANING = {
     "MIX214": "ids are in lower case",
+    "MIX711": "takes the place of",
     "MIX763": "stands there twice",
     "MIX855": "says nothing here",
     "MIX906": "allows nothing here",
@@ -34,11 +46,24 @@ _DO = re.compile(rf"(?!leave)[a-z][a-z' ]*: `([a-z]\w* = [^`]+)`{_END}")
 _ONLY = re.compile(r"write one of: ([\w.]+)")
 _EXAMPLE = re.compile(rf"(?:.*, )?for example `([^`]+)`{_END}")
 _ADD = re.compile(rf"(?:add|add it:) `([^`]+)`{_END}")
-_IN = re.compile(r"(?:write|add) `([^`]+)`(?: or more)? (?:in|to) `([\w. ]+)`")
+_IN = re.compile(r"(?:[^:]*: )?(?:write|add) `([^`]+)`(?: or more)? (?:in|to) `([\w. ]+)`")
 """Elsewhere than where the finding stands: in a block, by its head, or in a list."""
 _FIRST = re.compile(r"begin with `([^`]+)`")
-_DELETE = re.compile(rf"delete (it|the line|the comment|`([\w.]+)`){_END}")
+_DELETE = re.compile(rf"delete (it|the line|the comment|`([\w.]+)(?: = [^`]+)?`){_END}")
 _MEANT = re.compile(r"did you mean `([^`]+)`\?")
+_NAMED = re.compile(r"(?:this file can name|name a model that writes text): `?([\w.]+)`?")
+_RENAMED = re.compile(
+    r"(?:rename one|choose another name|give it another name): `(?:\w+ )?(\w+)(?: \{ … \})?`"
+)
+_FIRST_MADE = re.compile(r"(?:convert|split) it first: `(derive \{ (\w+) = [^`]+ \})`")
+"""A column that is made in front of the step, and read in the place of another."""
+_CONVERTED = re.compile(r"convert it: `(\w+\(([^`]+)\))`")
+_CALLED = re.compile(r"call it as the tool: `(def \w+)\(…\)`, not `(\w+)`")
+_OF_DRAWN = re.compile(r"write `drawn\.(\w+)` for the column of the drawn row")
+_SHOWN = re.compile(r"put it into the template: `(\{\{ [\w.]+ \}\})`")
+_CLOSED = re.compile(r"add `(\{% end\w+ %\})`")
+_THERE = re.compile(r"add `(\w+)` to `(\w+)`(?: there)?")
+_MOVED = re.compile(r"move (?:this step|the step) below .*")
 _ASSIGNMENT = re.compile(r"([a-z]\w*) = (.+)", re.DOTALL)
 _TOKEN = re.compile(r"[\w.:/%$-]+(?:\([^()\n]*\))?")
 _BLOCK = re.compile(r"[a-z]\w*( [\w.]+)* \{.*\}", re.DOTALL)
@@ -56,24 +81,60 @@ def _with_fix(finding: Diagnostic, trees: dict[int, File], catalog: Catalog) -> 
     tree = trees.get(id(finding.primary.span.source))
     if finding.fix is not None or finding.hides or tree is None or not finding.hint:
         return finding
-    edit = _edit(finding, tree, catalog)
-    if edit is None:
+    edits = _edits(finding, tree, catalog)
+    if not edits:
         return finding
-    if "…" in edit.replacement or _EXAMPLE.match(finding.hint):
+    if any("…" in edit.replacement for edit in edits) or _EXAMPLE.match(finding.hint):
         applicability = Applicability.PLACEHOLDER
     elif SAME_MEANING.get(finding.code, "\0") in finding.message:
         applicability = Applicability.MACHINE
     else:
         applicability = Applicability.MAYBE
-    return replace(finding, fix=Fix(finding.hint, (edit,), applicability))
+    return replace(finding, fix=Fix(finding.hint, edits, applicability))
+
+
+def _edits(finding: Diagnostic, tree: File, catalog: Catalog) -> tuple[Edit, ...]:
+    edits = _several(finding, tree)
+    if edits is None:
+        one = _edit(finding, tree, catalog)
+        edits = (one,) if one is not None else ()
+    return edits
+
+
+def _several(finding: Diagnostic, tree: File) -> tuple[Edit, ...] | None:
+    """What two places must change for; None where the hint says something else."""
+    span, hint = finding.primary.span, finding.hint
+    if match := _FIRST_MADE.fullmatch(hint):
+        steps = [s for s in around_of(tree.body, span) if isinstance(s, Block)][1:]
+        return (before(steps[0], match[1]), Edit(span, match[2])) if steps else ()
+    if _MOVED.fullmatch(hint):
+        blocks = [s for s in around_of(tree.body, span) if isinstance(s, Block)]
+        for other in finding.secondary if len(blocks) > 1 else ():
+            inside = [s for s in blocks[0].body if isinstance(s, Block) and covers(s.span, other.span)]
+            if inside and (found := moved(blocks[1], inside[0])):
+                return found
+        return ()
+    return None
 
 
 def _edit(finding: Diagnostic, tree: File, catalog: Catalog) -> Edit | None:
     span, hint = finding.primary.span, finding.hint
+    if match := _NAMED.fullmatch(hint) or _RENAMED.fullmatch(hint):
+        return _renamed(span, match[1])
+    if match := _CONVERTED.fullmatch(hint):
+        return _only_in(finding, tree, match[2], match[1])
+    if match := _CALLED.fullmatch(hint):
+        return _word_in(span, f"def {match[2]}", match[1])
+    if match := _OF_DRAWN.match(hint):
+        return _word_in(span, match[1], f"drawn.{match[1]}")
+    if match := _SHOWN.fullmatch(hint) or _CLOSED.fullmatch(hint):
+        return _at_end_of_text(finding, tree, match[1])
     if match := _MEANT.fullmatch(hint):
         return _renamed(span, match[1]) or _misspelt_in(span, match[1])
     if match := _IN.match(hint):
-        return _elsewhere(span, tree, catalog, match[1], match[2])
+        found = _elsewhere(span, tree, catalog, match[1], match[2])
+        is_list = found is None and _THERE.fullmatch(hint)
+        return _listed(finding, tree, match[2], match[1]) if is_list else found
     if match := _FIRST.fullmatch(hint):
         return _as_first(tree, span, match[1])
     if match := _ADD.match(hint):
@@ -86,6 +147,53 @@ def _edit(finding: Diagnostic, tree: File, catalog: Catalog) -> Edit | None:
         if assigned := _ASSIGNMENT.fullmatch(match[1]):
             return _assigned(span, tree, catalog, assigned[1], assigned[2])
         return _renamed(span, match[1]) or (_expressed(span, match[1]) if match.end() == len(hint) else None)
+    return None
+
+
+def _only_in(finding: Diagnostic, tree: File, text: str, right: str) -> Edit | None:
+    """Another expression in the place of the one of this text in the value that a finding stands in."""
+    at = attribute_at(tree, finding.primary.span)
+    return _word_in(at.value.span, text, right) if at is not None else None
+
+
+def _word_in(span: Span, word: str, right: str) -> Edit | None:
+    """A word, or an expression, that stands once in a place."""
+    found = list(re.finditer(rf"(?<![\w.]){re.escape(word)}(?![\w.])", span.text))
+    if len(found) != 1:
+        return None
+    start = span.start + found[0].start()
+    return Edit(span.source.span(start, start + len(word)), right)
+
+
+def _at_end_of_text(finding: Diagnostic, tree: File, text: str) -> Edit | None:
+    """At the end of the template that a finding stands in, or points at."""
+    at = attribute_at(tree, finding.primary.span)
+    if at is None or not isinstance(at.value, Text | Heredoc):
+        named = [block_at(tree, other.span) for other in finding.secondary]
+        templates = [block for block in named if block is not None and block.kind in ("template", "operator")]
+        texts = [a for block in templates[:1] for a in attributes(block) if a.name.name in ("user", "prompt")]
+        at = texts[0] if texts else None
+    if at is None:
+        return None
+    source, value = at.value.span.source, at.value
+    if isinstance(value, Text):
+        end = value.span.end - 1
+        return Edit(source.span(end, end), text if text.startswith("{%") else f"\\n{text}")
+    if not isinstance(value, Heredoc):
+        return None
+    end = source.text.rfind("\n", 0, value.span.end)
+    indent = source.text[end + 1 : value.span.end].partition(value.tag)[0]
+    return Edit(source.span(end, end), f"\n{indent}{text}")
+
+
+def _listed(finding: Diagnostic, tree: File, name: str, item: str) -> Edit | None:
+    """At the end of a list that the finding points at."""
+    for other in finding.secondary:
+        block = block_at(tree, other.span)
+        there = [a for a in attributes(block) if a.name.name == name] if block is not None else []
+        if there and isinstance(there[0].value, ListNode) and there[0].value.items:
+            end = there[0].value.items[-1].span.end
+            return Edit(other.span.source.span(end, end), f", {item}")
     return None
 
 
@@ -111,42 +219,50 @@ def is_slip(word: str, of: str) -> bool:
 
 def _added(span: Span, tree: File, catalog: Catalog, text: str) -> Edit | None:
     """An attribute, or a block, into the block that a finding stands at."""
-    block = _block_at(tree, span)
+    block = block_at(tree, span)
     if block is None:
         return None
     assigned = _ASSIGNMENT.fullmatch(text)
-    is_right = _can_have(block, assigned[1], catalog) if assigned else _BLOCK.fullmatch(text) is not None
-    return _inserted(block, text) if is_right else None
+    if assigned is None:
+        return inserted(block, text) if _BLOCK.fullmatch(text) else None
+    blocks = [s for s in around_of(tree.body, span) if isinstance(s, Block)]
+    # What a mixture takes rows from is no attribute of it.
+    having = next(
+        (b for b in reversed(blocks) if can_have(b, assigned[1], catalog) or assigned[2] == "all"), None
+    )
+    return inserted(having, text) if having is not None else None
 
 
 def _elsewhere(span: Span, tree: File, catalog: Catalog, text: str, head: str) -> Edit | None:
     """Into another block, by its head (`generate solution`, `main`), or at the end of the list that a finding is of."""
-    at = _attribute_at(tree, span)
+    at = attribute_at(tree, span)
     if at is not None and at.name.name == head and isinstance(at.value, ListNode) and at.value.items:
         end = at.value.items[-1].span.end
         return Edit(span.source.span(end, end), f", {text}") if _TOKEN.fullmatch(text) else None
-    around = next((s for s in tree.body if isinstance(s, Block) and _covers(s.span, span)), None)
+    around = next((s for s in tree.body if isinstance(s, Block) and covers(s.span, span)), None)
     for body in ((around.body,) if around is not None else ()), (tree.body,):
-        inside = [s for part in body for s in _statements(part) if isinstance(s, Block)]
-        found = [block for block in inside if head in (_head(block), _head(block).partition(" ")[2])]
+        inside = [s for part in body for s in statements(part) if isinstance(s, Block)]
+        found = [block for block in inside if head in _heads(block)]
         if len(found) == 1:
             assigned = _ASSIGNMENT.fullmatch(text)
             if assigned is None:
-                return _inserted(found[0], text) if _BLOCK.fullmatch(text) else None
-            there = next((a for a in _attributes(found[0]) if a.name.name == assigned[1]), None)
+                return inserted(found[0], text) if _BLOCK.fullmatch(text) else None
+            there = next((a for a in attributes(found[0]) if a.name.name == assigned[1]), None)
             if there is not None:
                 return Edit(there.value.span, assigned[2])
-            return _inserted(found[0], text) if _can_have(found[0], assigned[1], catalog) else None
+            return inserted(found[0], text) if can_have(found[0], assigned[1], catalog) else None
     return None
 
 
-def _head(block: Block) -> str:
-    return " ".join([block.kind, *(label.name for label in block.labels if isinstance(label, Ref))])
+def _heads(block: Block) -> tuple[str, ...]:
+    """What a block is called: `generate solution`, `main` of a mixture; of a model its engine may be left out."""
+    words = [block.kind, *(label.name for label in block.labels if isinstance(label, Ref))]
+    return " ".join(words), " ".join(words[1:]), " ".join(words[:2])
 
 
 def _as_first(tree: File, span: Span, text: str) -> Edit | None:
     """A statement before the one that a finding stands at, whose block has none of its kind yet."""
-    blocks = [s for s in _around(tree.body, span) if isinstance(s, Block)]
+    blocks = [s for s in around_of(tree.body, span) if isinstance(s, Block)]
     if len(blocks) < 2 or blocks[-1].kind_span != span:
         return None
     around = blocks[-2]
@@ -170,124 +286,35 @@ def _renamed(span: Span, text: str) -> Edit | None:
 
 def _assigned(span: Span, tree: File, catalog: Catalog, name: str, value: str) -> Edit | None:
     """A value of the attribute that a finding stands at, or that its block has or lacks."""
-    at = _attribute_at(tree, span)
+    at = attribute_at(tree, span)
     if at is not None and at.name.name == name:
         return Edit(at.value.span, value)
-    block = _block_at(tree, span)
-    if block is None:
-        return None
-    inside = [s for s in _statements(block.body) if isinstance(s, Attribute) and s.name.name == name]
-    there = [attribute for attribute in inside if attribute in block.body] or inside
-    if len(there) == 1:
-        return Edit(there[0].value.span, value)
-    is_right = not there and _can_have(block, name, catalog)
-    return _inserted(block, f"{name} = {value}") if is_right else None
-
-
-def _can_have(block: Block, name: str, catalog: Catalog) -> bool:
-    """Is it an attribute of what the block declares?"""
-    labels = [label.name for label in block.labels if isinstance(label, Ref)]
-    keys = [f"step.{block.kind}", *(f"{block.kind}.{label}" for label in labels), block.kind]
-    entry = next((catalog.entries[key] for key in keys if key in catalog.entries), None)
-    entry = entry or language_blocks().get(block.kind)
-    # Of an export or a tool an attribute chooses the page: then one of the family must have it.
-    entries = [entry] if entry is not None else catalog.family(block.kind).values()
-    return any(schema.name == name for each in entries for schema in each.attributes)
-
-
-def _inserted(block: Block, statement: str) -> Edit | None:
-    """A statement at the end of a block, in the way in which the others stand there."""
-    source = block.span.source
-    if not block.has_body:
-        return None
-    close = block.span.end - 1
-    if source.text[close : close + 1] != "}":
-        return None
-    if not block.body:
-        return Edit(source.span(close, close), f" {statement} ")
-    last = block.body[-1].span
-    line = source.position(last.start).line
-    if line == source.position(block.span.start).line:
-        return Edit(source.span(last.end, last.end), f", {statement}")
-    written = source.line_text(line)
-    indent = written[: len(written) - len(written.lstrip())]
-    # A comment behind the last statement stays with it.
-    end = source.line_starts[source.position(last.end).line - 1] + len(
-        source.line_text(source.position(last.end).line)
-    )
-    return Edit(source.span(end, end), f"\n{indent}{statement}") if end < close else None
+    for block in reversed([s for s in around_of(tree.body, span) if isinstance(s, Block)]):
+        inside = [s for s in statements(block.body) if isinstance(s, Attribute) and s.name.name == name]
+        there = [attribute for attribute in inside if attribute in block.body] or inside
+        if len(there) == 1:
+            return Edit(there[0].value.span, value)
+        if there:
+            return None
+        if can_have(block, name, catalog):
+            return inserted(block, f"{name} = {value}")
+    return None
 
 
 def _deleted(span: Span, tree: File, what: str, name: str | None) -> Edit | None:
     if what == "the comment":
-        return _without(span) if span.text.startswith("#") else None
+        return without(span) if span.text.startswith("#") else None
     if name is None:
-        at = _attribute_at(tree, span)
+        at = attribute_at(tree, span)
         is_whole = at is not None and (span.start == at.span.start or span == at.value.span)
         if at is not None and is_whole:
-            return _without(at.span)
-        if at is not None and isinstance(at.value, ListNode) and len(at.value.items) > 1:
-            return next((_without(item.span) for item in at.value.items if item.span == span), None)
-        block = _block_at(tree, span)
+            return without(at.span)
+        if at is not None and isinstance(at.value, ListNode):
+            items = at.value.items if len(at.value.items) > 1 else ()
+            return next((without(item.span) for item in items if item.span == span), None)
+        block = block_at(tree, span)
         is_named = block is not None and span in (block.kind_span, *(label.span for label in block.labels))
-        return _without(block.span) if block is not None and is_named and at is None else None
-    block = _block_at(tree, span)
-    there = next((each for each in _attributes(block) if each.name.name == name), None) if block else None
-    return _without(there.span) if there is not None else None
-
-
-def _without(span: Span) -> Edit:
-    """Take out a statement or a comment: its line where it stands alone in it, else it and the comma beside it."""
-    text = span.source.text
-    start, end = span.start, span.end
-    before = text[:start].rpartition("\n")[2]
-    after = text[end:].partition("\n")[0]
-    if not before.strip() and after.strip() in ("", ","):
-        return Edit(span.source.span(start - len(before), min(len(text), end + len(after) + 1)), "")
-    if match := re.match(r"[ \t]*,[ \t]*", text[end:]):
-        return Edit(span.source.span(start, end + match.end()), "")
-    kept = before.rstrip().removesuffix(",").rstrip() if before.rstrip().endswith(",") else before.rstrip()
-    return Edit(span.source.span(start - len(before) + len(kept), end), "")
-
-
-def _statements(body: Iterable[Statement]) -> Iterator[Statement]:
-    for statement in body:
-        yield statement
-        if isinstance(statement, Block):
-            yield from _statements(statement.body)
-        elif isinstance(statement.value, ObjectNode):
-            yield from _statements(statement.value.body)
-
-
-def _attributes(block: Block) -> Iterator[Attribute]:
-    return (statement for statement in block.body if isinstance(statement, Attribute))
-
-
-def _covers(outer: Span, inner: Span) -> bool:
-    return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
-
-
-def _around(body: Sequence[Statement], span: Span) -> Iterator[Statement]:
-    """The statements around a place, the outermost first. They stand in the order of the text, so that no other is
-    looked at: a spec with many findings is large."""
-    at = bisect_right(body, span.start, key=lambda statement: statement.span.start) - 1
-    if at < 0 or not _covers(body[at].span, span):
-        return
-    statement = body[at]
-    yield statement
-    if isinstance(statement, Block):
-        yield from _around(statement.body, span)
-    elif isinstance(statement.value, ObjectNode):
-        yield from _around(statement.value.body, span)
-
-
-def _attribute_at(tree: File, span: Span) -> Attribute | None:
-    """The innermost attribute around a place."""
-    found = [s for s in _around(tree.body, span) if isinstance(s, Attribute)]
-    return found[-1] if found else None
-
-
-def _block_at(tree: File, span: Span) -> Block | None:
-    """The innermost block around a place."""
-    found = [s for s in _around(tree.body, span) if isinstance(s, Block)]
-    return found[-1] if found else None
+        return without(block.span) if block is not None and is_named and at is None else None
+    block = block_at(tree, span)
+    there = next((each for each in attributes(block) if each.name.name == name), None) if block else None
+    return without(there.span) if there is not None else None

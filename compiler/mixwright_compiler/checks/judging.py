@@ -136,7 +136,7 @@ def _check_scale(checked: Checked, step: StepDecl) -> None:
         bound.span,
         "everything passes" if bound.value < low else "nothing can pass",
         secondary=() if is_share or at.is_default else (Label(at.span, "the scale"),),
-        hint=f"write a number from {low:g} to {high:g}"
+        hint=f"the nearest allowed is `{min(max(bound.value, low), high):g}`"
         + (
             ": the share of judges that say yes"
             if is_share and value_of(step.attributes, "against") is None

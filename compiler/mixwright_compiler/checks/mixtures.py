@@ -21,12 +21,15 @@ def check_seeds(checked: Checked) -> None:
                 hint="add `seed = 42`",
             )
         if not mixture.components and checked.is_whole(mixture):
+            only = list(checked.program.pipelines or checked.program.sources)
             checked.findings.error(
                 "MIX613",
                 f"mixture `{mixture.name}` has no component",
                 mixture.name_span,
                 "nothing is left in it" if mixture.variant_of else "nothing is in it",
-                hint="add `rows = all` for a source or pipeline `rows`",
+                hint=f"add `{only[0]} = all`"
+                if len(only) == 1 and not mixture.variant_of
+                else "give it rows: `NAME = all`, of a source or pipeline",
             )
 
 
@@ -69,7 +72,7 @@ def check_evaluation_sets(checked: Checked) -> None:
                     component.name_span,
                     " → ".join(reversed(path)),
                     secondary=(Label(apart[path[-1]], "an evaluation set by this line"),),
-                    hint=f"leave `{component.rows}` out, or train on another split",
+                    hint="delete it, or train on another split",
                 )
         outputs = [t for t in checked.program.trains.values() if t.mixture == mixture.name]
         if sets and outputs and mixture.components and not _is_decontaminated(checked, mixture):

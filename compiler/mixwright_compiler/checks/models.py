@@ -44,7 +44,7 @@ def check_tasks(checked: Checked) -> None:
                 ),
                 hint=f"name another model, or write `task = {allowed[0]}` in `model {name}`"
                 if allowed != (GENERATES,)
-                else "name a model that writes text",
+                else _writer(checked),
             )
 
 
@@ -160,6 +160,15 @@ def _worded(term: str) -> str:
 
 def _as_written(term: str) -> str:
     return f"{term.removeprefix('with ')} = …" if term.startswith("with ") else term
+
+
+def _writer(checked: Checked) -> str:
+    names = [
+        name
+        for name, model in checked.program.models.items()
+        if value_of(model.attributes, "task", GENERATES) == GENERATES
+    ]
+    return "name a model that writes text" + (f": `{names[0]}`" if len(names) == 1 else "")
 
 
 def check_architectures(checked: Checked) -> None:

@@ -49,7 +49,7 @@ def _check_demands(checked: Checked, step: StepDecl) -> None:
             least.spans["recall"],
             "of the good rows, which are found?",
             secondary=(Label(step.attributes["of"].span, f"{type}, judged as a whole"),),
-            hint="say what the pipeline takes a row to be: `claim = right.passes`, or leave `recall` out",
+            hint="say what the pipeline takes a row to be: `claim = …`, or leave `recall` out",
         )
     if "kappa" in least.spans and value_of(step.attributes, "people", 1) == 1:
         checked.findings.error(

@@ -97,7 +97,7 @@ def check_revisions(checked: Checked) -> None:
                 f"revision `{revision.value}` can move",
                 revision.span,
                 "not a full commit id",
-                hint="write the 40 digits of the commit, or no revision: `mixwright lock` then pins it",
+                hint="delete it: `mixwright lock` then pins the commit; or write its 40 digits",
             )
 
 

@@ -261,7 +261,7 @@ def check_lengths(checked: Checked) -> None:
                 attributes["epochs"].span,
                 "has no effect",
                 secondary=(Label(attributes["steps"].span, "decides"),),
-                hint="delete one of the two",
+                hint="delete it, or `steps`",
             )
         context = value_of(attributes, "context")
         for pipeline in checked.pipelines_under(train.mixture):
