@@ -88,9 +88,9 @@ class _Judge:
             is_met = not others and bool(matching)
         if is_met:
             return None
-        which = "the row" if self.found.started == 1 else f"{len({row.started for row in others})} rows"
+        count = len({row.started for row in others})
         return self.failed(
-            f"expected every row {words}, and {which} {'was' if which == 'the row' else 'were'} not"
+            f"expected every row {words}, and {count} of {self.found.started} {'is' if count == 1 else 'are'} not"
             if self.found.started > 1
             else f"expected the row {words}",
             expected.span,

@@ -94,6 +94,19 @@ def test_an_answer_that_is_cut_off_quarantines_the_row(told: Told) -> None:
     assert status == 0, text
 
 
+def test_every_kind_of_question_has_a_kind_of_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", str(Path(__file__).with_name("recorded_answers.mix"))]) == 0, capsys.readouterr()
+
+
+def test_an_answer_of_another_kind_is_told(told: Told) -> None:
+    status, text = told(
+        'model rater openai { base_url = "http://localhost:1", model = "r", task = reward }\n'
+        'test "t" { given = people, verify reward { request = name, response = name, model = rater }, '
+        'answers = { verify_reward = "good" }, expect = kept }'
+    )
+    assert status == 1 and "error[MIX974]: `verify_reward` asks for a number" in text
+
+
 def test_golden_files_are_compared_and_written(told: Told, tmp_path: Path) -> None:
     spec = 'test "t" { given = people, expect = golden("g/p.txt", render(hello, user)) }'
     status, text = told(spec)

@@ -108,12 +108,13 @@ def check_columns(place: Place, given: GivenRows, columns: Columns, words: str) 
     for name, found in given.columns.types.items():
         wanted = columns.types.get(name, "any")
         if not is_assignable(found, wanted) and name not in told:
-            number = next((i for i, row in enumerate(given.rows) if row.get(name) is not None), None)
+            holding = (i for i, row in enumerate(given.rows) if row.get(name) is not None)
+            at = next((given.at(i, name) for i in holding), given.span)
             is_wrong = True
             place.findings.error(
                 "MIX123",
                 f"column `{name}` is {wanted} in {words}, here {found}",
-                given.span if number is None else given.at(number, name),
+                at,
                 f"of type {found}",
             )
     if told or is_wrong:

@@ -90,7 +90,7 @@ def recorded_answers(
     """By step, what its requests are answered with, and where that is written."""
     if node is None:
         return {}
-    asking = {step.id: step for step in tested.steps if step.traits.asks}
+    asking = {step.id: step for step in tested.steps if step.traits.asks or _repairs(step)}
     found: dict[str, tuple[Any, Span]] = {}
     spans: dict[str, Span] = {}
     if isinstance(node, ObjectNode):
@@ -117,6 +117,12 @@ def recorded_answers(
             continue
         found[name] = (value, spans.get(name, node.span))
     return found
+
+
+def _repairs(step: StepDecl) -> bool:
+    """Does a verifier ask for a better answer with a prompt of its own? That is asked under its name."""
+    on_fail = step.attributes.get("on_fail")
+    return on_fail is not None and getattr(on_fail.value, "function", "") == "repair"
 
 
 def _check_answer(findings: Findings, step: StepDecl, value: Any, span: Span) -> None:
