@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import CHAIN_LIMIT, Declaration, World
@@ -20,10 +20,12 @@ from mixwright_compiler.program import (
     TrainDecl,
 )
 from mixwright_compiler.schema import Columns
-from mixwright_compiler.spec_tests import SpecTest
 from mixwright_compiler.templates.messages import ParsedTemplate
 from mixwright_dsl.diagnostic import Diagnostic, Label
 from mixwright_dsl.source import Span
+
+if TYPE_CHECKING:
+    from mixwright_compiler.spec_tests import SpecTest
 
 
 class Scope:
