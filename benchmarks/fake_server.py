@@ -1,6 +1,6 @@
 """A fake OpenAI-compatible chat server with scripted faults, for tests and benchmarks.
 
-    python benchmarks/fake_server.py [--port 0] [--latency-ms 50] [--model fake] [--text TEXT]
+    python benchmarks/fake_server.py [--port 0] [--host 127.0.0.1] [--latency-ms 50] [--model fake] [--text TEXT]
 
 Prints `listening PORT` and serves until it is ended. It speaks bare HTTP/1.1 over an asyncio protocol, so that a
 client measured against it is limited by the client. Answers are a function of the request alone (prompt, seed),
@@ -199,6 +199,8 @@ class _Connection(asyncio.Protocol):
             else:
                 entry = listed if isinstance(listed, dict) else {"id": listed}
                 self._send(json.dumps({"data": [entry]}).encode())
+        elif path == "/health":
+            self._send(b"")
         elif path == "/stats":
             self._send(json.dumps(server.state()).encode())
         elif path == "/reset":
@@ -295,10 +297,10 @@ class _Connection(asyncio.Protocol):
         more(0)
 
 
-async def serve(server: FakeServer, port: int = 0) -> asyncio.Server:
-    """Start listening on 127.0.0.1; `server.port` is the port."""
+async def serve(server: FakeServer, port: int = 0, host: str = "127.0.0.1") -> asyncio.Server:
+    """Start listening; `server.port` is the port."""
     listening = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(server), "127.0.0.1", port, backlog=4096
+        lambda: _Connection(server), host, port, backlog=4096
     )
     server.port = listening.sockets[0].getsockname()[1]
     return listening
@@ -352,7 +354,7 @@ async def _main(arguments: argparse.Namespace) -> None:
     fake = FakeServer(
         latency_s=arguments.latency_ms / 1000, model=arguments.model, text=arguments.text or DEFAULT_TEXT
     )
-    listening = await serve(fake, arguments.port)
+    listening = await serve(fake, arguments.port, arguments.host)
     print(f"listening {fake.port} pid {os.getpid()}", flush=True)
     await listening.serve_forever()
 
@@ -362,6 +364,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--latency-ms", type=float, default=50.0)
     parser.add_argument("--model", default="fake")
     parser.add_argument("--text", default="")

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "diff": "show what a change of a spec does, and what it costs",
     "breaking": "find what breaks those who read what a spec exports",
     "run": "execute a spec or a plan",
+    "launch": "write the files that start a run on several machines",
     "status": "show a run, also while it is going on",
     "explain": "walk a row back to where it came from, or explain a diagnostic code or a kind",
     "preview": "show examples as they will be trained on",

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.at_option import add_at_option, placed
 from mixwright.cluster_option import add_cluster_option
 from mixwright.params_option import add_params_option
 from mixwright.sandbox_option import add_sandbox_option
@@ -37,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--locked", action="store_true", help="run only what the lock file fits; for CI")
     add_cluster_option(parser)
+    add_at_option(parser)
     add_sandbox_option(parser)
     parser.add_argument("--no-export", action="store_true", help="write no export")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, and no progress")
@@ -51,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         plan = plan_of_file(arguments.spec, arguments.params, variant=arguments.variant)
     if plan is None:
         return 1
+    plan = placed(plan, arguments.at)
     from mixwright.extras import require_extras
     from mixwright.terminal import printable
 
@@ -217,6 +220,8 @@ def _command(arguments: argparse.Namespace) -> str:
     parts: list[Any] = ["run", arguments.spec]
     for param in arguments.params:
         parts += ["-p", param]
+    for place in arguments.at:
+        parts += ["--at", place]
     for option in ("variant", "mixture", "limit", "cluster"):
         if getattr(arguments, option) is not None:
             parts += [f"--{option}", getattr(arguments, option)]

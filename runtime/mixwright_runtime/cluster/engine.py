@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
+from mixwright_compiler.catalog.servers import addresses_of, is_loopback
 from mixwright_compiler.plan.plan import ModelSpec, Plan
 from mixwright_runtime.calls.fault import Clock
 from mixwright_runtime.calls.models import engine_shapes, engines_asked, secrets_of
@@ -103,13 +102,6 @@ def is_of_each_worker(model: ModelSpec, cluster: Cluster) -> bool:
     its process, or a server at the loopback address of its machine."""
     if "server" not in entry_of(f"model.{model.engine}").offers:
         return True
-    return not cluster.shares_machine and is_loopback(str(model.attributes.get("base_url", "")))
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is the machine's own."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+    return not cluster.shares_machine and all(
+        map(is_loopback, addresses_of(model.attributes.get("base_url")))
+    )

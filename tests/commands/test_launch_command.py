@@ -1,0 +1,271 @@
+"""Files that start a run on several machines: what they say, and two nodes of one run on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mixwright import cli
+from mixwright.at_option import placed
+from mixwright.compiling import Misuse, compiled
+from tests.checkout import ROOT
+
+SPEC = """edition 2026
+
+param wanted { type = count, default = 40 }
+source numbers inline { rows = [{ n = "one" }, { n = "two" }] }
+model teacher openai {
+  base_url = ["http://localhost:8000/v1", "http://localhost:8001/v1"], model = "org/big", context = 4096, revision = "abc"
+}
+model judge_1 openai { base_url = "http://127.0.0.1:8002/v1", model = "small", api_key = env("JUDGE_KEY"), task = reward }
+model hosted openai { base_url = "https://api.openai.com/v1", model = "gpt-5", api_key = env("HOSTED_KEY") }
+template ask { user = "Say {{ n }}." }
+pipeline told {
+  from numbers { repeat = 20 }
+  generate answer { prompt = ask, model = teacher }
+  generate other { prompt = ask, model = hosted }
+  verify reward { model = judge_1, request = n, response = answer, min = 0 }
+  chat { user = n, assistant = answer }
+}
+mixture all_told { seed = 1, told = wanted }
+"""
+HERE = "to launch"
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").touch()
+    path = tmp_path / "a spec's.mix"
+    path.write_text(SPEC)
+    return path
+
+
+def written(spec: Path, *options: str) -> dict[str, str]:
+    place = spec.parent / HERE
+    options = options or ("--nodes", "4", "--gpus", "8", "--tp", "judge_1=2", "-p", "wanted=30")
+    assert cli.main(["launch", str(spec), str(place), *options]) == 0
+    return {path.name: path.read_text() for path in place.iterdir()}
+
+
+def test_each_address_of_the_machine_is_a_server_of_every_node(spec: Path) -> None:
+    node = written(spec, "--nodes", "4", "--tp", "judge_1=2", "--weights", "judge_1=/models/judge")["node.sh"]
+    served = [line for line in node.splitlines() if " vllm serve " in line]
+    common = "--max-model-len 4096 --generation-config vllm"
+    assert served == [
+        "serve teacher-8000 0,1,2 vllm serve org/big --host 0.0.0.0 --port 8000 --revision abc --tensor-parallel-size 3 "
+        + common,
+        "serve teacher-8001 3,4,5 vllm serve org/big --host 0.0.0.0 --port 8001 --revision abc --tensor-parallel-size 3 "
+        + common,
+        'VLLM_API_KEY="${JUDGE_KEY:?}" serve judge-1-8002 6,7 vllm serve /models/judge --host 0.0.0.0 --port 8002 '
+        "--served-model-name small --tensor-parallel-size 2 --max-model-len 8192 --generation-config vllm "
+        "--runner pooling",
+    ]
+    assert '--at teacher="$(at 8000 8001)" --at judge_1="$(at 8002)" "$@"' in node
+    assert "openai.com" not in node
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--gpus", "8", "--tp", "teacher=5"], "8 GPUs of a node do not go round: 10 are taken by --tp"),
+        (["--gpus", "7"], "7 GPUs of a node do not go round"),
+        (["--tp", "hosted=1"], "--tp names 'hosted', which no node serves; served are: teacher, judge_1"),
+        (["--tp", "teacher"], "--tp takes MODEL=VALUE, here 'teacher'"),
+        (["--tp", "teacher=x"], "--tp takes a number of GPUs, here teacher=x"),
+    ],
+)
+def test_what_does_not_go_round_is_said(
+    spec: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert cli.main(["launch", str(spec), str(spec.parent / HERE), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not (spec.parent / HERE).exists()
+
+
+def test_slurm_gives_each_node_its_number_and_the_hosts(spec: Path) -> None:
+    files = written(spec)
+    text = files["job.slurm"]
+    assert "#SBATCH --nodes=4\n" in text and "#SBATCH --gpus-per-node=8\n" in text
+    assert "#SBATCH --signal=INT@300" in text and "--job-name=mixwright-a-spec-s\n" in text
+    assert text.splitlines()[-1].startswith("exec srun ") and text.rstrip().endswith("'to launch/node.sh'")
+    scripts = [str(spec.parent / HERE / name) for name in ("node.sh", "job.slurm", "rayjob.sh")]
+    for script in scripts:
+        subprocess.run(["bash", "-n", script], check=True)
+    if shutil.which("shellcheck"):
+        subprocess.run(["shellcheck", "-S", "warning", *scripts], check=True)
+
+
+def test_skypilot_asks_for_nodes_gpus_and_secrets(spec: Path) -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    task = yaml.safe_load(written(spec)["sky.yaml"])
+    assert (task["num_nodes"], task["resources"]) == (4, {"accelerators": "H100:8"})
+    assert task["secrets"] == {"HOSTED_KEY": None, "JUDGE_KEY": None}
+    assert "bash 'to launch/node.sh'" in task["run"]
+
+
+def test_skypilot_s_own_parser_takes_it(spec: Path) -> None:
+    pytest.importorskip("sky", reason="SkyPilot is not installed")
+    import sky
+    import yaml
+
+    task = sky.Task.from_yaml_config(
+        yaml.safe_load(written(spec)["sky.yaml"]),
+        secrets_overrides=[("HOSTED_KEY", "a"), ("JUDGE_KEY", "b")],
+    )
+    assert task.num_nodes == 4
+
+
+def rayjob(spec: Path, *options: str) -> dict[str, Any]:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    return dict(yaml.safe_load(written(spec, *options)["rayjob.yaml"]))
+
+
+def test_kuberay_s_workers_start_when_their_servers_answer(spec: Path) -> None:
+    job = rayjob(spec)
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    (group,) = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    assert (group["replicas"], group["rayStartParams"]) == (4, {"resources": '"{\\"serving\\": 1}"'})
+    first, _, judge = group["template"]["spec"]["initContainers"]
+    assert first["command"][:3] == ["vllm", "serve", "org/big"]
+    assert (first["restartPolicy"], first["startupProbe"]["httpGet"]) == (
+        "Always",
+        {"path": "/health", "port": 8000},
+    )
+    assert [one["resources"]["limits"]["nvidia.com/gpu"] for one in (first, judge)] == ["3", "2"]
+    (key,) = judge["env"]
+    assert (key["name"], key["valueFrom"]["secretKeyRef"]["key"]) == ("VLLM_API_KEY", "JUDGE_KEY")
+    head = job["spec"]["rayClusterSpec"]["headGroupSpec"]
+    assert head["rayStartParams"]["num-cpus"] == "0"
+    names = [one["name"] for one in head["template"]["spec"]["containers"][0]["env"]]
+    assert names == ["HOSTED_KEY", "JUDGE_KEY"]
+
+
+def test_kuberay_s_schema_takes_it(spec: Path) -> None:
+    """With the path of KubeRay's `ray.io_rayjobs.yaml` in KUBERAY_RAYJOB_CRD."""
+    file = os.environ.get("KUBERAY_RAYJOB_CRD")
+    if not file:
+        pytest.skip("KUBERAY_RAYJOB_CRD does not say where KubeRay's schema is")
+    yaml, jsonschema_rs = pytest.importorskip("yaml"), pytest.importorskip("jsonschema_rs")
+    crd = yaml.safe_load(Path(file).read_text())
+    (schema,) = [v["schema"]["openAPIV3Schema"] for v in crd["spec"]["versions"] if v["name"] == "v1"]
+    closed = json.loads(json.dumps(schema), object_hook=_closed)
+    jsonschema_rs.validate(closed, rayjob(spec))
+
+
+def _closed(node: dict[str, Any]) -> dict[str, Any]:
+    """Kubernetes drops what a schema does not name; a test must not."""
+    if isinstance(node.get("properties"), dict) and "additionalProperties" not in node:
+        node["additionalProperties"] = bool(node.get("x-kubernetes-preserve-unknown-fields"))
+    if node.pop("x-kubernetes-int-or-string", None):
+        node.pop("anyOf", None)
+        node["type"] = ["integer", "string"]
+    return node
+
+
+def test_kuberay_s_entrypoint_asks_ray_where_the_workers_are(spec: Path, tmp_path: Path) -> None:
+    """With stand-ins for `python3`, which would ask Ray, and for `mixwright`, which tells its arguments."""
+    assert rayjob(spec)["spec"]["entrypoint"] == "bash '/project/to launch/rayjob.sh'"
+    programs = {
+        "python3": "cat >/dev/null; echo 10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4",
+        "mixwright": 'for word in "$@"; do echo "<$word>"; done',
+    }
+    shown = subprocess.run(
+        ["bash", str(spec.parent / HERE / "rayjob.sh")],
+        env={**os.environ, "PATH": f"{stand_ins(tmp_path, programs)}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert shown[:5] == ["<run>", "<a spec's.mix>", "<-p>", "<wanted=30>", "<--at>"]
+    assert shown[5].startswith(
+        "<teacher=http://10.0.0.1:8000/v1,http://10.0.0.1:8001/v1,http://10.0.0.2:8000/v1,"
+    )
+    assert shown[7].endswith("http://10.0.0.4:8002/v1>")
+
+
+def stand_ins(directory: Path, programs: dict[str, str]) -> Path:
+    place = directory / "bin"
+    place.mkdir()
+    for name, text in programs.items():
+        (place / name).write_text(f"#!/bin/bash\n{text}\n")
+        (place / name).chmod(0o755)
+    return place
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("0.0.0.0", 0))
+        return int(free.getsockname()[1])
+
+
+def test_two_nodes_make_one_run_and_end_with_it(tmp_path: Path) -> None:
+    """On two addresses of this machine, with the fake server for vLLM's and all else as it is."""
+    (tmp_path / "pyproject.toml").touch()
+    port, beacon = free_port(), free_port()
+    spec = tmp_path / "spec.mix"
+    spec.write_text(
+        SPEC.replace(
+            '["http://localhost:8000/v1", "http://localhost:8001/v1"]', f'"http://localhost:{port}/v1"'
+        )
+        .replace("  generate other { prompt = ask, model = hosted }\n", "")
+        .replace("  verify reward { model = judge_1, request = n, response = answer, min = 0 }\n", "")
+        .replace("model judge_1", "# model judge_1")
+        .replace("model hosted", "# model hosted")
+    )
+    place = tmp_path / HERE
+    assert cli.main(["launch", str(spec), str(place), "--nodes", "2", "--gpus", "0"]) == 0
+    programs = {
+        "vllm": f'exec {sys.executable} {ROOT}/benchmarks/fake_server.py --model "$2" --host "$FAKE_HOST" --port "$6"',
+        "mixwright": f'exec {sys.executable} -m mixwright "$@"',
+    }
+    environment = {
+        **os.environ,
+        "PATH": f"{stand_ins(tmp_path, programs)}:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "NODE_HOSTS": "127.0.0.1 127.0.0.2",
+        "BEACON_PORT": str(beacon),
+        "BEACON_EVERY_S": "1",
+    }
+    nodes = [
+        subprocess.Popen(
+            ["bash", str(place / "node.sh"), *(["--json"] if rank == 0 else [])],
+            env={**environment, "NODE_RANK": str(rank), "FAKE_HOST": host},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank, host in enumerate(("127.0.0.1", "127.0.0.2"))
+    ]
+    try:
+        out, _ = nodes[0].communicate(timeout=120)
+        assert nodes[0].returncode == 0
+        summary = json.loads(out)
+        assert (summary["rows"]["kept"], summary["requests"]) == (40, 40)
+        assert nodes[1].wait(timeout=60) == 0
+    finally:
+        for node in nodes:
+            node.kill()
+    for host in ("127.0.0.1", "127.0.0.2"):
+        with socket.socket() as gone:
+            assert gone.connect_ex((host, port)) != 0
+
+
+def test_at_moves_a_model_and_names_what_is_none(spec: Path) -> None:
+    result = compiled(spec, ())
+    assert result is not None
+    moved = placed(result.plan, ["teacher=http://a:1/v1,http://b:1/v1"]).models["teacher"]
+    assert moved.attributes["base_url"] == ["http://a:1/v1", "http://b:1/v1"]
+    assert moved.identity == result.plan.models["teacher"].identity
+    with pytest.raises(
+        Misuse, match="--at names 'teachr', which is no model with an address; did you mean 'teacher'"
+    ):
+        placed(result.plan, ["teachr=http://a/v1"])
+    with pytest.raises(Misuse, match="--at takes teacher=http://HOST:PORT/v1"):
+        placed(result.plan, ["teacher=a:1"])
