@@ -19,7 +19,7 @@ from mixwright_dsl.foreign import without_foreign
 from mixwright_dsl.grammar import CLOSERS, OPENERS, lex
 from mixwright_dsl.mistakes import diagnose
 from mixwright_dsl.nodes import Statement
-from mixwright_dsl.source import SourceFile
+from mixwright_dsl.source import SourceFile, Span
 from mixwright_dsl.stuck import DEEPEST, Stuck, TooDeep
 from mixwright_dsl.tokens import Token
 
@@ -52,7 +52,8 @@ def recover(
             pass
     for chunk in split(tokens):
         if len(findings) >= MOST_FINDINGS:
-            findings.append(_cut(source, chunk[0], f"{len(findings)} mistakes so far"))
+            here = source.span(chunk[0].start_pos, chunk[0].end_pos)
+            findings.append(_cut(here, f"{len(findings)} mistakes so far"))
             break
         found, problems = _recover_chunk(source, chunk, parse_tokens)
         statements += found
@@ -78,14 +79,15 @@ def _recover_chunk(
         if one is not None:
             return one
         if repairs >= _most_repairs(chunk):
-            where = chunk[0]
-            findings.append(_cut(source, where, f"{len(findings)} mistakes in what begins here"))
+            # Behind the others: the first of them is where the trouble began.
+            last = max(findings, key=lambda finding: finding.primary.span.start).primary.span
+            count = f"{len(findings)} mistakes in what begins in line {chunk[0].line}"
+            findings.append(_cut(last, count))
     return statements, findings
 
 
-def _cut(source: SourceFile, token: Token, count: str) -> Diagnostic:
+def _cut(span: Span, count: str) -> Diagnostic:
     """The finding that says that there may be more."""
-    span = source.span(token.start_pos, token.end_pos)
     return error("MIX001", f"{count}: the rest is not read", span, hint="mend these and check again")
 
 

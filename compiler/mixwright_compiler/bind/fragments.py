@@ -14,6 +14,7 @@ from mixwright_compiler.bind.fragment_names import unused
 from mixwright_compiler.bind.kinds import step_kind
 from mixwright_compiler.bind.labels import extra_labels
 from mixwright_compiler.bind.loops import body_of
+from mixwright_compiler.bind.param_kinds import check_kind
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.blocks import language_blocks
@@ -117,7 +118,7 @@ def _part(scope: Scope, block: Block, kind: str) -> Sequence[Statement]:
 def _params(
     scope: Scope, declaration: Declaration, statements: Sequence[Statement]
 ) -> dict[str, FragmentParam]:
-    findings, params = scope.findings, dict[str, FragmentParam]()
+    findings, params, is_wrong = scope.findings, dict[str, FragmentParam](), False
     for statement in statements:
         name, span = named(statement)
         if isinstance(statement, Attribute) or not statement.has_body or statement.labels:
@@ -166,8 +167,15 @@ def _params(
                 span=span,
                 doc=bound["doc"].value if "doc" in bound else "",
             )
+            if value is not None:
+                try:
+                    check_kind(scope.world, declaration.module, declaration.name, params[name], value)
+                except Reported:
+                    is_wrong = True
         else:
             raise Reported
+    if is_wrong:
+        raise Reported
     return params
 
 

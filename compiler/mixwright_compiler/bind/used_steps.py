@@ -16,12 +16,11 @@ from dataclasses import replace
 
 from mixwright_compiler.bind.fragments import OWN, bodies_of, used_fragment
 from mixwright_compiler.bind.operators import guarded
+from mixwright_compiler.bind.param_kinds import check_kind
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.step_copy import StepCopy
 from mixwright_compiler.bind.step_ids import numbered
-from mixwright_compiler.findings import Findings, Reported
-from mixwright_compiler.load.constants import as_type
-from mixwright_compiler.load.params import constant_expression
+from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.uses import Use, use_of
 from mixwright_compiler.load.world import Module, World
 from mixwright_compiler.program import FragmentDecl, FragmentParam
@@ -32,7 +31,6 @@ from mixwright_dsl.nodes import (
     Block,
     Bool,
     Expression,
-    ListNode,
     Quantity,
     Ref,
     Statement,
@@ -40,16 +38,6 @@ from mixwright_dsl.nodes import (
     named,
 )
 from mixwright_dsl.source import Span
-
-REFERENCES = {
-    "model": "model",
-    "template": "template",
-    "templates": "template",
-    "source": "start",
-    "tool": "tool",
-    "tools": "tool",
-}
-"""Type of a param that stands for declarations -> what they may be."""
 
 
 def expanded(
@@ -223,7 +211,8 @@ def _arguments(scope: Scope, module: Module, fragment: FragmentDecl, block: Bloc
         value = given.get(param.name, param.default)
         if value is not None:
             try:
-                _check_kind(scope, module, fragment, param, value)
+                if value is not param.default:
+                    check_kind(scope.world, module, fragment.name, param, value)
             except Reported:
                 has_failed = True
             given[param.name] = value
@@ -254,80 +243,3 @@ _EXAMPLES = {
     "text": '"…"',
     "bool": "true",
 }
-
-
-def _check_kind(
-    scope: Scope, module: Module, fragment: FragmentDecl, param: FragmentParam, value: Expression
-) -> None:
-    """MIX433: what is given for a param is of another kind."""
-    world = scope.world
-    subject = f"`{param.name}` of `{fragment.name}`"
-    match param.type:
-        case "column":
-            if not isinstance(value, Ref):
-                raise _wrong_kind(world, subject, param, value, "the name of a column", "my_column")
-        case "templates" | "tools" if isinstance(value, ListNode):
-            for item in value.items:
-                _check_reference(world, module, subject, param, item)
-        case _ if param.type in REFERENCES:
-            _check_reference(world, module, subject, param, value)
-        case _:
-            constant = constant_expression(world, module, value)
-            told = Findings()
-            try:
-                as_type(constant, param.type, subject, value.span, told)
-            except Reported:
-                found = told.items[-1]
-                declared = Label(param.span, f"a {param.type}")
-                raise world.findings.error(
-                    "MIX433",
-                    found.message,
-                    found.primary.span,
-                    found.primary.message,
-                    secondary=() if value is param.default else (declared,),
-                    hint=found.hint,
-                ) from None
-
-
-def _check_reference(
-    world: World, module: Module, subject: str, param: FragmentParam, value: Expression
-) -> None:
-    from mixwright_compiler.catalog.references import REFERENCE_KINDS
-
-    word = REFERENCES[param.type]
-    kinds = REFERENCE_KINDS[word]
-    what = f"the name of a {' or '.join(kinds)}"
-    if not isinstance(value, Ref):
-        raise _wrong_kind(world, subject, param, value, what, f"my_{kinds[0]}")
-    if value.name.startswith("<"):
-        return  # a stand-in, handed on to a fragment inside
-    found, rest = world.find(module, value)
-    if found is None or rest:
-        raise world.unknown(module, value, kinds)
-    if found.kind not in kinds:
-        names = [n for n in world.visible(world.home(module, value.span), kinds) if n != value.name]
-        near = nearest(value.name, names) or (names[0] if len(names) == 1 else f"my_{kinds[0]}")
-        declared = Label(found.name_span, f"declared as a {found.kind} here")
-        raise _wrong_kind(
-            world, subject, param, value, what, near, f"`{value.name}` is a {found.kind}", declared
-        )
-
-
-def _wrong_kind(
-    world: World,
-    subject: str,
-    param: FragmentParam,
-    value: Expression,
-    what: str,
-    example: str,
-    label: str = "",
-    *more: Label,
-) -> Exception:
-    return world.findings.error(
-        "MIX433",
-        f"{subject} takes {what}",
-        value.span,
-        label or f"expected {what}",
-        secondary=(*more, *(() if value is param.default else (Label(param.span, f"a {param.type}"),))),
-        hint=f"for example `{example}`",
-    )

@@ -89,7 +89,7 @@ def check_case(checked: Checked) -> None:
                     declaration.name_span,
                     "differs in case or underscores alone",
                     secondary=(label,),
-                    hint=f"rename one: `{declaration.name}_2`",
+                    hint=f"rename one, also where it is used: `{declaration.name}_2`",
                 )
             else:
                 seen[folded] = declaration.name, Label(declaration.name_span, "the other one")
