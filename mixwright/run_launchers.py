@@ -143,7 +143,7 @@ def write_launchers(
         "node": shlex.quote(os.path.join(here, "node.sh")),
         "patience": PATIENCE_S,
         "beacon": BEACON,
-        "ports": " ".join(str(server.port) for server in servers) or '""',
+        "ports": " ".join(str(server.port) for server in servers),
         "serve": "\n".join(map(_serve_line, servers))
         or "# No model of the spec is at an address of this machine.",
         "arguments": shlex.join(arguments),

@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file, or a plan.json")
     parser.add_argument("directory", type=Path, metavar="DIR", help="where the files are written")
     add_params_option(parser)
-    parser.add_argument("--nodes", type=_count, default=1, metavar="N", help="machines with servers (1)")
+    parser.add_argument("--nodes", type=_positive, default=1, metavar="N", help="machines with servers (1)")
     parser.add_argument("--gpus", type=_count, default=8, metavar="N", help="GPUs of each (8)")
     parser.add_argument("--gpu", default="H100", metavar="NAME", help="their name, for SkyPilot (H100)")
     parser.add_argument(
@@ -73,6 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _count(text: str) -> int:
     number = int(text)
     if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _positive(text: str) -> int:
+    number = _count(text)
+    if number == 0:
         raise ValueError(text)
     return number
 

@@ -257,6 +257,28 @@ def test_two_nodes_make_one_run_and_end_with_it(tmp_path: Path) -> None:
             assert gone.connect_ex((host, port)) != 0
 
 
+def test_a_spec_whose_models_are_all_elsewhere_waits_for_no_server(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write_text(SPEC.replace("localhost", "node7").replace("127.0.0.1", "node7"))
+    written(spec, "--gpus", "0")
+    assert "nothing is served" in capsys.readouterr().err
+    programs = stand_ins(spec.parent, {"mixwright": 'echo "$@"'})
+    shown = subprocess.run(
+        ["bash", str(spec.parent / HERE / "node.sh"), "--json"],
+        env={
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "BEACON_PORT": str(free_port()),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert shown == "run a spec's.mix -p wanted=40 --json\n"
+
+
 def test_at_moves_a_model_and_names_what_is_none(spec: Path) -> None:
     result = compiled(spec, ())
     assert result is not None
