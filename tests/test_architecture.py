@@ -75,6 +75,22 @@ def test_fast_commands_import_nothing_heavy(tmp_path: Path, arguments: list[str]
     assert found.stdout.splitlines()[-1] == "LOADED 0 []", found.stdout + found.stderr
 
 
+def test_one_module_imports_ray() -> None:
+    importing = {
+        file.relative_to(package).as_posix()
+        for package in PACKAGES.values()
+        for file in package.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ray")
+        or (isinstance(node, ast.Import) and any(name.name.split(".")[0] == "ray" for name in node.names))
+        or (
+            isinstance(node, ast.Call)
+            and [a.value for a in node.args[:1] if isinstance(a, ast.Constant)] == ["ray"]
+        )
+    }
+    assert importing == {"cluster/ray.py"}
+
+
 def test_a_lock_is_read_without_heavy_packages() -> None:
     code = f"import sys, mixwright_compiler.bind.lock\nprint([name for name in {HEAVY!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -100,8 +100,13 @@ def engines_for(
 def is_of_each_worker(model: ModelSpec, cluster: Cluster) -> bool:
     """Whether each worker has a model of its own, so that what one takes at once is taken as many times: an engine in
     its process, or a server at the loopback address of its machine."""
-    if "server" not in entry_of(f"model.{model.engine}").offers:
+    if is_in_process(model):
         return True
     return not cluster.shares_machine and all(
         map(is_loopback, addresses_of(model.attributes.get("base_url")))
     )
+
+
+def is_in_process(model: ModelSpec) -> bool:
+    """Whether a model is loaded by the process that asks it."""
+    return "server" not in entry_of(f"model.{model.engine}").offers

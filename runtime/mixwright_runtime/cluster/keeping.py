@@ -62,6 +62,12 @@ class KeptCluster(ABC):
                 self._keepers[place] = asyncio.ensure_future(self._keep(place, setup))
         await asyncio.shield(self._is_up)
 
+    def add(self, place: str) -> None:
+        """There is one more place, after the start."""
+        assert self._setup is not None
+        self.places.append(place)
+        self._keepers[place] = asyncio.ensure_future(self._keep(place, self._setup))
+
     def listen(self, listener: Listener) -> None:
         """See `Cluster.listen`."""
         self._listeners.append(listener)

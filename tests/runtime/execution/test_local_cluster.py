@@ -20,7 +20,7 @@ import mixwright
 from benchmarks.fake_server import ThreadedServer
 from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.cluster.durations import LeasePolicy
-from mixwright_runtime.cluster.engine import LeasedEngine
+from mixwright_runtime.cluster.engine import LeasedEngine, is_of_each_worker
 from mixwright_runtime.cluster.local import LocalCluster, LocalWorker
 from mixwright_runtime.cluster.named import local_count
 from mixwright_runtime.errors import RunError
@@ -253,8 +253,42 @@ def test_workers_that_never_come_up_stop_the_run(
 
 
 @pytest.mark.parametrize(
-    "name", ["local", "local:", "local:0", "local:02", "local:x", "local:1000", "nowhere"]
+    "name",
+    [
+        "local",
+        "local:",
+        "local:0",
+        "local:02",
+        "local:x",
+        "local:1000",
+        "nowhere",
+        "host:0",
+        "host:70000",
+        "ray://h:1",
+    ],
 )
 def test_a_name_of_no_cluster_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="local:"):
         local_count(name)
+
+
+@pytest.mark.parametrize("name", ["auto", "10.0.0.1:6379", "head.example:6379"])
+def test_other_names_are_of_a_ray_cluster(name: str) -> None:
+    assert local_count(name) == 0
+
+
+@pytest.mark.parametrize(
+    ("urls", "is_each"),
+    [
+        ("http://localhost:8000/v1", True),
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://gpu1:8000/v1", False),
+        (["http://localhost:8000/v1", "http://localhost:8001/v1"], True),
+        (["http://localhost:8000/v1", "http://gpu1:8000/v1"], False),
+    ],
+)
+def test_a_server_at_the_loopback_address_is_one_of_each_node(urls: str | list[str], is_each: bool) -> None:
+    elsewhere = LocalCluster(2)
+    elsewhere.shares_machine = False
+    assert is_of_each_worker(plans.model(urls), elsewhere) is is_each  # type: ignore[arg-type]
+    assert not is_of_each_worker(plans.model(urls), LocalCluster(2))  # type: ignore[arg-type]
