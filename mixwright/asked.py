@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mixwright_compiler.plan.estimate import CHARACTERS_PER_TOKEN, TOKENS_PER_MESSAGE
 from mixwright_compiler.plan.plan import ModelSpec, Pipeline, Plan, Step
@@ -322,11 +322,27 @@ def totals(found: Mapping[str, Sequence[Asked]]) -> tuple[int, int, int, float |
     )
 
 
-def requests_report(found: Mapping[str, Sequence[Asked]]) -> dict[str, Any]:
+class Totals(TypedDict):
+    """What the requests come to. output_tokens: at most. cost: in dollars; None without prices."""
+
+    requests: int
+    prompt_tokens: int
+    output_tokens: int
+    cost: float | None
+
+
+class RequestsReport(TypedDict):
+    """The requests of every step that asks a model, and what they come to."""
+
+    requests: list[Asked]
+    total: Totals
+
+
+def requests_report(found: Mapping[str, Sequence[Asked]]) -> RequestsReport:
     """What `preview --prompts --json` prints, without the contract's head."""
     count, prompt, output, cost = totals(found)
     return {
-        "requests": [vars(request) for requests in found.values() for request in requests],
+        "requests": [request for requests in found.values() for request in requests],
         "total": {"requests": count, "prompt_tokens": prompt, "output_tokens": output, "cost": cost},
     }
 

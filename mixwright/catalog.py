@@ -3,13 +3,13 @@ reference.
 
     python -m mixwright.catalog           write catalog.json and constraint_kinds.json in
                                           compiler/mixwright_compiler/catalog/, dsl/mixwright_dsl/grammar.json,
-                                          docs/schemas/*.schema.json,
+                                          docs/schemas/*.schema.json and docs/schemas/output/,
                                           docs/language/{reference,constraints}.md and docs/diagnostics.md
     python -m mixwright.catalog --check   exit 1 and name what is stale
 
 `compiler/mixwright_compiler/catalog/catalog.json` comes from the runtime's declarations
 (`mixwright_runtime.plugins.declare.declare`). The schemas describe the documents that cross a border: the plan
-(pydantic), the lock and the catalog (dataclasses).
+(pydantic), the lock and the catalog (dataclasses), what commands print as JSON (`mixwright/reference/outputs.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 from mixwright.reference.commands import commands_page
 from mixwright.reference.constraints import constraints_page
+from mixwright.reference.outputs import Unschemed, output_schemas
 from mixwright.reference.pages import diagnostics_page, reference_page
 from mixwright_compiler.catalog.catalog import FORMAT_VERSION as CATALOG_FORMAT
 from mixwright_compiler.catalog.catalog import Entry
@@ -39,7 +40,12 @@ def derived_files() -> dict[Path, str]:
     from mixwright_dsl.grammar_tables import tables_json
 
     schemas, catalog = Path("docs/schemas"), declared_catalog()
+    outputs = {
+        schemas / "output" / f"{command}.schema.json": _text(schema, f"{command}, as JSON")
+        for command, schema in output_schemas().items()
+    }
     return {
+        **outputs,
         Path("compiler/mixwright_compiler/catalog/catalog.json"): catalog.to_json(),
         Path("compiler/mixwright_compiler/catalog/constraint_kinds.json"): kinds_to_json(
             schemas_of_kinds().values()
@@ -65,7 +71,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mixwright.catalog", description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is stale")
     arguments = parser.parse_args(argv)
-    stale = stale_files()
+    try:
+        stale = stale_files()
+    except Unschemed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     if arguments.check:
         for path in stale:
             print(f"stale: {path}; run 'python -m mixwright.catalog'", file=sys.stderr)

@@ -1,5 +1,7 @@
 """The contract of what commands print as JSON: an object that says its format and its command, then what was found.
 
+Its JSON Schemas (`docs/schemas/output/`) are made of the types that `mixwright/reference/outputs.py` names for a command.
+
 `format_version`: the second number grows with new fields, the first when one changes meaning or goes. A reader rejects a
 first number that it does not know, and passes over fields that it does not know.
 """
@@ -8,6 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any
 
 FORMAT_VERSION = "1.0"
@@ -19,5 +23,16 @@ def document(command: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def document_text(command: str, found: Mapping[str, Any], *, indent: int | None = 1) -> str:
-    """The same as text with a line end. All of it is ASCII: what others wrote in it cannot move a cursor."""
-    return json.dumps(document(command, found), indent=indent, ensure_ascii=True) + "\n"
+    """The same as text with a line end; dataclasses and plans in it are objects by their fields. All of it is ASCII: what
+    others wrote in it cannot move a cursor."""
+    return json.dumps(document(command, found), indent=indent, ensure_ascii=True, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return vars(value)
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} is no JSON")

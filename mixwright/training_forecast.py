@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mixwright_dsl.visible import printable
 
 if TYPE_CHECKING:
+    from mixwright_compiler.hardware.fit import Remedy
+    from mixwright_compiler.hardware.machines import Machine
     from mixwright_compiler.plan.plan import Plan, Train
     from mixwright_runtime.training.planning.forecast import Forecast
     from mixwright_runtime.training.planning.job_of import TrainForecast
@@ -191,7 +193,46 @@ def forecast_text(forecast: TrainForecast | Unforeseen) -> str:
     return "\n".join(lines)
 
 
-def forecast_report(forecast: TrainForecast | Unforeseen) -> dict[str, Any]:
+class NoForecast(TypedDict):
+    """A `train` block without a forecast, and why."""
+
+    train: str
+    no_forecast: str
+
+
+class Figures(TypedDict):
+    """What a training job takes on so many GPUs."""
+
+    gpus: int
+    fits: bool
+    parameters: int
+    examples: int
+    tokens: int
+    sequences: int
+    memory_bytes: dict[str, float]
+    steps: int
+    seconds_per_step: float
+    hours: float
+    gpu_hours: float
+    mfu: float
+    mfu_with_padding: float
+    idle: float
+    filling_batch: int | None
+
+
+class ForecastReport(Figures):
+    """The forecast of a `train` block. lengths: where those of the examples come from."""
+
+    train: str
+    model: str
+    machine: Machine
+    lengths: str
+    smallest_gpus: int | None
+    would_fit: list[Remedy]
+    dollars: float | None
+
+
+def forecast_report(forecast: TrainForecast | Unforeseen) -> ForecastReport | NoForecast:
     """The same for `--json`: bytes, seconds, hours, dollars."""
     if isinstance(forecast, Unforeseen):
         return {"train": forecast.train, "no_forecast": forecast.reason}
@@ -199,15 +240,15 @@ def forecast_report(forecast: TrainForecast | Unforeseen) -> dict[str, Any]:
         "train": forecast.train,
         "model": forecast.model,
         **_figures(forecast.found),
-        "machine": asdict(forecast.found.machine),
+        "machine": forecast.found.machine,
         "lengths": forecast.found.job.lengths.origin,
         "smallest_gpus": None if forecast.smallest is None else forecast.smallest.gpus,
-        "would_fit": [asdict(remedy) for remedy in forecast.remedies],
+        "would_fit": list(forecast.remedies),
         "dollars": forecast.dollars,
     }
 
 
-def _figures(found: Forecast) -> dict[str, Any]:
+def _figures(found: Forecast) -> Figures:
     return {
         "gpus": found.gpus,
         "fits": found.fits,

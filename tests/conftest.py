@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import settings
@@ -32,3 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update(request: pytest.FixtureRequest) -> bool:
     """True when golden files are to be rewritten; their diff is then reviewed like code."""
     return bool(request.config.getoption("--update"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _json_is_what_its_schema_says() -> Iterator[None]:
+    """Whatever test has a command print JSON, it is held to the committed schema."""
+    if find_spec("jsonschema_rs") is None:  # the vLLM environment has no development tools
+        yield
+        return
+    from tests.output_contract import checked_document
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mixwright.json_output.document", checked_document)
+        yield

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from mixwright.changes.sides import Side
 from mixwright.plan_text import estimated_cost
@@ -222,7 +222,54 @@ def _work(plan: Plan) -> Work:
     )
 
 
-def report(diffs: list[SpecDiff], old: str, new: str) -> dict[str, Any]:
+PartChange = TypedDict("PartChange", {"class": AttributeClass, "what": str})
+"""What changed, and the class of attributes that says what a change of it changes."""
+
+At = Literal["old", "new"]
+
+
+class ChangeReport(TypedDict):
+    """A part of the plan that differs: `+` is new, `-` is gone, `~` changed."""
+
+    sign: str
+    node: str
+    changes: list[PartChange]
+
+
+class QuotaReport(TypedDict):
+    """A line of a mixture whose quota or expected rows differ."""
+
+    mixture: str
+    component: str
+    quota: dict[At, str | None]
+    rows: dict[At, int | None]
+
+
+class SpecReport(TypedDict):
+    """What differs of one spec. counts: changes by class."""
+
+    spec: str
+    status: Status
+    counts: dict[str, int]
+    changes: list[ChangeReport]
+    made_again: list[Rerun]
+    quotas: list[QuotaReport]
+    licenses: list[LicenseMove]
+    work: dict[At, Work]
+    asked_anew: Anew | None
+    store: str
+
+
+class DiffReport(TypedDict):
+    """What differs between two sides, each as it was given."""
+
+    old: str
+    new: str
+    differs: bool
+    specs: list[SpecReport]
+
+
+def report(diffs: list[SpecDiff], old: str, new: str) -> DiffReport:
     """What `mixwright diff --format json` prints, without the contract's head."""
     return {
         "old": old,
@@ -232,13 +279,13 @@ def report(diffs: list[SpecDiff], old: str, new: str) -> dict[str, Any]:
     }
 
 
-def _spec_report(diff: SpecDiff) -> dict[str, Any]:
+def _spec_report(diff: SpecDiff) -> SpecReport:
     return {
         "spec": diff.spec,
         "status": diff.status,
         "counts": diff.counts(),
         "changes": [changes_report(change) for change in diff.changes],
-        "made_again": [vars(rerun) for rerun in diff.reruns],
+        "made_again": list(diff.reruns),
         "quotas": [
             {
                 "mixture": move.mixture,
@@ -248,14 +295,14 @@ def _spec_report(diff: SpecDiff) -> dict[str, Any]:
             }
             for move in diff.quotas
         ],
-        "licenses": [vars(move) for move in diff.licenses],
-        "work": {"old": vars(diff.work[0]), "new": vars(diff.work[1])},
-        "asked_anew": vars(diff.anew) if diff.anew is not None else None,
+        "licenses": list(diff.licenses),
+        "work": {"old": diff.work[0], "new": diff.work[1]},
+        "asked_anew": diff.anew,
         "store": diff.store,
     }
 
 
-def changes_report(difference: Difference) -> dict[str, Any]:
+def changes_report(difference: Difference) -> ChangeReport:
     """A difference of two plans as JSON, in `plan --json` too."""
     return {
         "sign": difference.sign,

@@ -124,9 +124,9 @@ def run(arguments: argparse.Namespace) -> int:
         finally:
             progress.end()
     if arguments.json:
-        from mixwright_runtime.ablation.table import table_json
+        from dataclasses import asdict
 
-        sys.stdout.write(document_text("ablate", table_json(ablation.table)))
+        sys.stdout.write(document_text("ablate", asdict(ablation.table)))
     else:
         print(table_text(ablation.table), end="")
         print(f"report: {output / 'ablation.html'}")

@@ -10,10 +10,9 @@ import argparse
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from mixwright.sandbox_option import add_sandbox_option
 from mixwright.terminal import Painted, printable
@@ -24,6 +23,20 @@ if TYPE_CHECKING:
     from mixwright_runtime.verifiers.code.examination import Finding
 
 _MARKS = {True: "ok", None: "-", False: "FAULT"}
+
+
+class DoctorReport(TypedDict):
+    """What was looked at, by theme. is_sound: the sandbox held. platform: the machine in words."""
+
+    version: str
+    python: str
+    platform: str
+    is_sound: bool
+    sandbox: list[Finding]
+    languages: list[Finding]
+    extras: list[Finding]
+    plugins: list[Finding]
+    machine: list[Finding]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.json and sys.stderr.isatty():
         print("attacking the sandbox, about 10 s …", end=Painted("\r"), file=sys.stderr, flush=True)
     found = asyncio.run(examined())
-    groups = {
+    groups: dict[str, list[Finding]] = {
         "sandbox": found.walls,
         "languages": found.tools,
         "extras": _extras(),
@@ -61,12 +74,16 @@ def run(arguments: argparse.Namespace) -> int:
         "machine": [*_store(), *_gpus()],
     }
     if arguments.json:
-        document: dict[str, Any] = {
+        document: DoctorReport = {
             "version": VERSION,
             "python": sys.version.split()[0],
-            "machine": machine(),
+            "platform": machine(),
             "is_sound": found.is_sound,
-            **{name: [asdict(finding) for finding in findings] for name, findings in groups.items()},
+            "sandbox": groups["sandbox"],
+            "languages": groups["languages"],
+            "extras": groups["extras"],
+            "plugins": groups["plugins"],
+            "machine": groups["machine"],
         }
         from mixwright.json_output import document_text
 

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mixwright.terminal import duration, printable
 from mixwright_runtime.errors import StoreLocked
@@ -32,6 +32,26 @@ if TYPE_CHECKING:
 
 LONG_TEXT = 2_000
 """Characters of a text that are printed; `--full` and `--json` give all."""
+
+
+class CodePage(TypedDict):
+    """The page of a diagnostic code, Markdown."""
+
+    code: str
+    text: str
+
+
+class KindPage(TypedDict):
+    """The manual page of a kind, such as `verify.math`."""
+
+    kind: str
+    text: str
+
+
+class KindPages(TypedDict):
+    """Every kind that has the name."""
+
+    kinds: list[KindPage]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +119,7 @@ def _explain_code(code: str, *, as_json: bool) -> int:
     if as_json:
         from mixwright.json_output import document_text
 
-        text = document_text("explain", {"code": code, "text": text}).rstrip()
+        text = document_text("explain", CodePage(code=code, text=text)).rstrip()
     print(text)
     return 0
 
@@ -125,8 +145,8 @@ def _explain_kind(what: str, spec: Path | None, *, as_json: bool) -> int:
     if as_json:
         from mixwright.json_output import document_text
 
-        kinds = [{"kind": key, "text": text} for key, text in found.items()]
-        sys.stdout.write(document_text("explain", {"kinds": kinds}))
+        kinds = [KindPage(kind=key, text=text) for key, text in found.items()]
+        sys.stdout.write(document_text("explain", KindPages(kinds=kinds)))
     else:
         print("\n\n".join(found.values()))
     return 0

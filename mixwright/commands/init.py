@@ -14,6 +14,7 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import TypedDict
 
 from mixwright.json_output import document_text
 from mixwright.terminal import printable
@@ -29,6 +30,13 @@ FILES = (
     "tiny/ablation.lock",
     "tiny/model",
 )
+
+
+class InitReport(TypedDict):
+    """Where the project is, and the files that were not there before."""
+
+    directory: str
+    written: list[str]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
             written.append(path.relative_to(into).as_posix())
     (into / ".mixwright").mkdir(exist_ok=True)
     if arguments.json:
-        sys.stdout.write(document_text("init", {"directory": str(into), "written": written}))
+        made: InitReport = {"directory": str(into), "written": written}
+        sys.stdout.write(document_text("init", made))
         return 0
     print(f"{len(written)} files written" if written else "everything is there already")
     inside = "" if into == Path() else f"cd {shlex.quote(printable(str(into)))} && "

@@ -19,16 +19,17 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from mixwright.params_option import add_params_option
 
 if TYPE_CHECKING:
+    from mixwright.changes.facts import ChangeReport
     from mixwright.compiling import Compiled
-    from mixwright.recorded import MovedThreshold, Recorded
-    from mixwright.training_forecast import Unforeseen
+    from mixwright.recorded import Anew, MovedThreshold, Recorded
+    from mixwright.rehearsal import Answered
+    from mixwright.training_forecast import ForecastReport, NoForecast, Unforeseen
     from mixwright_compiler.plan.plan import Plan
     from mixwright_runtime.training.planning.job_of import TrainForecast
 
@@ -132,9 +133,41 @@ def write_plan(plan: Plan, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+class StoreReport(TypedDict):
+    """What the store has of a plan, by node `pipeline.step`; `rows_kept` by pipeline."""
+
+    runs: int
+    note: str
+    answers_at_most: dict[str, int]
+    answers_looked_up: dict[str, Answered]
+    asked_anew: Anew | None
+    thresholds: dict[str, MovedThreshold]
+    rows_kept: dict[str, dict[Literal["run", "rows"], int]]
+
+
+class MissingReport(TypedDict):
+    """Packages that the plan needs and that are not installed, and what installs them."""
+
+    extra: str
+    modules: list[str]
+    command: str
+
+
+class PlanReport(TypedDict):
+    """What a run would do. estimated_cost: dollars. compared_with_run: the run that `changes` are against."""
+
+    plan: Plan
+    estimated_cost: float | None
+    training: list[ForecastReport | NoForecast]
+    store: StoreReport
+    compared_with_run: int | None
+    changes: list[ChangeReport]
+    missing_extras: list[MissingReport]
+
+
 def plan_report(
     plan: Plan, found: Recorded, forecasts: Sequence[TrainForecast | Unforeseen] = ()
-) -> dict[str, Any]:
+) -> PlanReport:
     """What `--json` prints."""
     from mixwright.changes.facts import changes_report
     from mixwright.extras import missing_extras
@@ -146,16 +179,16 @@ def plan_report(
     changes = differences(found.last_plan, plan) if found.last_plan else ()
     anew = asked_anew(plan, found)
     return {
-        "plan": plan.model_dump(mode="json"),
+        "plan": plan,
         "estimated_cost": estimated_cost(plan),
         "training": [forecast_report(forecast) for forecast in forecasts],
         "store": {
             "runs": found.runs,
             "note": found.note,
             "answers_at_most": dict(found.answers),
-            "answers_looked_up": {node: asdict(answered) for node, answered in found.answered.items()},
-            "asked_anew": asdict(anew) if anew is not None else None,
-            "thresholds": {node: asdict(moved) for node, moved in found.thresholds.items()},
+            "answers_looked_up": dict(found.answered),
+            "asked_anew": anew,
+            "thresholds": dict(found.thresholds),
             "rows_kept": {n: {"run": k.run_id, "rows": k.rows} for n, k in found.kept.items()},
         },
         "compared_with_run": found.last_run_id or None,

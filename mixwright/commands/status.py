@@ -18,6 +18,12 @@ from mixwright_runtime.store.location import project_root, status_path, store_di
 from mixwright_runtime.store.status import PipelineStatus, Status, is_alive, read_status
 
 
+class PrintedStatus(Status, total=False):
+    """A run's status. `command` is this one; `run_command` is what runs."""
+
+    run_command: str
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("--store", type=Path, metavar="DIR", help="the store's directory [ROOT/.mixwright]")

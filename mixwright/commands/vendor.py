@@ -12,11 +12,26 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TypedDict
 
 from mixwright.json_output import document_text
 from mixwright.terminal import printable, table
 from mixwright_compiler.load.library import PREFIX, library_file, library_names
 from mixwright_compiler.suggest import listing, nearest
+
+
+class Libraries(TypedDict):
+    """Every library by its name, with what it is for."""
+
+    libraries: dict[str, str]
+
+
+class Vendored(TypedDict):
+    """A library's copy; `written` where it was not there before."""
+
+    library: str
+    path: str
+    written: bool
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.library is None:
         about = {name: _about(name) for name in library_names()}
         if arguments.json:
-            sys.stdout.write(document_text("vendor", {"libraries": about}))
+            listed: Libraries = {"libraries": about}
+            sys.stdout.write(document_text("vendor", listed))
         else:
             print(table([*about.items()], indent=""))
         return 0
@@ -56,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     if arguments.json:
-        written = {"library": name, "path": path.as_posix(), "written": is_new}
+        written: Vendored = {"library": name, "path": path.as_posix(), "written": is_new}
         sys.stdout.write(document_text("vendor", written))
         return 0
     print(f"wrote {printable(str(path))}" if is_new else f"{printable(str(path))} is there already")

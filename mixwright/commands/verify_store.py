@@ -10,11 +10,24 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypedDict
 
 from mixwright.json_output import document_text
 from mixwright.terminal import printable
 from mixwright_runtime.errors import StoreBroken
 from mixwright_runtime.store.location import project_root, store_directory
+
+
+class RepairReport(TypedDict):
+    """A store made anew: where the old files are, rows by table, and the faults before (`found`) and after."""
+
+    kept_aside: str
+    rows: dict[str, int]
+    from_segments: int
+    from_journal: int
+    lost: list[str]
+    found: list[str]
+    faults: list[str]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if report.faults and arguments.repair:
         return _repair(directory, report.faults, as_json=arguments.json)
     if arguments.json:
-        sys.stdout.write(document_text("verify-store", {**asdict(report), "path": str(report.path)}))
+        sys.stdout.write(document_text("verify-store", asdict(report)))
         return 1 if report.faults else 0
     held = ", ".join(f"{rows:,} {table}s" for table, rows in report.rows.items() if rows) or "nothing yet"
     print(f"{report.path}: {held}; {report.size_bytes / 1e6:,.1f} MB")
@@ -64,9 +77,12 @@ def _repair(directory: Path, faults: list[str], *, as_json: bool) -> int:
     done = repair(directory)
     report = verify(directory)
     if as_json:
-        document = {
-            **asdict(done),
+        document: RepairReport = {
             "kept_aside": str(done.kept_aside),
+            "rows": done.rows,
+            "from_segments": done.from_segments,
+            "from_journal": done.from_journal,
+            "lost": done.lost,
             "found": faults,
             "faults": report.faults,
         }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict
 from xml.etree import ElementTree
 
 from mixwright.terminal import Painted, duration, printable
-from mixwright_dsl.render import render
+from mixwright_dsl.render import DiagnosticReport, render
 from mixwright_dsl.visible import visible
 
 if TYPE_CHECKING:
@@ -37,9 +37,29 @@ def summary_of(specs: Sequence[Spec], seconds: float) -> str:
     return f"{len(runs)} test{'s' if len(runs) != 1 else ''}: {', '.join(words)} in {duration(seconds)}"
 
 
-def report_of(specs: Sequence[Spec]) -> dict[str, Any]:
+class OneTest(TypedDict):
+    """A test. of: the mixture or fragment that it is of. line: in the spec. updated: files that were written anew."""
+
+    spec: str
+    name: str
+    of: str | None
+    line: int
+    status: str
+    seconds: float
+    failures: list[DiagnosticReport]
+    updated: list[str]
+
+
+class AllTests(TypedDict):
+    """Every test, and how many passed and failed."""
+
+    tests: list[OneTest]
+    summary: dict[Literal["tests", "passed", "failed"], int]
+
+
+def report_of(specs: Sequence[Spec]) -> AllTests:
     """What `test --json` prints, without the contract's head."""
-    tests = [
+    tests: list[OneTest] = [
         {
             "spec": spec,
             "name": run.test.name,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from mixwright_runtime.cluster.status import cluster_status
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.facts.policies import Violation, policy_facts
 from mixwright_runtime.facts.reports import reviews_of
 from mixwright_runtime.run.run import Run, RunReport
+from mixwright_runtime.run.summary import MixtureSummary, PipelineSummary, RowCounts, RunSummary, StepSummary
 from mixwright_runtime.run.waves import PipelineRun
 from mixwright_runtime.store.records import LIMITED, RATES, REPORTS, EventRecord
 from mixwright_runtime.stream.driving import reports_of
@@ -29,7 +29,7 @@ async def finish(run: Run) -> RunReport:
     store, stop = run.store, run.stop
     unfinished = _put_tallies(run)
     is_complete = not stop.reason
-    mixtures: dict[str, Any] = {}
+    mixtures: dict[str, MixtureSummary] = {}
     messages = [*(replay.note for replay in run.replays if replay.note), *run.calls.warnings()]
     if run.signal is None and stop.failure is None:
         mixtures = _record_mixtures(run)
@@ -40,13 +40,14 @@ async def finish(run: Run) -> RunReport:
         raise RunError(f"run {run.run_id}: {unfinished} rows are in no outcome, an error in mixwright")
     store.check_accounting(run.run_id)
     summary = _summary(run, mixtures, unfinished)
+    kept = cast(dict[str, Any], summary)
     if stop.failure is not None:
-        store.end_run(run.run_id, "failed", summary)
+        store.end_run(run.run_id, "failed", kept)
         raise _told(stop.failure, run)
     if run.signal is not None:
-        store.end_run(run.run_id, "stopped", summary)
+        store.end_run(run.run_id, "stopped", kept)
         messages.append(f"interrupted; {_kept(run)} are kept, 'mixwright run' again goes on from there")
-        return RunReport(run.run_id, "stopped", 128 + run.signal, summary, tuple(messages))
+        return RunReport(run.run_id, "stopped", 128 + run.signal, kept, tuple(messages))
     if run.options.limit is not None:
         store.put_event(EventRecord(run.run_id, LIMITED, str(run.options.limit)))
         # An export looks for it in the store.
@@ -55,7 +56,7 @@ async def finish(run: Run) -> RunReport:
         try:
             _export(run, summary)
         except RunError:
-            store.end_run(run.run_id, "failed", summary)
+            store.end_run(run.run_id, "failed", kept)
             raise
     short = {name: found["shortfall"] for name, found in mixtures.items() if found["shortfall"]}
     if stop.reason:
@@ -71,7 +72,7 @@ async def finish(run: Run) -> RunReport:
     broken_demands = [] if is_limited else _violations(run, summary)
     if broken_demands:
         exit_code = 1
-        summary["violations"] = [asdict(found) for found in broken_demands]
+        summary["violations"] = [_plain(found) for found in broken_demands]
         messages += [found.text for found in broken_demands]
     over = _over_policy(run, summary)
     if over:
@@ -87,8 +88,8 @@ async def finish(run: Run) -> RunReport:
     if rated:
         store.put_event(EventRecord(run.run_id, RATES, json.dumps(rated)))
     # Last of all: a run that was killed while it exported has no end.
-    store.end_run(run.run_id, status, summary)
-    return RunReport(run.run_id, status, exit_code, summary, tuple(messages))
+    store.end_run(run.run_id, status, kept)
+    return RunReport(run.run_id, status, exit_code, kept, tuple(messages))
 
 
 def allowed_quarantine(policies: Iterable[Mapping[str, Any]]) -> float:
@@ -97,7 +98,7 @@ def allowed_quarantine(policies: Iterable[Mapping[str, Any]]) -> float:
     return float(min(stated, default=0.0))
 
 
-def _over_policy(run: Run, summary: Mapping[str, Any]) -> str:
+def _over_policy(run: Run, summary: RunSummary) -> str:
     rows = summary["rows"]
     quarantined, ended = rows["quarantined"], rows["kept"] + rows["dropped"] + rows["quarantined"]
     allowed = allowed_quarantine(run.policies)
@@ -108,7 +109,7 @@ def _over_policy(run: Run, summary: Mapping[str, Any]) -> str:
     return f"{quarantined} of {ended} rows were quarantined ({reasons}), {allowed:.3g} of them may be{hint}"
 
 
-def _violations(run: Run, summary: Mapping[str, Any]) -> list[Violation]:
+def _violations(run: Run, summary: RunSummary) -> list[Violation]:
     """Demands of tags and policies that the selected mixtures do not meet."""
     from mixwright_runtime.mixture.selection import subtotals_of
 
@@ -147,11 +148,11 @@ def _put_reports(run: Run) -> None:
         run.store.put_event(EventRecord(run.run_id, REPORTS, json.dumps(told, ensure_ascii=False)))
 
 
-def _record_mixtures(run: Run) -> dict[str, Any]:
+def _record_mixtures(run: Run) -> dict[str, MixtureSummary]:
     from mixwright_runtime.mixture import record_selection
     from mixwright_runtime.mixture.selection import subtotals_of
 
-    found = {}
+    found: dict[str, MixtureSummary] = {}
     for mixture in run.mixture_runs.values():
         selection = mixture.selection
         if selection is None:
@@ -166,14 +167,14 @@ def _record_mixtures(run: Run) -> dict[str, Any]:
                 result.component: {"wanted": result.wanted, "got": result.got, "available": result.available}
                 for result in selection.results
             },
-            "subtotals": [vars(part) for part in subtotals_of(selection.results, selection.tags)],
+            "subtotals": [_plain(part) for part in subtotals_of(selection.results, selection.tags)],
             "dropped": mixture.dropped(),
             "steps": reports,
         }
     return found
 
 
-def _export(run: Run, summary: dict[str, Any]) -> None:
+def _export(run: Run, summary: RunSummary) -> None:
     """Write the exports of the mixtures that were selected.
 
     Raises:
@@ -188,9 +189,9 @@ def _export(run: Run, summary: dict[str, Any]) -> None:
     summary["exports"] = {export.name: {"path": str(export.path), "rows": export.rows} for export in written}
 
 
-def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, Any]:
+def _summary(run: Run, mixtures: dict[str, MixtureSummary], unfinished: int) -> RunSummary:
     spending = run.spending
-    rows = {"kept": 0, "dropped": 0, "quarantined": 0, "unfinished": unfinished}
+    rows: RowCounts = {"kept": 0, "dropped": 0, "quarantined": 0, "unfinished": unfinished}
     quarantined: dict[str, int] = {}
     for outcomes in run.outcomes.values():
         rows["kept"] += outcomes.kept
@@ -199,7 +200,7 @@ def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, A
     for node in run.pipeline_nodes:
         for reason, count in node.tally.quarantine_reasons.items():
             quarantined[reason] = quarantined.get(reason, 0) + count
-    return {
+    found: RunSummary = {
         "spec": run.plan.spec,
         "run_id": run.run_id,
         "stopped_by": run.stop.reason,
@@ -212,7 +213,7 @@ def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, A
         "output_tokens": spending.output_tokens,
         "cost": round(spending.cost, 6),
         "pipelines": {name: _pipeline(pipeline) for name, pipeline in run.runs.items()},
-        "calls": {node: vars(counts) for node, counts in run.calls.counts.items()},
+        "calls": {node: _plain(counts) for node, counts in run.calls.counts.items()},
         "calibrations": run.calibrations,
         "reviews": {
             node.name: node.step.report() for node in run.pipeline_nodes if node.plan.operation == REVIEW
@@ -220,36 +221,41 @@ def _summary(run: Run, mixtures: dict[str, Any], unfinished: int) -> dict[str, A
         "mixtures": mixtures,
         "violations": [],
         "exports": {},
-        **cluster_status(run.cluster, run.engines),
         "exit_code": 0,
     }
+    if (cluster := cluster_status(run.cluster, run.engines).get("cluster")) is not None:
+        found["cluster"] = cluster
+    return found
 
 
-def _pipeline(pipeline: PipelineRun) -> dict[str, Any]:
+def _pipeline(pipeline: PipelineRun) -> PipelineSummary:
     return {
         "started": pipeline.executor.started,
         "kept": len(pipeline.kept),
         "wanted": pipeline.wanted,
         "exhausted": pipeline.is_exhausted,
         "waves": [list(wave) for wave in pipeline.waves],
-        "steps": {
-            node.id: {
-                "in": node.tally.rows_in,
-                "out": node.tally.rows_out,
-                "dropped": node.tally.drop_reasons,
-                "quarantined": node.tally.quarantine_reasons,
-                **(
-                    {"quarantined_because": node.tally.quarantined_because}
-                    if node.tally.quarantined_because
-                    else {}
-                ),
-                **_asked_again(node),
-                **_rated(node),
-            }
-            for node in pipeline.executor.nodes
-        },
+        "steps": {node.id: _step(node) for node in pipeline.executor.nodes},
         "reports": reports_of(pipeline.executor.nodes),
     }
+
+
+def _step(node: Node) -> StepSummary:
+    tally = node.tally
+    found: StepSummary = {
+        "in": tally.rows_in,
+        "out": tally.rows_out,
+        "dropped": tally.drop_reasons,
+        "quarantined": tally.quarantine_reasons,
+    }
+    if tally.quarantined_because:
+        found["quarantined_because"] = tally.quarantined_because
+    if node.rows_again:
+        found["asked_again"] = {"rows": node.rows_again, "passed": node.passed_again}
+    rated = rates_of(node.passing)
+    if rated is not None:
+        found["rated"] = rated
+    return found
 
 
 def _verifier_faults(node: Node) -> str:
@@ -257,17 +263,9 @@ def _verifier_faults(node: Node) -> str:
     return "" if node.measuring is None else node.measuring.over_budget()
 
 
-def _asked_again(node: Node) -> dict[str, Any]:
-    """Rows for which a verifier asked the model again, and how many passed then."""
-    if not node.rows_again:
-        return {}
-    return {"asked_again": {"rows": node.rows_again, "passed": node.passed_again}}
-
-
-def _rated(node: Node) -> dict[str, Any]:
-    """How many candidates of a row pass a verifier that looks at them together."""
-    found = rates_of(node.passing)
-    return {} if found is None else {"rated": found}
+def _plain(figures: Any) -> Any:
+    """A dataclass as it is kept: its fields as JSON."""
+    return vars(figures)
 
 
 def _kept(run: Run) -> str:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import comb
-from typing import Any
+from typing import Any, TypedDict
 
 
-def rates_of(passing: Mapping[tuple[int, int], int]) -> dict[str, Any] | None:
+class Rated(TypedDict):
+    """How many candidates of a row pass: `pass_at` by how many are drawn."""
+
+    rows: int
+    candidates: int
+    rate: float
+    pass_at: dict[str, float]
+
+
+def rates_of(passing: Mapping[tuple[int, int], int]) -> Rated | None:
     """The figures of rows by (how many of their candidates pass, how many they have); None where none has several.
 
     rows, candidates (the most of a row), rate (mean over rows), pass_at: number of candidates as text -> `pass_at_k`.

@@ -1,0 +1,101 @@
+"""What commands print as JSON has a schema each, made of the types that they print, and keeps to it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import jsonschema_rs
+import pytest
+
+from mixwright import cli, json_output
+from mixwright.reference.outputs import Unschemed, output_schemas, output_types
+from tests.checkout import ROOT
+from tests.output_contract import checked_document, faults_of
+
+SPEC = """edition 2026
+model teacher openai { base_url = "http://localhost:1/v1", model = "m", price_in = $1, price_out = $2 }
+source people inline { rows = [{ name = "Ada" }, { name = "Alan" }] }
+template ask { user = "Who is {{ name }}?" }
+pipeline answers {
+  from people
+  generate answer { prompt = ask, model = teacher }
+  chat { user = name, assistant = answer }
+}
+mixture main { seed = 1, people = 1, answers = 1, tag all_of_it { rows = [people, answers], least = 1 } }
+test "the prompt names the person" of answers {
+  given = { name = "Ada" }
+  answers = { generate_answer = "A mathematician." }
+  expect = contains(answer, "physicist")
+}
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mix").write_text(SPEC, encoding="utf-8")
+    (tmp_path / "b.mix").write_text(
+        SPEC.replace("people = 1", "people = 2").replace("Who", "What"), encoding="utf-8"
+    )
+    (tmp_path / "wrong.mix").write_text(SPEC.replace("{{ name }}", "{{ nam }}"), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "init new --json",
+        "vendor --json",
+        "vendor answered --json",
+        "check wrong.mix --format json",
+        "lock --check a.mix --format json",
+        "plan a.mix --json",
+        "diff a.mix b.mix --format json",
+        "preview a.mix --prompts 1 --json",
+        "test a.mix --json",
+        "explain MIX101 --json",
+        "explain verify.math --json",
+    ],
+)
+def test_what_is_printed_is_what_the_schema_says(
+    line: str, spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(line.split()) in (0, 1)
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["command"] == line.split()[0]
+    assert faults_of(printed) == []
+    path = ROOT / "docs/schemas/output" / f"{printed['command']}.schema.json"
+    assert jsonschema_rs.validator_for(json.loads(path.read_text(encoding="utf-8"))).is_valid(printed)
+
+
+def test_every_test_that_prints_json_is_held_to_the_schema() -> None:
+    assert json_output.document is checked_document
+    with pytest.raises(AssertionError, match="libraries"):
+        checked_document("vendor", {"libraries": {"std:x": 1}})
+    with pytest.raises(AssertionError, match="more"):
+        checked_document("init", {"directory": ".", "written": [], "more": 1})
+
+
+def test_a_command_that_prints_json_of_an_unknown_form_stops_the_schemas(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def configure(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--format", choices=("text", "json"))
+
+    monkeypatch.setitem(cli.COMMANDS, "news", "tell what is new")
+    there = cli._module
+    monkeypatch.setattr(
+        cli, "_module", lambda name: SimpleNamespace(configure=configure) if name == "news" else there(name)
+    )
+    with pytest.raises(Unschemed, match="command `news` prints JSON of an unknown form"):
+        output_schemas()
+
+
+def test_a_type_of_a_command_that_prints_no_json_stops_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    types = output_types()
+    monkeypatch.setattr("mixwright.reference.outputs.output_types", lambda: {**types, "fmt": (int,)})
+    with pytest.raises(Unschemed, match="command `fmt` prints no JSON"):
+        output_schemas()
