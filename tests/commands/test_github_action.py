@@ -96,7 +96,7 @@ def in_pull_request(runner: Runner, **changed: str) -> None:
 
 
 def test_nothing_from_outside_stands_in_a_script() -> None:
-    assert len(SHELL) == 5
+    assert len(SHELL) == 6
     assert [name for name, step in SHELL.items() if "${{" in step["run"]] == []
     named = {
         found for step in ACTION["runs"]["steps"] for found in re.findall(r"inputs\.(\w+)", json.dumps(step))
@@ -131,6 +131,18 @@ def test_a_lock_that_does_not_fit_is_the_verdict(runner: Runner) -> None:
     compared = runner.step("Compare the locks")
     assert (compared.returncode, "MIX807" in compared.stdout) == (0, True)
     assert runner.step("Verdict").returncode == 1
+
+
+def test_a_test_that_fails_is_the_verdict(runner: Runner) -> None:
+    spec = runner.folder / "specs/math.mix"
+    told = 'test "a letter is a text" {\n  given = { letter = "a" }\n  expect = letter == "%s"\n}\n'
+    written = spec.read_text()
+    runner.step("Check")
+    for letter, status in (("a", 0), ("b", 1)):
+        spec.write_text(f"{written}\n{told % letter}")
+        assert runner.step("Test").returncode == 0
+        assert "<testsuites" in (runner.machine / "mixwright-tests.xml").read_text()
+        assert runner.step("Verdict").returncode == status
 
 
 def test_what_changes_is_said_in_one_comment(runner: Runner) -> None:
