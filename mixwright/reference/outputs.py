@@ -120,9 +120,10 @@ def _readable(type_: Any) -> Any:
         hints = get_type_hints(type_, localns=_names(), include_extras=True)
         fields = {}
         for name, hint in hints.items():
+            # Of annotations that are texts, `__required_keys__` does not know.
+            is_needed = name in type_.__required_keys__ and get_origin(hint) is not NotRequired
             if get_origin(hint) in (NotRequired, Required):
                 hint = get_args(hint)[0]
-            is_needed = name in type_.__required_keys__
             fields[name] = (typing_extensions.Required if is_needed else typing_extensions.NotRequired)[
                 _readable(hint)
             ]
