@@ -9,7 +9,7 @@ reference.
 
 `compiler/mixwright_compiler/catalog/catalog.json` comes from the runtime's declarations
 (`mixwright_runtime.plugins.declare.declare`). The schemas describe the documents that cross a border: the plan
-(pydantic), the lock and the catalog (dataclasses), what commands print as JSON (`mixwright/reference/outputs.py`).
+(pydantic), the lock and the catalog (dataclasses), what commands print as JSON (`mixwright/output_schemas.py`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mixwright.output_schemas import Unschemed, output_schemas
 from mixwright.reference.commands import commands_page
 from mixwright.reference.constraints import constraints_page
-from mixwright.reference.outputs import Unschemed, output_schemas
 from mixwright.reference.pages import diagnostics_page, reference_page
 from mixwright_compiler.catalog.catalog import FORMAT_VERSION as CATALOG_FORMAT
 from mixwright_compiler.catalog.catalog import Entry

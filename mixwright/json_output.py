@@ -1,6 +1,6 @@
 """The contract of what commands print as JSON: an object that says its format and its command, then what was found.
 
-Its JSON Schemas (`docs/schemas/output/`) are made of the types that `mixwright/reference/outputs.py` names for a command.
+Its JSON Schemas (`docs/schemas/output/`) are made of the types that `mixwright/output_schemas.py` names for a command.
 
 `format_version`: the second number grows with new fields, the first when one changes meaning or goes. A reader rejects a
 first number that it does not know, and passes over fields that it does not know.

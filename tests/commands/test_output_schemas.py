@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 
 from mixwright import cli, json_output
-from mixwright.reference.outputs import Unschemed, output_schemas, output_types
+from mixwright.output_schemas import Unschemed, output_schemas, output_types
 from tests.checkout import ROOT
 from tests.output_contract import checked_document, faults_of
 
@@ -96,6 +96,6 @@ def test_a_command_that_prints_json_of_an_unknown_form_stops_the_schemas(
 
 def test_a_type_of_a_command_that_prints_no_json_stops_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
     types = output_types()
-    monkeypatch.setattr("mixwright.reference.outputs.output_types", lambda: {**types, "fmt": (int,)})
+    monkeypatch.setattr("mixwright.output_schemas.output_types", lambda: {**types, "fmt": (int,)})
     with pytest.raises(Unschemed, match="command `fmt` prints no JSON"):
         output_schemas()
