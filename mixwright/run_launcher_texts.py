@@ -22,8 +22,16 @@ logs=@here@/logs/node-"$rank"
 mkdir -p "$logs"
 servers=()
 
+# Ends the servers, and returns when they are gone: their ports and GPUs are free for whoever comes next.
 stop() {
   for pid in ${servers[@]+"${servers[@]}"}; do kill -TERM -- "-$pid" 2>/dev/null || true; done
+  for pid in ${servers[@]+"${servers[@]}"}; do
+    for _ in {1..100}; do
+      kill -0 -- "-$pid" 2>/dev/null || break
+      sleep 0.1 || true
+    done
+    kill -KILL -- "-$pid" 2>/dev/null || true
+  done
 }
 trap stop EXIT
 
