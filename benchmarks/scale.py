@@ -35,6 +35,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 CEILING = 1.15
@@ -319,7 +320,7 @@ def minhash(size: int, folder: Path) -> dict[str, Any]:
         fingerprint=Fingerprint(row="", set="", meta=""),
         origin=Origin(file="benchmark", line=1, column=1),
     )
-    dedup = MinhashDedup(step, None)  # type: ignore[arg-type]
+    dedup = MinhashDedup(step, SimpleNamespace(scratch=folder))  # type: ignore[arg-type]
     cpu = 0.0
     before_rss = rss_mb()
     for start in range(0, size, 1_000):

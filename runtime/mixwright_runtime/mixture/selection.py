@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -15,6 +16,7 @@ from mixwright_compiler.plan.subtotals import Subtotal, subtotals
 from mixwright_runtime.mixture.allocation import allocate, quota_text
 from mixwright_runtime.mixture.candidates import Candidates
 from mixwright_runtime.mixture.strata import supply, take
+from mixwright_runtime.values.row_ids import ID_BYTES, RowIds
 from mixwright_runtime.values.rows import digest
 
 ORDER_DOMAIN = "mixwright.mixture.v1"
@@ -47,10 +49,11 @@ class ComponentResult:
 
 @dataclass(frozen=True)
 class Selection:
-    """The rows of a mixture in their final order, as three columns of equal length.
+    """The rows of a mixture in their final order, as columns of equal length.
 
-    components: index into `results` of each entry's component. leaves: the source or pipeline its row is stored
-        under; the component itself unless that is a nested mixture. repeats: 0 for a row's first appearance.
+    components: index into `results` of each entry's component. places: its row's index among the component's
+        candidates. leaves: the source or pipeline its row is stored under; the component itself unless that is a nested
+        mixture. repeats: 0 for a row's first appearance.
     notes: sentences for the reader: parts given on to others, a total that nothing fills.
     shortfall: None, or what is short as one message; an error when the mixture says `shortfall = error`.
     tags: components of each tag.
@@ -59,7 +62,8 @@ class Selection:
     mixture: str
     results: tuple[ComponentResult, ...]
     components: Sequence[int]
-    row_ids: Sequence[bytes]
+    places: Sequence[int]
+    row_ids: RowIds
     leaves: Sequence[str]
     repeats: Sequence[int]
     notes: tuple[str, ...] = ()
@@ -103,7 +107,8 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
     supplies = {c.rows: supply(c, found[c.rows], at_end=True) for c in mixture.components}
     allocations = allocate(mixture, supplies, total=total)
     results: list[ComponentResult] = []
-    row_ids: list[bytes] = []
+    raw: list[bytes] = []
+    places = array("q")
     leaves: list[str] = []
     repeats: list[int] = []
     for component in mixture.components:
@@ -111,7 +116,8 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
         allocation = allocations.by_name[component.rows]
         taken = take(component, rows, allocation.count or 0)
         chosen = taken.rows.tolist()
-        row_ids += [rows.row_ids[i] for i in chosen]
+        raw.append(_ids_of(rows)[taken.rows].tobytes())
+        places.extend(chosen)
         leaves += [component.rows] * len(chosen) if rows.leaves is None else [rows.leaves[i] for i in chosen]
         repeats += _repeats(rows, chosen, taken.repeats.tolist())
         results.append(
@@ -129,13 +135,15 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
         )
     sizes = [result.got for result in results]
     components = np.repeat(np.arange(len(results)), sizes)
-    order = _shuffled(mixture.seed, row_ids, leaves, repeats)
+    ids = np.frombuffer(b"".join(raw), dtype=f"V{ID_BYTES}")
+    order = _shuffled(mixture.seed, ids, leaves, repeats)
     indices = order.tolist()
     return Selection(
         mixture.name,
         tuple(results),
         components[order].tolist(),
-        [row_ids[i] for i in indices],
+        array("q", np.frombuffer(places, dtype=np.int64)[order].tobytes()),
+        RowIds((ids[order].tobytes(),)),
         [leaves[i] for i in indices],
         [repeats[i] for i in indices],
         allocations.notes,
@@ -151,9 +159,11 @@ def entry_key(seed: int, leaf: str, row_id: bytes, repeat: int) -> int:
 
 
 def _shuffled(
-    seed: int, row_ids: Sequence[bytes], leaves: Sequence[str], repeats: Sequence[int]
+    seed: int, ids: np.ndarray[Any, Any], leaves: Sequence[str], repeats: Sequence[int]
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Indices of the entries by `entry_key`. The hash state up to the leaf's name is shared: 1 million in 1.5 s."""
+    """Indices of the entries by `entry_key`. `ids`: 16 bytes each.
+
+    The hash state up to the leaf's name is shared: 1 million in 1.5 s."""
     prefixes: dict[str, Any] = {}
     for leaf in set(leaves):
         prefix = blake2b(digest_size=16, person=b"mixwright")
@@ -166,12 +176,19 @@ def _shuffled(
         for text in (b"%d" % n for n in range(max(repeats, default=0) + 1))
     ]
     keys = bytearray()
-    for row_id, leaf, repeat in zip(row_ids, leaves, repeats, strict=True):
+    size = ID_BYTES.to_bytes(8, "little")
+    for row_id, leaf, repeat in zip(RowIds((ids.tobytes(),)), leaves, repeats, strict=True):
         one = prefixes[leaf].copy()
-        one.update(len(row_id).to_bytes(8, "little") + row_id + tails[repeat])
+        one.update(size + row_id + tails[repeat])
         keys += one.digest()[:8]
-    halves = np.frombuffer(b"".join(row_ids), dtype=">u8").reshape(len(row_ids), 2)
+    halves = ids.view(">u8").reshape(len(ids), 2)
     return np.lexsort((halves[:, 1], halves[:, 0], np.frombuffer(bytes(keys), dtype="<u8")))
+
+
+def _ids_of(rows: Candidates) -> np.ndarray[Any, Any]:
+    """Identities of a component's rows, 16 bytes each."""
+    raw = rows.row_ids.raw if isinstance(rows.row_ids, RowIds) else b"".join(rows.row_ids)
+    return np.frombuffer(raw, dtype=f"V{ID_BYTES}")
 
 
 def _repeats(rows: Candidates, chosen: list[int], repeats: list[int]) -> list[int]:

@@ -274,3 +274,5 @@ class StepContext:
     started."""
     tools: Tools = field(default_factory=NoTools)
     """The tools that the step's attributes name."""
+    scratch: Path | None = None
+    """Where a step may put aside what is too much for memory; a temporary folder when None."""

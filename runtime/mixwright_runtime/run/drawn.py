@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def rows_kept(pipeline: PipelineRun) -> Iterable[Row]:
-    """The rows that a pipeline has kept, in start order."""
-    return [kept.row for kept in pipeline.kept]
+    """The rows that a pipeline has kept, in start order, one by one."""
+    return (start.row for start in pipeline.kept)
 
 
 def lost_of_pool(plan: Plan, store: Store, pipeline: str, lag: int) -> Settled:

@@ -7,8 +7,10 @@ decontamination sees, and in what order, depends on the data alone, not on wave 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from mixwright_compiler.plan.plan import Component, Mixture
@@ -17,12 +19,17 @@ from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.mixture import Candidates, Demand, Selection, columns_needed, required_rows, select
 from mixwright_runtime.plugins.shapes import Apply, Keep, Place, Table
+from mixwright_runtime.run.survivors import SelectedRows, Survivors
 from mixwright_runtime.run.waves import PipelineRun
 from mixwright_runtime.stream.driving import applied, decided_on, reports_of
+from mixwright_runtime.stream.kept import RowsInOrder, StartSpool
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.stream.outcomes import Outcomes, OutcomeStore, Start, Tally
 from mixwright_runtime.stream.supply import Sources
 from mixwright_runtime.values.rows import Dropped
+
+TOGETHER = 1_000
+"""Rows that are given to mixture-wide steps in one go; no decision depends on it. Chosen."""
 
 
 class SourceBook:
@@ -41,7 +48,7 @@ class SourceBook:
             seen = (source, start.row.row_id)
             if seen not in self._seen:
                 self._seen.add(seen)
-                book.keep(start.row, start)
+                book.keep(start.row, start.whence)
 
 
 @dataclass
@@ -49,24 +56,26 @@ class _Feed:
     """One component: what it has, what was fed through the mixture's steps, what survived them."""
 
     component: Component
-    rows: Sequence[Start] = ()
+    survivors: Survivors
+    reads_rows: bool
+    """Rows themselves are wanted, by a step, a quota or the book of a source, and not their names alone."""
+    rows: RowsInOrder | None = None
     pipeline: PipelineRun | None = None
     is_ready: bool = False
     """A source was read, a nested mixture selected; a pipeline is ready from the start."""
     fed: int = 0
-    survivors: list[Start] = field(default_factory=list)
     tallies: list[Tally] = field(default_factory=list)
     outcomes: Outcomes | None = None
 
     @property
-    def available(self) -> Sequence[Start]:
+    def available(self) -> RowsInOrder | None:
         return self.pipeline.kept if self.pipeline is not None else self.rows
 
     @property
     def is_complete(self) -> bool:
         """It has given all that it will ever have."""
         done = self.pipeline.is_exhausted if self.pipeline is not None else self.is_ready
-        return done and self.fed >= len(self.available)
+        return done and self.available is not None and self.fed >= len(self.available)
 
 
 class MixtureRun:
@@ -84,9 +93,14 @@ class MixtureRun:
         store: OutcomeStore,
         run_id: int,
         stop: StopSignal,
+        scratch: Path | None = None,
         limit: int | None = None,
     ) -> None:
-        """`limit`: the most rows of each source that it takes directly (`--limit`)."""
+        """
+        Args:
+            scratch: where rows are put aside that its steps make anew; a temporary folder when None.
+            limit: the most rows of each source that it takes directly (`--limit`).
+        """
         for node in nodes:
             if not isinstance(node.step, Apply | Keep | Table):
                 raise RunError(
@@ -100,12 +114,18 @@ class MixtureRun:
         self._stop = stop
         self._limit = limit
         self._source_book = source_book
-        self._columns = columns_needed(mixture)
         self._total: int | None = None
         self._demands: dict[str, Demand] = {}
         self._feeds: dict[str, _Feed] = {}
+        self._changed = StartSpool(scratch, f"mixture '{mixture.name}'") if nodes else None
         for component in mixture.components:
-            feed = _Feed(component, tallies=[Tally(node.id) for node in nodes])
+            columns = columns_needed(mixture)[component.rows]
+            feed = _Feed(
+                component,
+                Survivors(columns, self._changed, is_nested=component.kind == "mixture"),
+                reads_rows=bool(nodes or columns or component.kind == "source"),
+                tallies=[Tally(node.id) for node in nodes],
+            )
             if component.kind == "pipeline":
                 feed.pipeline = pipelines[component.rows]
             if nodes:
@@ -116,18 +136,12 @@ class MixtureRun:
     def name(self) -> str:
         return self.mixture.name
 
-    def selected(self) -> list[Start]:
+    def selected(self) -> SelectedRows:
         """The rows that this mixture took, in its order, each with the source or pipeline that holds it."""
         assert self.selection is not None
-        starts = {
-            (start.leaf or name, start.row.row_id): start
-            for name, feed in self._feeds.items()
-            for start in feed.survivors
-        }
-        return [
-            replace(starts[leaf, row_id], leaf=leaf, repeat=repeat)
-            for leaf, row_id, repeat in self.selection.entries()
-        ]
+        return SelectedRows(
+            self.selection, [(feed.available, feed.survivors) for feed in self._feeds.values()]
+        )
 
     async def fill(self, total: int | None = None) -> Selection:
         """Ask for rows until every quota is met or its component has no more, or the run stops; then select.
@@ -213,58 +227,66 @@ class MixtureRun:
         return bool(nested)
 
     def _candidates(self) -> dict[str, Candidates]:
-        found = {}
-        for name, feed in self._feeds.items():
-            if feed.component.kind == "mixture" and not feed.is_ready:
-                continue
-            columns = {
-                column: [start.row.columns.get(column) for start in feed.survivors]
-                for column in self._columns[name]
-            }
-            row_ids = [start.row.row_id for start in feed.survivors]
-            leaves = repeats = None
-            if feed.component.kind == "mixture":
-                leaves = [start.leaf for start in feed.survivors]
-                repeats = [start.repeat for start in feed.survivors]
-            found[name] = Candidates(row_ids, None, columns, feed.is_complete, leaves, repeats)
-        return found
+        return {
+            name: feed.survivors.candidates(is_complete=feed.is_complete)
+            for name, feed in self._feeds.items()
+            if feed.component.kind != "mixture" or feed.is_ready
+        }
 
     async def _feed(self, feed: _Feed, count: int | None) -> int:
         """Give a component's next `count` rows to the mixture-wide steps; how many there were."""
-        end = len(feed.available) if count is None else feed.fed + count
-        taken = list(feed.available[feed.fed : end])
-        if feed.component.kind == "source":
-            self._source_book.record(feed.component.rows, taken)
-        feed.fed += len(taken)
-        rows = taken
-        for node, tally in zip(self.nodes, feed.tallies, strict=True):
-            rows = await self._through(node, tally, feed, rows)
-        if feed.outcomes is not None:
-            for start in rows:
-                feed.outcomes.keep(start.row, start, with_columns=False)
-        feed.survivors += rows
-        return len(taken)
+        first, rows = feed.fed, feed.available
+        if rows is None:
+            return 0
+        end = len(rows) if count is None else min(len(rows), first + count)
+        # A breaker never goes back on what it said, so that it may be given some rows first, unless it says otherwise.
+        together = end - first if any(node.needs_all_rows for node in self.nodes) else TOGETHER
+        while feed.fed < end:
+            start = feed.fed
+            feed.fed = until = min(end, start + together)
+            if feed.reads_rows:
+                await self._take(feed, range(start, until), rows)
+            else:
+                feed.survivors.add_names(rows.names(start, until))
+            await asyncio.sleep(0)
+        return end - first
 
-    async def _through(self, node: Node, tally: Tally, feed: _Feed, starts: list[Start]) -> list[Start]:
+    async def _take(self, feed: _Feed, places: range, rows: RowsInOrder) -> None:
+        """Let rows of a component through the mixture-wide steps."""
+        came = list(rows.at(places))
+        if feed.component.kind == "source":
+            self._source_book.record(feed.component.rows, came)
+        left = list(zip(places, came, came, strict=True))
+        for node, tally in zip(self.nodes, feed.tallies, strict=True):
+            left = await self._through(node, tally, feed, left)
+        for place, start, survivor in left:
+            if feed.outcomes is not None:
+                feed.outcomes.keep_again(survivor.row, survivor.whence)
+            feed.survivors.add(place, start, survivor)
+
+    async def _through(
+        self, node: Node, tally: Tally, feed: _Feed, taken: list[tuple[int, Start, Start]]
+    ) -> list[tuple[int, Start, Start]]:
+        """What a step leaves of rows: the place of each, how it came to the mixture, and how it is now."""
         assert feed.outcomes is not None
-        concerned = [start.row for start in starts if node.applies(start.row)]
+        concerned = [start.row for _, _, start in taken if node.applies(start.row)]
         decided: Iterator[Place]
         if node.is_breaker:
             decided = iter(await decided_on(node, concerned, self._stop) if concerned else ())
         else:
             decided = iter([applied(node, row) for row in concerned])
         survivors = []
-        for start in starts:
+        for place, came, start in taken:
             result = next(decided) if node.applies(start.row) else start.row
             if isinstance(result, list):
                 raise RunError(f"step '{node.name}' makes rows of rows, and a mixture takes them as they are")
             tally.rows_in += 1
             if isinstance(result, Dropped):
                 tally.ended(result)
-                feed.outcomes.end(result, start)
+                feed.outcomes.end(result, start.whence)
             else:
                 tally.rows_out += 1
-                survivors.append(replace(start, row=result))
+                survivors.append((place, came, replace(start, row=result)))
         return survivors
 
 
@@ -273,7 +295,7 @@ def _there(feed: _Feed, demand: Demand) -> int:
     fresh = 0.0
     if feed.pipeline is not None:
         passed = len(feed.survivors) / feed.fed if feed.fed else 1.0
-        fresh = (len(feed.pipeline.kept) + len(feed.pipeline.executor.kept) - feed.fed) * passed
+        fresh = (len(feed.pipeline.kept) + feed.pipeline.kept.unsettled - feed.fed) * passed
     if demand.rows is None or demand.missing is None:
         there = int(len(feed.survivors) + fresh)
         return there if demand.rows is None else min(demand.rows, there)

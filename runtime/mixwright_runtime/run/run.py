@@ -42,6 +42,7 @@ from mixwright_runtime.run.waves import PipelineRun, supply_of
 from mixwright_runtime.store.records import CALIBRATION, THRESHOLDS, EventRecord
 from mixwright_runtime.stream.context import RunContext
 from mixwright_runtime.stream.driving import closed, prepared
+from mixwright_runtime.stream.kept import KeptRows
 from mixwright_runtime.stream.nodes import Node, nodes_of
 from mixwright_runtime.stream.ordering import LongestFirst, size_of_columns
 from mixwright_runtime.stream.outcomes import Outcomes
@@ -229,11 +230,13 @@ class Run:
             outcomes = Outcomes(self.store, self.run_id, pipeline.name)
             window = self._window(nodes)
             pool, settled = self._pool_of(pipeline)
+            kept = KeptRows(self.store.directory, f"pipeline '{pipeline.name}'")
             executor = Executor(
                 nodes,
                 outcomes,
                 self.stop,
                 window=window,
+                kept=kept,
                 order=None if pool else self._order(pipeline, nodes, window),
                 pool=pool,
                 settled=settled,
@@ -248,6 +251,7 @@ class Run:
                 supply,
                 executor,
                 self.stop,
+                kept,
                 fanout=pipeline.fanout,
                 draws=[(self.runs[drawn.rows], drawn.limit) for drawn in pipeline.draws],
             )
@@ -264,6 +268,7 @@ class Run:
                 store=self.store,
                 run_id=self.run_id,
                 stop=self.stop,
+                scratch=self.store.directory,
                 limit=self.options.limit,
             )
 

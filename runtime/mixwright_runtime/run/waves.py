@@ -8,16 +8,18 @@ same whatever the waves were, and a larger demand only adds to them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil, inf, sqrt
 from typing import Any
 
 from mixwright_compiler.plan.plan import Pipeline
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.stream.kept import KeptRows
 from mixwright_runtime.stream.outcomes import Start
 from mixwright_runtime.stream.stream import Executor
-from mixwright_runtime.stream.supply import Sources, SourceSupply
+from mixwright_runtime.stream.supply import READ_TOGETHER, Sources, SourceSupply, Starts
 from mixwright_runtime.values.rows import Row, replica_id
 
 PRIOR_ROWS = 4
@@ -49,8 +51,8 @@ class PipelineSupply:
         self._limit = inf if pipeline.start.limit is None else pipeline.start.limit
         self._most = inf if most is None else most
         self.level: int = upstream.supply.level + (upstream.pipeline.start.repeat > 1)
-        self._passed: list[Start] = []
-        """Upstream rows that `where` lets in, at most `limit`."""
+        self._passed = array("q")
+        """Places of the upstream rows that `where` lets in, at most `limit`."""
         self._seen = 0
         self._taken = 0
 
@@ -66,28 +68,44 @@ class PipelineSupply:
         total = self.total
         return total is not None and self._taken >= total
 
-    async def take(self, count: int | None) -> list[Start]:
+    async def take(self, count: int | None) -> Starts[Start]:
         """The next `count` rows, or all; fewer when the upstream pipeline cannot yield them."""
         until = self._most if count is None else min(self._most, self._taken + count)
         # Replica 1 of any row comes after replica 0 of all: as long as there may be more rows, each start is another.
         while not self._is_complete and len(self._passed) < until:
             rows = min(until, self._limit)
             await self._upstream.ensure(None if rows == inf else self._seen + int(rows) - len(self._passed))
-            fresh = self._upstream.kept[self._seen :]
-            if not fresh:
+            if self._seen == len(self._upstream.kept):
                 break
-            self._seen += len(fresh)
-            self._passed += [kept for kept in fresh if self._where is None or self._where(kept.row.columns)]
-            if self._limit != inf:
-                del self._passed[int(self._limit) :]
-        found: list[Start] = []
-        while self._taken < min(until, len(self._passed) * self._pipeline.start.repeat):
-            replica, at = divmod(self._taken, len(self._passed))
-            if replica and not self._is_complete:
-                break
-            found.append(self._start(self._passed[at], replica))
-            self._taken += 1
-        return found
+            await self._look_at_fresh()
+        there = len(self._passed) * (self._pipeline.start.repeat if self._is_complete else 1)
+        first, self._taken = self._taken, max(self._taken, int(min(until, there)))
+        return Starts(self, self._started, first, self._taken)
+
+    async def _look_at_fresh(self) -> None:
+        """Let in what the upstream pipeline has kept since."""
+        fresh = range(self._seen, len(self._upstream.kept))
+        if self._where is None:
+            self._passed.extend(fresh[: int(min(len(fresh), self._limit - len(self._passed)))])
+            self._seen = fresh.stop
+            return
+        for place, kept in zip(fresh, self._upstream.kept.at(fresh), strict=True):
+            # Row by row, for others ask between two of them whether this pipeline has come to its end.
+            if self._where(kept.row.columns):
+                self._passed.append(place)
+            self._seen = place + 1
+            if len(self._passed) >= self._limit:
+                return
+            if place % READ_TOGETHER == 0:
+                await asyncio.sleep(0)
+
+    def __len__(self) -> int:
+        """Upstream rows that were let in so far."""
+        return len(self._passed)
+
+    def entries(self, first: int, last: int) -> Iterator[Start]:
+        """Those of them from one place to another."""
+        return self._upstream.kept.at(self._passed[first:last])
 
     @property
     def _is_complete(self) -> bool:
@@ -95,19 +113,20 @@ class PipelineSupply:
         is_read = self._upstream.is_exhausted and self._seen >= len(self._upstream.kept)
         return is_read or len(self._passed) >= self._limit
 
-    def _start(self, kept: Start, replica: int) -> Start:
-        columns = kept.row.columns
-        names = self._pipeline.start.columns
-        columns = {name: columns[name] for name in names} if names else dict(columns)
-        row = Row(
-            replica_id(kept.row.row_id, replica, self.level),
-            columns,
-            kept.row.origin_id,
-            self._taken,
-            replica,
-            parents=(kept.row.row_id,) if replica else (),
-        )
-        return Start(row, self._upstream.name, kept.ref)
+    def _started(self, rows: Iterator[Start], position: int) -> Iterator[Start]:
+        for at, kept in enumerate(rows, position):
+            replica = at // len(self._passed)
+            columns = kept.row.columns
+            names = self._pipeline.start.columns
+            row = Row(
+                replica_id(kept.row.row_id, replica, self.level),
+                {name: columns[name] for name in names} if names else dict(columns),
+                kept.row.origin_id,
+                at,
+                replica,
+                parents=(kept.row.row_id,) if replica else (),
+            )
+            yield Start(row, self._upstream.name, kept.ref)
 
 
 class PipelineRun:
@@ -119,19 +138,21 @@ class PipelineRun:
         supply: SourceSupply | PipelineSupply,
         executor: Executor,
         stop: StopSignal,
+        kept: KeptRows,
         *,
         fanout: int = 1,
         draws: Sequence[tuple[PipelineRun, int | None]] = (),
     ) -> None:
         """
         Args:
+            kept: where the executor puts the rows that survive.
             fanout: rows that one row becomes when nothing is dropped (candidates that no verifier brings together).
             draws: pipelines whose rows its steps draw from, all or so many: they must be there before it starts.
         """
         self.pipeline = pipeline
         self.executor = executor
         self.supply = supply
-        self.kept: list[Start] = []
+        self.kept = kept
         """Survivors in start order; only ever appended to."""
         self.wanted: int | None = 0
         """Rows asked for so far; None for all."""
@@ -192,8 +213,7 @@ class PipelineRun:
         finally:
             # A wave leaves nothing under way unless the run stops, and positions go on from wave to wave: sorted by
             # themselves, its survivors stand in start order behind all earlier ones.
-            fresh, self.executor.kept = self.executor.kept_in_order(), []
-            self.kept += fresh
+            self.kept.settle()
             self._through = self.executor.finished
             self.waves.append((len(starts), len(self.kept) - before))
 

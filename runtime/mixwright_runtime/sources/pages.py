@@ -17,7 +17,7 @@ from mixwright_compiler.plan.plan import SourceSpec
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.sources.parquet_rows import ParquetFiles
 from mixwright_runtime.sources.reader import check_pin, open_source, read_rows
-from mixwright_runtime.sources.spool import Spool
+from mixwright_runtime.sources.spool import RowSpool
 from mixwright_runtime.values.rows import canonical_json, source_row_id, source_row_ids
 
 BATCH_ROWS = 512
@@ -64,7 +64,7 @@ class SourcePages:
         self._what = f"source '{spec.name}'"
         self._numbers: array[int] | None = None
         """Of Parquet files of which rows are left out, the numbers of those that are not."""
-        self.spool: Spool | None = None
+        self.spool: RowSpool | None = None
         self.parquet = _parquet_of(spec, directory)
         if self.parquet is not None:
             try:
@@ -102,7 +102,7 @@ class SourcePages:
     def _entries(self, numbers: Iterable[int]) -> Iterator[SourceEntry]:
         """Rows by their numbers: of Parquet files these must ascend."""
         if self.spool is not None:
-            for number, (columns, ref) in zip(numbers, self.spool.read(numbers), strict=True):
+            for number, (columns, ref) in zip(numbers, self.spool.rows(numbers), strict=True):
                 yield SourceEntry(self.row_id(number), columns, ref)
             return
         assert self.parquet is not None
@@ -116,8 +116,8 @@ class SourcePages:
         """Where rows are in their files."""
         return numbers if self._numbers is None else [self._numbers[number] for number in numbers]
 
-    def _new_spool(self) -> Spool:
-        return Spool(self._names, self._scratch, self._what)
+    def _new_spool(self) -> RowSpool:
+        return RowSpool(self._names, self._scratch, self._what)
 
     def _put_aside(self, spec: SourceSpec, directory: Path, check: Callable[[], None]) -> None:
         self.spool = self._new_spool()
@@ -125,7 +125,7 @@ class SourcePages:
         while batch := list(islice(rows, BATCH_ROWS)):
             check()
             self._ids += source_row_ids(canonical_json(row.columns) for row in batch)
-            self.spool.add((row.columns, row.ref) for row in batch)
+            self.spool.add_rows((row.columns, row.ref) for row in batch)
 
     def _identify(self, spec: SourceSpec, parquet: ParquetFiles, check: Callable[[], None]) -> None:
         limit = spec.attributes.get("limit")
@@ -174,7 +174,7 @@ class SourcePages:
 class OrderedRows:
     """Rows of a source in an order of one's own, read when they are wanted."""
 
-    def __init__(self, pages: SourcePages, order: Sequence[int], ahead: Spool | None) -> None:
+    def __init__(self, pages: SourcePages, order: Sequence[int], ahead: RowSpool | None) -> None:
         """
         Args:
             ahead: of Parquet files, which are read in their own order: what was read and not yet wanted.
@@ -194,7 +194,7 @@ class OrderedRows:
             yield from self._pages._entries(numbers)
             return
         self._read_until(last)
-        for number, (columns, ref) in zip(numbers, self._ahead.read(self._slots[first:last]), strict=True):
+        for number, (columns, ref) in zip(numbers, self._ahead.rows(self._slots[first:last]), strict=True):
             yield SourceEntry(self._pages.row_id(number), columns, ref)
 
     def _read_until(self, last: int) -> None:
@@ -211,7 +211,7 @@ class OrderedRows:
             slots[by_number] = np.arange(there, there + count)
             rows = self._pages.parquet.read(self._pages.places(numbers[by_number].tolist()))
             while batch := list(islice(rows, BATCH_ROWS)):
-                self._ahead.add(batch)
+                self._ahead.add_rows(batch)
             self._slots.extend(slots.tolist())
 
 

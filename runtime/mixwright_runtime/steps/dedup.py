@@ -10,9 +10,10 @@ from mixwright_runtime.plugins.attributes import ON, STEP
 from mixwright_runtime.plugins.declare import attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Keep
-from mixwright_runtime.steps.minhash import BandIndex, Sketcher, bands_of, jaccard
+from mixwright_runtime.steps.minhash import BandIndex, ShingleStore, Sketcher, bands_of, jaccard
+from mixwright_runtime.values.row_ids import RowIds
 from mixwright_runtime.values.rows import Dropped, Row, digest
-from mixwright_runtime.values.texts import folded, ngram_hashes, text_of, tokens_of
+from mixwright_runtime.values.texts import folded, ngram_sets, text_of, tokens_of
 
 BATCH_ROWS = 1_000
 """Rows that are sketched together; no decision depends on it."""
@@ -103,7 +104,7 @@ class MinhashDedup(Keep):
     at the threshold is found with probability of about 0.95 or more. Rows are compared, in start order, with rows
     that were kept: of a chain a~b~c the ends may both stay.
 
-    Memory for each row kept: 8 bytes a shingle and 12 a band, about 1 kB for a text of 100 words.
+    Memory for each row kept: 12 bytes a band and 24 more, 216 as it stands; shingles are put aside on disk.
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
@@ -116,8 +117,9 @@ class MinhashDedup(Keep):
         self._bands, self._band_rows = bands_of(self._threshold, permutations)
         self._sketcher = Sketcher(permutations, int(attributes.get("seed") or 0))
         self._index = BandIndex(self._bands, self._band_rows)
-        self._kept: list[tuple[bytes, Any]] = []
-        """Identity and shingles of the rows kept, by their number in the index."""
+        self._kept = RowIds()
+        """Of the rows kept, by their number in the index; likewise their shingles."""
+        self._shingles = ShingleStore(context.scratch, f"step '{step.id}'")
         self._rows = 0
         self._duplicates = 0
 
@@ -133,54 +135,44 @@ class MinhashDedup(Keep):
 
         self._rows += len(rows)
         decided: list[Row | Dropped] = list(rows)
-        shingled = [(i, self._shingles(row)) for i, row in enumerate(rows)]
-        compared = [(i, shingles) for i, shingles in shingled if shingles is not None]
+        texts = [text_of(row.columns.get(self._column)) for row in rows]
+        compared = [(i, text) for i, text in enumerate(texts) if text is not None and text.strip()]
         if not compared:
             return decided
-        sketches = np.stack([self._sketcher.sketch(shingles) for _, shingles in compared])
-        keys = self._index.keys(sketches)
+        # A text of punctuation or emoji alone has no words; then it is compared as a whole.
+        flat, starts = ngram_sets([tokens_of(text) or [folded(text)] for _, text in compared], self._ngram)
+        shingles = np.split(flat, starts[1:])
+        keys = self._index.keys(self._sketcher.sketches(flat, starts))
         before = self._index.candidates(keys)
-        # Rows of this batch are not in the index yet: those kept so far, by band key.
+        repeated = _repeated(keys)
+        # Rows of this batch are not in the index yet: those kept so far, by band keys that several rows have.
         fresh: dict[int, list[int]] = {}
         kept_at: list[int] = []
-        numbers: list[int] = []
-        for at, ((i, shingles), candidates) in enumerate(zip(compared, before, strict=True)):
-            own_keys = keys[at].tolist()
-            for key in own_keys:
+        first = len(self._kept)
+        for at, (i, _) in enumerate(compared):
+            candidates = before.get(at, set())
+            shared = [key for key in keys[at].tolist() if key in repeated] if repeated else []
+            for key in shared:
                 candidates.update(fresh.get(key, ()))
-            original = self._original(shingles, candidates)
+            original = None
+            for number in sorted(candidates):
+                of = shingles[kept_at[number - first]] if number >= first else self._shingles.of(number)
+                similarity = jaccard(shingles[at], of)
+                if similarity >= self._threshold:
+                    original = number, similarity
+                    break
             if original is not None:
                 self._duplicates += 1
-                detail = {"of": self._kept[original[0]][0].hex(), "similarity": round(original[1], 4)}
+                detail = {"of": self._kept[original[0]].hex(), "similarity": round(original[1], 4)}
                 decided[i] = Dropped(rows[i], self._step_id, "duplicate", detail)
                 continue
-            number = len(self._kept)
-            self._kept.append((rows[i].row_id, shingles))
+            for key in shared:
+                fresh.setdefault(key, []).append(len(self._kept))
+            self._kept.extend((rows[i].row_id,))
             kept_at.append(at)
-            numbers.append(number)
-            for key in own_keys:
-                fresh.setdefault(key, []).append(number)
-        self._index.add(keys[kept_at], np.array(numbers, dtype=np.uint32))
+        self._index.add(keys[kept_at], np.arange(first, len(self._kept), dtype=np.uint32))
+        self._shingles.add([shingles[at] for at in kept_at])
         return decided
-
-    def _original(self, shingles: Any, candidates: set[int]) -> tuple[int, float] | None:
-        """The first kept row that is similar enough, and how similar."""
-        for number in sorted(candidates):
-            similarity = jaccard(shingles, self._kept[number][1])
-            if similarity >= self._threshold:
-                return number, similarity
-        return None
-
-    def _shingles(self, row: Row) -> Any:
-        """Sorted hashes of the row's different shingles; None when it has no text."""
-        import numpy as np
-
-        text = text_of(row.columns.get(self._column))
-        if text is None or not text.strip():
-            return None
-        # A text of punctuation or emoji alone has no words; then it is compared as a whole.
-        tokens = tokens_of(text) or [folded(text)]
-        return np.unique(ngram_hashes(tokens, min(self._ngram, len(tokens))))
 
     def report(self) -> dict[str, Any]:
         """Rows seen, duplicates removed, and how sketches are cut."""
@@ -190,3 +182,11 @@ class MinhashDedup(Keep):
             "bands": self._bands,
             "rows_per_band": self._band_rows,
         }
+
+
+def _repeated(keys: Any) -> set[int]:
+    """Keys that are there more than once."""
+    import numpy as np
+
+    ordered = np.sort(keys, axis=None)
+    return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())

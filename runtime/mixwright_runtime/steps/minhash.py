@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mixwright_runtime.sources.spool import Spool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -10,8 +14,8 @@ if TYPE_CHECKING:
 
 DETECTION = 0.945
 """Least probability that a pair exactly at the threshold becomes a candidate."""
-_BLOCK = 2_048
-"""Shingles that are hashed at once: bounds memory for long texts to 2,048 x permutations x 8 bytes."""
+_PARTS = 16
+"""Parts of an index, each a share of the bands: what is moved at once is as small a part of it. Chosen."""
 
 
 def bands_of(threshold: float, permutations: int) -> tuple[int, int]:
@@ -42,20 +46,24 @@ class Sketcher:
         self._a = numbers.integers(1, top, size=permutations, dtype=np.uint64, endpoint=True) | np.uint64(1)
         self._b = numbers.integers(0, top, size=permutations, dtype=np.uint64, endpoint=True)
 
-    def sketch(self, shingles: NDArray[np.uint64]) -> NDArray[np.uint32]:
-        """The least value of each hash function over the shingles, at least one: (permutations,) uint32."""
+    def sketches(self, shingles: NDArray[np.uint64], starts: NDArray[np.intp]) -> NDArray[np.uint32]:
+        """The least value of each hash function over each row's shingles: (rows, permutations) uint32.
+
+        Args:
+            shingles: of all rows, one row behind the other; at least one of each.
+            starts: where those of each row begin.
+        """
         import numpy as np
 
         upper = shingles >> np.uint64(32)
-        least: NDArray[np.uint64] | None = None
-        for start in range(0, len(upper), _BLOCK):
-            block = upper[start : start + _BLOCK, None] * self._a
-            block += self._b
-            found = block.min(axis=0)
-            least = found if least is None else np.minimum(least, found)
-        assert least is not None
-        sketch: NDArray[np.uint32] = (least >> np.uint64(32)).astype(np.uint32)
-        return sketch
+        hashed = np.empty_like(upper)
+        sketches = np.empty((len(starts), len(self._a)), dtype=np.uint32)
+        # One function at a time over all rows: what is worked on then lies side by side, and fits the cache.
+        for i, (a, b) in enumerate(zip(self._a, self._b, strict=True)):
+            np.multiply(upper, a, out=hashed)
+            hashed += b
+            sketches[:, i] = np.minimum.reduceat(hashed, starts) >> np.uint64(32)
+        return sketches
 
 
 class BandIndex:
@@ -66,7 +74,9 @@ class BandIndex:
 
     def __init__(self, bands: int, rows: int) -> None:
         self._bands, self._rows = bands, rows
-        self._runs: list[tuple[NDArray[np.uint64], NDArray[np.uint32]]] = []
+        self._parts: list[list[tuple[NDArray[np.uint64], NDArray[np.uint32]]]] = [
+            [] for _ in range(min(bands, _PARTS))
+        ]
 
     def keys(self, sketches: NDArray[np.uint32]) -> NDArray[np.uint64]:
         """A key for each band of each sketch, (count, bands) uint64; rows that share a key share that band."""
@@ -83,17 +93,22 @@ class BandIndex:
             keys ^= keys >> np.uint64(31)
         return keys
 
-    def candidates(self, keys: NDArray[np.uint64]) -> list[set[int]]:
-        """For each row of `keys`, the rows added before that share a band with it."""
+    def candidates(self, keys: NDArray[np.uint64]) -> dict[int, set[int]]:
+        """For each row of `keys` that shares a band with any, the rows added before that share one with it."""
         import numpy as np
 
-        found: list[set[int]] = [set() for _ in range(len(keys))]
-        flat = keys.ravel()
-        for run, ids in self._runs:
-            first = np.searchsorted(run, flat, side="left")
-            last = np.searchsorted(run, flat, side="right")
-            for at in np.flatnonzero(last > first):
-                found[at // self._bands].update(ids[first[at] : last[at]].tolist())
+        found: dict[int, set[int]] = {}
+        for number, part in enumerate(self._parts):
+            own = keys[:, number :: len(self._parts)]
+            flat = own.ravel()
+            order = np.argsort(flat)  # neighbours are sought next to each other
+            sought = flat[order]
+            for run, ids in part:
+                first = run.searchsorted(sought)
+                for at in np.flatnonzero(run[np.minimum(first, len(run) - 1)] == sought).tolist():
+                    last = int(run.searchsorted(sought[at], side="right"))
+                    row = int(order[at]) // own.shape[1]
+                    found.setdefault(row, set()).update(ids[int(first[at]) : last].tolist())
         return found
 
     def add(self, keys: NDArray[np.uint64], ids: NDArray[np.uint32]) -> None:
@@ -102,15 +117,40 @@ class BandIndex:
 
         if not len(ids):
             return
-        flat, owners = keys.ravel(), np.repeat(ids, self._bands)
-        order = np.argsort(flat, kind="stable")
-        self._runs.append((flat[order], owners[order]))
-        while len(self._runs) > 1 and len(self._runs[-2][0]) <= 2 * len(self._runs[-1][0]):
-            later, earlier = self._runs.pop(), self._runs.pop()
-            merged = np.concatenate((earlier[0], later[0]))
-            owners = np.concatenate((earlier[1], later[1]))
-            order = np.argsort(merged, kind="stable")
-            self._runs.append((merged[order], owners[order]))
+        for number, runs in enumerate(self._parts):
+            own = keys[:, number :: len(self._parts)]
+            runs.append(_sorted(own.ravel(), np.repeat(ids, own.shape[1])))
+            while len(runs) > 1 and len(runs[-2][0]) <= 2 * len(runs[-1][0]):
+                later, earlier = runs.pop(), runs.pop()
+                both = np.concatenate((earlier[0], later[0]))
+                runs.append(_sorted(both, np.concatenate((earlier[1], later[1]))))
+
+
+def _sorted(
+    keys: NDArray[np.uint64], ids: NDArray[np.uint32]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+    import numpy as np
+
+    order = np.argsort(keys, kind="stable")
+    return keys[order], ids[order]
+
+
+class ShingleStore:
+    """The shingles of rows, by their number, put aside: 8 bytes of memory a row."""
+
+    def __init__(self, scratch: Path | None, what: str) -> None:
+        """As `Spool`."""
+        self._spool = Spool(scratch, what)
+
+    def add(self, rows: Sequence[NDArray[np.uint64]]) -> None:
+        """Put those of some rows behind the others."""
+        self._spool.add(row.tobytes() for row in rows)
+
+    def of(self, number: int) -> NDArray[np.uint64]:
+        """Those of one row."""
+        import numpy as np
+
+        return np.frombuffer(next(self._spool.read((number,))), dtype=np.uint64)
 
 
 def jaccard(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> float:

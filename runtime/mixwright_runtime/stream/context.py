@@ -61,6 +61,7 @@ class RunContext:
             tools=NoTools()
             if self._toolbox is None
             else StepTools(self._toolbox, step, f"{owner}.{step.id}"),
+            scratch=self.sources.scratch,
         )
 
     def _surroundings(self) -> Surroundings:

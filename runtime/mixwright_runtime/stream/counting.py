@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeGuard
 
 from mixwright_runtime.stream.nodes import Node
-from mixwright_runtime.stream.outcomes import Outcomes, Start
+from mixwright_runtime.stream.outcomes import Outcomes, Start, Whence
 from mixwright_runtime.values.rows import Dropped, Row
 
 
@@ -37,18 +37,18 @@ class Counted:
 
     def __init__(self, outcomes: Outcomes) -> None:
         self._outcomes = outcomes
-        self._starts: dict[int, Start] = {}
+        self._whence: dict[int, Whence] = {}
+        """Of each row under way, by its position."""
 
     def started(self, start: Start) -> None:
         """A row is under way, with all that will be made of it."""
-        self._starts[start.row.position] = start
+        self._whence[start.row.position] = start.whence
 
-    def finished(self, position: int, rows: Sequence[Row]) -> list[Start]:
-        """Nothing is under way any more of the row at this position; these are kept, with where they came from."""
-        start = self._starts.pop(position)
-        for row in rows:
-            self._outcomes.keep(row, start)
-        return [Start(row, start.source, start.ref) for row in rows]
+    def finished(self, position: int, rows: Sequence[Row]) -> list[tuple[Start, str | None]]:
+        """Nothing is under way any more of the row at this position; these are kept, with where they came from and as
+        `Outcomes.keep` says."""
+        whence = self._whence.pop(position)
+        return [(Start(row, *whence), self._outcomes.keep(row, whence)) for row in rows]
 
     def took(self, result: Row | Dropped, node: Node) -> TypeGuard[Row]:
         node.tally.rows_in += 1
@@ -80,7 +80,7 @@ class Counted:
     def _made(self, result: Row | Dropped, node: Node) -> TypeGuard[Row]:
         if isinstance(result, Dropped):
             node.tally.ended(result)
-            self._outcomes.end(result, self._starts[result.row.position])
+            self._outcomes.end(result, self._whence[result.row.position])
             return False
         node.tally.rows_out += 1
         return True

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from mixwright_runtime.store.records import OutcomeRecord, TallyRecord
 from mixwright_runtime.values.rows import Dropped, Row
-from mixwright_runtime.values.stored_text import clean_text, json_of
+from mixwright_runtime.values.stored_text import clean_text, json_and_loss, json_of
 
 BECAUSE_CHARACTERS = 200
 """Of the evidence for a quarantine, told when the run ends."""
@@ -55,6 +55,13 @@ class Tally:
         reasons[dropped.reason] = reasons.get(dropped.reason, 0) + 1
 
 
+class Whence(NamedTuple):
+    """Where a row comes from: a source or pipeline, and the place in it."""
+
+    source: str
+    ref: str
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """A row at the start of a pipeline, with the place it comes from.
@@ -68,6 +75,11 @@ class Start:
     leaf: str = ""
     repeat: int = 0
 
+    @property
+    def whence(self) -> Whence:
+        """Where it comes from, without the row."""
+        return Whence(self.source, self.ref)
+
 
 class Outcomes:
     """The book of one pipeline in one run."""
@@ -80,12 +92,19 @@ class Outcomes:
         self._run_id = run_id
         self._pipeline = pipeline
 
-    def keep(self, row: Row, start: Start, *, with_columns: bool = True) -> None:
-        """Record a row that survived every step."""
+    def keep(self, row: Row, whence: Whence) -> str | None:
+        """Record a row that survived every step. Returns its columns as JSON, None where that has lost some of them."""
         self.kept += 1
-        self._put(row, start, "kept", columns=json_of(row.columns) if with_columns else "")
+        columns, has_lost = json_and_loss(row.columns)
+        self._put(row, whence, "kept", columns=columns)
+        return None if has_lost else columns
 
-    def end(self, dropped: Dropped, start: Start) -> None:
+    def keep_again(self, row: Row, whence: Whence) -> None:
+        """Record a row that survived a mixture's steps; its columns are where it was kept first."""
+        self.kept += 1
+        self._put(row, whence, "kept")
+
+    def end(self, dropped: Dropped, whence: Whence) -> None:
         """Record a row that a step ended."""
         if dropped.quarantined:
             self.quarantined += 1
@@ -93,7 +112,7 @@ class Outcomes:
             self.dropped += 1
         self._put(
             dropped.row,
-            start,
+            whence,
             "quarantined" if dropped.quarantined else "dropped",
             step=dropped.step,
             reason=clean_text(dropped.reason),
@@ -136,7 +155,7 @@ class Outcomes:
     def _put(
         self,
         row: Row,
-        start: Start,
+        whence: Whence,
         status: Any,
         *,
         step: str = "",
@@ -150,8 +169,8 @@ class Outcomes:
                 pipeline=self._pipeline,
                 row_id=row.row_id,
                 origin_id=row.origin_id,
-                source=start.source,
-                source_ref=start.ref,
+                source=whence.source,
+                source_ref=whence.ref,
                 position=row.position,
                 replica=row.replica,
                 candidate=row.candidate,

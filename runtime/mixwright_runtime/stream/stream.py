@@ -23,6 +23,7 @@ from mixwright_runtime.stream.counting import Counted
 from mixwright_runtime.stream.crew import Crew
 from mixwright_runtime.stream.driving import decided_on
 from mixwright_runtime.stream.flows import Flow
+from mixwright_runtime.stream.kept import KeptRows
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.stream.ordering import LongestFirst
 from mixwright_runtime.stream.outcomes import Outcomes, Start
@@ -57,22 +58,23 @@ class Executor:
         stop: StopSignal,
         *,
         window: int,
+        kept: KeptRows | None = None,
         order: LongestFirst | None = None,
         pool: Pool | None = None,
         settled: Settled = NOTHING_SETTLED,
     ) -> None:
         """
         Args:
+            kept: takes the rows that survive; nothing does when None.
             order: which rows of a wave start first; without it they start in start order.
             pool: of a pipeline that draws from its own rows: a row starts when what it sees is closed.
             settled: rows that are not to be tried again at a step where an earlier run lost them.
         """
         self.nodes = tuple(nodes)
-        self.kept: list[Start] = []
-        """Rows that survived, in the order they finished; see `kept_in_order`."""
         self.started = 0
         self.finished = 0
         """Started rows of which nothing is under way any more."""
+        self._kept = kept
         self._book = Counted(outcomes)
         self._walk = Walk(self.nodes, self._book, settled)
         self._pool = pool
@@ -92,11 +94,6 @@ class Executor:
     def in_flight(self) -> int:
         """Rows that are started and not finished."""
         return self.started - self.finished
-
-    def kept_in_order(self) -> list[Start]:
-        """The surviving rows in start order, those of one start by item and round and then by their identity; each with
-        where it came from."""
-        return sorted(self.kept, key=lambda kept: (kept.row.position, kept.row.path, kept.row.row_id))
 
     async def wave(self, starts: Sequence[Start]) -> None:
         """Take rows through the pipeline until each is kept, dropped or quarantined, or the run stops.
@@ -170,8 +167,10 @@ class Executor:
             flows += await self._walk.through(Flow(row), at, end)
         if end == len(self.nodes):
             kept = [flow.row for flow in flows]
-            self.kept += self._book.finished(position, kept)
+            ended = self._book.finished(position, kept)
             self.finished += 1
+            if self._kept is not None:
+                self._kept.add(ended)
             if self._pool is not None:
                 self._pool.close(position, kept)
             return

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 from mixwright_compiler.plan.plan import Pipeline, Plan
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.mixture import start_positions
-from mixwright_runtime.sources.pages import OrderedRows, SourceEntry, SourcePages
+from mixwright_runtime.sources.pages import SourceEntry, SourcePages
+from mixwright_runtime.sources.spool import stretches
 from mixwright_runtime.stream.outcomes import Start
 from mixwright_runtime.values.rows import Row, replica_id
 
@@ -17,6 +18,8 @@ READ_TOGETHER = 256
 """Rows read at once of those that are about to start. Chosen."""
 IDS_TOGETHER = 100_000
 """Identities that are put in order at once: bounds memory beside the order itself."""
+
+T = TypeVar("T", covariant=True)
 
 
 class Sources:
@@ -29,7 +32,7 @@ class Sources:
         self._plan = plan
         self._stop = stop
         self._directory = directory
-        self._scratch = scratch
+        self.scratch = scratch
         self._read: dict[str, SourcePages] = {}
 
     def pages(self, name: str) -> SourcePages:
@@ -43,7 +46,7 @@ class Sources:
         if name not in self._read:
             check = (lambda: None) if self._stop is None else self._stop.check
             self._read[name] = SourcePages(
-                self._plan.sources[name], self._directory, scratch=self._scratch, check=check
+                self._plan.sources[name], self._directory, scratch=self.scratch, check=check
             )
         return self._read[name]
 
@@ -51,7 +54,7 @@ class Sources:
         """Every row, in the order of the source; raises as `pages`."""
         return self.pages(name).entries()
 
-    def starts(self, name: str, seed: int) -> Starts:
+    def starts(self, name: str, seed: int) -> Starts[SourceEntry]:
         """A source's rows as a mixture takes them directly, in start order."""
         pages = self.pages(name)
         rows = pages.in_order(start_order(pages, seed))
@@ -74,13 +77,22 @@ def start_order(pages: SourcePages, seed: int) -> Any:
     return np.argsort(keys, kind="stable").astype(np.uint32 if len(pages) < 2**32 else np.uint64)
 
 
-class Starts(Sequence[Start]):
+class Readable(Protocol[T]):
+    """Things in an order of their own, each read when it is come to."""
+
+    def __len__(self) -> int: ...
+
+    def entries(self, first: int, last: int) -> Iterator[T]:
+        """Those from one place to another."""
+
+
+class Starts(Sequence[Start], Generic[T]):
     """Rows that start one after the other, each read when it is come to."""
 
     def __init__(
         self,
-        rows: OrderedRows,
-        made: Callable[[Iterator[SourceEntry], int], Iterator[Start]],
+        rows: Readable[T],
+        made: Callable[[Iterator[T], int], Iterator[Start]],
         first: int,
         last: int,
     ) -> None:
@@ -100,8 +112,8 @@ class Starts(Sequence[Start]):
     @overload
     def __getitem__(self, at: int) -> Start: ...
     @overload
-    def __getitem__(self, at: slice) -> Starts: ...
-    def __getitem__(self, at: int | slice) -> Start | Starts:
+    def __getitem__(self, at: slice) -> Starts[T]: ...
+    def __getitem__(self, at: int | slice) -> Start | Starts[T]:
         if isinstance(at, slice):
             start, stop, step = at.indices(len(self))
             if step != 1:
@@ -120,6 +132,15 @@ class Starts(Sequence[Start]):
             until = min(at + READ_TOGETHER, count, at + self._last - position)
             yield from self._made(self._rows.entries(at, until), position)
             position += until - at
+
+    def at(self, places: Iterable[int]) -> Iterator[Start]:
+        """The rows at these places."""
+        for first, last in stretches(places):
+            yield from self[first : last + 1]
+
+    def names(self, first: int, last: int) -> Iterator[tuple[bytes, str, int]]:
+        """Identities of the rows from one place to another; leaf and repeat are a nested mixture's."""
+        return ((start.row.row_id, "", 0) for start in self[first:last])
 
 
 class SourceSupply:
@@ -152,7 +173,7 @@ class SourceSupply:
         """Every row there is has been taken."""
         return self._taken >= self.total
 
-    async def take(self, count: int | None) -> Sequence[Start]:
+    async def take(self, count: int | None) -> Starts[SourceEntry]:
         """The next `count` rows, or all that are left."""
         left = self.total - self._taken
         first, self._taken = self._taken, self._taken + (left if count is None else min(count, left))

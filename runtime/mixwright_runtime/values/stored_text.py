@@ -27,11 +27,17 @@ def clean_text(text: str) -> str:
 def json_of(value: object) -> str:
     """JSON text that any reader accepts: infinite numbers and NaN become null, lone surrogates U+FFFD, and what
     JSON has no form for its `str()`."""
+    return json_and_loss(value)[0]
+
+
+def json_and_loss(value: object) -> tuple[str, bool]:
+    """`json_of` a value, and whether some of it is another value there."""
     try:
         text = _encode(value)
     except (ValueError, TypeError):
-        text = _encode(_plain(value))
-    return clean_text(text)
+        return clean_text(_encode(_plain(value))), True
+    clean = clean_text(text)
+    return clean, clean is not text
 
 
 def _plain(value: object) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -15,7 +16,7 @@ from made import built, row
 
 from mixwright_runtime.steps.minhash import BandIndex, Sketcher, bands_of, jaccard
 from mixwright_runtime.values.rows import Dropped, Row
-from mixwright_runtime.values.texts import folded, ngram_hashes, tokens_of
+from mixwright_runtime.values.texts import folded, ngram_hashes, ngram_sets, tokens_of
 
 
 def rows(texts: Sequence[Any], column: str = "text") -> list[Row]:
@@ -173,9 +174,36 @@ def test_a_sketch_estimates_jaccard_similarity() -> None:
     sketcher = Sketcher(1024, seed=1)
     numbers = np.random.Generator(np.random.PCG64(0)).integers(0, 2**63, 3000, dtype=np.uint64)
     a, b = np.sort(numbers[:2000]), np.sort(numbers[1000:])
-    agreeing = float(np.mean(sketcher.sketch(a) == sketcher.sketch(b)))
+    of_a, of_b = sketcher.sketches(np.concatenate((a, b)), np.array([0, len(a)]))
+    agreeing = float(np.mean(of_a == of_b))
     # The similarity is 1/3; the estimate's standard deviation is 0.015.
     assert abs(agreeing - jaccard(a, b)) < 0.06
+
+
+@given(st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=9), max_size=8), st.integers(1, 6))
+def test_ngrams_of_many_texts_are_those_of_each(texts: list[list[str]], n: int) -> None:
+    flat, starts = ngram_sets(texts, n)
+    found = np.split(flat, starts[1:]) if texts else []
+    expected = [np.unique(ngram_hashes(text, min(n, len(text)))) for text in texts]
+    assert [one.tolist() for one in found] == [one.tolist() for one in expected]
+
+
+def test_shingles_of_rows_are_not_held() -> None:
+    step = built("dedup.minhash", on="text")
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(3):
+            step.keep(
+                rows(
+                    [f"{number} {n} " + " ".join(f"w{n * k % 997}" for k in range(60)) for n in range(1_000)]
+                )
+            )
+        spooled = len(step._shingles._spool._file._file.getvalue())
+        held = tracemalloc.get_traced_memory()[0] - before - 2 * spooled
+    finally:
+        tracemalloc.stop()
+    assert held < 250 * 3_000
 
 
 def test_the_band_index_finds_what_shares_a_band() -> None:
@@ -183,7 +211,7 @@ def test_the_band_index_finds_what_shares_a_band() -> None:
     first = index.keys(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], dtype=np.uint32))
     index.add(first, np.array([10, 11], dtype=np.uint32))
     asked = index.keys(np.array([[1, 2, 9, 9], [3, 4, 1, 2], [5, 6, 7, 8]], dtype=np.uint32))
-    assert index.candidates(asked) == [{10}, set(), {11}]
+    assert index.candidates(asked) == {0: {10}, 2: {11}}
 
 
 # Decontamination.

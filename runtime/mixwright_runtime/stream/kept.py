@@ -1,0 +1,202 @@
+"""The rows that a pipeline has kept: their identities in memory, all else put aside until somebody reads them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mixwright_runtime.sources.spool import Spool, json_bytes
+from mixwright_runtime.stream.outcomes import Start
+from mixwright_runtime.values.row_ids import ID_BYTES, RowIds
+from mixwright_runtime.values.rows import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+TOGETHER = 256
+"""Rows that are put aside in one go. Chosen."""
+
+
+class RowsInOrder(Protocol):
+    """Rows of a source, a pipeline or a mixture in the order in which they are taken, each read when it is come to."""
+
+    def __len__(self) -> int: ...
+
+    def at(self, places: Iterable[int]) -> Iterator[Start]:
+        """The rows at these places."""
+
+    def names(self, first: int, last: int) -> Iterable[tuple[bytes, str, int]]:
+        """Of the rows from one place to another the identity, and `Start.leaf` and `Start.repeat`."""
+
+
+class StartSpool:
+    """Rows by their number, 0, 1, 2 …, put aside: 8 bytes of memory each. They are read in any thread."""
+
+    def __init__(self, scratch: Path | None, what: str) -> None:
+        """
+        Args:
+            scratch: where rows are put aside that are too many for memory; a temporary folder when None.
+            what: whose rows they are, for messages.
+        """
+        self._spool = Spool(scratch, what)
+        self._pending: list[bytes] = []
+        self._as_they_are: dict[int, Start] = {}
+        """Rows with values that JSON has no form for."""
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, rows: Iterable[tuple[Start, str | None]]) -> None:
+        """Put rows behind those that are there.
+
+        Args:
+            rows: each with its columns as JSON, None where they are to be written as such first.
+
+        Raises:
+            RunError: the disk is full.
+        """
+        for start, columns in rows:
+            try:
+                text = _text_of(start, columns)
+            except (TypeError, ValueError):
+                text, self._as_they_are[self._count] = b"", start
+            self._count += 1
+            self._pending.append(text)
+        if len(self._pending) >= TOGETHER:
+            self._write()
+
+    def at(self, numbers: Iterable[int]) -> Iterator[Start]:
+        """Rows by their numbers, in the order of these."""
+        self._write()
+        left = iter(numbers)
+        while part := list(islice(left, TOGETHER)):
+            for number, text in zip(part, self._spool.read(part), strict=True):
+                yield _start_of(text) if text else self._as_they_are[number]
+
+    def _write(self) -> None:
+        with self._lock:
+            self._spool.add(self._pending)
+            self._pending = []
+
+
+class KeptRows:
+    """Rows in start order, those of one start by item and round and then by their identity: 32 bytes of memory each.
+
+    A wave's rows come in the order in which they finish; `settle` puts them in order behind those of earlier waves. What
+    is settled never changes.
+    """
+
+    def __init__(self, scratch: Path | None, what: str) -> None:
+        """As `StartSpool`."""
+        self._rows = StartSpool(scratch, what)
+        self._ids = RowIds()
+        self._numbers = array("q")
+        """Of each settled row, which one it was in the order in which they came."""
+        self._fresh = RowIds()
+        self._positions = array("q")
+        self._paths: dict[int, tuple[int, ...]] = {}
+        """Of the wave under way: identities and positions, and the places of rows that were made of others."""
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[Start]:
+        return self.at(range(len(self)))
+
+    @property
+    def unsettled(self) -> int:
+        """Rows of the wave under way."""
+        return len(self._fresh)
+
+    def add(self, rows: Sequence[tuple[Start, str | None]]) -> None:
+        """Keep rows of the wave under way; as `StartSpool.add`."""
+        for start, _ in rows:
+            if start.row.path:
+                self._paths[len(self._positions)] = start.row.path
+            self._positions.append(start.row.position)
+        self._fresh.extend(start.row.row_id for start, _ in rows)
+        self._rows.add(rows)
+
+    def settle(self) -> None:
+        """The wave is over: its rows stand behind all that there were."""
+        import numpy as np
+
+        if not self._positions:
+            return
+        order = self._order()
+        self._ids.extend((np.frombuffer(self._fresh.raw, dtype=f"V{ID_BYTES}")[order].tobytes(),))
+        self._numbers.frombytes((order + len(self._numbers)).tobytes())
+        self._fresh, self._positions, self._paths = RowIds(), array("q"), {}
+
+    def at(self, places: Iterable[int]) -> Iterator[Start]:
+        """The settled rows at these places."""
+        return self._rows.at(self._numbers[place] for place in places)
+
+    def names(self, first: int, last: int) -> Iterator[tuple[bytes, str, int]]:
+        """Identities of settled rows, from one place to another; leaf and repeat are a nested mixture's."""
+        return ((row_id, "", 0) for row_id in self._ids[first:last])
+
+    def _order(self) -> NDArray[np.int64]:
+        """Of the wave's rows, which comes first, which next."""
+        import numpy as np
+
+        positions, paths, ids = self._positions, self._paths, self._fresh
+        order = np.argsort(np.frombuffer(positions, dtype=np.int64), kind="stable").astype(np.int64)
+        if (np.diff(np.frombuffer(positions, dtype=np.int64)[order]) == 0).any():
+            tied = sorted(order.tolist(), key=lambda at: (positions[at], paths.get(at, ()), ids[at]))
+            order = np.array(tied, dtype=np.int64)
+        return order
+
+
+def _text_of(start: Start, columns: str | None) -> bytes:
+    row = start.row
+    rest = json_bytes(
+        (
+            start.source,
+            start.ref,
+            start.leaf,
+            start.repeat,
+            row.row_id.hex(),
+            row.origin_id.hex(),
+            row.position,
+            row.replica,
+            row.candidate,
+            [parent.hex() for parent in row.parents],
+            [key.hex() for key in row.calls],
+            row.scores,
+            row.path,
+            row.rounds,
+        )
+    )
+    return b"\n".join((rest, json_bytes(row.columns) if columns is None else columns.encode()))
+
+
+def _start_of(text: bytes) -> Start:
+    # No line break stands in JSON as it is.
+    rest, _, columns = text.partition(b"\n")
+    source, ref, leaf, repeat, row_id, origin_id, *place, parents, calls, scores, path, rounds = json.loads(
+        rest
+    )
+    position, replica, candidate = place
+    row = Row(
+        bytes.fromhex(row_id),
+        json.loads(columns),
+        bytes.fromhex(origin_id),
+        position,
+        replica,
+        candidate,
+        tuple(map(bytes.fromhex, parents)),
+        tuple(map(bytes.fromhex, calls)),
+        scores,
+        tuple(path),
+        tuple(rounds),
+    )
+    return Start(row, source, ref, leaf, repeat)
