@@ -64,6 +64,20 @@ class Tried:
     unasked: Mapping[str, int]
 
 
+class _Survivors:
+    """The rows that are kept, in memory, and read while others are on their way."""
+
+    def __init__(self) -> None:
+        self._starts: list[Start] = []
+
+    def add(self, rows: Sequence[tuple[Start, str | None]]) -> None:
+        self._starts += [start for start, _ in rows]
+
+    def in_order(self) -> list[Start]:
+        """In start order, those of one start by item and round and then by their identity."""
+        return sorted(self._starts, key=lambda start: (start.row.position, start.row.path, start.row.row_id))
+
+
 def tried(
     plan: Plan,
     name: str,
@@ -101,6 +115,7 @@ async def _tried(
     sources = Sources(plan, Path(plan.directory), stop)
     context = RunContext(plan, sources, recorded, sandbox=sandbox, results=ToolResults(memory, 0, clock))
     nodes: list[Node] = []
+    survivors = _Survivors()
     try:
         pool = None
         if pipeline.lag is not None:
@@ -115,8 +130,10 @@ async def _tried(
             groups=pipeline.groups,
             asks_again=pipeline.asks_again,
         )
-        executor = Executor(nodes, Outcomes(memory, 0, pipeline.name), stop, window=1, pool=pool)
-        context.made[pipeline.name] = lambda: [kept.row for kept in executor.kept_in_order()]
+        executor = Executor(
+            nodes, Outcomes(memory, 0, pipeline.name), stop, window=1, kept=survivors, pool=pool
+        )
+        context.made[pipeline.name] = lambda: [start.row for start in survivors.in_order()]
         given = list(islice(sources.entries(pipeline.start.rows), take))
         numbers = _let_in(given, pipeline, context)
         await prepared(nodes)
@@ -131,7 +148,7 @@ async def _tried(
         raise stop.failure or RunError(stop.reason)
     kept = [
         Ended(numbers[start.row.position], "kept", start.row.columns, scores=start.row.scores)
-        for start in executor.kept_in_order()
+        for start in survivors.in_order()
     ]
     left_out = sorted(set(range(len(given))).difference(numbers))
     lost = [Ended(number, "dropped", given[number].columns, FROM, "where") for number in left_out]

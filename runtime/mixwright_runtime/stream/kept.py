@@ -35,6 +35,13 @@ class RowsInOrder(Protocol):
         """Of the rows from one place to another the identity, and `Start.leaf` and `Start.repeat`."""
 
 
+class Keeper(Protocol):
+    """Takes the rows that survive a pipeline."""
+
+    def add(self, rows: Sequence[tuple[Start, str | None]]) -> None:
+        """Keep rows of the wave under way, each with its columns as JSON; None where JSON would lose some of them."""
+
+
 class StartSpool:
     """Rows by their number, 0, 1, 2 …, put aside: 8 bytes of memory each. They are read in any thread."""
 

@@ -23,7 +23,7 @@ from mixwright_runtime.stream.counting import Counted
 from mixwright_runtime.stream.crew import Crew
 from mixwright_runtime.stream.driving import decided_on
 from mixwright_runtime.stream.flows import Flow
-from mixwright_runtime.stream.kept import KeptRows
+from mixwright_runtime.stream.kept import Keeper
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.stream.ordering import LongestFirst
 from mixwright_runtime.stream.outcomes import Outcomes, Start
@@ -58,7 +58,7 @@ class Executor:
         stop: StopSignal,
         *,
         window: int,
-        kept: KeptRows | None = None,
+        kept: Keeper | None = None,
         order: LongestFirst | None = None,
         pool: Pool | None = None,
         settled: Settled = NOTHING_SETTLED,
