@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mixwright_compiler.catalog.references import LAG
 from mixwright_compiler.checks.checked import Checked, is_written, value_of
+from mixwright_compiler.checks.mixtures import sets_apart
 from mixwright_compiler.checks.quotas import rows_of
 from mixwright_compiler.program import CallValue, PipelineDecl, StepDecl, TypedExpression
 from mixwright_compiler.schema import UNTYPED, element_of
@@ -20,7 +21,7 @@ def check_draws(checked: Checked) -> None:
     """MIX422: a draw of more than there is. MIX423: `except = self` where no row can draw itself. MIX126 and MIX449. Of
     a pipeline that draws from itself: MIX401, MIX435, MIX439 and MIX440."""
     for pipeline, _, step in checked.clean_steps():
-        if all(schema.type != "drawn" for schema in step.entry.attributes):
+        if not _is_draw(step):
             continue
         if isinstance(value_of(step.attributes, "from"), CallValue):
             _check_constraints(checked, step)
@@ -32,6 +33,31 @@ def check_draws(checked: Checked) -> None:
         _check_self(checked, pipeline, step)
         _check_there(checked, step)
         _check_pool(checked, pipeline, step)
+
+
+def check_drawn_sets(checked: Checked) -> None:
+    """MIX453: an evaluation set among what rows of a mixture are given as examples."""
+    apart = sets_apart(checked)
+    reaching = {p.name for mixture in checked.of_mixtures() for p in checked.pipelines_under(mixture.name)}
+    for pipeline, _, step in checked.clean_steps():
+        drawn = step.attributes.get("from")
+        if pipeline.name not in reaching or not _is_draw(step) or drawn is None:
+            continue
+        path = next(checked.paths_from(str(drawn.value)), ())
+        named = next((name for name in path if name in apart), None)
+        if named is not None:
+            checked.findings.error(
+                "MIX453",
+                f"`{step.id}` draws examples from the evaluation set `{named}`",
+                drawn.span,
+                "what is drawn gets into what is learned" if path[0] == named else " → ".join(reversed(path)),
+                secondary=(Label(apart[named], "an evaluation set by this line"),),
+                hint="draw from rows that nothing is measured on, such as a training split",
+            )
+
+
+def _is_draw(step: StepDecl) -> bool:
+    return any(schema.type == "drawn" for schema in step.entry.attributes)
 
 
 def _check_constraints(checked: Checked, step: StepDecl) -> None:

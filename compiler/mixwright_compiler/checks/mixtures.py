@@ -50,16 +50,22 @@ def evaluation_sets(checked: Checked) -> dict[str, Span]:
     return found
 
 
-def check_evaluation_sets(checked: Checked) -> None:
-    """MIX210: an evaluation set among the rows. MIX601: a trained mixture that is not decontaminated."""
-    sets = evaluation_sets(checked)
+def sets_apart(checked: Checked) -> dict[str, Span]:
+    """Evaluation sets, and those that a policy demands to keep apart, with the place that says so.
+
+    That mixtures really are kept apart from the latter is MIX217.
+    """
     demanded = [
         p.attributes["decontaminated"]
         for p in checked.program.policies.values()
         if "decontaminated" in p.attributes
     ]
-    # What a policy demands is held to by MIX217.
-    apart = {str(one.value): one.span for bound in demanded for one in bound.each()} | sets
+    return {str(one.value): one.span for bound in demanded for one in bound.each()} | evaluation_sets(checked)
+
+
+def check_evaluation_sets(checked: Checked) -> None:
+    """MIX210: an evaluation set among the rows. MIX601: a trained mixture that is not decontaminated."""
+    sets, apart = evaluation_sets(checked), sets_apart(checked)
     if not apart:
         return
     for mixture in checked.of_mixtures():

@@ -45,6 +45,7 @@ source numbers duckdb {
     SELECT range AS n FROM range(100)
     SQL
 }
+source examples inline { rows = [{ problem = "1 + 2", answer = "3" }], license = "mit" }
 source held_out inline { rows = [{ problem = "1 + 1", answer = "2" }], license = "mit" }
 
 template write {
@@ -61,7 +62,7 @@ template solve { user = "Solve: {{ problem }}\\n{{ topic | default('') }}" }
 pipeline persona_math {
   seed = 3
   from personas { where = not is_null(persona), limit = 10, repeat = 20 }
-  draw shots { from = held_out, count = 1 }
+  draw shots { from = examples, count = 1 }
   draw topic { values = ["bees", "ships"] }
   derive { words = word_count(persona), short = if(len(persona) < 5, "yes", "no") }
   filter { where = words >= 1 or short == "yes" }
