@@ -13,7 +13,6 @@ from typing import Any
 
 from mixwright_runtime.cluster.keeping import Kept, KeptCluster
 from mixwright_runtime.cluster.leases import Lease, LeaseFault
-from mixwright_runtime.cluster.process import LENGTH
 from mixwright_runtime.cluster.protocol import (
     LeaseLost,
     Setup,
@@ -25,6 +24,7 @@ from mixwright_runtime.cluster.protocol import (
 )
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.workers.boot import command_of
+from mixwright_runtime.workers.frames import Arriving, FrameTooLong, framed
 
 CLOSE_S = 5.0
 """Seconds that a worker has to close its engines in; then it is killed. Chosen."""
@@ -72,7 +72,7 @@ class LocalWorker(asyncio.SubprocessProtocol):
         """What it was asked to do besides leases: once each."""
         self._leases: dict[int, asyncio.Queue[tuple[list[tuple[bytes, bytes]], bool] | None]] = {}
         self._next_lease = 1
-        self._received = bytearray()
+        self._arriving = Arriving(FRAME_LIMIT_BYTES)
         self._words = b""
         self._transport: Any = None
 
@@ -128,25 +128,12 @@ class LocalWorker(asyncio.SubprocessProtocol):
         if fd == 2:
             self._words = (self._words + data)[-WORDS_KEPT:]
             return
-        received = self._received
-        received += data
-        at = 0
-        while len(received) - at >= LENGTH:
-            length = int.from_bytes(received[at : at + LENGTH], "little")
-            end = at + LENGTH + length
-            if length > FRAME_LIMIT_BYTES:
-                self._kill()
-                return
-            if len(received) < end:
-                break
-            try:
-                self._came(*read_frame(bytes(received[at + LENGTH : end])))
-            except (ValueError, KeyError, TypeError):
-                # Whatever wrote this is no worker of ours any more.
-                self._kill()
-                return
-            at = end
-        del received[:at]
+        try:
+            for body in self._arriving.bodies(data):
+                self._came(*read_frame(body))
+        except (FrameTooLong, ValueError, KeyError, TypeError):
+            # Whatever wrote this is no worker of ours any more.
+            self._kill()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The process has ended and everything it wrote was read."""
@@ -192,7 +179,7 @@ class LocalWorker(asyncio.SubprocessProtocol):
             told.set_result(error_in(head))
 
     def _send(self, data: bytes) -> None:
-        self._transport.get_pipe_transport(0).write(len(data).to_bytes(LENGTH, "little") + data)
+        self._transport.get_pipe_transport(0).write(framed(data))
 
     def _kill(self) -> None:
         if self._transport.get_returncode() is None:

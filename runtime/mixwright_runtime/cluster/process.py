@@ -16,8 +16,7 @@ from mixwright_runtime.cluster.hosting import EngineHost
 from mixwright_runtime.cluster.protocol import Setup, answers_frame, frame, items_in, read_frame, told_error
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.workers.boot import end_with_parent
-
-LENGTH = 4
+from mixwright_runtime.workers.frames import LENGTH, framed, length_in
 
 
 def serve() -> None:
@@ -38,7 +37,7 @@ async def _serve(results: int) -> None:
     jobs: set[asyncio.Task[None]] = set()
 
     def send(data: bytes) -> None:
-        output.write(len(data).to_bytes(LENGTH, "little") + data)
+        output.write(framed(data))
 
     def begin(job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(job)
@@ -88,6 +87,6 @@ async def _next(reader: asyncio.StreamReader) -> bytes | None:
     """The next frame; None when the input has ended."""
     try:
         head = await reader.readexactly(LENGTH)
-        return await reader.readexactly(int.from_bytes(head, "little"))
+        return await reader.readexactly(length_in(head))
     except asyncio.IncompleteReadError:
         return None

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from mixwright_runtime.workers.boot import command_of
+from mixwright_runtime.workers.frames import Arriving, framed
 
 START_LIMIT_S = 120.0
 """Seconds to start a worker and import a function's module; SymPy alone takes 2 s on a busy machine."""
@@ -107,7 +108,7 @@ class _Worker(asyncio.SubprocessProtocol):
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._loaded: set[str] = set()
-        self._received = bytearray()
+        self._arriving = Arriving()
         self._began = 0.0
         self._cpu_before = 0.0
         """CPU seconds of the process when the job under way was begun."""
@@ -128,22 +129,15 @@ class _Worker(asyncio.SubprocessProtocol):
             if job.future is not None:
                 job.future.add_done_callback(self._abandoned)
         body = "[" + ",".join(f"[{_encode(job.function)},{job.body}]" for job in self.jobs) + "]"
-        raw = body.encode()
-        self._transport.get_pipe_transport(0).write(len(raw).to_bytes(4, "little") + raw)
+        self._transport.get_pipe_transport(0).write(framed(body.encode()))
         self._begin()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        received = self._received
-        received += data
-        at = 0
-        while len(received) - at >= 4:
-            end = at + 4 + int.from_bytes(received[at : at + 4], "little")
-            if len(received) < end:
-                break
-            self._answered(json.loads(received[at + 4 : end]))
-            at = end
-        del received[:at]
-        if at and not self.jobs and not self.ended.done():
+        has_answered = False
+        for body in self._arriving.bodies(data):
+            self._answered(json.loads(body))
+            has_answered = True
+        if has_answered and not self.jobs and not self.ended.done():
             self._pool.is_free(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

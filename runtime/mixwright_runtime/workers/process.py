@@ -15,6 +15,7 @@ import time
 from typing import Any, BinaryIO
 
 from mixwright_runtime.workers.boot import end_with_parent
+from mixwright_runtime.workers.frames import LENGTH, framed, length_in
 from mixwright_runtime.workers.no_network import forbid_sockets
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
@@ -61,10 +62,10 @@ def _module(name: str) -> Any:
 
 def read_frame(stream: BinaryIO) -> Any:
     """The next frame's value; None when the stream has ended."""
-    head = stream.read(4)
-    if len(head) < 4:
+    head = stream.read(LENGTH)
+    if len(head) < LENGTH:
         return None
-    body = stream.read(int.from_bytes(head, "little"))
+    body = stream.read(length_in(head))
     return json.loads(body)
 
 
@@ -75,7 +76,7 @@ def write_frame(stream: BinaryIO, value: list[Any]) -> None:
         body = json.dumps([0, type(error).__name__, str(error)[:2000], time.process_time()]).encode()
     if len(body) > FRAME_LIMIT_BYTES:
         body = json.dumps([0, "ValueError", "the result is too large", time.process_time()]).encode()
-    stream.write(len(body).to_bytes(4, "little") + body)
+    stream.write(framed(body))
     stream.flush()
 
 
