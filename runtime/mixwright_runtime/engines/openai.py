@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -345,13 +346,9 @@ class OpenAIEngine:
             ends = {"stop": list(prompt.stop), "stop_token_ids": sorted(prompt.ends)}
             return await self._completed(request, prompt.tokens, ends)
         sent = self._bodies.of(request)
-
-        async def chat(endpoint: Endpoint) -> Answer:
-            answer, served_as = chat_completion_in(await endpoint.exchanged(endpoint.chat, sent))
-            endpoint.served(served_as)
-            return answer
-
-        return await self._asked(chat, request.messages)
+        return await self._asked(
+            lambda endpoint: endpoint.told(endpoint.chat, sent, chat_completion_in), request.messages
+        )
 
     async def labels(self, request: LabelRequest) -> Labels:
         """The labels' log-probabilities; one HTTP exchange.
@@ -361,11 +358,9 @@ class OpenAIEngine:
         """
         sent = self._bodies.of_labels(request)
 
-        async def tell(endpoint: Endpoint) -> Labels:
+        def tell(endpoint: Endpoint) -> Awaitable[Labels]:
             url = endpoint.completions if request.is_text else endpoint.chat
-            found, served_as = labels_in(request, await endpoint.exchanged(url, sent))
-            endpoint.served(served_as)
-            return found
+            return endpoint.told(url, sent, partial(labels_in, request))
 
         return await self._asked(tell, request.messages)
 
@@ -381,25 +376,18 @@ class OpenAIEngine:
         if not passage.tokens:
             return passage.losses((), {})
         sent = self._bodies.of_losses(request, passage.tokens)
-
-        async def tell(endpoint: Endpoint) -> Losses:
-            found, served_as = losses_in(passage, await endpoint.exchanged(endpoint.completions, sent))
-            endpoint.served(served_as)
-            return found
-
-        return await self._asked(tell, ({"content": request.prefix},))
+        return await self._asked(
+            lambda endpoint: endpoint.told(endpoint.completions, sent, partial(losses_in, passage)),
+            ({"content": request.prefix},),
+        )
 
     async def _completed(
         self, request: Request, prompt: str | Sequence[int], stops: Mapping[str, object]
     ) -> Answer:
         sent = self._bodies.of_prompt(request, prompt, {name: stop for name, stop in stops.items() if stop})
-
-        async def complete(endpoint: Endpoint) -> Answer:
-            answer, served_as = completion_in(await endpoint.exchanged(endpoint.completions, sent))
-            endpoint.served(served_as)
-            return answer
-
-        return await self._asked(complete, request.messages)
+        return await self._asked(
+            lambda endpoint: endpoint.told(endpoint.completions, sent, completion_in), request.messages
+        )
 
     @property
     def _tokens(self) -> Any:

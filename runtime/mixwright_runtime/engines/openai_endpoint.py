@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mixwright_compiler.catalog.servers import shown_address
 from mixwright_runtime.engines.openai_faults import advised, fault_of_status
@@ -15,6 +15,8 @@ from mixwright_runtime.engines.server_json import document_of
 
 if TYPE_CHECKING:
     import aiohttp
+
+T = TypeVar("T")
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """A longer body is not read to its end. The longest honest answer (128k tokens with log probabilities off) is ~1 MB."""
@@ -87,6 +89,16 @@ class Endpoint:
         return await self.exchanged(
             yarl.URL(address + self._query), json.dumps(body, separators=(",", ":")).encode()
         )
+
+    async def told(self, url: Any, sent: bytes, read: Callable[[bytes], tuple[T, str]]) -> T:
+        """What an answer says. `read` finds it in the body of a 200, with the name of the model that answered.
+
+        Raises:
+            EngineFault: there is none, or it is another model's.
+        """
+        found, served_as = read(await self.exchanged(url, sent))
+        self.served(served_as)
+        return found
 
     async def exchanged(self, url: Any, sent: bytes) -> bytes:
         """The body of a server's 200; one HTTP exchange, no retry.
