@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.kinds import declared_by_plugin
+from mixwright_compiler.bind.labels import given_twice
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.values import bind_value, example_of
 from mixwright_compiler.catalog.blocks import language_blocks
@@ -74,14 +75,7 @@ def bind_attributes(
         if name in seen:
             # The parser reports an attribute that is given twice; a block it cannot know to be one.
             if isinstance(statement, Block):
-                place.findings.error(
-                    "MIX115",
-                    f"`{name}` is given twice",
-                    span,
-                    "given again here",
-                    secondary=(Label(seen[name], "first given here"),),
-                    hint="move its lines into the first",
-                )
+                given_twice(place.findings, name, span, seen[name])
             continue
         seen[name] = span
         try:
@@ -108,14 +102,7 @@ def bind_budget(place: Place, body: Sequence[Statement]) -> Bound | None:
                 hint="write `budget { requests = 10k }`",
             )
     for block in blocks[1:]:
-        place.findings.error(
-            "MIX115",
-            "`budget` is given twice",
-            block.kind_span,
-            "given again here",
-            secondary=(Label(blocks[0].kind_span, "first given here"),),
-            hint="move its lines into the first",
-        )
+        given_twice(place.findings, "budget", block.kind_span, blocks[0].kind_span)
     if not blocks:
         return None
     limits = bind_attributes(

@@ -12,7 +12,7 @@ from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.columns_ahead import columns_ahead
 from mixwright_compiler.bind.fragment_names import unused
 from mixwright_compiler.bind.kinds import step_kind
-from mixwright_compiler.bind.labels import extra_labels
+from mixwright_compiler.bind.labels import extra_labels, given_twice
 from mixwright_compiler.bind.loops import body_of
 from mixwright_compiler.bind.param_kinds import check_kind
 from mixwright_compiler.bind.place import Place
@@ -104,14 +104,7 @@ def _part(scope: Scope, block: Block, kind: str) -> Sequence[Statement]:
     for part in found:
         extra_labels(scope.world, part, part.labels, f"{kind} {{ … }}")
     for again in found[1:]:
-        scope.findings.error(
-            "MIX115",
-            f"`{kind}` is given twice",
-            again.kind_span,
-            "given again here",
-            secondary=(Label(found[0].kind_span, "first given here"),),
-            hint="move its lines into the first",
-        )
+        given_twice(scope.findings, kind, again.kind_span, found[0].kind_span)
     return found[0].body if found else ()
 
 

@@ -1,4 +1,4 @@
-"""The words after a block's kind: which kind of it, and none too many."""
+"""The words after a block's kind: which kind of it, and none too many; and blocks that stand there once too often."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 from mixwright_compiler.bind.kinds import is_excused, kind_of
 from mixwright_compiler.catalog.catalog import Entry
-from mixwright_compiler.findings import Reported
+from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import World
 from mixwright_compiler.suggest import MOST_KINDS, listing, nearest, replace_fix
+from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Block, Ref
+from mixwright_dsl.source import Span
 
 
 def kind_entry(world: World, family: str, block: Block, labels: Sequence[Any], what: str) -> Entry:
@@ -52,6 +54,18 @@ def extra_labels(world: World, block: Block, labels: Sequence[Any], shape: str) 
             "unexpected",
             hint=f"write `{shape}`",
         )
+
+
+def given_twice(findings: Findings, name: str, again: Span, first: Span) -> None:
+    """MIX115: a block inside another one, of a kind that stands there once."""
+    findings.error(
+        "MIX115",
+        f"`{name}` is given twice",
+        again,
+        "given again here",
+        secondary=(Label(first, "first given here"),),
+        hint="move its lines into the first",
+    )
 
 
 def step_label(world: World, block: Block, entry: Entry, labels: Sequence[Any]) -> Ref | None:

@@ -18,6 +18,7 @@ from mixwright_compiler.bind.given_rows import (
     check_columns,
     given_rows,
 )
+from mixwright_compiler.bind.labels import given_twice
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.stand_ins import recorded_answers, rows_of_others
@@ -99,14 +100,7 @@ class _Binding:
             if name not in OWN:
                 continue
             if isinstance(statement, Block) and name in seen:
-                self.findings.error(
-                    "MIX115",
-                    f"`{name}` is given twice",
-                    span,
-                    "given again here",
-                    secondary=(Label(seen[name], "first given here"),),
-                    hint="move its lines into the first",
-                )
+                given_twice(self.findings, name, span, seen[name])
             seen[name] = span
             if isinstance(statement, Attribute):
                 yield name, statement.value
