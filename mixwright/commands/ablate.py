@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright.json_output import document_text
+from mixwright.number_options import positive
 from mixwright.params_option import add_params_option
 from mixwright.sandbox_option import add_sandbox_option
 
@@ -46,12 +47,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="instead of variants of the spec: for each group of the mixture (and each component in none) one without it",
     )
     parser.add_argument(
-        "--seeds", type=_positive, default=SEEDS, metavar="N", help=f"training runs of each mixture [{SEEDS}]"
+        "--seeds", type=positive, default=SEEDS, metavar="N", help=f"training runs of each mixture [{SEEDS}]"
     )
     parser.add_argument(
-        "--steps", type=_positive, metavar="N", help="optimizer steps of each, instead of the block's"
+        "--steps", type=positive, metavar="N", help="optimizer steps of each, instead of the block's"
     )
-    parser.add_argument("--ranks", type=_positive, metavar="N", help="processes, instead of the block's")
+    parser.add_argument("--ranks", type=positive, metavar="N", help="processes, instead of the block's")
     parser.add_argument("--output", type=Path, metavar="DIR", help="[the block's `output` with -ablation]")
     parser.add_argument("--store", type=Path, metavar="DIR", help="where rows are kept (.mixwright)")
     parser.add_argument(
@@ -131,13 +132,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(table_text(ablation.table), end="")
         print(f"report: {output / 'ablation.html'}")
     return 1 if ablation.failures else 0
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 def _rows(

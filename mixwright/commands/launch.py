@@ -13,6 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mixwright.number_options import count, positive
 from mixwright.params_option import add_params_option
 
 
@@ -21,8 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file, or a plan.json")
     parser.add_argument("directory", type=Path, metavar="DIR", help="where the files are written")
     add_params_option(parser)
-    parser.add_argument("--nodes", type=_positive, default=1, metavar="N", help="machines with servers (1)")
-    parser.add_argument("--gpus", type=_count, default=8, metavar="N", help="GPUs of each (8)")
+    parser.add_argument("--nodes", type=positive, default=1, metavar="N", help="machines with servers (1)")
+    parser.add_argument("--gpus", type=count, default=8, metavar="N", help="GPUs of each (8)")
     parser.add_argument("--gpu", default="H100", metavar="NAME", help="their name, for SkyPilot (H100)")
     parser.add_argument(
         "--tp",
@@ -68,20 +69,6 @@ def run(arguments: argparse.Namespace) -> int:
                 f"note: the server of '{name}' needs --pooler-config with the step tag's id", file=sys.stderr
             )
     return 0
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
-
-
-def _positive(text: str) -> int:
-    number = _count(text)
-    if number == 0:
-        raise ValueError(text)
-    return number
 
 
 def _pairs(option: str, stated: list[str]) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.number_options import count
 from mixwright.params_option import add_params_option
 from mixwright.terminal import Painted, printable
 
@@ -40,26 +41,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", action="store_true", help="show what of each example is trained")
     parser.add_argument(
         "--prompts",
-        type=_count,
+        type=count,
         metavar="N",
         help="show the requests of N rows at each step that asks a model",
     )
     parser.add_argument(
         "--pipeline", action="append", default=[], metavar="NAME", help="only this pipeline, for --prompts"
     )
-    parser.add_argument("--limit", type=_count, default=3, metavar="N", help="examples to show (3)")
+    parser.add_argument("--limit", type=count, default=3, metavar="N", help="examples to show (3)")
     parser.add_argument("--store", type=Path, metavar="DIR", help="the store with the mixture (.mixwright)")
     parser.add_argument(
         "--data", type=Path, metavar="FILE", help="show examples of this JSON-lines file instead"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
 
 
 def run(arguments: argparse.Namespace) -> int:

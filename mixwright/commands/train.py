@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright.json_output import document_text
+from mixwright.number_options import positive
 from mixwright.params_option import add_params_option
 from mixwright.sandbox_option import add_sandbox_option
 from mixwright.terminal import Painted
@@ -37,14 +38,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", type=Path, metavar="DIR", help="the store with the mixture (.mixwright)")
     parser.add_argument("--data", type=Path, metavar="FILE", help="train on this JSON-lines file instead")
     parser.add_argument("--output", type=Path, metavar="DIR", help="instead of the block's `output`")
-    parser.add_argument(
-        "--steps", type=_positive, metavar="N", help="optimizer steps, instead of the block's"
-    )
-    parser.add_argument("--ranks", type=_positive, metavar="N", help="processes, instead of the block's")
+    parser.add_argument("--steps", type=positive, metavar="N", help="optimizer steps, instead of the block's")
+    parser.add_argument("--ranks", type=positive, metavar="N", help="processes, instead of the block's")
     parser.add_argument(
         "--probe", action="store_true", help="train 20 steps to measure this machine for 'mixwright plan'"
     )
-    parser.add_argument("--nodes", type=_positive, metavar="N", help="machines, instead of the block's")
+    parser.add_argument("--nodes", type=positive, metavar="N", help="machines, instead of the block's")
     parser.add_argument("--node-rank", type=int, metavar="K", help="this machine's number, 0 being the first")
     parser.add_argument("--master", metavar="HOST[:PORT]", help="address of the first machine (port 29500)")
     parser.add_argument(
@@ -101,13 +100,6 @@ def run(arguments: argparse.Namespace) -> int:
     if page is not None and not arguments.json:
         print(f"report: {page}")
     return 0
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
 
 
 def _probe(plan: Plan, train: Train, arguments: argparse.Namespace) -> int:
