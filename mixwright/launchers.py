@@ -10,6 +10,7 @@ import os
 import shlex
 from pathlib import Path
 
+from mixwright.params_option import params_written
 from mixwright_compiler.plan.plan import Plan, Train
 
 _SHELL = """#!/usr/bin/env bash
@@ -100,10 +101,7 @@ def write_launchers(plan: Plan, train: Train, spec: Path, directory: Path) -> li
     cluster = train.attributes.get("cluster") or {}
     root = Path(plan.root)
     given = os.path.relpath(spec.resolve(), root)
-    arguments = [given, "--train", train.name]
-    if not given.endswith(".json"):
-        for name, value in plan.params.items():
-            arguments += ["-p", f"{name}={value}"]
+    arguments = [given, "--train", train.name, *params_written(plan, given)]
     values = {
         "train": train.name,
         "spec": given,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mixwright_compiler.plan.plan import Plan
 
 
 def add_params_option(parser: argparse.ArgumentParser, where: str = "") -> None:
@@ -15,3 +19,11 @@ def add_params_option(parser: argparse.ArgumentParser, where: str = "") -> None:
         metavar="NAME=VALUE",
         help=f"value of a param{where}",
     )
+
+
+def params_written(plan: Plan, given: str) -> list[str]:
+    """The options by which a command gets the params of a plan again; none where it is given the plan itself, a
+    `.json`."""
+    if given.endswith(".json"):
+        return []
+    return [word for name, value in plan.params.items() for word in ("-p", f"{name}={value}")]

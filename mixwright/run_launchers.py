@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from mixwright.compiling import Misuse
+from mixwright.params_option import params_written
 from mixwright.run_launcher_texts import AT, NODE, RAY_RUN, RAYJOB, SIDECAR, SKYPILOT, SLURM, filled
 from mixwright_compiler.catalog.servers import addresses_of, is_loopback
 from mixwright_compiler.plan.plan import ModelSpec, Plan
+from mixwright_runtime.calls.models import variables_in
 
 BEACON = 8999
 """Port of node 0 by which the others see that the run goes on."""
@@ -126,12 +127,9 @@ def write_launchers(
     root = Path(plan.root)
     given = os.path.relpath(spec.resolve(), root)
     here = os.path.relpath(directory.resolve(), root)
-    arguments = [given]
-    if not given.endswith(".json"):
-        for name, value in plan.params.items():
-            arguments += ["-p", f"{name}={value}"]
+    arguments = [given, *params_written(plan, given)]
     name = Path(given).stem
-    variables = sorted(_variables(plan))
+    variables = sorted({name for model in plan.models.values() for _, name in variables_in(model.attributes)})
     values: dict[str, object] = {
         "nodes": machines.nodes,
         "gpus": machines.gpus,
@@ -221,20 +219,6 @@ def _environment(variables: Mapping[str, str], indent: int) -> str:
         f"{space}  - {{ name: {name}, valueFrom: {{ secretKeyRef: {{ name: mixwright, key: {key} }} }} }}\n"
         for name, key in variables.items()
     )
-
-
-def _variables(plan: Plan) -> set[str]:
-    """Environment variables that hold the secrets of the plan's models."""
-
-    def within(value: Any) -> Iterator[str]:
-        if isinstance(value, Mapping):
-            if set(value) == {"env"} and isinstance(value["env"], str):
-                yield value["env"]
-            else:
-                for one in value.values():
-                    yield from within(one)
-
-    return {name for model in plan.models.values() for name in within(model.attributes)}
 
 
 def _label(name: str) -> str:

@@ -263,7 +263,7 @@ def secrets_of(model: ModelSpec) -> dict[str, str]:
         RunError: one is not set.
     """
     found = {}
-    for attribute, name in _variables_in(model.attributes):
+    for attribute, name in variables_in(model.attributes):
         if not os.environ.get(name):
             raise RunError(
                 f"model '{model.name}': {attribute} = env(\"{name}\") and {name} is not set; "
@@ -273,11 +273,11 @@ def secrets_of(model: ModelSpec) -> dict[str, str]:
     return found
 
 
-def _variables_in(attributes: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def variables_in(attributes: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Attribute and variable of every `env("NAME")`, those in maps too."""
     for attribute, value in attributes.items():
         if isinstance(value, Mapping):
             if set(value) == {"env"} and isinstance(value["env"], str):
                 yield attribute, value["env"]
             else:
-                yield from _variables_in(value)
+                yield from variables_in(value)
