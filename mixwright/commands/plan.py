@@ -8,6 +8,12 @@ GPUs is forecast as well: memory by part, the fewest GPUs, steps, hours, dollars
 With `--emit` a stage of the compiler is printed, and nothing else is done: `program`, names and columns bound;
 `logical`, each step by its shape in the order in which it is done, and which pass moved it; `plan`, what is run.
 
+With `--graph` the plan is drawn: `mermaid` and `dot` for other tools, `svg` as a file of its own that a browser
+shows, light or dark. The edges tell rows and yields: expected ones, with the yields that the last run of the spec
+measured where the store has one.
+
+  mixwright plan tulu3.mix --graph svg > tulu3.svg
+
 Exit status: 0 planned; 1 errors in the spec, or a training job that cannot fit; 2 misuse, or a plan that cannot be
 written.
 """
@@ -49,7 +55,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="print one stage of the compiler instead: what is bound, what the passes leave, what is run; with --json "
         "as JSON",
     )
-    stage.add_argument("--graph", choices=("mermaid", "dot"), help="print the plan as a picture instead")
+    stage.add_argument(
+        "--graph",
+        choices=("mermaid", "dot", "svg"),
+        help="print the plan as a picture instead, rows on its edges",
+    )
     parser.add_argument("--store", type=Path, metavar="DIR", help="the store to compare with (.mixwright)")
 
 
@@ -66,16 +76,14 @@ def run(arguments: argparse.Namespace) -> int:
             raise Misuse("--emit writes no plan and reads no store; leave --out and --store away")
         print(emitted(arguments.emit, result, arguments.variant, as_json=arguments.json), end="")
         return 0
-    if arguments.graph is not None:
-        from mixwright_compiler.plan.graph import dot, mermaid
-
-        print(mermaid(plan) if arguments.graph == "mermaid" else dot(plan), end="")
-        return 0
     from mixwright.recorded import recorded, store_directory
 
     store = store_directory(plan, arguments.store)
-    found = recorded(plan, store, result.characters)
+    found = recorded(plan, store, result.characters, looks_up=arguments.graph is None)
     plan = plan.model_copy(update={"estimates": found.estimates or plan.estimates})
+    if arguments.graph is not None:
+        print(pictured(plan, arguments.graph, found), end="")
+        return 0
     from mixwright.training_forecast import Unforeseen, training_forecasts
 
     forecasts = training_forecasts(plan, store)
@@ -91,6 +99,17 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(report_text(plan, found, store, out, forecasts), end="")
     return 0 if all(isinstance(each, Unforeseen) or each.found.fits for each in forecasts) else 1
+
+
+def pictured(plan: Plan, form: str, found: Recorded) -> str:
+    """The plan as a picture, with the yields that its last run measured where there is one."""
+    from mixwright_compiler.plan.graph import dot, graph_of, mermaid
+    from mixwright_compiler.plan.svg import svg
+
+    if found.note:
+        print(found.note, file=sys.stderr)
+    graph = graph_of(plan, f"run {found.last_run_id}" if found.last_run_id else "")
+    return {"mermaid": mermaid, "dot": dot, "svg": svg}[form](graph)
 
 
 def emitted(stage: str, result: Compiled, variant: str | None, *, as_json: bool) -> str:

@@ -119,7 +119,9 @@ def test_a_variant_is_planned_in_the_place_of_its_mixture(
     assert list(plan_from_json((spec.parent / ".mixwright/plan.json").read_text()).mixtures) == ["few"]
 
 
-@pytest.mark.parametrize(("kind", "start"), [("mermaid", "flowchart LR\n"), ("dot", "digraph plan {\n")])
+@pytest.mark.parametrize(
+    ("kind", "start"), [("mermaid", "---\ntitle: "), ("dot", "digraph plan {\n"), ("svg", "<svg ")]
+)
 def test_graphs(spec: Path, capsys: pytest.CaptureFixture[str], kind: str, start: str) -> None:
     assert main(["plan", str(spec), "--graph", kind]) == 0
     assert capsys.readouterr().out.startswith(start)
@@ -223,6 +225,17 @@ def test_recorded_answers_are_looked_up_by_key(spec: Path, capsys: pytest.Captur
     assert line(lines, "generate rating").endswith("0 of 4")
     assert line(lines, "pipeline answers").endswith("(2 rows of it kept by run 1)")
     assert "nothing changed since run 1" not in lines
+
+
+def test_a_picture_has_the_yields_that_the_last_run_measured(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_run(spec, ("ant",))
+    lines = lines_of(spec, capsys, "--graph", "dot", "-p", "quota=1")
+    # One of four ratings survived in the run, and each word has two.
+    texts = [line.partition("label=")[2] for line in lines if "label=" in line and "->" in line]
+    assert texts == ['"2 rows"];', '"4 rows, ×2"];', '"4 rows"];', '"1 row, 25%"];', '"1 row"];']
+    assert any("by the yields of run 1" in line for line in lines)
 
 
 def test_an_edited_prompt_finds_nothing(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
