@@ -9,6 +9,10 @@ edited. `definition` is the hash of how the file is read (`source_definition`); 
 is stale. `selection` is the hash of what is taken of it (`where`, `limit`, `columns`); where it is another one, only
 the number of `selected` rows is unknown.
 
+A lock is written source by source while it is made. What is broken off leaves a whole file: `unfinished` then names what
+`mixwright lock` did not come to, whose record is that of an earlier lock or missing; every other record is as good as one
+of a finished lock.
+
 Imports neither pydantic nor duckdb: `check` reads it.
 """
 
@@ -83,13 +87,17 @@ class PluginLock:
 
 @dataclass(frozen=True)
 class Lock:
-    """A whole lock file, by qualified name of source and model, and by name of plugin and library (`std:evol`)."""
+    """A whole lock file, by qualified name of source and model, and by name of plugin and library (`std:evol`).
+
+    unfinished: `source web`, `model teacher`: what was not read yet when the making of the lock was broken off.
+    """
 
     sources: Mapping[str, SourceLock] = field(default_factory=dict)
     models: Mapping[str, ModelLock] = field(default_factory=dict)
     plugins: Mapping[str, PluginLock] = field(default_factory=dict)
     libraries: Mapping[str, PluginLock] = field(default_factory=dict)
     format_version: str = FORMAT_VERSION
+    unfinished: tuple[str, ...] = ()
 
 
 class LockUnreadable(ValueError):
@@ -127,9 +135,16 @@ def read_lock(path: Path) -> Lock:
             plugins={name: _known(PluginLock, raw) for name, raw in document.get("plugins", {}).items()},
             libraries={name: _known(PluginLock, raw) for name, raw in document.get("libraries", {}).items()},
             format_version=version,
+            unfinished=_names(document.get("unfinished", [])),
         )
     except (KeyError, TypeError, AttributeError):
         raise LockUnreadable(f"{path.name} is damaged; 'mixwright lock' writes it anew") from None
+
+
+def _names(raw: Any) -> tuple[str, ...]:
+    if not isinstance(raw, list) or not all(type(name) is str for name in raw):
+        raise TypeError(f"unfinished holds {raw!r}")
+    return tuple(raw)
 
 
 def _known(record: Any, raw: Mapping[str, Any]) -> Any:
@@ -159,6 +174,7 @@ def lock_text(lock: Lock) -> str:
     """Canonical text of a lock file: names sorted, fields in order, one key a line, ends with a newline."""
     document: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
+        **({"unfinished": list(lock.unfinished)} if lock.unfinished else {}),
         "sources": {name: _written(lock.sources[name]) for name in sorted(lock.sources)},
         "models": {name: _written(lock.models[name]) for name in sorted(lock.models)},
     }

@@ -118,6 +118,14 @@ def check_locks(checked: Checked) -> None:
             hint=f"run `mixwright lock {spec}`",
         )
     for source in checked.program.sources.values():
+        if lock is not None and f"source {source.name}" in lock.unfinished and source.name in lock.sources:
+            checked.findings.warning(
+                "MIX805",
+                f"`mixwright lock` was broken off before it read source `{source.name}` again",
+                source.name_span,
+                "what the lock has of it is of an earlier lock",
+                hint=f"run `mixwright lock {spec}`: it goes on where it was",
+            )
         if not source.is_counted and checked.clean(source.span):
             checked.findings.warning(
                 "MIX805",

@@ -56,6 +56,11 @@ def _misfit(program: Program, message: str, span: Span, label: str = "") -> Diag
     )
 
 
+def _not_reached(program: Program, kind: str, name: str, span: Span) -> Diagnostic:
+    message = f"{kind} `{name}` was not read again: `mixwright lock` was broken off before it came to it"
+    return _misfit(program, message, span, "what the lock has of it is of an earlier lock")
+
+
 def _sources(program: Program, plan: Plan, lock: Lock, found: Lock) -> Iterator[Diagnostic]:
     for name in plan.sources:
         decl = program.sources[name]
@@ -67,6 +72,8 @@ def _sources(program: Program, plan: Plan, lock: Lock, found: Lock) -> Iterator[
                 program, f"source `{name}` is not locked", decl.name_span, "the lock does not name it"
             )
             continue
+        if f"source {name}" in lock.unfinished:
+            yield _not_reached(program, "source", name, decl.name_span)
         yield from _source(program, decl, locked)
         if name not in found.sources or is_stale(locked, decl.entry, decl.attributes):
             continue  # what is read otherwise is another thing
@@ -127,6 +134,8 @@ def _models(program: Program, plan: Plan, lock: Lock) -> Iterator[Diagnostic]:
             yield _misfit(
                 program, f"model `{name}` is not locked", decl.name_span, "the lock does not name it"
             )
+        elif f"model {name}" in lock.unfinished:
+            yield _not_reached(program, "model", name, decl.name_span)
         elif locked.definition != (now := model_definition(spec.attributes)) and not spec.attributes.get(
             "repo"
         ):

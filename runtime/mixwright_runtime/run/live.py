@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from mixwright_dsl.visible import cell, printable, width
 
+LINE_EVERY_S, LATER_EVERY_S = 10.0, 60.0
 COLUMNS, ROWS = 80, 24
 """Of a terminal that does not say how large it is."""
 
@@ -18,6 +19,20 @@ def is_live(stream: TextIO) -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM", "") in ("", "dumb"):
         return False
     return stream.isatty()
+
+
+class Intervals:
+    """When a log gets its next line: every ten seconds, later every minute. A night's log is read in the morning."""
+
+    def __init__(self) -> None:
+        self._next_s = LINE_EVERY_S
+
+    def is_time(self, elapsed_s: float) -> bool:
+        """Is a line due so many seconds after the begin? It is then taken to be written."""
+        if elapsed_s < self._next_s:
+            return False
+        self._next_s = elapsed_s + max(LINE_EVERY_S, min(LATER_EVERY_S, elapsed_s / 30))
+        return True
 
 
 def size_of(stream: TextIO) -> tuple[int, int]:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mixwright_runtime.cluster.status import cluster_status
-from mixwright_runtime.run.live import LiveBlock, is_live
+from mixwright_runtime.run.live import Intervals, LiveBlock, is_live
 from mixwright_runtime.run.progress_text import block_of, line_of
 from mixwright_runtime.run.quotas import note
 from mixwright_runtime.run.run import Run
 
 STATUS_EVERY_S = 1.0
-LINE_EVERY_S, LATER_EVERY_S = 10.0, 60.0
 
 
 def status_of(run: Run) -> dict[str, Any]:
@@ -113,14 +112,10 @@ def _shower(stream: TextIO, is_quiet: bool) -> Callable[[Run | None], None]:
     if is_live(stream):
         block = LiveBlock(stream)
         return lambda run: block.end() if run is None else block.show(block_of(run, *block.size()))
-    next_line_s = LINE_EVERY_S
+    intervals = Intervals()
 
     def plain(run: Run | None) -> None:
-        nonlocal next_line_s
-        if run is not None and run.spending.seconds >= next_line_s:
-            elapsed = run.spending.seconds
-            # A night's log is read in the morning: it gets a line a minute.
-            next_line_s = elapsed + max(LINE_EVERY_S, min(LATER_EVERY_S, elapsed / 30))
+        if run is not None and intervals.is_time(run.spending.seconds):
             print(line_of(run), file=stream, flush=True)
 
     return plain

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import glob
 import gzip
-import hashlib
 import json
 import zlib
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -43,21 +41,6 @@ def named(path: Path, directory: Path) -> str:
         return path.relative_to(directory).as_posix()
     except ValueError:
         return path.as_posix()
-
-
-def digest_of_files(files: list[Path]) -> str:
-    """sha256 (hex) of a file's bytes; of several, sha256 of the lines `<sha256>  <name>` that `sha256sum` prints."""
-    digests = [_digest_of_file(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    if len(files) == 1:
-        return digests[0]
-    lines = "".join(f"{digest}  {file.name}\n" for digest, file in zip(digests, files, strict=True))
-    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-@lru_cache(maxsize=1024)
-def _digest_of_file(path: str, _size: int, _mtime_ns: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_bytes(path: Path) -> IO[bytes]:

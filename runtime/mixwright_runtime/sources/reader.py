@@ -16,7 +16,7 @@ from mixwright_compiler.plan.plan import SourceSpec
 from mixwright_runtime.errors import RunError, SourceChanged
 from mixwright_runtime.plugins.declare import implementation
 from mixwright_runtime.sources.column_types import ColumnTypes
-from mixwright_runtime.sources.files import digest_of_files
+from mixwright_runtime.sources.digests import digest_of_files
 from mixwright_runtime.values.rows import canonical_json, digest
 
 _MODULES = {
@@ -31,6 +31,9 @@ _MODULES = {
     "hf": "hub",
     "natural_instructions": "natural_instructions",
 }
+
+TOLD_EVERY = 1_000
+"""Rows between two words of how far the reading is."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +116,20 @@ def read_rows(spec: SourceSpec, directory: Path) -> Iterator[SourceRow]:
         raise _changed(spec)
 
 
-def inspect_source(spec: SourceSpec, directory: Path) -> SourceInspection:
+def inspect_source(
+    spec: SourceSpec, directory: Path, told: Callable[[int], None] = lambda _: None
+) -> SourceInspection:
     """Read a source once, whole, and tell what the lock file needs to know of it.
+
+    Args:
+        told: called with the number of rows that were read since the last call.
 
     Raises:
         RunError: the source cannot be read, or has no column that `columns` names.
     """
     source = open_source(spec, directory)
     if (found := _inspected_by_columns(spec, source)) is not None:
+        told(found.rows)
         return found
     open_spec = spec.model_copy(update={"columns": {}})
     select = _selection(open_spec)
@@ -131,7 +140,9 @@ def inspect_source(spec: SourceSpec, directory: Path) -> SourceInspection:
     types = ColumnTypes()
     count = 0
     mapped_raw = set(spec.mapping.values())
-    for raw, _ref in source.rows():
+    for number, (raw, _ref) in enumerate(source.rows(), 1):
+        if not number % TOLD_EVERY:
+            told(TOLD_EVERY)
         if row_digests is not None:
             row_digests.add(raw)
         if limit is not None and count >= limit:

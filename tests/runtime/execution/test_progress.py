@@ -16,7 +16,7 @@ from virtual import ScriptedEngine, run_plan_virtually
 from mixwright_compiler.plan.plan import CountQuota
 from mixwright_dsl.visible import width
 from mixwright_runtime.engines.protocol import Answer, Finish
-from mixwright_runtime.run import progress
+from mixwright_runtime.run import live, progress
 from mixwright_runtime.run.execute import run_plan
 from mixwright_runtime.run.live import one_line
 from mixwright_runtime.run.pace import Pace, Quota, RunPace
@@ -50,7 +50,7 @@ def test_a_log_gets_a_line_and_others_get_a_status_document(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "STATUS_EVERY_S", 0.02)
-    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.05)
+    monkeypatch.setattr(live, "LINE_EVERY_S", 0.05)
     stream = io.StringIO()
     run_watched(tmp_path, stream, tmp_path / "status.json")
     lines = stream.getvalue().splitlines()
