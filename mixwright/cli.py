@@ -14,7 +14,7 @@ from mixwright.terminal import guard_streams, guarded_streams
 from mixwright.version import VERSION
 
 COMMANDS: dict[str, str] = {
-    "init": "begin a project: write the quickstart, its model and its data",
+    "init": "begin a project: a spec that runs, with its data, its tests and CI",
     "vendor": "copy a library file into the project, to change it",
     "check": "find mistakes in specs before anything runs",
     "fix": "mend what has one right answer",

@@ -21,7 +21,7 @@ def output_types() -> dict[str, tuple[Any, ...]]:
     from mixwright.changes.facts import DiffReport
     from mixwright.commands.doctor import DoctorReport
     from mixwright.commands.explain import CodePage, KindPages
-    from mixwright.commands.init import InitReport
+    from mixwright.commands.init import InitReport, TemplateList
     from mixwright.commands.plan import PlanReport
     from mixwright.commands.status import PrintedStatus
     from mixwright.commands.vendor import Libraries, Vendored
@@ -36,7 +36,7 @@ def output_types() -> dict[str, tuple[Any, ...]]:
     from mixwright_runtime.training.planning.probe import Calibration
 
     return {
-        "init": (InitReport,),
+        "init": (InitReport, TemplateList),
         "vendor": (Libraries, Vendored),
         "check": (FindingsReport,),
         "test": (AllTests,),

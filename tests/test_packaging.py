@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mixwright.project_templates import TEMPLATES, project_files
 from tests.checkout import PACKAGES, ROOT
 
 pytest.importorskip("hatchling", reason="the vLLM environment has no development tools")
@@ -104,13 +106,27 @@ def test_a_project_may_have_folders_of_any_name(project: Path, installed: Path) 
 
 
 def test_what_is_installed_has_something_to_run(project: Path, installed: Path) -> None:
-    """`mixwright init` writes the quickstart, its model and its data; it checks, and can be planned."""
+    """`mixwright init` writes the quickstart, its model and what CI does with it; it checks, and can be planned."""
     for command in (["init"], ["check", "specs/quickstart.mix"], ["plan", "specs/quickstart.mix"]):
         found = in_project(project, installed, "-m", "mixwright", *command)
         assert found.returncode == 0, (command, found.stdout, found.stderr)
     assert (project / "specs" / "tiny" / "model" / "model.safetensors").is_file()
     for name in ("quickstart.mix", "tiny/teacher.mix", "tiny/model/config.json"):
         assert (project / "specs" / name).read_bytes() == (ROOT / "specs" / name).read_bytes()
+    assert (project / ".github/actions/mixwright/action.yml").read_bytes() == (
+        ROOT / "action.yml"
+    ).read_bytes()
+
+
+def test_every_template_is_installed(project: Path, installed: Path) -> None:
+    listing = (
+        "from mixwright.project_templates import TEMPLATES, project_files as of\n"
+        "print({name: sorted(of(name)) for name in TEMPLATES})"
+    )
+    found = in_project(project, installed, "-c", listing)
+    assert ast.literal_eval(found.stdout) == {name: sorted(project_files(name)) for name in TEMPLATES}, (
+        found.stderr
+    )
 
 
 def test_init_leaves_what_is_there(project: Path, installed: Path) -> None:

@@ -1,11 +1,16 @@
-"""Begin a project: write the quickstart, which goes from nothing to a trained model in three minutes on two CPU cores.
+"""Begin a project: write a spec that checks and runs, its data, its tests and what CI does with it.
 
-It writes `specs/quickstart.mix` with its lock file, and `specs/tiny/`: a model of 0.56 million parameters and the
-lessons that it learned from; `.gitignore` where there is none; and `.mixwright/`, which marks the project's root and
-will hold its store. Files that are there already stay as they are; a spec that differs ends the command before it
-writes anything.
+  mixwright init                            the quickstart, here: from nothing to a trained model in three minutes
+  mixwright init math --template persona-math
+  mixwright init --list                     what templates there are, and what each asks
 
-Exit status: 0 everything is there; 2 a file of the same name is another one, or nothing can be written.
+A project has `specs/` with a spec, its lock and the small model that it asks, `data/`, `README.md` with the next
+commands, a workflow for GitHub with the action that it uses, hooks for pre-commit, `.gitignore`, and `.mixwright/`, which
+marks the project's root and will hold its store. Nothing that is there is overwritten: a spec or data of the same name
+that differs ends the command before it writes anything, other files stay as they are. With --force all of the
+template's files are written, whatever was there.
+
+Exit status: 0 everything is there; 2 a file of the same name is another one, nothing can be written, misuse.
 """
 
 from __future__ import annotations
@@ -13,78 +18,135 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypedDict
 
+from mixwright.file_changes import write_atomically
 from mixwright.json_output import document_text
+from mixwright.project_templates import DEFAULT, TEMPLATES, Template, project_files
 from mixwright.terminal import printable
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-"""Where an installed package has them; a checkout has them in `specs/`."""
-FILES = (
-    "quickstart.mix",
-    "quickstart.lock",
-    "tiny/teacher.mix",
-    "tiny/teacher.lock",
-    "tiny/ablation.mix",
-    "tiny/ablation.lock",
-    "tiny/model",
-)
+OURS = ("specs/", "data/")
+"""Without these a spec does not run, so that they cannot be somebody else's."""
 
 
 class InitReport(TypedDict):
-    """Where the project is, and the files that were not there before."""
+    """Where the project is, what was written, what of the template's was left as it is, and what to type next."""
 
     directory: str
+    template: str
     written: list[str]
+    kept: list[str]
+    next: list[str]
+
+
+class TemplateFacts(TypedDict):
+    """A template, and what a run of it asks: the small model, no model, or a server."""
+
+    name: str
+    about: str
+    asks: str
+    spec: str
+
+
+class TemplateList(TypedDict):
+    """What a project can begin with."""
+
+    templates: list[TemplateFacts]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("directory", nargs="?", type=Path, default=Path(), help="where to; by default here")
-    parser.add_argument("--json", action="store_true", help="print the files' names as JSON")
+    parser.add_argument("directory", nargs="?", type=Path, help="where to; by default here")
+    parser.add_argument("--template", choices=TEMPLATES, help=f"what to begin with [{DEFAULT}]")
+    parser.add_argument("--list", action="store_true", help="list the templates, and write nothing")
+    parser.add_argument("--force", action="store_true", help="overwrite files of the same names")
+    parser.add_argument("--json", action="store_true", help="print what was written, or the list, as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write what is missing: 0 when all of it is there, 2 when something is in the way."""
-    into: Path = arguments.directory
-    found = {into / "specs" / name: content for name, content in contents().items()}
-    differing = [path for path, content in found.items() if _is_other(path, content)]
-    if differing:
-        print(
-            f"error: {printable(str(differing[0]))} is another file already; nothing was written",
-            file=sys.stderr,
-        )
-        print("  hint: name an empty directory, as in 'mixwright init quickstart'", file=sys.stderr)
-        return 2
-    written = []
-    for path, content in (found | {into / ".gitignore": b".mixwright/\nout/\n"}).items():
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            written.append(path.relative_to(into).as_posix())
-    (into / ".mixwright").mkdir(exist_ok=True)
-    if arguments.json:
-        made: InitReport = {"directory": str(into), "written": written}
-        sys.stdout.write(document_text("init", made))
+    if arguments.list:
+        if arguments.directory or arguments.template or arguments.force:
+            print("error: --list writes nothing, so it takes no directory and no template", file=sys.stderr)
+            return 2
+        _print_list(arguments.json)
         return 0
-    print(f"{len(written)} files written" if written else "everything is there already")
-    inside = "" if into == Path() else f"cd {shlex.quote(printable(str(into)))} && "
-    print(f"next: {inside}mixwright check specs/quickstart.mix")
-    print("      mixwright run specs/quickstart.mix --limit 5")
-    print("      mixwright run specs/quickstart.mix && mixwright train specs/quickstart.mix")
+    into: Path = arguments.directory or Path()
+    name: str = arguments.template or DEFAULT
+    files = project_files(name)
+    differing = [path for path, content in files.items() if _is_other(into / path, content)]
+    in_the_way = [path for path in differing if path.startswith(OURS)]
+    if in_the_way and not arguments.force:
+        _say_in_the_way(into, name, in_the_way)
+        return 2
+    kept = [] if arguments.force else differing
+    written = [
+        path for path in files if path not in kept and (path in differing or not (into / path).exists())
+    ]
+    for path in written:
+        (into / path).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(into / path, files[path])
+    (into / ".mixwright").mkdir(exist_ok=True)
+    template = TEMPLATES[name]
+    if arguments.json:
+        made: InitReport = {
+            "directory": str(into),
+            "template": name,
+            "written": written,
+            "kept": kept,
+            "next": list(template.commands()),
+        }
+        sys.stdout.write(document_text("init", made))
+    else:
+        _say_done(into, template, written, kept)
     return 0
 
 
-def contents() -> dict[str, bytes]:
-    """The quickstart's files by their names below `specs/`."""
-    root = EXAMPLES if EXAMPLES.is_dir() else EXAMPLES.parents[1] / "specs"
-    files = [file for name in FILES for file in sorted([root / name, *(root / name).rglob("*")])]
-    return {
-        file.relative_to(root).as_posix(): file.read_bytes()
-        for file in files
-        if file.is_file() and ".mixwright" not in file.parts
-    }
+def _print_list(as_json: bool) -> None:
+    if as_json:
+        listed: TemplateList = {
+            "templates": [
+                {"name": name, "about": one.about, "asks": one.asks, "spec": one.spec}
+                for name, one in TEMPLATES.items()
+            ]
+        }
+        sys.stdout.write(document_text("init", listed))
+        return
+    width = max(map(len, TEMPLATES))
+    for name, one in TEMPLATES.items():
+        print(f"{name:<{width}}  {one.about}; asks {one.asks}")
+
+
+def _say_in_the_way(into: Path, name: str, paths: list[str]) -> None:
+    places = _listed(str(into / path) for path in paths)
+    differs = "is another file" if len(paths) == 1 else "are other files"
+    print(f"error: {places} {differs} already; nothing was written", file=sys.stderr)
+    print(
+        f"  hint: name an empty directory, as in 'mixwright init my-{name} --template {name}', or overwrite with --force",
+        file=sys.stderr,
+    )
+
+
+def _say_done(into: Path, template: Template, written: list[str], kept: list[str]) -> None:
+    count = "1 file written" if len(written) == 1 else f"{len(written)} files written"
+    print(count if written else "everything is there already")
+    if kept:
+        print(f"left as it was there: {_listed(kept)}")
+    inside = "" if into == Path() else f"cd {shlex.quote(printable(str(into)))} && "
+    lead = f"next: {inside}"
+    for command in template.commands():
+        print(f"{lead}{command}")
+        lead = "      "
+    if template.asks == "a server":
+        print("a run asks a server; README.md says how to name it")
+
+
+def _listed(paths: Iterable[str]) -> str:
+    shown = [printable(path) for path in paths]
+    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    return ", ".join(shown[:3]) + more
 
 
 def _is_other(path: Path, content: bytes) -> bool:

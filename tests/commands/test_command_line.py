@@ -68,6 +68,7 @@ def test_json_is_one_object_that_says_its_format_and_command(
         (["diff", "--form"], "--format"),
         (["diff", "--format", "m"], "markdown"),
         (["check", "--format", "sa"], "sarif"),
+        (["init", "--template", "pe"], "persona-math"),
     ],
 )
 def test_bash_completes_commands_options_and_words(
