@@ -13,6 +13,7 @@ from typing import Any
 from mixwright_runtime.errors import RunError, StoreBroken
 from mixwright_runtime.store.database import LOW_SPACE_BYTES, Database, explained, first_line, free_bytes
 from mixwright_runtime.store.journal import Journal
+from mixwright_runtime.store.key_set import KeySet
 from mixwright_runtime.store.records import (
     CallRecord,
     EventRecord,
@@ -97,8 +98,8 @@ class Writer:
         self.seal_failure = ""
         """Why the second copy of the calls is behind; empty while it is not."""
         self._next_batch = database.last_batch() + 1
-        self._session_contents: set[bytes] = set()
-        self._has_old_contents = bool(database.read("SELECT 1 FROM content LIMIT 1"))
+        self._contents: KeySet | None = None
+        """Digests of the texts that are stored; None while they are not read."""
         self._appenders: dict[str, Any] = {}
         self._sealer = Sealer(database.directory, database.store_id, database.read)
         self._thread = threading.Thread(target=self._run, name="mixwright-store", daemon=True)
@@ -278,6 +279,7 @@ class Writer:
         import duckdb
 
         self._forget_unwritten()
+        self._contents = None  # whether those of the batch are there is not known
         try:
             self._database.reopen()
             if self._database.last_batch() >= number:
@@ -332,17 +334,17 @@ class Writer:
         self._at_point("commit")
         connection.execute("COMMIT")
         # Not before: after a COMMIT that failed the same texts are fresh once more.
-        self._session_contents.update(fresh)
+        if self._contents is not None:
+            self._contents.update(fresh)
 
     def _fresh(self, contents: dict[bytes, str]) -> list[bytes]:
         """Digests whose text the store does not have yet."""
-        fresh = [digest for digest in contents if digest not in self._session_contents]
-        if fresh and self._has_old_contents:
-            query = "SELECT digest FROM content WHERE digest IN (SELECT unnest(?::BLOB[]))"
-            old = {digest for (digest,) in self._database.connection.execute(query, [fresh]).fetchall()}
-            self._session_contents.update(old)
-            fresh = [digest for digest in fresh if digest not in old]
-        return fresh
+        if not contents:
+            return []
+        if self._contents is None:
+            self._contents = KeySet.of_column(self._database, "content", "digest")
+        known = self._contents
+        return [digest for digest in contents if digest not in known]
 
     def _append(self, table: str, values: tuple[Any, ...]) -> None:
         import duckdb

@@ -1,0 +1,67 @@
+"""Many keys of 16 bytes in little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from mixwright_runtime.store.database import Database
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FEWEST_PACKED = 65_536
+"""Keys that are put away together, at least. Chosen."""
+
+
+class KeySet:
+    """Keys that only grow in number: 16 bytes each, and about 100 for the fifth of them that came last.
+
+    The others stand in two arrays by the first eight bytes of theirs, the second of which has the last eight.
+    """
+
+    def __init__(self, heads: NDArray[Any], tails: NDArray[Any]) -> None:
+        """The first and the last eight bytes of each key, as big-endian numbers."""
+        self._fresh: set[bytes] = set()
+        self._pack(heads, tails)
+
+    @classmethod
+    def of_column(cls, database: Database, table: str, column: str) -> KeySet:
+        """The keys in a column of a table, as it is now."""
+        found = database.arrays(
+            f"SELECT {column}[1:8]::BIT::UBIGINT AS head, {column}[9:16]::BIT::UBIGINT AS tail FROM {table}"
+        )
+        return cls(found["head"], found["tail"])
+
+    def __contains__(self, key: bytes) -> bool:
+        if key in self._fresh:
+            return True
+        head = self._number(int.from_bytes(key[:8], "big"))
+        at = int(self._heads.searchsorted(head))
+        if at == len(self._heads) or self._heads[at] != head:
+            return False
+        until = int(self._heads.searchsorted(head, side="right"))
+        return self._number(int.from_bytes(key[8:], "big")) in self._tails[at:until]
+
+    def update(self, keys: Iterable[bytes]) -> None:
+        """Add keys that are not there."""
+        import numpy as np
+
+        self._fresh.update(keys)
+        # A fourth more at a time, so that a key is put in order few times.
+        if len(self._fresh) < max(FEWEST_PACKED, len(self._heads) // 4):
+            return
+        fresh = np.frombuffer(b"".join(self._fresh), dtype=">u8").astype(np.uint64).reshape(-1, 2)
+        self._fresh = set()
+        self._pack(
+            np.concatenate((self._heads, fresh[:, 0])),
+            np.concatenate((self._tails, fresh[:, 1])),
+        )
+
+    def _pack(self, heads: NDArray[Any], tails: NDArray[Any]) -> None:
+        import numpy as np
+
+        order = np.argsort(heads, kind="stable")
+        self._number = np.uint64
+        self._heads = heads[order].astype(np.uint64, copy=False)
+        self._tails = tails[order].astype(np.uint64, copy=False)
