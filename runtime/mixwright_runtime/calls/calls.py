@@ -34,7 +34,7 @@ from mixwright_runtime.plugins.protocol import (
     ScoreResult,
     VectorResult,
 )
-from mixwright_runtime.store.records import CallRecord
+from mixwright_runtime.store.records import FoundCall
 from mixwright_runtime.values.reading import read_beside
 from mixwright_runtime.values.reasoning import spoken
 from mixwright_runtime.values.stored_text import clean_text
@@ -276,7 +276,7 @@ class Calls:
         return await _result(request.key, output, reasoning, reason, finish)
 
 
-async def _recorded(record: CallRecord) -> CallResult:
+async def _recorded(record: FoundCall) -> CallResult:
     reason = "" if record.status == "ok" else record.reason
     return await _result(record.key, record.text, record.reasoning, reason, record.finish)
 

@@ -10,7 +10,7 @@ from mixwright_runtime.calls.fault import Clock
 from mixwright_runtime.calls.keys import canonical
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.engines.protocol import EngineFault
-from mixwright_runtime.store.records import CallRecord
+from mixwright_runtime.store.records import CallRecord, FoundCall
 from mixwright_runtime.values.stored_text import clean_text
 
 
@@ -19,7 +19,7 @@ class CallStore(Protocol):
 
     def put_call(self, record: CallRecord) -> None: ...
 
-    async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]: ...
+    async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, FoundCall]: ...
 
 
 @dataclass

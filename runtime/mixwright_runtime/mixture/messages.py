@@ -25,6 +25,7 @@ KEYS = frozenset(
     ("role", "content", "reasoning_content", "reasoning", "tool_calls", "tool_call_id", "name", "weight")
 )
 """What a message may have; of these each role takes its own."""
+_ROLE_AND_TEXT = {"role", "content"}
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _THOUGHT_PARTS = ("thinking", "reasoning")
 
@@ -53,7 +54,7 @@ def chat_of(messages: Any) -> list[dict[str, Any]]:
     """
     if not isinstance(messages, list) or not messages:
         raise ChatError("`messages` is not a list of messages")
-    found = [_message(message) for message in messages]
+    found = [_plain(message) or _message(message) for message in messages]
     for number, message in enumerate(found):
         control = control_character_in(message)
         if control:
@@ -101,6 +102,14 @@ def _calls_in(text: Any) -> list[dict[str, Any]]:
     except (ValueError, RecursionError):
         raise ChatError("a function call is no JSON of `{ name, arguments }`") from None
     return [{"function": call} for call in (found if isinstance(found, list) else [found])]
+
+
+def _plain(message: Any) -> dict[str, Any] | None:
+    """A message as most are, with nothing but a text; None where it is not."""
+    if not isinstance(message, dict) or message.keys() != _ROLE_AND_TEXT or message["role"] not in ROLES:
+        return None
+    content = message["content"]
+    return {"role": message["role"], "content": _lines(content)} if isinstance(content, str) else None
 
 
 def _message(message: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.loading import load_plugins, plugin_faults
 from mixwright_runtime.run.recorded_calls import RecordedCalls, Script
 from mixwright_runtime.sources.pages import SourceEntry
-from mixwright_runtime.store.records import CallRecord, OutcomeRecord, ScoreRecord, TallyRecord
+from mixwright_runtime.store.records import CallRecord, FoundCall, OutcomeRecord, ScoreRecord, TallyRecord
 from mixwright_runtime.stream.context import RunContext
 from mixwright_runtime.stream.driving import closed, prepared
 from mixwright_runtime.stream.nodes import Node, nodes_of
@@ -175,14 +175,14 @@ class _Memory:
 
     def __init__(self) -> None:
         self.lost: list[Ended] = []
-        self._calls: dict[bytes, CallRecord] = {}
+        self._calls: dict[bytes, FoundCall] = {}
         self._scores: dict[bytes, ScoreRecord] = {}
 
     def put_call(self, record: CallRecord) -> None:
         if record.is_final:
-            self._calls[record.key] = record
+            self._calls[record.key] = FoundCall.of(record)
 
-    async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
+    async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, FoundCall]:
         return {key: self._calls[key] for key in keys if key in self._calls}
 
     def put_score(self, record: ScoreRecord) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 
 def content_digest(columns: str) -> bytes:
@@ -23,7 +23,8 @@ TOOL = "tool "
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One finished attempt at a model call. Only one that `is_final` is ever found again by `Store.find_calls`."""
+    """One finished attempt at a model call. Only of one that `is_final` is anything ever found again by
+    `Store.find_calls`."""
 
     key: bytes
     """Identity of the rendered request, attempt included: the same request never needs a second answer."""
@@ -64,6 +65,31 @@ class CallRecord:
 
 
 FINAL_SQL = "(status = 'ok' OR reason = 'length')"
+
+
+class FoundCall(NamedTuple):
+    """What is read of a call again: how it ended, without what was asked, which is the larger part."""
+
+    key: bytes
+    text: str
+    reasoning: str
+    finish: str
+    status: str
+    reason: str
+    engine: str
+
+    @classmethod
+    def of(cls, record: CallRecord) -> FoundCall:
+        """What is found of a record."""
+        return cls(
+            record.key,
+            record.text,
+            record.reasoning,
+            record.finish,
+            record.status,
+            record.reason,
+            record.engine,
+        )
 
 
 @dataclass(frozen=True, slots=True)

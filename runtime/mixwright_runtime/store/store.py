@@ -26,6 +26,7 @@ from mixwright_runtime.store.records import (
     OUTCOME_COLUMNS,
     CallRecord,
     EventRecord,
+    FoundCall,
     OutcomeRecord,
     RunEnd,
     RunRecord,
@@ -38,7 +39,7 @@ from mixwright_runtime.store.records import (
 )
 from mixwright_runtime.store.writer import Writer
 
-_CALL_COLUMNS = ", ".join(field.name for field in fields(CallRecord))
+_CALL_COLUMNS = ", ".join(FoundCall._fields)
 _SCORE_COLUMNS = ", ".join(field.name for field in fields(ScoreRecord))
 _RUN_COLUMNS = ", ".join(field.name for field in fields(RunRecord))
 
@@ -61,7 +62,7 @@ class Store:
         self._reader = ThreadPoolExecutor(1, "mixwright-store-reader")
         self._calls = Lookup(
             StoredRecords(
-                database, "call", _CALL_COLUMNS, FINAL_SQL, CallRecord, rank="(status = 'ok')::TINYINT"
+                database, "call", _CALL_COLUMNS, FINAL_SQL, FoundCall, rank="(status = 'ok')::TINYINT"
             ),
             self._reader,
         )
@@ -150,7 +151,7 @@ class Store:
         When this returns the call is in the journal, so a kill of the process does not lose it; only a power failure
         can until it is committed. A second final call for a key of this session is not stored: the first counts.
         """
-        if not record.is_final or self._calls.add(record.key, record):
+        if not record.is_final or self._calls.add(record.key, FoundCall.of(record)):
             self._open_writer().put(record, self._journal.entry(record) if self._journal else b"")
 
     def put_score(self, record: ScoreRecord) -> None:
@@ -220,7 +221,7 @@ class Store:
         well."""
         return tuple(filter(None, (self.space_warning, self.journal_warning, self.seal_warning)))
 
-    async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
+    async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, FoundCall]:
         """Final calls known for `keys` (`CallRecord.is_final`), put earlier in this session or by any run before.
 
         Concurrent calls are gathered into one query, so awaiting one key at a time from many tasks is fine.
@@ -313,7 +314,7 @@ class Store:
         writer = self._open_writer()
         records, damages = uncommitted(self._database)
         for record in records:
-            if not record.is_final or self._calls.add(record.key, record):
+            if not record.is_final or self._calls.add(record.key, FoundCall.of(record)):
                 writer.put(record)
         writer.flush()
         for path, damage in damages:

@@ -6,8 +6,8 @@ tells of a model only where it asked one.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 
 
@@ -24,6 +24,16 @@ class Underway:
         self._returned = returned
         self._waiting = 0
 
+    def __enter__(self) -> None:
+        self._waiting += 1
+        if self._waiting == 1:
+            self._left()
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting -= 1
+        if self._waiting == 0:
+            self._returned()
+
 
 _ROW: ContextVar[Underway | None] = ContextVar("row", default=None)
 
@@ -33,23 +43,10 @@ def set_out(row: Underway | None) -> None:
     _ROW.set(row)
 
 
-@contextlib.contextmanager
-def in_the_store() -> Iterator[None]:
+def in_the_store() -> AbstractContextManager[None]:
     """While the row of this task waits for the store. Several may wait for parts of one row: it has left with the first
     and returns with the last."""
-    row = _ROW.get()
-    if row is None:
-        yield
-        return
-    row._waiting += 1
-    if row._waiting == 1:
-        row._left()
-    try:
-        yield
-    finally:
-        row._waiting -= 1
-        if row._waiting == 0:
-            row._returned()
+    return _ROW.get() or nullcontext()
 
 
 def asks() -> None:

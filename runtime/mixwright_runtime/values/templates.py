@@ -118,7 +118,7 @@ def compile_text(source: str, name: str) -> Render:
         pieces: list[str] = []
         length = 0
         try:
-            for piece in template.root_render_func(template.new_context(dict(columns))):
+            for piece in template.root_render_func(template.new_context(dict(columns), shared=True)):
                 length += len(piece)
                 if length > OUTPUT_LIMIT:
                     raise RowError(f"template '{name}' renders more than {OUTPUT_LIMIT} characters")

@@ -29,7 +29,7 @@ from mixwright_runtime.engines.protocol import (
 from mixwright_runtime.plugins.protocol import CallResult
 from mixwright_runtime.run.execute import execute
 from mixwright_runtime.run.run import Run, RunOptions, RunReport
-from mixwright_runtime.store.records import CallRecord
+from mixwright_runtime.store.records import CallRecord, FoundCall
 from mixwright_runtime.store.store import Store
 
 
@@ -121,8 +121,8 @@ class MemoryStore:
     def put_call(self, record: CallRecord) -> None:
         self.calls.append(record)
 
-    async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRecord]:
-        return {r.key: r for r in self.calls if r.is_final and r.key in keys}
+    async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, FoundCall]:
+        return {r.key: FoundCall.of(r) for r in self.calls if r.is_final and r.key in keys}
 
 
 Script = Callable[[str, int], Answer | Fault | EngineFault | None]

@@ -21,7 +21,7 @@ from test_crashes import largest_file
 from mixwright.cli import main
 from mixwright_runtime.errors import StoreBroken
 from mixwright_runtime.store.journal import FILE_NAMES, Journal, read_journal
-from mixwright_runtime.store.records import CallRecord
+from mixwright_runtime.store.records import CallRecord, FoundCall
 from mixwright_runtime.store.repair import repair
 from mixwright_runtime.store.store import Store
 from mixwright_runtime.store.verify import verify
@@ -88,7 +88,7 @@ def test_every_call_whose_put_returned_is_found_after_kill_9(tmp_path: Path, pyt
             found = asyncio.run(store.find_calls([key_of(number) for number in good]))
         assert acknowledged <= set(present)
         assert len(present) == len(set(present)), "a call was stored twice"
-        assert {record.seed for record in found.values()} == set(good)
+        assert found.keys() == {key_of(number) for number in good}
         # One call may be in the journal whose acknowledgement the kill prevented.
         first = max(present) + 1
     assert len(acknowledged) > 500
@@ -105,7 +105,7 @@ def test_calls_in_the_journal_come_back_whole_and_once(tmp_path: Path, python: P
     shutil.copytree(tmp_path, tmp_path / "copy")
     with Store.open(tmp_path) as store:
         found = asyncio.run(store.find_calls([key_of(number) for number in range(30)]))
-        assert found[key_of(7)] == call(7, text="answer 7 " * 200)
+        assert found[key_of(7)] == FoundCall.of(call(7, text="answer 7 " * 200))
         assert key_of(4) not in found, "a failed call was taken for an answer"
         store.put_call(call(7, text="a second answer"))
     assert journal_bytes(tmp_path) == 0

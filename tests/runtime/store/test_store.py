@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.errors import StoreBroken
+from mixwright_runtime.store.key_set import KeySet
 from mixwright_runtime.store.records import (
     CallRecord,
     EventRecord,
+    FoundCall,
     OutcomeRecord,
     ScoreRecord,
     SelectedRow,
@@ -33,9 +36,9 @@ def test_a_call_is_found_before_and_after_it_is_durable(store: Store, call: Make
 
     async def scenario() -> None:
         store.put_call(record)
-        assert await store.find_calls([key_of(1), key_of(2)]) == {key_of(1): record}
+        assert await store.find_calls([key_of(1), key_of(2)]) == {key_of(1): FoundCall.of(record)}
         await store.flush()
-        assert await store.find_calls([key_of(1), key_of(2)]) == {key_of(1): record}
+        assert await store.find_calls([key_of(1), key_of(2)]) == {key_of(1): FoundCall.of(record)}
 
     asyncio.run(scenario())
 
@@ -48,18 +51,18 @@ def test_the_next_session_finds_calls_and_scores(tmp_path: Path, call: Make) -> 
         first.put_score(score)
     with Store.open(tmp_path) as second:
 
-        async def one(number: int) -> dict[bytes, CallRecord]:
+        async def one(number: int) -> dict[bytes, FoundCall]:
             return await second.find_calls([key_of(number)])
 
         async def scenario() -> None:
             found = await asyncio.gather(*(one(number) for number in range(2_000)))
             assert [list(answer.values()) for answer in found] == [
-                [call(number)] if number < 1_500 else [] for number in range(2_000)
+                [FoundCall.of(call(number))] if number < 1_500 else [] for number in range(2_000)
             ]
             assert await second.find_scores([key_of(9), key_of(1)]) == {key_of(9): score}
             second.put_call(call(1_700))
             await second.flush()
-            assert await one(1_700) == {key_of(1_700): call(1_700)}
+            assert await one(1_700) == {key_of(1_700): FoundCall.of(call(1_700))}
 
         asyncio.run(scenario())
 
@@ -242,7 +245,7 @@ def test_a_cancelled_lookup_leaves_the_others_their_answers(tmp_path: Path, call
             patient = asyncio.create_task(store.find_calls([key_of(1)]))
             await asyncio.sleep(0)
             impatient.cancel()
-            assert await patient == {key_of(1): call(1)}
+            assert await patient == {key_of(1): FoundCall.of(call(1))}
 
         asyncio.run(scenario())
 
@@ -261,3 +264,24 @@ def test_closing_twice_is_harmless_and_putting_after_it_is_refused(tmp_path: Pat
     store.close()
     with pytest.raises(StoreBroken, match="closed"):
         store.put_call(call(1))
+
+
+def test_a_text_that_an_earlier_run_stored_is_not_stored_again(tmp_path: Path, outcome: MakeOutcome) -> None:
+    for begin, end in ((0, 1_000), (500, 1_500)):
+        with Store.open(tmp_path) as store:
+            for number in range(begin, end):
+                store.put_outcome(outcome(number))
+    with Store.open(tmp_path, read_only=True) as store:
+        assert store.sql("SELECT count(*), count(DISTINCT columns) FROM content") == [(1_500, 1_500)]
+
+
+def test_a_set_of_keys_knows_them_packed_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mixwright_runtime.store.key_set.FEWEST_PACKED", 10)
+    nothing = np.empty(0, dtype=np.uint64)
+    alike = [b"the same" + bytes([n]) * 8 for n in range(3)]
+    keys = [*alike, *(key_of(number) for number in range(40))]
+    known = KeySet(nothing, nothing)
+    for at in range(0, len(keys), 4):
+        known.update(keys[at : at + 4])
+        assert all((key in known) is (place < at + 4) for place, key in enumerate(keys))
+    assert b"the same" + b"\xff" * 8 not in known
