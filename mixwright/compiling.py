@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,10 +161,27 @@ def lock_of(spec: Path) -> Lock:
 def compilation_of(
     spec: Path, params: Mapping[str, str] | None, lock: Lock, variant: str | None
 ) -> Compilation:
-    """A spec compiled with a lock: `compile_file`, with what it may raise."""
+    """A spec compiled with a lock and held to its budgets: `compile_file`, with what it may raise."""
     from mixwright_compiler.stages import compile_file
 
-    return compile_file(spec, params=params, lock=lock, variant=variant)
+    return held_to_budgets(compile_file(spec, params=params, lock=lock, variant=variant), spec, lock)
+
+
+def held_to_budgets(result: Compilation, spec: Path, lock: Lock | None) -> Compilation:
+    """What was compiled, with a warning at each budget that the forecast is above; a plan is made where there is one."""
+    program = result.program
+    if program is None or not any(
+        "budget" in decl.attributes for decl in (*program.mixtures.values(), *program.policies.values())
+    ):
+        return result
+    from mixwright_compiler.load.loader import project_root
+    from mixwright_compiler.plan.budgets import budget_findings
+    from mixwright_compiler.stages import in_order
+
+    found = budget_findings(
+        program, result.modules, root=project_root(spec), directory=spec.resolve().parent, lock=lock
+    )
+    return replace(result, diagnostics=in_order((*result.diagnostics, *found), result.files))
 
 
 def plan_of(program: Program, spec: Path, lock: Lock, variant: str | None) -> Plan:

@@ -9,7 +9,7 @@ from itertools import takewhile
 from mixwright.recorded import Recorded, asked_anew
 from mixwright.terminal import table
 from mixwright_compiler.catalog.servers import addresses_of, shown_address
-from mixwright_compiler.plan.estimate import tokens_by_model
+from mixwright_compiler.plan.forecast import dollars, exceeded, forecast_of
 from mixwright_compiler.plan.graph import step_text
 from mixwright_compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train, Via
 from mixwright_compiler.plan.quotas import quota_text
@@ -24,7 +24,7 @@ def plan_text(plan: Plan, recorded: Recorded) -> str:
     by_node = {estimate.node: estimate for estimate in plan.estimates}
     sections = [_head(plan)]
     sections += [_pipeline(plan, p, by_node, recorded) for p in plan.pipelines_in_order()]
-    sections += [_mixture(m, by_node) for m in plan.mixtures.values()]
+    sections += [_mixture(plan, m, by_node) for m in plan.mixtures.values()]
     outputs = [_train(train) for train in plan.trains.values()]
     outputs += [
         f"export {e.name} of {e.mixture}: {e.format} -> {e.attributes.get('path')}"
@@ -65,14 +65,19 @@ def _head(plan: Plan) -> str:
             )
     for name, policy in plan.policies.items():
         if limits := policy.get("budget"):
-            lines.append(f"policy {name}: a run spends at most {_limits(limits)}")
+            lines.append(f"policy {name}: a run spends at most {_limits(limits, plan)}")
         for source, because in (policy.get("excluded") or {}).items():
             lines.append(f"policy {name}: no row of {source}, excluded because: {because}")
     return "\n".join(lines)
 
 
-def _limits(budget: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {most:,g}" for name, most in budget.items())
+def _limits(budget: Mapping[str, float], plan: Plan) -> str:
+    """`requests 200, cost 3 (about $4.10 expected)`: what is foreseen is said where it is more."""
+    forecast = forecast_of(plan)
+    return ", ".join(
+        f"{name} {most:,g}" + (f" ({figure} expected)" if (figure := exceeded(name, most, forecast)) else "")
+        for name, most in budget.items()
+    )
 
 
 def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], recorded: Recorded) -> str:
@@ -177,14 +182,14 @@ def _doc(text: str) -> str:
     return f"  {' '.join(text.split())}\n" if text.strip() else ""
 
 
-def _mixture(mixture: Mixture, by_node: dict[str, Estimate]) -> str:
+def _mixture(plan: Plan, mixture: Mixture, by_node: dict[str, Estimate]) -> str:
     facts = [f"seed {mixture.seed}"]
     facts += [f"total {mixture.total:,}"] if mixture.total is not None else []
     facts += [f"scale {mixture.scale:g}"] if mixture.scale != 1 else []
     fill = f"fill({mixture.fill})" if mixture.shortfall == "fill" else mixture.shortfall
     facts.append(f"shortfall {fill}")
     budget = {k: v for k, v in mixture.budget.model_dump().items() if v is not None}
-    facts += [f"budget {_limits(budget)}"] if budget else []
+    facts += [f"budget {_limits(budget, plan)}"] if budget else []
     origin = (
         f"variant {mixture.name} of {mixture.variant_of}" if mixture.variant_of else f"mixture {mixture.name}"
     )
@@ -235,33 +240,13 @@ def _anew(plan: Plan, recorded: Recorded) -> str:
 
 
 def _total(plan: Plan) -> str:
-    known = [e for e in plan.estimates if e.requests is not None]
-    requests = sum(e.requests or 0 for e in known)
-    prompt = sum(e.prompt_tokens or 0 for e in known)
-    output = sum(e.output_tokens or 0 for e in known)
-    more = "" if len(known) == len(plan.estimates) else ", and what cannot be known before a run"
-    text = f"in all: {requests:,} requests, about {prompt:,} prompt and {output:,} output tokens{more}"
-    cost = estimated_cost(plan)
-    if cost is None:
-        return text
-    return f"{text}, ${cost:,.2f}" if cost >= 0.01 else f"{text}, ${cost:.4f}"
-
-
-def estimated_cost(plan: Plan) -> float | None:
-    """Dollars of the estimated tokens at the models' prices per million; None when no model has a price."""
-    by_node = {estimate.node: estimate for estimate in plan.estimates}
-    cost, is_priced = 0.0, False
-    for pipeline in plan.pipelines.values():
-        for step in pipeline.steps:
-            estimate = by_node.get(f"{pipeline.name}.{step.id}")
-            if estimate is None:
-                continue
-            for model, tokens in tokens_by_model(step, estimate).items():
-                prices = (plan.models[model].attributes.get(name) for name in ("price_in", "price_out"))
-                for price, count in zip(prices, tokens, strict=True):
-                    if price is not None:
-                        cost, is_priced = cost + price * count / 1e6, True
-    return cost if is_priced else None
+    forecast = forecast_of(plan)
+    more = "" if forecast.is_whole else ", and what cannot be known before a run"
+    text = (
+        f"in all: {forecast.requests:,} requests, about {forecast.prompt_tokens:,} prompt and "
+        f"{forecast.output_tokens:,} output tokens{more}"
+    )
+    return text if forecast.cost is None else f"{text}, {dollars(forecast.cost)}"
 
 
 def _counts(estimate: Estimate | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ Nothing here runs a spec, reads a row, or touches the network.
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,10 @@ from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile, Span, read_source
 from mixwright_dsl.suppressions import suppressions
+
+TOLD_OF_PLANS = ("MIX617",)
+"""Warnings that come after these stages, with the plan (`plan/budgets.py`): whether a comment allows one is not known
+here."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def _suppress(world: World) -> None:
             if world.findings.has_errors:
                 continue  # after an error some checks do not look, so nothing can be said
             for code in item.codes:
-                if all(d.code != code for d in covered):
+                if code not in TOLD_OF_PLANS and all(d.code != code for d in covered):
                     world.findings.warning(
                         "MIX906",
                         f"`allow {code}` allows nothing here",
@@ -173,18 +177,25 @@ def _suppress(world: World) -> None:
 
 def _result(world: World, draft: Program | None) -> Compilation:
     files = tuple(module.source for module in world.modules)
-    order = {id(source): position for position, source in enumerate(files)}
-    found = sorted(
-        with_fixes(world.findings.items, [module.file for module in world.modules], world.catalog),
-        key=lambda d: (order.get(id(d.primary.span.source), len(order)), d.primary.span.start, d.code),
-    )
+    found = with_fixes(world.findings.items, [module.file for module in world.modules], world.catalog)
     return Compilation(
         program=None if world.findings.has_errors else draft,
-        diagnostics=tuple(found),
+        diagnostics=in_order(found, files),
         files=files,
         modules=tuple(world.modules),
         draft=draft,
         mentions=tuple(world.mentions),
+    )
+
+
+def in_order(findings: Iterable[Diagnostic], files: Sequence[SourceFile]) -> tuple[Diagnostic, ...]:
+    """Findings by file, the spec's own first, then by place and code."""
+    order = {id(source): position for position, source in enumerate(files)}
+    return tuple(
+        sorted(
+            findings,
+            key=lambda d: (order.get(id(d.primary.span.source), len(order)), d.primary.span.start, d.code),
+        )
     )
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from mixwright.changes.sides import Side
-from mixwright.plan_text import estimated_cost
 from mixwright.recorded import Anew, asked_anew, recorded, store_directory
 from mixwright_compiler.catalog.catalog import AttributeClass
 from mixwright_compiler.plan.diff import Difference, differences, first_changed_step
+from mixwright_compiler.plan.forecast import forecast_of
 from mixwright_compiler.plan.licenses import licenses_of
 from mixwright_compiler.plan.plan import Plan
 from mixwright_compiler.plan.quotas import quota_text
@@ -217,7 +217,7 @@ def _work(plan: Plan) -> Work:
         sum(e.requests or 0 for e in known),
         sum(e.prompt_tokens or 0 for e in known),
         sum(e.output_tokens or 0 for e in known),
-        estimated_cost(plan),
+        forecast_of(plan).cost,
         len(known) < len(plan.estimates),
     )
 

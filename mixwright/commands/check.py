@@ -107,6 +107,7 @@ def _check(
     source: SourceFile, spec: Path, given: dict[str, str], is_portable: bool
 ) -> tuple[tuple[Diagnostic, ...], Diagnostic | None]:
     """Findings in a spec, and the one that its lock cannot be read."""
+    from mixwright.compiling import held_to_budgets
     from mixwright_compiler.stages import compile_source
     from mixwright_dsl.source import SourceFile
 
@@ -122,7 +123,7 @@ def _check(
             problem = _unreadable(place, " ".join(str(error).split()))
     if problem is not None:
         return (), problem
-    result = compile_source(source, params=given, lock=lock)
+    result = held_to_budgets(compile_source(source, params=given, lock=lock), spec, lock)
     if is_portable:
         from mixwright.portable import portable
 

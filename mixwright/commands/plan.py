@@ -190,16 +190,16 @@ def plan_report(
     """What `--json` prints."""
     from mixwright.changes.facts import changes_report
     from mixwright.extras import missing_extras
-    from mixwright.plan_text import estimated_cost
     from mixwright.recorded import asked_anew
     from mixwright.training_forecast import forecast_report
     from mixwright_compiler.plan.diff import differences
+    from mixwright_compiler.plan.forecast import forecast_of
 
     changes = differences(found.last_plan, plan) if found.last_plan else ()
     anew = asked_anew(plan, found)
     return {
         "plan": plan,
-        "estimated_cost": estimated_cost(plan),
+        "estimated_cost": forecast_of(plan).cost,
         "training": [forecast_report(forecast) for forecast in forecasts],
         "store": {
             "runs": found.runs,

@@ -23,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mixwright.compiling import held_to_budgets
 from mixwright_compiler.bind.lock import Lock, SourceLock, source_definition
 from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
 from mixwright_compiler.plan.lower import lower
@@ -257,7 +258,8 @@ def _compiled(case: Case, directory: Path) -> tuple[Compilation, Lock | None]:
         draft = compile_source(source, params=params, catalog=catalog()).draft
         assert draft is not None
         lock = Lock(sources=dict(_locked(line, draft.sources) for line in case.sections["lock"].lines))
-    return compile_source(source, params=params, variant=variant, lock=lock, catalog=catalog()), lock
+    result = compile_source(source, params=params, variant=variant, lock=lock, catalog=catalog())
+    return held_to_budgets(result, path, lock), lock
 
 
 def _typed(case: Case) -> tuple[dict[str, str], str | None]:

@@ -238,6 +238,17 @@ def test_a_picture_has_the_yields_that_the_last_run_measured(
     assert any("by the yields of run 1" in line for line in lines)
 
 
+def test_a_budget_is_held_against_what_the_last_run_measured(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write_text(SPEC.replace("answers = quota", "answers = quota\n  budget { requests = 12, cost = $9 }"))
+    assert "budget requests 12, cost 9)" in line(lines_of(spec, capsys), "mixture all_words")
+    # Half of the rows that were taken to survive did so.
+    record_run(spec, ("ant", "bee", "cat", "dog"))
+    shown = line(lines_of(spec, capsys), "mixture all_words")
+    assert "budget requests 12 (16 requests expected), cost 9)" in shown
+
+
 def test_an_edited_prompt_finds_nothing(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record_run(spec, ("ant", "bee", "cat", "dog"))
     spec.write_text(SPEC.replace("Define {{ word }}.", "Explain {{ word }}."))

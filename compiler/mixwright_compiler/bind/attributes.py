@@ -91,7 +91,7 @@ def bind_attributes(
 
 
 def bind_budget(place: Place, body: Sequence[Statement]) -> Bound | None:
-    """The `budget` block of a mixture or policy, where it has one."""
+    """The `budget` block of a mixture or policy, where it has one: each limit, where it was written."""
     blocks = [s for s in body if isinstance(s, Block) and s.kind == "budget"]
     for block in blocks[:1]:
         if block.labels:
@@ -108,7 +108,7 @@ def bind_budget(place: Place, body: Sequence[Statement]) -> Bound | None:
     limits = bind_attributes(
         place, language_blocks()["budget"], blocks[0].body, blocks[0].kind_span, "`budget`"
     )
-    return Bound(value={name: bound.value for name, bound in limits.items()}, span=blocks[0].span)
+    return Bound(value=limits, span=blocks[0].span)
 
 
 def _missing(

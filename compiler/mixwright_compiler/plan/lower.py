@@ -80,6 +80,7 @@ def lower(
     variant: str | None = None,
     pipeline: str | None = None,
     observed: Observed | None = None,
+    reads_weights: bool = True,
 ) -> Plan:
     """The plan of a checked program.
 
@@ -90,9 +91,11 @@ def lower(
         variant: plan this mixture or variant and what hangs on it, and no other pipeline.
         pipeline: plan this pipeline and what it reads, and nothing else.
         observed: yields and tokens of earlier runs, for the estimates.
+        reads_weights: False for a plan that is only looked at: local models are not told apart by what is in their files.
     """
     reached = reach(program, variant, pipeline)
-    return _Lowering(program, root, directory, lock or Lock(), version, reached).plan(observed)
+    lowering = _Lowering(program, root, directory, lock or Lock(), version, reached, reads_weights)
+    return lowering.plan(observed)
 
 
 def expression_of(value: Any) -> Expression | None:
@@ -111,6 +114,7 @@ class _Lowering:
         lock: Lock,
         version: str,
         reached: Reach,
+        reads_weights: bool,
     ) -> None:
         self.program = program
         self.root = root
@@ -119,6 +123,7 @@ class _Lowering:
         self.version = version
         self.catalog: Catalog = program.catalog
         self.reach = reached
+        self.reads_weights = reads_weights
 
     def plan(self, observed: Observed | None) -> Plan:
         program, reached = self.program, self.reach
@@ -173,7 +178,7 @@ class _Lowering:
         if pinned is not None and pinned.definition != model_definition(values):
             pinned = None
         weights = ""
-        if values.get("path"):
+        if values.get("path") and self.reads_weights:
             locked = Weights(pinned.digest, pinned.size_bytes) if pinned and pinned.digest else None
             weights = weights_identity(self.directory / values["path"], locked)
         elif values.get("repo") and pinned is not None and pinned.revision:
@@ -390,9 +395,5 @@ def _shortfall(value: Any) -> tuple[Any, str]:
 
 
 def _budget(value: Mapping[str, Any]) -> Budget:
-    return Budget(
-        requests=value.get("requests"),
-        tokens=value.get("tokens"),
-        seconds=value.get("time"),
-        cost=value.get("cost"),
-    )
+    limits = {name: value.get(name) for name in ("requests", "tokens", "cost")}
+    return Budget(seconds=value.get("time"), **limits)

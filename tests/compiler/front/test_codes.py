@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from front_specs import compiled, expected, found
 
+from mixwright.compiling import held_to_budgets
 from mixwright.explain_code import explain_code
 from mixwright.testing.running import run_tests
 from mixwright_compiler.bind.lock import Lock, read_lock
@@ -38,6 +39,9 @@ AGAINST = ("MIX950", "MIX951", "MIX952", "MIX953", "MIX954")
 
 TESTED = ("MIX973", "MIX974", "MIX975", "MIX976")
 """Pages of what only comes to light when the tests of a spec are run."""
+
+PLANNED = "MIX617"
+"""The page of what is only told of a plan."""
 
 LOCKED = "MIX807"
 """The page of what is only asked of a lock where it must fit."""
@@ -95,7 +99,9 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if code not in (*AT_RUN, *AGAINST, *TESTED, LOCKED)])
+@pytest.mark.parametrize(
+    "code", [code for code in CODES if code not in (*AT_RUN, *AGAINST, *TESTED, PLANNED, LOCKED)]
+)
 def test_wrong_example_gives_this_code_on_the_marked_lines(code: str, tmp_path: Path) -> None:
     wrong, _ = examples(code)
     result = compiled(tmp_path, wrong.spec, files=wrong.files, missing=MISSING.get(code, ()))
@@ -153,6 +159,16 @@ def test_wrong_example_fails_when_its_tests_are_run_and_the_right_one_does_not(
     wrong, right = examples(code)
     assert failures(wrong) == wrong.expected != []
     assert failures(right) == []
+
+
+def test_wrong_example_is_told_of_its_plan_and_the_right_one_is_not(tmp_path: Path) -> None:
+    def told(example: Example) -> list[tuple[int, str, str]]:
+        result = held_to_budgets(compiled(tmp_path, example.spec), tmp_path / "spec.mix", Lock())
+        return [(d.primary.span.position.line, d.severity.value, d.code) for d in result.diagnostics]
+
+    wrong, right = examples(PLANNED)
+    assert told(wrong) == wrong.expected != []
+    assert told(right) == []
 
 
 def test_wrong_example_is_not_what_its_lock_fits(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_variant_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     assert mixtures["less"].attributes["seed"].value == 1
     assert [(c.group, c.quota) for c in mixtures["other"].components] == [("a", 1)]
     assert mixtures["other"].attributes["seed"].value == 7
-    assert mixtures["other"].attributes["budget"].value == {"requests": 5}
+    assert mixtures["other"].attributes["budget"].value["requests"].value == 5
     assert {m.variant_of for m in mixtures.values()} == {"", "main"}
     assert [(c.rows, c.quota) for c in mixtures["main"].components] == [("people", 2), ("extra", "all")]
 

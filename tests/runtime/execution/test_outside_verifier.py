@@ -11,8 +11,8 @@ import pytest
 from spec_runs import HEAD
 from virtual import ScriptedEngine
 
-from mixwright.plan_text import estimated_cost
 from mixwright_compiler.catalog.catalog import Asks, Catalog, builtin_catalog
+from mixwright_compiler.plan.forecast import forecast_of
 from mixwright_compiler.plan.lower import lower
 from mixwright_compiler.plan.plan import Plan, plan_from_json
 from mixwright_compiler.stages import compile_file
@@ -102,7 +102,7 @@ def test_its_requests_and_their_cost_are_planned(tmp_path: Path) -> None:
     assert (estimate.requests, estimate.output_tokens) == (24, 240)
     # Half of them go to the model that has a price, per million tokens.
     assert estimate.prompt_tokens is not None
-    assert estimated_cost(plan) == pytest.approx((estimate.prompt_tokens * 1000 + 240 * 2000) / 2 / 1e6)
+    assert forecast_of(plan).cost == pytest.approx((estimate.prompt_tokens * 1000 + 240 * 2000) / 2 / 1e6)
 
 
 def test_a_run_asks_as_often_as_was_planned(tmp_path: Path) -> None:
