@@ -385,3 +385,5 @@ class Program:
     tools: Mapping[str, ToolDecl] = field(default_factory=dict)
     tests: Mapping[str, Any] = field(default_factory=dict)
     """The spec's own tests by name (`mixwright_compiler.spec_tests.SpecTest`)."""
+    trials: Mapping[str, Any] = field(default_factory=dict)
+    """Of tests with steps of their own what these are (`mixwright_compiler.spec_tests.Trial`), for editors."""

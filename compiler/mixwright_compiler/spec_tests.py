@@ -64,6 +64,15 @@ Expectation = IsTrue | HasValues | Ends | IsGolden
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What a test with steps of its own takes rows through, for editors: also where what it expects is missing or wrong.
+    `given` are the columns of the rows that it begins with."""
+
+    given: Mapping[str, str]
+    tested: PipelineDecl
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpecTest(Declared):
     """A `test`. `tested`: the rows that are given, and the steps that they go through.
 

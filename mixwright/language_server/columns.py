@@ -30,12 +30,17 @@ def columns_before(program: Program, pipeline: str, ordinal: int, *, inside: boo
     found = program.pipelines.get(pipeline)
     if found is None or ordinal <= 0:
         return {}
-    groups = list(_groups(found))
-    columns = _at_start(program, found)
-    for group in groups[: ordinal - 1]:
+    return columns_along(found, ordinal - 1, _at_start(program, found), inside=inside)
+
+
+def columns_along(pipeline: PipelineDecl, blocks: int, start: Columns, *, inside: bool = False) -> Columns:
+    """Behind so many blocks of steps, for rows that start with these columns; inside: in the body of the next one."""
+    groups = list(_groups(pipeline))
+    columns = start
+    for group in groups[:blocks]:
         columns = _after(columns, group)
-    if inside and ordinal - 1 < len(groups):
-        columns = {**columns, **_made(groups[ordinal - 1])}
+    if inside and blocks < len(groups):
+        columns = {**columns, **_made(groups[blocks])}
     return columns
 
 

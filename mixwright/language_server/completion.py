@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from mixwright.language_server.enclosing import (
     is_in_steps,
 )
 from mixwright.language_server.places import MESSAGES, jinja_start
+from mixwright.language_server.tested import columns_in_test, tested_by
 from mixwright.reference.pages import attribute_line
 from mixwright.reference.texts import CALLS, DRAWN
 from mixwright.reference.texts import FUNCTIONS as FUNCTION_TEXTS
@@ -29,11 +30,12 @@ from mixwright_compiler.catalog.blocks import (
 )
 from mixwright_compiler.catalog.catalog import PATH_TYPES, AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.references import LISTS, REFERENCE_KINDS, is_expression
-from mixwright_compiler.catalog.trials import ENDS, EXPECTING
+from mixwright_compiler.catalog.trials import ENDS, EXPECTING, FROM
 from mixwright_compiler.expressions.functions import FUNCTIONS
 from mixwright_compiler.load.library import library_names
 from mixwright_compiler.load.world import NAMED_KINDS, Module, visible_names
 from mixwright_compiler.program import Program
+from mixwright_compiler.templates.messages import ROLES
 
 Sort = Literal["block", "kind", "attribute", "word", "name", "column", "function", "file", "value"]
 
@@ -85,6 +87,9 @@ def _items(cursor: Cursor, known: Known) -> Iterator[Item]:
 
 def _statements(cursor: Cursor, known: Known) -> Iterator[Item]:
     around, catalog = cursor.around, known.catalog
+    if _is_part_of_test(around):
+        yield from _parts_of_test(cursor, known)
+        return
     if not around:
         for name in top_blocks():
             entry = language_blocks().get(name)
@@ -161,13 +166,16 @@ def _kinds(entries: dict[str, Entry]) -> Iterator[Item]:
 
 
 def _values(cursor: Cursor, known: Known) -> Iterator[Item]:
+    if _is_part_of_test(cursor.around):
+        if cursor.around[-1].key == "expect":
+            yield Item("approx", "function", "a number, and how far off it may be", insert="approx($0)")
+        yield from _names(known, REFERENCE_KINDS["constant"])
+        return
     if cursor.around and cursor.around[-1].key:
         yield from _row_values(cursor, known)
         return
     if cursor.around and cursor.around[-1].kind == "test" and cursor.attribute == "expect":
-        for word in (*ENDS, *EXPECTING):
-            yield Item(word, "word", insert=f"{word}($0)" if word in EXPECTING else word)
-        yield from _row_values(cursor, known)
+        yield from _expected(cursor, known)
         return
     entry = entry_of(cursor.around, known.catalog)
     schema = entry.attribute(cursor.attribute) or entry.attribute("*") if entry is not None else None
@@ -252,6 +260,11 @@ def _columns_at(cursor: Cursor, known: Known) -> Columns:
     around = cursor.around
     if known.program is None or not around:
         return {}
+    if around[0].kind == "test":
+        if len(around) > 1 and not around[1].key:
+            return columns_in_test(known.program, around[0], around[1].ordinal)
+        tested = tested_by(known.program, around[0])
+        return {} if tested is None else tested.after
     if around[0].kind == "pipeline" and around[0].labels:
         step = around[1].ordinal if len(around) > 1 else cursor.siblings
         return columns_before(known.program, around[0].labels[0], step, inside=len(around) > 2)
@@ -268,6 +281,57 @@ def _mixture_of(block: Enclosing) -> str:
     if block.kind == "mixture":
         return block.labels[0] if block.labels else ""
     return block.labels[2] if len(block.labels) > 2 else ""
+
+
+# -- tests
+
+
+def _is_part_of_test(around: tuple[Enclosing, ...]) -> bool:
+    """Is it in the braces of what a test gives, answers or expects?"""
+    return len(around) > 1 and around[-2].kind == "test" and bool(around[-1].key)
+
+
+def _parts_of_test(cursor: Cursor, known: Known) -> Iterator[Item]:
+    """What can be named in the braces of `given`, `answers`, `rows` and `expect`, where it is not written yet."""
+    block = cursor.around[-1]
+    if block.key == "rows":
+        found = list(_names(known, REFERENCE_KINDS["start"]))
+    else:
+        tested = None if known.program is None else tested_by(known.program, cursor.around[0])
+        if tested is None:
+            return
+        if block.key == "answers":
+            found = [Item(name, "name", "step") for name in tested.asking]
+        else:
+            found = list(_columns(tested.given if block.key == "given" else tested.after))
+    for item in found:
+        if item.label not in block.attributes:
+            yield replace(item, insert=f"{item.label} = $0")
+
+
+def _expected(cursor: Cursor, known: Known) -> Iterator[Item]:
+    """What a test expects: words, calls with what goes into them, and expressions over the rows that come out."""
+    tested = None if known.program is None else tested_by(known.program, cursor.around[0])
+    match cursor.call:
+        case "dropped" | "quarantined":
+            yield from (
+                Item(step.id, "name", "step") for step in (tested.steps if tested is not None else ())
+            )
+            yield Item(FROM, "name", "what `where` does not let in")
+            yield Item("because", "word", "a part of the reason", insert='because = "$0"')
+        case "score":
+            yield from (
+                Item(step, "name", "verifier") for step in (tested.measuring if tested is not None else ())
+            )
+        case "render":
+            yield from _names(known, REFERENCE_KINDS["template"])
+            yield from (Item(role, "word", "messages of this role alone") for role in ROLES)
+        case "kept":
+            yield from _names(known, REFERENCE_KINDS["constant"])
+        case _:
+            for word in (*ENDS, *EXPECTING):
+                yield Item(word, "word", insert=f"{word}($0)" if word in EXPECTING else word)
+            yield from _row_values(cursor, known)
 
 
 # -- texts
@@ -319,11 +383,13 @@ SHAPES = {
     "source": "source $0",
     "tool": "tool $0",
     "template": 'template $0 {\n  user = ""\n}',
+    "fragment": "fragment $0 {\n  needs { }\n  makes { }\n}",
     "pipeline": "pipeline $0 {\n  from \n}",
     "mixture": "mixture $0 {\n}",
     "train": "train $0 on ",
     "export": "export $0 of ",
     "variant": "variant $0 of ",
+    "policy": "policy $0 {\n}",
     "test": 'test "$0" {\n  given = { }\n  expect = kept\n}',
 }
 """What stands for a block at the top of a file."""

@@ -41,12 +41,14 @@ class Cursor:
 
 @dataclass
 class _Level:
-    """An open bracket. `words` are those of the statement at hand; `call` is the function whose parentheses it is."""
+    """An open bracket. `words` are those of the statement at hand; `call` is the function whose parentheses it is, `key`
+    the attribute whose value a list is a part of."""
 
     closer: str
     block: Enclosing | None
     words: list[str]
     call: str = ""
+    key: str = ""
     blocks: int = 0
     attributes: frozenset[str] = frozenset()
 
@@ -188,13 +190,12 @@ def _step(levels: list[_Level], token: Token, source: SourceFile) -> None:
 
 def _opened(level: _Level, token: Token) -> _Level:
     closer = OPENERS[token.type]
-    if closer != "RBRACE":
-        return _Level(
-            closer, None, [], call=level.words[-1] if closer == "RPAR" and level.words else level.call
-        )
     words = level.words
-    if len(words) > 1 and words[1] == "=":
-        return _Level(closer, Enclosing(words[0], key=words[0]), [])
+    key = words[0] if len(words) > 1 and words[1] == "=" else level.key
+    if closer != "RBRACE":
+        return _Level(closer, None, [], words[-1] if closer == "RPAR" and words else level.call, key)
+    if key:
+        return _Level(closer, Enclosing(key, key=key), [])
     kind, labels = (words[0], tuple(words[1:])) if words else ("", ())
     return _Level(closer, Enclosing(kind, labels, ordinal=level.blocks), [])
 

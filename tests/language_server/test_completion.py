@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from spec_at import Editor, opened
+from spec_at import PEOPLE, Editor, opened
 
 
 @pytest.fixture
@@ -96,3 +96,66 @@ def test_what_comes_through_an_import(tmp_path: Path) -> None:
     text = 'edition 2026\nimport "lib.mix" as lib\npipeline p {\n  from lib.more\n  filter { where = x > lib.warm }\n}\n'
     editor = opened(tmp_path, text)
     assert "lib.more" in editor.offered("  filter {", "  from lib.▮")
+
+
+CHECKED = """
+test "a greeting is long" of greetings {
+  given = { name = "Ada", age = 36 }
+  answers = { generate_hello = "Hello, Ada." }
+  expect = kept
+}
+test "sums are right" {
+  given = [{ said = "4", right = 4 }]
+  derive { doubled = right * 2 }
+  verify math { response = said, answer = right }
+  expect = kept
+}
+test "not finished" {
+  given = [{ heard = "4" }]
+  derive { louder = upper(heard) }
+}
+"""
+OF, OWN = "  given = { name", "  given = [{ said"
+
+
+@pytest.fixture
+def tests_in(tmp_path: Path) -> Editor:
+    return opened(tmp_path, PEOPLE + CHECKED)
+
+
+@pytest.mark.parametrize(
+    ("before", "typed", "there", "not_there"),
+    [
+        (OF, "  expect = ▮", {"hello", "older", "kept", "contains"}, {"said"}),
+        (OF, "  expect = [kept, len(▮)]", {"hello", "name"}, set()),
+        (OF, "  expect = { older = 37, ▮ }", {"hello", "name"}, {"older", "kept"}),
+        (OF, "  expect = [kept(1), { ▮ }]", {"hello", "older"}, {"kept"}),
+        (OF, "  expect = { older = ▮ }", {"approx", "hot"}, {"hello"}),
+        (
+            OF,
+            "  expect = [kept, dropped(▮)]",
+            {"filter", "generate_hello", "chat", "from", "because"},
+            {"hello"},
+        ),
+        (OF, "  expect = contains(render(▮), name)", {"ask", "user"}, {"hello", "kept"}),
+        (OF, "  answers = { ▮ }", {"generate_hello"}, {"filter"}),
+        (OF, "  rows = { ▮ }", {"people"}, {"ask"}),
+        (OWN, "  expect = score(▮)", {"verify_math"}, {"derive"}),
+        (OWN, "  expect = ▮", {"doubled", "said"}, {"hello"}),
+        ("  verify math", "  filter { where = ▮ }", {"doubled", "said"}, {"hello"}),
+        ("  derive { doubled", "  filter { where = ▮ }", {"said", "right"}, {"doubled"}),
+        ("  derive { louder", "  expect = ▮", {"louder", "heard"}, {"said"}),
+    ],
+)
+def test_what_a_test_expects_is_completed(
+    tests_in: Editor, before: str, typed: str, there: set[str], not_there: set[str]
+) -> None:
+    offered = set(tests_in.offered(before, typed))
+    assert there <= offered and not not_there & offered, (there - offered, not_there & offered)
+
+
+def test_what_a_step_of_a_pipeline_is_given(tests_in: Editor) -> None:
+    typed = 'test "one step" of greetings.generate_hello {\n  given = { ▮ }\n}'
+    assert tests_in.offered('test "a greeting', typed) == ["name", "age", "older"]
+    typed = 'test "one step" of greetings.derive {\n  expect = { ▮ }\n}'
+    assert "hello" not in tests_in.offered('test "a greeting', typed)

@@ -84,6 +84,7 @@ def resolve(world: World) -> tuple[Program, Mapping[str, Columns]]:
         fragments=scope.fragments,
         tools=scope.tools,
         tests=scope.tests,
+        trials=scope.trials,
     )
     return program, scope.columns
 

@@ -25,7 +25,7 @@ from mixwright_dsl.diagnostic import Diagnostic, Label
 from mixwright_dsl.source import Span
 
 if TYPE_CHECKING:
-    from mixwright_compiler.spec_tests import SpecTest
+    from mixwright_compiler.spec_tests import SpecTest, Trial
 
 
 class Scope:
@@ -45,6 +45,7 @@ class Scope:
         self.exports: dict[str, ExportDecl] = {}
         self.policies: dict[str, PolicyDecl] = {}
         self.tests: dict[str, SpecTest] = {}
+        self.trials: dict[str, Trial] = {}
         self.parsed: dict[str, ParsedTemplate] = {}
         self.changes: dict[str, Any] = {}
         """What a variant has otherwise in the steps of a pipeline of its own (`bind/changed_steps.py`), by name."""

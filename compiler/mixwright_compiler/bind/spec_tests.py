@@ -32,7 +32,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Module
 from mixwright_compiler.program import FromDecl, PipelineDecl, StepDecl
 from mixwright_compiler.schema import Columns
-from mixwright_compiler.spec_tests import GIVEN, SpecTest
+from mixwright_compiler.spec_tests import GIVEN, SpecTest, Trial
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute, Block, Expression, ObjectNode, Ref, Text, named
 from mixwright_dsl.source import Span
@@ -126,10 +126,12 @@ class _Binding:
             self.title,
             taken=lambda s: named(s)[0] in self.written or s in self.blocks,
         )
-        if "given" not in self.written or "expect" not in self.written:
+        if "given" not in self.written:
             raise Reported
         given = given_rows(self.scope, place, self.written["given"])
         tested, after = self._flow(given)
+        if "expect" not in self.written:
+            raise Reported
         steps = [step.id for step in tested.steps]
         drawn = rows_of_others(self.scope, place, self.written.get("rows"), tested, self.name.span)
         answers = recorded_answers(place, self.written.get("answers"), tested)
@@ -205,8 +207,6 @@ class _Binding:
         written = expanded(self.scope, self.module, self.blocks)
         flow.also_names(written)
         steps = flow.steps(written)
-        if any(found.is_error for found in self.findings.items[before:]):
-            raise Reported
         decl = PipelineDecl(
             name=OWN_STEPS,
             entry=language_blocks()["pipeline"],
@@ -217,6 +217,9 @@ class _Binding:
             span=self.block.span,
             name_span=self.name.span,
         )
+        self.scope.trials[self.name.value] = Trial(given=given.columns.types, tested=decl)
+        if any(found.is_error for found in self.findings.items[before:]):
+            raise Reported
         return decl, flow.columns
 
     def _tested(

@@ -50,12 +50,7 @@ def part_of(
 ) -> tuple[tuple[StepDecl, ...], Columns]:
     """The steps that `of` names, by the id of one or of a use, and the columns in front of them."""
     name = ".".join(rest)
-    chosen: list[int] = []
-    loops: set[str] = set()
-    for position, step in enumerate(decl.steps):
-        if step.id == name or step.id.startswith(f"{name}.") or step.inside in loops:
-            chosen.append(position)
-            loops.add(step.id)
+    chosen = steps_named(decl, name)
     if not chosen:
         names = [step.id for step in decl.steps]
         spans = of.part_spans
@@ -78,6 +73,17 @@ def part_of(
         types = {name: start.type_of(name) or "any" for name in names}
         columns = Columns(types, start.is_open and kept is None)
     return tuple(decl.steps[position] for position in chosen), columns
+
+
+def steps_named(decl: PipelineDecl, name: str) -> list[int]:
+    """The places of the steps with this id: one, or those of a loop, or of a use."""
+    chosen: list[int] = []
+    loops: set[str] = set()
+    for position, step in enumerate(decl.steps):
+        if step.id == name or step.id.startswith(f"{name}.") or step.inside in loops:
+            chosen.append(position)
+            loops.add(step.id)
+    return chosen
 
 
 def check_needed(
