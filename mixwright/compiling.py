@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mixwright_dsl.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from mixwright_compiler.bind.lock import Lock

@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile
 
 if TYPE_CHECKING:

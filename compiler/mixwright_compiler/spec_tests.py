@@ -7,10 +7,11 @@ Nothing of it is in a plan: a test changes no hash, no lock and no request.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from mixwright_compiler.program import Bound, Declared, PipelineDecl, SourceDecl, TypedExpression
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Expression
 from mixwright_dsl.source import Span
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mixwright_dsl.diagnostic import Diagnostic, Edit, Fix, Label, error
 from mixwright_dsl.grammar import CLOSERS, OPENERS
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile
 from mixwright_dsl.tokens import Token
 

@@ -1,9 +1,10 @@
-"""`dataclass` whose frozen classes get their methods when these are first used.
+"""`dataclass` whose classes get their methods and fields when these are first used.
 
-The standard library writes and compiles six methods for each frozen class when its module is imported, 0.6 ms of CPU time
-in Python 3.11. A check imports a hundred of them, which was a quarter of its time, and compares or prints hardly any.
+The standard library writes and compiles up to six methods for each class when its module is imported, 0.6 ms of CPU time
+in Python 3.11. A check imports over a hundred of them, which was a quarter of its time, and compares or prints hardly any.
 Here equality, hash, text and the refusal to be changed are functions that all classes share, and `__init__` is compiled
-for the first object. What a class is besides (`fields`, `replace`, `match`, `asdict`) the standard library makes.
+for the first object, and the standard library finds the fields when they are first asked for: by that, by `fields`,
+`replace`, `match` or `asdict`.
 """
 
 from __future__ import annotations
@@ -16,28 +17,47 @@ if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass
 else:
 
-    def dataclass(cls=None, **options):
-        """As `dataclasses.dataclass`; only `@dataclass(frozen=True)` is made otherwise."""
-        if cls is not None or options != {"frozen": True}:
-            return dataclasses.dataclass(cls, **options)
-        return _frozen
+    def dataclass(cls=None, *, frozen=False, eq=True, kw_only=False):
+        """As `dataclasses.dataclass`, of whose options it has these."""
+        if cls is not None:
+            return _made(cls, frozen, eq, kw_only)
+        return lambda cls: _made(cls, frozen, eq, kw_only)
 
 
-def _frozen(cls: Any) -> Any:
+class _Later:
+    """Stands for what the standard library writes into a class, and has it written when it is asked for."""
+
+    NAMES = ("__dataclass_fields__", "__dataclass_params__", "__match_args__")
+
+    def __init__(self, cls: Any, name: str, frozen: bool, kw_only: bool) -> None:
+        self.cls, self.name, self.frozen, self.kw_only = cls, name, frozen, kw_only
+
+    def __get__(self, _instance: object, _owner: object) -> Any:
+        cls = self.cls
+        for name in self.NAMES:
+            delattr(cls, name)
+        # For what is derived from a frozen class it would compile once more what refuses changes, and that is there.
+        made = [base.__dataclass_params__ for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)]
+        frozen = [params for params in made if params.frozen]
+        for params in frozen:
+            params.frozen = False
+        dataclasses.dataclass(cls, init=False, repr=False, eq=False, kw_only=self.kw_only)
+        for params in frozen:
+            params.frozen = True
+        cls.__dataclass_params__.frozen = self.frozen
+        return getattr(cls, self.name)
+
+
+def _made(cls: Any, frozen: bool, eq: bool, kw_only: bool) -> Any:
     if cls.__doc__ is None:
         cls.__doc__ = cls.__name__  # else the standard library writes down its signature, which nobody reads
-    # What is derived from a frozen class must be made as one; of any other that is only said.
-    is_derived = any(dataclasses.is_dataclass(base) for base in cls.__mro__[1:])
-    dataclasses.dataclass(cls, init=False, repr=False, eq=False, frozen=is_derived)
-    cls.__dataclass_params__.frozen = True
-    made = {
-        "__init__": _first_init(cls),
-        "__eq__": _equal,
-        "__hash__": _hash,
-        "__repr__": _text,
-        "__setattr__": _refuse,
-        "__delattr__": _refuse,
-    }
+    for name in _Later.NAMES:
+        setattr(cls, name, _Later(cls, name, frozen, kw_only))
+    made: dict[str, Any] = {"__init__": _first_init(cls), "__repr__": _text}
+    if eq:
+        made |= {"__eq__": _equal, "__hash__": _hash if frozen else None}
+    if frozen:
+        made |= {"__setattr__": _refuse, "__delattr__": _refuse}
     for name, method in made.items():
         if name not in vars(cls):
             setattr(cls, name, method)
@@ -58,20 +78,24 @@ def _compiled_init(cls: Any) -> Any:
     """`__init__` with the class's own parameters. It writes past `__setattr__`, which refuses."""
     known: dict[str, Any] = {"missing": dataclasses.MISSING}
     parameters, lines = ["self"], ["fields = self.__dict__"]
+    by_name: list[str] = []
     for field in dataclasses.fields(cls):
         name, value = field.name, field.name
         if field.default is not dataclasses.MISSING:
             known[f"default_{name}"] = field.default
-            parameters.append(f"{name}=default_{name}")
+            parameter = f"{name}=default_{name}"
         elif field.default_factory is not dataclasses.MISSING:
             known[f"new_{name}"] = field.default_factory
-            parameters.append(f"{name}=missing")
+            parameter = f"{name}=missing"
             value = f"new_{name}() if {name} is missing else {name}"
         else:
-            parameters.append(name)
+            parameter = name
+        (by_name if field.kw_only else parameters).append(parameter)
         lines.append(f"fields[{name!r}] = {value}")
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
+    if by_name:
+        parameters += ["*", *by_name]
     text = f"def __init__({', '.join(parameters)}):\n " + "\n ".join(lines)
     made: dict[str, Any] = {}
     exec(text, known, made)

@@ -38,6 +38,27 @@ class Empty:
     pass
 
 
+@dataclass(frozen=True, kw_only=True)
+class ByName:
+    size: int = 1
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BelowByName(ByName):
+    scale: float = 1.0
+
+
+@dataclass
+class Changing:
+    count: int = 0
+
+
+@dataclass(eq=False)
+class Alone:
+    count: int = 0
+
+
 def test_an_object_is_made_from_values_names_and_defaults() -> None:
     one, other = Lazy("a"), Lazy("a", note="n")
     assert (one.items, one.note) == ([], "") and one.items is not other.items
@@ -75,3 +96,36 @@ def test_what_the_standard_library_makes_of_dataclasses_works() -> None:
             assert (name, item) == ("a", 1)
         case _:
             raise AssertionError("not matched by position")
+
+
+def test_fields_that_are_given_by_name_alone_may_follow_defaults() -> None:
+    assert ByName(unit="m") == ByName(size=1, unit="m")
+    assert BelowByName(scale=2.0, unit="m").unit == "m" and BelowByName(unit="m") != ByName(unit="m")
+    assert ByName.__match_args__ == ()  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="unit"):
+        ByName()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="positional"):
+        ByName(1, "m")  # type: ignore[call-arg, misc]
+
+
+def test_a_class_that_is_not_frozen_can_be_changed_and_is_no_key() -> None:
+    one = Changing()
+    one.count += 1
+    assert one == Changing(1) and repr(one) == "Changing(count=1)"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+    assert Alone() != Alone() and len({Alone(), Alone()}) == 2
+
+
+def test_fields_are_found_when_they_are_first_asked_for() -> None:
+    @dataclass(frozen=True)
+    class Base:
+        items: list[int] = field(default_factory=list)
+
+    @dataclass(frozen=True)
+    class Below(Base):
+        name: str = ""
+
+    assert "Field" in repr(vars(Base)["items"])
+    assert [f.name for f in dataclasses.fields(Below)] == ["items", "name"]
+    assert "items" not in vars(Base) and Below(name="a").items == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from mixwright_compiler.bind.called_columns import CalledColumns, checked_step
 from mixwright_compiler.bind.expressions import expression_value
@@ -15,6 +14,7 @@ from mixwright_compiler.load.params import constant_expression
 from mixwright_compiler.program import Bound
 from mixwright_compiler.schema import Columns, is_assignable, type_of_value
 from mixwright_compiler.spec_tests import Ends, Expectation, HasValues, IsGolden, IsTrue
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import (
     Attribute,
     Call,

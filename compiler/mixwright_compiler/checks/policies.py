@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from mixwright_compiler.catalog.licenses import (
     CLASSES,
@@ -28,6 +27,7 @@ from mixwright_compiler.program import (
 )
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import Span
 
 

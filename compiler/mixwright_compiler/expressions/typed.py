@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mixwright_compiler.expressions.functions import FUNCTIONS, Typed, check_call, function_meant
@@ -32,6 +31,7 @@ from mixwright_compiler.schema import (
 )
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_compiler.templates.placeholders import check_literal
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import (
     Binary,
     Bool,
