@@ -19,7 +19,6 @@ from typing import Any
 from mixwright_compiler.bind.resolve import resolve
 from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
 from mixwright_compiler.checks import run_checks
-from mixwright_compiler.checks.hinted_fixes import with_fixes
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.loader import load, project_root
 from mixwright_compiler.load.params import check_given
@@ -177,7 +176,7 @@ def _suppress(world: World) -> None:
 
 def _result(world: World, draft: Program | None) -> Compilation:
     files = tuple(module.source for module in world.modules)
-    found = with_fixes(world.findings.items, [module.file for module in world.modules], world.catalog)
+    found = _with_fixes(world)
     return Compilation(
         program=None if world.findings.has_errors else draft,
         diagnostics=in_order(found, files),
@@ -186,6 +185,15 @@ def _result(world: World, draft: Program | None) -> Compilation:
         draft=draft,
         mentions=tuple(world.mentions),
     )
+
+
+def _with_fixes(world: World) -> list[Diagnostic]:
+    if not world.findings.items:
+        return []
+    # Here: of a spec in which nothing is wrong no hint is read.
+    from mixwright_compiler.checks.hinted_fixes import with_fixes
+
+    return with_fixes(world.findings.items, [module.file for module in world.modules], world.catalog)
 
 
 def in_order(findings: Iterable[Diagnostic], files: Sequence[SourceFile]) -> tuple[Diagnostic, ...]:

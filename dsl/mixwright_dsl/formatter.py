@@ -50,10 +50,11 @@ def format_text(source: SourceFile) -> FormatResult:
     Raises:
         TokensChanged: a bug in the formatter; its result is not to be used.
     """
-    findings = tuple(d for d in parse(source).diagnostics if d.code not in FORMATTABLE)
+    tokens = lex(source.text)
+    findings = tuple(d for d in parse(source, tokens).diagnostics if d.code not in FORMATTABLE)
     if findings:
         return FormatResult(source.text, False, findings)
-    pieces = _pieces(lex(source.text))
+    pieces = _pieces(tokens)
     text = _Printer(source, pieces).run()
     if signature(SourceFile(source.name, text)) != _signature(source, pieces):
         raise TokensChanged(f"formatting {source.name} would change its meaning; please report this file")

@@ -49,9 +49,8 @@ def tables_of(text: str) -> Tables:
         order += [target for target in dict.fromkeys(targets) if target not in order]
     states = {state: number for number, state in enumerate(order)}
     return Tables(
-        pattern="|".join(f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in scanner.terminals),
+        pattern=_pattern(scanner.terminals, ignored),
         keywords={terminal.pattern.value: terminal.name for terminal in keywords},
-        ignored=ignored,
         rules=[_rule(rule) for rule in built.rules],
         states=[
             {
@@ -62,6 +61,13 @@ def tables_of(text: str) -> Tables:
         ],
         end=states[table.end_states["file"]],
     )
+
+
+def _pattern(terminals: list[Any], ignored: str) -> str:
+    """What is ignored is taken with the terminal behind it: half as many matches."""
+    texts = {terminal.name: terminal.pattern.to_regexp() for terminal in terminals}
+    before = texts.pop(ignored)
+    return f"(?:{before})?(?:" + "|".join(f"(?P<{name}>{text})" for name, text in texts.items()) + ")"
 
 
 def _rule(rule: Any) -> Rule:

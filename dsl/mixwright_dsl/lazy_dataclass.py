@@ -1,7 +1,7 @@
 """`dataclass` whose classes get their methods and fields when these are first used.
 
 The standard library writes and compiles up to six methods for each class when its module is imported, 0.6 ms of CPU time
-in Python 3.11. A check imports over a hundred of them, which was a quarter of its time, and compares or prints hardly any.
+in Python 3.11. A check imports over a hundred of them, which was a quarter of its time, and compares or prints few.
 Here equality, hash, text and the refusal to be changed are functions that all classes share, and `__init__` is compiled
 for the first object, and the standard library finds the fields when they are first asked for: by that, by `fields`,
 `replace`, `match` or `asdict`.
@@ -37,8 +37,8 @@ class _Later:
         for name in self.NAMES:
             delattr(cls, name)
         # For what is derived from a frozen class it would compile once more what refuses changes, and that is there.
-        made = [base.__dataclass_params__ for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)]
-        frozen = [params for params in made if params.frozen]
+        made = [getattr(base, "__dataclass_params__", None) for base in cls.__mro__[1:]]
+        frozen = [params for params in made if params is not None and params.frozen]
         for params in frozen:
             params.frozen = False
         dataclasses.dataclass(cls, init=False, repr=False, eq=False, kw_only=self.kw_only)

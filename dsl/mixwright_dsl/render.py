@@ -14,7 +14,6 @@ from typing import TextIO, TypedDict
 
 from mixwright_dsl.diagnostic import Diagnostic, Label, Severity
 from mixwright_dsl.hidden import without_secrets
-from mixwright_dsl.sarif import render_sarif
 from mixwright_dsl.snippet import Painter, render_diagnostic
 from mixwright_dsl.source import SourceFile
 from mixwright_dsl.visible import Painted, visible
@@ -52,6 +51,8 @@ def render(
         case "json":
             return render_json(diagnostics, command)
         case "sarif":
+            from mixwright_dsl.sarif import render_sarif
+
             return render_sarif(diagnostics, version)
         case "github":
             return render_github(diagnostics)

@@ -39,14 +39,14 @@ class Rule(NamedTuple):
 class Tables(NamedTuple):
     """A grammar's terminals and states.
 
-    pattern: every terminal as a group of its name. keywords: texts of `NAME` that are terminals of their own.
+    pattern: white space and what is behind it, every terminal as a group of its name.
+    keywords: texts of `NAME` that are terminals of their own.
     states: of each symbol the state that follows, or `~rule` of the rule that is reduced; the first is the start.
     end: the state in which the whole has been read.
     """
 
     pattern: str
     keywords: dict[str, str]
-    ignored: str
     rules: list[Rule]
     states: list[dict[str, int]]
     end: int
@@ -77,22 +77,28 @@ class Machine:
     def __init__(self, tables: Tables, builder: object) -> None:
         self.tables = tables
         self._scan = re.compile(tables.pattern).finditer
-        self._builds = [_build(rule, builder) for rule in tables.rules]
+        self._reductions = [(rule.size, rule.origin, _build(rule, builder)) for rule in tables.rules]
 
     def lex(self, text: str) -> list[Token]:
         """The tokens of a text that every terminal together takes whole."""
-        keywords, ignored = self.tables.keywords, self.tables.ignored
+        keywords = self.tables.keywords
         tokens: list[Token] = []
+        new = str.__new__
         line, line_start = 1, 0
         for match in self._scan(text):
             kind: Any = match.lastgroup
-            if kind == ignored:
-                continue
-            word = match.group()
+            start, end = match.span(kind)
+            if kind == "_NL":
+                start = match.start()  # the white space before it is a part of it
+            word = text[start:end]
             if kind == "NAME":
                 kind = keywords.get(word, kind)
-            start, end = match.span()
-            tokens.append(Token(kind, word, start, end, line, start - line_start + 1))
+            # As `Token(…)`, whose call would be a third of the time.
+            token = new(Token, word)
+            token.type, token.line = kind, line
+            token.start_pos, token.end_pos = start, end
+            token.column = start - line_start + 1
+            tokens.append(token)
             if kind in LONG and (breaks := word.count("\n")):
                 line += breaks
                 line_start = start + word.rindex("\n") + 1
@@ -104,9 +110,7 @@ class Machine:
         Raises:
             Stopped: the grammar does not allow a token, or the end.
         """
-        table, builds, rules = self.tables.states, self._builds, self.tables.rules
-        sizes = [rule.size for rule in rules]
-        origins = [rule.origin for rule in rules]
+        table, reductions = self.tables.states, self._reductions
         states: list[int] = [0]
         values: list[Any] = []
         for index in range(len(tokens) + 1):
@@ -120,15 +124,17 @@ class Machine:
                     states.append(action)
                     values.append(token)
                     break
-                rule = ~action
-                size = sizes[rule]
-                if size:
+                size, origin, build = reductions[~action]
+                if size == 1:
+                    values[-1] = build(values[-1:])
+                    del states[-1]
+                elif size:
                     children = values[-size:]
                     del values[-size:], states[-size:]
+                    values.append(build(children))
                 else:
-                    children = []
-                values.append(builds[rule](children))
-                states.append(table[states[-1]][origins[rule]])
+                    values.append(build([]))
+                states.append(table[states[-1]][origin])
                 if token is None and states[-1] == self.tables.end:
                     return values[-1]
         raise AssertionError("the end of a text is shifted by no rule")

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 # C0 without tab and newline, DEL, C1, and the characters that reorder or hide text (Unicode TR 36: bidi controls, tags).
-_CONTROLS = re.compile(
+_CONTROLS = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060\u2066-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -55,7 +55,9 @@ def printable(text: str) -> str:
 
     The escapes are those of JSON, so that a document stays one, and still says the same.
     """
-    return _CONTROLS.sub(_escape, text)
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return re.sub(_CONTROLS, _escape, text)
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -19,7 +19,6 @@ from mixwright_compiler.bind.pipelines import bind_pipeline
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.sources import bind_source
-from mixwright_compiler.bind.tools import bind_tool
 from mixwright_compiler.bind.tried import try_alone
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.findings import Reported
@@ -100,6 +99,9 @@ def _bind(scope: Scope, declaration: Declaration) -> Any:
         case "operator":
             return bind_operator(scope, declaration)
         case "tool":
+            # Here: few specs have tools.
+            from mixwright_compiler.bind.tools import bind_tool
+
             return bind_tool(scope, declaration)
         case "fragment":
             scope.fragments[declaration.qualified] = bind_fragment(scope, declaration)

@@ -11,6 +11,7 @@ with against and with swap     each of them holds
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import Entry
@@ -23,9 +24,10 @@ def holds(condition: str, entry: Entry, values: Mapping[str, Any]) -> bool:
     return all(_term_holds(term, entry, values) for term in terms_of(condition))
 
 
-def terms_of(condition: str) -> list[str]:
+@cache
+def terms_of(condition: str) -> tuple[str, ...]:
     """The parts that must each hold."""
-    return [term for term in condition.split(" and ") if term != ALWAYS]
+    return tuple(term for term in condition.split(" and ") if term != ALWAYS)
 
 
 def attributes_in(condition: str) -> Iterator[str]:

@@ -18,14 +18,16 @@ from mixwright_dsl.source import Span
 _NAME = r"\s*(?P<name>[A-Za-z_]\w*)"
 _OPEN, _CLOSE = "[{\N{FULLWIDTH LEFT CURLY BRACKET}]", "[}\N{FULLWIDTH RIGHT CURLY BRACKET}]"
 # What stands before a brace may make it LaTeX's (`\frac{a}{b}`, `x^{n}`) or a regular expression's (`[0-9]{n}`).
-_BRACED = re.compile(
+_BRACED = (
     rf"(?<![A-Za-z0-9_\\^}}\])])[$#@]?{_OPEN}(?:\s*{_OPEN})?{_NAME}"
     rf"(?P<path>(?:\.\w+|\[\w+\])*)(?:[!:][^{{}}\s\"',]*)?\s*{_CLOSE}(?:\s*{_CLOSE})?"
 )
-_SIGNED = re.compile(
+_SIGNED = (
     rf"%\({_NAME}\)[sdr]|(?<![\w$\\])\$(?P<dollar>[A-Za-z_]\w+)\b(?!\$)|<<{_NAME.replace('name', 'chevron')}\s*>>"
     rf"|<{_NAME.replace('name', 'angle')}\s*>|\[{_NAME.replace('name', 'square')}\s*\](?!\()"
 )
+_BRACES, _SIGNS = frozenset("{\N{FULLWIDTH LEFT CURLY BRACKET}"), frozenset("%$<[")
+"""What a match of each begins with, or has in it."""
 
 _JINJA = re.compile(
     r"\{%[-+]?\s*raw\s*[-+]?%\}.*?\{%[-+]?\s*endraw\s*[-+]?%\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL
@@ -54,9 +56,13 @@ class Placeholder:
 
 def placeholders(text: str) -> Iterator[Placeholder]:
     """What looks like a placeholder of another language, in a text without Jinja."""
-    for match in _BRACED.finditer(text):
-        yield Placeholder(match["name"], match.start(), match[0], True, match["path"])
-    for match in _SIGNED.finditer(text):
+    # Nearly no text has such signs, and the patterns take a millisecond to compile.
+    if _BRACES.intersection(text):
+        for match in re.finditer(_BRACED, text):
+            yield Placeholder(match["name"], match.start(), match[0], True, match["path"])
+    if not _SIGNS.intersection(text):
+        return
+    for match in re.finditer(_SIGNED, text):
         if (name := match[match.lastgroup or 0]) and f"</{name}>" not in text:
             yield Placeholder(name, match.start(), match[0], False)
 

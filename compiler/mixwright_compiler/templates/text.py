@@ -117,6 +117,8 @@ def text_of(node: Expression) -> TemplateText | None:
 def _characters(node: Text) -> tuple[int, ...]:
     """File offset of each character of a string's value, and of its end: an escape is several characters long."""
     raw, start = node.span.text, node.span.start
+    if "\\" not in raw:
+        return tuple(range(start + 1, start + len(raw)))
     offsets: list[int] = []
     i = 1
     while i < len(raw) - 1:
