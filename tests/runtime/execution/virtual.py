@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
@@ -44,8 +45,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self._now = max(self._now, self._scheduled[0]._when)  # type: ignore[attr-defined]
+        timers = self._scheduled  # type: ignore[attr-defined]
+        # Else the clock stops at a timer that was taken back, and the loop waits in earnest for the one behind it.
+        while timers and timers[0]._cancelled:
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+            heapq.heappop(timers)._scheduled = False
+        if not self._ready and timers:  # type: ignore[attr-defined]
+            self._now = max(self._now, timers[0]._when)
         super()._run_once()  # type: ignore[misc]
 
 
