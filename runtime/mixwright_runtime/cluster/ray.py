@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -71,13 +72,13 @@ class NodeActor:
     def __init__(self) -> None:
         self._host: EngineHost | None = None
 
-    async def set_up(self, plan: str, needs: dict[str, list[str]], code: str) -> dict[str, str]:
-        """Tell it of the run; what it says is an error or nothing."""
+    async def set_up(self, plan: str, needs: dict[str, list[str]], code: str) -> dict[str, Any]:
+        """Tell it of the run; what it says is an error or its process."""
         try:
             self._host = EngineHost.of(Setup(plan, needs, code))
         except RunError as error:
-            return told_error(error)
-        return {}
+            return {**told_error(error)}
+        return {"pid": os.getpid()}
 
     async def open(self, model: str) -> dict[str, str]:
         """Start the engine of a model; what it says is an error or nothing."""
@@ -108,12 +109,6 @@ class NodeActor:
         if self._host is not None:
             await self._host.close()
 
-    async def pid(self) -> int:
-        """Of its process."""
-        import os
-
-        return os.getpid()
-
 
 class RayCluster(KeptCluster):
     """A worker on each node, also on those that join later."""
@@ -134,27 +129,13 @@ class RayCluster(KeptCluster):
 
     async def begin(self, place: str, setup: Setup) -> Kept:
         """See `KeptCluster.begin`."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
         node = self._nodes[place]
-        plan = plan_from_json(setup.plan)
-        has_own_models = any(is_in_process(plan.models[name]) for name in setup.needs)
-        actor = (
-            self._ray.remote(NodeActor)
-            .options(
-                num_cpus=0,
-                num_gpus=node["Resources"].get("GPU", 0) if has_own_models else 0,
-                max_restarts=0,
-                max_task_retries=0,
-                max_concurrency=10_000,
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
-            )
-            .remote()
-        )
-        worker = RayWorker(place, node["NodeManagerHostname"], actor, self._ray)
+        worker = RayWorker(place, node["NodeManagerHostname"], self._actor(node, setup), self._ray)
         try:
-            needs = {model: list(each) for model, each in setup.needs.items()}
-            await asyncio.wait_for(worker.done(actor.set_up.remote(setup.plan, needs, setup.code)), START_S)
+            # Not `wait_for`: in Python 3.11 it keeps a cancellation to itself that comes as the actor does, and whoever
+            # ends this worker's keeper waits for ever.
+            async with asyncio.timeout(START_S):
+                await worker.set_up(setup)
         except TimeoutError:
             await worker.end()
             raise LeaseLost(LeaseFault.DIED, f"worker {place} did not come up in {START_S:.0f} s") from None
@@ -173,6 +154,24 @@ class RayCluster(KeptCluster):
         gc.collect()
         self._ray.shutdown()
 
+    def _actor(self, node: dict[str, Any], setup: Setup) -> Any:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        plan = plan_from_json(setup.plan)
+        has_own_models = any(is_in_process(plan.models[name]) for name in setup.needs)
+        return (
+            self._ray.remote(NodeActor)
+            .options(
+                num_cpus=0,
+                num_gpus=node["Resources"].get("GPU", 0) if has_own_models else 0,
+                max_restarts=0,
+                max_task_retries=0,
+                max_concurrency=10_000,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+            )
+            .remote()
+        )
+
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
@@ -190,20 +189,19 @@ class RayWorker:
         self.node = node
         self.actor = actor
         self.has_served = False
+        self.pid = 0
+        """Of its process, on its node."""
         self._ray = ray
 
-    async def done(self, reference: Any) -> None:
-        """Wait for what an actor's method says. Raises as `Worker.open`."""
-        try:
-            error = error_in(await reference)
-        except self._ray.exceptions.RayError as gone:
-            raise self._lost(gone) from gone
-        if error is not None:
-            raise error
+    async def set_up(self, setup: Setup) -> None:
+        """Tell it of the run. Raises as `KeptCluster.begin`."""
+        needs = {model: list(each) for model, each in setup.needs.items()}
+        told = await self._told(self.actor.set_up.remote(setup.plan, needs, setup.code))
+        self.pid = int(told["pid"])
 
     async def open(self, model: str) -> None:
         """See `Worker.open`."""
-        await self.done(self._at_work().open.remote(model))
+        await self._told(self._at_work().open.remote(model))
         self.has_served = True
 
     async def answers(self, model: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
@@ -231,10 +229,21 @@ class RayWorker:
         if self.actor is None:
             return
         with contextlib.suppress(self._ray.exceptions.RayError, TimeoutError):
-            await asyncio.wait_for(_awaited(self.actor.close.remote()), CLOSE_S)
+            async with asyncio.timeout(CLOSE_S):
+                await self.actor.close.remote()
         with contextlib.suppress(self._ray.exceptions.RayError):
             self._ray.kill(self.actor)
         self.actor = None
+
+    async def _told(self, reference: Any) -> dict[str, Any]:
+        """What an actor's method says. Raises as `Worker.open`."""
+        try:
+            told: dict[str, Any] = await reference
+        except self._ray.exceptions.RayError as gone:
+            raise self._lost(gone) from gone
+        if (error := error_in(told)) is not None:
+            raise error
+        return told
 
     def _at_work(self) -> Any:
         if self.actor is None:
@@ -246,7 +255,3 @@ class RayWorker:
         fault = LeaseFault.UNAVAILABLE if is_away else LeaseFault.DIED
         text = " ".join(str(error).split())[:300]
         return LeaseLost(fault, f"worker {self.name} ended: {text}")
-
-
-async def _awaited(reference: Any) -> Any:
-    return await reference

@@ -21,6 +21,7 @@ from benchmarks.fake_server import ThreadedServer
 from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.cluster.durations import LeasePolicy
 from mixwright_runtime.cluster.engine import LeasedEngine, is_of_each_worker
+from mixwright_runtime.cluster.keeping import KeptCluster
 from mixwright_runtime.cluster.local import LocalCluster, LocalWorker
 from mixwright_runtime.cluster.named import local_count
 from mixwright_runtime.errors import RunError
@@ -66,6 +67,22 @@ def alone(directory: Path, server: ThreadedServer, rows: int = 250) -> list[tupl
         return rows_of(store)
 
 
+def exported(directory: Path, server: ThreadedServer, *clusters: str) -> dict[str, bytes]:
+    """What a run writes, the same with each of these clusters."""
+    spec = directory / "spec.mix"
+    spec.write_text(SPEC.replace("URL", server.url), encoding="utf-8")
+    made = []
+    for cluster in clusters:
+        shutil.rmtree(directory / "out", ignore_errors=True)
+        with Store.open(directory / f"store{cluster}") as store:
+            report = run_plan(mixwright.plan(spec), store=store, options=RunOptions(cluster=cluster))
+        assert (report.status, report.summary["requests"]) == ("done", 40)
+        assert ("cluster" in report.summary) == bool(cluster)
+        made.append({path.name: path.read_bytes() for path in (directory / "out").rglob("*.jsonl")})
+    assert made[0] and all(each == made[0] for each in made)
+    return made[0]
+
+
 def children_of(pid: int) -> list[int]:
     """Workers of a cluster that a process started."""
     found = []
@@ -94,20 +111,31 @@ def wait_for(enough: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def sending(number: signal.Signals) -> Callable[[Any], None]:
+    """Sends a worker's process a signal."""
+    return lambda worker: os.kill(worker.pid, number)
+
+
 def run_and_harm(
-    plan: Plan, store: Store, server: ThreadedServer, harm: Callable[[int], None], at: int = 40, **policy: Any
+    plan: Plan,
+    store: Store,
+    server: ThreadedServer,
+    harm: Callable[[Any], Any],
+    cluster: KeptCluster,
+    at: int = 40,
+    **policy: Any,
 ) -> RunReport:
-    """A run on two workers, of which one is harmed once it is at work and the server has answered so many requests."""
-    cluster = LocalCluster(2)
+    """A run on several workers, of which one that is at work is harmed once the server has answered so many requests."""
 
     async def watch(run: Run) -> None:
         engine = run.engines["teacher"]
         assert isinstance(engine, LeasedEngine)
-        while server.fake.stats["answered"] < at or not engine.leasing.table.open_at("local-1"):
+        table = engine.leasing.table
+        while server.fake.stats["answered"] < at or not any(map(table.open_at, cluster.places)):
             await asyncio.sleep(0.001)
-        worker = cluster.workers["local-1"]
-        assert isinstance(worker, LocalWorker)
-        harm(worker.pid)
+        harmed = harm(next(cluster.workers[place] for place in cluster.places if table.open_at(place)))
+        if harmed is not None:
+            await harmed
 
     async def job() -> RunReport:
         options = RunOptions(exports=False, watch=watch, leases=LeasePolicy(**policy))
@@ -120,17 +148,7 @@ def run_and_harm(
 
 
 def test_exports_are_the_same_bytes_as_without_workers(tmp_path: Path, server: ThreadedServer) -> None:
-    spec = tmp_path / "spec.mix"
-    spec.write_text(SPEC.replace("URL", server.url), encoding="utf-8")
-    made = []
-    for cluster in ("", "local:1", "local:3"):
-        shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        with Store.open(tmp_path / f"store{cluster}") as store:
-            report = run_plan(mixwright.plan(spec), store=store, options=RunOptions(cluster=cluster))
-        assert (report.status, report.summary["requests"]) == ("done", 40)
-        assert ("cluster" in report.summary) == bool(cluster)
-        made.append({path.name: path.read_bytes() for path in (tmp_path / "out").rglob("*.jsonl")})
-    assert made[0] and made[0] == made[1] == made[2]
+    assert exported(tmp_path, server, "") == exported(tmp_path, server, "local:1", "local:3")
 
 
 def test_a_worker_that_is_killed_costs_its_leases_and_no_row(tmp_path: Path, server: ThreadedServer) -> None:
@@ -138,8 +156,8 @@ def test_a_worker_that_is_killed_costs_its_leases_and_no_row(tmp_path: Path, ser
     server.fake.use({"latency_ms": 60})
     server.fake.reset()
     with Store.open(tmp_path / "store") as store:
-        kill = lambda pid: os.kill(pid, signal.SIGKILL)  # noqa: E731
-        report = run_and_harm(plan_of(tmp_path, server), store, server, kill)
+        kill = sending(signal.SIGKILL)
+        report = run_and_harm(plan_of(tmp_path, server), store, server, kill, LocalCluster(2))
         assert rows_of(store) == expected
     leases = report.summary["cluster"]["leases"]
     assert leases["lost"] >= 1 and leases["poisoned"] == 0
@@ -156,8 +174,9 @@ def test_a_worker_that_is_stopped_is_left_aside_and_comes_to_an_end(
     server.fake.use({"latency_ms": 60})
     server.fake.reset()
     with Store.open(tmp_path / "store") as store:
-        stop = lambda pid: os.kill(pid, signal.SIGSTOP)  # noqa: E731
-        report = run_and_harm(plan_of(tmp_path, server), store, server, stop, least_deadline_s=1.0)
+        stop = sending(signal.SIGSTOP)
+        plan = plan_of(tmp_path, server)
+        report = run_and_harm(plan, store, server, stop, LocalCluster(2), least_deadline_s=1.0)
         assert rows_of(store) == expected
     leases = report.summary["cluster"]["leases"]
     assert leases["late"] >= 1 and 1 <= leases["re_leased"] <= 32

@@ -1,6 +1,6 @@
 """Leases under virtual time: whatever workers and the network do, the run is the one that it is without a cluster.
 
-Each seed runs twice. `MIXWRIGHT_SEEDS=1000` runs as many seeds; CI runs a few.
+Each seed runs twice. `MIXWRIGHT_SEEDS=1000` runs as many seeds; CI runs a hundred.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mixwright_runtime.cluster.protocol import Setup
 from mixwright_runtime.engines.protocol import Answer, Fault
 from mixwright_runtime.errors import RunError
 
-SEEDS = int(os.environ.get("MIXWRIGHT_SEEDS", "12"))
+SEEDS = int(os.environ.get("MIXWRIGHT_SEEDS", "100"))
 TEXTS = [f"row {n}" for n in range(90)]
 STORM = Weather(dies=0.05, partition=0.05, unavailable=0.05, twice=0.1, slow=0.02)
 
