@@ -13,7 +13,7 @@ from mixwright_compiler.bind.columns_ahead import columns_ahead
 from mixwright_compiler.bind.fragment_names import unused
 from mixwright_compiler.bind.kinds import step_kind
 from mixwright_compiler.bind.labels import extra_labels, given_twice
-from mixwright_compiler.bind.loops import body_of
+from mixwright_compiler.bind.loops import body_of, carried
 from mixwright_compiler.bind.param_kinds import check_kind
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
@@ -81,7 +81,7 @@ def bind_fragment(scope: Scope, declaration: Declaration) -> FragmentDecl:
     made: dict[str, Made] = {}
     for step in body:
         made.update(_made(scope, declaration, step))
-    _check_made(scope, declaration, params, makes, made)
+    _check_made(scope, declaration, params, needs, makes, made)
     return FragmentDecl(
         name=declaration.qualified,
         entry=entry,
@@ -228,11 +228,13 @@ def bodies_of(world: World, block: Block) -> tuple[Block, ...]:
 @dataclass(frozen=True)
 class Made:
     """A column that a step of a fragment makes. `is_fixed`: the step calls it so itself, and it has no other name.
-    `of`: the column after which the step calls it, as it calls `task_template` after `task`."""
+    `of`: the column after which the step calls it, as it calls `task_template` after `task`. `is_changed`: the step may
+    make it of one that is there."""
 
     span: Span
     is_fixed: bool = False
     of: str = ""
+    is_changed: bool = False
 
 
 def _made(scope: Scope, declaration: Declaration, block: Block) -> dict[str, Made]:
@@ -249,12 +251,12 @@ def _made(scope: Scope, declaration: Declaration, block: Block) -> dict[str, Mad
         ]
         return {
             **{name: Made(block.kind_span, of=of) for name, of in others},
-            **{name: Made(block.kind_span) for name in called.values()},
+            **{name: Made(block.kind_span, is_changed=True) for name in called.values()},
         }
     entry = step_kind(world, block)
     first = block.labels[0] if block.labels else None
     ahead = {} if entry is not None and entry.loops else columns_ahead(world, block)
-    made = {name: Made(span) for name, span in ahead.items()}
+    made = {name: Made(span, is_changed=entry is not None and remakes(entry)) for name, span in ahead.items()}
     if entry is None:
         return made
     if not remakes(entry):
@@ -272,6 +274,8 @@ def _made(scope: Scope, declaration: Declaration, block: Block) -> dict[str, Mad
             made[statement.value.name] = Made(statement.value.span)
     for step in bodies_of(world, block):
         made |= _made(scope, declaration, step)
+    if entry.loops:
+        made |= {name: Made(span, is_changed=True) for name, span in carried(block).items()}
     return made
 
 
@@ -308,6 +312,7 @@ def _check_made(
     scope: Scope,
     declaration: Declaration,
     params: Mapping[str, FragmentParam],
+    needs: Mapping[str, tuple[str, Span]],
     makes: Mapping[str, tuple[str, Span]],
     made: Mapping[str, Made],
 ) -> None:
@@ -344,10 +349,14 @@ def _check_made(
                 secondary=(Label(param.span, "declared here"),),
                 hint=f"rename one of the two: `{name}_2`",
             )
-        elif name not in makes and (param is not None or column.is_fixed):
+        elif name not in makes and (
+            param is not None or column.is_fixed or (name in needs and column.is_changed)
+        ):
+            is_theirs = column.is_changed and not column.is_fixed
             findings.error(
                 "MIX432",
-                f"`{declaration.name}` leaves `{name}` behind and does not say so",
+                f"`{declaration.name}` {'changes' if is_theirs else 'leaves'} `{name}`"
+                f"{'' if is_theirs else ' behind'} and does not say so",
                 column.span,
                 "made here, under this name",
                 hint=f"add `makes {{ {name} = … }}`",

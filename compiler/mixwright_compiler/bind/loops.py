@@ -10,7 +10,7 @@ from typing import Protocol
 from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.kinds import step_kind
 from mixwright_compiler.bind.place import Place, missing_column
-from mixwright_compiler.bind.scope import Scope
+from mixwright_compiler.bind.replaced_columns import Rows, check_replaced
 from mixwright_compiler.bind.step_ids import StepIds
 from mixwright_compiler.bind.used_columns import local_name
 from mixwright_compiler.catalog.catalog import Entry
@@ -24,7 +24,7 @@ from mixwright_dsl.nodes import Attribute, Block, Ref, named
 from mixwright_dsl.source import Span
 
 
-class Flow(Protocol):
+class Flow(Rows, Protocol):
     """What binding a loop needs of the steps around it (`mixwright_compiler.bind.steps.Flow`).
 
     earlier, columns_before: the steps bound so far, and the columns in front of each.
@@ -33,7 +33,6 @@ class Flow(Protocol):
     columns: Columns
     earlier: list[StepDecl]
     columns_before: list[Columns]
-    scope: Scope
     step_ids: StepIds
 
     @property
@@ -66,6 +65,15 @@ def loop_entry(flow: Flow, block: Block) -> Entry | None:
 def body_of(block: Block, entry: Entry) -> list[Block]:
     """The steps in a loop."""
     return [s for s in block.body if isinstance(s, Block) and entry.attribute(s.kind) is None]
+
+
+def carried(block: Block) -> dict[str, Span]:
+    """Columns that a loop takes into its next round, and where it says so."""
+    written = next((s for s in block.body if named(s)[0] == "carry"), None)
+    items = (
+        written.body if isinstance(written, Block) else getattr(getattr(written, "value", None), "body", ())
+    )
+    return {s.name.name: s.name.span for s in items if isinstance(s, Attribute)}
 
 
 def bind_loop(flow: Flow, block: Block, entry: Entry, label: Ref, later: dict[str, Span]) -> list[StepDecl]:
@@ -163,17 +171,16 @@ def _check_body(flow: Flow, block: Block, id: str, steps: Iterable[StepDecl]) ->
 
 
 def _check_carry(flow: Flow, block: Block, before: Columns, carry: Bound | None) -> None:
-    written = next((s for s in block.body if named(s)[0] == "carry"), None)
-    if carry is None or written is None:
+    if carry is None:
         return
-    items = written.body if isinstance(written, Block) else getattr(written.value, "body", ())
-    spans = {s.name.name: s.name.span for s in items if isinstance(s, Attribute)}
-    place = replace(flow.place(), columns=before)
+    spans, place = carried(block), replace(flow.place(), columns=before)
     for name, value in carry.value.items():
         there = before.type_of(name)
         if there is None:
             missing_column(place, name, spans.get(name, carry.span))
-        elif isinstance(value, TypedExpression) and not is_assignable(value.type, there):
+            continue
+        check_replaced(flow, name, spans.get(name, carry.span), is_read=True)
+        if isinstance(value, TypedExpression) and not is_assignable(value.type, there):
             flow.findings.error(
                 "MIX436",
                 f"`{name}` is {there}, and the next round would find {value.type} in it",

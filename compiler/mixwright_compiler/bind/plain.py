@@ -18,7 +18,7 @@ from mixwright_compiler.catalog.catalog import (
     builtin_catalog,
 )
 from mixwright_compiler.catalog.conditions import holds
-from mixwright_compiler.catalog.references import BLOCKS
+from mixwright_compiler.catalog.references import BLOCKS, block_of
 from mixwright_compiler.program import Aggregate, Bound, CallValue, TypedExpression
 
 COMMON_TO_STEPS = ("when", "id")
@@ -82,7 +82,8 @@ def resolved(
 
 
 def _complete(schema: AttributeSchema, written: Any, catalog: Catalog | None) -> Any:
-    value = schema.default if written is None else written
+    # A default that is written out is the default: `[1.0, 10.0]` and `[1, 10]` are hashed otherwise.
+    value = schema.default if written is None or written == schema.default else written
     if value is None:
         return None
     if schema.type.startswith("call:") and isinstance(value, str):
@@ -107,10 +108,42 @@ def class_of(entry: Entry, name: str) -> AttributeClass:
     return schema.cls if schema else "row"
 
 
-def by_class(entry: Entry, values: Mapping[str, Any]) -> dict[AttributeClass, dict[str, Any]]:
-    """`values` split by attribute class. Nulls are left out: an optional attribute that nobody gives is no change."""
+def by_class(
+    entry: Entry, values: Mapping[str, Any], catalog: Catalog | None = None
+) -> dict[AttributeClass, dict[str, Any]]:
+    """`values` split by attribute class. Nulls are left out: an optional attribute that nobody gives is no change.
+
+    Attributes of a block count as the block does, unless they change less: a threshold in a `use` of `call_tools` is
+    `set`, and what is in `calibrate` is `meta`, as that is.
+    """
     split: dict[AttributeClass, dict[str, Any]] = {name: {} for name in CLASSES}
     for name, value in values.items():
         if value is not None:
-            split[class_of(entry, name)][name] = value
+            for cls, part in _split(schema_of(entry, name), value, catalog).items():
+                split[cls][name] = part
     return split
+
+
+def weaker(one: AttributeClass, other: AttributeClass) -> AttributeClass:
+    """Of two classes that which changes less."""
+    return max(one, other, key=CLASSES.index)
+
+
+def block_entry(schema: AttributeSchema | None, catalog: Catalog | None = None) -> Entry | None:
+    """The catalog's entry of an attribute that is a block, or a list of them; None of another one."""
+    key = block_of(schema.type) if schema is not None else None
+    return (catalog or builtin_catalog()).entries.get(key) if key is not None else None
+
+
+def _split(schema: AttributeSchema | None, value: Any, catalog: Catalog | None) -> dict[AttributeClass, Any]:
+    """An attribute's value, in parts where it is a block some of whose attributes change less than it does."""
+    own: AttributeClass = schema.cls if schema else "row"
+    nested = block_entry(schema, catalog)
+    if nested is None or all(weaker(own, inner.cls) == own for inner in nested.attributes):
+        return {own: value}
+    blocks = value if isinstance(value, list | tuple) else (value,)
+    found: dict[AttributeClass, Any] = {}
+    for cls in dict.fromkeys(weaker(own, inner.cls) for inner in nested.attributes):
+        parts = [{n: v for n, v in one.items() if weaker(own, class_of(nested, n)) == cls} for one in blocks]
+        found[cls] = parts if isinstance(value, list | tuple) else parts[0]
+    return found

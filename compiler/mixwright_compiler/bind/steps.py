@@ -15,6 +15,7 @@ from mixwright_compiler.bind.labels import kind_entry, step_label
 from mixwright_compiler.bind.loops import bind_loop, loop_entry, unfolded
 from mixwright_compiler.bind.made_columns import drawn_item, made_by
 from mixwright_compiler.bind.place import Place, missing_column
+from mixwright_compiler.bind.replaced_columns import check_replaced, hint_to_let_name
 from mixwright_compiler.bind.schema_of_response import inherit_schema
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.step_ids import StepIds
@@ -89,6 +90,8 @@ class Flow:
         """Columns made so far: where, and whether under a `when`."""
         self.inside: tuple[Use, ...] = ()
         """The uses of fragments that the steps at hand come from, the outermost first."""
+        self.before_uses: tuple[Columns, ...] = ()
+        """In front of each of them."""
         self._blocks = blocks
         self._text = blocks[0].span.source.text[blocks[0].span.start : blocks[-1].span.end] if blocks else ""
 
@@ -166,13 +169,14 @@ class Flow:
         uses = tuple(use for use in uses_of(block.kind_span) if not use.is_guard)
         self._leave_uses(uses)
         for use in uses[len(self.inside) :]:
+            self.before_uses += (self.columns,)
             self.columns = entered(self.scope, self.module, use, self.columns, self.rows_words)
         self.inside = uses
 
     def _leave_uses(self, uses: tuple[Use, ...]) -> None:
         while self.inside != uses[: len(self.inside)]:
             left(self.scope, self.inside[-1], self.columns)
-            self.inside = self.inside[:-1]
+            self.inside, self.before_uses = self.inside[:-1], self.before_uses[:-1]
 
     def step(self, block: Block, later: dict[str, Span], inside: str = "") -> StepDecl:
         """Bind one step and advance the columns; raises Reported when its kind or name is wrong."""
@@ -285,20 +289,17 @@ class Flow:
     ) -> None:
         """A column may be made again by `derive`, by steps for different rows, and by one that is given it (`chat`)."""
         is_conditional, given = "when" in attributes, _given(entry, attributes)
-        named = {
-            str(attributes[schema.name].value): attributes[schema.name].span
-            for schema in entry.attributes
-            if schema.holds == "verdict" and schema.name in attributes
-        }
+        named = _verdicts(entry, attributes)
         for name in makes:
             span = named.get(name) or (label.span if label else block.kind_span)
             before = self.made_at.get(name)
-            if (
-                not remakes(entry)
-                and name not in given
-                and name in self.columns.types
-                and not (is_conditional and before is not None and before[1])
-            ):
+            is_shared = is_conditional and before is not None and before[1]
+            if is_shared or name not in self.columns.types:
+                pass
+            elif remakes(entry) or name in given:
+                at = columns_ahead(self.scope.world, block).get(name, span)
+                check_replaced(self, name, at, is_read=name in given | _in_expressions(attributes))
+            else:
                 self.findings.error(
                     "MIX416",
                     f"column `{name}` is already there in {self.rows_words}",
@@ -316,6 +317,25 @@ def _given(entry: Entry, attributes: dict[str, Bound]) -> set[str]:
     """Columns that the attributes of a step name."""
     columns = (schema.name for schema in entry.attributes if schema.type == "column")
     return {str(attributes[name].value) for name in columns if name in attributes}
+
+
+def _verdicts(entry: Entry, attributes: dict[str, Bound]) -> dict[str, Span]:
+    """Columns with the verdict of a step, and where each is named."""
+    return {
+        str(attributes[schema.name].value): attributes[schema.name].span
+        for schema in entry.attributes
+        if schema.holds == "verdict" and schema.name in attributes
+    }
+
+
+def _in_expressions(attributes: dict[str, Bound]) -> set[str]:
+    """Columns that the expressions of a step read."""
+    return {
+        name
+        for bound in attributes.values()
+        if isinstance(bound.value, TypedExpression)
+        for name in bound.value.columns
+    }
 
 
 def _check_text_columns(
@@ -339,8 +359,7 @@ def _check_text_columns(
 def _other_name(block: Block, column: str, label: Ref | None) -> str:
     """The hint for a column that is there already."""
     if use_of(block.kind_span) is not None:
-        name = local_name(block.kind_span, column)
-        return f"let each use name it: make `{name}` a param, `{name} {{ type = column, default = {name} }}`"
+        return hint_to_let_name(local_name(block.kind_span, column))
     return f"choose another name: `{block.kind} {column}_2 {{ … }}`" if label else "leave one of the two out"
 
 

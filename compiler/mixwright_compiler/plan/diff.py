@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from mixwright_compiler.bind.plain import class_of, schema_of
+from mixwright_compiler.bind.plain import block_entry, class_of, schema_of, weaker
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import AttributeClass, Catalog, Entry
 from mixwright_compiler.catalog.references import is_expression, kind_of_reference, named_in
+from mixwright_compiler.plan.diff_pairs import counterparts, measures, paired
 from mixwright_compiler.plan.diff_text import moved, sql_of, tree_of
 from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, SourceSpec, Step, ToolSpec
 from mixwright_compiler.plan.quotas import quota_text
@@ -94,14 +95,6 @@ def _with(plan: Plan, pipeline: Pipeline, update: Mapping[str, Any]) -> Plan:
     return plan.model_copy(update={"pipelines": kept})
 
 
-def _counterparts(old: Sequence[Step], new: Sequence[Step]) -> dict[str, Step]:
-    """By id of a new step, in their order: the old step of that id, or the one that was only called otherwise."""
-    by_id = {step.id: step for step in old}
-    renamed = {step.identity: step for step in old if step.id not in {one.id for one in new}}
-    found = {step.id: by_id.get(step.id) or renamed.get(step.identity) for step in new}
-    return {name: step for name, step in found.items() if step is not None}
-
-
 class _Comparison:
     def __init__(self, old: Plan, new: Plan, catalog: Catalog) -> None:
         self.old = old
@@ -113,7 +106,7 @@ class _Comparison:
         yield from self.named("source", old.sources, new.sources, self.source)
         yield from self.named("model", old.models, new.models, self.model)
         yield from self.named("tool", old.tools, new.tools, _tool)
-        yield from self.named("pipeline", old.pipelines, new.pipelines, self.start)
+        yield from self.named("pipeline", old.pipelines, new.pipelines, _start)
         for name, pipeline in new.pipelines.items():
             if name in old.pipelines:
                 yield from self.steps(
@@ -151,7 +144,7 @@ class _Comparison:
         *,
         draws_from_itself: bool = False,
     ) -> Iterator[Difference]:
-        before = _counterparts(old, new)
+        before = counterparts(old, new)
         for step in new:
             if step.id in before:
                 changes = self.step(before[step.id], step)
@@ -197,20 +190,6 @@ class _Comparison:
             yield Change("row", "weights")
         yield from changes
 
-    def start(self, old: Pipeline, new: Pipeline) -> Iterator[Change]:
-        if old.start.rows != new.start.rows:
-            yield Change("row", moved("from", old.start.rows, new.start.rows))
-        if tree_of(old.start.where) != tree_of(new.start.where):
-            yield Change("row", moved("where", sql_of(old.start.where), sql_of(new.start.where)))
-        if old.start.columns != new.start.columns:
-            yield Change("row", "columns")
-        if old.seed != new.seed:
-            yield Change("row", moved("seed", old.seed, new.seed))
-        for name in ("limit", "repeat"):
-            before, after = getattr(old.start, name), getattr(new.start, name)
-            if before != after:
-                yield Change("set", moved(name, before, after))
-
     def step(self, old: Step, new: Step) -> Iterator[Change]:
         if old.operation != new.operation:
             yield Change("row", moved("operation", old.operation, new.operation))
@@ -255,7 +234,7 @@ class _Comparison:
     def train(self, old: Any, new: Any) -> Iterator[Change]:
         if old.mixture != new.mixture:
             yield Change("row", moved("on", old.mixture, new.mixture))
-        before, after = _measures(old), _measures(new)
+        before, after = measures(old), measures(new)
         for name in sorted({*before, *after}):
             if before.get(name) != after.get(name):
                 yield Change("meta", f"evaluate {name}")
@@ -281,15 +260,30 @@ class _Comparison:
         return self.catalog.entries.get(key) or Entry(family, name, "")
 
     def attributes(
-        self, entry: Entry, old: Mapping[str, Any], new: Mapping[str, Any], decisive: Sequence[str] = ()
+        self,
+        entry: Entry,
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+        decisive: Sequence[str] = (),
+        *,
+        inside: str = "",
+        block: AttributeClass = "row",
     ) -> Iterator[Change]:
-        """Changes of attributes; those of `decisive` ones are of rows, whatever is declared."""
-        for name in dict.fromkeys((*new, *old)):
-            before, after = old.get(name), new.get(name)
-            schema = schema_of(entry, name)
+        """Changes of attributes; those of `decisive` ones are of rows, whatever is declared.
+
+        inside: the block that they stand in, with a dot, in front of their names; `block` is its class.
+        """
+        for written in dict.fromkeys((*new, *old)):
+            before, after, name = old.get(written), new.get(written), f"{inside}{written}"
+            schema = schema_of(entry, written)
             type = schema.type if schema else "json"
-            cls = "row" if name in decisive else class_of(entry, name)
-            if type == "drawn" and isinstance(before, str) and isinstance(after, str):
+            cls = "row" if written in decisive else weaker(block, class_of(entry, written))
+            nested = block_entry(schema, self.catalog)
+            blocks = paired(nested, name, before, after) if nested is not None else None
+            if nested is not None and blocks is not None:
+                for title, one, other in blocks:
+                    yield from self.attributes(nested, one, other, inside=title, block=cls)
+            elif type == "drawn" and isinstance(before, str) and isinstance(after, str):
                 yield from self.references("ref:source", name, cls, before, after)
             elif kind_of_reference(type) is not None:
                 yield from self.references(type, name, cls, before, after)
@@ -343,6 +337,21 @@ class _Comparison:
         return list(self.source(old, new)) if old and new else []
 
 
+def _start(old: Pipeline, new: Pipeline) -> Iterator[Change]:
+    if old.start.rows != new.start.rows:
+        yield Change("row", moved("from", old.start.rows, new.start.rows))
+    if tree_of(old.start.where) != tree_of(new.start.where):
+        yield Change("row", moved("where", sql_of(old.start.where), sql_of(new.start.where)))
+    if old.start.columns != new.start.columns:
+        yield Change("row", "columns")
+    if old.seed != new.seed:
+        yield Change("row", moved("seed", old.seed, new.seed))
+    for name in ("limit", "repeat"):
+        before, after = getattr(old.start, name), getattr(new.start, name)
+        if before != after:
+            yield Change("set", moved(name, before, after))
+
+
 def _tool(old: ToolSpec, new: ToolSpec) -> Iterator[Change]:
     what = tool_change(old, new)
     if what:
@@ -359,21 +368,6 @@ def _changed(node: str, changes: Iterator[Change]) -> Iterator[Difference]:
     found = tuple(dict.fromkeys(changes))
     if found:
         yield Difference("~", node, found)
-
-
-def _measures(train: Any) -> dict[str, Any]:
-    """Name -> what decides each evaluation of a training job; where it stands in the file does not."""
-    return {
-        evaluation.name: (
-            evaluation.on,
-            evaluation.prompt,
-            evaluation.by,
-            evaluation.limit,
-            evaluation.max_tokens,
-            [(step.id, step.fingerprint) for step in evaluation.steps],
-        )
-        for evaluation in train.evaluations
-    }
 
 
 def _mixture(old: Mixture, new: Mixture) -> Iterator[Change]:

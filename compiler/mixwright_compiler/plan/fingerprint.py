@@ -123,7 +123,7 @@ def node_hashes(
         for name, type, value in _typed(entry, values)
         if name not in verdict_columns(entry, values)
     }
-    split = by_class(entry, meant)
+    split = by_class(entry, meant, catalog)
     row = {
         "operation": entry.key,
         "version": entry.version,
@@ -257,7 +257,7 @@ def tool_identity(
     whole = {
         "operation": entry.key,
         "version": entry.version,
-        "row": by_class(entry, meant)["row"],
+        "row": by_class(entry, meant, catalog)["row"],
         "code": code,
         "digest": digest,
     }

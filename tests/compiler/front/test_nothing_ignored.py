@@ -7,6 +7,7 @@ changes, or a finding says why not. And every attribute's name is read by the co
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -17,9 +18,13 @@ from types import ModuleType
 import pytest
 from front_specs import compiled
 
+from mixwright_compiler.bind.plain import block_entry, weaker
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry, builtin_catalog
+from mixwright_compiler.plan.diff import differences
+from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
 from mixwright_compiler.plan.lower import lower
+from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.plugins.declare import plugins
 from tests.checkout import PACKAGES
 
@@ -281,14 +286,14 @@ VALUES: dict[str, str] = {
     "train.sft.turns": "last",
     "tools": "tools",
     "reasoning": "spare",
-    "good": "1",
+    "good": "0",
     "least": "{ length = 0.5 }",
     "glossary": "other",
     "pairs": "other",
     "labels": "[1, 2]",
     "verify.score.labels": '["3", "4"]',
     "verify.score.values": "[1, 2]",
-    "scale": "[1, 10]",
+    "scale": "[1, 5]",
     "back": "back",
     "verify_block.calibrate.rows": "other",
     "verify_block.calibrate.label": "a",
@@ -417,6 +422,15 @@ FILES = {
 
 def result_of(directory: Path, text: str) -> tuple[str, list[str]]:
     """The plan without where things stand in the text, and what the findings say."""
+    plan, said = planned(directory, text)
+    if plan is None:
+        return "", said
+    document = plan.model_copy(update={"files": ()}).model_dump_json(indent=0)
+    return re.sub(r'"(?:line|column)": ?\d+,?', "", document), said
+
+
+@cache
+def planned(directory: Path, text: str) -> tuple[Plan | None, list[str]]:
     (directory / "more.mix").parent.mkdir(exist_ok=True, parents=True)
     result = compiled(directory, text, files=FILES)
     said = [
@@ -425,10 +439,8 @@ def result_of(directory: Path, text: str) -> tuple[str, list[str]]:
         if d.is_error
     ]
     if result.program is None:
-        return "", said
-    plan = lower(result.program, root=directory, directory=directory)
-    document = plan.model_copy(update={"files": ()}).model_dump_json(indent=0)
-    return re.sub(r'"(?:line|column)": ?\d+,?', "", document), said
+        return None, said
+    return lower(result.program, root=directory, directory=directory), said
 
 
 ATTRIBUTES = [
@@ -452,6 +464,53 @@ def test_an_attribute_changes_the_plan(key, name, tmp_path):
         assert any(re.search(rf"\b{re.escape(name)}\b", text) for text in said)
     else:
         assert with_it != without
+        if entry.family in OF_STEPS:
+            check_class(
+                tmp_path,
+                spec_of(key, body),
+                spec_of(key, {**body, name: value_of(entry, schema)}),
+                entry,
+                schema,
+            )
+
+
+OF_STEPS = {"step", "verify", "dedup", "decontaminate", "select"} | {
+    f"{family}_block" for family in ("call_tools", "verify", "less", "review")
+}
+
+
+def check_class(directory: Path, text: str, other: str, entry: Entry, schema: AttributeSchema) -> None:
+    """A changed attribute of a step, or of a block in one, is told as its class says, and no other changes a row."""
+    around = [
+        outer.cls
+        for step in builtin_catalog().entries.values()
+        for outer in step.attributes
+        if (block := block_entry(outer)) is not None and block.key == entry.key
+    ]
+    cls = weaker(around[0], schema.cls) if around else schema.cls
+    before, after = (planned(directory, each)[0] for each in (text, other))
+    assert before is not None and after is not None
+    found = differences(before, after)
+    assert {change.cls for one in found for change in one.changes} == {cls}
+    assert (pipeline_row_hashes(before) == pipeline_row_hashes(after)) is (cls != "row")
+
+
+@pytest.mark.parametrize("key", [e.key for e in builtin_catalog().entries.values() if e.family in OF_STEPS])
+def test_a_default_that_is_written_out_changes_no_row(key, tmp_path):
+    entry, body = builtin_catalog().entries[key], MINIMAL.get(key, {})
+    without, _ = planned(tmp_path, spec_of(key, body))
+    assert without is not None
+    written = {
+        schema.name: json.dumps(schema.default)
+        for schema in entry.attributes
+        if isinstance(schema.default, bool | int | float | list | str)
+        and schema.name not in body
+        and schema.type in ("bool", "count", "int", "float", "text", "list[float]", "list[text]")
+    }
+    for name, value in written.items():
+        plan, _ = planned(tmp_path, spec_of(key, {**body, name: value}))
+        if plan is not None:  # it does not fit what else is said there
+            assert (name, pipeline_row_hashes(plan)) == (name, pipeline_row_hashes(without))
 
 
 LANGUAGE = """edition 2026
