@@ -27,7 +27,7 @@ def _visit_body(body: Iterable[nodes.Statement], findings: list[Diagnostic]) -> 
         if earlier is not name and (len(name.parts) > 1 or name.span.text == name.name):
             message = f"`{name.name}` is set twice in one block"
             secondary = (Label(earlier.span, "first set here"),)
-            hint = "keep one of them"
+            hint = "delete one of them"
             findings.append(
                 error("MIX006", message, name.span, "set again here", secondary=secondary, hint=hint)
             )

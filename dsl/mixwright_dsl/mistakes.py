@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixwright_dsl.diagnostic import Diagnostic, error
+from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, error
 from mixwright_dsl.slips import SLIPS
 from mixwright_dsl.source import SourceFile
 from mixwright_dsl.stuck import VALUE_STARTS, Mistake, Place, Stuck, described
@@ -23,6 +23,11 @@ def diagnose(source: SourceFile, stuck: Stuck) -> Mistake:
 def _unexpected(place: Place) -> Diagnostic:
     expected = expectation(place.accepts)
     label = f"expected {expected}" if expected else ""
+    if place.previous.type == "_EQUAL" and place.token.type in ("RBRACE", "_NL", "_COMMA", "$END"):
+        end = place.end_of_previous()
+        fix = Fix("write `…`", (Edit(end, " …"),), Applicability.PLACEHOLDER)
+        hint = "write a value behind `=`"
+        return error("MIX001", f"unexpected {described(place.token)}", place.span, label, hint=hint, fix=fix)
     hint = SHAPE if place.enclosing() in ("", "LBRACE") and not place.accepts >= VALUE_STARTS else ""
     return error("MIX001", f"unexpected {described(place.token)}", place.span, label, hint=hint)
 

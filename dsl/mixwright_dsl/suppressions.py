@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from mixwright_dsl import nodes
-from mixwright_dsl.diagnostic import Diagnostic, error
+from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, error
 from mixwright_dsl.grammar import lex
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile, Span
@@ -59,12 +59,24 @@ def suppressions(file: nodes.File) -> Suppressions:
         allow = _ALLOW.match(match.group(1).rstrip())
         if allow is None:
             hint = "write `# mix: allow MIX104 -- why`"
-            findings.append(error("MIX012", "comment to the checker cannot be read", span, hint=hint))
+            fix = _misspelt(span)
+            findings.append(
+                error("MIX012", "comment to the checker cannot be read", span, hint=hint, fix=fix)
+            )
             continue
         codes = tuple(code.strip() for code in allow.group(1).split(","))
         target = _on_line(spans, span) if is_trailing else _after(spans, span)
         items.append(Suppression(codes, span, target, (allow.group(2) or "").strip()))
     return Suppressions(tuple(items), tuple(findings))
+
+
+def _misspelt(span: Span) -> Fix | None:
+    """`allow` for another word, where the rest of a comment can be read."""
+    word = re.match(r"#[ \t]*mix:[ \t]*(\w+)", span.text)
+    if word is None or _ALLOW.match(f"allow{span.text[word.end() :]}") is None:
+        return None
+    place = Span(span.source, span.start + word.start(1), span.start + word.end(1))
+    return Fix("write `allow`", (Edit(place, "allow"),), Applicability.MAYBE)
 
 
 def _comments(source: SourceFile) -> Iterator[tuple[Span, bool]]:

@@ -250,7 +250,7 @@ def _bad_quantity(raw: str, problem: str, span: Span) -> Diagnostic:
     written = [f"`{raw[: -len(unit)]}{known}`" for known in near]
     hint = f"did you mean {' or '.join(written)}?" if written else ""
     fix = None
-    if len(near) == 1:
+    if near:
         fix = Fix(f"write {written[0]}", (Edit(tight, near[0]),), Applicability.MAYBE)
     label = "units: " + " ".join(SUFFIXES)
     return error("MIX009", f"unknown unit `{unit}` in `{raw}`", tight, label, hint=hint, fix=fix)

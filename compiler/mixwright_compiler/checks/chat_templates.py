@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from mixwright_compiler.bind.place import Place, place_path
 from mixwright_compiler.checks.checked import Checked
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.program import Bound, TrainDecl
-from mixwright_compiler.suggest import nearest
+from mixwright_compiler.suggest import nearest, replace_fix
 from mixwright_compiler.templates.chat_template import (
+    NAMES,
     TemplateProblem,
     file_text,
     is_a_file,
@@ -44,6 +46,10 @@ def _report(
     at = bound.span
     if problem.line is not None and template.is_mapped:
         at = template.line_span(problem.line)
+    missing = re.search(r"'(\w+)' is undefined", problem.message)
+    near = nearest(missing[1], NAMES) if missing is not None else None
+    if missing is not None and near is not None and template.is_mapped:
+        at = template.name_span(missing[1], problem.line or 1)
     is_elsewhere = at.source is not bound.span.source
     checked.findings.error(
         "MIX764",
@@ -51,7 +57,12 @@ def _report(
         at,
         f"of `{train.name}`",
         secondary=(Label(bound.span, "named here"),) if is_elsewhere else (),
-        hint="write it as `transformers` reads it, or delete `chat_template` for the tokenizer's own",
+        hint=f"did you mean `{near}`?"
+        if near is not None
+        else "write it as `transformers` reads it, or delete `chat_template` for the tokenizer's own",
+        fix=replace_fix(at, near)
+        if near is not None and missing is not None and at.text == missing[1]
+        else None,
     )
 
 

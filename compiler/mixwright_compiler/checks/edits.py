@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import Catalog
 from mixwright_dsl.diagnostic import Edit
-from mixwright_dsl.nodes import Attribute, Block, File, ObjectNode, Ref, Statement
+from mixwright_dsl.nodes import Attribute, Block, File, ObjectNode, Ref, Statement, named
 from mixwright_dsl.source import Span
 
 
@@ -20,10 +20,8 @@ def can_have(block: Block, name: str, catalog: Catalog) -> bool:
     entry = next((catalog.entries[key] for key in keys if key in catalog.entries), None)
     entry = entry or language_blocks().get(block.kind)
     nested = [e for e in catalog.entries.values() if e.name == block.kind and e.family.endswith("block")]
-    if entry is None and nested:
-        return any(schema.name == name for each in nested for schema in each.attributes)
     # Of an export or a tool an attribute chooses the page: then one of the family must have it.
-    entries = [entry] if entry is not None else catalog.family(block.kind).values()
+    entries = [*nested, entry] if entry is not None else nested or list(catalog.family(block.kind).values())
     return any(schema.name == name for each in entries for schema in each.attributes)
 
 
@@ -117,6 +115,35 @@ def moved(block: Block, below: Block) -> tuple[Edit, ...] | None:
         return None
     (start, end), (_, behind) = (each for each in lines if each is not None)
     return Edit(source.span(start, end), ""), Edit(source.span(behind, behind), source.text[start:end])
+
+
+def moved_before(block: Block, other: Block) -> tuple[Edit, ...] | None:
+    """A block in lines of its own to in front of an earlier one of the same body."""
+    source, lines, at = block.span.source, _lines(block.span), _lines(other.span)
+    if lines is None or at is None or block.span.start < other.span.start:
+        return None
+    return Edit(source.span(at[0], at[0]), source.text[slice(*lines)]), Edit(source.span(*lines), "")
+
+
+def merged(first: Block, second: Block) -> tuple[Edit, ...] | None:
+    """What a block holds to the end of another one; None where both hold the same, or a comment would be lost."""
+    texts = [statement.span.text for statement in second.body]
+    names = [named(statement)[0] for block in (first, second) for statement in block.body]
+    has_comment = second.span.text.count("#") != sum(text.count("#") for text in texts)
+    one = inserted(first, "\0")
+    if one is None or not (first.body and texts) or has_comment or len(set(names)) < len(names):
+        return None
+    is_in_line = "\n" not in one.replacement
+    if is_in_line and any("\n" in text for text in texts):
+        return None
+    added = "".join(one.replacement.replace("\0", text) for text in texts)
+    return Edit(one.span, added), without(second.span)
+
+
+def wrapped(block: Block, head: str) -> tuple[Edit, ...]:
+    """A block inside another one, whose text up to this block is `head`."""
+    source, span = block.span.source, block.span
+    return Edit(source.span(span.start, span.start), head), Edit(source.span(span.end, span.end), "\n}")
 
 
 def _lines(span: Span) -> tuple[int, int] | None:

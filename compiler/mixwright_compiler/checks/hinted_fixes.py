@@ -16,18 +16,28 @@ from mixwright_compiler.checks.edits import (
     around_of,
     attribute_at,
     attributes,
-    before,
     block_at,
     can_have,
     covers,
     inserted,
-    moved,
     statements,
     without,
 )
+from mixwright_compiler.checks.several_edits import several
 from mixwright_compiler.suggest import nearest
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix
-from mixwright_dsl.nodes import Attribute, Block, File, Heredoc, ListNode, Ref, Text
+from mixwright_dsl.nodes import (
+    Attribute,
+    Block,
+    Expression,
+    File,
+    Heredoc,
+    ListNode,
+    ObjectNode,
+    Ref,
+    Text,
+    parts_of,
+)
 from mixwright_dsl.source import Span
 
 SAME_MEANING = {
@@ -35,6 +45,7 @@ SAME_MEANING = {
     "MIX711": "takes the place of",
     "MIX763": "stands there twice",
     "MIX855": "says nothing here",
+    "MIX887": "twice",
     "MIX906": "allows nothing here",
 }
 """Code -> what its message says where the hint changes nothing of what the spec means."""
@@ -49,21 +60,21 @@ _ADD = re.compile(rf"(?:add|add it:) `([^`]+)`{_END}")
 _IN = re.compile(r"(?:[^:]*: )?(?:write|add) `([^`]+)`(?: or more)? (?:in|to) `([\w. ]+)`")
 """Elsewhere than where the finding stands: in a block, by its head, or in a list."""
 _FIRST = re.compile(r"begin with `([^`]+)`")
-_DELETE = re.compile(rf"delete (it|the line|the comment|`([\w.]+)(?: = [^`]+)?`){_END}")
+_DELETE = re.compile(
+    rf"delete (it|one of (?:them|the two)|the line|the comment|`([\w.]+)(?: = [^`]+)?`){_END}"
+)
 _MEANT = re.compile(r"did you mean `([^`]+)`\?")
 _NAMED = re.compile(r"(?:this file can name|name a model that writes text): `?([\w.]+)`?")
 _RENAMED = re.compile(
     r"(?:rename one|choose another name|give it another name): `(?:\w+ )?(\w+)(?: \{ … \})?`"
 )
-_FIRST_MADE = re.compile(r"(?:convert|split) it first: `(derive \{ (\w+) = [^`]+ \})`")
-"""A column that is made in front of the step, and read in the place of another."""
 _CONVERTED = re.compile(r"convert it: `(\w+\(([^`]+)\))`")
 _CALLED = re.compile(r"call it as the tool: `(def \w+)\(…\)`, not `(\w+)`")
 _OF_DRAWN = re.compile(r"write `drawn\.(\w+)` for the column of the drawn row")
 _SHOWN = re.compile(r"put it into the template: `(\{\{ [\w.]+ \}\})`")
+_BOTH_SHOWN = re.compile(r"put `(\{\{ [\w.]+ \}\})` and `(\{\{ [\w.]+ \}\})` into it.*")
 _CLOSED = re.compile(r"add `(\{% end\w+ %\})`")
-_THERE = re.compile(r"add `(\w+)` to `(\w+)`(?: there)?")
-_MOVED = re.compile(r"move (?:this step|the step) below .*")
+_THERE = re.compile(r"add `(\w+)` to `(\w+)`(?: there| of `from`)?")
 _ASSIGNMENT = re.compile(r"([a-z]\w*) = (.+)", re.DOTALL)
 _TOKEN = re.compile(r"[\w.:/%$-]+(?:\([^()\n]*\))?")
 _BLOCK = re.compile(r"[a-z]\w*( [\w.]+)* \{.*\}", re.DOTALL)
@@ -94,27 +105,11 @@ def _with_fix(finding: Diagnostic, trees: dict[int, File], catalog: Catalog) -> 
 
 
 def _edits(finding: Diagnostic, tree: File, catalog: Catalog) -> tuple[Edit, ...]:
-    edits = _several(finding, tree)
+    edits = several(finding, tree, catalog)
     if edits is None:
         one = _edit(finding, tree, catalog)
         edits = (one,) if one is not None else ()
     return edits
-
-
-def _several(finding: Diagnostic, tree: File) -> tuple[Edit, ...] | None:
-    """What two places must change for; None where the hint says something else."""
-    span, hint = finding.primary.span, finding.hint
-    if match := _FIRST_MADE.fullmatch(hint):
-        steps = [s for s in around_of(tree.body, span) if isinstance(s, Block)][1:]
-        return (before(steps[0], match[1]), Edit(span, match[2])) if steps else ()
-    if _MOVED.fullmatch(hint):
-        blocks = [s for s in around_of(tree.body, span) if isinstance(s, Block)]
-        for other in finding.secondary if len(blocks) > 1 else ():
-            inside = [s for s in blocks[0].body if isinstance(s, Block) and covers(s.span, other.span)]
-            if inside and (found := moved(blocks[1], inside[0])):
-                return found
-        return ()
-    return None
 
 
 def _edit(finding: Diagnostic, tree: File, catalog: Catalog) -> Edit | None:
@@ -127,6 +122,8 @@ def _edit(finding: Diagnostic, tree: File, catalog: Catalog) -> Edit | None:
         return _word_in(span, f"def {match[2]}", match[1])
     if match := _OF_DRAWN.match(hint):
         return _word_in(span, match[1], f"drawn.{match[1]}")
+    if match := _BOTH_SHOWN.fullmatch(hint):
+        return _at_end_of_text(finding, tree, f"{match[1]} {match[2]}")
     if match := _SHOWN.fullmatch(hint) or _CLOSED.fullmatch(hint):
         return _at_end_of_text(finding, tree, match[1])
     if match := _MEANT.fullmatch(hint):
@@ -146,7 +143,9 @@ def _edit(finding: Diagnostic, tree: File, catalog: Catalog) -> Edit | None:
     if match := _EXAMPLE.match(hint) or _WRITE.match(hint) or _DO.match(hint):
         if assigned := _ASSIGNMENT.fullmatch(match[1]):
             return _assigned(span, tree, catalog, assigned[1], assigned[2])
-        return _renamed(span, match[1]) or (_expressed(span, match[1]) if match.end() == len(hint) else None)
+        if match.end() < len(hint):
+            return _renamed(span, match[1])
+        return _renamed(span, match[1]) or _expressed(span, match[1]) or _composed(span, tree, match[1])
     return None
 
 
@@ -187,10 +186,11 @@ def _at_end_of_text(finding: Diagnostic, tree: File, text: str) -> Edit | None:
 
 
 def _listed(finding: Diagnostic, tree: File, name: str, item: str) -> Edit | None:
-    """At the end of a list that the finding points at."""
-    for other in finding.secondary:
-        block = block_at(tree, other.span)
-        there = [a for a in attributes(block) if a.name.name == name] if block is not None else []
+    """At the end of a list that the finding points at, or that its pipeline begins with."""
+    for other in (*finding.secondary, finding.primary):
+        blocks = [s for s in around_of(tree.body, other.span) if isinstance(s, Block)]
+        starts = [s for s in blocks[0].body if isinstance(s, Block) and s.kind == "from"] if blocks else []
+        there = [a for block in (*blocks[-1:], *starts) for a in attributes(block) if a.name.name == name]
         if there and isinstance(there[0].value, ListNode) and there[0].value.items:
             end = there[0].value.items[-1].span.end
             return Edit(other.span.source.span(end, end), f", {item}")
@@ -201,6 +201,22 @@ def _expressed(span: Span, text: str) -> Edit | None:
     """One expression on a line in the place of another."""
     is_one = _EXPRESSION.fullmatch(span.text) and _EXPRESSION.fullmatch(text)
     return Edit(span, text) if is_one and text != span.text else None
+
+
+def _composed(span: Span, tree: File, text: str) -> Edit | None:
+    """A list or an object in the place of the one that a finding stands in, or of what it stands at."""
+    kind = {"[": ListNode, "{": ObjectNode}.get(text[0])
+    values = _values_at(tree, span)
+    around = [value for value in values if kind is not None and isinstance(value, kind)]
+    at = around[-1:] or [value for value in values if value.span == span]
+    return Edit(at[0].span, text) if kind is not None and at else None
+
+
+def _values_at(tree: File, span: Span) -> list[Expression]:
+    """The values around a place, the outermost first."""
+    at = attribute_at(tree, span)
+    parts = parts_of(at.value) if at is not None else ()
+    return [p for p in parts if not isinstance(p, Attribute | Block) and covers(p.span, span)]
 
 
 def _misspelt_in(span: Span, text: str) -> Edit | None:
@@ -218,7 +234,7 @@ def is_slip(word: str, of: str) -> bool:
 
 
 def _added(span: Span, tree: File, catalog: Catalog, text: str) -> Edit | None:
-    """An attribute, or a block, into the block that a finding stands at."""
+    """An attribute, or a block, into the block or object that a finding stands at, or names."""
     block = block_at(tree, span)
     if block is None:
         return None
@@ -230,7 +246,20 @@ def _added(span: Span, tree: File, catalog: Catalog, text: str) -> Edit | None:
     having = next(
         (b for b in reversed(blocks) if can_have(b, assigned[1], catalog) or assigned[2] == "all"), None
     )
+    at = next((v for v in _values_at(tree, span) if isinstance(v, ObjectNode) and v.span == span), None)
+    if having is None and at is not None and at.body:
+        end = at.body[-1].span.end
+        return Edit(span.source.span(end, end), f", {text}")
+    having = having or _declared(span, tree, assigned[1], catalog)
     return inserted(having, text) if having is not None else None
+
+
+def _declared(span: Span, tree: File, name: str, catalog: Catalog) -> Block | None:
+    """The declaration that is named at a place elsewhere, where it can have an attribute and has not."""
+    blocks = [s for s in tree.body if isinstance(s, Block) and s.labels and not covers(s.span, span)]
+    found = [b for b in blocks if isinstance(b.labels[0], Ref) and b.labels[0].name == span.text]
+    can = [b for b in found if can_have(b, name, catalog) and all(a.name.name != name for a in attributes(b))]
+    return can[0] if len(can) == 1 else None
 
 
 def _elsewhere(span: Span, tree: File, catalog: Catalog, text: str, head: str) -> Edit | None:
@@ -298,7 +327,8 @@ def _assigned(span: Span, tree: File, catalog: Catalog, name: str, value: str) -
             return None
         if can_have(block, name, catalog):
             return inserted(block, f"{name} = {value}")
-    return None
+    declared = _declared(span, tree, name, catalog)
+    return inserted(declared, f"{name} = {value}") if declared is not None else None
 
 
 def _deleted(span: Span, tree: File, what: str, name: str | None) -> Edit | None:
@@ -309,6 +339,8 @@ def _deleted(span: Span, tree: File, what: str, name: str | None) -> Edit | None
         is_whole = at is not None and (span.start == at.span.start or span == at.value.span)
         if at is not None and is_whole:
             return without(at.span)
+        if at is not None and isinstance(at.value, Text | Heredoc) and not is_whole:
+            return Edit(span, "")
         if at is not None and isinstance(at.value, ListNode):
             items = at.value.items if len(at.value.items) > 1 else ()
             return next((without(item.span) for item in items if item.span == span), None)

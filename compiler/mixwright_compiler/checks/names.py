@@ -7,8 +7,10 @@ from collections import Counter
 
 from mixwright_compiler.bind.used_columns import local_name
 from mixwright_compiler.checks.checked import Checked
+from mixwright_compiler.checks.edits import without
+from mixwright_compiler.load.world import Declaration
 from mixwright_compiler.suggest import listing, nearest, replace_fix
-from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
 
 _UNUSED_HINTS = {
     "pipeline": "give it a quota in a mixture: `{0} = all`",
@@ -40,6 +42,7 @@ def check_unused(checked: Checked) -> None:
             declaration.name_span,
             "nothing refers to it",
             hint=hint.format(declaration.name),
+            fix=Fix(f"delete `{declaration.name}`", (without(declaration.node.span),), Applicability.MAYBE),
         )
     for alias, span in spec.import_spans.items():
         if alias not in spec.used_imports and spec.imports.get(alias) is not None:
@@ -90,9 +93,18 @@ def check_case(checked: Checked) -> None:
                     "differs in case or underscores alone",
                     secondary=(label,),
                     hint=f"rename one, also where it is used: `{declaration.name}_2`",
+                    fix=_renamed(checked, declaration),
                 )
             else:
                 seen[folded] = declaration.name, Label(declaration.name_span, "the other one")
+
+
+def _renamed(checked: Checked, declaration: Declaration) -> Fix:
+    """Another name for a declaration, also where it is used."""
+    name = f"{declaration.name}_2"
+    places = [m.span for m in checked.world.mentions if m.declared == declaration.name_span]
+    edits = tuple(Edit(span, name) for span in dict.fromkeys((declaration.name_span, *places)))
+    return Fix(f"write `{name}`", edits, Applicability.MAYBE)
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")

@@ -180,7 +180,7 @@ def _check_license(
         span,
         way.text,
         secondary=(label, way.quota),
-        hint=hint or f"leave `{source.name}` out of this mixture, or change the policy",
+        hint=hint or f"leave `{way.component.rows}` out of `{way.path[0]}`, or change the policy",
     )
     return True
 

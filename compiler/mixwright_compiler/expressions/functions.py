@@ -56,7 +56,8 @@ def function_meant(name: str) -> str | None:
     """The function that a name is, is called elsewhere, or is nearest to."""
     if name in FUNCTIONS:
         return name
-    return _BY_OTHER_NAME.get(name) or nearest(name, FUNCTIONS)
+    near = nearest(name, FUNCTIONS, _BY_OTHER_NAME)
+    return _BY_OTHER_NAME.get(name) or (_BY_OTHER_NAME.get(near, near) if near is not None else None)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ TOOL = {
         "parameters": {"type": "object", "properties": {"a": {"type": "number"}}, "required": ["a"]},
     },
 }
-_SPECIAL = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
+_SPECIAL = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
+NAMES = ("messages", "tools", "documents", "add_generation_prompt", *_SPECIAL)
+"""What a chat template is given."""
 MOST_LINES = 100_000
 """Lines of a template, or of its loops' turns, that one short conversation may take: the common ones take hundreds."""
 MOST_CHARACTERS = 1_000_000
@@ -84,7 +86,7 @@ def rendering_problem(text: str) -> TemplateProblem | None:
     """
     template = _environment().from_string(text)
     first: TemplateProblem | None = None
-    special = {f"{name}_token": f"<{name}>" for name in _SPECIAL}
+    special = {name: f"<{name.removesuffix('_token')}>" for name in _SPECIAL}
     is_written = False
     for in_parts, has_system, tools in product((False, True), (False, True), (None, [TOOL])):
         turns = [("system", SYSTEM)] * has_system + [("user", QUESTION), ("assistant", ANSWER)]

@@ -41,7 +41,7 @@ def chat_template(tmp_path: Path, written: str, files: dict[str, str] | None = N
         ("{{ messages }}\n{% endfor %}", 2, "does not parse: encountered unknown tag 'endfor'"),
         (
             "{% for m in messages %}\n{{ m.content +\n eos_tokn }}\n{% endfor %}",
-            2,
+            3,
             "fails on a question and its answer: 'eos_tokn' is undefined",
         ),
         (
