@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mixwright_compiler.plan.plan import Step
+from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.attributes import ON, STEP
 from mixwright_runtime.plugins.declare import attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
@@ -104,7 +105,8 @@ class MinhashDedup(Keep):
     at the threshold is found with probability of about 0.95 or more. Rows are compared, in start order, with rows
     that were kept: of a chain a~b~c the ends may both stay.
 
-    Memory for each row kept: 12 bytes a band and 24 more, 216 as it stands; shingles are put aside on disk.
+    Memory for each row kept: 8 bytes a band and 24 more, 152 as it stands. Shingles are put aside on disk, and what is
+    known of bands, too, where there are more than 2 million rows.
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
@@ -116,7 +118,7 @@ class MinhashDedup(Keep):
         self._ngram = int(attributes.get("ngram") or 5)
         self._bands, self._band_rows = bands_of(self._threshold, permutations)
         self._sketcher = Sketcher(permutations, int(attributes.get("seed") or 0))
-        self._index = BandIndex(self._bands, self._band_rows)
+        self._index = BandIndex(self._bands, self._band_rows, scratch=context.scratch)
         self._kept = RowIds()
         """Of the rows kept, by their number in the index; likewise their shingles."""
         self._shingles = ShingleStore(context.scratch, f"step '{step.id}'")
@@ -170,7 +172,12 @@ class MinhashDedup(Keep):
                 fresh.setdefault(key, []).append(len(self._kept))
             self._kept.extend((rows[i].row_id,))
             kept_at.append(at)
-        self._index.add(keys[kept_at], np.arange(first, len(self._kept), dtype=np.uint32))
+        try:
+            self._index.add(keys[kept_at], np.arange(first, len(self._kept), dtype=np.uint32))
+        except OSError as error:
+            raise RunError(
+                f"step '{self._step_id}': its sketches cannot be put aside: {error.strerror}"
+            ) from None
         self._shingles.add([shingles[at] for at in kept_at])
         return decided
 

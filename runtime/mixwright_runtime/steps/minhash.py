@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +14,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Run = tuple[NDArray[np.uint32], NDArray[np.uint32]]
+    """Keys in ascending order, and the row of each."""
+
 DETECTION = 0.945
 """Least probability that a pair exactly at the threshold becomes a candidate."""
+RESIDENT_ROWS = 2_000_000
+"""Rows of an index from which on its runs lie on disk: 256 MB of 16 bands. Chosen."""
+STRETCH = 1_000_000
+"""Keys of each of two runs that are merged at once. Chosen."""
 _PARTS = 16
 """Parts of an index, each a share of the bands: what is moved at once is as small a part of it. Chosen."""
 
@@ -67,16 +76,25 @@ class Sketcher:
 
 
 class BandIndex:
-    """Which rows share a band of their sketches: 12 bytes a row and band.
+    """Which rows share a band of their sketches: 8 bytes a row and band, in memory or, of many rows, on disk.
 
-    Keys are kept in a few sorted runs; like runs are merged, so that a row is moved log2(rows) times at most.
+    Of a key 32 bits are kept: with ten million rows one row in twenty-five finds another that it shares nothing with, and
+    whoever asks compares one more. Keys are kept in a few sorted runs; like runs are merged, so that a row is moved
+    log2(rows) times at most. A run of more than `resident` rows lies in a file without a name, which is mapped.
     """
 
-    def __init__(self, bands: int, rows: int) -> None:
+    def __init__(
+        self, bands: int, rows: int, *, resident: int | None = None, scratch: Path | None = None
+    ) -> None:
+        """
+        Args:
+            resident: rows from which on a run lies on disk; `RESIDENT_ROWS` when None.
+            scratch: where; a temporary folder when None.
+        """
         self._bands, self._rows = bands, rows
-        self._parts: list[list[tuple[NDArray[np.uint64], NDArray[np.uint32]]]] = [
-            [] for _ in range(min(bands, _PARTS))
-        ]
+        self._parts: list[list[Run]] = [[] for _ in range(min(bands, _PARTS))]
+        self._resident = RESIDENT_ROWS if resident is None else resident
+        self._scratch = scratch
 
     def keys(self, sketches: NDArray[np.uint32]) -> NDArray[np.uint64]:
         """A key for each band of each sketch, (count, bands) uint64; rows that share a key share that band."""
@@ -94,13 +112,14 @@ class BandIndex:
         return keys
 
     def candidates(self, keys: NDArray[np.uint64]) -> dict[int, set[int]]:
-        """For each row of `keys` that shares a band with any, the rows added before that share one with it."""
+        """For each row of `keys` that shares a band with any, the rows added before that share one with it, and at times
+        one that does not."""
         import numpy as np
 
         found: dict[int, set[int]] = {}
         for number, part in enumerate(self._parts):
             own = keys[:, number :: len(self._parts)]
-            flat = own.ravel()
+            flat = own.ravel().astype(np.uint32)
             order = np.argsort(flat)  # neighbours are sought next to each other
             sought = flat[order]
             for run, ids in part:
@@ -112,27 +131,71 @@ class BandIndex:
         return found
 
     def add(self, keys: NDArray[np.uint64], ids: NDArray[np.uint32]) -> None:
-        """Add rows under their keys."""
+        """Add rows under their keys.
+
+        Raises:
+            OSError: the disk is full.
+        """
         import numpy as np
 
         if not len(ids):
             return
         for number, runs in enumerate(self._parts):
             own = keys[:, number :: len(self._parts)]
-            runs.append(_sorted(own.ravel(), np.repeat(ids, own.shape[1])))
+            flat = own.ravel().astype(np.uint32)
+            order = np.argsort(flat, kind="stable")
+            runs.append((flat[order], np.repeat(ids, own.shape[1])[order]))
             while len(runs) > 1 and len(runs[-2][0]) <= 2 * len(runs[-1][0]):
                 later, earlier = runs.pop(), runs.pop()
-                both = np.concatenate((earlier[0], later[0]))
-                runs.append(_sorted(both, np.concatenate((earlier[1], later[1]))))
+                count = len(earlier[0]) + len(later[0])
+                is_large = count > self._resident * own.shape[1]
+                runs.append(
+                    merged(earlier, later, _on_disk(count, self._scratch) if is_large else _held(count))
+                )
 
 
-def _sorted(
-    keys: NDArray[np.uint64], ids: NDArray[np.uint32]
-) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+def merged(a: Run, b: Run, into: Run) -> Run:
+    """Two sorted runs as one, written a stretch at a time into arrays that are as long as both."""
     import numpy as np
 
-    order = np.argsort(keys, kind="stable")
-    return keys[order], ids[order]
+    at_a = at_b = 0
+    while at_a < len(a[0]) or at_b < len(b[0]):
+        # All up to the key with which a stretch of one of the two ends.
+        ends = [
+            int(run[min(at + STRETCH, len(run)) - 1])
+            for run, at in ((a[0], at_a), (b[0], at_b))
+            if at < len(run)
+        ]
+        until = np.uint32(min(ends))
+        to_a, to_b = (int(run.searchsorted(until, side="right")) for run in (a[0], b[0]))
+        keys = np.concatenate((a[0][at_a:to_a], b[0][at_b:to_b]))
+        ids = np.concatenate((a[1][at_a:to_a], b[1][at_b:to_b]))
+        order = np.argsort(keys, kind="stable")
+        into[0][at_a + at_b : to_a + to_b] = keys[order]
+        into[1][at_a + at_b : to_a + to_b] = ids[order]
+        at_a, at_b = to_a, to_b
+    return into
+
+
+def _held(count: int) -> Run:
+    import numpy as np
+
+    return np.empty(count, dtype=np.uint32), np.empty(count, dtype=np.uint32)
+
+
+def _on_disk(count: int, scratch: Path | None) -> Run:
+    """Room for a run in a file that is gone with the arrays.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    import numpy as np
+
+    with tempfile.TemporaryFile(dir=scratch) as file:
+        # A mapped page for which there is no room would be a signal that ends the process, and no error.
+        os.posix_fallocate(file.fileno(), 0, 8 * count)
+        both = np.memmap(file, dtype=np.uint32, mode="r+", shape=(2, count))
+    return both[0], both[1]
 
 
 class ShingleStore:

@@ -110,7 +110,7 @@ def order_key(seed: int, row_id: bytes) -> int:
     return int.from_bytes(digest("mixwright.order.v1", seed, row_id)[:8], "little") >> 1
 
 
-@dataclass
+@dataclass(slots=True)
 class Row:
     """One row between two steps. `columns` is replaced, never mutated in place, when a row forks.
 
@@ -191,7 +191,7 @@ def merged(step_id: str, rows: Sequence[Row]) -> Row:
     return replace(first, row_id=merged_id(step_id, row_ids), parents=tuple(parents), calls=tuple(calls))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """A row that did not survive `step`. `reason` is a short stable word (`filter`, `math: wrong`, `duplicate`),
     `detail` the evidence; `quarantined` tells a fault of the machine or the model from a verdict. `passed`: a verifier

@@ -24,8 +24,8 @@ _TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 _ASCII_TOKEN = re.compile(r"\w+", re.ASCII)
 """What `_TOKEN` is where there is nothing but ASCII, in a third of the time."""
 
-TOKEN_CACHE_LIMIT = 250_000
-"""Words of which the hash is remembered: 40 MB. Chosen."""
+TOKEN_CACHE_LIMIT = 60_000
+"""Words of which the hash is remembered: 10 MB. Chosen."""
 _MULTIPLIER = 0x9E3779B97F4A7C15
 """2^64 divided by the golden ratio, odd: the usual multiplier for spreading consecutive numbers (Knuth, 6.4)."""
 
