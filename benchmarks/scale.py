@@ -290,15 +290,19 @@ def no_data(size: int, folder: Path) -> None:
 def selection(size: int, folder: Path) -> dict[str, Any]:
     from mixwright_compiler.plan.plan import Component, Mixture, Origin, TakeQuota
     from mixwright_runtime.mixture import Candidates, required_rows, select
+    from mixwright_runtime.values.row_ids import RowIds
     from mixwright_runtime.values.rows import digest
 
     origin = Origin(file="benchmark.mix", line=1, column=1)
     quota = TakeQuota(count=size // 10, balance="value")
     component = Component(rows="web", kind="source", quota=quota, origin=origin)
     mixture = Mixture(name="mix", seed=42, components=(component,), columns={}, origin=origin)
-    row_ids = [digest("benchmark", number) for number in range(size)]
+    # As a run holds them: identities one behind the other, equal values once.
+    row_ids = RowIds()
+    for start in range(0, size, 100_000):
+        row_ids.extend(digest("benchmark", n) for n in range(start, min(start + 100_000, size)))
     names = [f"value {number:02}" for number in range(30)]
-    values = [names[row_id[0] % 30] for row_id in row_ids]
+    values = [names[first % 30] for first in row_ids.view[::16]]
     candidates = {"web": Candidates(row_ids, None, {"value": values})}
     before = time.process_time()
     required_rows(mixture, candidates)

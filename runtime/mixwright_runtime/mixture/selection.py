@@ -187,7 +187,7 @@ def _shuffled(
 
 def _ids_of(rows: Candidates) -> np.ndarray[Any, Any]:
     """Identities of a component's rows, 16 bytes each."""
-    raw = rows.row_ids.raw if isinstance(rows.row_ids, RowIds) else b"".join(rows.row_ids)
+    raw = rows.row_ids.view if isinstance(rows.row_ids, RowIds) else b"".join(rows.row_ids)
     return np.frombuffer(raw, dtype=f"V{ID_BYTES}")
 
 

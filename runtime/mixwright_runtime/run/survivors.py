@@ -13,6 +13,9 @@ from mixwright_runtime.stream.kept import RowsInOrder, StartSpool
 from mixwright_runtime.stream.outcomes import Start
 from mixwright_runtime.values.row_ids import RowIds
 
+KNOWN_TEXTS = 65_536
+"""Of the texts of a column those that were met first, so many, are held once however many rows have them. Chosen."""
+
 
 class Survivors:
     """What is left of one component's rows, in their order: 16 bytes each, 8 more where the mixture has steps, 16 more
@@ -27,6 +30,7 @@ class Survivors:
         """
         self.row_ids = RowIds()
         self._columns: dict[str, list[Any]] = {name: [] for name in columns}
+        self._known: dict[str, str] = {}
         self._leaves: list[str] | None = [] if is_nested else None
         self._repeats: list[int] | None = [] if is_nested else None
         self._changed = changed
@@ -50,13 +54,21 @@ class Survivors:
             came, left: as it came to the mixture's steps, and as it has left them.
         """
         for name, values in self._columns.items():
-            values.append(left.row.columns.get(name))
+            values.append(self._once(left.row.columns.get(name)))
         self._add_name(left.row.row_id, left.leaf, left.repeat)
         if self._changed is not None:
             if left.row is not came.row:
                 place = ~len(self._changed)
                 self._changed.add([(left, None)])
             self._places.append(place)
+
+    def _once(self, value: Any) -> Any:
+        """The value, as an equal text had it before: each row is read by itself, and its texts are its own."""
+        if type(value) is not str:
+            return value
+        if len(self._known) < KNOWN_TEXTS:
+            return self._known.setdefault(value, value)
+        return self._known.get(value, value)
 
     def _add_name(self, row_id: bytes, leaf: str, repeat: int) -> None:
         self.row_ids.extend((row_id,))

@@ -6,19 +6,24 @@ sources give is put aside as it comes (`spool.py`), since a second reading would
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mixwright_compiler.plan.plan import SourceSpec
+from mixwright_compiler.plan.plan import Expression, SourceSpec
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.sources.parquet_rows import ParquetFiles
 from mixwright_runtime.sources.reader import check_pin, open_source, read_rows
 from mixwright_runtime.sources.spool import RowSpool
 from mixwright_runtime.values.rows import canonical_json, source_row_id, source_row_ids
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 BATCH_ROWS = 512
 READ_AHEAD = 4
@@ -115,6 +120,32 @@ class SourcePages:
     def places(self, numbers: Sequence[int]) -> Sequence[int]:
         """Where rows are in their files."""
         return numbers if self._numbers is None else [self._numbers[number] for number in numbers]
+
+    def let_in(self, where: Expression, holds: Callable[[Any], Any]) -> NDArray[np.bool_]:
+        """Of each row, by its number, does a condition hold? DuckDB is asked where it reads what a row has.
+
+        Args:
+            holds: the same condition as a function of a row's columns.
+        """
+        import numpy as np
+
+        if self.parquet is not None and self.parquet.takes(where):
+            with contextlib.suppress(RunError):  # DuckDB does not take the condition
+                return self._let_in_by_columns(self.parquet, where)
+        return np.fromiter((holds(entry.columns) is True for entry in self.entries()), bool, count=len(self))
+
+    def _let_in_by_columns(self, parquet: ParquetFiles, where: Expression) -> NDArray[np.bool_]:
+        import numpy as np
+
+        is_in = np.zeros(len(self), dtype=bool)
+        for batch in parquet.numbers(where):
+            numbers = np.asarray(batch, dtype=np.uint64)
+            if self._numbers is not None:
+                held = np.frombuffer(self._numbers, dtype=np.uint64)
+                places = np.minimum(np.searchsorted(held, numbers), len(held) - 1)
+                numbers = places[held[places] == numbers] if len(held) else numbers[:0]
+            is_in[numbers[numbers < len(self)].astype(np.int64)] = True
+        return is_in
 
     def _new_spool(self) -> RowSpool:
         return RowSpool(self._names, self._scratch, self._what)

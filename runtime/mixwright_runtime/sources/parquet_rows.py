@@ -14,7 +14,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from mixwright_compiler.plan.plan import SourceSpec
+from mixwright_compiler.plan.plan import Expression, SourceSpec
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.sources.column_types import ColumnTypes, shape_of
 from mixwright_runtime.sources.files import ROW_LIMIT_BYTES
@@ -67,10 +67,15 @@ class ParquetFiles:
                 return False
             if any("." in old and old not in there for old in self._from.values()):
                 return False
-            for name in self._where.columns if self._where is not None else ():
-                if name in self._floating or there.get(self._from.get(name, "")) not in EXACT:
-                    return False
-        return bool(self.names)
+        return bool(self.names) and (self._where is None or self.takes(self._where))
+
+    def takes(self, where: Expression) -> bool:
+        """Does a condition read nothing but what is in DuckDB what it is in a row?"""
+        return not any(
+            name in self._floating or there.get(self._from.get(name, "")) not in EXACT
+            for there in self._types
+            for name in where.columns
+        )
 
     def canonical(self) -> Iterator[tuple[Numbers, list[str]]]:
         """Numbers, and canonical JSON (`values/rows.py`) of the rows that `where` lets in, in their order, in batches."""
@@ -89,6 +94,13 @@ class ParquetFiles:
                     [first + number for number in numbers],
                     [form % row for row in zip(*ordered, strict=True)],
                 )
+
+    def numbers(self, where: Expression) -> Iterator[Numbers]:
+        """Numbers of the rows that a condition which `takes` holds for, in batches; no other column is read."""
+        for file, first in enumerate(self._first):
+            query = f"SELECT file_row_number FROM (SELECT file_row_number, {self._chosen(file)} FROM {_SCAN})"
+            for rows in self._fetched(file, f"{query} WHERE {where.sql} ORDER BY file_row_number", []):
+                yield [first + number for (number,) in rows]
 
     def read(self, numbers: Sequence[int]) -> Iterator[tuple[dict[str, Any], str]]:
         """Rows by their numbers, which ascend: columns and place."""

@@ -156,7 +156,8 @@ class SourceSupply:
         pages = sources.pages(start.rows)
         order = start_order(pages, pipeline.seed)
         if where is not None:
-            order = order[_let_in(pages, where)[order]]
+            assert start.where is not None
+            order = order[pages.let_in(start.where, where)[order]]
         if start.limit is not None:
             order = order[: start.limit].copy()
         # Replicas outside, so that a larger `repeat` only adds starts behind those there were.
@@ -190,12 +191,3 @@ class SourceSupply:
             parents = (entry.row_id,) if replica else ()
             row = Row(row_id, dict(columns), entry.row_id, at, replica, parents=parents)
             yield Start(row, start.rows, entry.ref)
-
-
-def _let_in(pages: SourcePages, where: Callable[[Any], Any]) -> Any:
-    """Of each row, by its number, whether a condition holds."""
-    import numpy as np
-
-    return np.fromiter(
-        (where(entry.columns) is True for entry in pages.entries()), dtype=bool, count=len(pages)
-    )

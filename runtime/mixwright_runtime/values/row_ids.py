@@ -46,6 +46,11 @@ class RowIds(Sequence[bytes]):
         """All of them, one behind the other."""
         return bytes(self._raw)
 
+    @property
+    def view(self) -> memoryview:
+        """All of them without a copy; as long as somebody holds it none can be added."""
+        return memoryview(self._raw)
+
     def extend(self, ids: Iterable[bytes]) -> None:
         """Add some behind those there are."""
         self._raw += b"".join(ids)

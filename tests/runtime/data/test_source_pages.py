@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mixwright_compiler.plan.plan import Expression, Origin, SourceSpec
 from mixwright_runtime.errors import SourceChanged
@@ -108,6 +111,63 @@ def test_a_condition_that_duckdb_does_not_take_is_decided_row_by_row(tmp_path: P
     assert pages.parquet is None
     assert read(pages) == held(spec, tmp_path)
     assert len(pages) == 199
+
+
+def condition(text: str, sql: str, *columns: str) -> tuple[Expression, Any]:
+    """A condition as a plan has it, and in Python."""
+    where = Expression(sql=sql, tree=["lit", True], type="bool", columns=columns)
+    return where, eval(f"lambda row: {text}")
+
+
+CONDITIONS = (
+    condition("row['n'] % 7 < 3", '("n" % 7) < 3', "n"),
+    condition("None if row['t'] is None else row['t'] >= 'a5'", """"t" >= 'a5'""", "t"),
+    condition("row['f'] is True", '"f"', "f"),
+    condition("row['n'] < 0", '"n" < 0', "n"),
+)
+
+
+@given(st.sampled_from(CONDITIONS), st.booleans(), st.sampled_from([None, 0, 7, 45]))
+@settings(max_examples=15, deadline=None)
+def test_the_rows_that_a_pipeline_lets_in_are_the_same_when_duckdb_is_asked(
+    where: tuple[Expression, Any], is_part: bool, limit: int | None
+) -> None:
+    with TemporaryDirectory() as path:
+        folder = Path(path)
+        select = """SELECT n, CASE WHEN n % 4 = 1 THEN NULL ELSE 'a' || n % 9 END AS said, n % 3 = 0 AS f"""
+        for name in "pq":
+            made(folder, 30, name=name, select=select)
+        own = {
+            "where": WHERE.model_copy(
+                update={"sql": '"n" > 10', "tree": ["op", ">", ["col", "n"], ["lit", 10]]}
+            )
+        }
+        pages = SourcePages(
+            spec_of(
+                {"n": "int", "t": "text", "f": "bool"},
+                mapping={"n": "n", "t": "said", "f": "f"},
+                attributes={"limit": limit},
+                **(own if is_part else {}),
+            ),
+            folder,
+        )
+        assert pages.parquet is not None
+        before = pages.parquet.rows_made
+        let_in = pages.let_in(*where)
+        assert pages.parquet.rows_made == before
+        assert let_in.tolist() == [where[1](entry.columns) is True for entry in pages.entries()]
+
+
+def test_a_condition_of_a_pipeline_is_decided_row_by_row_where_duckdb_reads_otherwise(tmp_path: Path) -> None:
+    made(tmp_path, 20)
+    pages = SourcePages(spec_of({"n": "int", "small": "float"}), tmp_path)
+    assert pages.parquet is not None
+    for where, holds in (
+        condition("row['small'] == 1.0", '"small" = 1', "small"),
+        condition("row['n'] > 3", 'no_such_function("n")', "n"),
+    ):
+        rows = [entry.columns for entry in pages.entries()]
+        assert pages.let_in(where, holds).tolist() == [holds(row) is True for row in rows]
 
 
 def test_equal_rows_are_told_apart_by_which_of_them_they_are(tmp_path: Path) -> None:

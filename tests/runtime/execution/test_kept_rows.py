@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.run import survivors as survivors_module
 from mixwright_runtime.run.survivors import Survivors
 from mixwright_runtime.sources import spool
 from mixwright_runtime.stream.kept import KeptRows, StartSpool
@@ -132,6 +133,18 @@ def test_what_a_mixtures_step_makes_of_a_row_is_what_an_outer_mixture_gets() -> 
     assert found.columns == {"text": ["B", "c"]}
     assert [survivors.at(rows, n).row.columns for n in range(2)] == [{"text": "B"}, {"text": "c"}]
     assert list(found.row_ids) == [survivors.at(rows, n).row.row_id for n in range(2)]
+
+
+def test_equal_values_of_a_column_are_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survivors_module, "KNOWN_TEXTS", 2)
+    texts = ["long enough", "another one", "long enough", "a third", None, "a third"]
+    survivors = Survivors(["text"], None, is_nested=False)
+    for place, came in enumerate(kept([start(n, text=text) for n, text in enumerate(texts)])):
+        survivors.add(place, came, came)
+    found = survivors.candidates(is_complete=True).columns["text"]
+    assert found == texts
+    assert found[0] is found[2]
+    assert found[3] is not found[5], "no more are remembered"
 
 
 def test_a_run_that_a_full_disk_has_ended_goes_on_and_asks_nothing_twice(
