@@ -139,14 +139,22 @@ def chosen_train(plan: Plan, name: str | None) -> Train:
     """The `train` block that is named, or the only one.
 
     Raises:
-        Misuse: there is none of that name, or several and none is named.
+        Misuse: there is none, none of that name, or several and none is named.
     """
-    names = ", ".join(plan.trains) or "none"
+    if not plan.trains:
+        raise Misuse(
+            f"{plan.spec} has no `train` block; write one: train student on {_some_mixture(plan)} {{ … }}"
+        )
+    names = ", ".join(plan.trains)
     if name is not None and name not in plan.trains:
         raise Misuse(f"{plan.spec} has no train '{name}'; it has {names}")
     if name is None and len(plan.trains) != 1:
         raise Misuse(f"name one of the `train` blocks with --train: {names}")
     return plan.trains[name] if name else next(iter(plan.trains.values()))
+
+
+def _some_mixture(plan: Plan) -> str:
+    return next(iter(plan.mixtures), "my_mixture")
 
 
 def lock_of(spec: Path) -> Lock:

@@ -27,7 +27,7 @@ from mixwright.params_option import add_params_option
 from mixwright.terminal import Painted, printable
 
 if TYPE_CHECKING:
-    from mixwright_compiler.plan.plan import Plan, Train
+    from mixwright_compiler.plan.plan import Plan
     from mixwright_runtime.training.preview import PreviewedExample
 
 _TRAINED, _OTHER, _HEAD, _PLAIN = "\x1b[1;32m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
@@ -97,10 +97,11 @@ def _show_prompts(plan: Plan, arguments: argparse.Namespace, is_colored: bool) -
 
 
 def _show_tokens(plan: Plan, arguments: argparse.Namespace, is_colored: bool) -> int:
+    from mixwright.compiling import chosen_train
     from mixwright_runtime.training.encode import EncodingCounts, fates
     from mixwright_runtime.training.preview import previewed
 
-    train = _train(plan, arguments)
+    train = chosen_train(plan, arguments.train)
     counts = EncodingCounts()
     rows = islice(_rows(plan, train.mixture, arguments), arguments.limit)
     for example in previewed(rows, train, Path(plan.directory), counts):
@@ -111,17 +112,6 @@ def _show_tokens(plan: Plan, arguments: argparse.Namespace, is_colored: bool) ->
     if counts.unstopped:
         print("warning: the chat template puts no end token after an answer", file=sys.stderr)
     return 0
-
-
-def _train(plan: Plan, arguments: argparse.Namespace) -> Train:
-    from mixwright.compiling import Misuse
-
-    names = ", ".join(plan.trains) or "none"
-    if arguments.train is not None and arguments.train not in plan.trains:
-        raise Misuse(f"{plan.spec} has no train '{arguments.train}'; it has {names}")
-    if arguments.train is None and len(plan.trains) != 1:
-        raise Misuse(f"name one of the `train` blocks with --train: {names}")
-    return plan.trains[arguments.train or next(iter(plan.trains))]
 
 
 def _mixture(plan: Plan, arguments: argparse.Namespace) -> str:

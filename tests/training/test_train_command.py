@@ -109,6 +109,15 @@ def test_json_is_the_whole_report(
     assert json.loads(capsys.readouterr().out)["trained_tokens"] == 2
 
 
+def test_a_spec_without_a_train_block_is_told_what_to_write(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = SPEC[: SPEC.index("\ntrain ")]
+    (project / "t.mix").write_text(kept)
+    assert run(project / "t.mix") == 2
+    assert "has no `train` block; write one: train student on " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

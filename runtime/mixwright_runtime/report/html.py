@@ -50,7 +50,9 @@ def _parts(facts: RunFacts, training: TrainingFacts | None) -> Iterator[Markup]:
     yield part("run", "head", Path(facts.spec).name, facts, list(_figures(facts)), status)
     for record in facts.mixtures:
         policies = facts.policies.get(record.mixture)
-        yield part("run", "mixture", record, _results(record), _sums(record), _strata, _pretty, policies)
+        yield part(
+            "run", "mixture", record, _results(record), _sums(record), _strata, _counted, _pretty, policies
+        )
     if facts.calibrations:
         yield part("run", "calibrations", facts.calibrations, _measures, _verdicts, better_words)
     if facts.reviews:
@@ -127,13 +129,15 @@ def _figures(facts: RunFacts) -> Iterator[tuple[str, str]]:
 
 
 def _results(record: MixtureRecord) -> list[tuple[Any, ...]]:
+    """What each component was to give and gave; begins with its group where there are groups."""
     whole = max(1, record.rows)
+    grouped = any(r.group for r in record.results)
     rows = []
     for r in record.results:
         share = min(1.0, r.got / r.wanted) if r.wanted else 1.0
         rows.append(
             (
-                brief(r.group),
+                *((brief(r.group),) if grouped else ()),
                 brief(r.component),
                 Markup("<code>{}</code>").format(shown(r.quota, 500)),
                 "all" if r.wanted is None else f"{r.wanted:,}",
@@ -160,6 +164,26 @@ def _sums(record: MixtureRecord) -> list[tuple[Any, ...]]:
 
 def _strata(result: ComponentResult) -> list[tuple[Any, ...]]:
     return [(brief(value), f"{there:,}", f"{taken:,}") for value, there, taken in result.strata]
+
+
+def _counted(report: Any) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The numbers of a step's report about several sources as a table, with its header; nothing of another report."""
+    if (
+        not isinstance(report, Mapping)
+        or not report
+        or not all(isinstance(one, Mapping) for one in report.values())
+    ):
+        return (), []
+    names = tuple(dict.fromkeys(n for one in report.values() for n, v in one.items() if _is_number(v)))
+    rows = [
+        (brief(source), *(f"{one[n]:,}" if _is_number(one.get(n)) else "" for n in names))
+        for source, one in report.items()
+    ]
+    return ("", *map(brief, names)), rows if names else []
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _pretty(report: Any) -> str:

@@ -183,3 +183,23 @@ def test_an_older_report_is_replaced_in_one_step(tmp_path):
     write_report(tmp_path / "r.html", facts())
     assert (tmp_path / "r.html").read_text(encoding="utf-8") == report_html(facts())
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+
+
+def test_numbers_of_a_step_of_a_mixture_are_a_table():
+    report = {ATTACK: {"rows": 2_000, "matched": 7, "examples": [ATTACK], ATTACK: 1}}
+    whole = facts()
+    (record,) = whole.mixtures
+    made = report_html(replace(whole, mixtures=[replace(record, steps={"decontaminate_ngram": report})]))
+    assert "<h3>decontaminate_ngram</h3>" in made
+    assert "<td class=n>2,000</td><td class=n>7</td><td class=n>1</td>" in made
+    assert "<script" not in made
+    odd = replace(record, steps={"other": {"a": 1, "b": {"c": 2}}})
+    assert "<h3>other</h3>" not in report_html(replace(whole, mixtures=[odd]))
+
+
+def test_groups_have_a_column_where_there_are_some():
+    whole = facts()
+    (record,) = whole.mixtures
+    alone = [replace(result, group="") for result in record.results]
+    assert "<th>group</th>" in report_html(whole)
+    assert "<th>group</th>" not in report_html(replace(whole, mixtures=[replace(record, results=alone)]))
