@@ -11,8 +11,8 @@ def add_cluster_option(parser: argparse.ArgumentParser) -> None:
         "--cluster",
         type=_named,
         metavar="NAME",
-        help="have workers ask the models: local:N for N processes of this machine, auto for the Ray cluster that it "
-        "belongs to, or that one's address, HOST:PORT",
+        help="have workers ask models and run verifiers: local:N for N processes of this machine, auto for "
+        "the Ray cluster that it belongs to, or that one's address, HOST:PORT",
     )
 
 

@@ -14,6 +14,7 @@ from mixwright_runtime.sandbox.canaries.escapes import Escape
 from mixwright_runtime.sandbox.pool import Sandbox
 from mixwright_runtime.sandbox.protocol import Call, CallsJob, SandboxUnavailable
 from mixwright_runtime.verifiers.code import examination
+from mixwright_runtime.verifiers.code.languages import LANGUAGES
 
 FEW_FAKES = {"equal to everything": "class E:\n    __eq__ = lambda *a: True\ndef solve(n):\n    return E()"}
 HELD = Escape("nothing", [CallsJob("f = abs", [Call("f", [1])])], lambda runs: "")
@@ -64,7 +65,9 @@ def test_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     status, text = shown(capsys, "--json")
     document: dict[str, Any] = json.loads(text)
     assert (status, document["is_sound"]) == (0, True)
-    assert [finding["name"] for finding in document["languages"]] == list(examination.TOOLS)
+    assert [finding["name"] for finding in document["languages"]] == [
+        name for name, language in LANGUAGES.items() if language.version
+    ]
     assert {finding["name"]: finding["holds"] for finding in document["sandbox"]} | {
         "cgroup": True
     } == dict.fromkeys(("box", "cgroup", "attacks on the walls", "attacks on the verdict"), True)

@@ -1,4 +1,5 @@
-"""An engine whose exchanges are leases: requests are written here, answered by an engine in a worker, and read here."""
+"""What a run does through leases: engines whose requests are written here, answered by an engine in a worker, and read
+here; and the workers' processors and boxes."""
 
 from __future__ import annotations
 
@@ -9,10 +10,12 @@ from typing import Any
 from mixwright_compiler.catalog.servers import addresses_of, is_loopback
 from mixwright_compiler.plan.plan import ModelSpec, Plan
 from mixwright_runtime.calls.fault import Clock
-from mixwright_runtime.calls.models import engine_shapes, engines_asked, secrets_of
+from mixwright_runtime.calls.models import engine_shapes, secrets_of
+from mixwright_runtime.cluster.boxes import BOXES, LeasedSandbox
 from mixwright_runtime.cluster.durations import LeasePolicy
-from mixwright_runtime.cluster.exchanges import answer_in, request_json
+from mixwright_runtime.cluster.exchanges import answer_in, request_frame
 from mixwright_runtime.cluster.hosting import code_identity
+from mixwright_runtime.cluster.jobs import POOL, LeasedPool
 from mixwright_runtime.cluster.leasing import Leasing
 from mixwright_runtime.cluster.protocol import Cluster, Setup
 from mixwright_runtime.engines.protocol import (
@@ -64,37 +67,56 @@ class LeasedEngine:
         return partial(self._ask, kind)
 
     async def _ask(self, kind: str, request: Any) -> Any:
-        return answer_in(kind, await self.leasing.ask(kind, request.key, request_json(request)))
+        return answer_in(kind, await self.leasing.ask(kind, request.key, request_frame(request)))
 
 
-def engines_for(
-    plan: Plan,
-    asked: Mapping[str, frozenset[str]],
-    cluster: Cluster | None,
-    *,
-    clock: Clock,
-    again: Callable[[], None],
-    policy: LeasePolicy | None = None,
-) -> Mapping[str, Engine]:
-    """An engine for each model that is asked: of this process, or where there is a cluster, one whose requests the
-    workers of that send (see `Leasing`).
+class LeasedWork:
+    """What a run has the workers of a cluster do: models are asked, functions called, programs run in boxes."""
 
-    Raises:
-        RunError: a secret is not set in the environment.
-    """
-    if cluster is None:
-        return engines_asked(plan, asked)
-    if cluster.shares_machine:
-        for name in asked:
-            secrets_of(plan.models[name])
-    needs = {name: sorted(each) for name, each in asked.items()}
-    setup = Setup(plan.model_dump_json(), needs, code_identity())
-    found = {}
-    for name, shape in engine_shapes(plan, asked).items():
-        leasing = Leasing(name, cluster, setup, slots=shape.slots, clock=clock, again=again, policy=policy)
-        copies = len(cluster.places) if is_of_each_worker(plan.models[name], cluster) else 1
-        found[name] = LeasedEngine(shape, leasing, slots=copies * shape.slots)
-    return found
+    def __init__(
+        self,
+        plan: Plan,
+        asked: Mapping[str, frozenset[str]],
+        cluster: Cluster,
+        *,
+        sandbox: str,
+        clock: Clock,
+        again: Callable[[], None],
+        policy: LeasePolicy | None = None,
+    ) -> None:
+        """asked: model -> what it is asked for beyond a chat. again: called before a request is sent again, which it may
+        refuse with RunStopped.
+
+        Raises:
+            RunError: a secret is not set in the environment.
+        """
+        if cluster.shares_machine:
+            for name in asked:
+                secrets_of(plan.models[name])
+        needs = {name: sorted(each) for name, each in asked.items()}
+        sharing = len(cluster.places) if cluster.shares_machine else 1
+        setup = Setup(plan.model_dump_json(), needs, code_identity(), sandbox, sharing)
+        leased = partial(Leasing, cluster=cluster, setup=setup, clock=clock, policy=policy)
+        self.cluster = cluster
+        self.engines: dict[str, Engine] = {}
+        """For each model that is asked one whose requests the workers send."""
+        self.leasings: list[Leasing] = []
+        for name, shape in engine_shapes(plan, asked).items():
+            leasing = leased(name, slots=shape.slots, again=again)
+            copies = len(cluster.places) if is_of_each_worker(plan.models[name], cluster) else 1
+            self.engines[name] = LeasedEngine(shape, leasing, slots=copies * shape.slots)
+            self.leasings.append(leasing)
+        # No request of a budget: what is sent again costs a worker's time.
+        self._of_machines = {name: leased(name, slots=1, again=lambda: None) for name in (POOL, BOXES)}
+        self.leasings += self._of_machines.values()
+
+    def pool(self) -> LeasedPool:
+        """The processors of the workers."""
+        return LeasedPool(self._of_machines[POOL])
+
+    def sandbox(self) -> LeasedSandbox:
+        """The boxes of the workers."""
+        return LeasedSandbox(self._of_machines[BOXES])
 
 
 def is_of_each_worker(model: ModelSpec, cluster: Cluster) -> bool:

@@ -1,13 +1,13 @@
-"""Requests and answers of the engine protocol as JSON, which is all that travels between a run and its workers."""
+"""Requests and answers of the engine protocol as frames, which are all that travels between a run and its workers."""
 
 from __future__ import annotations
 
-import base64
-import json
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from mixwright_runtime.cluster.protocol import frame, read_frame
 from mixwright_runtime.engines.protocol import (
     Answer,
     EmbedRequest,
@@ -43,62 +43,77 @@ _ANSWERS: Mapping[str, type[Any]] = {
 }
 
 
-def request_json(request: Any) -> bytes:
-    """A request as a line of JSON."""
-    return _line({field.name: getattr(request, field.name) for field in fields(request)})
+def request_frame(request: Any) -> bytes:
+    """A request as it travels."""
+    return frame({field.name: getattr(request, field.name) for field in fields(request)}, plain=_plain)
 
 
 def request_in(kind: str, body: bytes) -> Any:
-    """The request in a line of JSON."""
-    found = json.loads(body)
+    """The request that has arrived."""
+    found, _ = read_frame(body)
     return REQUESTS[kind](**{**_frozen(found), "key": bytes.fromhex(found["key"])})
 
 
-def answer_json(answer: Any) -> bytes:
-    """An answer of an engine as a line of JSON."""
+def answer_frame(answer: Any) -> bytes:
+    """An answer of an engine as it travels: vectors as the bytes that they are, all else as JSON."""
     found = {field.name: getattr(answer, field.name) for field in fields(answer)}
+    bodies = []
     if isinstance(answer, Vectors):
         rows = answer.vectors.astype("<f4")
-        found["vectors"] = base64.b64encode(rows.tobytes()).decode()
-        found["shape"] = list(rows.shape)
-    return _line(found)
+        found["vectors"] = list(rows.shape)
+        bodies = [rows.tobytes()]
+    return frame(found, bodies, plain=_plain)
 
 
-def fault_json(fault: EngineFault | RunError) -> bytes:
-    """That there is no answer, as a line of JSON."""
+def fault_frame(fault: EngineFault | RunError) -> bytes:
+    """That there is no answer, as it travels."""
     if isinstance(fault, EngineFault):
-        return _line({"fault": fault.fault.value, "message": str(fault), "wait_s": fault.retry_after_s})
-    return _line({"error": str(fault)})
+        return frame({"fault": fault.fault.value, "message": str(fault), "wait_s": fault.retry_after_s})
+    return frame({"error": str(fault)})
+
+
+def told_in(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """An answer of any service as the frame that it is.
+
+    Raises:
+        EngineFault: it says that there is none, or is no answer.
+        RunError: the service fails as none should.
+    """
+    with _readable():
+        found, bodies = read_frame(body)
+        if "fault" in found:
+            raise EngineFault(Fault(found["fault"]), str(found["message"]), found["wait_s"])
+        if "error" in found:
+            raise RunError(str(found["error"]))
+    return found, bodies
 
 
 def answer_in(kind: str, body: bytes) -> Any:
-    """The answer in a line of JSON.
+    """The answer of an engine that has arrived.
 
     Raises:
         EngineFault: it says that there is none, or is no answer.
         RunError: the engine fails as none should.
     """
-    try:
-        found = json.loads(body)
-        if "fault" in found:
-            raise EngineFault(Fault(found["fault"]), str(found["message"]), found["wait_s"])
-        if "error" in found:
-            raise RunError(str(found["error"]))
+    found, bodies = told_in(body)
+    with _readable():
         if kind == "complete":
             found["finish"] = Finish(found["finish"])
         elif kind == "embed":
             import numpy as np
 
-            rows = np.frombuffer(base64.b64decode(found["vectors"]), dtype="<f4")
-            found["vectors"] = rows.reshape(found.pop("shape")).astype(np.float32)
+            rows = np.frombuffer(bodies[0], dtype="<f4")
+            found["vectors"] = rows.reshape(found["vectors"]).astype(np.float32)
         return _ANSWERS[kind](**_frozen(found))
-    except (ValueError, TypeError, KeyError) as error:
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """What is read here is an answer."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError) as error:
         raise EngineFault(Fault.MALFORMED, f"a worker's answer cannot be read: {error}") from error
-
-
-def _line(value: Mapping[str, Any]) -> bytes:
-    # Escaped: a lone surrogate has no UTF-8, and no line may end within a body.
-    return json.dumps(value, separators=(",", ":"), default=_plain).encode("ascii")
 
 
 def _plain(value: object) -> object:

@@ -1,21 +1,19 @@
-"""The inside of a worker, on whatever machine: the engines of a run, and leases answered by them."""
+"""The inside of a worker, on whatever machine: the services of a run, and leases answered by them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import mixwright_runtime
-from mixwright_compiler.plan.plan import plan_from_json
 from mixwright_compiler.plugins.files import files_of, identity_of
-from mixwright_runtime.calls.models import engines_asked
-from mixwright_runtime.cluster.exchanges import REQUESTS, answer_json, fault_json, request_in
+from mixwright_runtime.cluster.exchanges import fault_frame
 from mixwright_runtime.cluster.leases import Item
-from mixwright_runtime.cluster.protocol import Setup
-from mixwright_runtime.engines.protocol import Engine, EngineFault
+from mixwright_runtime.engines.protocol import EngineFault
 from mixwright_runtime.errors import RunError
-from mixwright_runtime.plugins.loading import fault_of, load_plugins
+from mixwright_runtime.plugins.loading import fault_of
 
 SHARE = 0.05
 """Of the time that an answer took it may wait for others to travel with; chosen."""
@@ -27,50 +25,54 @@ def code_identity() -> str:
     return identity_of(files_of(Path(mixwright_runtime.__path__[0])))
 
 
-class EngineHost:
-    """Answers leases with engines of this process."""
+class Service(Protocol):
+    """What answers items of a kind of work. An answer is a function of the item, whichever worker gives it."""
 
-    def __init__(self, engines: Mapping[str, Engine]) -> None:
-        self._engines = engines
-        self._starting: dict[str, asyncio.Future[None]] = {}
-
-    @classmethod
-    def of(cls, setup: Setup) -> EngineHost:
-        """With an engine for each model that the run asks.
+    async def start(self) -> int:
+        """Make it ready; returns as `Worker.open`.
 
         Raises:
-            RunError: other code than the run's, a plugin that is another one, a secret that is not set here.
+            RunError: it cannot be had here.
         """
-        code = code_identity()
-        if code != setup.code:
-            raise RunError(
-                f"this worker runs other code of mixwright than the run ({code[:15]}, not {setup.code[:15]}); "
-                "install the same version on every node"
-            )
-        plan = plan_from_json(setup.plan)
-        load_plugins(plan)
-        return cls(engines_asked(plan, {name: frozenset(needs) for name, needs in setup.needs.items()}))
 
-    async def open(self, model: str) -> None:
-        """Start a model's engine, once.
+    async def answer(self, kind: str, body: bytes) -> bytes:
+        """The answer to one item.
+
+        Raises:
+            EngineFault, RunError: there is none; the one who asked is told why (`exchanges.told_in`).
+        """
+
+    async def close(self) -> None:
+        """End what it started."""
+
+
+class Host:
+    """Answers leases with services of this process."""
+
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        self._services = services
+        self._starting: dict[str, asyncio.Future[int]] = {}
+
+    async def open(self, service: str) -> int:
+        """Start a service, once. Returns as `Worker.open`.
 
         Raises:
             RunError: it cannot be started.
         """
-        if model not in self._starting:
-            self._starting[model] = asyncio.ensure_future(self._engines[model].start())
+        if service not in self._starting:
+            self._starting[service] = asyncio.ensure_future(self._services[service].start())
         try:
-            await asyncio.shield(self._starting[model])
+            return await asyncio.shield(self._starting[service])
         except RunError:
             raise
         except Exception as error:
             raise _told(error) from error
 
-    async def answers(self, model: str, items: Sequence[Item]) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
+    async def answers(self, service: str, items: Sequence[Item]) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
         """The answers to items, a few at a time: what is ready waits a little for more to travel with."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        jobs = [asyncio.ensure_future(self._answer(model, item)) for item in items]
+        jobs = [asyncio.ensure_future(self._answer(service, item)) for item in items]
         try:
             while jobs:
                 await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
@@ -85,25 +87,22 @@ class EngineHost:
                 job.cancel()
 
     async def close(self) -> None:
-        """Close every engine that was started."""
-        for model, starting in self._starting.items():
+        """Close every service that was started."""
+        for service, starting in self._starting.items():
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
-            await self._engines[model].close()
+            await self._services[service].close()
 
-    async def _answer(self, model: str, item: Item) -> tuple[bytes, bytes]:
+    async def _answer(self, service: str, item: Item) -> tuple[bytes, bytes]:
         try:
-            if item.kind not in REQUESTS:
-                raise RunError(f"engines are not asked to '{item.kind}'")
-            asked = getattr(self._engines[model], item.kind)
-            return item.key, answer_json(await asked(request_in(item.kind, item.body)))
+            return item.key, await self._services[service].answer(item.kind, item.body)
         except (EngineFault, RunError) as fault:
-            return item.key, fault_json(fault)
+            return item.key, fault_frame(fault)
         except Exception as error:
-            return item.key, fault_json(_told(error))
+            return item.key, fault_frame(_told(error))
 
 
 def _told(error: Exception) -> RunError:
     """An error that nobody expects, as one that can travel."""
     text = " ".join(str(error).split())[:1000]
-    return fault_of(error) or RunError(f"the engine fails: {type(error).__name__}: {text}")
+    return fault_of(error) or RunError(f"the worker fails: {type(error).__name__}: {text}")

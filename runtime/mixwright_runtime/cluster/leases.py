@@ -30,11 +30,13 @@ from mixwright_runtime.cluster.durations import Durations, LeasePolicy
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A piece of work. key: never used twice. kind: what is asked, of which times are alike. body: JSON."""
+    """A piece of work. key: never used twice. kind: what is asked, of which times are alike. limit_s: what it may take by
+    itself, where whoever asks for it says so."""
 
     key: bytes
     kind: str
     body: bytes
+    limit_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -285,6 +287,11 @@ class LeaseTable:
         seat = self._seats.get(worker)
         return 0 if seat is None else seat.open
 
+    def slots_of(self, worker: str) -> int:
+        """Items that a worker works on at once."""
+        seat = self._seats.get(worker)
+        return 0 if seat is None else seat.slots
+
     def rests(self, worker: str) -> bool:
         """Whether a worker gets nothing for a while, because it was late or out of reach."""
         seat = self._seats.get(worker)
@@ -313,6 +320,7 @@ class LeaseTable:
     def _sent(self, worker: str, seat: Seat, items: Sequence[Item], now: float) -> Lease:
         held = [self._held[item.key] for item in items]
         seconds = self._durations.patience_s([item.kind for item in items], seat.slots)
+        seconds += max(item.limit_s for item in items)
         # What was late may just be long: it gets twice the time, so that it is not sent over and over.
         seconds *= 2.0 ** min(max(one.lates for one in held), 10)
         lease = Lease(

@@ -1,29 +1,42 @@
-"""Drives the lease table of one model: leases go to the workers of a cluster, answers to those who wait for them."""
+"""Drives the lease table of one service: leases go to the workers of a cluster, answers to those who wait for them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from mixwright_runtime.calls.fault import Clock
 from mixwright_runtime.cluster.durations import LeasePolicy
-from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault, LeaseTable
+from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault, LeaseTable, Seat
 from mixwright_runtime.cluster.protocol import Cluster, LeaseLost, Setup, Worker
 from mixwright_runtime.engines.protocol import EngineFault, Fault
 from mixwright_runtime.errors import EngineUnavailable, RunError, RunStopped
 
 POISONED_IN_A_ROW = 10
 """Items given up without any answer in between, after which it is not the items' doing. Chosen."""
+PROOF_S = 120.0
+"""Seconds for an answer that a worker must give before it takes part. Chosen."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """An item that every worker must answer alike. fault_in: what is wrong with an answer; empty where nothing is."""
+
+    kind: str
+    body: bytes
+    fault_in: Callable[[bytes], str]
 
 
 class Leasing:
-    """Has items of one model answered by whichever workers there are. See `Listener`."""
+    """Has items of one service answered by whichever workers there are. See `Listener`."""
 
     def __init__(
         self,
-        model: str,
+        service: str,
         cluster: Cluster,
         setup: Setup,
         *,
@@ -37,8 +50,8 @@ class Leasing:
         self.answered: dict[str, int] = {}
         """Worker -> its answers that were used."""
         self.troubles: dict[str, str] = {}
-        """Worker -> why the model's engine does not start there."""
-        self._model = model
+        """Worker -> why the service does not start there."""
+        self.service = service
         self._cluster = cluster
         self._setup = setup
         self._slots = slots
@@ -48,6 +61,7 @@ class Leasing:
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
         self._sent = 0
         self._opening: set[str] = set()
+        self._proofs: list[Proof] = []
         self._jobs: set[asyncio.Task[None]] = set()
         self._is_ready: asyncio.Future[None] | None = None
         self._failure: RunError | None = None
@@ -58,19 +72,23 @@ class Leasing:
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
-        """Return when the model's engine is up in a worker; further ones take part as theirs is.
+        """Return when the service is up in a worker; further ones take part as theirs is.
 
         Raises:
             RunError: it comes up in none.
         """
         if self._is_ready is None:
             self._is_ready = asyncio.get_running_loop().create_future()
-            await self._cluster.start(self._setup)
-            self._cluster.listen(self)
+            try:
+                await self._cluster.start(self._setup)
+            except RunError as error:
+                self._fail(error)
+            else:
+                self._cluster.listen(self)
         await asyncio.shield(self._is_ready)
 
-    async def ask(self, kind: str, key: bytes, body: bytes) -> bytes:
-        """The answer to one item.
+    async def ask(self, kind: str, key: bytes, body: bytes, limit_s: float = 0.0) -> bytes:
+        """The answer to one item; see `Item`.
 
         Raises:
             EngineFault: workers died with it, or none is left.
@@ -82,13 +100,27 @@ class Leasing:
         own = key + self._sent.to_bytes(8, "big")
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[own] = future
-        self.table.offer([Item(own, kind, body)])
+        self.table.offer([Item(own, kind, body, limit_s)])
         self._wake()
         try:
             return await future
         finally:
             if self._waiting.pop(own, None) is not None:
                 self.table.withdraw(own)
+
+    async def require(self, proof: Proof) -> None:
+        """Leave out every worker whose answer is not as it must be, those that join later, too.
+
+        Raises:
+            RunError: none is left.
+        """
+        self._proofs.append(proof)
+        await asyncio.gather(*(self._held_to(worker, proof) for worker in list(self._workers.values())))
+
+    @property
+    def slots(self) -> int:
+        """Items that all workers together work on at once."""
+        return sum(self.table.slots_of(worker) for worker in self._workers)
 
     async def close(self) -> None:
         """Wait for nothing any more."""
@@ -116,12 +148,14 @@ class Leasing:
 
     async def _open(self, worker: Worker) -> None:
         try:
-            await worker.open(self._model)
+            slots = await worker.open(self.service)
+            proven = 0
+            while proven < len(self._proofs):
+                await self._prove(worker, self._proofs[proven])
+                proven += 1
         except RunError as error:
-            self.troubles[worker.name] = str(error)
             self._opening.discard(worker.name)
-            if not self._workers and not self._opening:
-                self._fail(error)
+            self._left_out(worker, error)
             return
         except LeaseLost:
             self._opening.discard(worker.name)  # whoever keeps it sends another one, or gives up
@@ -129,10 +163,45 @@ class Leasing:
         self._opening.discard(worker.name)
         self.troubles.pop(worker.name, None)
         self._workers[worker.name] = worker
-        self.table.join(worker.name, self._slots)
+        self.table.join(worker.name, slots or self._slots)
         if self._is_ready is not None and not self._is_ready.done():
             self._is_ready.set_result(None)
         self._wake()
+
+    async def _held_to(self, worker: Worker, proof: Proof) -> None:
+        try:
+            await self._prove(worker, proof)
+        except LeaseLost:
+            self.left(worker)
+        except RunError as error:
+            self.left(worker)
+            self._left_out(worker, error)
+            if self._failure is not None:
+                raise self._failure from error
+
+    async def _prove(self, worker: Worker, proof: Proof) -> None:
+        """Ask a worker itself, past the table.
+
+        Raises:
+            RunError: it answers otherwise, or not.
+            LeaseLost: it is gone.
+        """
+        item = Item(b"proof", proof.kind, proof.body)
+        lease = Lease(0, worker.name, (item,), 0.0, inf, 1, {item.key: item}, Seat(1, 1))
+        try:
+            async with asyncio.timeout(PROOF_S):
+                async with contextlib.aclosing(worker.answers(self.service, lease)) as coming:
+                    async for ((_, body),) in coming:
+                        fault = proof.fault_in(body)
+                        if fault:
+                            raise RunError(f"worker {worker.name} is not used: {fault}")
+        except TimeoutError:
+            raise RunError(f"worker {worker.name} is not used: no answer after {PROOF_S:g} s") from None
+
+    def _left_out(self, worker: Worker, error: RunError) -> None:
+        self.troubles[worker.name] = str(error)
+        if not self._workers and not self._opening:
+            self._fail(error)
 
     def _wake(self) -> None:
         """Look at the table once what is under way in the loop is done: leases get what comes at the same time."""
@@ -160,7 +229,7 @@ class Leasing:
         """Pass on the answers to a lease until it ends, late ones too."""
         fault, how = LeaseFault.UNAVAILABLE, "it ended"
         try:
-            async with contextlib.aclosing(worker.answers(self._model, lease)) as coming:
+            async with contextlib.aclosing(worker.answers(self.service, lease)) as coming:
                 async for results in coming:
                     for key, body in self.table.answered(lease.id, results):
                         self._poisoned = 0

@@ -21,8 +21,8 @@ from mixwright_runtime.cluster.protocol import (
     frame,
     lease_frame,
     read_frame,
+    setup_frame,
 )
-from mixwright_runtime.errors import RunError
 from mixwright_runtime.workers.boot import command_of
 from mixwright_runtime.workers.frames import Arriving, FrameTooLong, framed
 
@@ -68,7 +68,7 @@ class LocalWorker(asyncio.SubprocessProtocol):
         self.pid = 0
         loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = loop.create_future()
-        self._told: dict[str, asyncio.Future[RunError | None]] = {}
+        self._told: dict[str, asyncio.Future[dict[str, Any]]] = {}
         """What it was asked to do besides leases: once each."""
         self._leases: dict[int, asyncio.Queue[tuple[list[tuple[bytes, bytes]], bool] | None]] = {}
         self._next_lease = 1
@@ -78,22 +78,22 @@ class LocalWorker(asyncio.SubprocessProtocol):
 
     async def set_up(self, setup: Setup) -> None:
         """Tell it of the run. Raises as `KeptCluster.begin`."""
-        needs = {model: sorted(each) for model, each in setup.needs.items()}
-        await self._do("setup", {"needs": needs, "code": setup.code}, [setup.plan.encode()])
+        await self._do("setup", "", setup_frame(setup))
 
-    async def open(self, model: str) -> None:
+    async def open(self, service: str) -> int:
         """See `Worker.open`."""
-        await self._do("open", {"model": model})
+        told = await self._do("open", service, frame({"do": "open", "service": service}))
         self.has_served = True
+        return int(told["slots"])
 
-    async def answers(self, model: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
+    async def answers(self, service: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
         """See `Worker.answers`."""
         if self._over.done():
             raise self._lost()
         address = self._next_lease
         self._next_lease += 1
         arrived = self._leases[address] = asyncio.Queue()
-        self._send(lease_frame(model, lease, address))
+        self._send(lease_frame(service, lease, address))
         try:
             is_last = False
             while not is_last:
@@ -155,18 +155,20 @@ class LocalWorker(asyncio.SubprocessProtocol):
                 told.set_exception(self._lost())
                 told.exception()  # nobody may wait for it any more
 
-    async def _do(self, what: str, more: dict[str, object], bodies: list[bytes] | None = None) -> None:
-        """Have one thing done that is no lease; asked for twice at once, both wait for it."""
-        name = f"{what} {more.get('model', '')}"
+    async def _do(self, what: str, service: str, data: bytes) -> dict[str, Any]:
+        """Have one thing done that is no lease; asked for twice at once, both wait for it. Returns what it said."""
+        name = f"{what} {service}"
         told = self._told.get(name)
         if told is None:
             if self._over.done():
                 raise self._lost()
             told = self._told[name] = asyncio.get_running_loop().create_future()
-            self._send(frame({"do": what, **more}, bodies or ()))
-        error = await asyncio.shield(told)
+            self._send(data)
+        head = await asyncio.shield(told)
+        error = error_in(head)
         if error is not None:
             raise error
+        return head
 
     def _came(self, head: dict[str, Any], bodies: list[bytes]) -> None:
         if head["did"] == "answer":
@@ -174,9 +176,9 @@ class LocalWorker(asyncio.SubprocessProtocol):
             if arrived is not None:
                 arrived.put_nowait((answers_in(head, bodies), bool(head["last"])))
             return
-        told = self._told[f"{head['did']} {head.get('model', '')}"]
+        told = self._told[f"{head['did']} {head.get('service', '')}"]
         if not told.done():
-            told.set_result(error_in(head))
+            told.set_result(head)
 
     def _send(self, data: bytes) -> None:
         self._transport.get_pipe_transport(0).write(framed(data))

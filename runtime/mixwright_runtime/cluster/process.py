@@ -12,8 +12,16 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-from mixwright_runtime.cluster.hosting import EngineHost
-from mixwright_runtime.cluster.protocol import Setup, answers_frame, frame, items_in, read_frame, told_error
+from mixwright_runtime.cluster.hosting import Host
+from mixwright_runtime.cluster.protocol import (
+    answers_frame,
+    frame,
+    items_in,
+    read_frame,
+    setup_in,
+    told_error,
+)
+from mixwright_runtime.cluster.services import host_of
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.workers.boot import end_with_parent
 from mixwright_runtime.workers.frames import LENGTH, framed, length_in
@@ -33,7 +41,7 @@ async def _serve(results: int) -> None:
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     output, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(results, "wb"))
-    host: EngineHost | None = None
+    host: Host | None = None
     jobs: set[asyncio.Task[None]] = set()
 
     def send(data: bytes) -> None:
@@ -44,11 +52,11 @@ async def _serve(results: int) -> None:
         jobs.add(task)
         task.add_done_callback(jobs.discard)
 
-    async def open_model(model: str) -> None:
+    async def open_service(service: str) -> None:
         assert host is not None
-        told: dict[str, object] = {"did": "open", "model": model}
+        told: dict[str, object] = {"did": "open", "service": service}
         try:
-            await host.open(model)
+            told["slots"] = await host.open(service)
         except RunError as error:
             told |= told_error(error)
         send(frame(told))
@@ -57,7 +65,7 @@ async def _serve(results: int) -> None:
         assert host is not None
         items = items_in(head, bodies)
         left = len(items)
-        async with contextlib.aclosing(host.answers(head["model"], items)) as coming:
+        async with contextlib.aclosing(host.answers(head["service"], items)) as coming:
             async for results in coming:
                 left -= len(results)
                 send(answers_frame(head["lease"], results, is_last=not left))
@@ -68,12 +76,12 @@ async def _serve(results: int) -> None:
             case "setup":
                 told: dict[str, object] = {"did": "setup"}
                 try:
-                    host = EngineHost.of(Setup(bodies[0].decode(), head["needs"], head["code"]))
+                    host = host_of(setup_in(head, bodies))
                 except RunError as error:
                     told |= told_error(error)
                 send(frame(told))
             case "open":
-                begin(open_model(head["model"]))
+                begin(open_service(head["service"]))
             case "lease":
                 begin(answer(head, bodies))
     for job in jobs:

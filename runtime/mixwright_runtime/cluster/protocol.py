@@ -1,13 +1,14 @@
 """What a cluster is to a run, and how leases and answers travel.
 
-A frame is lines of JSON: a head, then a body for each item it speaks of. Nothing is pickled, so that what a model wrote
-is never more than text; a body is JSON on one line, which `json.dumps` makes of anything.
+A frame is a line of JSON, the head, and behind it the bytes of each item it speaks of. What is more than JSON says well,
+a vector or a program's files, is a frame again: a head and bytes. Nothing is pickled, so that what a model wrote is never
+more than text.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,12 +29,15 @@ class Setup:
     """What a worker is told before its first lease; no secret, these it reads from its own environment.
 
     plan: as JSON. needs: model -> what it is asked for beyond a chat, for each model that the run asks. code: identity of
-    the code of the run, which must be the worker's, too.
+    the code of the run, which must be the worker's, too. sandbox: what confines untrusted code there
+    (`mixwright_runtime/sandbox/backends.py`). sharing: workers that have the same processors.
     """
 
     plan: str
     needs: Mapping[str, Sequence[str]]
     code: str
+    sandbox: str = "bwrap"
+    sharing: int = 1
 
 
 class Worker(Protocol):
@@ -42,16 +46,17 @@ class Worker(Protocol):
     name: str
     node: str
 
-    async def open(self, model: str) -> None:
-        """Start the engine of a model there; done again, it is there already.
+    async def open(self, service: str) -> int:
+        """Start a service there, a model's engine or one of `services.py`; done again, it is there already. Returns the
+        items that it works on at once; 0 where the run knows.
 
         Raises:
             RunError: it cannot be started, as `Engine.start` says.
             LeaseLost: the worker ended meanwhile.
         """
 
-    def answers(self, model: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
-        """The answers to a lease of a model's items, as they come; each is (key, body).
+    def answers(self, service: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
+        """The answers to a lease of a service's items, as they come; each is (key, body).
 
         Raises:
             LeaseLost: the worker died or is out of reach.
@@ -98,9 +103,17 @@ class Cluster(Protocol):
         """End every worker; safe to call twice."""
 
 
-def frame(head: Mapping[str, object], bodies: Iterable[bytes] = ()) -> bytes:
-    """A head and bodies as they travel."""
-    return b"\n".join([json.dumps(head, separators=(",", ":")).encode(), *bodies])
+def frame(
+    head: Mapping[str, object],
+    bodies: Sequence[bytes] = (),
+    *,
+    plain: Callable[[Any], object] | None = None,
+) -> bytes:
+    """A head and bodies as they travel. The head's `sizes` are the frame's own. plain: makes JSON of what is none."""
+    sizes = {"sizes": [len(body) for body in bodies]} if bodies else {}
+    # Escaped: a lone surrogate has no UTF-8, and the head is one line.
+    line = json.dumps({**head, **sizes}, separators=(",", ":"), default=plain)
+    return b"".join((line.encode("ascii"), b"\n", *bodies))
 
 
 def read_frame(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
@@ -109,19 +122,37 @@ def read_frame(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
     Raises:
         ValueError: it is no frame.
     """
-    first, *bodies = data.split(b"\n")
-    head = json.loads(first)
+    end = data.find(b"\n")
+    head = json.loads(data[: max(end, 0)])
     if not isinstance(head, dict):
         raise ValueError("the head of a frame is no object")
+    bodies, at = [], end + 1
+    for size in head.pop("sizes", ()):
+        bodies.append(data[at : at + size])
+        at += size
+    if at != len(data):
+        raise ValueError("a frame is longer or shorter than its head says")
     return head, bodies
 
 
-def lease_frame(model: str, lease: Lease, address: int) -> bytes:
+def setup_frame(setup: Setup) -> bytes:
+    """What a worker is told first, as it travels."""
+    needs = {model: sorted(each) for model, each in setup.needs.items()}
+    told = {"needs": needs, "code": setup.code, "sandbox": setup.sandbox, "sharing": setup.sharing}
+    return frame({"do": "setup", **told}, [setup.plan.encode()])
+
+
+def setup_in(head: Mapping[str, Any], bodies: Sequence[bytes]) -> Setup:
+    """What a worker has been told first."""
+    return Setup(bodies[0].decode(), head["needs"], head["code"], head["sandbox"], head["sharing"])
+
+
+def lease_frame(service: str, lease: Lease, address: int) -> bytes:
     """A lease as it travels; address: what its answers carry."""
     items = [[item.key.hex(), item.kind] for item in lease.items]
     return frame(
-        {"do": "lease", "model": model, "lease": address, "items": items},
-        (item.body for item in lease.items),
+        {"do": "lease", "service": service, "lease": address, "items": items},
+        [item.body for item in lease.items],
     )
 
 
@@ -135,7 +166,7 @@ def items_in(head: Mapping[str, Any], bodies: Sequence[bytes]) -> list[Item]:
 def answers_frame(address: int, results: Sequence[tuple[bytes, bytes]], *, is_last: bool) -> bytes:
     """Answers to a lease as they travel."""
     head = {"did": "answer", "lease": address, "keys": [key.hex() for key, _ in results], "last": is_last}
-    return frame(head, (body for _, body in results))
+    return frame(head, [body for _, body in results])
 
 
 def answers_in(head: Mapping[str, Any], bodies: Sequence[bytes]) -> list[tuple[bytes, bytes]]:

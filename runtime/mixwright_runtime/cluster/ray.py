@@ -15,7 +15,7 @@ from typing import Any
 
 from mixwright_compiler.plan.plan import plan_from_json
 from mixwright_runtime.cluster.engine import is_in_process
-from mixwright_runtime.cluster.hosting import EngineHost
+from mixwright_runtime.cluster.hosting import Host
 from mixwright_runtime.cluster.keeping import Kept, KeptCluster
 from mixwright_runtime.cluster.leases import Lease, LeaseFault
 from mixwright_runtime.cluster.protocol import (
@@ -27,8 +27,11 @@ from mixwright_runtime.cluster.protocol import (
     items_in,
     lease_frame,
     read_frame,
+    setup_frame,
+    setup_in,
     told_error,
 )
+from mixwright_runtime.cluster.services import host_of
 from mixwright_runtime.errors import RunError, require
 
 CLOSE_S = 5.0
@@ -70,24 +73,23 @@ class NodeActor:
     """What runs on a node."""
 
     def __init__(self) -> None:
-        self._host: EngineHost | None = None
+        self._host: Host | None = None
 
-    async def set_up(self, plan: str, needs: dict[str, list[str]], code: str) -> dict[str, Any]:
+    async def set_up(self, data: bytes) -> dict[str, Any]:
         """Tell it of the run; what it says is an error or its process."""
         try:
-            self._host = EngineHost.of(Setup(plan, needs, code))
+            self._host = host_of(setup_in(*read_frame(data)))
         except RunError as error:
             return {**told_error(error)}
         return {"pid": os.getpid()}
 
-    async def open(self, model: str) -> dict[str, str]:
-        """Start the engine of a model; what it says is an error or nothing."""
+    async def open(self, service: str) -> dict[str, Any]:
+        """Start a service; what it says is an error or how much it does at once."""
         assert self._host is not None
         try:
-            await self._host.open(model)
+            return {"slots": await self._host.open(service)}
         except RunError as error:
-            return told_error(error)
-        return {}
+            return {**told_error(error)}
 
     async def answers(self, data: bytes) -> AsyncGenerator[bytes]:
         """The answers to a lease, in frames."""
@@ -95,7 +97,7 @@ class NodeActor:
         head, bodies = read_frame(data)
         items = items_in(head, bodies)
         left = len(items)
-        async with contextlib.aclosing(self._host.answers(head["model"], items)) as coming:
+        async with contextlib.aclosing(self._host.answers(head["service"], items)) as coming:
             async for results in coming:
                 left -= len(results)
                 yield answers_frame(head["lease"], results, is_last=not left)
@@ -195,18 +197,18 @@ class RayWorker:
 
     async def set_up(self, setup: Setup) -> None:
         """Tell it of the run. Raises as `KeptCluster.begin`."""
-        needs = {model: list(each) for model, each in setup.needs.items()}
-        told = await self._told(self.actor.set_up.remote(setup.plan, needs, setup.code))
+        told = await self._told(self.actor.set_up.remote(setup_frame(setup)))
         self.pid = int(told["pid"])
 
-    async def open(self, model: str) -> None:
+    async def open(self, service: str) -> int:
         """See `Worker.open`."""
-        await self._told(self._at_work().open.remote(model))
+        told = await self._told(self._at_work().open.remote(service))
         self.has_served = True
+        return int(told["slots"])
 
-    async def answers(self, model: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
+    async def answers(self, service: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
         """See `Worker.answers`."""
-        frame = lease_frame(model, lease, lease.id)
+        frame = lease_frame(service, lease, lease.id)
         try:
             coming = self._at_work().answers.options(num_returns="streaming").remote(frame)
             async for reference in coming:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from mixwright_runtime.cluster.engine import LeasedEngine
+from mixwright_runtime.cluster.engine import LeasedWork
 from mixwright_runtime.cluster.leases import LeaseStats
 from mixwright_runtime.cluster.leasing import Leasing
 from mixwright_runtime.cluster.protocol import Cluster
-from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.store.status import ClusterStatus, WorkerStatus
 
 
-def cluster_status(cluster: Cluster | None, engines: Mapping[str, Engine]) -> dict[str, ClusterStatus]:
+def cluster_status(work: LeasedWork | None) -> dict[str, ClusterStatus]:
     """How it stands now, as `cluster`; nothing where there is none."""
-    if cluster is None:
+    if work is None:
         return {}
-    leasings = [engine.leasing for engine in engines.values() if isinstance(engine, LeasedEngine)]
+    cluster, leasings = work.cluster, work.leasings
     total = LeaseStats()
     for leasing in leasings:
         total += leasing.table.stats
     workers = [_worker(cluster, place, leasings) for place in cluster.places]
     return {"cluster": {"name": cluster.name, "workers": workers, "leases": dict(vars(total))}}
+
+
+def cluster_warnings(work: LeasedWork | None) -> list[str]:
+    """Which workers do not take part in what, and why."""
+    leasings = [] if work is None else work.leasings
+    return [
+        f"worker {worker} takes no part in {leasing.service}: {trouble}"
+        for leasing in leasings
+        for worker, trouble in leasing.troubles.items()
+    ]
 
 
 def _worker(cluster: Cluster, place: str, leasings: list[Leasing]) -> WorkerStatus:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from mixwright_runtime.cluster.status import cluster_status
+from mixwright_runtime.cluster.status import cluster_status, cluster_warnings
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.facts.policies import Violation, policy_facts
 from mixwright_runtime.facts.reports import reviews_of
@@ -31,6 +31,7 @@ async def finish(run: Run) -> RunReport:
     is_complete = not stop.reason
     mixtures: dict[str, MixtureSummary] = {}
     messages = [*(replay.note for replay in run.replays if replay.note), *run.calls.warnings()]
+    messages += cluster_warnings(run.leased)
     if run.signal is None and stop.failure is None:
         mixtures = _record_mixtures(run)
     _put_reports(run)
@@ -223,7 +224,7 @@ def _summary(run: Run, mixtures: dict[str, MixtureSummary], unfinished: int) -> 
         "exports": {},
         "exit_code": 0,
     }
-    if (cluster := cluster_status(run.cluster, run.engines).get("cluster")) is not None:
+    if (cluster := cluster_status(run.leased).get("cluster")) is not None:
         found["cluster"] = cluster
     return found
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from mixwright_runtime.cluster.status import cluster_status
+from mixwright_runtime.cluster.status import cluster_status, cluster_warnings
 from mixwright_runtime.run.live import Intervals, LiveBlock, is_live
 from mixwright_runtime.run.progress_text import block_of, line_of
 from mixwright_runtime.run.quotas import note
@@ -68,9 +68,9 @@ def status_of(run: Run) -> dict[str, Any]:
         },
         "tokens": {"prompt": spending.prompt_tokens, "output": spending.output_tokens},
         "cost": spending.cost,
-        "warnings": [*run.store.warnings, *run.calls.warnings()],
+        "warnings": [*run.store.warnings, *run.calls.warnings(), *cluster_warnings(run.leased)],
         "message": run.stop.reason,
-        **cluster_status(run.cluster, run.engines),
+        **cluster_status(run.leased),
     }
 
 

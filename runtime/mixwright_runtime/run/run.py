@@ -25,11 +25,11 @@ from mixwright_compiler.plan.plan import Budget, Mixture, Pipeline, Plan, Step
 from mixwright_runtime.calls.budget import Spending, tightest
 from mixwright_runtime.calls.calls import Calls
 from mixwright_runtime.calls.fault import BreakerPolicy, Clock, RetryPolicy
-from mixwright_runtime.calls.models import asked_of, models_asked
+from mixwright_runtime.calls.models import asked_of, engines_asked, models_asked
 from mixwright_runtime.calls.probing import reserve
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.cluster.durations import LeasePolicy
-from mixwright_runtime.cluster.engine import engines_for
+from mixwright_runtime.cluster.engine import LeasedWork
 from mixwright_runtime.cluster.protocol import Cluster
 from mixwright_runtime.engines.protocol import Engine
 from mixwright_runtime.errors import RunError, RunStopped
@@ -79,7 +79,7 @@ class RunOptions:
     """What confines untrusted code: `bwrap`, or a back-end that the user named
     (mixwright_runtime/sandbox/backends.py)."""
     cluster: str = ""
-    """Whose workers send the requests to models (mixwright_runtime/cluster/named.py); none: this process does."""
+    """Whose workers ask models and do what takes processors (mixwright_runtime/cluster/named.py); none: this machine."""
     leases: LeasePolicy | None = None
     watch: Callable[[Run], Any] | None = None
     """Called when the run has begun; a coroutine function that shows progress until it is cancelled."""
@@ -121,13 +121,16 @@ class Run:
         self.pipelines = needed_pipelines(plan, self.mixtures, named=bool(options.mixtures))
         self.policies = policies_of(plan, self.mixtures)
         self.spending = Spending(budget_of(plan, self.mixtures), clock)
-        self.cluster = cluster
-        if engines is None:
-            steps = [step for pipeline in self.pipelines for step in pipeline.steps]
-            steps += [step for mixture in _with_nested(plan, self.mixtures) for step in mixture.steps]
+        steps = [step for pipeline in self.pipelines for step in pipeline.steps]
+        steps += [step for mixture in _with_nested(plan, self.mixtures) for step in mixture.steps]
+        asked = asked_of(plan, steps) if engines is None else {}
+        self.leased: LeasedWork | None = None
+        if cluster is not None:
             again = partial(reserve, self.spending, self.stop)
-            asked = asked_of(plan, steps)
-            engines = engines_for(plan, asked, cluster, clock=clock, again=again, policy=options.leases)
+            how: dict[str, Any] = {"sandbox": options.sandbox, "policy": options.leases}
+            self.leased = LeasedWork(plan, asked, cluster, clock=clock, again=again, **how)
+        if engines is None:
+            engines = engines_asked(plan, asked) if self.leased is None else self.leased.engines
         self.engines = engines
         self.run_id = store.begin_run(plan, options.command)
         self.started_at = clock.wall()
@@ -148,6 +151,7 @@ class Run:
             self.sources,
             self.calls,
             sandbox=options.sandbox,
+            leased=self.leased,
             results=ToolResults(store, self.run_id, clock),
         )
         self.outcomes: dict[str, Outcomes] = {}

@@ -41,8 +41,10 @@ def open_sandbox(
     assert_never(backend)
 
 
-def named_sandbox(name: str) -> Runner:
+def named_sandbox(name: str, *, size: int | None = None) -> Runner:
     """The sandbox that a command line names: `bwrap`, `landlock`, `container` or `container:IMAGE`; not yet started.
+
+    `size`: jobs at one time; None is one a core.
 
     Raises:
         SandboxUnavailable: what it needs is not installed.
@@ -51,7 +53,7 @@ def named_sandbox(name: str) -> Runner:
     backend, _, image = name.partition(":")
     if backend not in get_args(Backend):
         raise ValueError(f"there is no sandbox '{name}'")
-    return open_sandbox(cast(Backend, backend), image=image or IMAGE)
+    return open_sandbox(cast(Backend, backend), size=size, image=image or IMAGE)
 
 
 def _require_landlock() -> None:

@@ -276,5 +276,9 @@ class Runner(Protocol):
             ValueError: an argument is not plain data, or a path leaves the working directory.
         """
 
+    async def prove(self, job: Job) -> Ran:
+        """As `run`, of a job by which a step sees that it can work here: a compiler's version, a package. Where jobs run
+        on several machines, what it gives must be the same on each that gets any."""
+
     async def close(self) -> None:
         """End every worker and job. Safe to call twice."""

@@ -99,7 +99,7 @@ def _timed_out(limits: Limits, jobs: Sequence[RunningJob], detail: str) -> Ran:
 
 
 async def _run_calls(box: Boxed, job: CallsJob) -> Ran:
-    calls = [_call_form(call) for call in job.calls]
+    calls = [call_form(call) for call in job.calls]
     work = framed(_work(job.setup, job.limits, source=job.source, calls=calls, is_open=False))
     box.limit_memory(job.limits.memory_bytes + job.limits.disk_bytes, job.limits.processes)
     answers: list[Answer] = []
@@ -127,7 +127,12 @@ def _work(setup: str, limits: Limits, **more: object) -> dict[str, Any]:
     return {"setup": setup, "limit_bytes": limits.output_bytes, **more}
 
 
-def _call_form(call: Call | Evaluate) -> dict[str, Any]:
+def call_form(call: Call | Evaluate) -> dict[str, Any]:
+    """A call as JSON.
+
+    Raises:
+        NotPlain: an argument is not plain data, or too large.
+    """
     if isinstance(call, Evaluate):
         return {"expression": call.expression}
     return {

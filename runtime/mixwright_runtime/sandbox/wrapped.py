@@ -262,6 +262,10 @@ class WrappedSandbox:
             except BoxFailed as error:
                 return Ran("sandbox_error", str(error))
 
+    async def prove(self, job: Job) -> Ran:
+        """See `Runner.prove`."""
+        return await self.run(job)
+
     async def _run_program(self, job: ProgramJob) -> Ran:
         """As `running.py` does, but for the report, which comes at the end of standard output."""
         work, profile, extra_disk = program_work(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import Expression, Plan, Step
 from mixwright_runtime.calls.models import DeclaredCalls, RunCalls
@@ -15,6 +15,9 @@ from mixwright_runtime.stream.supply import Sources
 from mixwright_runtime.tools.kinds import Surroundings
 from mixwright_runtime.tools.toolbox import StepTools, Toolbox, ToolResults
 from mixwright_runtime.values.rows import Rendered, Row, SourceIds
+
+if TYPE_CHECKING:
+    from mixwright_runtime.cluster.engine import LeasedWork
 
 
 class RunContext:
@@ -27,14 +30,16 @@ class RunContext:
         calls: RunCalls,
         *,
         sandbox: str = "bwrap",
+        leased: LeasedWork | None = None,
         results: ToolResults | None = None,
     ) -> None:
-        """sandbox: what confines untrusted code (mixwright_runtime/sandbox/backends.py). results: of tools; None where no
-        step runs any."""
+        """sandbox: what confines untrusted code (mixwright_runtime/sandbox/backends.py). leased: whose workers and boxes
+        are used instead of those of this machine. results: of tools; None where no step runs any."""
         self.plan = plan
         self.sources = sources
         self.calls = calls
         self._sandbox_name = sandbox
+        self._leased = leased
         self.pools: dict[str, Pool] = {}
         """Of pipelines that draw from their own rows."""
         self.made: dict[str, Callable[[], Iterable[Row]]] = {}
@@ -118,14 +123,18 @@ class RunContext:
         return renamed
 
     def _pool(self) -> Any:
-        if self._workers is None:
+        if self._workers is None and self._leased is not None:
+            self._workers = self._leased.pool()
+        elif self._workers is None:
             from mixwright_runtime.workers.pool import WorkerPool
 
             self._workers = WorkerPool()
         return self._workers
 
     def _sandbox(self) -> Any:
-        if self._boxes is None:
+        if self._boxes is None and self._leased is not None:
+            self._boxes = self._leased.sandbox()
+        elif self._boxes is None:
             from mixwright_runtime.sandbox.backends import named_sandbox
 
             self._boxes = named_sandbox(self._sandbox_name)

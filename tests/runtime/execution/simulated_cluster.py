@@ -8,7 +8,7 @@ import random
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
-from mixwright_runtime.cluster.hosting import EngineHost
+from mixwright_runtime.cluster.hosting import Host
 from mixwright_runtime.cluster.leases import Lease, LeaseFault
 from mixwright_runtime.cluster.protocol import (
     LeaseLost,
@@ -21,6 +21,7 @@ from mixwright_runtime.cluster.protocol import (
     lease_frame,
     read_frame,
 )
+from mixwright_runtime.cluster.services import EngineService
 from mixwright_runtime.engines.protocol import Engine
 
 
@@ -106,10 +107,11 @@ class SimulatedWorker:
         self._death = asyncio.Event()
         self._cut_until = 0.0
 
-    async def open(self, model: str) -> None:
+    async def open(self, service: str) -> int:
         await asyncio.sleep(self._cluster.chance.random())
+        return 0
 
-    async def answers(self, model: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
+    async def answers(self, service: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
         cluster, weather, chance = self._cluster, self._cluster.weather, self._cluster.chance
         cluster.note("lease", self.name, len(lease.items))
         # Never under a single item: one that was suspected for two such deaths would be given up for a third.
@@ -119,13 +121,13 @@ class SimulatedWorker:
             raise LeaseLost(LeaseFault.UNAVAILABLE, "simulated")
         if chance.random() < weather.partition:
             self._cut_until = asyncio.get_running_loop().time() + weather.partition_s * chance.random()
-        head, bodies = read_frame(lease_frame(model, lease, 1))
+        head, bodies = read_frame(lease_frame(service, lease, 1))
         items = items_in(head, bodies)
         if any(cluster.poison in item.body for item in items):
             dies_after = 0
-        host = EngineHost({model: cluster.engine})
+        host = Host({service: EngineService(cluster.engine)})
         answered = 0
-        async with contextlib.aclosing(host.answers(model, items)) as coming:
+        async with contextlib.aclosing(host.answers(service, items)) as coming:
             async for results in coming:
                 if dies_after is not None and answered + len(results) > dies_after:
                     self.die()

@@ -20,15 +20,6 @@ from mixwright_runtime.verifiers.code.program_judge import ProgramJudge
 
 MIB = 1024**2
 TOOL_LIMITS = Limits(wall_s=30, cpu_s=20, memory_bytes=1024 * MIB, processes=96, disk_bytes=64 * MIB)
-TOOLS: dict[str, tuple[str, ...]] = {
-    "bash": ("bash", "--version"),
-    "javascript": ("node", "--version"),
-    "cpp": ("g++", "--version"),
-    "java": ("javac", "-version"),
-    "rust": ("rustc", "--version"),
-    "go": ("go", "version"),
-}
-"""Language -> a command that prints its version. Python is the box's own; SQL needs no box."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +75,11 @@ async def examine(sandbox: Runner) -> Examination:
     found.walls += [await _escapes(sandbox, has_cgroup), await _fakes(sandbox)]
     with tempfile.TemporaryDirectory(prefix="mixwright-doctor-") as directory:
         judge = ProgramJudge(sandbox, None, Path(directory))
-        found.tools = list(await asyncio.gather(*(_tool(sandbox, judge, name) for name in TOOLS)))
+        found.tools = list(
+            await asyncio.gather(
+                *(_tool(sandbox, judge, name) for name in LANGUAGES if LANGUAGES[name].version)
+            )
+        )
     return found
 
 
@@ -132,7 +127,7 @@ async def _fakes(sandbox: Runner) -> Finding:
 async def _tool(sandbox: Runner, judge: ProgramJudge, name: str) -> Finding:
     """Ask for the version, then compile and run a program that prints one word."""
     language = LANGUAGES[name]
-    ran = await sandbox.run(ProgramJob(TOOLS[name], limits=TOOL_LIMITS))
+    ran = await sandbox.run(ProgramJob(language.version, limits=TOOL_LIMITS))
     if ran.status == 127:
         return Finding(name, None, "not installed", language.remedy)
     fault = await judge.probe(language)

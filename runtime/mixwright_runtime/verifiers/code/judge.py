@@ -97,7 +97,7 @@ class CodeJudge:
         await sandbox.start()
         if self._language.name == "python":
             await self._prove_packages(sandbox)
-            ran = await sandbox.run(CallsJob("import sys", [Evaluate("tuple(sys.version_info[:2])")]))
+            ran = await sandbox.prove(CallsJob("import sys", [Evaluate("tuple(sys.version_info[:2])")]))
             match ran.answers:
                 case (Value(value=(int(major), int(minor))),):
                     self._version = (major, minor)
@@ -138,7 +138,7 @@ class CodeJudge:
             job = CallsJob(
                 f"import {name}", [Evaluate("True")], limits=self._language.run_limits(60.0, self._memory)
             )
-            ran = await sandbox.run(job)
+            ran = await sandbox.prove(job)
             if ran.outcome != "done":
                 raise RunError(
                     f"the sandbox has no package `{name}`: {ran.detail}; install it where mixwright runs, with pip"

@@ -24,6 +24,7 @@ class Language:
         sources: ending of the files that the compiler is given.
         artifacts: what the compiler leaves, relative to the working directory.
         run: the command that runs the program.
+        version: a command that prints the version of the compiler, or of what runs the program; Python is the box's own.
         probe: a program that prints `ok`: it is compiled and run once before the first row.
         remedy: what to type then.
         memory_bytes: what a program of this language may take where the spec does not say.
@@ -72,6 +73,7 @@ LANGUAGES: Mapping[str, Language] = {
         ("node", "main.js"),
         'console.log("ok")',
         "apt install nodejs",
+        version=("node", "--version"),
         # V8 reserves its code and heap spaces when it starts.
         memory_bytes=1 * GiB,
         processes=64,
@@ -164,7 +166,14 @@ LANGUAGES: Mapping[str, Language] = {
         },
         processes=96,
     ),
-    "bash": Language("bash", "main.sh", ("bash", "main.sh"), "echo ok", "apt install bash"),
+    "bash": Language(
+        "bash",
+        "main.sh",
+        ("bash", "main.sh"),
+        "echo ok",
+        "apt install bash",
+        version=("bash", "--version"),
+    ),
     "sql": Language("sql", "query.sql", (), "", "pip install duckdb"),
 }
 

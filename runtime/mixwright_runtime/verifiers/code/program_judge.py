@@ -61,6 +61,7 @@ class ProgramJudge:
 
     async def probe(self, language: Language) -> str:
         """Why programs of a language do not work here; empty when they do."""
+        await self._toolchain(language)
         files, argv = _program(language, language.probe)
         ready = await self._compile(language, files)
         if ready.files is None:
@@ -274,9 +275,9 @@ class ProgramJudge:
         return Compiled(None, said or ran.detail, ran.outcome)
 
     async def _toolchain(self, language: Language) -> str:
-        """The compiler's own words about its version."""
+        """The own words about its version of what compiles or runs a language."""
         if language.name not in self._toolchains:
-            ran = await self._sandbox.run(
+            ran = await self._sandbox.prove(
                 ProgramJob(language.version, environment=language.environment, limits=COMPILE_LIMITS)
             )
             self._toolchains[language.name] = (ran.stdout or ran.stderr).decode("utf-8", "replace").strip()

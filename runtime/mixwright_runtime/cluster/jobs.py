@@ -1,0 +1,93 @@
+"""The pool of CPU workers of a cluster: a function by its name and plain arguments go out, its value comes back.
+
+    LeasedPool.run ─▶ item: the function's name, the arguments ─▶ WorkerPool of the worker ─▶ value, or how it failed
+
+One mechanism for all such work: whatever is a function of plain data, named `module:function`, is a job, of one row or
+of a range of rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mixwright_runtime.cluster.exchanges import told_in
+from mixwright_runtime.cluster.leasing import Leasing
+from mixwright_runtime.cluster.protocol import frame, read_frame
+from mixwright_runtime.engines.protocol import EngineFault, Fault
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.workers.pool import WorkerDied, WorkerError, WorkerStalled, WorkerTimeout
+
+POOL = "cpu workers"
+"""The service's name; no model is called so."""
+
+_FAILURES = {kind.__name__: kind for kind in (WorkerError, WorkerTimeout, WorkerStalled, WorkerDied)}
+
+
+class LeasedPool:
+    """See `WorkerPool`: the same functions with the same deadlines, in the processes of a cluster's workers."""
+
+    def __init__(self, leasing: Leasing) -> None:
+        self.leasing = leasing
+
+    @property
+    def size(self) -> int:
+        """Jobs that are worked on at once, by the workers that are up."""
+        return max(1, self.leasing.slots)
+
+    async def run(self, function: str, args: Sequence[object], timeout_s: float) -> Any:
+        """See `WorkerPool.run`.
+
+        Raises:
+            WorkerError: as there; WorkerDied too where three workers of the cluster died with it.
+            RunError: no worker is left.
+            RunStopped: the run is stopping.
+        """
+        await self.leasing.start()
+        body = frame({"args": list(args), "limit_s": timeout_s})
+        try:
+            found, _ = told_in(await self.leasing.ask(function, b"", body, timeout_s))
+        except EngineFault as fault:
+            if fault.fault is not Fault.WORKER_DIED:
+                raise RunError(str(fault)) from fault
+            raise WorkerDied(str(fault)) from fault
+        if "failed" in found:
+            raise _FAILURES.get(str(found["failed"]), WorkerError)(str(found["message"]))
+        return found.get("value")
+
+    async def run_many(
+        self, function: str, jobs: Iterable[Sequence[Any]], timeout_s: float
+    ) -> list[Any | WorkerError]:
+        """See `WorkerPool.run_many`."""
+        runs = [asyncio.ensure_future(self.run(function, args, timeout_s)) for args in jobs]
+        try:
+            results = await asyncio.gather(*runs, return_exceptions=True)
+        except asyncio.CancelledError:
+            for run in runs:
+                run.cancel()
+            raise
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, WorkerError):
+                raise result
+        return results
+
+    async def close(self) -> None:
+        """See `WorkerPool.close`; the workers are the cluster's."""
+        await self.leasing.close()
+
+
+def called_in(body: bytes) -> tuple[list[Any], float]:
+    """The arguments and the deadline of a job that has arrived."""
+    head, _ = read_frame(body)
+    return head["args"], float(head["limit_s"])
+
+
+def value_frame(value: object) -> bytes:
+    """What a function gave, as it travels."""
+    return frame({"value": value})
+
+
+def failed_frame(error: WorkerError) -> bytes:
+    """How a function failed, as it travels."""
+    return frame({"failed": type(error).__name__, "message": str(error)})
