@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +59,13 @@ def plan(tmp_path: Path) -> Plan:
     )
 
 
-@pytest.fixture
-def train_block(random_model: Path) -> Callable[..., Train]:
-    """Makes a `train` block: the declared defaults, a small job, and what is given."""
+def small_train(base: Path, **attributes: Any) -> Train:
+    """A `train` block: the declared defaults, a small job, and what is given."""
     from mixwright_runtime.plugins.declare import plugins
 
     defaults = {a.name: a.default for a in plugins()["train.sft"].entry.attributes}
     small = {
-        "base": str(random_model),
+        "base": str(base),
         "context": 96,
         "batch": 8,
         "micro_batch": 2,
@@ -75,14 +75,16 @@ def train_block(random_model: Path) -> Callable[..., Train]:
         "ranks": 2,
         "checkpoints": 4,
     }
+    return Train(
+        name="student",
+        mixture="m",
+        attributes={**defaults, **small, **attributes},
+        fingerprint=Fingerprint(row="", set="", meta=""),
+        origin=ORIGIN,
+    )
 
-    def make(**attributes: Any) -> Train:
-        return Train(
-            name="student",
-            mixture="m",
-            attributes={**defaults, **small, **attributes},
-            fingerprint=Fingerprint(row="", set="", meta=""),
-            origin=ORIGIN,
-        )
 
-    return make
+@pytest.fixture
+def train_block(random_model: Path) -> Callable[..., Train]:
+    """Makes a `train` block of the random model."""
+    return partial(small_train, random_model)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from test_tool_calling import Runs, agent, spec
 
@@ -45,6 +46,15 @@ def test_a_trajectory_is_exported_as_it_is(
         ["user", "assistant", "tool", "assistant"],
         ["user", "assistant", "tool", "tool", "assistant"],
     ]
+
+
+def test_parquet_has_the_calls_and_the_tools(trajectories: list[Trajectory], tmp_path: Path) -> None:
+    place = exported("parquet", trajectories, None, tmp_path / "parquet")
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT messages, tools FROM '{place}/data/*.parquet'").fetchall()
+    said = [[{k: v for k, v in m.items() if v is not None} for m in messages] for messages, _ in found]
+    assert said == [row["messages"] for row in trajectories]
+    assert [json.loads(tools) for _, tools in found] == [row["tools"] for row in trajectories]
 
 
 @pytest.mark.parametrize(
@@ -126,3 +136,50 @@ def test_of_a_trajectory_calls_and_answers_are_trained(
         # What the user asked, the tools and what they gave are read, and nothing of them is learned.
         assert "<tool_response>\n68\n</tool_response>" in read and '"name": "calendar"' in read
         assert answer not in read and "What is 17 * 4" in read
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("family", ["qwen3", "calls before the text", "an opened block is asked with"])
+def test_tokens_and_packed_sequences_learn_calls_and_answers_alone(
+    trajectories: list[Trajectory], tmp_path: Path, family: str
+) -> None:
+    pytest.importorskip("transformers")
+    from shutil import copytree
+
+    from transformers import AutoTokenizer
+
+    from mixwright_runtime.training.encode import IGNORED
+    from tests.checkout import ROOT
+    from tests.training import template_shapes
+    from tests.training.chat_templates import QWEN3, SPECIAL, with_control_tokens
+    from tests.training.conftest import small_train
+
+    base = tmp_path / "base"
+    copytree(ROOT / "specs" / "tiny" / "methods_model", base)
+    template = QWEN3 if family == "qwen3" else template_shapes.WHOLE[family]
+    special = dict.fromkeys((*SPECIAL, *template_shapes.SPECIAL))
+    tokenizer = with_control_tokens(AutoTokenizer.from_pretrained(base), special)(template)
+    tokenizer.save_pretrained(base)
+    train = small_train(base, context=4000)
+
+    def learned(format: str) -> list[str]:
+        place = exported(format, trajectories, train, tmp_path / format)
+        with duckdb.connect() as connection:
+            found = connection.execute(f"SELECT input_ids, labels FROM '{place}/data/*.parquet'").fetchall()
+        for tokens, labels in found:
+            assert all(label in (IGNORED, token) for token, label in zip(tokens, labels, strict=True))
+            read = tokenizer.decode([t for t, label in zip(tokens, labels, strict=True) if label == IGNORED])
+            # What the user asked and what the tools gave is read, and nothing of it is learned.
+            assert "What is 17 * 4" in read and "68" in read
+        return [tokenizer.decode([t for t in labels if t != IGNORED]) for _, labels in found]
+
+    one, two = learned("tokenized")
+    for said, calls, answer in (
+        (one, ["17 * 4"], "It is 68."),
+        (two, ["17 * 4", "9 - 12"], "It is 68 and -3."),
+    ):
+        places = [said.index(part) for part in (*calls, answer)]
+        assert places == sorted(places) and said.count("calculator") == len(calls)
+        assert "What is" not in said and "calendar" not in said and "tool_response" not in said
+    packed = "".join(learned("packed"))
+    assert one in packed and two in packed
