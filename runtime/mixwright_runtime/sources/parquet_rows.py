@@ -227,8 +227,8 @@ _SCAN = "read_parquet($1, file_row_number = true)"
 
 
 def connect() -> Any:
-    """A connection that reads Parquet files, which lie on a disk of this machine: reading ahead of what is fetched saves no
-    time there, and took 90 MB."""
+    """A connection that reads Parquet files, which lie on a disk of this machine: reading ahead of what is fetched saves
+    no time there, and took 90 MB."""
     import duckdb
 
     connection = duckdb.connect(
