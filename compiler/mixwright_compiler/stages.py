@@ -26,7 +26,7 @@ from mixwright_compiler.load.uses import told_of_files
 from mixwright_compiler.load.world import Mention, Module, World
 from mixwright_compiler.program import ExportDecl, Program
 from mixwright_compiler.schema import Columns
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile, Span, read_source
@@ -217,7 +217,7 @@ def _with_variant(world: World, program: Program, variant: str) -> Program:
             "MIX110",
             f"no variant `{variant}`",
             Span(source, 10, 10 + len(variant)),
-            hint=f"did you mean `{near}`?" if near else f"variants are: {listing(names) or 'none'}",
+            hint=did_you_mean(near, f"variants are: {listing(names) or 'none'}"),
         )
         return program
     base = program.mixtures[variant].variant_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypedDict
 
 from mixwright_compiler.findings import Findings
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix
@@ -79,8 +80,30 @@ def replace_fix(span: Span, replacement: str) -> Fix:
     return Fix(f"write `{replacement}`", (Edit(span, replacement),), Applicability.MAYBE)
 
 
+class Suggestion(TypedDict):
+    """Hint and fix of a finding, for its last two arguments."""
+
+    hint: str
+    fix: Fix | None
+
+
+def did_you_mean(near: str | None, otherwise: str = "") -> str:
+    """The hint that names the nearest; `otherwise` where nothing is near."""
+    return f"did you mean `{near}`?" if near else otherwise
+
+
+def suggested(near: str | None, span: Span, otherwise: str = "") -> Suggestion:
+    """`did_you_mean` with the fix that puts it in the place of what was written."""
+    return {"hint": did_you_mean(near, otherwise), "fix": replace_fix(span, near) if near else None}
+
+
 MOST_KINDS = 40
 """Chosen: kinds of steps, blocks and verifiers that a hint lists: all that there are."""
+
+
+def one_of(names: Iterable[str], limit: int = 8) -> str:
+    """The hint that lists what can stand there."""
+    return f"write one of: {listing(names, limit)}"
 
 
 def listing(names: Iterable[str], limit: int = 8) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mixwright_compiler.catalog.aggregates import AGGREGATES, OF_ALL
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.program import Aggregate, TypedExpression
-from mixwright_compiler.suggest import nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, nearest, replace_fix
 from mixwright_dsl.nodes import Call, Expression, Ref
 
 
@@ -36,7 +36,7 @@ def bind_aggregate(
             f"`fold` has no `{name}(…)`",
             node.function.span,
             f"it takes: {_shapes()}",
-            hint=f"did you mean `{near}(…)`?" if near else f"write one of: {_shapes()}",
+            hint=did_you_mean(near and f"{near}(…)", f"write one of: {_shapes()}"),
             fix=replace_fix(node.function.span, near) if near else None,
         )
     takes, gives = AGGREGATES[name]

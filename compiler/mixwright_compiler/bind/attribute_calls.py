@@ -11,7 +11,7 @@ from mixwright_compiler.load.constants import as_type
 from mixwright_compiler.load.params import constant_expression
 from mixwright_compiler.load.world import Declaration, Module, World
 from mixwright_compiler.program import CallValue
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of, replace_fix
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute, Call, Expression, Ref
 from mixwright_dsl.source import Span
@@ -44,7 +44,7 @@ def bind_call(kind: str, subject: str, node: Expression, world: World, module: M
                 f"{subject} has no `{word}`",
                 node.span,
                 f"it takes: {shapes}",
-                hint=f"did you mean `{near}`?" if near else f"write one of: {shapes}",
+                hint=did_you_mean(near, f"write one of: {shapes}"),
                 fix=fix,
             )
     raise findings.error(
@@ -64,7 +64,7 @@ def _call(kind: str, subject: str, node: Call, world: World, module: Module) -> 
             f"{subject} has no `{name}(…)`",
             node.function.span,
             f"it takes: {listing(_shapes(kind), 12)}",
-            hint=f"did you mean `{near}(…)`?" if near else f"write one of: {listing(_shapes(kind), 12)}",
+            hint=did_you_mean(near and f"{near}(…)", one_of(_shapes(kind), 12)),
             fix=replace_fix(node.function.span, near) if near else None,
         )
     types, required = CALLS[kind][name]

@@ -16,7 +16,7 @@ from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 from mixwright_compiler.catalog.references import BLOCKS, block_of
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.program import Bound, Items, SubBlock
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import listing, nearest, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import (
     Attribute,
@@ -160,12 +160,7 @@ def _unknown_attribute(
         span,
         "unknown",
         secondary=secondary,
-        hint=f"did you mean `{near}`?"
-        if near
-        else f"it takes: {listing(names, 30)}"
-        if names
-        else "it takes no attributes",
-        fix=replace_fix(span, near) if near else None,
+        **suggested(near, span, f"it takes: {listing(names, 30)}" if names else "it takes no attributes"),
     )
 
 

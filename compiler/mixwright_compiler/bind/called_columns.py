@@ -10,7 +10,7 @@ from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.program import TemplateDecl
 from mixwright_compiler.schema import Columns
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import listing, nearest, one_of, suggested
 from mixwright_compiler.templates.messages import ROLES, check_use
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Binary, Call, Expression, ListNode, Ref, Text, Unary
@@ -91,8 +91,7 @@ class CalledColumns:
             f"`{template.name}` {what} `{word}`",
             node.span,
             f"it has: {listing(there)}",
-            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(there)}",
-            fix=replace_fix(node.span, near) if near else None,
+            **suggested(near, node.span, one_of(there)),
         )
 
     def _score(self, node: Call) -> Ref:
@@ -128,6 +127,5 @@ def checked_step(place: Place, name: str, span: Span, known: Collection[str]) ->
         f"no such step `{name}` in this test",
         span,
         f"there are: {listing(known)}" if known else "there is none",
-        hint=f"did you mean `{near}`?" if near else f"write one of: {listing(known)}" if known else "",
-        fix=replace_fix(span, near) if near else None,
+        **suggested(near, span, one_of(known) if known else ""),
     )

@@ -16,7 +16,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.uses import at_home, use_of
 from mixwright_compiler.load.world import Declaration
 from mixwright_compiler.program import FromDecl, MixtureDecl, PipelineDecl, StepDecl
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Attribute, Block, Ref, named
@@ -178,7 +178,7 @@ class StepPaths:
                 at,
                 f"its steps are: {listing(list(steps), 12)}",
                 secondary=(declared,),
-                hint=f"did you mean `{owner}.{near}`?" if near else "name a step by its id",
+                hint=did_you_mean(near and f"{owner}.{near}", "name a step by its id"),
             )
         step = ".".join(rest[:length])
         written = f"{owner}.{step}" if start else step
@@ -244,8 +244,7 @@ def check_settable(paths: StepPaths, named: Named, item: Attribute) -> None:
         else f"`{'.'.join(item.name.parts[:-1])}` has no attribute `{named.attribute}`",
         span,
         "it is what the step is called" if named.attribute == "id" else "unknown",
-        hint=f"did you mean `{near}`?" if near else f"it has: {listing([n for n in names if n != '*'], 12)}",
-        fix=replace_fix(span, near) if near else None,
+        **suggested(near, span, f"it has: {listing([n for n in names if n != '*'], 12)}"),
     )
 
 

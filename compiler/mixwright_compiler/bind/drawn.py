@@ -12,7 +12,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.constants import as_type
 from mixwright_compiler.load.params import constant_expression
 from mixwright_compiler.program import CallValue
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of, suggested
 from mixwright_dsl.nodes import Call, Expression, Ref, Text
 from mixwright_dsl.source import Span
 
@@ -81,7 +81,7 @@ def _keyword(place: Place, name: str, node: Expression, span: Span) -> Any:
         f"`constraints` has no argument `{name}`",
         span,
         f"it takes: {listing(KEYWORDS)}",
-        hint=f"did you mean `{near}`?" if near else f"write one of: {listing(KEYWORDS)}",
+        hint=did_you_mean(near, one_of(KEYWORDS)),
     )
 
 
@@ -97,8 +97,7 @@ def _family_or_id(place: Place, node: Expression) -> str:
             f"no family of constraints `{node.name}`",
             node.span,
             f"there are: {listing(FAMILIES)}",
-            hint=f"did you mean `{near}`?" if near else 'an id stands in quotes: `"punctuation:no_comma"`',
-            fix=replace_fix(node.span, near) if near else None,
+            **suggested(near, node.span, 'an id stands in quotes: `"punctuation:no_comma"`'),
         )
     if isinstance(node, Text):
         return known_id(place, node.value, node.span)
@@ -136,6 +135,6 @@ def unknown_id(findings: Any, id: str, span: Span) -> Reported:
         f"no kind of constraint `{id}`",
         span,
         "unknown",
-        hint=f"did you mean `{near}`?" if near else "ids are listed in docs/language/constraints.md",
+        hint=did_you_mean(near, "ids are listed in docs/language/constraints.md"),
     )
     return reported

@@ -17,7 +17,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Module
 from mixwright_compiler.program import Bound, EvaluationDecl, FromDecl, PipelineDecl, StepDecl
 from mixwright_compiler.schema import Columns
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of
 from mixwright_compiler.templates.messages import check_use
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Block, ObjectNode, Ref, Statement
@@ -142,7 +142,7 @@ class _Evaluation:
                 f"no column `{bound.value}` in rows of `{rows}`",
                 bound.span,
                 f"columns there: {listing(columns.types)}",
-                hint=f"did you mean `{near}`?" if near else f"write one of: {listing(columns.types)}",
+                hint=did_you_mean(near, one_of(columns.types)),
             )
         if REPLY in columns.types:
             self.findings.error(

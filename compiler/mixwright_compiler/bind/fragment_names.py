@@ -40,7 +40,8 @@ def _read_by(scope: Scope, declaration: Declaration, name: str) -> Sequence[str]
     parts = tuple(name.split("."))
     span = declaration.name_span
     try:
-        found, rest = scope.world.find(declaration.module, Ref(parts, span, (span,) * len(parts)))
+        ref = Ref(parts, span, (span,) * len(parts))
+        found, rest = scope.world.find(declaration.module, ref, is_use=False)
     except Reported:
         return ()
     if found is None or rest or found.kind != "template":

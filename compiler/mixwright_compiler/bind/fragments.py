@@ -23,7 +23,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Declaration, Module, World
 from mixwright_compiler.program import FragmentDecl, FragmentParam
 from mixwright_compiler.schema import UNTYPED, element_of, fields_of
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import listing, nearest, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import (
@@ -204,8 +204,7 @@ def _type(scope: Scope, statement: Attribute) -> str:
         f"no type of columns `{written or value.span.text}`",
         value.span,
         f'types are: {listing(TYPES)}, and `"list[text]"` in quotes',
-        hint=f"did you mean `{near}`?" if near else f"write `{statement.name.name} = {right}`",
-        fix=replace_fix(value.span, near) if near else None,
+        **suggested(near, value.span, f"write `{statement.name.name} = {right}`"),
     )
     return "any"
 
@@ -336,8 +335,7 @@ def _check_made(
             f"no step of `{declaration.name}` makes `{name}`",
             span,
             f"its steps make: {listing(made)}" if made else "its steps make no column",
-            hint=f"did you mean `{near}`?" if near else "make it in a step, or delete the line",
-            fix=replace_fix(span, near) if near else None,
+            **suggested(near, span, "make it in a step, or delete the line"),
         )
     for name, column in made.items():
         param = params.get(name)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from mixwright_compiler.bind.place import Place, place_path
 from mixwright_compiler.load.constants import as_type
 from mixwright_compiler.load.params import constant_expression
-from mixwright_compiler.suggest import nearest
+from mixwright_compiler.suggest import did_you_mean, nearest
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Call, Expression, Heredoc, Ref
 from mixwright_dsl.source import SourceFile, Span, read_source
@@ -68,7 +68,7 @@ def _file(place: Place, node: Call) -> Any:
             f"no file `{text}`" if not path.exists() else f"cannot read `{text}`",
             span,
             "a path starts at the directory of the spec",
-            hint=f"did you mean `{near}`?" if near else 'write the value here: `{ type = "object" }`',
+            hint=did_you_mean(near, 'write the value here: `{ type = "object" }`'),
         ) from None
     try:
         return _lines(source.text) if path.suffix == ".jsonl" else _decoded(source.text)

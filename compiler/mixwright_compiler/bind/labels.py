@@ -9,7 +9,7 @@ from mixwright_compiler.bind.kinds import is_excused, kind_of
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import World
-from mixwright_compiler.suggest import MOST_KINDS, listing, nearest, replace_fix
+from mixwright_compiler.suggest import MOST_KINDS, listing, nearest, one_of, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Block, Ref
 from mixwright_dsl.source import Span
@@ -38,8 +38,7 @@ def kind_entry(world: World, family: str, block: Block, labels: Sequence[Any], w
             f"no {family} kind `{name}`",
             labels[0].span,
             f"kinds are: {listing(entries, MOST_KINDS)}",
-            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(entries, MOST_KINDS)}",
-            fix=replace_fix(labels[0].span, near) if near else None,
+            **suggested(near, labels[0].span, one_of(entries, MOST_KINDS)),
         )
     return entry
 

@@ -11,7 +11,7 @@ from mixwright_compiler.catalog.makes import DRAWN, ITEM, NAMED_BY_ATTRIBUTES, m
 from mixwright_compiler.catalog.traits import traits_of
 from mixwright_compiler.program import Aggregate, Bound, CallValue, TypedExpression
 from mixwright_compiler.schema import Columns, common_type_of_values, element_of, struct_of
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of
 
 
 def made_by(
@@ -109,6 +109,6 @@ def _no_drawn(scope: Scope, attributes: Mapping[str, Bound], drawn: Columns, col
         f"no column `{column.value}` in rows of `{attributes['from'].value}`",
         column.span,
         f"columns there: {listing(drawn.types)}",
-        hint=f"did you mean `{near}`?" if near else f"write one of: {listing(drawn.types)}",
+        hint=did_you_mean(near, one_of(drawn.types)),
     )
     return "any"

@@ -21,7 +21,7 @@ from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import Declaration, Module
 from mixwright_compiler.program import Bound, CallValue, ComponentDecl, MixtureDecl
 from mixwright_compiler.schema import Columns, common_type
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute, Block, Ref, Statement
 from mixwright_dsl.source import Span
@@ -158,10 +158,11 @@ class _Mixing:
             "MIX116" if not group else "MIX121",
             f"no block `{block.kind}` in a {'group' if group else 'mixture'}",
             block.kind_span,
-            hint=f"did you mean `{near}`?"
-            if near
-            else (f"blocks here are: {listing(names)}" if names else "a group holds `rows = quota`"),
-            fix=replace_fix(block.kind_span, near) if near else None,
+            **suggested(
+                near,
+                block.kind_span,
+                f"blocks here are: {listing(names)}" if names else "a group holds `rows = quota`",
+            ),
         )
 
     def _group(self, block: Block) -> None:
@@ -269,7 +270,7 @@ class _Mixing:
             f"`{written}` is no component of this mixture",
             bound.span,
             f"components are: {listing(rows)}",
-            hint=f"did you mean `fill({near})`?" if near else f"write one of: {listing(rows)}",
+            hint=did_you_mean(near and f"fill({near})", one_of(rows)),
         )
 
     def _columns(self) -> Columns:

@@ -19,7 +19,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.uses import Use, use_of
 from mixwright_compiler.load.world import Declaration, Module
 from mixwright_compiler.program import OperatorDecl
-from mixwright_compiler.suggest import nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, nearest, replace_fix
 from mixwright_dsl.nodes import (
     Attribute,
     Binary,
@@ -54,9 +54,7 @@ def bind_operator(scope: Scope, declaration: Declaration) -> OperatorDecl:
                 "MIX120",
                 "an operator has a name, and is `depth` or `breadth`",
                 written.span if written is not None else declaration.name_span,
-                hint=f"did you mean `{near}`?"
-                if near
-                else f"write `operator {declaration.name} depth {{ … }}`",
+                hint=did_you_mean(near, f"write `operator {declaration.name} depth {{ … }}`"),
                 fix=replace_fix(written.span, near) if near and written is not None else None,
             )
     guard = next((s.value for s in block.body if isinstance(s, Attribute) and s.name.name == "guard"), None)

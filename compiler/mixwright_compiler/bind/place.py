@@ -11,7 +11,7 @@ from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.world import Module, World
 from mixwright_compiler.program import ToolDecl
 from mixwright_compiler.schema import Columns, written_type
-from mixwright_compiler.suggest import SPELLINGS, listing, misspelt_word, nearest, replace_fix
+from mixwright_compiler.suggest import SPELLINGS, listing, misspelt_word, nearest, one_of, replace_fix
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import Span
@@ -99,7 +99,7 @@ def missing_column(
     if near:
         hint = f'did you mean `{near}`, or the text `"{name}"`?' if may_be_text else f"did you mean `{near}`?"
     elif known:
-        hint = f"write one of: {listing(known)}"
+        hint = one_of(known)
     else:
         hint = "make it first: `derive { name = … }`"
     return place.findings.error(

@@ -11,7 +11,7 @@ from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.constants import as_type
 from mixwright_compiler.load.params import constant_expression, constant_of
 from mixwright_compiler.program import CallValue
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of, replace_fix, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute, Call, Expression, ObjectNode, Ref, Text
 from mixwright_dsl.quantity import Unit
@@ -37,7 +37,7 @@ def bind_quota(place: Place, node: Expression) -> Quota:
                 f"no quota `{word}`",
                 node.span,
                 f"a quota is one of: {listing(SHAPES)}",
-                hint=f"did you mean `{near}`?",
+                hint=did_you_mean(near),
                 fix=replace_fix(node.span, near) if near == "all" else None,
             )
         case Ref(parts=(word,)) if constant_of(place.world, place.module, node) is None:
@@ -46,7 +46,7 @@ def bind_quota(place: Place, node: Expression) -> Quota:
                 f"no quota `{word}`",
                 node.span,
                 f"a quota is one of: {listing(SHAPES)}",
-                hint=f"write one of: {listing(SHAPES)}",
+                hint=one_of(SHAPES),
             )
         case Text(value="all"):
             raise findings.error(
@@ -106,7 +106,7 @@ def _call(place: Place, node: Call) -> CallValue:
             f"no quota `{name}(…)`",
             node.function.span,
             f"a quota is one of: {listing(SHAPES)}",
-            hint=f"did you mean `{near}(…)`?" if near else f"write one of: {listing(SHAPES)}",
+            hint=did_you_mean(near and f"{near}(…)", one_of(SHAPES)),
             fix=replace_fix(node.function.span, near) if near else None,
         )
     shape = next(s for s in SHAPES if s.startswith(f"{name}("))
@@ -155,8 +155,7 @@ def _keyword(
             "MIX122",
             f"`{name}` has no argument `{key}`",
             keyword.name.span,
-            hint=f"did you mean `{near}`?" if near else f"write `{shape}`",
-            fix=replace_fix(keyword.name.span, near) if near else None,
+            **suggested(near, keyword.name.span, f"write `{shape}`"),
         )
     if key in given:
         raise findings.error(

@@ -17,7 +17,7 @@ from mixwright_compiler.program import (
     SourceDecl,
 )
 from mixwright_compiler.schema import Columns, columns_of_rows
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of, replace_fix, suggested
 from mixwright_dsl.nodes import Attribute, ListNode, ObjectNode, named
 from mixwright_dsl.source import Span
 
@@ -121,7 +121,7 @@ def _check_keys(scope: Scope, declaration: Declaration) -> None:
                     f"only this row of `{declaration.name}` has `{own[0]}`, and all others have `{missing[0]}`",
                     row[own[0]].span,
                     f"`{missing[0]}` is null here, `{own[0]}` everywhere else",
-                    hint=f"did you mean `{missing[0]}`?",
+                    hint=did_you_mean(missing[0]),
                     fix=replace_fix(row[own[0]].span, missing[0]),
                 )
 
@@ -146,8 +146,7 @@ def _mapped_type(
         f"source `{declaration.name}` has no column `{old}`",
         span,
         f"its columns are: {listing(in_file)}",
-        hint=f"did you mean `{near}`?" if near else f"write one of: {listing(in_file)}",
-        fix=replace_fix(span, near) if near else None,
+        **suggested(near, span, one_of(in_file)),
     )
     return "any"
 

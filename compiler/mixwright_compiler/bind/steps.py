@@ -30,7 +30,7 @@ from mixwright_compiler.load.uses import Use, use_of, uses_of
 from mixwright_compiler.load.world import Module
 from mixwright_compiler.program import Bound, StepDecl, TypedExpression
 from mixwright_compiler.schema import Columns
-from mixwright_compiler.suggest import MOST_KINDS, listing, nearest, replace_fix
+from mixwright_compiler.suggest import MOST_KINDS, listing, nearest, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute, Block, Ref, named
 from mixwright_dsl.source import Span
@@ -57,8 +57,7 @@ def step_entry(scope: Scope, block: Block) -> tuple[Entry, list[Any]]:
         "MIX116",
         f"no step `{block.kind}`",
         block.kind_span,
-        hint=f"did you mean `{near}`?" if near else f"steps are: {listing(names, MOST_KINDS)}",
-        fix=replace_fix(block.kind_span, near) if near else None,
+        **suggested(near, block.kind_span, f"steps are: {listing(names, MOST_KINDS)}"),
     )
 
 

@@ -9,7 +9,7 @@ from mixwright_compiler.bind.place import Place
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.program import TagDecl
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import listing, nearest, one_of, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute, Block, ListNode, Ref
 from mixwright_dsl.source import Span
@@ -101,6 +101,5 @@ def _components(place: Place, name: str, span: Span, paths: Mapping[str, Sequenc
         f"`{name}` is no component or group of this mixture",
         span,
         f"there are: {listing(paths, 12)}",
-        hint=f"did you mean `{near}`?" if near else f"write one of: {listing(paths, 12)}",
-        fix=replace_fix(span, near) if near else None,
+        **suggested(near, span, one_of(paths, 12)),
     )

@@ -12,7 +12,7 @@ from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import Module
 from mixwright_compiler.program import PipelineDecl, StepDecl
 from mixwright_compiler.schema import Columns
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import listing, nearest, one_of, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Ref
 
@@ -61,8 +61,7 @@ def part_of(
             f"`{decl.name}` has no step `{name}`",
             at,
             f"its steps are: {listing(names, 20)}",
-            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(names, 20)}",
-            fix=replace_fix(at, near) if near else None,
+            **suggested(near, at, one_of(names, 20)),
         )
     first = chosen[0]
     kept = decl.start.attributes.get("columns")

@@ -24,7 +24,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.uses import Use, use_of
 from mixwright_compiler.load.world import Module, World
 from mixwright_compiler.program import FragmentDecl, FragmentParam
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import listing, nearest, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import (
     Attribute,
@@ -194,8 +194,7 @@ def _arguments(scope: Scope, module: Module, fragment: FragmentDecl, block: Bloc
                 span,
                 "unknown",
                 secondary=(Label(fragment.name_span, "the fragment"),),
-                hint=f"did you mean `{near}`?" if near else f"it takes: {listing([*params, *OWN], 30)}",
-                fix=replace_fix(span, near) if near else None,
+                **suggested(near, span, f"it takes: {listing([*params, *OWN], 30)}"),
             )
         elif isinstance(statement, Block):
             has_failed = True

@@ -19,7 +19,7 @@ from mixwright_compiler.load.constants import EXAMPLES, Constant, as_type
 from mixwright_compiler.load.params import constant_expression, constant_of
 from mixwright_compiler.program import Items, ToolDecl, TypedExpression
 from mixwright_compiler.schema import is_assignable
-from mixwright_compiler.suggest import nearest, replace_fix
+from mixwright_compiler.suggest import MOST_KINDS, nearest, one_of, replace_fix, suggested
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix
 from mixwright_dsl.nodes import (
     Block,
@@ -288,8 +288,7 @@ def _word(place: Place, subject: str, words: list[str], node: Expression) -> str
         f"{subject} has no `{word}`",
         node.span,
         f"it takes: {', '.join(words)}",
-        hint=f"did you mean `{near}`?" if near else f"write one of: {', '.join(words)}",
-        fix=replace_fix(node.span, near) if near else None,
+        **suggested(near, node.span, one_of(words, MOST_KINDS)),
     )
 
 

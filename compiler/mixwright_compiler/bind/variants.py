@@ -20,7 +20,7 @@ from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.tags import PREFIX, tagged
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import CHAIN_LIMIT, Declaration
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Attribute, Block, Expression, ListNode, ObjectNode, Ref, Statement
@@ -173,7 +173,7 @@ class _Change:
                     f"a variant has no `{span.text}`",
                     span,
                     "unknown",
-                    hint=f"did you mean `{near}`?" if near else "it takes `without = […]` and `set { … }`",
+                    hint=did_you_mean(near, "it takes `without = […]` and `set { … }`"),
                 )
 
     def _read_without(self, value: Expression) -> None:
@@ -260,7 +260,7 @@ class _Change:
             f"`{span.text}` matches nothing in `{self.base}`",
             span,
             f"it has: {listing(known, 12)}",
-            hint=f"did you mean `{near}`?" if near else f"write one of: {listing(known, 12)}",
+            hint=did_you_mean(near, one_of(known, 12)),
         )
 
     def _statement(self, statement: Statement, group: str) -> Statement | None:

@@ -9,7 +9,7 @@ from mixwright_compiler.catalog.labelled_rows import labels_in_words, one_sided
 from mixwright_compiler.checks.checked import Checked, value_of
 from mixwright_compiler.program import SourceDecl, StepDecl, SubBlock
 from mixwright_compiler.schema import Columns, is_assignable, type_of_value
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of, replace_fix
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.source import Span
 
@@ -84,7 +84,7 @@ def _check_label(checked: Checked, block: SubBlock, columns: Columns, at: Span) 
                 f"no column `{name}` in rows of `{block['rows']}`",
                 span,
                 f"columns there: {listing(columns.types)}",
-                hint=f"did you mean `{near}`?" if near else f"write one of: {listing(columns.types)}",
+                hint=did_you_mean(near, one_of(columns.types)),
                 fix=replace_fix(span, near) if near and attribute in block.spans else None,
             )
         elif (
@@ -132,7 +132,7 @@ def _check_values(checked: Checked, block: SubBlock, columns: Columns) -> None:
             f"no row of `{source.name}` has the label `{_text(good)}`",
             written,
             f"labels there, in `{name}`: {listing(there)}",
-            hint=f"did you mean `{_text(near)}`?" if near else f"write one of: {listing(there)}",
+            hint=did_you_mean(near and _text(near), one_of(there)),
             fix=replace_fix(written, _text(near)) if near else None,
         )
     elif side:

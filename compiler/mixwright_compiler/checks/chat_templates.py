@@ -10,7 +10,7 @@ from mixwright_compiler.bind.place import Place, place_path
 from mixwright_compiler.checks.checked import Checked
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.program import Bound, TrainDecl
-from mixwright_compiler.suggest import nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, nearest, replace_fix
 from mixwright_compiler.templates.chat_template import (
     NAMES,
     TemplateProblem,
@@ -57,9 +57,9 @@ def _report(
         at,
         f"of `{train.name}`",
         secondary=(Label(bound.span, "named here"),) if is_elsewhere else (),
-        hint=f"did you mean `{near}`?"
-        if near is not None
-        else "write it as `transformers` reads it, or delete `chat_template` for the tokenizer's own",
+        hint=did_you_mean(
+            near, "write it as `transformers` reads it, or delete `chat_template` for the tokenizer's own"
+        ),
         fix=replace_fix(at, near)
         if near is not None and missing is not None and at.text == missing[1]
         else None,
@@ -92,7 +92,7 @@ def _text(checked: Checked, train: TrainDecl, bound: Bound) -> TemplateText:
             f"no file `{written}`" if not path.exists() else f"cannot read `{written}`",
             bound.span,
             f"`chat_template` of `{train.name}` is read from it",
-            hint=f"did you mean `{near}`?"
+            hint=did_you_mean(near)
             if near and near != path.name
             else "a path starts at the directory of the spec; a template's own text has `{{ }}`",
         ) from None

@@ -18,7 +18,7 @@ from mixwright_compiler.catalog.constraint_kinds import (
 from mixwright_compiler.checks.checked import Checked, is_written, value_of
 from mixwright_compiler.checks.safety import missing_modules
 from mixwright_compiler.program import Bound, CallValue, StepDecl
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.source import Span
 
@@ -158,7 +158,7 @@ def _example(kind: KindSchema, given: Mapping[str, Any]) -> str:
     unknown = next((n for n in given if kind.argument(n) is None), None)
     near = nearest(unknown, [a.name for a in kind.arguments]) if unknown else None
     if near:
-        return f"did you mean `{near}`?"
+        return did_you_mean(near)
     values = {"count": "3", "texts": '["…"]', "text": '"…"'}
     arguments = ", ".join(f"{a.name} = {values.get(a.type) or repr(a.words[0])}" for a in kind.arguments)
     shape = f'{{ id = "{kind.id}", {arguments} }}' if arguments else f'"{kind.id}"'

@@ -8,7 +8,7 @@ from mixwright_compiler.bind.evaluations import REPLY
 from mixwright_compiler.checks.checked import Checked, is_written, value_of
 from mixwright_compiler.checks.generation import check_sameness
 from mixwright_compiler.program import EvaluationDecl, StepDecl, TrainDecl
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of
 from mixwright_dsl.diagnostic import Label
 
 HELD_OUT = "held_out"
@@ -49,14 +49,14 @@ def _measure_problem(train: TrainDecl, given: dict[str, Any]) -> tuple[str, str]
         near = nearest(str(best), names)
         return (
             f"`{best}` is nothing that `{train.name}` measures",
-            f"did you mean `{near}`?" if near else f"write one of: {listing(names)}",
+            did_you_mean(near, one_of(names)),
         )
     unknown = next((str(name) for name in on if str(name) not in {*sets, *names}), None)
     if unknown is not None:
         near = nearest(unknown, sorted(sets))
         return (
             f"`{train.name}` has no evaluation `{unknown}`",
-            f"did you mean `{near}`?" if near else f"write one of: {listing(sorted(sets))}",
+            did_you_mean(near, one_of(sorted(sets))),
         )
     if given.get("patience") is not None and best is None:
         return (

@@ -8,7 +8,7 @@ from mixwright_compiler.catalog.groups import Group, Groups, among
 from mixwright_compiler.catalog.trainers import NEEDS_TRAIN, TRAINERS, lacking
 from mixwright_compiler.checks.checked import Checked, value_of
 from mixwright_compiler.program import Bound, ExportDecl, PipelineDecl, StepDecl, TrainDecl
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of
 from mixwright_dsl.diagnostic import Label
 
 
@@ -48,10 +48,11 @@ def _train_of(checked: Checked, export: ExportDecl) -> TrainDecl | None:
             if names
             else f"none is on `{export.mixture}`",
             secondary=() if found is None else (Label(found.mixture_span, "trains on this"),),
-            hint=f"did you mean `{near}`?"
-            if near
-            else (
-                f"write `train = {names[0]}`" if names else f"add `train {named} on {export.mixture} {{ … }}`"
+            hint=did_you_mean(
+                near,
+                f"write `train = {names[0]}`"
+                if names
+                else f"add `train {named} on {export.mixture} {{ … }}`",
             ),
         )
     elif len(there) > 1:
@@ -179,5 +180,5 @@ def _check_by(checked: Checked, export: ExportDecl, pipeline: PipelineDecl, step
         f"no verifier `{by.value}` measures these candidates in `{pipeline.name}`",
         by.span,
         "not one of them",
-        hint=f"did you mean `{near}`?" if near else f"write one of: {listing(looked_at)}",
+        hint=did_you_mean(near, one_of(looked_at)),
     )

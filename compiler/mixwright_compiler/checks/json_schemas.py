@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mixwright_compiler.checks.checked import Checked
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of
 
 JSON_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 ELSEWHERE = {
@@ -69,7 +69,7 @@ def check_schemas(checked: Checked) -> None:
                 f"JSON Schema has no type `{wrong}`",
                 bound.span,
                 f"types are: {listing(JSON_TYPES)}",
-                hint=f"did you mean `{near}`?" if near else f"write one of: {listing(JSON_TYPES)}",
+                hint=did_you_mean(near, one_of(JSON_TYPES)),
             )
         elif (unknown := _unknown_keyword(bound.value)) is not None:
             keyword, near = unknown
@@ -78,7 +78,7 @@ def check_schemas(checked: Checked) -> None:
                 f"JSON Schema has no keyword `{keyword}`",
                 bound.span,
                 "a keyword that it does not know checks nothing",
-                hint=f"did you mean `{near}`?",
+                hint=did_you_mean(near),
             )
         elsewhere = _reference_elsewhere(bound.value)
         if elsewhere is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixwright_compiler.checks.checked import Checked, is_written, value_of
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of
 
 COLUMNS = ("user", "assistant", "by")
 
@@ -29,7 +29,7 @@ def check_targets(checked: Checked) -> None:
                     f"no column `{column}` in rows of `{target}`",
                     attributes[name].span,
                     f"columns there: {listing(columns.types)}",
-                    hint=f"did you mean `{near}`?" if near else f"write one of: {listing(columns.types)}",
+                    hint=did_you_mean(near, one_of(columns.types)),
                 )
             if not is_chat and columns.type_of("messages") is None:
                 checked.findings.error(

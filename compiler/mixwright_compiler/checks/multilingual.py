@@ -8,7 +8,7 @@ from typing import Any
 from mixwright_compiler.catalog.languages import languages, suggestion_for, tag_of
 from mixwright_compiler.checks.checked import Checked, is_written, value_of
 from mixwright_compiler.program import Bound, StepDecl, TypedExpression
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest
 from mixwright_dsl.diagnostic import Label
 
 
@@ -191,7 +191,7 @@ def _check_least(checked: Checked, step: StepDecl) -> None:
                 f"`least` has a minimum for `{name}`, which is not checked here",
                 bound.span,
                 f"checked are: {listing(done, 20)}",
-                hint=f"did you mean `{near}`?" if near else f"name one of: {listing(done, 20)}",
+                hint=did_you_mean(near, f"name one of: {listing(done, 20)}"),
             )
         elif name != "quality" and isinstance(least, int | float) and not 0 <= least <= 1:
             checked.findings.error(

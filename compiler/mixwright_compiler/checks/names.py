@@ -9,7 +9,7 @@ from mixwright_compiler.bind.used_columns import local_name
 from mixwright_compiler.checks.checked import Checked
 from mixwright_compiler.checks.edits import without
 from mixwright_compiler.load.world import Declaration
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import listing, nearest, suggested
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
 
 _UNUSED_HINTS = {
@@ -136,6 +136,5 @@ def check_conditional(checked: Checked) -> None:
                 secondary=(
                     Label(others[near].label_span or others[near].kind_span, "made here of the others"),
                 ),
-                hint=f"did you mean `{near}`?",
-                fix=replace_fix(step.label_span, near),
+                **suggested(near, step.label_span),
             )

@@ -25,7 +25,7 @@ from mixwright_compiler.program import (
     SourceDecl,
     StepDecl,
 )
-from mixwright_compiler.suggest import listing
+from mixwright_compiler.suggest import did_you_mean, listing
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import Span
@@ -160,7 +160,7 @@ def _check_license(
         label = Label(at, f"allowed: {listing(allowed)}")
         written = None if is_known(found) else as_written(found)
         # Only a slip of an id is mended by writing another one; a license is what its publisher chose.
-        hint = f"did you mean `{written}`?" if written is not None else ""
+        hint = did_you_mean(written)
     elif is_named or not (against or patterns):
         return False
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mixwright_compiler.checks.checked import Checked, value_of
 from mixwright_compiler.program import StepDecl
-from mixwright_compiler.suggest import nearest, replace_fix
+from mixwright_compiler.suggest import nearest, suggested
 
 RULE = "profiled"
 """What a step is declared under that counts values."""
@@ -33,12 +33,13 @@ def _check_place(checked: Checked, step: StepDecl, before: tuple[StepDecl, ...])
         f"`against` names no `profile` before this one: `{against.value}`",
         against.span,
         "compared with what?",
-        hint=f"did you mean `{near}`?"
-        if near
-        else f"write one of: {', '.join(places)}"
-        if places
-        else f"count there, too: `profile {{ of = {value_of(step.attributes, 'of')}, id = {against.value} }}`",
-        fix=replace_fix(against.span, near) if near else None,
+        **suggested(
+            near,
+            against.span,
+            f"write one of: {', '.join(places)}"
+            if places
+            else f"count there, too: `profile {{ of = {value_of(step.attributes, 'of')}, id = {against.value} }}`",
+        ),
     )
 
 

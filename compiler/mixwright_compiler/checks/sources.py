@@ -15,7 +15,7 @@ from mixwright_compiler.expressions.source_sql import sql_problem
 from mixwright_compiler.load.library import library_identity
 from mixwright_compiler.plugins.files import short
 from mixwright_compiler.program import Attributes, Bound, Declared, SourceDecl
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest
 from mixwright_compiler.templates.text import TemplateText, text_of
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute
@@ -72,7 +72,7 @@ def _check_file(checked: Checked, source: SourceDecl, text: str, span: Span) -> 
         f"no file `{text}`",
         span,
         f"source `{source.name}` is read from it",
-        hint=f"did you mean `{shown}`?" if near else "a path starts at the directory of the spec",
+        hint=did_you_mean(near and shown, "a path starts at the directory of the spec"),
     )
 
 
@@ -224,9 +224,7 @@ def _check_views(checked: Checked, source: SourceDecl, inputs: Mapping[str, str]
             f"source `{source.name}` has no input `{view}`",
             source.attributes["names"].span,
             f"inputs are: {listing(inputs or ())}" if inputs else "it has no inputs",
-            hint=f"did you mean `{near}`?"
-            if near
-            else f'name its file: `inputs = {{ {view} = "{view}.csv" }}`',
+            hint=did_you_mean(near, f'name its file: `inputs = {{ {view} = "{view}.csv" }}`'),
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mixwright_compiler.catalog.new_tokens import token_problem
 from mixwright_compiler.checks.checked import Checked, is_written, value_of
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.suggest import did_you_mean, listing, nearest
 from mixwright_dsl.diagnostic import Label
 
 MOST = 10**8
@@ -187,7 +187,7 @@ def _architecture_problem(sizes: dict[str, Any]) -> tuple[str, str] | None:
         near = nearest(unknown, (*SIZES, "tie"))
         return (
             f"`architecture` has no `{unknown}`",
-            f"did you mean `{near}`?" if near else f"it takes: {listing((*SIZES, 'tie'))}",
+            did_you_mean(near, f"it takes: {listing((*SIZES, 'tie'))}"),
         )
     for name in SIZES:
         value = sizes.get(name)

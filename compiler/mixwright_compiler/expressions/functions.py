@@ -7,7 +7,7 @@ from typing import Any
 from mixwright_compiler.expressions.regexes import matches_nothing, regex_groups
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.schema import UNTYPED, common_type, element_of, fields_of, is_assignable
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of, replace_fix
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Attribute, Call
 from mixwright_dsl.source import Span
@@ -165,7 +165,7 @@ def check_call(
                 "MIX122",
                 f"`{function.name}` has no argument `{name}` here",
                 attribute.name.span,
-                hint=f"did you mean `{near}`?" if near else f"write `{function.usage}`",
+                hint=did_you_mean(near, f"write `{function.usage}`"),
             )
         arguments = [*arguments, typed]
         spans.append(attribute.value.span)
@@ -341,7 +341,7 @@ def _field_type(arguments: list[Typed], spans: list[Span], findings: Findings) -
             f"no field `{name[1]}`",
             spans[1],
             f"it has: {listing(fields)}",
-            hint=f'did you mean `"{near}"`?' if near else f"write one of: {listing(fields)}",
+            hint=did_you_mean(near and f'"{near}"', one_of(fields)),
         )
     return fields[name[1]]
 

@@ -29,7 +29,7 @@ from mixwright_compiler.schema import (
     is_assignable,
     type_of_value,
 )
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import listing, nearest, one_of, replace_fix, suggested
 from mixwright_compiler.templates.placeholders import check_literal
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import (
@@ -201,8 +201,7 @@ class _Typer:
                 f"no field `{name}`",
                 span,
                 f"it has: {listing(fields)}",
-                hint=f"did you mean `{near}`?" if near else f"write one of: {listing(fields)}",
-                fix=replace_fix(span, near) if near else None,
+                **suggested(near, span, one_of(fields)),
             )
         type = fields[name] if fields is not None else "json"
         argument = self.literal(name, span)
@@ -351,8 +350,7 @@ class _Typer:
                 "MIX122",
                 f"no function `{name}`",
                 node.function.span,
-                hint=f"did you mean `{near}`?" if near else f"functions are: {listing(FUNCTIONS, 40)}",
-                fix=replace_fix(node.function.span, near) if near else None,
+                **suggested(near, node.function.span, f"functions are: {listing(FUNCTIONS, 40)}"),
             )
         arguments = [self.visit(argument) for argument in node.arguments]
         keywords = {k.name.name: (self.visit(k.value), k) for k in node.keywords}

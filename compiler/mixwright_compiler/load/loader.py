@@ -18,7 +18,7 @@ from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.editions import edition, edition_as_attribute, is_edition
 from mixwright_compiler.load.library import PREFIX, library_file, library_names
 from mixwright_compiler.load.world import BUILTIN_SOURCE, NAMED_KINDS, Declaration, Module, World
-from mixwright_compiler.suggest import MOST_KINDS, listing, nearest, replace_fix
+from mixwright_compiler.suggest import MOST_KINDS, did_you_mean, listing, nearest, replace_fix, suggested
 from mixwright_dsl.diagnostic import Edit, Fix, Label
 from mixwright_dsl.nodes import Attribute, Block, File, Quantity, Ref, Text
 from mixwright_dsl.source import SourceFile, Span, read_source
@@ -174,7 +174,7 @@ def _import(
             "MIX108",
             message,
             where.span,
-            hint=f"did you mean `{near}`?" if near else hint,
+            hint=did_you_mean(near, hint),
         )
         return
     if target in known:
@@ -204,7 +204,7 @@ def _import_library(
             else f"imports go in a circle: `{where.value}` imports itself",
             where.span,
             "none of this name comes with Mixwright" if found is None else "",
-            hint=f"did you mean `{near}`?" if near else f"there are: {listing(library_names())}",
+            hint=did_you_mean(near, f"there are: {listing(library_names())}"),
             fix=replace_fix(where.span, f'"{near}"') if near else None,
         )
         return
@@ -365,6 +365,5 @@ def _unknown_block(world: World, block: Block) -> None:
         "MIX116",
         f"no block `{block.kind}`",
         block.kind_span,
-        hint=f"did you mean `{near}`?" if near else f"blocks are: {listing(top, MOST_KINDS)}",
-        fix=replace_fix(block.kind_span, near) if near else None,
+        **suggested(near, block.kind_span, f"blocks are: {listing(top, MOST_KINDS)}"),
     )

@@ -10,7 +10,7 @@ from mixwright_compiler.catalog.blocks import PARAM_TYPES, language_blocks
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.constants import EXAMPLES, TYPE_WORDS, Constant, as_type, evaluate
 from mixwright_compiler.load.world import CHAIN_LIMIT, Declaration, Module, World
-from mixwright_compiler.suggest import SPELLINGS, listing, misspelt_word, nearest
+from mixwright_compiler.suggest import SPELLINGS, did_you_mean, listing, misspelt_word, nearest
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
 from mixwright_dsl.nodes import Attribute, Block, Expression, Ref, Text
 from mixwright_dsl.quantity import Unit, parse_quantity
@@ -46,7 +46,7 @@ def constant_of(world: World, module: Module, ref: Ref) -> Constant | None:
                 "MIX101",
                 f"`{found.name}` has no `{part}`",
                 span,
-                hint=f"did you mean `{near}`?" if near else f"it has: {listing(names)}" if names else "",
+                hint=did_you_mean(near, f"it has: {listing(names)}" if names else ""),
             )
         value = Constant(value.value[part], is_vouched=value.is_vouched, parts_size=value.parts_size)
     world.named_size += value.size
@@ -272,7 +272,7 @@ def check_given(world: World) -> None:
             "MIX109",
             f"no parameter `{name}`",
             Span(source, 3, 3 + len(name)),
-            hint=f"did you mean `{near}`?"
-            if near
-            else (f"parameters are: {listing(params)}" if params else "this spec declares no parameters"),
+            hint=did_you_mean(
+                near, f"parameters are: {listing(params)}" if params else "this spec declares no parameters"
+            ),
         )

@@ -9,7 +9,7 @@ from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.load.world import Module, World
 from mixwright_compiler.plugins.files import PACKAGE, files_of, identity_of
 from mixwright_compiler.plugins.reading import Plugin, read_plugin
-from mixwright_compiler.suggest import nearest
+from mixwright_compiler.suggest import did_you_mean, nearest
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Text
 from mixwright_dsl.source import Span
@@ -63,7 +63,7 @@ def _misplaced(world: World, text: str, target: Path) -> tuple[str, str] | None:
         except OSError:
             near = None
         start = "a path starts at the directory of the file that imports it"
-        return f"no file `{text}`", f"did you mean `{near}`?" if near else start
+        return f"no file `{text}`", did_you_mean(near, start)
     if target.suffix != ".py":
         return f"`{text}` is no Python file", "a plugin is a `.py` file, or a folder of them"
     return None

@@ -16,7 +16,7 @@ from mixwright_compiler.catalog.catalog import Catalog
 from mixwright_compiler.catalog.references import OF_VARIANT, REFERENCE_KINDS
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.uses import at_home
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import did_you_mean, listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Diagnostic, Label
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Block, File, Ref
@@ -167,8 +167,12 @@ class World:
             return module
         return next((other for other in module.beside or self.modules if other.source is source), module)
 
-    def find(self, module: Module, ref: Ref) -> tuple[Declaration | None, tuple[str, ...]]:
+    def find(
+        self, module: Module, ref: Ref, *, is_use: bool = True
+    ) -> tuple[Declaration | None, tuple[str, ...]]:
         """What the longest start of `ref` names, and the parts that are left over.
+
+        is_use: what is found is used by that; else it is only looked for, by a name that may mean something else.
 
         Raises:
             Reported: the name goes through an import that could not be read.
@@ -178,14 +182,15 @@ class World:
         module, parts = self.home(module, ref.span), ref.parts
         while len(parts) > 1 and parts[0] in module.imports:
             target = module.imports[parts[0]]
-            module.used_imports.add(parts[0])
-            if parts[0] in module.import_spans:
+            if is_use:
+                module.used_imports.add(parts[0])
+            if is_use and parts[0] in module.import_spans:
                 self._mention(ref, len(parts), module.import_spans[parts[0]])
             if target is None:
                 raise Reported
             module, parts = target, parts[1:]
         found = module.declarations.get(parts[0])
-        if found is not None:
+        if found is not None and is_use:
             found.is_used = True
             self._mention(ref, len(parts), found.name_span, found)
         return found, (parts[1:] if found is not None else parts)
@@ -345,7 +350,7 @@ _SHAPES = {
 
 def _choose(near: str | None, names: list[str], kinds: tuple[str, ...]) -> str:
     if near:
-        return f"did you mean `{near}`?"
+        return did_you_mean(near)
     if names:
         return f"this file can name: {listing(names)}"
     shape = _SHAPES.get(kinds[0])

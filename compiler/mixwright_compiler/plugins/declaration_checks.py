@@ -13,7 +13,7 @@ from mixwright_compiler.catalog.conditions import attributes_in
 from mixwright_compiler.catalog.declaring import unnamed
 from mixwright_compiler.catalog.makes import DRAWN, NAMED_BY_ATTRIBUTES, READ
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
-from mixwright_compiler.suggest import nearest
+from mixwright_compiler.suggest import did_you_mean, nearest
 
 FAMILIES = ("step", *STEP_FAMILIES, "model", "source", "export")
 """What a plugin can declare."""
@@ -52,7 +52,7 @@ def problems_of(entry: Entry, shared: Catalog) -> Iterator[Problem]:
         near = nearest(entry.family, FAMILIES)
         yield Problem(
             f"there is no family `{entry.family}`",
-            hint=f"did you mean `{near}`?" if near else f"families are: {', '.join(FAMILIES)}",
+            hint=did_you_mean(near, f"families are: {', '.join(FAMILIES)}"),
         )
         return
     if not WORD.fullmatch(entry.name) or entry.name in _taken_words(entry.family):

@@ -19,7 +19,7 @@ from typing import Any
 from mixwright_compiler.catalog.catalog import Asks, AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.declaring import REQUIRED, attribute, pick, threshold
 from mixwright_compiler.catalog.shape_traits import SHAPES
-from mixwright_compiler.suggest import nearest
+from mixwright_compiler.suggest import did_you_mean, nearest
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile, Span
 
@@ -164,7 +164,7 @@ class PythonFile:
         for keyword in call.keywords:
             if keyword.arg is not None and keyword.arg not in (*TRAITS, "family", "name"):
                 near = nearest(keyword.arg, TRAITS)
-                hint = f"did you mean `{near}`?" if near else f"it takes: {', '.join(TRAITS)}"
+                hint = did_you_mean(near, f"it takes: {', '.join(TRAITS)}")
                 raise NotPlain(keyword, self, f"`declare` takes no `{keyword.arg}`", hint)
         given = dict(zip(("family", "name"), args, strict=False)) | keywords
         if len(args) > 2 or not {"family", "name"} <= set(given):

@@ -13,7 +13,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Declaration, World
 from mixwright_compiler.program import Bound, TemplateMessageDecl
 from mixwright_compiler.schema import Columns
-from mixwright_compiler.suggest import nearest
+from mixwright_compiler.suggest import did_you_mean, nearest
 from mixwright_compiler.templates.placeholders import Placeholder, check_placeholders, of_template
 from mixwright_compiler.templates.text import TemplateText, parse_template, text_of
 from mixwright_compiler.templates.walk import Walk
@@ -114,7 +114,7 @@ def _file_text(world: World, declaration: Declaration, bound: Bound) -> Template
             f"no file `{bound.value}`" if not path.exists() else f"cannot read `{bound.value}`",
             bound.span,
             f"template `{declaration.name}` is read from it",
-            hint=f"did you mean `{near}`?" if near else "a path starts at the directory of the spec",
+            hint=did_you_mean(near, "a path starts at the directory of the spec"),
         ) from None
     return TemplateText(source.text, source, Span(source, 0, len(source.text)))
 

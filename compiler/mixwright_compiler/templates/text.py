@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.findings import Findings, Reported
-from mixwright_compiler.suggest import nearest, replace_fix
+from mixwright_compiler.suggest import nearest, suggested
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Expression, Heredoc, Text
 from mixwright_dsl.source import SourceFile, Span
@@ -251,8 +251,7 @@ def _bad_tag(template: TemplateText, tag: str, line: int, findings: Findings) ->
         "MIX301",
         f"no tag `{tag}` in templates",
         span,
-        hint=f"did you mean `{near}`?" if near else "tags are: if, for, set, with, raw",
-        fix=replace_fix(span, near) if near else None,
+        **suggested(near, span, "tags are: if, for, set, with, raw"),
     )
 
 

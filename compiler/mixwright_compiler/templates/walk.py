@@ -10,7 +10,7 @@ from typing import Any
 
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.schema import UNTYPED, Columns, element_of, fields_of
-from mixwright_compiler.suggest import listing, nearest, replace_fix
+from mixwright_compiler.suggest import listing, nearest, one_of, suggested
 from mixwright_compiler.templates.text import TemplateText
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.source import Span
@@ -156,12 +156,13 @@ class Walk:
             span,
             "the template reads it",
             secondary=tuple(secondary),
-            hint=f"did you mean `{near}`?"
-            if near
-            else "templates have no functions; compute it in a step: `derive { name = … }`"
-            if name in RANDOM_NAMES
-            else f"write one of: {listing(self.columns.types)}",
-            fix=replace_fix(span, near) if near else None,
+            **suggested(
+                near,
+                span,
+                "templates have no functions; compute it in a step: `derive { name = … }`"
+                if name in RANDOM_NAMES
+                else one_of(self.columns.types),
+            ),
         )
 
     def visit_Getattr(self, node: Any) -> str:
@@ -203,10 +204,7 @@ class Walk:
                 span,
                 words,
                 secondary=() if self.use is None else (Label(self.use, "used with these rows"),),
-                hint=f"did you mean `{near}`?"
-                if near
-                else (f"write one of: {listing(names)}" if names else ""),
-                fix=replace_fix(span, near) if near else None,
+                **suggested(near, span, one_of(names) if names else ""),
             )
         return "any"
 
@@ -256,8 +254,7 @@ class Walk:
             "MIX305",
             f"no filter `{node.name}`",
             span,
-            hint=f"did you mean `{near}`?" if near else f"filters are: {listing(sorted(FILTERS), 50)}",
-            fix=replace_fix(span, near) if near else None,
+            **suggested(near, span, f"filters are: {listing(sorted(FILTERS), 50)}"),
         )
 
     def visit_Test(self, node: Any) -> str:
@@ -274,8 +271,7 @@ class Walk:
                     "MIX305",
                     f"no test `{node.name}`",
                     span,
-                    hint=f"did you mean `{near}`?" if near else f"tests are: {listing(sorted(TESTS), 50)}",
-                    fix=replace_fix(span, near) if near else None,
+                    **suggested(near, span, f"tests are: {listing(sorted(TESTS), 50)}"),
                 )
         for child in node.args or ():
             self.visit(child)
