@@ -59,7 +59,7 @@ def plan(tmp_path: Path) -> Plan:
     )
 
 
-def small_train(base: Path, **attributes: Any) -> Train:
+def small_train(base: Path, /, **attributes: Any) -> Train:
     """A `train` block: the declared defaults, a small job, and what is given."""
     from mixwright_runtime.plugins.declare import plugins
 
