@@ -45,9 +45,11 @@ def difference(expected: str, found: str) -> tuple[str, ...]:
 
 
 def values_notes(expected: object, found: object) -> tuple[str, ...]:
-    """An expected value and the one that was found; of texts of several lines what differs."""
+    """An expected value and the one that was found; of texts of several lines what differs, where a line does."""
     if isinstance(expected, str) and isinstance(found, str) and "\n" in expected + found:
-        return difference(expected, found)
+        lines = difference(expected, found)
+        if lines:
+            return lines
     return f"expected {shown(expected)}", f"found    {shown(found)}"
 
 

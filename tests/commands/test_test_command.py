@@ -74,6 +74,14 @@ def test_a_failure_has_its_place_what_was_found_and_what_became_of_the_row(told:
     assert "no row was kept, so nothing can be said of it" in text and "1 test: 1 failed" in text
 
 
+def test_a_text_that_differs_in_its_last_line_end_alone_is_shown(told: Told) -> None:
+    status, said = told(
+        'test "t" {\n  given = { a = "x" }\n  derive { b = a + "" }\n  expect = { b = "x\\n" }\n}\n'
+    )
+    assert status == 1
+    assert r'expected "x\n"' in said and 'found    "x"' in said
+
+
 def test_a_request_without_an_answer_is_printed_as_it_would_be_asked(told: Told) -> None:
     spec = 'test "t" of adults {{ given = take(people, 1){} expect = kept }}'
     status, text = told(spec.format(","))
