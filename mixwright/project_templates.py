@@ -25,14 +25,20 @@ Asks = Literal["the small model", "no model", "a server"]
 
 @dataclass(frozen=True)
 class Template:
-    """One kind of project. `about` is a sentence, `asks` what a run needs, `spec` is what is run; `examples` are files
-    and folders of the repository's `specs/` that come along, `then` the commands after a first run."""
+    """One kind of project. `about` is a sentence, `asks` what a run needs, `spec` is what is run; `extras` are those that
+    tests and a run need, `examples` files and folders of the repository's `specs/` that come along, `then` the commands
+    after a first run."""
 
     about: str
     asks: Asks
     spec: str
+    extras: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     then: tuple[str, ...] = ()
+
+    def install(self) -> str:
+        """What installs Mixwright with all that the project needs."""
+        return f"pip install 'mixwright[{','.join(self.extras)}]'" if self.extras else "pip install mixwright"
 
     def commands(self) -> tuple[str, ...]:
         """What is typed in a new project, in order."""
@@ -51,6 +57,7 @@ TEMPLATES: dict[str, Template] = {
         "from nothing to a trained model in three minutes on two CPU cores",
         "the small model",
         "specs/quickstart.mix",
+        ("math", "train"),
         (
             "quickstart.mix",
             "quickstart.lock",
@@ -66,18 +73,21 @@ TEMPLATES: dict[str, Template] = {
         "math problems for personas, kept where several solutions agree",
         "the small model",
         "specs/persona_math.mix",
+        ("math", "transformers"),
         ("tiny/model",),
     ),
     "translate": Template(
         "sentences in another language, held against their way back",
         "the small model",
         "specs/translate.mix",
+        ("lang", "transformers"),
         ("tiny/methods_model",),
     ),
     "distill": Template(
         "a teacher's right answers, and a student that is trained on them",
         "the small model",
         "specs/distill.mix",
+        ("math", "train"),
         ("tiny/model",),
         ("mixwright run specs/distill.mix && mixwright train specs/distill.mix",),
     ),
@@ -88,11 +98,13 @@ TEMPLATES: dict[str, Template] = {
         "answers of a hosted model to your instructions, judged, within a budget",
         "a server",
         "specs/answers.mix",
+        ("openai",),
     ),
     "vllm": Template(
         "instructions and answers of a vLLM server, as JSON that it is held to",
         "a server",
         "specs/instructions.mix",
+        ("openai", "schema"),
     ),
 }
 

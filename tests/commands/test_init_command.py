@@ -6,6 +6,7 @@ A lock of a template is written by `pytest tests/commands/test_init_command.py -
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from benchmarks.fake_server import ThreadedServer
 from mixwright.cli import main
 from mixwright.project_templates import DEFAULT, OWN, TEMPLATES, TRIED, project_files
+from mixwright_compiler.stages import compile_file
 from tests.checkout import ROOT
 from tests.plugins.projects import typed
 
@@ -63,8 +65,28 @@ def test_a_new_project_checks_is_formatted_tested_and_planned(
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_the_readme_says_what_init_says_to_type(template: str) -> None:
     readme = project_files(template)["README.md"].decode()
-    assert [line for line in TEMPLATES[template].commands() if line not in readme] == []
+    wanted = (TEMPLATES[template].install() + "\n", *TEMPLATES[template].commands())
+    assert [line for line in wanted if line not in readme] == []
     assert readme.startswith("# ") and "\n## What else is here\n" in readme
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_what_a_project_needs_is_among_its_extras_and_those_of_its_workflow(
+    template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = compile_file(begun(template, tmp_path / "new", monkeypatch)).program
+    assert program is not None
+    steps = [step for pipeline in program.pipelines.values() for step in pipeline.steps]
+    needed = {step.entry.extra for step in steps} | {
+        "schema" for step in steps if "schema" in step.attributes
+    }
+    engines = {model.entry.extra for model in program.models.values()}
+    extras = {"", *TEMPLATES[template].extras}
+    assert needed <= extras
+    assert engines <= extras | ({"transformers"} if "train" in extras else set())
+    workflow = Path(".github/workflows/mixwright.yml").read_text(encoding="utf-8")
+    (installed,) = re.findall(r'extras: "(.*?)"', workflow)
+    assert needed - {""} <= set(installed.split(","))
 
 
 @pytest.mark.train
