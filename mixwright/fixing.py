@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit
+from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, applied
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile
 
@@ -57,7 +57,7 @@ def fixed(source: SourceFile, *, params: Mapping[str, str], lock: Any = None, gu
             continue
         if finding is None:
             break
-        changed = _applied(text, _edits(finding))
+        changed = applied(text, _edits(finding))
         after = compiled(changed)
         if _is_better(finding, result.diagnostics, after.diagnostics):
             text, result = changed, after
@@ -86,12 +86,6 @@ def _key(finding: Diagnostic) -> tuple[str, str, tuple[tuple[str, str], ...]]:
 
 def _edits(finding: Diagnostic) -> tuple[Edit, ...]:
     return finding.fix.edits if finding.fix is not None else ()
-
-
-def _applied(text: str, edits: Sequence[Edit]) -> str:
-    for edit in sorted(edits, key=lambda edit: (edit.span.start, edit.span.end), reverse=True):
-        text = text[: edit.span.start] + edit.replacement + text[edit.span.end :]
-    return text
 
 
 def _is_better(finding: Diagnostic, before: Sequence[Diagnostic], after: Sequence[Diagnostic]) -> bool:
@@ -134,7 +128,7 @@ def fix_file(
         print_diff(source.text, found.text, str(spec), "fixed")
         return 1, found.findings
     try:
-        write_atomically(spec, _as_it_was(content, found.text))
+        write_atomically(spec, as_it_was(content, found.text))
     except OSError as error:
         print(f"error: {spec} cannot be written: {error.strerror}", file=sys.stderr)
         return 2, found.findings
@@ -144,7 +138,7 @@ def fix_file(
     return 0, found.findings
 
 
-def _as_it_was(content: bytes, text: str) -> bytes:
+def as_it_was(content: bytes, text: str) -> bytes:
     """The text with the line ends and the byte order mark that the file has."""
     if b"\r\n" in content:
         text = text.replace("\n", "\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 from mixwright_dsl.lazy_dataclass import dataclass
@@ -36,6 +37,13 @@ class Edit:
 
     span: Span
     replacement: str
+
+
+def applied(text: str, edits: Iterable[Edit]) -> str:
+    """A text after edits of it that do not overlap."""
+    for edit in sorted(edits, key=lambda edit: (edit.span.start, edit.span.end), reverse=True):
+        text = text[: edit.span.start] + edit.replacement + text[edit.span.end :]
+    return text
 
 
 @dataclass(frozen=True)

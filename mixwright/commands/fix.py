@@ -3,12 +3,19 @@
   mixwright fix specs/                apply what is sure
   mixwright fix --guess math.mix      also what may be meant otherwise: `did you mean …`, values out of range
   mixwright fix --diff specs/         show it, write nothing
+  mixwright fix --edition specs/      take the files to the newest edition of the language
 
 A fix is only kept when its finding is gone afterwards and no other error has come; the same command again changes
 nothing. Files are replaced in one step, and their layout stays ('mixwright fmt' changes that). Findings that are left are
 printed as by 'mixwright check'.
 
-Exit status: 0 no error is left; 1 errors are left, with --diff: something would change; 2 a file cannot be read or
+With `--edition` nothing else is mended. What is written otherwise in the newest edition is rewritten, and the rest
+stays as it is. All files that are named are taken over together: each must compile afterwards, and its plan must be the
+one that it was, to the identities of the rows. What would mean something else is told and not written, unless `--guess`
+is given.
+
+Exit status: 0 no error is left; 1 errors are left, with --diff: something would change, with --edition: a file cannot be
+taken over; 2 a file cannot be read or
 written, misuse.
 """
 
@@ -32,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_params_option(parser)
     parser.add_argument("--guess", action="store_true", help="also apply fixes that may be incorrect")
+    parser.add_argument(
+        "--edition", action="store_true", help="take the files to the newest edition; mend nothing else"
+    )
     parser.add_argument("--diff", action="store_true", help="write nothing; print what would change")
 
 
@@ -43,6 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright_dsl.render import render, wants_color
 
     given = given_params(arguments.params)
+    if arguments.edition:
+        from mixwright.migrating import take_over
+
+        specs = list(specs_of(arguments.specs))
+        return take_over(specs, given, changes=arguments.guess, diff=arguments.diff)
     left: list[Diagnostic] = []
     status = 0
     for spec in specs_of(arguments.specs):

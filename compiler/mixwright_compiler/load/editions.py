@@ -7,6 +7,7 @@ from mixwright_compiler.load.world import Module, World
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
 from mixwright_dsl.nodes import Attribute, Block, Quantity
+from mixwright_dsl.source import Span
 
 
 def is_edition(statement: Attribute | Block | None) -> bool:
@@ -68,11 +69,35 @@ def edition(world: World, module: Module, block: Block) -> None:
         case _:
             span = block.kind_span
     module.edition = newest
+    message, hint = f"no edition `{span.text}`", f"write `edition {newest}`"
+    if not block.labels:
+        message = "the edition is missing"
+    elif span.text.isdecimal() and int(span.text) > newest:
+        message = f"edition `{span.text}` is of a later mixwright"
+        hint = f"`pip install -U mixwright`, or write `edition {newest}`"
     world.findings.error(
         "MIX008",
-        f"no edition `{span.text}`" if block.labels else "the edition is missing",
+        message,
         span,
         f"this version of mixwright reads {listing(map(str, EDITIONS))}",
-        hint=f"write `edition {newest}`",
+        hint=hint,
         fix=Fix(f"write `edition {newest}`", (Edit(block.span, f"edition {newest}"),), Applicability.MAYBE),
     )
+
+
+def check_edition(world: World, module: Module) -> None:
+    """Report a file that does not say its edition, or not on its first line."""
+    if module.edition is None:
+        line = f"edition {EDITIONS[-1]}"
+        world.findings.error(
+            "MIX008",
+            "the file does not say its edition",
+            Span(module.source, 0, 1),
+            hint=f"begin the file with `{line}`",
+            fix=Fix(f"add `{line}`", (Edit(Span(module.source, 0, 0), f"{line}\n\n"),)),
+        )
+    elif not is_edition(module.file.body[0]):
+        later = next(s for s in module.file.body if is_edition(s))
+        world.findings.error(
+            "MIX008", "`edition` is not the first line", later.span, hint="move it to the top of the file"
+        )

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from mixwright_compiler.catalog.blocks import (
-    EDITIONS,
     INSIDE,
     KIND_BLOCKS,
     STEP_FAMILIES,
@@ -15,11 +14,11 @@ from mixwright_compiler.catalog.blocks import (
 )
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
 from mixwright_compiler.findings import Findings
-from mixwright_compiler.load.editions import edition, edition_as_attribute, is_edition
+from mixwright_compiler.load.editions import check_edition, edition, edition_as_attribute
 from mixwright_compiler.load.library import PREFIX, library_file, library_names
 from mixwright_compiler.load.world import BUILTIN_SOURCE, NAMED_KINDS, Declaration, Module, World
 from mixwright_compiler.suggest import MOST_KINDS, did_you_mean, listing, nearest, replace_fix, suggested
-from mixwright_dsl.diagnostic import Edit, Fix, Label
+from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute, Block, File, Quantity, Ref, Text
 from mixwright_dsl.source import SourceFile, Span, read_source
 from mixwright_dsl.tree import missing_equal
@@ -267,22 +266,7 @@ def _collect(world: World, module: Module) -> None:
             module.unnamed.append(statement)
         elif statement.kind != "import":
             _unknown_block(world, statement)
-    first = module.file.body[0] if module.file.body else None
-    if module.edition is None:
-        at = Span(module.source, 0, 1)
-        line = f"edition {EDITIONS[-1]}"
-        findings.error(
-            "MIX008",
-            "the file does not say its edition",
-            at,
-            hint=f"begin the file with `{line}`",
-            fix=Fix(f"add `{line}`", (Edit(Span(module.source, 0, 0), f"{line}\n\n"),)),
-        )
-    elif not is_edition(first):
-        later = next(s for s in module.file.body if is_edition(s))
-        findings.error(
-            "MIX008", "`edition` is not the first line", later.span, hint="move it to the top of the file"
-        )
+    check_edition(world, module)
 
 
 def _let(findings: Findings, module: Module, block: Block) -> None:
