@@ -8,8 +8,10 @@ from pathlib import Path
 
 from lsprotocol import types as lsp
 
+from mixwright.language_server.cannot_rename import CannotRename
+from mixwright.language_server.column_rename import home_of, rename_column
 from mixwright.language_server.documents import Documents, is_library, path_of
-from mixwright.language_server.places import Named
+from mixwright.language_server.places import Named, OfColumn
 from mixwright.language_server.positions import position_of, range_of
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Severity
 from mixwright_dsl.formatter import format_text
@@ -19,18 +21,17 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = frozenset(("true", "false", "null", "not", "and", "or", "in"))
 
 
-class CannotRename(Exception):
-    """Why a name cannot be changed."""
-
-
 def renamed_span(place: object, source: SourceFile) -> Span:
     """The name that a rename would change.
 
     Raises:
-        CannotRename: it is no name of a declaration or an import, or it comes with Mixwright.
+        CannotRename: it is no name of a declaration, an import or a column of a step, or it comes with Mixwright.
     """
+    if isinstance(place, OfColumn):
+        home_of(place.column)
+        return place.span
     if not isinstance(place, Named):
-        raise CannotRename("only declarations and imports can be renamed")
+        raise CannotRename("only declarations, imports and columns can be renamed")
     if _is_of_library(place.declared):
         raise CannotRename(
             f"`{place.declared.text}` comes with Mixwright; `mixwright vendor` makes a copy of your own"
@@ -41,15 +42,17 @@ def renamed_span(place: object, source: SourceFile) -> Span:
 
 
 def rename(documents: Documents, path: Path, place: object, new: str) -> dict[Path, list[tuple[Span, str]]]:
-    """File -> edits that give a declaration or an import another name, in the whole project.
+    """File -> edits that give a declaration, an import or a column another name, in the whole project.
 
     Raises:
-        CannotRename: the name cannot be written, or another declaration of the file has it.
+        CannotRename: the name cannot be written, it is taken, or it is not known that every place was found.
     """
     renamed_span(place, documents.source(path))
-    assert isinstance(place, Named)
     if not _NAME.fullmatch(new) or new in _RESERVED:
         raise CannotRename(f"`{new}` is no name: letters, digits and `_`, no digit first")
+    if isinstance(place, OfColumn):
+        return rename_column(documents, place.column, new)
+    assert isinstance(place, Named)
     declared = place.declared
     home = path_of(declared)
     module = documents.analysis(home).module

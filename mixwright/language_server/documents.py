@@ -106,7 +106,7 @@ class Documents:
                 and known.stamp == self._stamp(path, known.compilation)
             ):
                 return known
-            compilation = compile_source(source, lock=_lock_of(path), opened=dict(self._opened))
+            compilation = compile_source(source, lock=known_lock(path), opened=dict(self._opened))
             found = Analysis(source, compilation, self._stamp(path, compilation))
             self._analyses[path] = found
             if compilation.draft is not None:
@@ -187,7 +187,8 @@ def _modified(path: Path) -> float:
         return 0.0
 
 
-def _lock_of(path: Path) -> Lock | None:
+def known_lock(path: Path) -> Lock | None:
+    """The lock beside a spec; None where there is none that can be read."""
     try:
         return read_lock(lock_path(path))
     except (LockUnreadable, OSError, UnicodeDecodeError):

@@ -14,6 +14,7 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import from_fs_path, to_fs_path
 
 from mixwright.language_server import changes, outline
+from mixwright.language_server.cannot_rename import CannotRename
 from mixwright.language_server.completion import Known, completions
 from mixwright.language_server.cursor import cursor_at
 from mixwright.language_server.documents import Documents, path_of
@@ -312,7 +313,7 @@ def _writing(made: MixServer) -> None:
             source = made.documents.source(_path(params.text_document.uri))
             try:
                 return range_of(changes.renamed_span(place, source))
-            except changes.CannotRename as error:
+            except CannotRename as error:
                 raise JsonRpcException(str(error), lsp.LSPErrorCodes.RequestFailed) from None
 
         return made.safely("rename", do, None)
@@ -324,7 +325,7 @@ def _writing(made: MixServer) -> None:
             place = made.place(params.text_document.uri, params.position)
             try:
                 edits = changes.rename(made.documents, path, place, params.new_name)
-            except changes.CannotRename as error:
+            except CannotRename as error:
                 raise JsonRpcException(str(error), lsp.LSPErrorCodes.RequestFailed) from None
             return lsp.WorkspaceEdit(
                 changes={

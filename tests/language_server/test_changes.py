@@ -8,7 +8,8 @@ import pytest
 from lsprotocol import types as lsp
 from spec_at import PEOPLE, Editor, opened
 
-from mixwright.language_server.changes import CannotRename, actions, formatting, rename
+from mixwright.language_server.cannot_rename import CannotRename
+from mixwright.language_server.changes import actions, formatting, rename
 from mixwright.language_server.positions import offset_of, position_of
 from mixwright_dsl.formatter import format_text
 from mixwright_dsl.source import SourceFile
