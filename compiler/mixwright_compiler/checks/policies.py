@@ -19,7 +19,9 @@ from mixwright_compiler.checks.reviews import RULE
 from mixwright_compiler.program import (
     Bound,
     ComponentDecl,
+    Declared,
     MixtureDecl,
+    ModelDecl,
     PipelineDecl,
     PolicyDecl,
     SourceDecl,
@@ -33,7 +35,7 @@ from mixwright_dsl.source import Span
 
 @dataclass(frozen=True)
 class _Way:
-    """How rows of a source come into a mixture. path: names from the mixture to the source."""
+    """How rows of a source, or what a model writes, come into a mixture. path: names from the mixture to it."""
 
     component: ComponentDecl
     path: tuple[str, ...]
@@ -52,13 +54,11 @@ def check_policies(checked: Checked) -> None:
     for policy in checked.program.policies.values():
         if not checked.clean(policy.span):
             continue
-        reported: set[str] = set()
+        reported: set[int] = set()
         for mixture in _mixtures(checked, policy):
-            for source, way in _ways(checked, mixture).items():
-                if source not in reported and _check_source(
-                    checked, policy, checked.program.sources[source], way
-                ):
-                    reported.add(source)
+            for declared, way in _ways(checked, mixture):
+                if id(declared) not in reported and _check_declared(checked, policy, declared, way):
+                    reported.add(id(declared))
             _check_decontaminated(checked, policy, mixture)
             _check_reviewed(checked, policy, mixture)
 
@@ -67,13 +67,13 @@ def _mixtures(checked: Checked, policy: PolicyDecl) -> Iterator[MixtureDecl]:
     return (m for m in checked.of_mixtures() if policy.mixture in ("", m.name))
 
 
-def _ways(checked: Checked, mixture: MixtureDecl) -> dict[str, _Way]:
-    """Every source with something in it that reaches the mixture, with a shortest way: rows that start from it, and rows
-    into which something of it is drawn."""
+def _ways(checked: Checked, mixture: MixtureDecl) -> Iterator[tuple[SourceDecl | ModelDecl, _Way]]:
+    """Every source with something in it that reaches the mixture, and every model that writes text of its rows, with a
+    shortest way: rows that start from the source, and rows into which something of it is drawn."""
     program = checked.program
-    found: dict[str, _Way] = {}
     seen = {mixture.name}
     pending = [_Way(component, (mixture.name, component.rows)) for component in mixture.components]
+    written: dict[str, _Way] = {}
     while pending:
         further: list[_Way] = []
         for way in pending:
@@ -84,11 +84,27 @@ def _ways(checked: Checked, mixture: MixtureDecl) -> dict[str, _Way]:
             if name in program.sources:
                 source = program.sources[name]
                 if not source.entry.is_empty and checked.clean(source.span):
-                    found[name] = way
+                    yield source, way
             else:
                 further += [_Way(way.component, (*way.path, below)) for below in _below(checked, name)]
+            if name in program.pipelines:
+                for model in _writers(program.pipelines[name]):
+                    written.setdefault(model, _Way(way.component, (*way.path, model)))
         pending = further
-    return found
+    yield from (
+        (program.models[name], way)
+        for name, way in written.items()
+        if name in program.models and checked.clean(program.models[name].span)
+    )
+
+
+def _writers(pipeline: PipelineDecl) -> Iterator[str]:
+    """The models whose text its steps put into rows; those that only judge write none."""
+    for step in pipeline.steps:
+        if step.entry.family == "step":
+            yield from (
+                model for question in step.traits.asks if question.writes for model in question.models
+            )
 
 
 def _below(checked: Checked, name: str) -> Iterator[str]:
@@ -108,13 +124,16 @@ def _below(checked: Checked, name: str) -> Iterator[str]:
             yield from (each for each in drawn if isinstance(each, str))
 
 
-def _check_source(checked: Checked, policy: PolicyDecl, source: SourceDecl, way: _Way) -> bool:
-    """Whether something of a source was reported."""
-    excluded = next((one for one in policy.excluded if one.source == source.name), None)
+def _check_declared(
+    checked: Checked, policy: PolicyDecl, declared: SourceDecl | ModelDecl, way: _Way
+) -> bool:
+    """Whether something of a source or a model was reported."""
+    is_source = isinstance(declared, SourceDecl)
+    excluded = next((one for one in policy.excluded if is_source and one.source == declared.name), None)
     if excluded is not None:
         checked.findings.error(
             "MIX216",
-            f"policy `{policy.name}` excludes source `{source.name}`: {excluded.because}",
+            f"policy `{policy.name}` excludes source `{declared.name}`: {excluded.because}",
             way.component.name_span,
             way.text,
             secondary=(Label(excluded.span, "excluded here"),),
@@ -123,31 +142,36 @@ def _check_source(checked: Checked, policy: PolicyDecl, source: SourceDecl, way:
         return True
     allowed = [str(one) for one in value_of(policy.attributes, "licenses") or ()]
     forbidden = [str(one) for one in value_of(policy.attributes, "forbid") or ()]
-    return bool(allowed or forbidden) and _check_license(checked, policy, source, way, allowed, forbidden)
+    return bool(allowed or forbidden) and _check_license(checked, policy, declared, way, allowed, forbidden)
 
 
 def _check_license(
     checked: Checked,
     policy: PolicyDecl,
-    source: SourceDecl,
+    declared: SourceDecl | ModelDecl,
     way: _Way,
     allowed: Sequence[str],
     forbidden: Sequence[str],
 ) -> bool:
-    found = str(value_of(source.attributes, "license") or _locked_license(checked, source) or "")
+    is_source = isinstance(declared, SourceDecl)
+    what = f"{'source' if is_source else 'model'} `{declared.name}`"
+    locked = _locked_license(checked, declared) if is_source else ""
+    found = str(value_of(declared.attributes, "license") or locked)
     at = policy.attributes["licenses" if allowed else "forbid"].span
+    if not found and not is_source:
+        return False  # most servers do not say what their models' text is under
     if not found:
         checked.findings.error(
             "MIX205",
-            f"source `{source.name}` has no license, and policy `{policy.name}` asks for one",
-            source.name_span,
+            f"{what} has no license, and policy `{policy.name}` asks for one",
+            declared.name_span,
             way.text,
             secondary=(Label(at, "the policy"), way.quota),
             hint='add `license = "…"` with the id under which its rows were published',
         )
         return True
-    bound = source.attributes.get("license")
-    span = bound.span if bound is not None else source.name_span
+    bound = declared.attributes.get("license")
+    span = bound.span if bound is not None else declared.name_span
     is_named = any(matches(one, found) and not is_glob(one) for one in allowed)
     classes = classes_of(found)
     words = [one for one in forbidden if is_class(one)]
@@ -156,7 +180,7 @@ def _check_license(
     hint = ""
     label = Label(at, "the policy")
     if allowed and not is_allowed(found, allowed):
-        message = f"license `{found}` of source `{source.name}` is not allowed by policy `{policy.name}`"
+        message = f"license `{found}` of {what} is not allowed by policy `{policy.name}`"
         label = Label(at, f"allowed: {listing(allowed)}")
         written = None if is_known(found) else as_written(found)
         # Only a slip of an id is mended by writing another one; a license is what its publisher chose.
@@ -165,11 +189,11 @@ def _check_license(
         return False
     else:
         label = Label(policy.attributes["forbid"].span, "the policy")
-        message = f"policy `{policy.name}` forbids license `{found}` of source `{source.name}`"
+        message = f"policy `{policy.name}` forbids license `{found}` of {what}"
         if patterns and patterns[0] != found:
             message += f": `{patterns[0]}`"
         elif not patterns and classes is None:
-            message = f"what license `{found}` of source `{source.name}` asks is not known, and policy "
+            message = f"what license `{found}` of {what} asks is not known, and policy "
             message += f"`{policy.name}` forbids {listing(words)}"
             hint = f"read it, and name it in `licenses` of `{policy.name}` if it may be used"
         elif not patterns:
@@ -185,7 +209,7 @@ def _check_license(
     return True
 
 
-def _locked_license(checked: Checked, source: SourceDecl) -> str:
+def _locked_license(checked: Checked, source: Declared) -> str:
     lock = checked.world.lock
     locked = lock.sources.get(source.name) if lock is not None else None
     return str(locked.license) if locked is not None else ""
