@@ -16,6 +16,8 @@ class StopSignal:
         """Empty while the run goes on."""
         self.failure: Exception | None = None
         """What went wrong, where it is a failure that stops the run."""
+        self.signal: int | None = None
+        """The signal that interrupted the run."""
         self._event = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
 
@@ -31,6 +33,17 @@ class StopSignal:
             self._event.set()
             for listener in self._listeners:
                 listener()
+
+    def interrupt(self, signal: int) -> None:
+        """Stop because of a signal."""
+        self.signal = signal
+        self.stop("interrupted")
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the run is to end as soon as it can: it was interrupted, or failed. One that has spent its budget still
+        selects of what it has."""
+        return self.signal is not None or self.failure is not None
 
     def check(self) -> None:
         """Raise RunStopped if the run is stopping."""

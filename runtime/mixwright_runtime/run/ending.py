@@ -32,7 +32,7 @@ async def finish(run: Run) -> RunReport:
     mixtures: dict[str, MixtureSummary] = {}
     messages = [*(replay.note for replay in run.replays if replay.note), *run.calls.warnings()]
     messages += cluster_warnings(run.leased)
-    if run.signal is None and stop.failure is None:
+    if not stop.is_cut_short:
         mixtures = _record_mixtures(run)
     _put_reports(run)
     # Durable before it is added up: the account is taken of what the store has, not of what this process believes.
@@ -45,10 +45,10 @@ async def finish(run: Run) -> RunReport:
     if stop.failure is not None:
         store.end_run(run.run_id, "failed", kept)
         raise _told(stop.failure, run)
-    if run.signal is not None:
+    if stop.signal is not None:
         store.end_run(run.run_id, "stopped", kept)
         messages.append(f"interrupted; {_kept(run)} are kept, 'mixwright run' again goes on from there")
-        return RunReport(run.run_id, "stopped", 128 + run.signal, kept, tuple(messages))
+        return RunReport(run.run_id, "stopped", 128 + stop.signal, kept, tuple(messages))
     if run.options.limit is not None:
         store.put_event(EventRecord(run.run_id, LIMITED, str(run.options.limit)))
         # An export looks for it in the store.

@@ -121,9 +121,8 @@ def _receiver(run: Run) -> Callable[[int, FrameType | None], None]:
     loop = asyncio.get_running_loop()
 
     def received(number: int, _frame: FrameType | None) -> None:
-        if run.signal is None:
-            run.signal = number
-            run.stop.stop("interrupted")
+        if run.stop.signal is None:
+            run.stop.interrupt(number)
         elif not run.is_abandoned:
             run.abandon()
         else:

@@ -16,7 +16,7 @@ from typing import Any
 from mixwright_compiler.plan.plan import Component, Mixture
 from mixwright_runtime.calls.gathering import gather_all
 from mixwright_runtime.calls.stop import StopSignal
-from mixwright_runtime.errors import RunError
+from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.mixture import Candidates, Demand, Selection, columns_needed, required_rows, select
 from mixwright_runtime.plugins.shapes import Apply, Keep, Place, Table
 from mixwright_runtime.run.survivors import SelectedRows, Survivors
@@ -148,6 +148,9 @@ class MixtureRun:
 
         Args:
             total: rows that an outer mixture wants, where this one does not say how large it is.
+
+        Raises:
+            RunStopped: the run was interrupted, or failed, while rows went through the mixture's steps.
         """
         self._total = total
         for feed in self._feeds.values():
@@ -234,7 +237,11 @@ class MixtureRun:
         }
 
     async def _feed(self, feed: _Feed, count: int | None) -> int:
-        """Give a component's next `count` rows to the mixture-wide steps; how many there were."""
+        """Give a component's next `count` rows to the mixture-wide steps; how many there were.
+
+        Raises:
+            RunStopped: the run was interrupted, or failed.
+        """
         first, rows = feed.fed, feed.available
         if rows is None:
             return 0
@@ -242,6 +249,8 @@ class MixtureRun:
         # A breaker never goes back on what it said, so that it may be given some rows first, unless it says otherwise.
         together = end - first if any(node.needs_all_rows for node in self.nodes) else TOGETHER
         while feed.fed < end:
+            if self._stop.is_cut_short:  # nothing will be selected, so that nothing is to be decided
+                raise RunStopped(self._stop.reason)
             start = feed.fed
             feed.fed = until = min(end, start + together)
             if feed.reads_rows:

@@ -113,8 +113,6 @@ class Run:
         self.options = options
         self.clock = clock
         self.stop = StopSignal()
-        self.signal: int | None = None
-        """The signal that stopped the run."""
         self.is_abandoned = False
         """Requests in flight are not waited for any more."""
         self.mixtures = chosen_mixtures(plan, options.mixtures)
@@ -339,7 +337,7 @@ class Run:
     async def _abandon_after_grace(self) -> None:
         """Requests in flight get a grace after a signal or a failure; those of a spent budget are paid for and end."""
         await self.stop.wait()
-        if self.stop.failure is not None or self.signal is not None:
+        if self.stop.is_cut_short:
             await self.clock.sleep(self.options.grace_s)
             self.abandon()
 
