@@ -33,6 +33,42 @@ def is_balanced(tokens: list[Token]) -> bool:
     return not stack
 
 
+class Nesting:
+    """How brackets nest in some tokens, for asking which edits would balance them: each costs a look."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        # A stack of closers is a number, equal ones the same: of the closer on top and the stack below. 0 is empty.
+        self._stacks: list[tuple[str, int]] = [("", 0)]
+        self._numbers: dict[tuple[str, int], int] = {}
+        self._due: list[int | None] = [0]
+        """By place: the closers that what is before it lacks, the next one on top; None where a wrong one came."""
+        for token in tokens:
+            self._due.append(self._after(self._due[-1], token.type))
+        self._surplus: list[int | None] = [0]
+        """By place: the closers that what is behind it has too many, the next one on top; None as above."""
+        for token in reversed(tokens):
+            self._surplus.append(self._after(self._surplus[-1], token.type, backwards=True))
+        self._surplus.reverse()
+
+    def is_balanced_with(self, start: int, end: int, kind: str | None) -> bool:
+        """Has every bracket its partner when `tokens[start:end]` are one token of this kind, or none?"""
+        due = self._due[start] if kind is None else self._after(self._due[start], kind)
+        return due is not None and due == self._surplus[end]
+
+    def _after(self, stack: int | None, kind: str, *, backwards: bool = False) -> int | None:
+        """The stack behind a token, or before it."""
+        closer = OPENERS.get(kind, kind)
+        if stack is None or closer not in CLOSERS:
+            return stack
+        if (kind in OPENERS) is backwards:
+            top, below = self._stacks[stack]
+            return below if top == closer else None
+        number = self._numbers.setdefault((closer, stack), len(self._stacks))
+        if number == len(self._stacks):
+            self._stacks.append((closer, stack))
+        return number
+
+
 def balance(source: SourceFile, tokens: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
     """The tokens with missing brackets put in and surplus ones left out, and one finding for each.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mixwright_dsl.brackets import NAMES, SIGNS, is_balanced, missing_closer
+from mixwright_dsl.brackets import NAMES, SIGNS, Nesting, missing_closer
 from mixwright_dsl.diagnostic import Diagnostic, Edit, Fix, error
 from mixwright_dsl.grammar import CLOSERS, OPENERS
 from mixwright_dsl.lazy_dataclass import dataclass
@@ -61,15 +61,16 @@ def one_edit(
     if len(tokens) > LONGEST_CHUNK:
         return None
     budget = MOST_TOKENS
+    nesting = Nesting(tokens)
     candidates = _around(stuck, tokens) if stuck is not None else _of_brackets(tokens)
     seen: set[_Edit] = set()
     for edit in candidates:
         if edit in seen:
             continue
         seen.add(edit)
-        edited = edit.applied(tokens)
-        if not is_balanced(edited):
+        if not nesting.is_balanced_with(edit.start, edit.end, edit.new and edit.new[0]):
             continue
+        edited = edit.applied(tokens)
         budget -= len(edited)
         if budget < 0:
             return None

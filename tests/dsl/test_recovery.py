@@ -6,9 +6,12 @@ import random
 
 import pytest
 
+from mixwright_dsl import one_edit
+from mixwright_dsl.brackets import SIGNS, Nesting, is_balanced
 from mixwright_dsl.diagnostic import Applicability, Diagnostic
 from mixwright_dsl.parser import parse
 from mixwright_dsl.source import SourceFile
+from mixwright_dsl.tokens import Token
 
 SPEC = """edition 2026
 
@@ -291,3 +294,34 @@ def test_an_attribute_without_its_sign(wrong: str, right: str) -> None:
     assert {finding.code for finding in findings(wrong)} == {"MIX005"}
     assert apply_fixes(wrong) == right
     assert findings(right) == ()
+
+
+def test_an_edit_balances_brackets_when_the_edited_tokens_do() -> None:
+    chance = random.Random(1)
+    balanced = 0
+    for _ in range(1_000):
+        tokens = [Token(chance.choice([*SIGNS, "NAME"]), "") for _ in range(chance.randrange(8))]
+        nesting = Nesting(tokens)
+        for _ in range(10):
+            start = chance.randrange(len(tokens) + 1)
+            end = min(len(tokens), start + chance.randrange(2))
+            kind = chance.choice([None, "NAME", *SIGNS])
+            edited = [*tokens[:start], *([Token(kind, "")] if kind else []), *tokens[end:]]
+            place = (tokens, start, end, kind)
+            assert nesting.is_balanced_with(start, end, kind) == is_balanced(edited), place
+            balanced += is_balanced(edited)
+    assert balanced > 300
+
+
+def test_only_edits_that_balance_the_brackets_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    applied = one_edit._Edit.applied
+    monkeypatch.setattr(
+        one_edit._Edit, "applied", lambda edit, tokens: made.append(edit) or applied(edit, tokens)
+    )
+    rows = [f'    {{ name = "n{i}", tags = ["a", "b"] }},\n' for i in range(100)]
+    for at, sign in ((30, "{"), (60, "(")):
+        rows[at] = rows[at].replace("[", sign)
+    text = f"source a inline {{\n  rows = [\n{''.join(rows)}  ]\n}}\n"
+    assert parse(SourceFile("a.mix", text)).diagnostics
+    assert len(made) < 10, "of the hundreds that are thought of none mends two mistakes"
