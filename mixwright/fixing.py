@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, applied
+from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, applied, touch
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile
 
 if TYPE_CHECKING:
     from mixwright_compiler.stages import Compilation
 
-MOST_ROUNDS = 100
-"""Compilations after which it is left as it is: each one that goes on has mended something, so few are needed."""
+MOST_TRIALS = 40
+"""Chosen: compilations after which a text is left as it is. All fixes are tried at once, and half of them where that
+breaks something, so few are needed: of 160 damaged specs of benchmarks/fuzz.py most take one or two, the worst 11."""
+
+_Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True)
@@ -46,40 +49,50 @@ def fixed(source: SourceFile, *, params: Mapping[str, str], lock: Any = None, gu
 
     text, result = source.text, compiled(source.text)
     codes: list[str] = []
-    refused: set[tuple[str, str, tuple[tuple[str, str], ...]]] = set()
-    kept_before = 0
-    for _ in range(MOST_ROUNDS):
-        finding = _next(result.diagnostics, source.name, guesses, refused)
-        if finding is None and refused and len(codes) > kept_before:
+    refused: set[_Key] = set()
+    kept_before, most = 0, sys.maxsize
+    for _ in range(MOST_TRIALS):
+        together = _together(result.diagnostics, source.name, guesses, refused)[:most]
+        if not together and refused and len(codes) > kept_before:
             # What helped nothing may do so now: the same command again would find it.
             refused.clear()
-            kept_before = len(codes)
+            kept_before, most = len(codes), sys.maxsize
             continue
-        if finding is None:
+        if not together:
             break
-        changed = applied(text, _edits(finding))
+        changed = applied(text, (edit for finding in together for edit in _edits(finding)))
         after = compiled(changed)
-        if _is_better(finding, result.diagnostics, after.diagnostics):
+        if _is_better(together, result.diagnostics, after.diagnostics):
             text, result = changed, after
-            codes.append(finding.code)
+            codes += [finding.code for finding in together]
+            most = 2 * len(together)
+        elif len(together) > 1:
+            most = len(together) // 2
         else:
-            refused.add(_key(finding))
+            refused.add(_key(together[0]))
     return Fixed(text, tuple(codes), result.diagnostics)
 
 
-def _next(findings: Sequence[Diagnostic], name: str, guesses: bool, refused: set[Any]) -> Diagnostic | None:
-    """The first finding with a fix that may be tried; those that are sure go before guesses."""
-    kinds = [Applicability.MACHINE, *([Applicability.MAYBE] if guesses else [])]
-    for kind in kinds:
+def _together(
+    findings: Sequence[Diagnostic], name: str, guesses: bool, refused: Container[_Key]
+) -> list[Diagnostic]:
+    """The findings whose fixes may be tried at once; those that are sure go before guesses."""
+    found: list[Diagnostic] = []
+    for kind in (Applicability.MACHINE, *([Applicability.MAYBE] if guesses else [])):
+        edits: list[Edit] = []
         for finding in findings:
             fix = finding.fix
-            is_own = fix is not None and all(edit.span.source.name == name for edit in fix.edits)
-            if fix is not None and fix.applicability is kind and is_own and _key(finding) not in refused:
-                return finding
-    return None
+            if fix is None or fix.applicability is not kind or _key(finding) in refused:
+                continue
+            if all(edit.span.source.name == name for edit in fix.edits) and not touch(fix.edits, edits):
+                found.append(finding)
+                edits += fix.edits
+        if found:
+            break
+    return found
 
 
-def _key(finding: Diagnostic) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _key(finding: Diagnostic) -> _Key:
     """A finding's fix, wherever it stands by now."""
     return finding.code, finding.message, tuple((e.span.text, e.replacement) for e in _edits(finding))
 
@@ -88,20 +101,21 @@ def _edits(finding: Diagnostic) -> tuple[Edit, ...]:
     return finding.fix.edits if finding.fix is not None else ()
 
 
-def _is_better(finding: Diagnostic, before: Sequence[Diagnostic], after: Sequence[Diagnostic]) -> bool:
-    """Is the finding gone, and no further error there? An error that hid others may uncover as many as it wants."""
-
-    def same(findings: Sequence[Diagnostic]) -> int:
-        return sum((each.code, each.message) == (finding.code, finding.message) for each in findings)
-
-    def errors(findings: Sequence[Diagnostic]) -> set[tuple[str, str]]:
-        return {(each.code, each.message) for each in findings if each.is_error}
-
-    if same(after) >= same(before):
+def _is_better(
+    mended: Sequence[Diagnostic], before: Sequence[Diagnostic], after: Sequence[Diagnostic]
+) -> bool:
+    """Are these findings gone, and no further error there? An error that hid others may uncover as many as it wants."""
+    were, are = _counts(before), _counts(after)
+    if any(are[same] > were[same] - count for same, count in _counts(mended).items()):
         return False
-    fresh = errors(after) - errors(before)
+    fresh = _counts(found for found in after if found.is_error).keys() - were.keys()
     # Text that does not parse is not read further: what comes to light behind it was there before.
-    return not fresh or finding.code.startswith("MIX0")
+    return not fresh or all(finding.code.startswith("MIX0") for finding in mended)
+
+
+def _counts(findings: Iterable[Diagnostic]) -> Counter[tuple[str, str]]:
+    """How often each is found, wherever it stands."""
+    return Counter((finding.code, finding.message) for finding in findings)
 
 
 def fix_file(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from mixwright_dsl.lazy_dataclass import dataclass
@@ -44,6 +44,11 @@ def applied(text: str, edits: Iterable[Edit]) -> str:
     for edit in sorted(edits, key=lambda edit: (edit.span.start, edit.span.end), reverse=True):
         text = text[: edit.span.start] + edit.replacement + text[edit.span.end :]
     return text
+
+
+def touch(some: Iterable[Edit], others: Sequence[Edit]) -> bool:
+    """Do edits meet others, so that both cannot be made at once? Two at the same place do: their order is open."""
+    return any(a.span.start <= b.span.end and a.span.end >= b.span.start for a in some for b in others)
 
 
 @dataclass(frozen=True)

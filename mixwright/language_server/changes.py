@@ -13,7 +13,7 @@ from mixwright.language_server.column_rename import home_of, rename_column
 from mixwright.language_server.documents import Documents, is_library, path_of
 from mixwright.language_server.places import Named, OfColumn
 from mixwright.language_server.positions import position_of, range_of
-from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Severity
+from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Severity, touch
 from mixwright_dsl.formatter import format_text
 from mixwright_dsl.source import SourceFile, Span
 
@@ -96,7 +96,7 @@ def actions(
         fix = finding.fix
         is_here = fix is not None and all(edit.span.source is source for edit in fix.edits)
         if fix is not None and is_here and fix.applicability is Applicability.MACHINE:
-            sure += _apart(sure, fix.edits)
+            sure += () if touch(fix.edits, sure) else fix.edits
         if at.end.line < within.start.line or at.start.line > within.end.line:
             continue
         if fix is not None and is_here and fix.applicability is not Applicability.PLACEHOLDER:
@@ -125,14 +125,6 @@ def actions(
             )
         )
     return found
-
-
-def _apart(known: list[Edit], more: tuple[Edit, ...]) -> list[Edit]:
-    """Edits that touch none of those before: others wait for the next time."""
-    taken = [(edit.span.start, edit.span.end) for edit in known]
-    if any(edit.span.start <= end and edit.span.end >= start for edit in more for start, end in taken):
-        return []
-    return list(more)
 
 
 def _allowing(source: SourceFile, finding: Diagnostic) -> Edit:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mixwright.cli import main
+from mixwright.fixing import fixed
+from mixwright_dsl.source import SourceFile
 
 SPEC = """edition 2026
 
@@ -83,6 +86,29 @@ def test_a_fix_that_uncovers_another_error_is_not_taken(
     assert main(["fix", "--guess", str(spec)]) == 1
     assert "user = name, sytem = 3" in spec.read_text(), "what `system = 3` would be is no better"
     assert "MIX105" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("stubborn", "trials"), [("", 2), (" sytem = 3,", 13)])
+def test_fixes_are_tried_together(monkeypatch: pytest.MonkeyPatch, stubborn: str, trials: int) -> None:
+    """Of 32 guesses the one that breaks something is found by halving."""
+    from mixwright_compiler import stages
+
+    compiled: list[str] = []
+    compile_source = stages.compile_source
+
+    def counted(source: SourceFile, **given: Any) -> Any:
+        compiled.append(source.text)
+        return compile_source(source, **given)
+
+    monkeypatch.setattr(stages, "compile_source", counted)
+    filters = "  filter { whre = len(name) > 1 }\n" * 31
+    text = SURE.replace("  filter { where = len(nmae) > 1 }\n", filters).replace(
+        "chat {", f"chat {{{stubborn}"
+    )
+    found = fixed(SourceFile("a.mix", text), params={}, guesses=True)
+    assert found.codes == ("MIX105",) * 31
+    assert found.text == text.replace("whre", "where")
+    assert len(compiled) == trials
 
 
 def test_what_cannot_be_read_or_written(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
