@@ -12,6 +12,7 @@ from mixwright_compiler.catalog.servers import addresses_of, shown_address
 from mixwright_compiler.plan.forecast import dollars, exceeded, forecast_of
 from mixwright_compiler.plan.graph import step_text
 from mixwright_compiler.plan.plan import Estimate, Mixture, Pipeline, Plan, Step, Train, Via
+from mixwright_compiler.plan.questions import questions_of
 from mixwright_compiler.plan.quotas import quota_text
 from mixwright_compiler.plan.subtotals import subtotals
 from mixwright_compiler.plan.tag_limits import limits_text
@@ -98,7 +99,7 @@ def _pipeline(plan: Plan, pipeline: Pipeline, by_node: dict[str, Estimate], reco
         inside = step.via
         node = f"{pipeline.name}.{step.id}"
         expected = by_node.get(node)
-        answers = _answers(recorded, node, step, expected.requests if expected else None)
+        answers = _answers(plan, recorded, node, step, expected.requests if expected else None)
         depth = len(step.via) + len(pipeline.around(step))
         rows.append(("  " * depth + step_text(step), _made(step), *_counts(expected), answers))
     title = f"pipeline {pipeline.name}"
@@ -164,9 +165,9 @@ def _made(step: Step) -> str:
     return _listed([f"{name}: {type}" for name, type in step.makes.items()])
 
 
-def _answers(recorded: Recorded, node: str, step: Step, requests: int | None) -> str:
+def _answers(plan: Plan, recorded: Recorded, node: str, step: Step, requests: int | None) -> str:
     """What the store has of a step's requests: `30 of 60` where they were looked up, else a bound."""
-    if not step.traits.asks:
+    if not questions_of(plan, step):
         return ""
     answered = recorded.answered.get(node)
     if answered is not None and (answered.is_all or answered.hits):

@@ -18,6 +18,7 @@ from mixwright.rehearsal import Answered, rehearsed
 from mixwright_compiler.plan.estimate import Observed, estimates
 from mixwright_compiler.plan.fingerprint import pipeline_row_hashes
 from mixwright_compiler.plan.plan import Estimate, Plan, Step, plan_from_json
+from mixwright_compiler.plan.questions import questions_of
 
 if TYPE_CHECKING:
     from mixwright_runtime.store.records import RunStart
@@ -208,7 +209,7 @@ def _asking(plan: Plan) -> dict[str, set[str]]:
         f"{pipeline.name}.{step.id}": {plan.models[model].identity for model in models}
         for pipeline in plan.pipelines.values()
         for step in pipeline.steps
-        if (models := {model for question in step.traits.asks for model in question.models})
+        if (models := {model for question in questions_of(plan, step) for model in question.models})
     }
 
 

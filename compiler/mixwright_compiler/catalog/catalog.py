@@ -99,21 +99,21 @@ class Asks:
     """Requests that a step sends to models for each row; what is said here names its attributes.
 
     model: the attribute with the model, or with the models that are each asked; where it is not given nothing is asked.
+    tools: instead, the attribute with the tools that are called, or `use.tool` of blocks; these say what a call asks.
     template: the attribute with the template of the request, `use.prompt` of a list of blocks; empty for one that the
         step makes up. Of several (`some[ref:template]`) a row is asked with one, by the `weights` of the attribute
         named so. history: the attribute with messages that go before it.
     times: attributes that multiply the requests, a count by its number, a list by its length; of a list of blocks
-        `use.positions` is an attribute of theirs, whose products are added up. each: how many there are
-        of one model before that. twice: the condition (`mixwright_compiler.catalog.conditions`) under which each is
-        sent twice.
-    when: the condition under which anything is asked.
+        `use.positions` is an attribute of theirs, whose products are added up. each: how many there are of one model
+        before that. twice, when: the conditions (`mixwright_compiler.catalog.conditions`) under which each is sent
+        twice, and anything is asked.
     max_tokens: the attribute with the longest answer in tokens; empty where a score or a vector is asked for.
     writes: the column that the answers go into, as in `makes`: each answer is a candidate of the row.
-    needs: what not every engine offers (`mixwright_compiler.catalog.capabilities`), by the condition under which it is
-        needed: `(("schema", "with schema"),)`.
+    needs: what not every engine offers (`mixwright_compiler.catalog.capabilities`), when: `(("schema", "with schema"),)`.
     """
 
-    model: str
+    model: str = ""
+    tools: str = ""
     template: str = ""
     weights: str = ""
     history: str = ""
@@ -339,7 +339,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
 
 def _stated(asks: Asks) -> dict[str, Any]:
     """What is not as it is by default."""
-    usual = vars(Asks(""))
+    usual = vars(Asks())
     found = {name: value for name, value in vars(asks).items() if value != usual[name]}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mixwright_compiler.catalog.capabilities import CAPABILITIES, TRAITS, offer_of
-from mixwright_compiler.catalog.catalog import RULES, AttributeClass, AttributeSchema, Entry
+from mixwright_compiler.catalog.catalog import RULES, Asks, AttributeClass, AttributeSchema, Entry
 from mixwright_compiler.catalog.conditions import attributes_in
 
 REQUIRED: Any = object()
@@ -18,6 +18,8 @@ REQUIRED: Any = object()
 
 MODELS = ("ref:model", "list[ref:model]")
 """Types of attributes with models to ask."""
+TOOLS = ("ref:tool", "some[ref:tool]", "list[ref:tool]")
+"""Types of attributes with tools to call."""
 
 
 def attribute(
@@ -87,8 +89,7 @@ def unnamed(entry: Entry) -> Iterator[str]:
     """What is wrong with an entry's traits: they name attributes that it does not have."""
     named = [("compares", name) for name in attributes_in(entry.compares or "always")]
     for asks in entry.asks:
-        if not (entry.attribute(asks.model) or AttributeSchema("", "", "")).type.endswith(MODELS):
-            yield f"it asks `{asks.model}`, which is no attribute of type `ref:model`"
+        yield from _of_whom(asks, entry)
         named += [
             ("asks", name.partition(".")[0])
             for name in (asks.template, asks.weights, asks.history, *asks.times, asks.max_tokens)
@@ -126,3 +127,17 @@ def unnamed(entry: Entry) -> Iterator[str]:
     for trait, name in named:
         if entry.attribute(name) is None:
             yield f"`{trait}` names `{name}`, which is no attribute of it"
+
+
+def _of_whom(asks: Asks, entry: Entry) -> Iterator[str]:
+    """What is wrong with whom a question is for: a model, or tools, which say themselves what they ask."""
+    if not asks.tools:
+        if not (entry.attribute(asks.model) or AttributeSchema("", "", "")).type.endswith(MODELS):
+            yield f"it asks `{asks.model}`, which is no attribute of type `ref:model`"
+        return
+    outer, _, inner = asks.tools.partition(".")
+    schema = entry.attribute(outer)
+    if schema is None or not (schema.type.startswith("list[block:") if inner else schema.type in TOOLS):
+        yield f"it calls `{asks.tools}`, which is no attribute of type `ref:tool`"
+    if asks != Asks(tools=asks.tools, times=asks.times, each=asks.each, twice=asks.twice, when=asks.when):
+        yield f"what `{asks.tools}` ask of models is for the tools to say"

@@ -6,13 +6,14 @@ itself what is asked of which model, which verifiers look at all candidates of a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from math import prod
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import Asks, Entry
 from mixwright_compiler.catalog.conditions import given, holds
+from mixwright_compiler.catalog.references import named_in
 from mixwright_dsl.lazy_dataclass import dataclass
 
 PICK, PICKS_NONE, BAND = "pick", "all", "band"
@@ -49,12 +50,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Traits:
-    """asks: its questions to models. compares: its verdict on one of a row's candidates needs the others. picks: of those
-    that pass one goes on. bands: none does where too few or too many pass. needs_all_rows: it decides once, on all rows
-    that ever reach it. spreads: rows that it makes of one at most, `UNKNOWN_ROWS` where nothing says so; 0 of a step that
-    does not. folds: it makes one row of those again. loops: rows go several times through its body."""
+    """asks: its questions to models. calls: tool -> how often it is called for one row at most, `UNKNOWN_ROWS` times
+    where nothing says so; what that asks of models is for the tool to say.
+
+    compares: its verdict on one of a row's candidates needs the others. picks: of those that pass one goes on. bands:
+    none does where too few or too many pass. needs_all_rows: it decides once, on all rows that ever reach it. spreads:
+    rows that it makes of one at most, `UNKNOWN_ROWS` where nothing says so; 0 of a step that does not. folds: it makes
+    one row of those again. loops: rows go several times through its body."""
 
     asks: tuple[Question, ...] = ()
+    calls: Mapping[str, int] = field(default_factory=dict)
     compares: bool = False
     picks: bool = False
     bands: bool = False
@@ -96,9 +101,10 @@ def traits_of(entry: Entry | None, values: Mapping[str, Any], label: str = "") -
     """The traits of a step with these attributes, bound or plain; none of an operation that is not known."""
     if entry is None:
         return NO_TRAITS
-    asked = (_question(asks, entry, values, label) for asks in entry.asks)
+    asked = (_question(asks, entry, values, label) for asks in entry.asks if not asks.tools)
     return Traits(
         asks=tuple(question for question in asked if question is not None),
+        calls=_calls(entry, values),
         compares=bool(entry.compares) and holds(entry.compares, entry, values),
         picks=given(entry, values, PICK) not in (None, PICKS_NONE),
         bands=given(entry, values, BAND) is not None,
@@ -147,18 +153,44 @@ def _question(asks: Asks, entry: Entry, values: Mapping[str, Any], label: str) -
     )  # reported, and somebody is asked all the same
     if not (models or is_wanting) or not holds(asks.when, entry, values):
         return None
-    number = _times(entry, values, asks.times)
-    twice = 2 if asks.twice and holds(asks.twice, entry, values) else 1
+    number = _sent(asks, entry, values) * _times(entry, values, asks.times)
     template, weights = _templates(entry, values, asks)
     return Question(
         models=models,
-        requests=max(1, len(models)) * asks.each * number * twice,
+        requests=max(1, len(models)) * number,
         template="" if isinstance(template, list | tuple) else str(template or ""),
         templates=_shares(template, weights),
         before=_columns_of(given(entry, values, asks.history)) if asks.history else (),
         max_tokens=_number(given(entry, values, asks.max_tokens)) if asks.max_tokens else 0,
         writes=asks.writes.replace("{label}", label),
     )
+
+
+def _calls(entry: Entry, values: Mapping[str, Any]) -> dict[str, int]:
+    """Tool -> how often a step calls it for one row at most."""
+    found: dict[str, int] = {}
+    for asks in entry.asks:
+        if not asks.tools or not holds(asks.when, entry, values):
+            continue
+        outer, _, inner = asks.tools.partition(".")
+        named = given(entry, values, outer) or ()
+        if inner:
+            counted = [name.partition(".")[2] for name in asks.times]
+            called = [(block[inner], _product(block, counted)) for block in named if block.get(inner)]
+        else:
+            called = [(name, _times(entry, values, asks.times)) for name in named_in(named)]
+        for name, number in called:
+            found[str(name)] = found.get(str(name), 0) + _sent(asks, entry, values) * number
+    return found
+
+
+def _sent(asks: Asks, entry: Entry, values: Mapping[str, Any]) -> int:
+    """How often each question is sent."""
+    return asks.each * (2 if asks.twice and holds(asks.twice, entry, values) else 1)
+
+
+def _product(block: Mapping[str, Any], names: Sequence[str]) -> int:
+    return prod(_number(block.get(name)) for name in names)
 
 
 def _times(entry: Entry, values: Mapping[str, Any], names: tuple[str, ...]) -> int:
@@ -169,7 +201,7 @@ def _times(entry: Entry, values: Mapping[str, Any], names: tuple[str, ...]) -> i
         return number
     inner = [name for _, _, name in of_blocks]
     blocks = given(entry, values, of_blocks[0][0]) or ()
-    return number * sum(prod(_number(block.get(name)) for name in inner) for block in blocks)
+    return number * sum(_product(block, inner) for block in blocks)
 
 
 def _templates(entry: Entry, values: Mapping[str, Any], asks: Asks) -> tuple[Any, Any]:
@@ -182,7 +214,7 @@ def _templates(entry: Entry, values: Mapping[str, Any], asks: Asks) -> tuple[Any
         return named, given(entry, values, asks.weights) if asks.weights else None
     blocks = [block for block in named or () if block.get(inner)]
     counted = [name.partition(".")[2] for name in asks.times if "." in name]
-    weights = [prod(_number(block.get(name)) for name in counted) for block in blocks]
+    weights = [_product(block, counted) for block in blocks]
     return [block[inner] for block in blocks], weights
 
 

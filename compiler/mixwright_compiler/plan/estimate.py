@@ -13,6 +13,7 @@ taken to drop nothing, so a first plan's figures are a *lower* bound of the work
     requests     = rows_in * questions of a row                      as it declares them
                                                                      (`mixwright_compiler.catalog.traits`); retries
                                                                      and cached answers are not counted
+                   + rows_in * calls of a tool * its questions       as often as the step may call it
 
 A loop. Of `rows_in` rows that come to it so many enter a round, each with a yield `y` of the body's steps together:
 
@@ -41,6 +42,7 @@ from dataclasses import field
 
 from mixwright_compiler.catalog.traits import Question
 from mixwright_compiler.plan.plan import Component, Estimate, Mixture, Pipeline, Plan, Step
+from mixwright_compiler.plan.questions import questions_of_tools
 from mixwright_compiler.plan.quota_rows import component_rows, mixture_rows
 from mixwright_dsl.lazy_dataclass import dataclass
 
@@ -267,15 +269,19 @@ class _Estimation:
     def step(
         self, node: str, step: Step, rows: float | None, out: float | None, lengths: dict[str, float]
     ) -> Estimate:
-        questions = step.traits.asks
-        if not questions:
+        of_tools = questions_of_tools(self.plan, step)
+        if not step.traits.asks and not of_tools:
             return _estimate(node, rows, out, 0.0, 0.0, 0.0)
         found: list[tuple[Question, float, float]] = []
-        for question in questions:
+        # What a tool is called with is nobody's column.
+        known_to = [
+            *((question, _called(lengths, step)) for question in step.traits.asks),
+            *((question, {}) for question in of_tools),
+        ]
+        for question, known in known_to:
             written = self.observed.output_tokens.get(node, float(question.max_tokens))
             prompt = self.observed.prompt_tokens.get(node)
             if prompt is None:
-                known = _called(lengths, step)
                 shares = question.templates or {question.template: 1.0}
                 prompt = sum(part * self.prompt_tokens(name, known) for name, part in shares.items())
                 before = sum(lengths.get(name, UNKNOWN_CHARACTERS) for name in question.before)
@@ -334,25 +340,6 @@ def _called(lengths: Mapping[str, float], step: Step) -> Mapping[str, float]:
     if not step.names:
         return lengths
     return {**lengths, **{name: lengths[column] for name, column in step.names.items() if column in lengths}}
-
-
-def tokens_by_model(step: Step, estimate: Estimate) -> dict[str, tuple[float, float]]:
-    """Model -> prompt and output tokens of a step's estimate that are its part: by how many requests it gets, and how
-    long their answers may be."""
-    asks = step.traits.asks
-    requests = sum(question.requests for question in asks)
-    written = sum(question.requests * question.max_tokens for question in asks)
-    found: dict[str, tuple[float, float]] = {}
-    for question in asks:
-        share = question.requests / requests / max(1, len(question.models))
-        of_written = share * requests * question.max_tokens / written if written else 0.0
-        for model in question.models:
-            prompt, output = found.get(model, (0.0, 0.0))
-            found[model] = (
-                prompt + share * (estimate.prompt_tokens or 0),
-                output + of_written * (estimate.output_tokens or 0),
-            )
-    return found
 
 
 def _divided(rows: float, yield_: float) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mixwright_compiler.plan.estimate import tokens_by_model
 from mixwright_compiler.plan.plan import Estimate, Plan
+from mixwright_compiler.plan.questions import tokens_by_model
 from mixwright_dsl.lazy_dataclass import dataclass
 
 
@@ -51,7 +51,7 @@ def _cost(plan: Plan, by_node: dict[str, Estimate]) -> float | None:
             estimate = by_node.get(f"{pipeline.name}.{step.id}")
             if estimate is None:
                 continue
-            for model, tokens in tokens_by_model(step, estimate).items():
+            for model, tokens in tokens_by_model(plan, step, estimate).items():
                 prices = (plan.models[model].attributes.get(name) for name in ("price_in", "price_out"))
                 for price, count in zip(prices, tokens, strict=True):
                     if price is not None:

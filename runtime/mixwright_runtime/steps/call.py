@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.catalog.references import named_in
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.calls.gathering import gather_all
@@ -18,6 +19,7 @@ from mixwright_runtime.values.rows import Row
     "call",
     label="new_column",
     makes={"{label}": "chat", "{label}.tools": "json if read", "{label}.failed": "int if read"},
+    asks=(Asks(tools="tools", times=("calls",)),),
     rules=("tools",),
     attributes=(
         attribute(

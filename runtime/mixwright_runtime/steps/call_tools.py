@@ -112,6 +112,7 @@ class _Use:
         ),
         Asks("model", times=("use.positions", "use.calls"), each=2),
         Asks("model", times=("use.positions",)),
+        Asks(tools="use.tool", times=("use.positions", "use.calls")),
     ),
     attributes=(
         attribute("from", "column", "The column with the text.", default=REQUIRED, holds="text"),

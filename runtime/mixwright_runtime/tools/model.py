@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixwright_compiler.catalog.catalog import Asks
 from mixwright_runtime.engines.protocol import Finish
 from mixwright_runtime.errors import RowError
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
@@ -14,6 +15,7 @@ OF_NO_USE = (Finish.EMPTY.value, Finish.LENGTH.value, Finish.REFUSED.value)
 @declare(
     "tool",
     "model",
+    asks=(Asks("model", template="prompt", max_tokens="max_tokens"),),
     attributes=(
         attribute("model", "ref:model", "The model that is asked.", default=REQUIRED),
         attribute(
@@ -44,8 +46,8 @@ class AskedModel(Tool):
 
     It takes what the template reads, each a text, and gives the answer.
 
-    Its answers are calls like any other, and count in budgets; how many there will be hangs on what is called, so
-    `plan` does not estimate them.
+    Its answers are calls like any other, and count in budgets. `plan` counts as many as a step may call for: `positions`
+    times `calls` of `call_tools`, and 8 a row of `call`, where no one knows how many a model will write.
 
     ```mix
     template translate { user = "Translate into English: {{ text }}" }

@@ -12,6 +12,7 @@ from bound_programs import component, math_program, mixture, pipeline, program, 
 import mixwright
 from mixwright_compiler.bind.lock import Lock, SourceLock, source_definition, source_selection
 from mixwright_compiler.plan.estimate import Observed, estimates
+from mixwright_compiler.plan.forecast import forecast_of
 from mixwright_compiler.plan.lower import lower
 from mixwright_compiler.plan.plan import Estimate, Fingerprint, Origin, Plan, Step, plan_from_json
 from mixwright_compiler.plan.quota_rows import mixture_rows
@@ -198,11 +199,14 @@ pipeline p {{
 """
 
 
-def looped(directory: Path, steps: str, *, rows: int = 10, start: str = "tasks", wanted: int = 0) -> Plan:
+def looped(
+    directory: Path, steps: str, *, rows: int = 10, start: str = "tasks", wanted: int = 0, more: str = ""
+) -> Plan:
     path = directory / "spec.mix"
     listed = ", ".join(f'{{ task = "{i}" }}' for i in range(rows))
     mixture = f"mixture main {{ seed = 1\n p = {wanted} }}" if wanted else ""
-    path.write_text(LOOPS.format(rows=listed, start=start, steps=steps, mixture=mixture), encoding="utf-8")
+    text = LOOPS.format(rows=listed, start=start, steps=steps, mixture=mixture)
+    path.write_text(text + more, encoding="utf-8")
     return mixwright.plan(path)
 
 
@@ -279,3 +283,53 @@ def test_a_pool_starts_what_its_quota_takes(tmp_path: Path) -> None:
     assert counted(plan)["generate_listed"] == (140, 140, 140)
     seen = counted(plan, Observed(yields={"p.each_b": 2.0}))
     assert (seen["generate_listed"], seen["each_b"]) == ((350, 350, 350), (350, 700, 0))
+
+
+TOOLS = """model small openai {
+  base_url = "http://localhost:8000/v1"
+  model = "s"
+  price_in = $1000
+  price_out = $10_000
+}
+model base transformers { path = "." }
+template translate { user = "In English: {{ text }}" }
+template calls { user = "{{ task }} [translator(a)] [calculator(1)]" }
+tool translator model { model = small, prompt = translate, max_tokens = 100, doc = "Translates." }
+tool calculator arithmetic { digits = 2 }
+"""
+
+
+def test_calls_of_a_model_as_a_tool(tmp_path: Path) -> None:
+    """Nobody knows how many calls a model writes; in a loop there are as many again each round."""
+    steps = """rounds r { times = 3
+      generate act { prompt = harder, model = m, tools = [translator, calculator], samples = 2 }
+      verify where { expr = true, pick = first }
+      call seen { calls = act.calls, tools = [translator, calculator] }
+      derive { task = "more" }
+    }"""
+    plan = looped(tmp_path, steps, more=TOOLS)
+    found = {e.node: e for e in plan.estimates}["p.call_seen"]
+    assert (found.rows_in, found.requests) == (30, 30 * 8)
+    assert found.prompt_tokens == 240 * ((12 + 200) / 4 + 4)
+    assert found.output_tokens == 240 * 100
+    forecast = forecast_of(plan, [found])
+    assert forecast.cost == pytest.approx(240 * (57 * 1000 + 100 * 10_000) / 1e6)
+    seen = Observed(prompt_tokens={"p.call_seen": 10.0}, output_tokens={"p.call_seen": 5.0})
+    again = next(e for e in estimates(plan, observed=seen) if e.node == "p.call_seen")
+    assert (again.prompt_tokens, again.output_tokens) == (2400, 1200)
+
+
+def test_tools_that_ask_no_model_are_no_requests(tmp_path: Path) -> None:
+    steps = """generate act { prompt = harder, model = m, tools = calculator }
+      call seen { calls = act.calls, tools = calculator }"""
+    assert counted(looped(tmp_path, steps, more=TOOLS))["call_seen"] == (10, 10, 0)
+
+
+def test_calls_in_texts(tmp_path: Path) -> None:
+    """A place is tried with each sampled call, so that none is run more often."""
+    one = "call_tools marked { from = task, model = base, use translator { prompt = calls, positions = 3, calls = 4 } }"
+    other = one.replace("translator", "calculator")
+    asked = counted(looped(tmp_path, one, more=TOOLS))["call_tools_marked"][2]
+    without = counted(looped(tmp_path, other, more=TOOLS))["call_tools_marked"][2]
+    assert asked is not None and without is not None
+    assert asked - without == 10 * 3 * 4

@@ -79,3 +79,17 @@ def test_a_declaration_names_capabilities_that_there_are() -> None:
         "`offers` names `serves`, which is no attribute of it",
     }
     assert "labels" in CAPABILITIES
+
+
+def test_a_declaration_calls_tools_that_it_is_given() -> None:
+    attributes = (AttributeSchema("model", "ref:model", ""), AttributeSchema("tools", "some[ref:tool]", ""))
+
+    def wrong(asks: Asks) -> list[str]:
+        return list(unnamed(Entry("step", "x", "", attributes=attributes, asks=(asks,))))
+
+    assert wrong(Asks(tools="tools", each=2)) == []
+    assert wrong(Asks(tools="model")) == ["it calls `model`, which is no attribute of type `ref:tool`"]
+    assert wrong(Asks(tools="tools.tool")) == [
+        "it calls `tools.tool`, which is no attribute of type `ref:tool`"
+    ]
+    assert wrong(Asks("model", tools="tools")) == ["what `tools` ask of models is for the tools to say"]
