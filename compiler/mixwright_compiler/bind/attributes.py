@@ -235,10 +235,14 @@ def _one_more(place: Place, schema: AttributeSchema, statement: Statement, befor
             hint=f"for example `{example}`",
         )
     entry = place.world.catalog.entries[block_of(schema.type) or ""]
-    title = f"`{schema.name} {label.name}`"
+    # What is given for a param stands elsewhere; of a fragment that is looked at by itself it has no name to tell.
+    is_here = label.span.source is statement.span.source
+    title = f"`{schema.name} {label.name}`" if is_here else f"`{schema.name}`"
     inner = replace(entry, attributes=entry.attributes[1:])
+    # The body first: without its name there is no block, and what is wrong in it is told all the same.
+    at = label.span if is_here else statement.kind_span
+    values = bind_attributes(place, inner, statement.body, at, title)
     named_as = bind_value(place, first, first.type, label)
-    values = bind_attributes(place, inner, statement.body, label.span, title)
     blocks = list(before.value) if before is not None else []
     spans = list(before.value.spans) if before is not None else []
     if any(block[first.name] == named_as for block in blocks):
