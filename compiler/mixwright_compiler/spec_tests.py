@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Literal
 
-from mixwright_compiler.program import Bound, Declared, PipelineDecl, SourceDecl, TypedExpression
+from mixwright_compiler.program import (
+    Bound,
+    Declared,
+    MixtureDecl,
+    PipelineDecl,
+    SourceDecl,
+    TypedExpression,
+)
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Expression
 from mixwright_dsl.source import Span
@@ -43,13 +50,27 @@ class HasValues:
 @dataclass(frozen=True, kw_only=True)
 class Ends:
     """How rows end: every given row so, or exactly `count` rows. step, because: at which step, and with which words in
-    the reason; empty for any."""
+    the reason; empty for any. of: the component or group of a mixture whose rows alone are meant, `components` those of
+    it; empty for all."""
 
     status: Status
     span: Span
     count: int | None = None
     step: str = ""
     because: str = ""
+    of: str = ""
+    components: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsShort:
+    """A mixture that its components have too few rows for: `count` of them, or any number. of, components: as `Ends`
+    has them."""
+
+    span: Span
+    count: int | None = None
+    of: str = ""
+    components: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +82,7 @@ class IsGolden:
     span: Span
 
 
-Expectation = IsTrue | HasValues | Ends | IsGolden
+Expectation = IsTrue | HasValues | Ends | IsShort | IsGolden
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,22 +96,23 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class SpecTest(Declared):
-    """A `test`. `tested`: the rows that are given, and the steps that they go through.
+    """A `test`. `tested`: the rows that are given, and the steps that they go through; or a mixture, whose components
+    are all sources.
 
-    given: the number of rows, None where they are those of a source; of these the first `take`. given_spans: where each
-    row is written.
+    given: the number of rows, None where some are those of a source; takes: source -> of its rows only the first so
+    many. given_spans: where each row is written, of a mixture in the order of its components.
     sources: what the plan of the test has in the place of what the spec declares: the given rows, and those of `rows`.
     answers: by step, one for each request or one for all of them; answers_spans: where they are written.
     rendered: columns that stand for `render(…)` in expressions -> template, and role or an empty text for all messages.
     scored: columns that stand for `score(…)` -> step.
     """
 
-    tested: PipelineDecl
+    tested: PipelineDecl | MixtureDecl
     of: str
     given: int | None
     expectations: tuple[Expectation, ...]
     given_spans: tuple[Span, ...] = ()
-    take: int | None = None
+    takes: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, SourceDecl] = field(default_factory=dict)
     answers: Mapping[str, Any] = field(default_factory=dict)
     answers_spans: Mapping[str, Span] = field(default_factory=dict)

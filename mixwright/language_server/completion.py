@@ -30,7 +30,7 @@ from mixwright_compiler.catalog.blocks import (
 )
 from mixwright_compiler.catalog.catalog import PATH_TYPES, AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.references import LISTS, REFERENCE_KINDS, is_expression
-from mixwright_compiler.catalog.trials import ENDS, EXPECTING, FROM
+from mixwright_compiler.catalog.trials import ENDS, EXPECTING, FROM, SHORT, TESTED
 from mixwright_compiler.expressions.functions import FUNCTIONS
 from mixwright_compiler.load.library import library_names
 from mixwright_compiler.load.world import NAMED_KINDS, Module, visible_names
@@ -149,7 +149,7 @@ def _labels(cursor: Cursor, known: Known) -> Iterator[Item]:
     elif first == "test" and written == 2:
         yield Item("of", "value")
     elif first == "test" and written == 3:
-        yield from _names(known, ("pipeline",))
+        yield from _names(known, TESTED)
     elif first == "import" and written == 1:
         yield Item("python", "value", "the kinds of a plugin")
     elif first == "operator" and written == 2:
@@ -271,8 +271,7 @@ def _columns_at(cursor: Cursor, known: Known) -> Columns:
     if around[0].kind == "source":
         return columns_of_rows(known.program, around[0].labels[0] if around[0].labels else "")
     if around[0].kind in ("mixture", "variant", "train", "export"):
-        name = _mixture_of(around[0])
-        return columns_of_rows(known.program, name)
+        return columns_of_rows(known.program, _mixture_of(around[0]))
     return {}
 
 
@@ -302,6 +301,8 @@ def _parts_of_test(cursor: Cursor, known: Known) -> Iterator[Item]:
             return
         if block.key == "answers":
             found = [Item(name, "name", "step") for name in tested.asking]
+        elif block.key == "given" and tested.components:
+            found = [Item(name, "name", "component") for name in tested.components]
         else:
             found = list(_columns(tested.given if block.key == "given" else tested.after))
     for item in found:
@@ -312,12 +313,16 @@ def _parts_of_test(cursor: Cursor, known: Known) -> Iterator[Item]:
 def _expected(cursor: Cursor, known: Known) -> Iterator[Item]:
     """What a test expects: words, calls with what goes into them, and expressions over the rows that come out."""
     tested = None if known.program is None else tested_by(known.program, cursor.around[0])
+    components = tested.components if tested is not None else ()
+    if cursor.call in (*ENDS, SHORT):
+        yield from (Item(name, "name", "component") for name in components)
     match cursor.call:
         case "dropped" | "quarantined":
             yield from (
                 Item(step.id, "name", "step") for step in (tested.steps if tested is not None else ())
             )
-            yield Item(FROM, "name", "what `where` does not let in")
+            if not components:
+                yield Item(FROM, "name", "what `where` does not let in")
             yield Item("because", "word", "a part of the reason", insert='because = "$0"')
         case "score":
             yield from (
@@ -326,10 +331,10 @@ def _expected(cursor: Cursor, known: Known) -> Iterator[Item]:
         case "render":
             yield from _names(known, REFERENCE_KINDS["template"])
             yield from (Item(role, "word", "messages of this role alone") for role in ROLES)
-        case "kept":
+        case "kept" | "short":
             yield from _names(known, REFERENCE_KINDS["constant"])
         case _:
-            for word in (*ENDS, *EXPECTING):
+            for word in (*ENDS, *((SHORT,) if components else ()), *EXPECTING):
                 yield Item(word, "word", insert=f"{word}($0)" if word in EXPECTING else word)
             yield from _row_values(cursor, known)
 

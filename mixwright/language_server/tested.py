@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from mixwright.language_server.columns import Column, Columns, columns_along, columns_of_rows
 from mixwright.language_server.enclosing import Enclosing
 from mixwright_compiler.bind.tested_steps import steps_named
-from mixwright_compiler.program import PipelineDecl, Program, StepDecl
+from mixwright_compiler.catalog.references import declared_name
+from mixwright_compiler.program import MixtureDecl, PipelineDecl, Program, StepDecl
 from mixwright_compiler.spec_tests import GIVEN, Trial
 
 
 @dataclass(frozen=True)
 class Tested:
-    """`given`: the columns that rows of the test have; `after`: those of the rows that come out."""
+    """`given`: the columns that rows of the test have; `after`: those of the rows that come out. components: of a
+    mixture."""
 
     given: Columns
     steps: tuple[StepDecl, ...]
     after: Columns
+    components: tuple[str, ...] = ()
 
     @property
     def asking(self) -> tuple[str, ...]:
@@ -34,7 +37,10 @@ class Tested:
 def tested_by(program: Program, test: Enclosing) -> Tested | None:
     """None where the test, or the pipeline that it is of, is not known yet."""
     if test.labels[1:2] == ("of",):
-        return _of_pipeline(program, test.labels[2]) if len(test.labels) > 2 else None
+        if len(test.labels) < 3:
+            return None
+        mixture = program.mixtures.get(test.labels[2])
+        return _of_pipeline(program, test.labels[2]) if mixture is None else _of_mixture(program, mixture)
     trial = _trial(program, test)
     if trial is None:
         return None
@@ -71,6 +77,11 @@ def _of_pipeline(program: Program, of: str) -> Tested | None:
     first, last = chosen[0], chosen[-1]
     before = _behind(pipeline, first - 1) if first else start
     return Tested(before, pipeline.steps[first : last + 1], _behind(pipeline, last))
+
+
+def _of_mixture(program: Program, mixture: MixtureDecl) -> Tested:
+    names = tuple(declared_name(component.rows) for component in mixture.components)
+    return Tested({}, mixture.steps, columns_of_rows(program, mixture.name), names)
 
 
 def _behind(pipeline: PipelineDecl, position: int) -> Columns:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixwright.file_changes import write_atomically
 from mixwright.testing.telling import difference
+from mixwright_compiler.catalog.references import declared_name
 from mixwright_dsl.diagnostic import Diagnostic, error
 
 if TYPE_CHECKING:
@@ -68,5 +69,6 @@ def golden_rows(rows: Sequence[Ended]) -> str:
 
 
 def _as_json(row: Ended) -> dict[str, Any]:
-    lost = {} if row.status == "kept" else {"by": row.step, "reason": row.reason}
-    return {"row": row.started + 1, row.status: dict(row.columns), **lost}
+    of = {"of": declared_name(row.component)} if row.component else {}
+    lost = {"by": row.step, "reason": row.reason} if row.step else {}
+    return {"row": row.started - row.before + 1, **of, row.status: dict(row.columns), **lost}

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mixwright.testing.golden import Golden, golden_rows, golden_text
-from mixwright.testing.telling import row_notes, shown, values_notes
-from mixwright_compiler.spec_tests import Ends, Expectation, HasValues, IsGolden, IsTrue, SpecTest
+from mixwright.testing.telling import row_name, row_notes, shown, values_notes
+from mixwright_compiler.program import MixtureDecl
+from mixwright_compiler.spec_tests import Ends, Expectation, HasValues, IsGolden, IsShort, IsTrue, SpecTest
 from mixwright_dsl.diagnostic import Diagnostic, Label, error
 from mixwright_dsl.nodes import Binary, Bool, Call, Expression, Heredoc, Null, Quantity, Text, Unary
 from mixwright_dsl.source import Span
@@ -25,12 +26,15 @@ Templates = Mapping[str, "tuple[TemplateSpec, str]"]
 
 
 def judged(test: SpecTest, found: Tried, templates: Templates, golden: Golden) -> Iterator[Diagnostic]:
-    """The expectations that are not met, in their order.
+    """The expectations that are not met, in their order; first of all a mixture that a run would fail for.
 
     Raises:
         OSError: a golden file cannot be written.
     """
     judge = _Judge(test, found, templates, golden)
+    failure = judge.unforeseen()
+    if failure is not None:
+        yield failure
     for expected in test.expectations:
         failure = judge.failure(expected)
         if failure is not None:
@@ -51,6 +55,8 @@ class _Judge:
         match expected:
             case Ends():
                 return self.ends(expected)
+            case IsShort():
+                return self.short(expected)
             case IsTrue():
                 return self.each(expected.span, lambda row: self.untrue(expected, row))
             case HasValues():
@@ -70,33 +76,77 @@ class _Judge:
     # -- how rows end
 
     def ends(self, expected: Ends) -> Diagnostic | None:
-        matching = [row for row in self.found.rows if _is_so(row, expected)]
+        rows = [row for row in self.found.rows if _is_meant(row, expected)]
+        matching = [row for row in rows if _is_so(row, expected)]
         words = _words(expected)
+        if expected.of and not rows and expected.count is None:
+            return self.failed(
+                f"no row of `{expected.of}` is given, so nothing can be said of it", expected.span
+            )
         if expected.count is not None:
             if len(matching) == expected.count:
                 return None
-            message = f"expected {expected.count} row{'s' if expected.count != 1 else ''} {words}, found {len(matching)}"
-            return self.failed(
-                message, expected.span, f"{len(matching)}", notes=self.told([*self.kept, *self.lost])
-            )
+            message = f"expected {_rows(expected.count)} {words}, found {len(matching)}"
+            return self.failed(message, expected.span, f"{len(matching)}", notes=self.told(rows))
+        started = len({row.started for row in rows}) if expected.of else self.found.started
         if expected.status == "kept":
-            gone = set(range(self.found.started)) - {row.started for row in self.kept}
-            others = [row for row in self.lost if row.started in gone]
-            is_met = not gone
+            kept = {row.started for row in matching}
+            others = [row for row in rows if row.started not in kept]
+            is_met = bool(matching) and len(kept) == started
         else:
-            others = [row for row in self.found.rows if not _is_so(row, expected)]
+            others = [row for row in rows if not _is_so(row, expected)]
             is_met = not others and bool(matching)
         if is_met:
             return None
         count = len({row.started for row in others})
         return self.failed(
-            f"expected every row {words}, and {count} of {self.found.started} {'is' if count == 1 else 'are'} not"
+            f"expected every row {words}, and {count} of {started} {'is' if count == 1 else 'are'} not"
             if self.found.started > 1
             else f"expected the row {words}",
             expected.span,
             _instead(others),
             notes=self.told(others),
         )
+
+    # -- what a mixture lacks
+
+    def short(self, expected: IsShort) -> Diagnostic | None:
+        lacking = sum(
+            rows
+            for name, rows in self.found.lacking.items()
+            if not expected.of or name in expected.components
+        )
+        is_met = bool(lacking if expected.of else self.found.shortfall)
+        if lacking == expected.count or (expected.count is None and is_met):
+            return None
+        return self.failed(
+            f"expected `{expected.of or self.test.of}` to be short"
+            + ("" if expected.count is None else f" of {_rows(expected.count)}")
+            + f", and it lacks {_rows(lacking) if lacking and expected.of else 'nothing'}",
+            expected.span,
+            notes=self.shortfall_notes(),
+        )
+
+    def unforeseen(self) -> Diagnostic | None:
+        """A shortfall that a run ends with as an error, and that the test does not speak of."""
+        mixture = self.test.tested
+        if self.found.shortfall is None or not isinstance(mixture, MixtureDecl):
+            return None
+        if any(isinstance(expected, IsShort) for expected in self.test.expectations):
+            return None
+        stated = mixture.attributes.get("shortfall")
+        if stated is not None and stated.value != "error":
+            return None
+        return error(
+            "MIX973",
+            f"`{mixture.name}` is short of its quotas, which is an error in a run",
+            self.test.name_span,
+            notes=self.shortfall_notes(),
+            hint="give more rows, expect `short`, or test a variant with `scale`",
+        )
+
+    def shortfall_notes(self) -> tuple[str, ...]:
+        return () if self.found.shortfall is None else (self.found.shortfall,)
 
     # -- what rows say
 
@@ -153,7 +203,7 @@ class _Judge:
         return {**row.columns, **more}
 
     def of(self, row: Ended) -> str:
-        return f" of row {row.started + 1}" if self.found.started > 1 else ""
+        return f" of {row_name(row)}" if self.found.started > 1 else ""
 
     def told(self, rows: Sequence[Ended]) -> tuple[str, ...]:
         return row_notes(rows, self.found.started)
@@ -193,16 +243,23 @@ def _is_so(row: Ended, expected: Ends) -> bool:
     )
 
 
+def _rows(count: int) -> str:
+    return f"{count} row{'s' if count != 1 else ''}"
+
+
+def _is_meant(row: Ended, expected: Ends) -> bool:
+    return not expected.of or row.component in expected.components
+
+
 def _words(expected: Ends) -> str:
+    of = f"of `{expected.of}` " if expected.of else ""
     by = f" by `{expected.step}`" if expected.step else ""
     because = f" because of `{expected.because}`" if expected.because else ""
-    return f"to be {expected.status}{by}{because}"
+    return f"{of}to be {expected.status}{by}{because}"
 
 
 def _instead(rows: Sequence[Ended]) -> str:
-    found = dict.fromkeys(
-        row.status if row.status == "kept" else f"{row.status}: {row.reason}" for row in rows
-    )
+    found = dict.fromkeys(f"{row.status}: {row.reason}" if row.step else row.status for row in rows)
     return ", ".join(found)
 
 

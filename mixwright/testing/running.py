@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mixwright.testing.golden import Golden
 from mixwright.testing.judging import judged
 from mixwright.testing.telling import message_notes, shown
+from mixwright_compiler.program import MixtureDecl
 from mixwright_compiler.spec_tests import SpecTest
 from mixwright_dsl.diagnostic import Diagnostic, error
 
@@ -74,12 +75,14 @@ def _failures(
 ) -> tuple[Diagnostic, ...]:
     from mixwright_compiler.plan.lower import template_spec
     from mixwright_runtime.errors import RunError
+    from mixwright_runtime.run.mixture_trial import tried_mixture
     from mixwright_runtime.run.recorded_calls import NoAnswer, WrongAnswer
     from mixwright_runtime.run.trial import tried
 
     try:
         plan = plan_of_test(program, spec, lock, test)
-        found = tried(plan, test.tested.name, test.answers, take=test.take, sandbox=sandbox)
+        how = tried_mixture if isinstance(test.tested, MixtureDecl) else tried
+        found = how(plan, test.tested.name, test.answers, takes=test.takes, sandbox=sandbox)
     except NoAnswer as missing:
         return (_no_answer(test, missing),)
     except WrongAnswer as wrong:
@@ -108,26 +111,32 @@ def _failures(
 
 
 def plan_of_test(program: Program, spec: Path, lock: Lock, test: SpecTest) -> Plan:
-    """The plan of a test's steps alone, with the given rows in the place of the pipeline's own."""
+    """The plan of a test's steps or mixture alone, with the given rows in the place of its own."""
     from mixwright.version import VERSION
     from mixwright_compiler.load.loader import project_root
     from mixwright_compiler.plan.lower import lower
 
-    name = test.tested.name
-    others = {key: decl for key, decl in program.pipelines.items() if key not in test.sources}
+    tested, name = test.tested, test.tested.name
+    is_mixture = isinstance(tested, MixtureDecl)
+    pipelines = {key: decl for key, decl in program.pipelines.items() if key not in test.sources}
     tried: Program = replace(
         program,
-        pipelines={**others, name: test.tested},
+        pipelines=pipelines if isinstance(tested, MixtureDecl) else {**pipelines, name: tested},
         sources={**program.sources, **test.sources},
-        mixtures={},
+        mixtures={name: tested} if isinstance(tested, MixtureDecl) else {},
         trains={},
         exports={},
         policies={},
         tests={},
     )
-    directory = spec.resolve().parent
     return lower(
-        tried, root=project_root(spec), directory=directory, lock=lock, version=VERSION, pipeline=name
+        tried,
+        root=project_root(spec),
+        directory=spec.resolve().parent,
+        lock=lock,
+        version=VERSION,
+        variant=name if is_mixture else None,
+        pipeline=None if is_mixture else name,
     )
 
 

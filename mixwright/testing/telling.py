@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mixwright_compiler.catalog.references import declared_name
+
 if TYPE_CHECKING:
     from mixwright_runtime.run.trial import Ended
 
@@ -53,14 +55,20 @@ def values_notes(expected: object, found: object) -> tuple[str, ...]:
     return f"expected {shown(expected)}", f"found    {shown(found)}"
 
 
+def row_name(row: Ended) -> str:
+    """`row 2`, and of a mixture `row 2 of tasks`."""
+    of = f" of `{declared_name(row.component)}`" if row.component else ""
+    return f"row {row.started - row.before + 1}{of}"
+
+
 def row_notes(rows: Sequence[Ended], started: int, most: int = 5) -> tuple[str, ...]:
     """What became of rows, a note each."""
     notes = []
     for row in rows[:most]:
-        which = f"row {row.started + 1}" if started > 1 else "the row"
+        which = row_name(row) if started > 1 else "the row"
         detail = "" if row.detail in (None, "", {}) else f": {shown(row.detail, 200)}"
-        if row.status == "kept":
-            notes.append(f"{which} was kept")
+        if not row.step:
+            notes.append(f"{which} was {row.status}")
         else:
             notes.append(f"{which} was {row.status} by `{row.step}`, {row.reason}{detail}")
     if len(rows) > most:

@@ -81,12 +81,22 @@ def test_libraries_and_files_in_an_import(editor: Editor) -> None:
 
 def test_a_test_offers_steps_pipelines_and_what_it_can_expect(editor: Editor) -> None:
     assert editor.offered("let {", 'test "t" ▮') == ["of"]
-    assert editor.offered("let {", 'test "t" of ▮') == ["greetings"]
+    assert editor.offered("let {", 'test "t" of ▮') == ["greetings", "all_of_it"]
     inside = editor.offered("let {", 'test "t" { given = people\n  ▮\n}')
     assert {"expect", "answers", "rows", "filter", "use"} <= set(inside)
     assert not {"from", "given"} & set(inside)
     expected = editor.offered("let {", 'test "t" { given = people\n  expect = ▮\n}')
     assert {"kept", "dropped", "render", "score", "golden", "contains"} <= set(expected)
+    assert "short" not in expected
+
+
+def test_a_test_of_a_mixture_offers_its_components(editor: Editor) -> None:
+    head = 'test "t" of all_of_it { given = { ▮ } }'
+    assert "greetings" in editor.offered("let {", head)
+    head = 'test "t" of all_of_it { given = { greetings = [] }, expect = ▮ }'
+    assert {"kept", "short"} <= set(editor.offered("let {", head))
+    head = 'test "t" of all_of_it { given = { greetings = [] }, expect = kept(▮) }'
+    assert "greetings" in editor.offered("let {", head)
 
 
 def test_what_comes_through_an_import(tmp_path: Path) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from mixwright_compiler.bind.called_columns import CalledColumns, checked_step
 from mixwright_compiler.bind.expressions import expression_value
 from mixwright_compiler.bind.json_values import json_value
 from mixwright_compiler.bind.place import Place, missing_column, place_path
+from mixwright_compiler.catalog.trials import SHORT
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.constants import as_type
 from mixwright_compiler.load.params import constant_expression
 from mixwright_compiler.program import Bound
 from mixwright_compiler.schema import Columns, is_assignable, type_of_value
-from mixwright_compiler.spec_tests import Ends, Expectation, HasValues, IsGolden, IsTrue
+from mixwright_compiler.spec_tests import Ends, Expectation, HasValues, IsGolden, IsShort, IsTrue
+from mixwright_compiler.suggest import listing, nearest, one_of, suggested
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import (
     Attribute,
@@ -29,11 +31,12 @@ from mixwright_dsl.source import Span
 @dataclass
 class Expecting:
     """Binds the expectations of one test. `place` has the columns of the rows that come out; `steps` are the ids that may
-    be named."""
+    be named, `components` what can be named of a mixture, none of a pipeline."""
 
     place: Place
     steps: Collection[str]
     called: CalledColumns
+    components: Mapping[str, tuple[str, ...]]
 
     def all(self, node: Expression) -> tuple[Expectation, ...]:
         """Each of a list, or the one; those with mistakes are reported and left out."""
@@ -56,6 +59,10 @@ class Expecting:
                 return Ends(status=node.parts[0], span=node.span)  # type: ignore[arg-type]
             case Call(function=Ref(parts=("kept" | "dropped" | "quarantined",))):
                 return self._ends(node)
+            case Ref(parts=(word,)) if word == SHORT and self.components:
+                return IsShort(span=node.span)
+            case Call(function=Ref(parts=(word,))) if word == SHORT:
+                return self._short(node)
             case Call(function=Ref(parts=("golden",))):
                 return self._golden(node)
             case ObjectNode():
@@ -76,14 +83,16 @@ class Expecting:
 
     def _ends(self, node: Call) -> Ends:
         status = node.function.name
-        step, because, count = "", "", None
+        step, because, of, count = "", "", "", None
         for argument in node.arguments:
             is_name = isinstance(argument, Ref) and not self._is_constant(argument)
-            if isinstance(argument, Ref) and is_name and status != "kept" and not step:
-                step = checked_step(self.place, argument.name, argument.span, self.steps)
+            if isinstance(argument, Ref) and is_name and self._is_component(argument, status) and not of:
+                of = self._component(argument)
+            elif isinstance(argument, Ref) and is_name and status != "kept" and not step:
+                known = self.steps if of else [*self.steps, *self.components]
+                step = checked_step(self.place, argument.name, argument.span, known)
             elif count is None and not is_name:
-                constant = constant_expression(self.place.world, self.place.module, argument)
-                count = int(as_type(constant, "count", f"`{status}`", argument.span, self.place.findings))
+                count = self._count(argument, status)
             else:
                 raise self._wrong_call(node, argument.span)
         for keyword in node.keywords:
@@ -93,7 +102,57 @@ class Expecting:
             because = as_type(constant, "text", "`because`", keyword.value.span, self.place.findings)
         if not node.arguments and not node.keywords:
             raise self._wrong_call(node, node.span)
-        return Ends(status=status, span=node.span, count=count, step=step, because=because)  # type: ignore[arg-type]
+        return Ends(
+            status=status,  # type: ignore[arg-type]
+            span=node.span,
+            count=count,
+            step=step,
+            because=because,
+            of=of,
+            components=self.components.get(of, ()),
+        )
+
+    def _short(self, node: Call) -> IsShort:
+        if not self.components:
+            raise self.place.findings.error(
+                "MIX970",
+                "rows are short in a mixture alone",
+                node.span,
+                "this test is of no mixture",
+                hint='write `test "…" of my_mixture { … }`, or `kept(2)`',
+            )
+        match node.arguments, node.keywords:
+            case (Ref() as component,), ():
+                count = None
+            case (Ref() as component, written), ():
+                count = self._count(written, SHORT)
+            case _:
+                raise self._wrong_call(node, node.span)
+        of = self._component(component)
+        return IsShort(span=node.span, count=count, of=of, components=self.components[of])
+
+    def _count(self, node: Expression, word: str) -> int:
+        constant = constant_expression(self.place.world, self.place.module, node)
+        return int(as_type(constant, "count", f"`{word}`", node.span, self.place.findings))
+
+    def _is_component(self, ref: Ref, status: str) -> bool:
+        """Does a name mean rows of a component? A step of the same name comes first."""
+        if status == "kept":
+            return bool(self.components)
+        return ref.name not in self.steps and ref.name in self.components
+
+    def _component(self, ref: Ref) -> str:
+        """The component or group that is named; raises Reported (MIX972)."""
+        if ref.name in self.components:
+            return ref.name
+        near = nearest(ref.name, self.components)
+        raise self.place.findings.error(
+            "MIX972",
+            f"`{ref.name}` is no component or group of this mixture",
+            ref.span,
+            f"there are: {listing(list(self.components))}",
+            **suggested(near, ref.span, one_of(list(self.components))),
+        )
 
     def _is_constant(self, ref: Ref) -> bool:
         found, _ = self.place.world.find(self.place.module, ref)
@@ -103,6 +162,10 @@ class Expecting:
         name = node.function.name
         example = f"{name}(2)" if name == "kept" else f'{name}(my_step, because = "…")'
         what = "a number of rows" if name == "kept" else "a step, a number of rows, and `because`"
+        if self.components:
+            one = next(iter(self.components))
+            example = f"{name}({one}, 2)"
+            what = f"a component, {what}" if name != SHORT else "a component and a number of rows"
         return self.place.findings.error(
             "MIX122", f"`{name}` takes {what}", span, hint=f"for example `{example}`"
         )

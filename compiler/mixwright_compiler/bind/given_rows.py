@@ -21,7 +21,8 @@ from mixwright_dsl.source import Span
 
 @dataclass(frozen=True)
 class GivenRows:
-    """Rows as they are written. source: where they are those of one, and then `take` of them, or all."""
+    """Rows as they are written. source: where they are those of one, and then `take` of them, or all. name: of what
+    holds them in the test."""
 
     span: Span
     rows: tuple[Mapping[str, Any], ...] = ()
@@ -29,6 +30,7 @@ class GivenRows:
     source: str = ""
     take: int | None = None
     columns: Columns = field(default_factory=Columns)
+    name: str = "given"
 
     def at(self, row: int, column: str = "") -> Span:
         """Where a row, or a value of it, is written; the whole where it is in a file or a constant."""
@@ -39,8 +41,8 @@ class GivenRows:
         return next(found, node.span)
 
 
-def given_rows(scope: Scope, place: Place, node: Expression) -> GivenRows:
-    """The rows of `given`; raises Reported."""
+def given_rows(scope: Scope, place: Place, node: Expression, name: str = "given") -> GivenRows:
+    """The rows of `given`, or of `name` in it; raises Reported."""
     match node:
         case Ref():
             found, rest = scope.world.find(place.module, node)
@@ -52,7 +54,7 @@ def given_rows(scope: Scope, place: Place, node: Expression) -> GivenRows:
             raise place.findings.error(
                 "MIX122", "`take` takes a source and a number here", node.span, hint="write `take(people, 3)`"
             )
-    return written_rows(place, node, "given")
+    return written_rows(place, node, name)
 
 
 def _of_source(
@@ -92,7 +94,9 @@ def written_rows(place: Place, node: Expression, name: str) -> GivenRows:
             "at least one row is needed",
             hint="write `[{ … }]`",
         )
-    return GivenRows(node.span, tuple(rows), tuple(written), columns=Columns(columns_of_rows(rows)))
+    return GivenRows(
+        node.span, tuple(rows), tuple(written), columns=Columns(columns_of_rows(rows)), name=name
+    )
 
 
 def check_columns(place: Place, given: GivenRows, columns: Columns, words: str) -> None:

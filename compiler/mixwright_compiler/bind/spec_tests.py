@@ -1,11 +1,11 @@
 """Tests in a spec: rows that are given, the steps that they go through, recorded answers, and what is expected.
 
-The steps are those of a pipeline, bound where it is, or written in the test and bound by the same code.
+The steps are those of a pipeline or mixture, bound where it is, or written in the test and bound by the same code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,14 +23,16 @@ from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.stand_ins import recorded_answers, rows_of_others
 from mixwright_compiler.bind.steps import Flow
-from mixwright_compiler.bind.tested_steps import check_needed, part_of, tested_pipeline
+from mixwright_compiler.bind.tested_mixtures import given_mixture
+from mixwright_compiler.bind.tested_steps import check_needed, part_of, tested_declaration
 from mixwright_compiler.bind.used_steps import expanded
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.catalog.references import declared_name
 from mixwright_compiler.catalog.trials import FROM
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Module
-from mixwright_compiler.program import FromDecl, PipelineDecl, StepDecl
+from mixwright_compiler.program import FromDecl, MixtureDecl, PipelineDecl, SourceDecl, StepDecl
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.spec_tests import GIVEN, SpecTest, Trial
 from mixwright_dsl.diagnostic import Label
@@ -128,8 +130,7 @@ class _Binding:
         )
         if "given" not in self.written:
             raise Reported
-        given = given_rows(self.scope, place, self.written["given"])
-        tested, after = self._flow(given)
+        tested, after, given, written = self._tried(place)
         if "expect" not in self.written:
             raise Reported
         steps = [step.id for step in tested.steps]
@@ -138,13 +139,12 @@ class _Binding:
         behind = Place(self.scope.world, self.module, after, f"rows of {self.title}")
         verifiers = [step.id for step in tested.steps if step.entry.family == "verify"]
         called = CalledColumns(self.scope, behind, verifiers)
-        expecting = Expecting(behind, [FROM, *steps], called)
+        ends = steps if isinstance(tested, MixtureDecl) else [FROM, *steps]
+        expecting = Expecting(behind, ends, called, _components(tested))
         expectations = expecting.all(self.written["expect"])
         if not expectations:
             raise Reported
-        sources = dict(drawn)
-        if not given.source:
-            sources[GIVEN] = as_source(self.scope, GIVEN, given, given.columns)
+        is_written = not any(each.source for each in given)
         return SpecTest(
             name=self.name.value,
             entry=self.entry,
@@ -153,11 +153,13 @@ class _Binding:
             name_span=self.name.span,
             tested=tested,
             of=self.of.name if self.of is not None else "",
-            given=None if given.source else len(given.rows),
-            given_spans=tuple(given.at(number) for number in range(len(given.rows))),
-            take=given.take,
+            given=sum(len(each.rows) for each in given) if is_written else None,
+            given_spans=tuple(each.at(number) for each in given for number in range(len(each.rows)))
+            if is_written
+            else (),
+            takes={each.source: each.take for each in given if each.take is not None},
             expectations=expectations,
-            sources=sources,
+            sources={**drawn, **written},
             answers={name: value for name, (value, _) in answers.items()},
             answers_spans={name: span for name, (_, span) in answers.items()},
             rendered=called.rendered,
@@ -166,21 +168,54 @@ class _Binding:
 
     # -- the steps
 
-    def _flow(self, given: GivenRows) -> tuple[PipelineDecl, Columns]:
-        """The pipeline that the rows go through, and the columns behind it."""
+    def _tried(
+        self, place: Place
+    ) -> tuple[PipelineDecl | MixtureDecl, Columns, Sequence[GivenRows], Mapping[str, SourceDecl]]:
+        """What the rows go through, the columns behind it, the rows, and those of them that are written as sources."""
+        node = self.written["given"]
         if self.of is None:
-            return self._own_steps(given)
+            given = given_rows(self.scope, place, node)
+            tested, after = self._own_steps(given)
+        else:
+            decl, rest = self._declared(self.of)
+            if isinstance(decl, MixtureDecl):
+                self._as_a_whole(decl, rest, self.of)
+                mixed = given_mixture(self.scope, place, decl, node)
+                after = self.scope.columns.get(decl.name, Columns(is_open=True))
+                return mixed.tested, after, list(mixed.given.values()), mixed.sources
+            given = given_rows(self.scope, place, node)
+            tested, after = self._of_pipeline(decl, self.of, rest, given)
+        written = {} if given.source else {GIVEN: as_source(self.scope, GIVEN, given, given.columns)}
+        return tested, after, [given], written
+
+    def _as_a_whole(self, mixture: MixtureDecl, rest: tuple[str, ...], of: Ref) -> None:
+        if rest:
+            raise self.findings.error(
+                "MIX972",
+                f"`{mixture.name}` is a mixture, and is tested as a whole",
+                of.span,
+                "a step of it has no test of its own",
+                hint=f"write `of {mixture.name}`",
+            )
+
+    def _declared(self, of: Ref) -> tuple[PipelineDecl | MixtureDecl, tuple[str, ...]]:
+        """The pipeline or mixture of the test, and the parts behind its name."""
         for block in self.blocks:
             self.findings.error(
                 "MIX121",
-                f"`{block.kind}` cannot stand in a test of `{self.of.name}`",
+                f"`{block.kind}` cannot stand in a test of `{of.name}`",
                 block.kind_span,
-                "the steps are those of the pipeline",
-                hint="put it into the pipeline, or into a test without `of`",
+                f"the steps are those of `{of.name}`",
+                hint="put it there, or into a test without `of`",
             )
-        decl, rest = tested_pipeline(self.scope, self.module, self.of)
+        found = tested_declaration(self.scope, self.module, of)
         if self.blocks:
             raise Reported
+        return found
+
+    def _of_pipeline(
+        self, decl: PipelineDecl, of: Ref, rest: tuple[str, ...], given: GivenRows
+    ) -> tuple[PipelineDecl, Columns]:
         start = self.scope.columns.get(decl.start.rows, Columns(is_open=True))
         if not rest:
             check_columns(Place(self.scope.world, self.module), given, start, f"`{decl.start.rows}`")
@@ -191,7 +226,7 @@ class _Binding:
             return self._tested(decl, decl.steps, kept, given), self._behind(
                 given, self.scope.columns[decl.name]
             )
-        steps, before = part_of(self.scope, decl, start, self.of, rest)
+        steps, before = part_of(self.scope, decl, start, of, rest)
         check_columns(
             Place(self.scope.world, self.module), given, before, f"rows of `{decl.name}` in front of it"
         )
@@ -241,3 +276,14 @@ class _Binding:
         if not after.is_open:
             return after
         return Columns({**given.columns.types, **after.types}, True, after.left_out)
+
+
+def _components(tested: PipelineDecl | MixtureDecl) -> dict[str, tuple[str, ...]]:
+    """Names by which an expectation can mean rows of a mixture -> components: of one, and of a group."""
+    found: dict[str, tuple[str, ...]] = {}
+    if isinstance(tested, MixtureDecl):
+        for component in tested.components:
+            if component.group:
+                found[component.group] = (*found.get(component.group, ()), component.rows)
+        found |= {declared_name(component.rows): (component.rows,) for component in tested.components}
+    return found

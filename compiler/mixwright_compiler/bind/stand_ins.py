@@ -12,7 +12,7 @@ from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.references import kind_of_reference
 from mixwright_compiler.catalog.trials import ANSWER_FIELDS
 from mixwright_compiler.findings import Findings, Reported
-from mixwright_compiler.program import PipelineDecl, SourceDecl, StepDecl
+from mixwright_compiler.program import MixtureDecl, PipelineDecl, SourceDecl, StepDecl
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Label
@@ -21,7 +21,7 @@ from mixwright_dsl.source import Span
 
 
 def rows_of_others(
-    scope: Scope, place: Place, node: Expression | None, tested: PipelineDecl, name_span: Span
+    scope: Scope, place: Place, node: Expression | None, tested: PipelineDecl | MixtureDecl, name_span: Span
 ) -> dict[str, SourceDecl]:
     """The rows that steps draw from elsewhere, by the name of the source or pipeline."""
     drawn = _drawn(scope, tested)
@@ -66,7 +66,7 @@ def rows_of_others(
     return found
 
 
-def _drawn(scope: Scope, tested: PipelineDecl) -> dict[str, tuple[str, Span]]:
+def _drawn(scope: Scope, tested: PipelineDecl | MixtureDecl) -> dict[str, tuple[str, Span]]:
     """Sources and pipelines that the steps name -> which of the two, and where."""
     found: dict[str, tuple[str, Span]] = {}
     for step in tested.steps:
@@ -85,7 +85,7 @@ def _drawn(scope: Scope, tested: PipelineDecl) -> dict[str, tuple[str, Span]]:
 
 
 def recorded_answers(
-    place: Place, node: Expression | None, tested: PipelineDecl
+    place: Place, node: Expression | None, tested: PipelineDecl | MixtureDecl
 ) -> dict[str, tuple[Any, Span]]:
     """By step, what its requests are answered with, and where that is written."""
     if node is None:

@@ -1,4 +1,4 @@
-"""The steps that a test takes its rows through: all of a pipeline, or a part of it, and what they read of the rows."""
+"""What a test takes its rows through: a mixture, a pipeline or a part of it, and what is read of the rows."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ from typing import Any
 
 from mixwright_compiler.bind.given_rows import GivenRows
 from mixwright_compiler.bind.scope import Scope
-from mixwright_compiler.catalog.trials import FROM
+from mixwright_compiler.catalog.trials import FROM, TESTED
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import Module
-from mixwright_compiler.program import PipelineDecl, StepDecl
+from mixwright_compiler.program import MixtureDecl, PipelineDecl, StepDecl
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import listing, nearest, one_of, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Ref
 
 
-def tested_pipeline(scope: Scope, module: Module, of: Ref) -> tuple[PipelineDecl, tuple[str, ...]]:
-    """The pipeline that `of` names, and the parts behind its name."""
+def tested_declaration(
+    scope: Scope, module: Module, of: Ref
+) -> tuple[PipelineDecl | MixtureDecl, tuple[str, ...]]:
+    """The pipeline or mixture that `of` names, and the parts behind its name."""
     found, rest = scope.world.find(module, of)
     if found is None:
-        raise scope.world.unknown(module, of, ("pipeline",))
-    if found.kind != "pipeline":
+        raise scope.world.unknown(module, of, TESTED)
+    if found.kind not in TESTED:
         raise scope.findings.error(
             "MIX102",
-            f"`{of.name}` is a {found.kind}, not a pipeline",
+            f"`{of.name}` is a {found.kind}, not a pipeline or mixture",
             of.span,
-            "a test is of a pipeline, or of a step of one",
+            "a test is of a pipeline, of a step of one, or of a mixture",
             secondary=(Label(found.name_span, f"declared as a {found.kind} here"),),
             hint="use the fragment in the test: `use my_fragment { … }`"
             if found.kind == "fragment"
-            else "name a pipeline",
+            else "name a pipeline or mixture",
         )
     decl = scope.ask(found, of.span)
     at = found.node.span
-    if not isinstance(decl, PipelineDecl) or any(
+    if not isinstance(decl, PipelineDecl | MixtureDecl) or any(
         item.is_error
         and item.primary.span.source is at.source
         and at.start <= item.primary.span.start < at.end
@@ -86,9 +88,14 @@ def steps_named(decl: PipelineDecl, name: str) -> list[int]:
 
 
 def check_needed(
-    findings: Findings, given: GivenRows, steps: Sequence[StepDecl], start: Sequence[str]
+    findings: Findings,
+    given: GivenRows,
+    steps: Sequence[StepDecl],
+    start: Sequence[str],
+    starting: str = FROM,
 ) -> None:
-    """MIX971: a column that is read is in none of the given rows, or lacks in one."""
+    """MIX971: a column that is read is in none of the given rows, or lacks in one. `start`: those that `starting`
+    reads."""
     made: set[str] = set()
     needed: dict[str, StepDecl | None] = dict.fromkeys(start)
     for step in steps:
@@ -105,9 +112,9 @@ def check_needed(
             "MIX971",
             f"the given row has no `{name}`"
             if len(rows) == 1
-            else f"row {lacking + 1} of `given` has no `{name}`",
+            else f"row {lacking + 1} of `{given.name}` has no `{name}`",
             given.at(lacking) if given.nodes else given.span,
-            f"`{reader.id if reader is not None else FROM}` reads it",
+            f"`{reader.id if reader is not None else starting}` reads it",
             secondary=(Label(reader.kind_span, "read here"),) if reader is not None else (),
             hint=f"add `{name} = …`, or `{name} = null`",
         )

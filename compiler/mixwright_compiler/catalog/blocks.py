@@ -284,14 +284,15 @@ _ENTRIES = (
         "test",
         "Rows through steps and without a model, and what is expected of them: "
         '`test "adults stay" of adults { given = { age = 36 }, expect = kept }`. The steps are those of a pipeline '
-        "(`of adults`), one of them (`of adults.filter`), or written in the test. See [testing](testing.md).",
+        "(`of adults`), one of them (`of adults.filter`), those and the quotas of a mixture, or written in the test. "
+        "See [testing](testing.md).",
         label="name",
         attributes=(
             _a(
                 "given",
                 "json",
                 'The rows: `{ column = value }` or a list of them, `file("rows.jsonl")`, a source, or '
-                "`take(source, 3)`.",
+                "`take(source, 3)`; of a mixture `{ component = [rows] }`.",
                 required=True,
                 cls="run",
             ),
@@ -312,7 +313,7 @@ _ENTRIES = (
                 "expect",
                 "json",
                 "What must hold, or a list of it: an expression, `{ column = value }`, `kept`, `dropped(step)`, "
-                '`quarantined(step)`, `golden("file")`.',
+                '`quarantined(step)`, `golden("file")`; of a mixture also `kept(component, 2)` and `short`.',
                 required=True,
                 cls="run",
             ),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+TESTED = ("pipeline", "mixture", "variant")
+"""Kinds of declarations that a test can be of."""
+
 FROM = "from"
 """What a row is dropped by that the pipeline's own `from` does not let in."""
 
@@ -10,6 +13,9 @@ ANSWER_FIELDS = ("text", "finish", "reasoning", "calls")
 
 ENDS = ("kept", "dropped", "quarantined")
 """How a row can end."""
+
+SHORT = "short"
+"""What a test of a mixture can expect besides: that its components have too few rows."""
 
 EXPECTING = ("render", "score", "golden")
 """Functions that only what a test expects has."""

@@ -106,7 +106,8 @@ class Checked:
     @cached_property
     def tried(self) -> tuple[PipelineDecl, ...]:
         """The steps that are written in tests."""
-        return tuple(test.tested for test in self.program.tests.values() if not test.of)
+        tests = self.program.tests.values()
+        return tuple(t.tested for t in tests if not t.of and isinstance(t.tested, PipelineDecl))
 
     @cached_property
     def trained(self) -> dict[str, Declared]:

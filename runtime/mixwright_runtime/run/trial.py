@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -43,7 +43,8 @@ ONCE = RetryPolicy(tries=1)
 @dataclass(frozen=True)
 class Ended:
     """What became of a row. started: which of the given rows it comes from, from 0. detail: evidence of why it was lost;
-    scores: what verifiers measured, by step."""
+    scores: what verifiers measured, by step. component: of a mixture, the one that it was given for; before: rows that
+    were given for components in front of that one."""
 
     started: int
     status: str
@@ -52,16 +53,21 @@ class Ended:
     reason: str = ""
     detail: Any = None
     scores: Mapping[str, Any] = field(default_factory=dict)
+    component: str = ""
+    before: int = 0
 
 
 @dataclass(frozen=True)
 class Tried:
     """How a trial went. rows: kept ones in start order, then those that were lost. unasked: step -> recorded answers that
-    no request took."""
+    no request took. lacking: component of a mixture -> rows that its own quota lacks; shortfall: what is short of the
+    mixture in all, in words, or None."""
 
     rows: tuple[Ended, ...]
     started: int
     unasked: Mapping[str, int]
+    lacking: Mapping[str, int] = field(default_factory=dict)
+    shortfall: str | None = None
 
 
 class _Survivors:
@@ -83,7 +89,7 @@ def tried(
     name: str,
     answers: Mapping[str, Any],
     *,
-    take: int | None = None,
+    takes: Mapping[str, int] | None = None,
     sandbox: str = "bwrap",
 ) -> Tried:
     """Take the rows of a pipeline's source through its steps.
@@ -91,7 +97,7 @@ def tried(
     Args:
         name: of the pipeline.
         answers: step -> its answers, a list of one for each request or one for them all.
-        take: only so many of the rows.
+        takes: source -> only so many of its rows.
 
     Raises:
         NoAnswer, WrongAnswer: a step asks what is not recorded so.
@@ -99,28 +105,67 @@ def tried(
     """
     load_plugins(plan)
     with plugin_faults():
-        return asyncio.run(_tried(plan, plan.pipelines[name], answers, take, sandbox))
+        return asyncio.run(_tried(plan, plan.pipelines[name], answers, takes or {}, sandbox))
+
+
+class Surroundings:
+    """What a run has around its steps, as a trial has it: recorded answers, a store in memory, and the sources.
+
+    `async with` closes what it opened, and tells why the trial came to a stop: RunError.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        owner: str,
+        answers: Mapping[str, Any],
+        sandbox: str,
+        sources: Callable[[Plan, Path, StopSignal], Sources] = Sources,
+    ) -> None:
+        """owner: the pipeline or mixture that is tried."""
+        clock = SystemClock()
+        self.stop, self.memory = StopSignal(), _Memory()
+        script = {name: Script() for name in plan.models}
+        spending = Spending(Budget(), clock)
+        self._calls = Calls(
+            plan.models,
+            script,
+            self.memory,
+            run_id=0,
+            spending=spending,
+            stop=self.stop,
+            clock=clock,
+            retry=ONCE,
+        )
+        self.recorded = RecordedCalls(self._calls, answers, len(owner) + 1)
+        self.sources = sources(plan, Path(plan.directory), self.stop)
+        results = ToolResults(self.memory, 0, clock)
+        self.context = RunContext(plan, self.sources, self.recorded, sandbox=sandbox, results=results)
+        self.nodes: list[Node] = []
+
+    async def __aenter__(self) -> Surroundings:
+        return self
+
+    async def __aexit__(self, kind: object, failed: BaseException | None, trace: object) -> None:
+        await self._calls.close()
+        await closed(self.nodes)
+        await self.context.close()
+        if isinstance(failed, RunStopped):
+            raise self.stop.failure or RunError(str(failed)) from None
+        if failed is None and self.stop.reason:
+            raise self.stop.failure or RunError(self.stop.reason)
 
 
 async def _tried(
-    plan: Plan, pipeline: Pipeline, answers: Mapping[str, Any], take: int | None, sandbox: str
+    plan: Plan, pipeline: Pipeline, answers: Mapping[str, Any], takes: Mapping[str, int], sandbox: str
 ) -> Tried:
-    clock, stop, memory = SystemClock(), StopSignal(), _Memory()
-    script = {name: Script() for name in plan.models}
-    spending = Spending(Budget(), clock)
-    calls = Calls(
-        plan.models, script, memory, run_id=0, spending=spending, stop=stop, clock=clock, retry=ONCE
-    )
-    recorded = RecordedCalls(calls, answers, len(pipeline.name) + 1)
-    sources = Sources(plan, Path(plan.directory), stop)
-    context = RunContext(plan, sources, recorded, sandbox=sandbox, results=ToolResults(memory, 0, clock))
-    nodes: list[Node] = []
     survivors = _Survivors()
-    try:
+    async with Surroundings(plan, pipeline.name, answers, sandbox) as around:
+        context, memory = around.context, around.memory
         pool = None
         if pipeline.lag is not None:
             pool = context.pools[pipeline.name] = Pool(pipeline.lag)
-        nodes = nodes_of(
+        around.nodes = nodes = nodes_of(
             pipeline.steps,
             context,
             memory,
@@ -131,29 +176,23 @@ async def _tried(
             asks_again=pipeline.asks_again,
         )
         executor = Executor(
-            nodes, Outcomes(memory, 0, pipeline.name), stop, window=1, kept=survivors, pool=pool
+            nodes, Outcomes(memory, 0, pipeline.name), around.stop, window=1, kept=survivors, pool=pool
         )
         context.made[pipeline.name] = lambda: [start.row for start in survivors.in_order()]
-        given = list(islice(sources.entries(pipeline.start.rows), take))
+        rows = pipeline.start.rows
+        given = list(islice(around.sources.entries(rows), takes.get(rows)))
         numbers = _let_in(given, pipeline, context)
         await prepared(nodes)
         await executor.wave([_start(given[n], position, pipeline) for position, n in enumerate(numbers)])
-    except RunStopped as stopped:
-        raise stop.failure or RunError(str(stopped)) from None
-    finally:
-        await calls.close()
-        await closed(nodes)
-        await context.close()
-    if stop.reason:
-        raise stop.failure or RunError(stop.reason)
     kept = [
         Ended(numbers[start.row.position], "kept", start.row.columns, scores=start.row.scores)
         for start in survivors.in_order()
     ]
     left_out = sorted(set(range(len(given))).difference(numbers))
     lost = [Ended(number, "dropped", given[number].columns, FROM, "where") for number in left_out]
-    lost += [replace(ended, started=numbers[ended.started]) for ended in memory.lost]
-    return Tried((*kept, *sorted(lost, key=lambda ended: ended.started)), len(given), recorded.unasked)
+    lost += [replace(ended, started=numbers[ended.started], component="") for ended in memory.lost]
+    rows_ended = (*kept, *sorted(lost, key=lambda ended: ended.started))
+    return Tried(rows_ended, len(given), around.recorded.unasked)
 
 
 def _let_in(given: Sequence[SourceEntry], pipeline: Pipeline, context: RunContext) -> list[int]:
@@ -196,8 +235,18 @@ class _Memory:
         if record.status != "kept":
             detail = json.loads(record.detail) if record.detail else None
             columns, scores = json.loads(record.columns), json.loads(record.scores)
-            ended = Ended(record.position, record.status, columns, record.step, record.reason, detail, scores)
-            self.lost.append(ended)
+            self.lost.append(
+                Ended(
+                    record.position,
+                    record.status,
+                    columns,
+                    record.step,
+                    record.reason,
+                    detail,
+                    scores,
+                    record.source,
+                )
+            )
 
     def put_tally(self, record: TallyRecord) -> None:
         return

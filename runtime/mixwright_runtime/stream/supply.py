@@ -57,13 +57,17 @@ class Sources:
     def starts(self, name: str, seed: int) -> Starts[SourceEntry]:
         """A source's rows as a mixture takes them directly, in start order."""
         pages = self.pages(name)
-        rows = pages.in_order(start_order(pages, seed))
+        rows = pages.in_order(self.order(pages, seed))
 
         def made(entries: Iterator[SourceEntry], position: int) -> Iterator[Start]:
             for at, entry in enumerate(entries, position):
                 yield Start(Row(entry.row_id, entry.columns, entry.row_id, at), name, entry.ref)
 
         return Starts(rows, made, 0, len(rows))
+
+    def order(self, pages: SourcePages, seed: int) -> Any:
+        """Numbers of a source's rows in the order in which a mixture takes them."""
+        return start_order(pages, seed)
 
 
 def start_order(pages: SourcePages, seed: int) -> Any:
