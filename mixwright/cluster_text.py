@@ -1,9 +1,11 @@
-"""A cluster's workers and leases as text for a terminal."""
+"""Who was asked in a run, as text for a terminal: a model's addresses, a cluster's workers and leases."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mixwright.terminal import table
-from mixwright_runtime.store.status import ClusterStatus
+from mixwright_runtime.store.status import AddressStatus, ClusterStatus
 
 
 def cluster_line(cluster: ClusterStatus) -> str:
@@ -41,3 +43,14 @@ def cluster_lines(cluster: ClusterStatus) -> list[str]:
             ]
         )
     return [cluster_line(cluster), table(rows, right=(3, 4))]
+
+
+def address_lines(addresses: Iterable[AddressStatus]) -> list[str]:
+    """`model teacher: 120 requests to http://a/v1, 80 to http://b/v1 (does not answer)`, a line a model."""
+    models: dict[str, list[str]] = {}
+    for found in addresses:
+        parts = models.setdefault(found["model"], [])
+        unit = "" if parts else " requests"
+        silent = "" if found["answers"] else " (does not answer)"
+        parts.append(f"{found['requests']:,}{unit} to {found['address']}{silent}")
+    return [f"model {model}: {', '.join(parts)}" for model, parts in models.items()]

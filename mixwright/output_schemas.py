@@ -153,11 +153,11 @@ def _names() -> dict[str, Any]:
     from mixwright_compiler.plan.subtotals import Subtotal
     from mixwright_runtime.calls.recording import CallCounts
     from mixwright_runtime.facts.policies import Violation
-    from mixwright_runtime.store.status import ClusterStatus
+    from mixwright_runtime.store.status import AddressStatus, ClusterStatus
     from mixwright_runtime.verifiers.code.examination import Finding
     from mixwright_runtime.verifiers.rates import Rated
 
     of_plan: tuple[Any, ...] = (Plan, ChangeReport, Anew, MovedThreshold, Answered)
     of_training: tuple[Any, ...] = (ForecastReport, NoForecast, Remedy, Machine)
-    of_run: tuple[Any, ...] = (Subtotal, CallCounts, Violation, Finding, Rated, ClusterStatus)
+    of_run: tuple[Any, ...] = (Subtotal, CallCounts, Violation, Finding, Rated, AddressStatus, ClusterStatus)
     return {each.__name__: each for each in (*of_plan, *of_training, *of_run)}

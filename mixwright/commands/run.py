@@ -142,7 +142,7 @@ def _write_pages(directory: Path, store: Store, plan: Plan, run_id: int) -> Path
 
 def report_text(report: RunReport) -> str:
     """What the command prints when a run has ended."""
-    from mixwright.cluster_text import cluster_line
+    from mixwright.cluster_text import address_lines, cluster_line
     from mixwright.terminal import duration, printable, table
     from mixwright_runtime.verifiers.calibrate import calibration_lines
     from mixwright_runtime.verifiers.rates import rates_line
@@ -200,6 +200,7 @@ def report_text(report: RunReport) -> str:
             f"{summary['requests']:,} requests, {summary['reused']:,} answers reused, "
             f"{summary['prompt_tokens']:,} + {summary['output_tokens']:,} tokens{cost}"
         )
+    lines += address_lines(summary.get("addresses", []))
     if "cluster" in summary:
         lines.append(cluster_line(summary["cluster"]))
     for name, export in summary["exports"].items():

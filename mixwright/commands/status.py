@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from mixwright.cluster_text import cluster_lines
+from mixwright.cluster_text import address_lines, cluster_lines
 from mixwright.json_output import document_text
 from mixwright.terminal import duration, printable, table
 from mixwright_runtime.errors import StoreLocked
@@ -95,6 +95,7 @@ def rendered(status: Status) -> str:
     parts += [_pipeline(pipeline) for pipeline in status.get("pipelines", [])]
     parts += _quotas(status)
     parts += _requests(status)
+    parts += address_lines(status.get("addresses", []))
     parts += cluster_lines(status["cluster"]) if "cluster" in status else []
     parts += [f"warning: {warning}" for warning in status.get("warnings", [])]
     parts.append(f"next: {_next(status)}")

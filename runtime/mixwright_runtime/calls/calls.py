@@ -24,7 +24,7 @@ from mixwright_runtime.calls.recording import CallCounts, CallStore, Recorder
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.calls.tool_calls import calling_text, read_calling
-from mixwright_runtime.engines.protocol import Engine, EngineFault, Finish, Request
+from mixwright_runtime.engines.protocol import Engine, EngineFault, Finish, Replicated, Request
 from mixwright_runtime.engines.replicas import not_answering
 from mixwright_runtime.plugins.protocol import (
     CUT,
@@ -35,6 +35,7 @@ from mixwright_runtime.plugins.protocol import (
     VectorResult,
 )
 from mixwright_runtime.store.records import FoundCall
+from mixwright_runtime.store.status import AddressStatus
 from mixwright_runtime.values.reading import read_beside
 from mixwright_runtime.values.reasoning import spoken
 from mixwright_runtime.values.stored_text import clean_text
@@ -95,6 +96,19 @@ class Calls:
         """What a user should know of the models while they are asked: addresses that do not answer."""
         found = ((name, not_answering(service.engine)) for name, service in self.services.items())
         return [f"model '{name}': {text}" for name, text in found if text]
+
+    def addresses(self) -> list[AddressStatus]:
+        """What each address was asked, of models that have several."""
+        found: list[AddressStatus] = []
+        for name, service in self.services.items():
+            if isinstance(engine := service.engine, Replicated):
+                aside = set(engine.aside())
+                for address, requests in engine.sent().items():
+                    answers = address not in aside
+                    found.append(
+                        {"model": name, "address": address, "requests": requests, "answers": answers}
+                    )
+        return found
 
     async def ask(
         self,

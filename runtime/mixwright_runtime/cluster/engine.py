@@ -35,9 +35,11 @@ from mixwright_runtime.plugins.declare import entry_of
 class LeasedEngine:
     """See `Engine`. Offers what the engine does whose shape it has."""
 
-    def __init__(self, shape: Engine, leasing: Leasing, *, slots: int) -> None:
+    def __init__(self, shape: Engine, leasing: Leasing, *, slots: int, of_each: bool = False) -> None:
+        """of_each: each worker has the model's servers on its own machine, or the model in its process."""
         self.slots = slots
         self.leasing = leasing
+        self._of_each = of_each
         self.is_limit = isinstance(shape, Limited) and shape.is_limit
         self.is_width_unknown = isinstance(shape, WidthSought) and shape.is_width_unknown
         # Had only where the engine has them, so that it is a `Scorer` or `Labeller` when the engine is.
@@ -62,6 +64,32 @@ class LeasedEngine:
     async def close(self) -> None:
         """See `Engine.close`."""
         await self.leasing.close()
+
+    @property
+    def addresses(self) -> int:
+        """See `Replicated`: those that workers have told of."""
+        return len(self._sites)
+
+    def sent(self) -> dict[str, int]:
+        """See `Replicated`."""
+        return {site: requests for site, (requests, _) in self._sites.items()}
+
+    def aside(self) -> list[str]:
+        """See `Replicated`."""
+        return [site for site, (_, answers) in self._sites.items() if not answers]
+
+    @property
+    def _sites(self) -> dict[str, tuple[int, bool]]:
+        """One that a worker which is there gets no answer from does not answer."""
+        cluster = self.leasing.cluster
+        found: dict[str, tuple[int, bool]] = {}
+        for worker in cluster.everyone:
+            is_there = cluster.workers.get(worker.name) is worker
+            for site, (requests, answers) in worker.sites.get(self.leasing.service, {}).items():
+                name = f"{site} ({worker.name})" if self._of_each else site
+                before, others_do = found.get(name, (0, True))
+                found[name] = before + requests, others_do and (answers or not is_there)
+        return found
 
     def _asking(self, kind: str) -> Callable[[Any], Awaitable[Any]]:
         return partial(self._ask, kind)
@@ -103,8 +131,9 @@ class LeasedWork:
         self.leasings: list[Leasing] = []
         for name, shape in engine_shapes(plan, asked).items():
             leasing = leased(name, slots=shape.slots, again=again)
-            copies = len(cluster.places) if is_of_each_worker(plan.models[name], cluster) else 1
-            self.engines[name] = LeasedEngine(shape, leasing, slots=copies * shape.slots)
+            of_each = is_of_each_worker(plan.models[name], cluster)
+            copies = len(cluster.places) if of_each else 1
+            self.engines[name] = LeasedEngine(shape, leasing, slots=copies * shape.slots, of_each=of_each)
             self.leasings.append(leasing)
         # No request of a budget: what is sent again costs a worker's time.
         self._of_machines = {name: leased(name, slots=1, again=lambda: None) for name in (POOL, BOXES)}

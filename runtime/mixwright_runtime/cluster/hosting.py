@@ -11,6 +11,7 @@ import mixwright_runtime
 from mixwright_compiler.plugins.files import files_of, identity_of
 from mixwright_runtime.cluster.exchanges import fault_frame
 from mixwright_runtime.cluster.leases import Item
+from mixwright_runtime.cluster.protocol import Sites
 from mixwright_runtime.engines.protocol import EngineFault
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.loading import fault_of
@@ -34,6 +35,9 @@ class Service(Protocol):
         Raises:
             RunError: it cannot be had here.
         """
+
+    def sites(self) -> Sites:
+        """How the addresses of a model stand; nothing where there are not several."""
 
     async def answer(self, kind: str, body: bytes) -> bytes:
         """The answer to one item.
@@ -85,6 +89,10 @@ class Host:
         finally:
             for job in jobs:
                 job.cancel()
+
+    def sites(self, service: str) -> Sites:
+        """How the addresses of a model stand, where there are several."""
+        return self._services[service].sites()
 
     async def close(self) -> None:
         """Close every service that was started."""

@@ -38,6 +38,7 @@ class KeptCluster(ABC):
         self.name = name
         self.places: list[str] = list(places)
         self.workers: dict[str, Kept] = {}
+        self.everyone: list[Kept] = []
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._listeners: list[Listener] = []
         self._setup: Setup | None = None
@@ -109,6 +110,7 @@ class KeptCluster(ABC):
     async def _served(self, place: str, worker: Kept) -> str:
         """Have a worker asked until it ends; returns how it did."""
         self.workers[place] = worker
+        self.everyone.append(worker)
         assert self._is_up is not None
         if not self._is_up.done():
             self._is_up.set_result(None)

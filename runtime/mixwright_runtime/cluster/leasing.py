@@ -52,7 +52,7 @@ class Leasing:
         self.troubles: dict[str, str] = {}
         """Worker -> why the service does not start there."""
         self.service = service
-        self._cluster = cluster
+        self.cluster = cluster
         self._setup = setup
         self._slots = slots
         self._clock = clock
@@ -80,11 +80,11 @@ class Leasing:
         if self._is_ready is None:
             self._is_ready = asyncio.get_running_loop().create_future()
             try:
-                await self._cluster.start(self._setup)
+                await self.cluster.start(self._setup)
             except RunError as error:
                 self._fail(error)
             else:
-                self._cluster.listen(self)
+                self.cluster.listen(self)
         await asyncio.shield(self._is_ready)
 
     async def ask(self, kind: str, key: bytes, body: bytes, limit_s: float = 0.0) -> bytes:

@@ -16,12 +16,14 @@ from mixwright_runtime.cluster.leases import Lease, LeaseFault
 from mixwright_runtime.cluster.protocol import (
     LeaseLost,
     Setup,
+    Sites,
     answers_in,
     error_in,
     frame,
     lease_frame,
     read_frame,
     setup_frame,
+    sites_in,
 )
 from mixwright_runtime.workers.boot import command_of
 from mixwright_runtime.workers.frames import Arriving, FrameTooLong, framed
@@ -65,12 +67,13 @@ class LocalWorker(asyncio.SubprocessProtocol):
         self.name = name
         self.node = platform.node() or "here"
         self.has_served = False
+        self.sites: dict[str, Sites] = {}
         self.pid = 0
         loop = asyncio.get_running_loop()
         self._over: asyncio.Future[str] = loop.create_future()
         self._told: dict[str, asyncio.Future[dict[str, Any]]] = {}
         """What it was asked to do besides leases: once each."""
-        self._leases: dict[int, asyncio.Queue[tuple[list[tuple[bytes, bytes]], bool] | None]] = {}
+        self._leases: dict[int, asyncio.Queue[tuple[list[tuple[bytes, bytes]], Sites, bool] | None]] = {}
         self._next_lease = 1
         self._arriving = Arriving(FRAME_LIMIT_BYTES)
         self._words = b""
@@ -100,7 +103,7 @@ class LocalWorker(asyncio.SubprocessProtocol):
                 came = await arrived.get()
                 if came is None:
                     raise self._lost()
-                results, is_last = came
+                results, self.sites[service], is_last = came
                 yield results
         finally:
             del self._leases[address]
@@ -174,7 +177,7 @@ class LocalWorker(asyncio.SubprocessProtocol):
         if head["did"] == "answer":
             arrived = self._leases.get(head["lease"])
             if arrived is not None:
-                arrived.put_nowait((answers_in(head, bodies), bool(head["last"])))
+                arrived.put_nowait((answers_in(head, bodies), sites_in(head), bool(head["last"])))
             return
         told = self._told[f"{head['did']} {head.get('service', '')}"]
         if not told.done():

@@ -68,7 +68,8 @@ async def _serve(results: int) -> None:
         async with contextlib.aclosing(host.answers(head["service"], items)) as coming:
             async for results in coming:
                 left -= len(results)
-                send(answers_frame(head["lease"], results, is_last=not left))
+                sites = host.sites(head["service"])
+                send(answers_frame(head["lease"], results, is_last=not left, sites=sites))
 
     while (data := await _next(reader)) is not None:
         head, bodies = read_frame(data)

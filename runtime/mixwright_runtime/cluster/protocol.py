@@ -40,11 +40,19 @@ class Setup:
     sharing: int = 1
 
 
+Sites = Mapping[str, tuple[int, bool]]
+"""Address of a model -> requests that it was sent, whether it answers."""
+
+
 class Worker(Protocol):
-    """A process that answers leases: one on each node of a cluster, some on one machine."""
+    """A process that answers leases: one on each node of a cluster, some on one machine.
+
+    sites: model -> what it last told of the model's addresses, where there are several.
+    """
 
     name: str
     node: str
+    sites: dict[str, Sites]
 
     async def open(self, service: str) -> int:
         """Start a service there, a model's engine or one of `services.py`; done again, it is there already. Returns the
@@ -78,7 +86,8 @@ class Listener(Protocol):
 
 class Cluster(Protocol):
     """The workers of a run. places: names of the workers that there are when all are up; workers: those that are, by
-    place. shares_machine: they have this machine's environment and loopback address."""
+    place; everyone: those and the ones that are gone. shares_machine: they have this machine's environment and loopback
+    address."""
 
     name: str
     shares_machine: bool
@@ -88,6 +97,9 @@ class Cluster(Protocol):
 
     @property
     def workers(self) -> Mapping[str, Worker]: ...
+
+    @property
+    def everyone(self) -> Sequence[Worker]: ...
 
     async def start(self, setup: Setup) -> None:
         """Bring the workers up, once; returns when the first is ready.
@@ -163,15 +175,30 @@ def items_in(head: Mapping[str, Any], bodies: Sequence[bytes]) -> list[Item]:
     ]
 
 
-def answers_frame(address: int, results: Sequence[tuple[bytes, bytes]], *, is_last: bool) -> bytes:
-    """Answers to a lease as they travel."""
-    head = {"did": "answer", "lease": address, "keys": [key.hex() for key, _ in results], "last": is_last}
+def answers_frame(
+    address: int, results: Sequence[tuple[bytes, bytes]], *, is_last: bool, sites: Sites | None = None
+) -> bytes:
+    """Answers to a lease as they travel, and how the model's addresses stand."""
+    head: dict[str, object] = {
+        "did": "answer",
+        "lease": address,
+        "keys": [key.hex() for key, _ in results],
+        "last": is_last,
+    }
+    if sites:
+        head["sites"] = sites
     return frame(head, [body for _, body in results])
 
 
 def answers_in(head: Mapping[str, Any], bodies: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     """The answers that have arrived."""
     return [(bytes.fromhex(key), body) for key, body in zip(head["keys"], bodies, strict=True)]
+
+
+def sites_in(head: Mapping[str, Any]) -> Sites:
+    """How the model's addresses stood when these answers left."""
+    told = head.get("sites", {})
+    return {site: (int(requests), bool(answers)) for site, (requests, answers) in told.items()}
 
 
 def told_error(error: RunError) -> dict[str, str]:

@@ -21,6 +21,7 @@ from mixwright_runtime.cluster.leases import Lease, LeaseFault
 from mixwright_runtime.cluster.protocol import (
     LeaseLost,
     Setup,
+    Sites,
     answers_frame,
     answers_in,
     error_in,
@@ -29,6 +30,7 @@ from mixwright_runtime.cluster.protocol import (
     read_frame,
     setup_frame,
     setup_in,
+    sites_in,
     told_error,
 )
 from mixwright_runtime.cluster.services import host_of
@@ -100,7 +102,8 @@ class NodeActor:
         async with contextlib.aclosing(self._host.answers(head["service"], items)) as coming:
             async for results in coming:
                 left -= len(results)
-                yield answers_frame(head["lease"], results, is_last=not left)
+                sites = self._host.sites(head["service"])
+                yield answers_frame(head["lease"], results, is_last=not left, sites=sites)
 
     async def stay(self) -> None:
         """Return never: who waits for it hears when the actor is gone."""
@@ -191,6 +194,7 @@ class RayWorker:
         self.node = node
         self.actor = actor
         self.has_served = False
+        self.sites: dict[str, Sites] = {}
         self.pid = 0
         """Of its process, on its node."""
         self._ray = ray
@@ -212,7 +216,9 @@ class RayWorker:
         try:
             coming = self._at_work().answers.options(num_returns="streaming").remote(frame)
             async for reference in coming:
-                yield answers_in(*read_frame(await reference))
+                head, bodies = read_frame(await reference)
+                self.sites[service] = sites_in(head)
+                yield answers_in(head, bodies)
         except self._ray.exceptions.RayError as gone:
             raise self._lost(gone) from gone
 

@@ -13,8 +13,8 @@ from mixwright_runtime.cluster.boxes import BOXES, job_in, ran_frame, refused_fr
 from mixwright_runtime.cluster.exchanges import REQUESTS, answer_frame, request_in
 from mixwright_runtime.cluster.hosting import Host, Service, code_identity
 from mixwright_runtime.cluster.jobs import POOL, called_in, failed_frame, value_frame
-from mixwright_runtime.cluster.protocol import Setup
-from mixwright_runtime.engines.protocol import Engine
+from mixwright_runtime.cluster.protocol import Setup, Sites
+from mixwright_runtime.engines.protocol import Engine, Replicated
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.loading import load_plugins
 from mixwright_runtime.sandbox.protocol import SandboxUnavailable
@@ -62,6 +62,13 @@ class EngineService:
             raise RunError(f"engines are not asked to '{kind}'")
         return answer_frame(await getattr(self._engine, kind)(request_in(kind, body)))
 
+    def sites(self) -> Sites:
+        """See `Service.sites`."""
+        if not isinstance(self._engine, Replicated):
+            return {}
+        aside = set(self._engine.aside())
+        return {site: (requests, site not in aside) for site, requests in self._engine.sent().items()}
+
     async def close(self) -> None:
         """See `Service.close`."""
         await self._engine.close()
@@ -88,6 +95,10 @@ class PoolService:
             return value_frame(await self._pool.run(kind, arguments, limit_s))
         except WorkerError as error:
             return failed_frame(error)
+
+    def sites(self) -> Sites:
+        """See `Service.sites`."""
+        return {}
 
     async def close(self) -> None:
         """See `Service.close`."""
@@ -123,6 +134,10 @@ class BoxService:
             return unavailable_frame(missing)
         except ValueError as error:
             return refused_frame(error)
+
+    def sites(self) -> Sites:
+        """See `Service.sites`."""
+        return {}
 
     async def close(self) -> None:
         """See `Service.close`."""

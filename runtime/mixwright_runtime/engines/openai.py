@@ -424,6 +424,12 @@ class OpenAIEngine:
             session, self._session = self._session, None
             await session.close()
 
+    def sent(self) -> dict[str, int]:
+        """See `Replicated`."""
+        if self.addresses == 1:
+            return {}
+        return {one.endpoint.shown: one.requests for one in self._replicas.all}
+
     def aside(self) -> list[str]:
         """See `Replicated`."""
         return [one.endpoint.shown for one in self._replicas.all if one.is_gone]

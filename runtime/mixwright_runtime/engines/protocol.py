@@ -278,12 +278,16 @@ class WidthSought(Protocol):
 
 @runtime_checkable
 class Replicated(Protocol):
-    """What an engine also says that is behind several addresses: how many, and which of them do not answer at present."""
+    """What an engine also says that may be behind several addresses: how many, what each was asked, and which of them do
+    not answer at present. What it says of them has nothing secret in it."""
 
     addresses: int
 
+    def sent(self) -> Mapping[str, int]:
+        """Requests that went to each; nothing where there is one alone."""
+
     def aside(self) -> Sequence[str]:
-        """Those addresses, without anything secret in them."""
+        """Those that do not answer."""
 
 
 @runtime_checkable

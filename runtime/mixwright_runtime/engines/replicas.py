@@ -72,12 +72,13 @@ def openings(texts: Iterable[str]) -> list[bytes]:
 
 
 class Replica(Generic[E]):
-    """One of several that answer for a model. load: requests that it has now. turn: the number of its last one."""
+    """One of several that answer for a model. requests: that it was sent; load: that it has now. turn: the number of its
+    last one."""
 
     def __init__(self, number: int, endpoint: E) -> None:
         self.number = number
         self.endpoint = endpoint
-        self.load = self.turn = 0
+        self.requests = self.load = self.turn = 0
         self.is_aside = self.is_on_trial = False
         self.due = 0.0
         self._since = float("-inf")
@@ -167,6 +168,7 @@ class Replicas(Generic[E]):
         began = self._now()
         is_trial = replica.is_aside
         replica.load += 1
+        replica.requests += 1
         self._turns += 1
         replica.turn = self._turns
         replica.is_on_trial = replica.is_on_trial or is_trial

@@ -57,6 +57,8 @@ def status_of(store: Store, run: RunRecord) -> Status:
         status["cost"] = summary["cost"]
     if summary.get("cluster"):
         status["cluster"] = summary["cluster"]
+    if summary.get("addresses"):
+        status["addresses"] = summary["addresses"]
     if summary.get("stopped_by"):
         status["message"] = summary["stopped_by"]
     return status

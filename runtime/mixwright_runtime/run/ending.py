@@ -226,6 +226,8 @@ def _summary(run: Run, mixtures: dict[str, MixtureSummary], unfinished: int) -> 
     }
     if (cluster := cluster_status(run.leased).get("cluster")) is not None:
         found["cluster"] = cluster
+    if addresses := run.calls.addresses():
+        found["addresses"] = addresses
     return found
 
 

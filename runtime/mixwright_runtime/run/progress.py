@@ -66,6 +66,7 @@ def status_of(run: Run) -> dict[str, Any]:
             "failed": sum(c.failed for c in counts),
             "in_flight": run.calls.in_flight,
         },
+        **({"addresses": addresses} if (addresses := run.calls.addresses()) else {}),
         "tokens": {"prompt": spending.prompt_tokens, "output": spending.output_tokens},
         "cost": spending.cost,
         "warnings": [*run.store.warnings, *run.calls.warnings(), *cluster_warnings(run.leased)],

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mixwright_compiler.plan.subtotals import Subtotal
     from mixwright_runtime.calls.recording import CallCounts
     from mixwright_runtime.facts.policies import Violation
-    from mixwright_runtime.store.status import ClusterStatus
+    from mixwright_runtime.store.status import AddressStatus, ClusterStatus
     from mixwright_runtime.verifiers.rates import Rated
 
 
@@ -105,4 +105,5 @@ class RunSummary(TypedDict):
     violations: list[Violation]
     exports: dict[str, ExportSummary]
     cluster: NotRequired[ClusterStatus]
+    addresses: NotRequired[list[AddressStatus]]
     exit_code: int

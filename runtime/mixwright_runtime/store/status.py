@@ -60,6 +60,15 @@ class RequestStatus(TypedDict, total=False):
     in_flight: int
 
 
+class AddressStatus(TypedDict):
+    """One of several addresses of a model: requests that it was sent in this run, and whether it answers at present."""
+
+    model: str
+    address: str
+    requests: int
+    answers: bool
+
+
 class WorkerStatus(TypedDict):
     """A worker of a cluster.
 
@@ -106,6 +115,8 @@ class Status(TypedDict, total=False):
     pipelines: list[PipelineStatus]
     quotas: list[QuotaStatus]
     requests: RequestStatus
+    addresses: list[AddressStatus]
+    """Of models that have several."""
     tokens: dict[str, int]
     """`prompt` and `output`, of the requests asked in this run."""
     cost: float

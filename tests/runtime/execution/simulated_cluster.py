@@ -14,6 +14,7 @@ from mixwright_runtime.cluster.protocol import (
     LeaseLost,
     Listener,
     Setup,
+    Sites,
     Worker,
     answers_frame,
     answers_in,
@@ -55,6 +56,7 @@ class SimulatedCluster:
         self.chance = random.Random(seed)
         self.trace: list[tuple[float, str, str, int]] = []
         self.starts = 0
+        self.everyone: list[Worker] = []
         self._up: dict[str, SimulatedWorker] = {}
         self._listeners: list[Listener] = []
         self._jobs: set[asyncio.Task[None]] = set()
@@ -103,6 +105,7 @@ class SimulatedCluster:
 class SimulatedWorker:
     def __init__(self, name: str, cluster: SimulatedCluster) -> None:
         self.name = self.node = name
+        self.sites: dict[str, Sites] = {}
         self._cluster = cluster
         self._death = asyncio.Event()
         self._cut_until = 0.0

@@ -25,7 +25,7 @@ from mixwright_runtime.cluster.jobs import LeasedPool
 from mixwright_runtime.cluster.leases import Lease
 from mixwright_runtime.cluster.leasing import Leasing
 from mixwright_runtime.cluster.local import LocalCluster, LocalWorker
-from mixwright_runtime.cluster.protocol import Cluster, Listener, Setup, Worker
+from mixwright_runtime.cluster.protocol import Cluster, Listener, Setup, Sites, Worker
 from mixwright_runtime.cluster.services import BoxService
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.run.execute import run_plan
@@ -241,6 +241,7 @@ class Beside:
 class BesideWorker:
     def __init__(self, name: str, boxes: Boxes) -> None:
         self.name = self.node = name
+        self.sites: dict[str, Sites] = {}
         self.host = Host({BOXES: boxes})
 
     async def open(self, service: str) -> int:

@@ -18,6 +18,7 @@ import pytest
 
 import mixwright
 from benchmarks.fake_server import ThreadedServer
+from mixwright.cluster_text import address_lines
 from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.cluster.durations import LeasePolicy
 from mixwright_runtime.cluster.engine import LeasedEngine, is_of_each_worker
@@ -25,6 +26,7 @@ from mixwright_runtime.cluster.keeping import KeptCluster
 from mixwright_runtime.cluster.local import LocalCluster, LocalWorker
 from mixwright_runtime.cluster.named import local_count
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.facts.status import status_of
 from mixwright_runtime.run.execute import execute, run_plan
 from mixwright_runtime.run.run import Run, RunOptions, RunReport
 from mixwright_runtime.store.status import read_status
@@ -165,6 +167,32 @@ def test_a_worker_that_is_killed_costs_its_leases_and_no_row(tmp_path: Path, ser
     assert server.fake.stats["chat"] - 250 <= leases["re_leased"] <= 16
     assert report.summary["requests"] == 250 + leases["re_leased"]
     assert not children_of(os.getpid())
+
+
+def test_workers_tell_what_each_address_was_asked_and_which_does_not_answer(
+    tmp_path: Path, server: ThreadedServer
+) -> None:
+    with ThreadedServer() as other, Store.open(tmp_path / "store") as store:
+        server.fake.use({"latency_ms": 20})
+        plan = plan_of(tmp_path, server)
+        plan = plan.model_copy(update={"models": {"teacher": plans.model([server.url, other.url])}})  # type: ignore[arg-type]
+        kill = lambda _: other.kill()  # noqa: E731
+        report = run_and_harm(plan, store, server, kill, LocalCluster(2))
+        assert report.summary["rows"]["kept"] == 250
+        run = store.last_run()
+        assert run is not None
+        shown = status_of(store, run)["addresses"]
+    told = {found["address"]: found for found in shown}
+    assert (told[server.url]["answers"], told[other.url]["answers"]) == (True, False)
+    # A request that found nobody listening is one that was sent as well.
+    assert told[server.url]["requests"] == server.fake.stats["chat"]
+    assert told[other.url]["requests"] >= other.fake.stats["chat"] > 0
+    assert f"1 of 2 addresses do not answer: {other.url}" in report.messages[0]
+    lines = address_lines(shown)
+    assert lines == [
+        f"model teacher: {told[server.url]['requests']:,} requests to {server.url}, "
+        f"{told[other.url]['requests']:,} to {other.url} (does not answer)"
+    ]
 
 
 def test_a_worker_that_is_stopped_is_left_aside_and_comes_to_an_end(

@@ -204,6 +204,9 @@ def test_one_killed_in_the_middle_loses_no_row_and_sends_no_more_again_than_it_h
     report = run_on(tmp_path, dying.url, other.url)
     assert (report.exit_code, report.summary["rows"]["kept"]) == (0, 200)
     assert report.messages == (f"model 'teacher': 1 of 2 addresses do not answer: {dying.url}",)
+    told = {found["address"]: found for found in report.summary["addresses"]}
+    assert (told[dying.url]["answers"], told[other.url]["answers"]) == (False, True)
+    assert sum(found["requests"] for found in told.values()) >= report.summary["requests"]
     sent = dying.fake.stats["chat"] + other.fake.stats["chat"]
     assert 1 <= sent - 200 <= max(in_flight) <= 16
     assert other.fake.stats["answered"] == 161
