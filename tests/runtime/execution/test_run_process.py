@@ -83,13 +83,12 @@ def test_kill_9_loses_no_more_than_what_was_in_flight(project: Project, seed: in
     time.sleep(chance.random() * 0.05)
     process.kill()
     process.communicate()
-    sent = project.server.fake.stats["chat"]
-    project.server.fake.reset()
     summary = project.finish()
     assert summary["rows"] == {"kept": 400, "dropped": 0, "quarantined": 0, "unfinished": 0}
-    sent_again = sent + project.server.fake.stats["chat"] - 400
+    # Of both runs together: the server may come to what the first had sent when that is already gone.
+    sent_again = project.server.fake.stats["chat"] - 400
     assert 0 <= sent_again <= IN_FLIGHT
-    assert summary["reused"] == sent - sent_again
+    assert summary["reused"] == 400 - summary["requests"]
     assert project.stored("(SELECT key FROM call WHERE status = 'ok' GROUP BY key HAVING count(*) > 1)") == 0
 
 
