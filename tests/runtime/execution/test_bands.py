@@ -249,7 +249,7 @@ STEP = "~ pipeline.p.verify_repetition"
         (
             "max = 0.5, as = v, band { max = 75% }",
             "max = 0.5, as = v, band { max = 50% }",
-            f'{STEP} (set: band {{"min": 0.0, "max": 0.75}} -> {{"min": 0.0, "max": 0.5}})',
+            f"{STEP} (set: band.max 0.75 -> 0.5)",
             None,
         ),
     ],
