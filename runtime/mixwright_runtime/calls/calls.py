@@ -99,16 +99,12 @@ class Calls:
 
     def addresses(self) -> list[AddressStatus]:
         """What each address was asked, of models that have several."""
-        found: list[AddressStatus] = []
-        for name, service in self.services.items():
-            if isinstance(engine := service.engine, Replicated):
-                aside = set(engine.aside())
-                for address, requests in engine.sent().items():
-                    answers = address not in aside
-                    found.append(
-                        {"model": name, "address": address, "requests": requests, "answers": answers}
-                    )
-        return found
+        return [
+            {"model": name, "address": address, "requests": requests, "answers": answers}
+            for name, service in self.services.items()
+            if isinstance(service.engine, Replicated)
+            for address, (requests, answers) in service.engine.sites().items()
+        ]
 
     async def ask(
         self,

@@ -27,6 +27,7 @@ from mixwright_runtime.engines.protocol import (
     LossTeller,
     Request,
     Scorer,
+    Sites,
     WidthSought,
 )
 from mixwright_runtime.plugins.declare import entry_of
@@ -65,22 +66,9 @@ class LeasedEngine:
         """See `Engine.close`."""
         await self.leasing.close()
 
-    @property
-    def addresses(self) -> int:
-        """See `Replicated`: those that workers have told of."""
-        return len(self._sites)
-
-    def sent(self) -> dict[str, int]:
-        """See `Replicated`."""
-        return {site: requests for site, (requests, _) in self._sites.items()}
-
-    def aside(self) -> list[str]:
-        """See `Replicated`."""
-        return [site for site, (_, answers) in self._sites.items() if not answers]
-
-    @property
-    def _sites(self) -> dict[str, tuple[int, bool]]:
-        """One that a worker which is there gets no answer from does not answer."""
+    def sites(self) -> Sites:
+        """See `Replicated`: those that workers have told of. One that a worker which is there gets no answer from does
+        not answer."""
         cluster = self.leasing.cluster
         found: dict[str, tuple[int, bool]] = {}
         for worker in cluster.everyone:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import mixwright_runtime
 from mixwright_compiler.plugins.files import files_of, identity_of
 from mixwright_runtime.cluster.exchanges import fault_frame
 from mixwright_runtime.cluster.leases import Item
-from mixwright_runtime.cluster.protocol import Sites
-from mixwright_runtime.engines.protocol import EngineFault
+from mixwright_runtime.engines.protocol import EngineFault, Sites
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.loading import fault_of
 
@@ -26,9 +25,10 @@ def code_identity() -> str:
     return identity_of(files_of(Path(mixwright_runtime.__path__[0])))
 
 
-class Service(Protocol):
+class Service(ABC):
     """What answers items of a kind of work. An answer is a function of the item, whichever worker gives it."""
 
+    @abstractmethod
     async def start(self) -> int:
         """Make it ready; returns as `Worker.open`.
 
@@ -38,7 +38,9 @@ class Service(Protocol):
 
     def sites(self) -> Sites:
         """How the addresses of a model stand; nothing where there are not several."""
+        return {}
 
+    @abstractmethod
     async def answer(self, kind: str, body: bytes) -> bytes:
         """The answer to one item.
 
@@ -46,6 +48,7 @@ class Service(Protocol):
             EngineFault, RunError: there is none; the one who asked is told why (`exchanges.told_in`).
         """
 
+    @abstractmethod
     async def close(self) -> None:
         """End what it started."""
 

@@ -16,7 +16,6 @@ from mixwright_runtime.cluster.leases import Lease, LeaseFault
 from mixwright_runtime.cluster.protocol import (
     LeaseLost,
     Setup,
-    Sites,
     answers_in,
     error_in,
     frame,
@@ -25,6 +24,7 @@ from mixwright_runtime.cluster.protocol import (
     setup_frame,
     sites_in,
 )
+from mixwright_runtime.engines.protocol import Sites
 from mixwright_runtime.workers.boot import command_of
 from mixwright_runtime.workers.frames import Arriving, FrameTooLong, framed
 

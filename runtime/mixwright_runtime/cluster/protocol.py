@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault
+from mixwright_runtime.engines.protocol import Sites
 from mixwright_runtime.errors import EngineUnavailable, MissingExtra, RunError
 
 
@@ -38,10 +39,6 @@ class Setup:
     code: str
     sandbox: str = "bwrap"
     sharing: int = 1
-
-
-Sites = Mapping[str, tuple[int, bool]]
-"""Address of a model -> requests that it was sent, whether it answers."""
 
 
 class Worker(Protocol):

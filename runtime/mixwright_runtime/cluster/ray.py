@@ -21,7 +21,6 @@ from mixwright_runtime.cluster.leases import Lease, LeaseFault
 from mixwright_runtime.cluster.protocol import (
     LeaseLost,
     Setup,
-    Sites,
     answers_frame,
     answers_in,
     error_in,
@@ -34,6 +33,7 @@ from mixwright_runtime.cluster.protocol import (
     told_error,
 )
 from mixwright_runtime.cluster.services import host_of
+from mixwright_runtime.engines.protocol import Sites
 from mixwright_runtime.errors import RunError, require
 
 CLOSE_S = 5.0

@@ -13,8 +13,8 @@ from mixwright_runtime.cluster.boxes import BOXES, job_in, ran_frame, refused_fr
 from mixwright_runtime.cluster.exchanges import REQUESTS, answer_frame, request_in
 from mixwright_runtime.cluster.hosting import Host, Service, code_identity
 from mixwright_runtime.cluster.jobs import POOL, called_in, failed_frame, value_frame
-from mixwright_runtime.cluster.protocol import Setup, Sites
-from mixwright_runtime.engines.protocol import Engine, Replicated
+from mixwright_runtime.cluster.protocol import Setup
+from mixwright_runtime.engines.protocol import Engine, Replicated, Sites
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.loading import load_plugins
 from mixwright_runtime.sandbox.protocol import SandboxUnavailable
@@ -45,7 +45,7 @@ def host_of(setup: Setup) -> Host:
     return Host({**services, POOL: PoolService(size), BOXES: BoxService(setup.sandbox, size)})
 
 
-class EngineService:
+class EngineService(Service):
     """A model. See `Service`."""
 
     def __init__(self, engine: Engine) -> None:
@@ -64,17 +64,14 @@ class EngineService:
 
     def sites(self) -> Sites:
         """See `Service.sites`."""
-        if not isinstance(self._engine, Replicated):
-            return {}
-        aside = set(self._engine.aside())
-        return {site: (requests, site not in aside) for site, requests in self._engine.sent().items()}
+        return self._engine.sites() if isinstance(self._engine, Replicated) else {}
 
     async def close(self) -> None:
         """See `Service.close`."""
         await self._engine.close()
 
 
-class PoolService:
+class PoolService(Service):
     """Functions on plain data, in processes with a deadline (`mixwright_runtime/workers/pool.py`). See `Service`."""
 
     def __init__(self, size: int) -> None:
@@ -96,16 +93,12 @@ class PoolService:
         except WorkerError as error:
             return failed_frame(error)
 
-    def sites(self) -> Sites:
-        """See `Service.sites`."""
-        return {}
-
     async def close(self) -> None:
         """See `Service.close`."""
         await self._pool.close()
 
 
-class BoxService:
+class BoxService(Service):
     """Untrusted code in the boxes of this machine, of the kind that the run names and no other. See `Service`."""
 
     def __init__(self, sandbox: str, size: int) -> None:
@@ -134,10 +127,6 @@ class BoxService:
             return unavailable_frame(missing)
         except ValueError as error:
             return refused_frame(error)
-
-    def sites(self) -> Sites:
-        """See `Service.sites`."""
-        return {}
 
     async def close(self) -> None:
         """See `Service.close`."""

@@ -31,6 +31,7 @@ from mixwright_runtime.engines.protocol import (
     Request,
     ScoreRequest,
     Scores,
+    Sites,
     Vectors,
 )
 from mixwright_runtime.engines.replicas import Replicas, openings
@@ -424,15 +425,11 @@ class OpenAIEngine:
             session, self._session = self._session, None
             await session.close()
 
-    def sent(self) -> dict[str, int]:
+    def sites(self) -> Sites:
         """See `Replicated`."""
         if self.addresses == 1:
             return {}
-        return {one.endpoint.shown: one.requests for one in self._replicas.all}
-
-    def aside(self) -> list[str]:
-        """See `Replicated`."""
-        return [one.endpoint.shown for one in self._replicas.all if one.is_gone]
+        return {one.endpoint.shown: (one.requests, not one.is_gone) for one in self._replicas.all}
 
     async def _asked(
         self, ask: Callable[[Endpoint], Awaitable[T]], messages: Sequence[Mapping[str, str]] = ()

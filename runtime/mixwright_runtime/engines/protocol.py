@@ -15,7 +15,7 @@ What a model does is its `task`, and so what its engine is asked:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -276,18 +276,16 @@ class WidthSought(Protocol):
     is_width_unknown: bool
 
 
+Sites = Mapping[str, tuple[int, bool]]
+"""Address of a model -> requests that it was sent, whether it answers at present."""
+
+
 @runtime_checkable
 class Replicated(Protocol):
-    """What an engine also says that may be behind several addresses: how many, what each was asked, and which of them do
-    not answer at present. What it says of them has nothing secret in it."""
+    """What an engine also says that may be behind several addresses."""
 
-    addresses: int
-
-    def sent(self) -> Mapping[str, int]:
-        """Requests that went to each; nothing where there is one alone."""
-
-    def aside(self) -> Sequence[str]:
-        """Those that do not answer."""
+    def sites(self) -> Sites:
+        """How its addresses stand, with nothing secret in them; nothing where there is one alone."""
 
 
 @runtime_checkable

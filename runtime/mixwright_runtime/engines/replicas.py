@@ -45,10 +45,12 @@ REMEMBERED = 1 << 14
 
 def not_answering(engine: Engine) -> str:
     """Which of several addresses of an engine do not answer at present, in words; empty where all do."""
-    if not isinstance(engine, Replicated) or not (names := engine.aside()):
+    sites = engine.sites() if isinstance(engine, Replicated) else {}
+    names = [address for address, (_, answers) in sites.items() if not answers]
+    if not names:
         return ""
     more = f" and {len(names) - 4} more" * (len(names) > 4)
-    return f"{len(names)} of {engine.addresses} addresses do not answer: {', '.join(names[:4])}{more}"
+    return f"{len(names)} of {len(sites)} addresses do not answer: {', '.join(names[:4])}{more}"
 
 
 def openings(texts: Iterable[str]) -> list[bytes]:

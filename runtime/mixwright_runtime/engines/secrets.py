@@ -190,7 +190,7 @@ class Discreet:
         self.is_limit = isinstance(engine, Limited) and engine.is_limit
         self.is_width_unknown = isinstance(engine, WidthSought) and engine.is_width_unknown
         if isinstance(engine, Replicated):
-            self.addresses, self.sent, self.aside = engine.addresses, engine.sent, engine.aside
+            self.sites = engine.sites
         # Had only where the engine has them, so that it is a `Scorer` or `Labeller` when the engine is.
         if isinstance(engine, Scorer):
             self.score = self._guarded(engine.score)
