@@ -33,6 +33,11 @@ class Misuse(Exception):
     exit_code = 2
 
 
+def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file of text cannot be read, as what follows a colon."""
+    return getattr(error, "strerror", None) or "it is not UTF-8"
+
+
 def compiled(
     spec: Path,
     params: Sequence[str] = (),
@@ -78,9 +83,7 @@ def checked(
         lock = lock_of(spec) if lock is None else lock
         result = compilation_of(spec, given, lock, variant)
     except (OSError, UnicodeDecodeError) as error:
-        raise Misuse(
-            f"{spec} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}"
-        ) from None
+        raise Misuse(f"{spec} cannot be read: {why_unreadable(error)}") from None
     except LockUnreadable as error:
         raise Misuse(str(error)) from None
     _check_names(spec)

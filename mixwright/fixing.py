@@ -122,6 +122,7 @@ def fix_file(
     spec: Path, params: Mapping[str, str], *, guesses: bool, diff: bool
 ) -> tuple[int, tuple[Diagnostic, ...]]:
     """Fix one file, or show how; returns the exit status and what is left."""
+    from mixwright.compiling import why_unreadable
     from mixwright.file_changes import print_diff, write_atomically
     from mixwright_compiler.bind.lock import LockUnreadable, lock_path, read_lock
     from mixwright_dsl.source import source_of
@@ -131,8 +132,7 @@ def fix_file(
         source = source_of(content, str(spec), spec)
         lock = read_lock(lock_path(spec)) if lock_path(spec).exists() else None
     except (OSError, UnicodeDecodeError, LockUnreadable) as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
-        reason = getattr(error, "strerror", None) or reason
+        reason = error if isinstance(error, LockUnreadable) else why_unreadable(error)
         print(f"error: {spec} cannot be read: {reason}", file=sys.stderr)
         return 2, ()
     found = fixed(source, params=params, lock=lock, guesses=guesses)

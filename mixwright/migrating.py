@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mixwright.compiling import Misuse, lock_of, plan_of
+from mixwright.compiling import Misuse, lock_of, plan_of, why_unreadable
 from mixwright.file_changes import print_diff, write_atomically
 from mixwright.fixing import as_it_was
 from mixwright_compiler.bind.lock import Lock, LockUnreadable
@@ -104,8 +104,7 @@ def _read(spec: Path) -> tuple[bytes, SourceFile]:
         content = spec.read_bytes()
         return content, source_of(content, str(spec), spec)
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise Misuse(f"{spec} cannot be read: {reason}") from None
+        raise Misuse(f"{spec} cannot be read: {why_unreadable(error)}") from None
 
 
 def _lock(path: Path) -> Lock:

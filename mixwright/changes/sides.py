@@ -23,7 +23,7 @@ from mixwright.changes.revisions import (
     spec_at,
     tree_of,
 )
-from mixwright.compiling import Misuse, given_params, plan_of
+from mixwright.compiling import Misuse, given_params, plan_of, why_unreadable
 from mixwright_compiler.plan.text_lengths import column_characters
 
 if TYPE_CHECKING:
@@ -180,8 +180,7 @@ def side(place: Place | None, params: Sequence[str] = (), variant: str | None = 
     try:
         return _plan_file(place) if place.path.suffix == ".json" else _spec(place, params, variant)
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise Misuse(f"{place.shown} cannot be read: {reason}") from None
+        raise Misuse(f"{place.shown} cannot be read: {why_unreadable(error)}") from None
 
 
 def _plan_file(place: Place) -> Side:

@@ -125,15 +125,13 @@ def _explain_code(code: str, *, as_json: bool) -> int:
 
 
 def _explain_kind(what: str, spec: Path | None, *, as_json: bool) -> int:
-    from mixwright.compiling import Misuse
+    from mixwright.compiling import Misuse, why_unreadable
     from mixwright.explain_kind import kinds_named
 
     try:
         found = kinds_named(what, spec)
     except (OSError, UnicodeDecodeError) as error:
-        raise Misuse(
-            f"{spec} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}"
-        ) from None
+        raise Misuse(f"{spec} cannot be read: {why_unreadable(error)}") from None
     if not found:
         print(
             f"error: '{printable(what)}' is neither a row id (4 to 32 hex digits) nor a code such as MIX401 nor a kind "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.compiling import why_unreadable
 from mixwright.file_changes import write_atomically
 from mixwright.testing.telling import difference
 from mixwright_compiler.catalog.references import declared_name
@@ -40,8 +41,9 @@ class Golden:
         except FileNotFoundError:
             there = None
         except (OSError, UnicodeDecodeError) as problem:
-            reason = getattr(problem, "strerror", None) or "it is not UTF-8"
-            return error("MIX975", f"`{expected.path}` cannot be read: {reason}", expected.span)
+            return error(
+                "MIX975", f"`{expected.path}` cannot be read: {why_unreadable(problem)}", expected.span
+            )
         if there == found:
             return None
         if self._updates:
