@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from mixwright_dsl.lazy_dataclass import dataclass
 
@@ -102,6 +102,11 @@ def common_type(a: str, b: str) -> str | None:
             merged[name] = inner or "json"
         return struct_of(merged)
     return None
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is a number; true and false are none, whatever Python says."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def type_of_value(value: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mixwright_compiler.findings import Findings, Reported
+from mixwright_compiler.schema import is_number
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import (
@@ -73,7 +74,7 @@ class Constant:
 
     @property
     def is_number(self) -> bool:
-        return isinstance(self.value, int | float) and not isinstance(self.value, bool)
+        return is_number(self.value)
 
     @property
     def words(self) -> str:

@@ -13,6 +13,7 @@ from mixwright_compiler.catalog.conditions import attributes_in
 from mixwright_compiler.catalog.declaring import unnamed
 from mixwright_compiler.catalog.makes import DRAWN, NAMED_BY_ATTRIBUTES, READ
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
+from mixwright_compiler.schema import is_number
 from mixwright_compiler.suggest import did_you_mean, nearest
 
 FAMILIES = ("step", *STEP_FAMILIES, "model", "source", "export")
@@ -155,11 +156,10 @@ def type_problem(type: str, catalog: Catalog) -> str | None:
 
 def _fits(type: str, value: Any) -> bool:
     """Whether a default is of its type, as far as that can be told without a spec."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if type in ("int", "count", "bytes"):
-        return is_number and isinstance(value, int)
+        return is_number(value) and isinstance(value, int)
     if type in NUMBERS:
-        return is_number
+        return is_number(value)
     if type == "bool":
         return isinstance(value, bool)
     if type.startswith("enum:"):

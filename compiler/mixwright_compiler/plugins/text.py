@@ -19,6 +19,7 @@ from typing import Any
 from mixwright_compiler.catalog.catalog import Asks, AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.declaring import REQUIRED, attribute, pick, threshold
 from mixwright_compiler.catalog.shape_traits import SHAPES
+from mixwright_compiler.schema import is_number
 from mixwright_compiler.suggest import did_you_mean, nearest
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile, Span
@@ -235,7 +236,7 @@ class Reading:
                 return found
             case ast.Name() | ast.Attribute():
                 return self._worth(file, node, self._named(file, node))
-            case ast.UnaryOp(op=ast.USub(), operand=operand) if _is_number(
+            case ast.UnaryOp(op=ast.USub(), operand=operand) if is_number(
                 number := self.value(file, operand)
             ):
                 return -number
@@ -416,10 +417,6 @@ def _is_of_door(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.ImportFrom) and statement.module == DOOR
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 _TEXTS = frozenset(
     [
         "family",
@@ -455,7 +452,7 @@ def fits_field(name: str, value: Any) -> bool:
     if name in ("version", "each"):
         return isinstance(value, int) and not isinstance(value, bool) and value >= 1
     if name in ("minimum", "maximum"):
-        return value is None or _is_number(value)
+        return value is None or is_number(value)
     if name in ("holds", "short_for", "given_when", "only_when", "waived_by"):
         return value is None or isinstance(value, str)
     if name in _LISTS or (name == "tasks" and value is not None):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from mixwright_compiler.schema import is_number
 from mixwright_runtime.facts.pipelines import PipelineFacts
 from mixwright_runtime.facts.run import RunFacts
 from mixwright_runtime.report.curves import TrainingFacts, training_section
@@ -174,16 +175,12 @@ def _counted(report: Any) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         or not all(isinstance(one, Mapping) for one in report.values())
     ):
         return (), []
-    names = tuple(dict.fromkeys(n for one in report.values() for n, v in one.items() if _is_number(v)))
+    names = tuple(dict.fromkeys(n for one in report.values() for n, v in one.items() if is_number(v)))
     rows = [
-        (brief(source), *(f"{one[n]:,}" if _is_number(one.get(n)) else "" for n in names))
+        (brief(source), *(f"{one[n]:,}" if is_number(one.get(n)) else "" for n in names))
         for source, one in report.items()
     ]
     return ("", *map(brief, names)), rows if names else []
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _pretty(report: Any) -> str:

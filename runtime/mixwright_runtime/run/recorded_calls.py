@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from mixwright_compiler.catalog.trials import ANSWER_FIELDS
+from mixwright_compiler.schema import is_number
 from mixwright_runtime.calls.models import RunCalls
 from mixwright_runtime.engines.measured import unit_vectors
 from mixwright_runtime.engines.protocol import (
@@ -86,7 +87,7 @@ class RecordedCalls:
         ]
         step, said = self._next(node, model, shown)
         values = said if isinstance(said, list) else [said]
-        if not all(_is_number(value) for value in values):
+        if not all(is_number(value) for value in values):
             raise WrongAnswer(step, "a number, or a list of them")
         _SAID.set(tuple(map(float, values)))
         return await self._calls.score(model, node=node, **asked)
@@ -95,7 +96,7 @@ class RecordedCalls:
         vectors: dict[str, list[float]] = {}
         for text in dict.fromkeys(texts):
             step, said = self._next(node, model, [{"role": "text", "content": text}])
-            if not isinstance(said, list) or not said or not all(_is_number(value) for value in said):
+            if not isinstance(said, list) or not said or not all(is_number(value) for value in said):
                 raise WrongAnswer(step, "a list of numbers for each text")
             vectors[text] = said
         _SAID.set(vectors)
@@ -106,7 +107,7 @@ class RecordedCalls:
     ) -> LabelResult:
         step, said = self._next(which["node"], model, messages)
         if not isinstance(said, dict) or not all(
-            _is_number(value) and 0 <= value <= 1 for value in said.values()
+            is_number(value) and 0 <= value <= 1 for value in said.values()
         ):
             raise WrongAnswer(step, "`{ label = probability }`")
         _SAID.set(said)
@@ -131,10 +132,6 @@ class RecordedCalls:
         if step not in self._answers or (isinstance(answers, list) and number > len(answers)):
             raise NoAnswer(step, model, number, messages)
         return step, answers[number - 1] if isinstance(answers, list) else answers
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _answer(step: str, said: Any) -> Answer:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixwright_compiler.plan.plan import Step
+from mixwright_compiler.schema import is_number
 from mixwright_runtime.plugins.protocol import TOO_HARD, TOO_LONG, Measurement
 from mixwright_runtime.plugins.shapes import Measure
 from mixwright_runtime.values.rows import Dropped, Row, canonical_json
@@ -271,6 +272,6 @@ def text_of_response(value: object) -> str | None:
     """A response as text: numbers as written, None for null, empty text and anything else."""
     if isinstance(value, str):
         return value if value.strip() else None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return repr(value)
     return None

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from mixwright_compiler.schema import is_number
 from mixwright_runtime.verifiers.code.suites import SqlTest
 from mixwright_runtime.verifiers.code.verdict import TestResult, Verdict, cut, failed, unmeasurable
 from mixwright_runtime.workers.pool import WorkerDied, WorkerTimeout
@@ -203,7 +204,7 @@ def _sort_key(row: list[Any]) -> list[tuple[str, str, float]]:
     """An order in which numbers that are nearly the same stand side by side."""
     key = []
     for cell in row:
-        if isinstance(cell, int | float) and not isinstance(cell, bool):
+        if is_number(cell):
             key.append(("number", "", round(float(cell), 6) if math.isfinite(cell) else 0.0))
         else:
             key.append((type(cell).__name__, str(cell), 0.0))
