@@ -11,28 +11,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import tempfile
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from asked_numbers import rows_a_second
 from fake_server import ThreadedServer
-
-import mixwright
-from mixwright_runtime.run.execute import run_plan
-from mixwright_runtime.run.run import RunOptions
-from mixwright_runtime.store.store import Store
-
-SPEC = """\
-edition 2026
-source numbers sql {{ sql = "SELECT range AS n FROM range({rows})" }}
-model teacher openai {{ base_url = {urls}, model = "fake", max_in_flight = {width} }}
-template ask {{ user = "Write about {{{{ n }}}}." }}
-pipeline written {{
-  from numbers
-  generate answer {{ prompt = ask, model = teacher }}
-}}
-"""
 
 
 def main() -> None:
@@ -65,17 +47,9 @@ def measured(
     for server, latency_ms in zip(servers, latencies_ms, strict=False):
         server.fake.reset()
         server.fake.use({"latency_ms": latency_ms, "slots": options.slots})
-    with tempfile.TemporaryDirectory() as directory:
-        spec = Path(directory) / "spec.mix"
-        urls = json.dumps([server.url for server in servers])
-        width = 2 * options.slots * len(servers)
-        spec.write_text(SPEC.format(rows=options.rows, urls=urls, width=width))
-        plan = mixwright.plan(spec)
-        with Store.open(Path(directory) / "store") as store:
-            start = time.monotonic()
-            report = run_plan(plan, store=store, options=RunOptions(exports=False, cluster=cluster))
-            rate = options.rows / (time.monotonic() - start)
-    assert report.exit_code == 0, report.summary
+    urls = json.dumps([server.url for server in servers])
+    width = 2 * options.slots * len(servers)
+    rate = rows_a_second(options.rows, f"base_url = {urls}, max_in_flight = {width}", cluster)
     joint = sum(1000 * options.slots / latency for latency in latencies_ms[: len(servers)])
     requests = " + ".join(f"{server.fake.stats['chat']:,}" for server in servers)
     print(

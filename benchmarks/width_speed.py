@@ -8,27 +8,9 @@ The server (`fake_server.py`) works on `--slots` requests at once and lets the o
 from __future__ import annotations
 
 import argparse
-import tempfile
-import time
-from pathlib import Path
 
+from asked_numbers import rows_a_second
 from fake_server import ThreadedServer
-
-import mixwright
-from mixwright_runtime.run.execute import run_plan
-from mixwright_runtime.run.run import RunOptions
-from mixwright_runtime.store.store import Store
-
-SPEC = """\
-edition 2026
-source numbers sql {{ sql = "SELECT range AS n FROM range({rows})" }}
-model teacher openai {{ base_url = "{url}", model = "fake"{width} }}
-template ask {{ user = "Write about {{{{ n }}}}." }}
-pipeline written {{
-  from numbers
-  generate answer {{ prompt = ask, model = teacher }}
-}}
-"""
 
 
 def main() -> None:
@@ -41,20 +23,11 @@ def main() -> None:
     rates = {}
     with ThreadedServer(text="ok ") as server:
         for stated in (16, options.slots, 256, None):
-            with tempfile.TemporaryDirectory() as directory:
-                server.fake.reset()
-                server.fake.use({"latency_ms": options.latency_ms, "slots": options.slots})
-                width = "" if stated is None else f", max_in_flight = {stated}"
-                spec = Path(directory) / "spec.mix"
-                spec.write_text(SPEC.format(rows=options.rows, url=server.url, width=width))
-                store = Store.open(Path(directory) / "store")
-                plan = mixwright.plan(spec)
-                start = time.monotonic()
-                report = run_plan(plan, store=store, options=RunOptions(exports=False))
-                assert report.exit_code == 0, report.summary
-                rates[stated] = options.rows / (time.monotonic() - start)
-                store.close()
-                most = server.fake.stats["max_in_flight"]
+            server.fake.reset()
+            server.fake.use({"latency_ms": options.latency_ms, "slots": options.slots})
+            width = "" if stated is None else f", max_in_flight = {stated}"
+            rates[stated] = rows_a_second(options.rows, f'base_url = "{server.url}"{width}')
+            most = server.fake.stats["max_in_flight"]
             print(
                 f"max_in_flight {stated or 'not stated':>10}: {rates[stated]:7.0f} rows/s, at most {most} at once"
             )
