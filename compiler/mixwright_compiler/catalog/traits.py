@@ -25,7 +25,7 @@ COUNT_IN = {"retry": 0, "repair": 1}
 
 
 @dataclass(frozen=True)
-class Question:
+class RowRequests:
     """What a step asks models for one row.
 
     requests: how many there are, of all `models` together, as many of each. templates: where there are several, the
@@ -58,7 +58,7 @@ class Traits:
     rows that it makes of one at most, `UNKNOWN_ROWS` where nothing says so; 0 of a step that does not. folds: it makes
     one row of those again. loops: rows go several times through its body."""
 
-    asks: tuple[Question, ...] = ()
+    asks: tuple[RowRequests, ...] = ()
     calls: Mapping[str, int] = field(default_factory=dict)
     compares: bool = False
     picks: bool = False
@@ -143,7 +143,7 @@ def further_answers(on_fail: Any) -> int:
     return int(counts[0]) if counts else 1
 
 
-def _question(asks: Asks, entry: Entry, values: Mapping[str, Any], label: str) -> Question | None:
+def _question(asks: Asks, entry: Entry, values: Mapping[str, Any], label: str) -> RowRequests | None:
     """None where it is not asked."""
     named = given(entry, values, asks.model)
     models = tuple(map(str, named)) if isinstance(named, list | tuple) else (str(named),) if named else ()
@@ -155,7 +155,7 @@ def _question(asks: Asks, entry: Entry, values: Mapping[str, Any], label: str) -
         return None
     number = _sent(asks, entry, values) * _times(entry, values, asks.times)
     template, weights = _templates(entry, values, asks)
-    return Question(
+    return RowRequests(
         models=models,
         requests=max(1, len(models)) * number,
         template="" if isinstance(template, list | tuple) else str(template or ""),

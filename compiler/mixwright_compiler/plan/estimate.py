@@ -40,7 +40,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 
-from mixwright_compiler.catalog.traits import Question
+from mixwright_compiler.catalog.traits import RowRequests
 from mixwright_compiler.plan.plan import Component, Estimate, Mixture, Pipeline, Plan, Step
 from mixwright_compiler.plan.questions import questions_of_tools
 from mixwright_compiler.plan.quota_rows import component_rows, mixture_rows
@@ -272,7 +272,7 @@ class _Estimation:
         of_tools = questions_of_tools(self.plan, step)
         if not step.traits.asks and not of_tools:
             return _estimate(node, rows, out, 0.0, 0.0, 0.0)
-        found: list[tuple[Question, float, float]] = []
+        found: list[tuple[RowRequests, float, float]] = []
         # What a tool is called with is nobody's column.
         known_to = [
             *((question, _called(lengths, step)) for question in step.traits.asks),

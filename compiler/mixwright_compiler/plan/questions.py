@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mixwright_compiler.catalog.traits import Question, traits_of
+from mixwright_compiler.catalog.traits import RowRequests, traits_of
 from mixwright_compiler.plan.plan import Estimate, Plan, Step
 
 
-def questions_of(plan: Plan, step: Step) -> tuple[Question, ...]:
+def questions_of(plan: Plan, step: Step) -> tuple[RowRequests, ...]:
     """Its own questions, and those of its tools."""
     return (*step.traits.asks, *questions_of_tools(plan, step))
 
 
-def questions_of_tools(plan: Plan, step: Step) -> tuple[Question, ...]:
+def questions_of_tools(plan: Plan, step: Step) -> tuple[RowRequests, ...]:
     """What the tools ask models that a step calls, as often as it may call each of them."""
-    found: list[Question] = []
+    found: list[RowRequests] = []
     for name, calls in step.traits.calls.items():
         tool = plan.tools[name]
         asked = traits_of(plan.catalog.entries.get(f"tool.{tool.kind}"), tool.attributes).asks

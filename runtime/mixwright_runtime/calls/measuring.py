@@ -30,7 +30,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Question:
+class MeasuringCall:
     """One call. key: its name. request: its JSON, for the store. ask: sends it, and is handed the count of faults. read:
     the numbers of what is stored."""
 
@@ -54,7 +54,7 @@ class Measuring(Generic[Ended]):
         self._ended = ended
         self._pending: Pending[Ended] = Pending()
 
-    async def of(self, service: Service, question: Question, node: str) -> Ended:
+    async def of(self, service: Service, question: MeasuringCall, node: str) -> Ended:
         """The numbers, from the store if they are there.
 
         Raises:
@@ -94,7 +94,7 @@ class Measuring(Generic[Ended]):
 
 def score_question(
     service: Service, messages: Sequence[Mapping[str, str]], texts: Sequence[str], step_tag: str
-) -> Question:
+) -> MeasuringCall:
     """How good a chat is, or a text or two; see `mixwright_runtime.calls.calls.Calls.score`."""
     task: Any = service.spec.attributes.get("task")
     messages_json = canonical(messages)
@@ -110,12 +110,12 @@ def score_question(
         )
         return Told(found.values, scores_text(found.values), found.engine, found.prompt_tokens)
 
-    return Question(key, request, ask, scores_in)
+    return MeasuringCall(key, request, ask, scores_in)
 
 
 def label_question(
     service: Service, messages: Sequence[Mapping[str, str]], labels: Sequence[str], *, is_text: bool
-) -> Question:
+) -> MeasuringCall:
     """How likely labels are; see `mixwright_runtime.calls.calls.Calls.labels`."""
     messages_json = canonical(list(messages))
     form = "text" if is_text else "chat"
@@ -129,12 +129,12 @@ def label_question(
         text = canonical(list(found.logprobs))
         return Told(found.logprobs, text, found.engine, found.prompt_tokens, found.output_tokens)
 
-    return Question(key, request, ask, lambda text: tuple(json.loads(text)))
+    return MeasuringCall(key, request, ask, lambda text: tuple(json.loads(text)))
 
 
 def loss_question(
     service: Service, prefix: str, text: str, *, start: int = 0, count: int = 0, token: str = ""
-) -> Question:
+) -> MeasuringCall:
     """How likely the tokens of a text are; see `mixwright_runtime.calls.calls.Calls.losses` and `token_at`."""
     stated = {"prefix": prefix, "text": text, "start": start, "count": count, "token": token}
     key = loss_key(service.spec.identity, prefix, text, start, count, token)
@@ -144,6 +144,6 @@ def loss_question(
         values = tuple(zip(found.offsets, found.logprobs, strict=True))
         return Told(values, canonical(values), found.engine, found.prompt_tokens, found.output_tokens)
 
-    return Question(
+    return MeasuringCall(
         key, lambda: canonical(stated), ask, lambda text: tuple((at, p) for at, p in json.loads(text))
     )

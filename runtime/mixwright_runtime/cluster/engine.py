@@ -13,7 +13,7 @@ from mixwright_runtime.calls.fault import Clock
 from mixwright_runtime.calls.models import engine_shapes, secrets_of
 from mixwright_runtime.cluster.boxes import BOXES, LeasedSandbox
 from mixwright_runtime.cluster.durations import LeasePolicy
-from mixwright_runtime.cluster.exchanges import answer_in, request_frame
+from mixwright_runtime.cluster.exchanges import engine_answer, request_frame
 from mixwright_runtime.cluster.hosting import code_identity
 from mixwright_runtime.cluster.jobs import POOL, LeasedPool
 from mixwright_runtime.cluster.leasing import Leasing
@@ -83,7 +83,7 @@ class LeasedEngine:
         return partial(self._ask, kind)
 
     async def _ask(self, kind: str, request: Any) -> Any:
-        return answer_in(kind, await self.leasing.ask(kind, request.key, request_frame(request)))
+        return engine_answer(kind, await self.leasing.ask(kind, request.key, request_frame(request)))
 
 
 class LeasedWork:

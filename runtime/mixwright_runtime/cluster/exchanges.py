@@ -88,7 +88,7 @@ def told_in(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
     return found, bodies
 
 
-def answer_in(kind: str, body: bytes) -> Any:
+def engine_answer(kind: str, body: bytes) -> Any:
     """The answer of an engine that has arrived.
 
     Raises:

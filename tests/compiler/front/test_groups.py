@@ -8,7 +8,7 @@ import pytest
 
 from mixwright_compiler.catalog.catalog import builtin_catalog
 from mixwright_compiler.catalog.groups import Part, groups_of
-from mixwright_compiler.catalog.traits import Question, Traits, traits_of
+from mixwright_compiler.catalog.traits import RowRequests, Traits, traits_of
 
 DECLARED = {
     "verify.agreement": ({}, Traits(compares=True, picks=True)),
@@ -46,7 +46,7 @@ def test_a_majority_needs_the_others_and_the_best_does_not() -> None:
 
 
 def sampling(candidates: int, column: str) -> Part:
-    return Part(Traits(asks=(Question(("teacher",), candidates, writes=column),)), column)
+    return Part(Traits(asks=(RowRequests(("teacher",), candidates, writes=column),)), column)
 
 
 def test_groups_nest_and_close_from_the_inside() -> None:
