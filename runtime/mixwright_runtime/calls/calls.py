@@ -17,7 +17,7 @@ from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.calls.budget import Spending
 from mixwright_runtime.calls.embedding import Embedding
 from mixwright_runtime.calls.fault import BreakerPolicy, Clock, RetryPolicy
-from mixwright_runtime.calls.keys import call_key, call_seed, canonical, sampling_json
+from mixwright_runtime.calls.keys import call_key, call_seed, sampling_json
 from mixwright_runtime.calls.measuring import Measuring, label_question, loss_question, score_question
 from mixwright_runtime.calls.pending import Pending
 from mixwright_runtime.calls.recording import CallCounts, CallStore, Recorder
@@ -38,6 +38,7 @@ from mixwright_runtime.store.records import FoundCall
 from mixwright_runtime.store.status import AddressStatus
 from mixwright_runtime.values.reading import read_beside
 from mixwright_runtime.values.reasoning import spoken
+from mixwright_runtime.values.rows import canonical_json
 from mixwright_runtime.values.stored_text import clean_text
 
 SHOWN_CHARACTERS = 200
@@ -133,7 +134,7 @@ class Calls:
             RunStopped: the run is stopping and the call is not in the store.
         """
         service = self.services[model]
-        messages_json = canonical(messages)
+        messages_json = canonical_json(messages)
         sampling_json = self._sampling_json(sampling)
         keys = [
             call_key(
@@ -281,7 +282,7 @@ class Calls:
             output_tokens=answer.output_tokens,
             attempt=attempt,
             seed=request.seed,
-            engine=canonical(answer.engine),
+            engine=canonical_json(answer.engine),
         )
         return await _result(request.key, output, reasoning, reason, finish)
 

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from mixwright_runtime.calls.keys import canonical, vector_key
+from mixwright_runtime.calls.keys import vector_key
 from mixwright_runtime.calls.pending import Pending, result_of
 from mixwright_runtime.calls.recording import CallCounts, CallStore, Recorder
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.engines.measured import vector_in, vector_text
 from mixwright_runtime.engines.protocol import EmbedRequest, EngineFault, Fault
 from mixwright_runtime.plugins.protocol import VectorResult
+from mixwright_runtime.values.rows import canonical_json
 
 EMBED_BATCH = 64
 """Texts in one request for vectors: enough to share its cost, few enough that a failing one holds up little."""
@@ -70,7 +71,7 @@ class Embedding:
         """One request; where the server refuses it, one for each half of its texts."""
         keys = list(text_of)
         asked = [
-            self._recorder.asked(service, key, f'{{"text":{canonical(text)}}}', node, counts)
+            self._recorder.asked(service, key, f'{{"text":{canonical_json(text)}}}', node, counts)
             for key, text in text_of.items()
         ]
         try:
@@ -95,6 +96,6 @@ class Embedding:
                 text=vector_text(vector),
                 # Counted for the request as a whole: its first text carries them all.
                 prompt_tokens=0 if at else found.prompt_tokens,
-                engine=canonical(found.engine),
+                engine=canonical_json(found.engine),
             )
         return [VectorResult(key, vector) for key, vector in zip(keys, found.vectors, strict=True)]

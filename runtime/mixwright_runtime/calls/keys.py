@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from mixwright_runtime.engines.protocol import ScoreTask
-from mixwright_runtime.values.rows import digest
-
-canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
-"""The JSON text of a value, always the same for equal values."""
+from mixwright_runtime.values.rows import canonical_json, digest
 
 
 def call_key(
@@ -26,11 +22,11 @@ def call_key(
 
     rounds: those of the loops that the row is in, so that a text asked again in a later round gets another answer.
     """
-    of_rounds = f'"rounds":{canonical(list(rounds))},' if rounds else ""
+    of_rounds = f'"rounds":{canonical_json(list(rounds))},' if rounds else ""
     # Canonical JSON of the whole object, put together from its parts: its keys are in order already.
     return digest(
         "mixwright.call.v1",
-        f'{{"attempt":{attempt},"messages":{messages_json},"model":{canonical(identity)},"replica":{replica},'
+        f'{{"attempt":{attempt},"messages":{messages_json},"model":{canonical_json(identity)},"replica":{replica},'
         f'{of_rounds}"sample":{sample},"sampling":{sampling_json}}}',
     )
 
@@ -41,8 +37,8 @@ def score_key(
     """Name of a scoring call."""
     return digest(
         "mixwright.score-call.v1",
-        f'{{"messages":{messages_json},"model":{canonical(identity)},"step_tag":{canonical(step_tag)},'
-        f'"task":"{task}","texts":{canonical(list(texts))}}}',
+        f'{{"messages":{messages_json},"model":{canonical_json(identity)},"step_tag":{canonical_json(step_tag)},'
+        f'"task":"{task}","texts":{canonical_json(list(texts))}}}',
     )
 
 
@@ -50,8 +46,8 @@ def label_key(identity: str, form: str, messages_json: str, labels: Sequence[str
     """Name of the call for the probabilities of labels. It has no seed: nothing is drawn."""
     return digest(
         "mixwright.labels.v1",
-        f'{{"form":"{form}","labels":{canonical(list(labels))},"messages":{messages_json},'
-        f'"model":{canonical(identity)}}}',
+        f'{{"form":"{form}","labels":{canonical_json(list(labels))},"messages":{messages_json},'
+        f'"model":{canonical_json(identity)}}}',
     )
 
 
@@ -59,7 +55,7 @@ def loss_key(identity: str, prefix: str, text: str, start: int, count: int, toke
     """Name of the call for how likely the tokens of a text are, or one token in the place of each. It has no seed."""
     return digest(
         "mixwright.token-at.v1" if token else "mixwright.losses.v1",
-        canonical(
+        canonical_json(
             {
                 "model": identity,
                 "prefix": prefix,
@@ -74,12 +70,14 @@ def loss_key(identity: str, prefix: str, text: str, start: int, count: int, toke
 
 def vector_key(identity: str, text: str) -> bytes:
     """Name of the call for one text's vector."""
-    return digest("mixwright.vector-call.v1", f'{{"model":{canonical(identity)},"text":{canonical(text)}}}')
+    return digest(
+        "mixwright.vector-call.v1", f'{{"model":{canonical_json(identity)},"text":{canonical_json(text)}}}'
+    )
 
 
 def sampling_json(sampling: Mapping[str, object]) -> str:
     """The canonical JSON of sampling parameters that goes into a call's key: those that are stated."""
-    return canonical({name: value for name, value in sampling.items() if value is not None})
+    return canonical_json({name: value for name, value in sampling.items() if value is not None})
 
 
 def call_seed(key: bytes) -> int:

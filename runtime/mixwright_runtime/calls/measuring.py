@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from mixwright_runtime.calls.keys import canonical, label_key, loss_key, score_key
+from mixwright_runtime.calls.keys import label_key, loss_key, score_key
 from mixwright_runtime.calls.pending import Pending
 from mixwright_runtime.calls.recording import CallStore, Recorder
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.engines.measured import scores_in, scores_text
 from mixwright_runtime.engines.protocol import EngineFault, LabelRequest, LossRequest, ScoreRequest
 from mixwright_runtime.plugins.protocol import Numbers
+from mixwright_runtime.values.rows import canonical_json
 
 Ended = TypeVar("Ended", bound=Numbers)
 
@@ -82,7 +83,7 @@ class Measuring(Generic[Ended]):
                 text=told.text,
                 prompt_tokens=told.prompt_tokens,
                 output_tokens=told.output_tokens,
-                engine=canonical(told.engine),
+                engine=canonical_json(told.engine),
             )
             return self._ended(key, told.values, True, "", "")
 
@@ -97,11 +98,12 @@ def score_question(
 ) -> MeasuringCall:
     """How good a chat is, or a text or two; see `mixwright_runtime.calls.calls.Calls.score`."""
     task: Any = service.spec.attributes.get("task")
-    messages_json = canonical(messages)
+    messages_json = canonical_json(messages)
     key = score_key(service.spec.identity, task, messages_json, texts, step_tag)
 
     def request() -> str:
-        return f'{{"messages":{messages_json},"step_tag":{canonical(step_tag)},"texts":{canonical(list(texts))}}}'
+        texts_json = canonical_json(list(texts))
+        return f'{{"messages":{messages_json},"step_tag":{canonical_json(step_tag)},"texts":{texts_json}}}'
 
     async def ask(faults: dict[str, int]) -> Told:
         steps = sum(m["content"].count(step_tag) for m in messages) if step_tag else 0
@@ -117,16 +119,16 @@ def label_question(
     service: Service, messages: Sequence[Mapping[str, str]], labels: Sequence[str], *, is_text: bool
 ) -> MeasuringCall:
     """How likely labels are; see `mixwright_runtime.calls.calls.Calls.labels`."""
-    messages_json = canonical(list(messages))
+    messages_json = canonical_json(list(messages))
     form = "text" if is_text else "chat"
     key = label_key(service.spec.identity, form, messages_json, labels)
 
     def request() -> str:
-        return f'{{"form":"{form}","labels":{canonical(list(labels))},"messages":{messages_json}}}'
+        return f'{{"form":"{form}","labels":{canonical_json(list(labels))},"messages":{messages_json}}}'
 
     async def ask(faults: dict[str, int]) -> Told:
         found = await service.labels(LabelRequest(key, tuple(messages), tuple(labels), is_text), faults)
-        text = canonical(list(found.logprobs))
+        text = canonical_json(list(found.logprobs))
         return Told(found.logprobs, text, found.engine, found.prompt_tokens, found.output_tokens)
 
     return MeasuringCall(key, request, ask, lambda text: tuple(json.loads(text)))
@@ -142,8 +144,8 @@ def loss_question(
     async def ask(faults: dict[str, int]) -> Told:
         found = await service.losses(LossRequest(key, prefix, text, start, count, token), faults)
         values = tuple(zip(found.offsets, found.logprobs, strict=True))
-        return Told(values, canonical(values), found.engine, found.prompt_tokens, found.output_tokens)
+        return Told(values, canonical_json(values), found.engine, found.prompt_tokens, found.output_tokens)
 
     return MeasuringCall(
-        key, lambda: canonical(stated), ask, lambda text: tuple((at, p) for at, p in json.loads(text))
+        key, lambda: canonical_json(stated), ask, lambda text: tuple((at, p) for at, p in json.loads(text))
     )

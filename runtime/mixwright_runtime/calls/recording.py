@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mixwright_runtime.calls.fault import Clock
-from mixwright_runtime.calls.keys import canonical
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.engines.protocol import EngineFault
 from mixwright_runtime.store.records import CallRecord, FoundCall
+from mixwright_runtime.values.rows import canonical_json
 from mixwright_runtime.values.stored_text import clean_text
 
 
@@ -122,6 +122,6 @@ class Recorder:
             reason=reason,
             attempt=attempt,
             seed=seed,
-            engine=canonical({"fault": detail}),
+            engine=canonical_json({"fault": detail}),
         )
         return detail

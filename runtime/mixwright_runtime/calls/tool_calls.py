@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mixwright_runtime.calls.keys import canonical
+from mixwright_runtime.values.rows import canonical_json
 
 
 def calling_text(said: str, calls: Sequence[Mapping[str, Any]]) -> str:
     """The text of a recorded answer whose `finish` is `tool_calls`."""
-    return canonical({"content": said, "tool_calls": list(calls)})
+    return canonical_json({"content": said, "tool_calls": list(calls)})
 
 
 def read_calling(text: str) -> tuple[str, tuple[Mapping[str, Any], ...]]:

@@ -56,7 +56,8 @@ def chat_of(messages: Any) -> list[dict[str, Any]]:
         raise ChatError("`messages` is not a list of messages")
     found = [_plain(message) or _message(message) for message in messages]
     for number, message in enumerate(found):
-        control = control_character_in(message)
+        # The names are ours, and so is the role.
+        control = control_character_in([message[key] for key in message if key != "role"])
         if control:
             raise ControlCharacter(f"message {number} holds the control character {control}")
     return found

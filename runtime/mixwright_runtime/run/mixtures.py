@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -295,7 +295,7 @@ class MixtureRun:
                 feed.outcomes.end(result, start.whence)
             else:
                 tally.rows_out += 1
-                survivors.append((place, came, replace(start, row=result)))
+                survivors.append((place, came, start._replace(row=result)))
         return survivors
 
 

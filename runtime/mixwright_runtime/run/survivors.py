@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from mixwright_runtime.mixture import Candidates, Selection
@@ -109,7 +108,7 @@ class SelectedRows:
         for place in places:
             rows, survivors = self._components[chosen.components[place]]
             start = survivors.at(rows, chosen.places[place])
-            yield replace(start, leaf=chosen.leaves[place], repeat=chosen.repeats[place])
+            yield start._replace(leaf=chosen.leaves[place], repeat=chosen.repeats[place])
 
     def names(self, first: int, last: int) -> Iterator[tuple[bytes, str, int]]:
         """Identities of the rows from one place to another, where each is stored, and its appearance in the mixture."""

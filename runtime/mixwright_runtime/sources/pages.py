@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mixwright_compiler.plan.plan import Expression, SourceSpec
 from mixwright_runtime.errors import RunError
@@ -33,8 +32,7 @@ MOST_READ = 2_000_000
 many passes as the logarithm of what is wanted, and no more than a part of it in vain. Chosen."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceEntry:
+class SourceEntry(NamedTuple):
     """A source's row with its identity and place."""
 
     row_id: bytes

@@ -6,13 +6,15 @@ The file has no name, so nothing is left of it however the process ends.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from mixwright_runtime.errors import RunError
 
@@ -20,6 +22,8 @@ MEMORY_BYTES = 16 * 1024 * 1024
 """Of texts that stay in memory. Chosen."""
 _READ_BYTES = 1024 * 1024
 """Texts that stand one behind the other are read together, up to so much."""
+_READ_ROWS = 64
+"""Rows whose JSON is read in one go. Chosen."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
@@ -39,11 +43,13 @@ class Spool:
             what: whose rows they are, for messages.
         """
         self._what = what
-        folder = None if scratch is None else str(scratch)
-        self._file = SpooledTemporaryFile(max_size=MEMORY_BYTES, dir=folder)  # noqa: SIM115
+        self._scratch = scratch
+        # Not a SpooledTemporaryFile: to seek and read in it takes longer than to make a row of what is read.
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
+        """Where the texts are once they are too many for memory."""
         self._ends = array("q", [0])
         self._lock = threading.Lock()
-        weakref.finalize(self, self._file.close)
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -58,8 +64,7 @@ class Spool:
         with self._lock:
             end = self._ends[-1]
             try:
-                self._file.seek(end)
-                self._file.write(b"".join(texts))
+                self._write(b"".join(texts), end)
             except OSError as error:
                 raise RunError(f"{self._what}: its rows cannot be put aside: {error.strerror}") from None
             for text in texts:
@@ -73,12 +78,30 @@ class Spool:
                 start, until = self._ends[first], first + 1
                 while until <= last and self._ends[until + 1] - start <= _READ_BYTES:
                     until += 1
-                with self._lock:
-                    self._file.seek(start)
-                    raw = self._file.read(self._ends[until] - start)
+                raw = self._read(start, self._ends[until])
                 for number in range(first, until):
                     yield raw[self._ends[number] - start : self._ends[number + 1] - start]
                 first = until
+
+    def _write(self, raw: bytes, at: int) -> None:
+        if self._file is None and at + len(raw) <= MEMORY_BYTES:
+            self._memory += raw
+            return
+        if self._file is None:
+            file = TemporaryFile(dir=self._scratch)  # noqa: SIM115
+            weakref.finalize(self, file.close)
+            file.write(self._memory)
+            self._file, self._memory = file, bytearray()
+        # At its place: what a full disk took of an earlier one is written over.
+        self._file.seek(at)
+        self._file.write(raw)
+        self._file.flush()
+
+    def _read(self, start: int, end: int) -> bytes:
+        with self._lock:
+            if self._file is None:
+                return bytes(self._memory[start:end])
+            return os.pread(self._file.fileno(), end - start, start)
 
 
 class RowSpool(Spool):
@@ -99,9 +122,10 @@ class RowSpool(Spool):
 
     def rows(self, numbers: Iterable[int]) -> Iterator[tuple[dict[str, Any], str]]:
         """Rows by their numbers, in the order of these."""
-        for text in self.read(numbers):
-            ref, values = json.loads(text)
-            yield dict(zip(self._names, values, strict=True)) if self._names else values, ref
+        texts, names = self.read(numbers), self._names
+        while part := b",".join(islice(texts, _READ_ROWS)):
+            for ref, values in json.loads(b"[%b]" % part):
+                yield dict(zip(names, values, strict=True)) if names else values, ref
 
 
 def stretches(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

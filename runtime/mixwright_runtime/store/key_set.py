@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +37,15 @@ class KeySet:
     def __contains__(self, key: bytes) -> bool:
         if key in self._fresh:
             return True
-        head = self._number(int.from_bytes(key[:8], "big"))
-        at = int(self._heads.searchsorted(head))
-        if at == len(self._heads) or self._heads[at] != head:
-            return False
-        until = int(self._heads.searchsorted(head, side="right"))
-        return self._number(int.from_bytes(key[8:], "big")) in self._tails[at:until]
+        # numpy takes five times as long to search for one number.
+        head, tail = int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big")
+        heads, tails = self._sought
+        at = bisect_left(heads, head)
+        while at < len(heads) and heads[at] == head:
+            if tails[at] == tail:
+                return True
+            at += 1
+        return False
 
     def update(self, keys: Iterable[bytes]) -> None:
         """Add keys that are not there."""
@@ -62,6 +66,6 @@ class KeySet:
         import numpy as np
 
         order = np.argsort(heads, kind="stable")
-        self._number = np.uint64
         self._heads = heads[order].astype(np.uint64, copy=False)
         self._tails = tails[order].astype(np.uint64, copy=False)
+        self._sought = self._heads.data, self._tails.data

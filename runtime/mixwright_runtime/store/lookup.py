@@ -8,6 +8,7 @@ waits until no more of them come, and others start in its place meanwhile (`unde
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from itertools import islice
@@ -50,18 +51,19 @@ class KeyIndex:
 
         order = np.lexsort((row_ids, -ranks)) if ranks.any() and not ranks.all() else np.argsort(row_ids)
         order = order[np.argsort(heads[order], kind="stable")]
-        self._heads = heads[order]
+        self._heads = heads[order].astype(np.uint64, copy=False)
         self._row_ids = row_ids[order]
-        self._head_of = np.uint64
+        self._sought = self._heads.data
+        """The same numbers for a search of one, which numpy takes five times as long for."""
 
     def __len__(self) -> int:
         return len(self._heads)
 
     def may_have(self, key: bytes) -> bool:
         """False when no row has the key; True is wrong of one key in 10^12."""
-        head = self._head_of(int.from_bytes(key[:8], "big"))
-        at = self._heads.searchsorted(head)
-        return bool(at < len(self._heads) and self._heads[at] == head)
+        head = int.from_bytes(key[:8], "big")
+        at = bisect_left(self._sought, head)
+        return at < len(self._sought) and self._sought[at] == head
 
     def rows_of(self, keys: Sequence[bytes]) -> list[list[int]]:
         """For each key the rows that may have it, the one that counts first."""

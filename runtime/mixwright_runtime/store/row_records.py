@@ -18,7 +18,7 @@ from mixwright_runtime.store.store import Store
 
 _CALL = ", ".join(field.name for field in fields(CallRecord))
 _SCORE = ", ".join(field.name for field in fields(ScoreRecord))
-_SELECTION = ", ".join(field.name for field in fields(SelectionRecord))
+_SELECTION = ", ".join(SelectionRecord._fields)
 
 
 def rows_starting(store: Store, prefix: str, limit: int) -> list[bytes]:

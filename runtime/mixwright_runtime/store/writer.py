@@ -50,14 +50,10 @@ _TABLE_OF: dict[type[Any], str] = {
     EventRecord: "event",
 }
 _VALUES_OF: dict[type[Any], Callable[[Any], tuple[Any, ...]]] = {
-    record: attrgetter(*(field.name for field in fields(record)))
+    record: tuple if issubclass(record, tuple) else attrgetter(*(field.name for field in fields(record)))
     for record in _TABLE_OF
-    if record is not OutcomeRecord
 }
-_OUTCOME_BEFORE = attrgetter(
-    "run_id", "pipeline", "row_id", "origin_id", "source", "source_ref", "position", "replica", "candidate"
-)
-_OUTCOME_AFTER = attrgetter("status", "step", "reason", "detail")
+_PARENTS, _COLUMNS = map(OutcomeRecord._fields.index, ("parents", "columns"))
 
 
 class Writer:
@@ -310,9 +306,9 @@ class Writer:
                     digest = content_digest(columns)
                     contents[digest] = columns
                 values = (
-                    *_OUTCOME_BEFORE(record),
+                    *record[:_PARENTS],
                     list(record.parents),
-                    *_OUTCOME_AFTER(record),
+                    *record[_PARENTS + 1 : _COLUMNS],
                     digest,
                     list(record.calls),
                     record.scores,

@@ -10,7 +10,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mixwright_compiler.catalog.groups import is_in_band
 from mixwright_runtime.calls.stop import StopSignal
@@ -61,9 +61,8 @@ def reports_of(nodes: Sequence[Node]) -> dict[str, Any]:
 
 def applied(node: Node, row: Row) -> Row | Dropped:
     """What a row-wise step makes of a row."""
-    assert isinstance(node.step, Apply)
-    made = _tried(node, row, node.step.apply, row)
-    return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
+    made = _tried(node, row, cast(Apply, node.step).apply, row)
+    return made if isinstance(made, (Row, Dropped)) else _no_row(node, row, made)
 
 
 async def enriched(node: Node, row: Row) -> Row | Dropped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mixwright_runtime.values.rows import Row
 
@@ -18,8 +19,7 @@ class Asked:
     next_attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """A row under way; `asked` is by the id of the step that asked a model."""
 
     row: Row

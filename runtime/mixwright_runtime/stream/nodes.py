@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +14,7 @@ from mixwright_compiler.catalog.traits import Traits
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.declare import entry_of, implementation
-from mixwright_runtime.plugins.shapes import Ask, Enrich, Keep, Loop, Measure, Shape, Table
+from mixwright_runtime.plugins.shapes import Ask, Enrich, Keep, Loop, Measure, Shape, Table, shape_of
 from mixwright_runtime.stream.answering import Answering, on_fail_of
 from mixwright_runtime.stream.context import RunContext
 from mixwright_runtime.stream.measuring import Measuring, ScoreStore
@@ -62,9 +63,14 @@ class Node:
     asks_again: int | None = None
     is_asked_again: bool = False
 
-    @property
+    @cached_property
     def id(self) -> str:
         return self.plan.id
+
+    @cached_property
+    def shape(self) -> type[Shape]:
+        """What its step promises. Asked of every row: to look through an abstract class takes as long as many a step."""
+        return shape_of(type(self.step))
 
     @property
     def traits(self) -> Traits:
@@ -86,7 +92,7 @@ class Node:
         """A breaker that decides once, on all rows that ever reach it."""
         return self.is_breaker and self.traits.needs_all_rows
 
-    @property
+    @cached_property
     def waits(self) -> bool:
         """Rows wait for something at it: a model, or a verifier."""
         return self.answering is not None or self.measuring is not None or isinstance(self.step, Enrich)

@@ -62,8 +62,7 @@ class Whence(NamedTuple):
     ref: str
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """A row at the start of a pipeline, with the place it comes from.
 
     leaf, repeat: of a nested mixture's row, the source or pipeline that holds it and its appearance in there.

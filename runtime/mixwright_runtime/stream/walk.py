@@ -50,12 +50,12 @@ class Walk:
                 self._book.took(flow.row, node)
                 at = max(at + 1, node.body_end)
                 continue
-            if isinstance(node.step, Apply):
+            if node.shape is Apply:
                 result = applied(node, flow.row)
                 if not self._book.took(result, node):
                     return []
                 flow = Flow(result, flow.asked)
-            elif isinstance(node.step, Enrich):
+            elif node.shape is Enrich:
                 result = await enriched(node, flow.row)
                 if not self._book.took(result, node):
                     return []
@@ -73,13 +73,13 @@ class Walk:
                     flow = flows[0]
                 else:
                     return await self._candidates(flow, flows, node.samples, at, end)
-            elif isinstance(node.step, Fold):
+            elif node.shape is Fold:
                 # Alone: the step that would have made others of it left it out.
                 flows = self._folded(node, flow, [flow], 1)
                 if not flows:
                     return []
                 [flow] = flows
-            elif isinstance(node.step, Spread):
+            elif node.shape is Spread:
                 return await self._spread(flow, at, end)
             else:
                 rows = await rounds_of(node, flow.row, partial(self._round, at), self._book)

@@ -30,7 +30,6 @@ from typing import Any
 
 from mixwright_compiler.plan.plan import Plan, Step, ToolFunction, ToolSpec
 from mixwright_runtime.calls.fault import Clock
-from mixwright_runtime.calls.keys import canonical
 from mixwright_runtime.calls.models import RunCalls, tools_of
 from mixwright_runtime.calls.pending import Pending
 from mixwright_runtime.calls.recording import CallStore
@@ -41,7 +40,7 @@ from mixwright_runtime.store.records import TOOL, CallRecord
 from mixwright_runtime.tools.arguments import ArgumentFault, fitted
 from mixwright_runtime.tools.kinds import Surroundings, Tool, ToolCall, ToolError
 from mixwright_runtime.values.control_characters import control_character_in
-from mixwright_runtime.values.rows import digest
+from mixwright_runtime.values.rows import canonical_json, digest
 from mixwright_runtime.values.stored_text import clean_text
 
 LONGEST_RESULT = 32_000
@@ -108,13 +107,13 @@ class Toolbox:
             listed = ", ".join(one.name for one in tool.spec.functions)
             return ToolResult(f"error: there is no tool `{function[:60]}`; there are: {listed}", False)
         try:
-            text = canonical(arguments)
+            text = canonical_json(arguments)
         except (ValueError, TypeError, RecursionError):
             return ToolResult("error: the arguments are no JSON", False)
         if len(text) > LONGEST_ARGUMENTS:
             return ToolResult(f"error: the arguments are longer than {LONGEST_ARGUMENTS:,} characters", False)
         given = tool.given(columns)
-        asked = f'{{"arguments":{text},"function":{canonical(chosen.name)},"given":{canonical(dict(given))}}}'
+        asked = f'{{"arguments":{text},"function":{canonical_json(chosen.name)},"given":{canonical_json(dict(given))}}}'
         key = digest("mixwright.tool-call.v1", tool.spec.identity, asked)
 
         async def ask(
@@ -137,12 +136,12 @@ class Toolbox:
                     node=node,
                     model=TOOL + name,
                     identity=tool.spec.identity,
-                    request=clean_text(canonical({"texts": [shown], "given": dict(given)})),
+                    request=clean_text(canonical_json({"texts": [shown], "given": dict(given)})),
                     text=result.text,
                     reasoning="",
                     finish="stop",
                     status="ok",
-                    engine=canonical({"tool": tool.spec.kind, "ok": result.ok}),
+                    engine=canonical_json({"tool": tool.spec.kind, "ok": result.ok}),
                     started=started,
                     ended=clock.wall(),
                 )

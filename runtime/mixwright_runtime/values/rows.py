@@ -15,23 +15,21 @@ from typing import Any
 
 from mixwright_compiler.catalog.references import declared_name
 
-# One encoder for all: making one takes as long as a short row does.
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+# One encoder for all: making one takes as long as a short row does, and so does looking for circles. A value that holds
+# itself ends as one that is too deep does.
+canonical_json = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+).encode
+"""JSON text that equal values share: sorted keys, no spaces, no escapes of non-ASCII."""
 
 
 def digest(domain: str, *parts: bytes | str | int) -> bytes:
     """16 bytes of BLAKE2b over length-prefixed parts in a versioned domain such as `mixwright.row.v1`."""
-    h = blake2b(digest_size=16, person=b"mixwright")
+    framed: list[bytes] = []
     for part in (domain, *parts):
         raw = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
-        h.update(len(raw).to_bytes(8, "little"))
-        h.update(raw)
-    return h.digest()
-
-
-def canonical_json(value: object) -> str:
-    """JSON text that equal values share: sorted keys, no spaces, no escapes of non-ASCII."""
-    return _canonical(value)
+        framed += (len(raw).to_bytes(8, "little"), raw)
+    return blake2b(b"".join(framed), digest_size=16, person=b"mixwright").digest()
 
 
 def source_row_id(columns: Mapping[str, object], occurrence: int) -> bytes:

@@ -114,11 +114,14 @@ def compile_text(source: str, name: str) -> Render:
     except TemplateError as error:
         raise RunError(f"template '{name}': {error}") from None
 
+    root, blocks = template.root_render_func, template.blocks
+    environment = template.environment
+
     def render(columns: Mapping[str, object]) -> str:
         pieces: list[str] = []
         length = 0
         try:
-            for piece in template.root_render_func(template.new_context(dict(columns), shared=True)):
+            for piece in root(environment.context_class(environment, dict(columns), None, blocks)):
                 length += len(piece)
                 if length > OUTPUT_LIMIT:
                     raise RowError(f"template '{name}' renders more than {OUTPUT_LIMIT} characters")

@@ -250,7 +250,7 @@ def test_shingles_of_rows_are_not_held() -> None:
                     [f"{number} {n} " + " ".join(f"w{n * k % 997}" for k in range(60)) for n in range(1_000)]
                 )
             )
-        spooled = len(step._shingles._spool._file._file.getvalue())
+        spooled = len(step._shingles._spool._memory)
         held = tracemalloc.get_traced_memory()[0] - before - 2 * spooled
     finally:
         tracemalloc.stop()

@@ -205,7 +205,7 @@ def test_rows_put_aside_on_disk_are_the_same(tmp_path: Path, monkeypatch: pytest
         origin=AT,
     )
     pages = SourcePages(spec, tmp_path, scratch=tmp_path)
-    assert pages.spool is not None and pages.spool._file._rolled  # type: ignore[attr-defined]
+    assert pages.spool is not None and pages.spool._file is not None
     assert read(pages) == held(spec, tmp_path)
     assert canonical_json([row[1] for row in read(pages)]) == canonical_json(
         [r[1] for r in held(spec, tmp_path)]

@@ -6,7 +6,6 @@ import errno
 import math
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def test_a_wave_stands_in_start_order_behind_the_one_before(waves: list[list[tup
 
 def test_candidates_of_one_row_stand_by_their_identity() -> None:
     one = start(3)
-    forks = [replace(one, row=one.row.fork("s", n)) for n in range(9)]
+    forks = [one._replace(row=one.row.fork("s", n)) for n in range(9)]
     assert [s.row.row_id for s in kept(forks)] == sorted(fork.row.row_id for fork in forks)
 
 
@@ -109,7 +108,8 @@ class FullDisk:
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(spool, "SpooledTemporaryFile", lambda **_: FullDisk())
+    monkeypatch.setattr(spool, "MEMORY_BYTES", 0)
+    monkeypatch.setattr(spool, "TemporaryFile", lambda **_: FullDisk())
     yield
 
 
@@ -126,7 +126,7 @@ def test_what_a_mixtures_step_makes_of_a_row_is_what_an_outer_mixture_gets() -> 
     survivors = Survivors(["text"], StartSpool(None, "mixture 'm'"), is_nested=False)
     for place, came in enumerate(rows):
         if place == 1:
-            survivors.add(place, came, replace(came, row=came.row.with_columns(text="B")))
+            survivors.add(place, came, came._replace(row=came.row.with_columns(text="B")))
         elif place == 2:
             survivors.add(place, came, came)
     found = survivors.candidates(is_complete=True)

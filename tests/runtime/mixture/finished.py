@@ -145,7 +145,7 @@ def finish_run(plan: Plan, store: Store) -> int:
     for i in (4, 5):
         wrong = outcome("math", i, chat(f"What is {i} + 1?", "7"), run_id=run_id)
         fields = {"status": "dropped", "step": "verify_math", "reason": "math: wrong"}
-        store.put_outcome(OutcomeRecord(**{name: getattr(wrong, name) for name in wrong.__slots__} | fields))
+        store.put_outcome(wrong._replace(**fields))
     found = json.dumps({"set": "mbpp", "overlap": 0.9})
     fields = {"status": "dropped", "step": "clean", "reason": "contaminated", "detail": found}
     store.put_outcome(outcome("math", 6, chat("Add.", "?"), run_id=run_id, **fields))

@@ -21,7 +21,7 @@ from mixwright_runtime.report.page import environment, page, part
 from mixwright_runtime.report.svg import line
 from mixwright_runtime.report.text import brief, sentence, shown
 from mixwright_runtime.store.counts import ScoreBins
-from mixwright_runtime.store.records import OutcomeRecord, TallyRecord
+from mixwright_runtime.store.records import TallyRecord
 from mixwright_runtime.store.store import Store
 from tests.runtime.mixture.finished import chat, finish_run, outcome, plan
 
@@ -155,9 +155,7 @@ def test_a_report_shows_what_the_store_has(tmp_path):
                 "scores": json.dumps({"verify_math": {"outcome": "measured", "score": score}}),
                 "reason": "wrong",
             }
-            store.put_outcome(
-                OutcomeRecord(**{name: getattr(scored, name) for name in scored.__slots__} | scores)
-            )
+            store.put_outcome(scored._replace(**scores))
         store.put_tally(TallyRecord(run_id, "math", "verify_math", 0, 9, 4, 5))
         store.close()
     with Store.open(tmp_path / "store", read_only=True) as store:
