@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mixwright_runtime.cluster.exchanges import told_in
-from mixwright_runtime.cluster.leasing import Leasing, Proof
+from mixwright_runtime.cluster.leasing import Leasing
 from mixwright_runtime.cluster.protocol import frame, read_frame
+from mixwright_runtime.cluster.proving import Proof
 from mixwright_runtime.engines.protocol import EngineFault, Fault
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.sandbox.plain import form_of, value_of

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import mixwright_runtime
 from mixwright_compiler.plugins.files import files_of, identity_of
 from mixwright_runtime.cluster.exchanges import fault_frame
 from mixwright_runtime.cluster.leases import Item
+from mixwright_runtime.cluster.protocol import unexpected
 from mixwright_runtime.engines.protocol import EngineFault, Sites
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.loading import fault_of
@@ -57,6 +58,8 @@ class Host:
     """Answers leases with services of this process."""
 
     def __init__(self, services: Mapping[str, Service]) -> None:
+        self.at_point: Callable[[str], None] = lambda _: None
+        """Called at `opening`, `opened`, `received`, `done` and `sent`; faults are injected here."""
         self._services = services
         self._starting: dict[str, asyncio.Future[int]] = {}
 
@@ -66,17 +69,21 @@ class Host:
         Raises:
             RunError: it cannot be started.
         """
+        self.at_point("opening")
         if service not in self._starting:
             self._starting[service] = asyncio.ensure_future(self._services[service].start())
         try:
-            return await asyncio.shield(self._starting[service])
+            slots = await asyncio.shield(self._starting[service])
         except RunError:
             raise
         except Exception as error:
             raise _told(error) from error
+        self.at_point("opened")
+        return slots
 
     async def answers(self, service: str, items: Sequence[Item]) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
         """The answers to items, a few at a time: what is ready waits a little for more to travel with."""
+        self.at_point("received")
         loop = asyncio.get_running_loop()
         began = loop.time()
         jobs = [asyncio.ensure_future(self._answer(service, item)) for item in items]
@@ -88,7 +95,9 @@ class Host:
                     await asyncio.wait(jobs, timeout=hold_s)
                 ready = [job.result() for job in jobs if job.done()]
                 jobs = [job for job in jobs if not job.done()]
+                self.at_point("done")
                 yield ready
+                self.at_point("sent")
         finally:
             for job in jobs:
                 job.cancel()
@@ -115,5 +124,4 @@ class Host:
 
 def _told(error: Exception) -> RunError:
     """An error that nobody expects, as one that can travel."""
-    text = " ".join(str(error).split())[:1000]
-    return fault_of(error) or RunError(f"the worker fails: {type(error).__name__}: {text}")
+    return fault_of(error) or unexpected("the worker", error)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from mixwright_runtime.cluster.protocol import LeaseLost, Listener, Setup, Worker
+from mixwright_runtime.cluster.protocol import LeaseLost, Listener, Setup, Worker, unexpected
 from mixwright_runtime.errors import EngineUnavailable, RunError
 
 RESTART_S, MOST_RESTART_S = 0.2, 30.0
@@ -36,6 +36,7 @@ class KeptCluster(ABC):
 
     def __init__(self, name: str, places: Iterable[str]) -> None:
         self.name = name
+        self.at_point: Callable[[str], None] = lambda _: None
         self.places: list[str] = list(places)
         self.workers: dict[str, Kept] = {}
         self.everyone: list[Kept] = []
@@ -60,14 +61,14 @@ class KeptCluster(ABC):
             self._setup = setup
             self._is_up = asyncio.get_running_loop().create_future()
             for place in self.places:
-                self._keepers[place] = asyncio.ensure_future(self._keep(place, setup))
+                self._begin_keeping(place, setup)
         await asyncio.shield(self._is_up)
 
     def add(self, place: str) -> None:
         """There is one more place, after the start."""
         assert self._setup is not None
         self.places.append(place)
-        self._keepers[place] = asyncio.ensure_future(self._keep(place, self._setup))
+        self._begin_keeping(place, self._setup)
 
     def listen(self, listener: Listener) -> None:
         """See `Cluster.listen`."""
@@ -85,6 +86,16 @@ class KeptCluster(ABC):
         await asyncio.gather(*keepers, return_exceptions=True)
         await asyncio.gather(*(worker.end() for worker in self.workers.values()))
         self.workers.clear()
+
+    def _begin_keeping(self, place: str, setup: Setup) -> None:
+        keeper = self._keepers[place] = asyncio.ensure_future(self._keep(place, setup))
+        keeper.add_done_callback(self._kept)
+
+    def _kept(self, keeper: asyncio.Task[None]) -> None:
+        """A keeper that fails itself ends the run, which would wait for its worker for ever."""
+        error = None if keeper.cancelled() else keeper.exception()
+        if error is not None:
+            self._fail(unexpected("keeping workers", error))
 
     async def _keep(self, place: str, setup: Setup) -> None:
         failures = 0
@@ -114,11 +125,13 @@ class KeptCluster(ABC):
         assert self._is_up is not None
         if not self._is_up.done():
             self._is_up.set_result(None)
+        self.at_point("joined")
         for listener in self._listeners:
             listener.joined(worker)
         how = await worker.ended()
         await worker.end()
         del self.workers[place]
+        self.at_point("left")
         for listener in self._listeners:
             listener.left(worker)
         return how

@@ -5,30 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 from mixwright_runtime.calls.fault import Clock
 from mixwright_runtime.cluster.durations import LeasePolicy
-from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault, LeaseTable, Seat
-from mixwright_runtime.cluster.protocol import Cluster, LeaseLost, Setup, Worker
+from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault, LeaseTable
+from mixwright_runtime.cluster.protocol import Cluster, LeaseLost, Setup, Worker, unexpected
+from mixwright_runtime.cluster.proving import Proof, prove
 from mixwright_runtime.engines.protocol import EngineFault, Fault
 from mixwright_runtime.errors import EngineUnavailable, RunError, RunStopped
 
 POISONED_IN_A_ROW = 10
 """Items given up without any answer in between, after which it is not the items' doing. Chosen."""
-PROOF_S = 120.0
-"""Seconds for an answer that a worker must give before it takes part. Chosen."""
-
-
-@dataclass(frozen=True)
-class Proof:
-    """An item that every worker must answer alike. fault_in: what is wrong with an answer; empty where nothing is."""
-
-    kind: str
-    body: bytes
-    fault_in: Callable[[bytes], str]
 
 
 class Leasing:
@@ -151,7 +139,7 @@ class Leasing:
             slots = await worker.open(self.service)
             proven = 0
             while proven < len(self._proofs):
-                await self._prove(worker, self._proofs[proven])
+                await prove(worker, self.service, self._proofs[proven])
                 proven += 1
         except RunError as error:
             self._opening.discard(worker.name)
@@ -170,7 +158,7 @@ class Leasing:
 
     async def _held_to(self, worker: Worker, proof: Proof) -> None:
         try:
-            await self._prove(worker, proof)
+            await prove(worker, self.service, proof)
         except LeaseLost:
             self.left(worker)
         except RunError as error:
@@ -178,25 +166,6 @@ class Leasing:
             self._left_out(worker, error)
             if self._failure is not None:
                 raise self._failure from error
-
-    async def _prove(self, worker: Worker, proof: Proof) -> None:
-        """Ask a worker itself, past the table.
-
-        Raises:
-            RunError: it answers otherwise, or not.
-            LeaseLost: it is gone.
-        """
-        item = Item(b"proof", proof.kind, proof.body)
-        lease = Lease(0, worker.name, (item,), 0.0, inf, 1, {item.key: item}, Seat(1, 1))
-        try:
-            async with asyncio.timeout(PROOF_S):
-                async with contextlib.aclosing(worker.answers(self.service, lease)) as coming:
-                    async for ((_, body),) in coming:
-                        fault = proof.fault_in(body)
-                        if fault:
-                            raise RunError(f"worker {worker.name} is not used: {fault}")
-        except TimeoutError:
-            raise RunError(f"worker {worker.name} is not used: no answer after {PROOF_S:g} s") from None
 
     def _left_out(self, worker: Worker, error: RunError) -> None:
         self.troubles[worker.name] = str(error)
@@ -207,12 +176,22 @@ class Leasing:
         """Look at the table once what is under way in the loop is done: leases get what comes at the same time."""
         if not self._is_pumping:
             self._is_pumping = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._is_pumping = False
+        try:
+            self._pump()
+        except Exception as error:
+            self._fail(unexpected(f"the leasing of {self.service}", error))
 
     def _pump(self) -> None:
-        self._is_pumping = False
+        late = self.table.stats.late
         self.table.overdue()
+        if self.table.stats.late > late:
+            self.cluster.at_point("late")
         while (lease := self.table.next()) is not None:
+            self.cluster.at_point("lease")
             self._begin(self._follow(lease, self._workers[lease.worker]))
         for key in self.table.refused:
             self._refuse(key, self._stopped)
@@ -231,16 +210,19 @@ class Leasing:
         try:
             async with contextlib.aclosing(worker.answers(self.service, lease)) as coming:
                 async for results in coming:
+                    self.cluster.at_point("answer")
                     for key, body in self.table.answered(lease.id, results):
                         self._poisoned = 0
                         self.answered[lease.worker] = self.answered.get(lease.worker, 0) + 1
                         self._tell(key, body)
+                    self.cluster.at_point("told")
                     self._wake()
         except LeaseLost as lost:
             fault, how = lost.fault, str(lost)
             if fault is LeaseFault.DIED:
                 self.left(worker)
         if lease.left:
+            self.cluster.at_point("lost")
             for key in self.table.lost(lease.id, fault):
                 self._poisoned += 1
                 died = EngineFault(Fault.WORKER_DIED, "three workers died while they were at it")
@@ -279,7 +261,13 @@ class Leasing:
     def _begin(self, job: Any) -> None:
         task = asyncio.ensure_future(job)
         self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._jobs.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:  # somebody may wait for what it was at
+            self._fail(unexpected(f"the leasing of {self.service}", error))
 
 
 def _given_up(error: RunError) -> EngineFault:

@@ -50,7 +50,14 @@ async def _serve(results: int) -> None:
     def begin(job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(job)
         jobs.add(task)
-        task.add_done_callback(jobs.discard)
+        task.add_done_callback(ended)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        jobs.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            # A lease that nobody is at would be waited for: this process ends, and the lease goes to another one.
+            reader.set_exception(error)
 
     async def open_service(service: str) -> None:
         assert host is not None

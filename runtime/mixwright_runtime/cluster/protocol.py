@@ -84,10 +84,12 @@ class Listener(Protocol):
 class Cluster(Protocol):
     """The workers of a run. places: names of the workers that there are when all are up; workers: those that are, by
     place; everyone: those and the ones that are gone. shares_machine: they have this machine's environment and loopback
-    address."""
+    address. at_point: called at `joined`, `left`, `lease`, `answer`, `told`, `late` and `lost`; faults are injected here.
+    """
 
     name: str
     shares_machine: bool
+    at_point: Callable[[str], None]
 
     @property
     def places(self) -> Sequence[str]: ...
@@ -211,3 +213,9 @@ def error_in(head: Mapping[str, Any]) -> RunError | None:
         kind.__name__: kind for kind in (EngineUnavailable, MissingExtra)
     }
     return kinds.get(str(head["error"]), RunError)(str(head.get("message", "")))
+
+
+def unexpected(what: str, error: BaseException) -> RunError:
+    """An error that nobody expects, as one that ends a run."""
+    text = " ".join(str(error).split())[:1000]
+    return RunError(f"{what} fails: {type(error).__name__}: {text}")

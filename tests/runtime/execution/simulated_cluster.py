@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 
+from named_faults import Injected
+
 from mixwright_runtime.cluster.hosting import Host
-from mixwright_runtime.cluster.leases import Lease, LeaseFault
+from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault
 from mixwright_runtime.cluster.protocol import (
     LeaseLost,
     Listener,
@@ -54,6 +56,9 @@ class SimulatedCluster:
         self.weather = weather or Weather()
         self.poison = poison.encode()
         self.chance = random.Random(seed)
+        self.at_point: Callable[[str], None] = lambda _: None
+        self.at_worker_point: Callable[[str], None] = lambda _: None
+        """Of every worker's host; one that this raises in is gone."""
         self.trace: list[tuple[float, str, str, int]] = []
         self.starts = 0
         self.everyone: list[Worker] = []
@@ -112,6 +117,11 @@ class SimulatedWorker:
 
     async def open(self, service: str) -> int:
         await asyncio.sleep(self._cluster.chance.random())
+        try:
+            await self._host(service).open(service)
+        except Injected:
+            self.die()
+            raise LeaseLost(LeaseFault.DIED, "injected") from None
         return 0
 
     async def answers(self, service: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
@@ -128,9 +138,8 @@ class SimulatedWorker:
         items = items_in(head, bodies)
         if any(cluster.poison in item.body for item in items):
             dies_after = 0
-        host = Host({service: EngineService(cluster.engine)})
         answered = 0
-        async with contextlib.aclosing(host.answers(service, items)) as coming:
+        async with contextlib.aclosing(self._answers(service, items)) as coming:
             async for results in coming:
                 if dies_after is not None and answered + len(results) > dies_after:
                     self.die()
@@ -145,6 +154,19 @@ class SimulatedWorker:
                     yield answers_in(*read_frame(frame))
         if self._death.is_set():
             raise LeaseLost(LeaseFault.DIED, "simulated")
+
+    async def _answers(self, service: str, items: list[Item]) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
+        try:
+            async with contextlib.aclosing(self._host(service).answers(service, items)) as coming:
+                async for results in coming:
+                    yield results
+        except Injected:
+            self.die()
+
+    def _host(self, service: str) -> Host:
+        host = Host({service: EngineService(self._cluster.engine)})
+        host.at_point = self._cluster.at_worker_point
+        return host
 
     def die(self) -> None:
         self._death.set()

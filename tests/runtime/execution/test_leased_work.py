@@ -217,6 +217,7 @@ class Beside:
     name, shares_machine = "beside", True
 
     def __init__(self, boxes: Mapping[str, Boxes]) -> None:
+        self.at_point: Callable[[str], None] = lambda _: None
         self.boxes = dict(boxes)
         self.workers: dict[str, Worker] = {}
         self.listeners: list[Listener] = []
