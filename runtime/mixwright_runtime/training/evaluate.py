@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,14 +16,13 @@ from mixwright_compiler.plan.plan import Evaluation, Plan
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.loading import load_plugins
 from mixwright_runtime.training.grading import REPLY, Grade, graded
+from mixwright_runtime.values.opinions import wilson
 
 SHOWN = 5
 """Wrong replies kept as examples."""
 MOST_FAILED = 0.05
 """Share of replies that a verifier may fail on, of sets too small for its error budget
 (`mixwright_runtime.stream.measuring`); an accuracy over what is left of more would say something else."""
-Z = 1.959964
-"""Normal quantile of a 95% interval."""
 LETTERS = {"right": "1", "wrong": "0", "unanswered": "u", "failed": "x", "not asked": "-"}
 """Verdicts as one letter each."""
 
@@ -215,16 +213,6 @@ def accuracy_of(
         wrong=tuple(wrong[:SHOWN]),
         failures=failures[:SHOWN],
     )
-
-
-def wilson(right: int, of: int) -> tuple[float, float]:
-    """The 95% score interval of a share (Wilson 1927): (low, high), 0..1. It holds for few and for extreme counts too."""
-    if not of:
-        return 0.0, 1.0
-    share, square = right / of, Z * Z
-    middle = (share + square / (2 * of)) / (1 + square / of)
-    half = Z * math.sqrt(share * (1 - share) / of + square / (4 * of * of)) / (1 + square / of)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _followed(grades: Sequence[Grade]) -> float | None:
