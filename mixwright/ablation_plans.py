@@ -74,17 +74,17 @@ def mixed(plan: Plan, train: str, name: str, *, store: Path | None, sandbox: str
         RunError: another process holds the store.
         Stopped: Ctrl-C.
     """
-    from mixwright.recorded import store_directory
     from mixwright.selected import training_rows
+    from mixwright_compiler.load.project_root import store_directory
     from mixwright_runtime.ablation.job import Mixed
     from mixwright_runtime.errors import RunError, StoreLocked
     from mixwright_runtime.run.execute import run_plan
     from mixwright_runtime.run.progress import watcher
     from mixwright_runtime.run.run import RunOptions
-    from mixwright_runtime.store.location import status_path
+    from mixwright_runtime.store.status import status_path
     from mixwright_runtime.store.store import Store
 
-    directory = store_directory(plan, store)
+    directory = store_directory(plan.root, store)
     block = plan.trains[train]
     try:
         with Store.open(directory) as opened:

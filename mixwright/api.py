@@ -75,13 +75,14 @@ def run(
         RunError: the machine failed; the message says what was kept and how to go on.
     """
     from mixwright.extras import require_extras
+    from mixwright_compiler.load.project_root import store_directory
     from mixwright_compiler.plan.plan import Plan
     from mixwright_runtime.run.execute import run_plan
     from mixwright_runtime.store.store import Store
 
     chosen = spec if isinstance(spec, Plan) else plan(spec, params=params)
     require_extras(chosen)
-    directory = Path(store) if store is not None else Path(chosen.root) / ".mixwright"
+    directory = store_directory(chosen.root, None if store is None else Path(store))
     with Store.open(directory) as opened:
         return run_plan(chosen, store=opened)
 

@@ -187,12 +187,12 @@ def held_to_budgets(result: Compilation, spec: Path, lock: Lock | None) -> Compi
         "budget" in decl.attributes for decl in (*program.mixtures.values(), *program.policies.values())
     ):
         return result
-    from mixwright_compiler.load.loader import project_root
+    from mixwright_compiler.load.project_root import root_of
     from mixwright_compiler.plan.budgets import budget_findings
     from mixwright_compiler.stages import in_order
 
     found = budget_findings(
-        program, result.modules, root=project_root(spec), directory=spec.resolve().parent, lock=lock
+        program, result.modules, root=root_of(spec), directory=spec.resolve().parent, lock=lock
     )
     return replace(result, diagnostics=in_order((*result.diagnostics, *found), result.files))
 
@@ -200,12 +200,12 @@ def held_to_budgets(result: Compilation, spec: Path, lock: Lock | None) -> Compi
 def plan_of(program: Program, spec: Path, lock: Lock, variant: str | None) -> Plan:
     """A program lowered in the place of its spec."""
     from mixwright.version import VERSION
-    from mixwright_compiler.load.loader import project_root
+    from mixwright_compiler.load.project_root import root_of
     from mixwright_compiler.plan.lower import lower
 
     return lower(
         program,
-        root=project_root(spec),
+        root=root_of(spec),
         directory=spec.resolve().parent,
         lock=lock,
         version=VERSION,

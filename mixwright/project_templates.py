@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mixwright_compiler.load.project_root import STORE_DIRECTORY
+
 HERE = Path(__file__).resolve().parent
 OWN = HERE / "project_files"
 EXAMPLES = HERE / "examples"
@@ -133,5 +135,5 @@ def _files(name: str, template: Template) -> Iterator[tuple[str, Path]]:
 
 def _below(place: Path) -> Iterator[Path]:
     for path in sorted([place, *place.rglob("*")]):
-        if path.is_file() and ".mixwright" not in path.parts:
+        if path.is_file() and STORE_DIRECTORY not in path.parts:
             yield path

@@ -107,11 +107,6 @@ def asked_anew(plan: Plan, recorded: Recorded) -> Anew | None:
     return Anew(least, most)
 
 
-def store_directory(plan: Plan, given: Path | None) -> Path:
-    """`--store`, else `.mixwright` in the project root."""
-    return given if given is not None else Path(plan.root) / ".mixwright"
-
-
 def recorded(
     plan: Plan,
     directory: Path,

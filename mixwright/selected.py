@@ -89,10 +89,10 @@ def training_rows(
     if data is not None:
         yield from _rows_of_file(data)
         return
-    from mixwright.recorded import store_directory
+    from mixwright_compiler.load.project_root import store_directory
     from mixwright_runtime.mixture.record import mixture_rows
 
-    with open_store(plan, store_directory(plan, store)) as opened:
+    with open_store(plan, store_directory(plan.root, store)) as opened:
         run_id, old = last_selection(opened, plan, mixture)
         warn_of_changes(plan, old, mixture, run_id)
         for row in mixture_rows(opened, plan, run_id, mixture):

@@ -20,8 +20,9 @@ from mixwright_compiler.bind.resolve import resolve
 from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
 from mixwright_compiler.checks import run_checks
 from mixwright_compiler.findings import Findings
-from mixwright_compiler.load.loader import load, project_root
+from mixwright_compiler.load.loader import load
 from mixwright_compiler.load.params import check_given
+from mixwright_compiler.load.project_root import root_of
 from mixwright_compiler.load.uses import told_of_files
 from mixwright_compiler.load.world import Mention, Module, World
 from mixwright_compiler.program import ExportDecl, Program
@@ -116,7 +117,7 @@ def _compile(
         catalog=catalog or builtin_catalog(),
         findings=findings,
         directory=spec.parent,
-        root=project_root(spec),
+        root=root_of(spec),
         given=dict(params or {}),
         lock=lock,
         opened=opened,

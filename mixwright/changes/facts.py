@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from mixwright.changes.sides import Side
-from mixwright.recorded import Anew, asked_anew, recorded, store_directory
+from mixwright.recorded import Anew, asked_anew, recorded
 from mixwright_compiler.catalog.catalog import AttributeClass
+from mixwright_compiler.load.project_root import store_directory
 from mixwright_compiler.plan.diff import Difference, differences, first_changed_step
 from mixwright_compiler.plan.forecast import forecast_of
 from mixwright_compiler.plan.licenses import licenses_of
@@ -154,7 +155,7 @@ def _forecast(plan: Plan, of: Side, store: Path | None, *, looks_up: bool) -> tu
     """The plan with estimates from what its earlier runs measured, what a run would ask, and what the store is."""
     if of.plan is None:
         return plan, None, ""
-    directory = store_directory(plan, store)
+    directory = store_directory(plan.root, store)
     found = recorded(plan, directory, of.characters, looks_up=looks_up)
     # A comment on a pull request is no place for a path of this machine.
     shown = os.path.relpath(directory, plan.root) if directory.is_relative_to(plan.root) else directory.name

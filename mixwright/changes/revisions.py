@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mixwright.compiling import Misuse
-from mixwright_compiler.load.loader import ROOT_MARKS, project_root
+from mixwright_compiler.load.project_root import ROOT_MARKS, project_root, root_of
 from mixwright_compiler.plan.weights import READ_AT_ONCE_BYTES
 
 LARGEST_BYTES = READ_AT_ONCE_BYTES
@@ -148,7 +148,7 @@ def spec_at(tree: Tree, spec: Path) -> Path:
 
 def project_of(path: Path) -> Path:
     """The project's root, of a file or a folder that may be gone from the working tree."""
-    return project_root(path / "here" if path.is_dir() else path)
+    return project_root(path) if path.is_dir() else root_of(path)
 
 
 def _write(repository: Path, commit: str, below: str, top: Path) -> None:

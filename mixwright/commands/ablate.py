@@ -157,15 +157,15 @@ def _rows(
 
 def cost_lines(mixtures: list[Mixed], cells: list[Cell], options: Options, store: Path | None) -> list[str]:
     """What will be trained, and where a probe has measured the machine how long its steps take."""
-    from mixwright.recorded import store_directory
     from mixwright.training_forecast import Unforeseen, training_forecasts
+    from mixwright_compiler.load.project_root import store_directory
     from mixwright_runtime.ablation.job import planned_steps
 
     steps = planned_steps(mixtures, options)
     hours: dict[str, float] = {}
     dollars = 0.0
     for one in mixtures:
-        for forecast in training_forecasts(one.plan, store_directory(one.plan, store)):
+        for forecast in training_forecasts(one.plan, store_directory(one.plan.root, store)):
             # Assumed constants are right to a factor at best, and of another machine than one thinks.
             if isinstance(forecast, Unforeseen) or not forecast.found.machine.is_measured:
                 continue

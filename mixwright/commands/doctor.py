@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypedDict
 from mixwright.sandbox_option import add_sandbox_option
 from mixwright.terminal import Painted, printable
 from mixwright.version import VERSION
-from mixwright_runtime.store.location import project_root, store_directory
+from mixwright_compiler.load.project_root import project_root, store_directory
 
 if TYPE_CHECKING:
     from mixwright_runtime.verifiers.code.examination import Finding

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from mixwright.terminal import duration, printable
+from mixwright_compiler.load.project_root import project_root, store_directory
 from mixwright_runtime.errors import StoreLocked
-from mixwright_runtime.store.location import project_root, store_directory
 
 if TYPE_CHECKING:
     from mixwright_runtime.facts.row import (
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright_runtime.facts.row import row_facts
     from mixwright_runtime.store.store import Store
 
-    directory = arguments.store or store_directory(project_root(Path.cwd()))
+    directory = store_directory(project_root(Path.cwd()), arguments.store)
     if not directory.is_dir():
         print(
             f"error: no store at {printable(str(directory))}; 'mixwright run' makes one. Rows are looked up in the "

@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     plan = plan_of_file(arguments.spec, arguments.params, variant=arguments.variant, errors_only=True)
     if plan is None:
         return 1
-    from mixwright.recorded import store_directory
     from mixwright.selected import last_selection, open_store, warn_of_changes
+    from mixwright_compiler.load.project_root import store_directory
     from mixwright_runtime.exporters.write import check_targets, write_exports
     from mixwright_runtime.facts.run import run_facts
     from mixwright_runtime.plugins.loading import load_plugins
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright_runtime.report.training import training_facts
 
     mixtures = _mixtures(plan, arguments)
-    directory = store_directory(plan, arguments.store)
+    directory = store_directory(plan.root, arguments.store)
     load_plugins(plan)
     check_targets(plan, mixtures, store=directory, force=arguments.force)
     with open_store(plan, directory) as store:

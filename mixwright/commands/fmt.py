@@ -15,10 +15,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixwright_compiler.load.project_root import STORE_DIRECTORY
+
 if TYPE_CHECKING:
     from mixwright_dsl.source import SourceFile
 
-SKIPPED = frozenset((".git", ".mixwright", ".venv", "node_modules"))
+SKIPPED = frozenset((".git", STORE_DIRECTORY, ".venv", "node_modules"))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

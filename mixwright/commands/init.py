@@ -26,6 +26,7 @@ from mixwright.file_changes import write_atomically
 from mixwright.json_output import document_text
 from mixwright.project_templates import DEFAULT, TEMPLATES, Template, project_files
 from mixwright.terminal import printable
+from mixwright_compiler.load.project_root import store_directory
 
 OURS = ("specs/", "data/")
 """Without these a spec does not run, so that they cannot be somebody else's."""
@@ -88,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     for path in written:
         (into / path).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(into / path, files[path])
-    (into / ".mixwright").mkdir(exist_ok=True)
+    store_directory(into).mkdir(exist_ok=True)
     template = TEMPLATES[name]
     if arguments.json:
         made: InitReport = {

@@ -76,9 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise Misuse("--emit writes no plan and reads no store; leave --out and --store away")
         print(emitted(arguments.emit, result, arguments.variant, as_json=arguments.json), end="")
         return 0
-    from mixwright.recorded import recorded, store_directory
+    from mixwright.recorded import recorded
+    from mixwright_compiler.load.project_root import store_directory
 
-    store = store_directory(plan, arguments.store)
+    store = store_directory(plan.root, arguments.store)
     found = recorded(plan, store, result.characters, looks_up=arguments.graph is None)
     plan = plan.model_copy(update={"estimates": found.estimates or plan.estimates})
     if arguments.graph is not None:
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright.training_forecast import Unforeseen, training_forecasts
 
     forecasts = training_forecasts(plan, store)
-    out = arguments.out or Path(plan.root) / ".mixwright" / "plan.json"
+    out = arguments.out or store_directory(plan.root) / "plan.json"
     try:
         write_plan(plan, out)
     except OSError as error:

@@ -58,15 +58,16 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright.terminal import printable
 
     require_extras(plan)
+    from mixwright_compiler.load.project_root import store_directory
     from mixwright_runtime.errors import CalibrationFailed
     from mixwright_runtime.exporters.write import check_targets
     from mixwright_runtime.run.execute import run_plan
     from mixwright_runtime.run.progress import watcher
     from mixwright_runtime.run.run import RunOptions
-    from mixwright_runtime.store.location import status_path
+    from mixwright_runtime.store.status import status_path
     from mixwright_runtime.store.store import Store
 
-    directory = arguments.store if arguments.store is not None else Path(plan.root) / ".mixwright"
+    directory = store_directory(plan.root, arguments.store)
     chosen = arguments.mixture or arguments.variant
     if not arguments.no_export:
         check_targets(plan, (chosen,) if chosen else plan.mixtures, store=directory)

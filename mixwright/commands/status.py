@@ -13,9 +13,9 @@ from pathlib import Path
 from mixwright.cluster_text import address_lines, cluster_lines
 from mixwright.json_output import document_text
 from mixwright.terminal import duration, printable, table
+from mixwright_compiler.load.project_root import project_root, store_directory
 from mixwright_runtime.errors import StoreLocked
-from mixwright_runtime.store.location import project_root, status_path, store_directory
-from mixwright_runtime.store.status import PipelineStatus, Status, is_alive, read_status
+from mixwright_runtime.store.status import PipelineStatus, Status, is_alive, read_status, status_path
 
 
 class PrintedStatus(Status, total=False):
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the status; 2 when nothing was ever run here."""
-    directory = arguments.store or store_directory(project_root(Path.cwd()))
+    directory = store_directory(project_root(Path.cwd()), arguments.store)
     status = current_status(directory)
     if status is None:
         print(f"error: no run in {directory}; 'mixwright run SPEC' starts one", file=sys.stderr)

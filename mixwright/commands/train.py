@@ -104,8 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _probe(plan: Plan, train: Train, arguments: argparse.Namespace) -> int:
     """Measure this machine and keep its constants beside the store."""
-    from mixwright.recorded import store_directory
     from mixwright.selected import training_rows
+    from mixwright_compiler.load.project_root import store_directory
     from mixwright_runtime.training.planning.probe import write_calibration
     from mixwright_runtime.training.probing import probe
 
@@ -118,7 +118,7 @@ def _probe(plan: Plan, train: Train, arguments: argparse.Namespace) -> int:
         ranks=arguments.ranks,
         says=lambda text: print(text, file=sys.stderr, flush=True),
     )
-    path = write_calibration(found, store_directory(plan, arguments.store))
+    path = write_calibration(found, store_directory(plan.root, arguments.store))
     if arguments.json:
         sys.stdout.write(document_text("train", asdict(found)))
         return 0

@@ -14,8 +14,8 @@ from typing import TypedDict
 
 from mixwright.json_output import document_text
 from mixwright.terminal import printable
+from mixwright_compiler.load.project_root import project_root, store_directory
 from mixwright_runtime.errors import StoreBroken
-from mixwright_runtime.store.location import project_root, store_directory
 
 
 class RepairReport(TypedDict):
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what was found: 0 for a whole store, 1 for faults that can be repaired, 2 when it cannot be opened."""
     from mixwright_runtime.store.verify import StoreReport, verify
 
-    directory = arguments.store or store_directory(project_root(Path.cwd()))
+    directory = store_directory(project_root(Path.cwd()), arguments.store)
     try:
         report = verify(directory)
     except StoreBroken as error:

@@ -24,7 +24,7 @@ from mixwright.language_server.documents import (
     same_place,
 )
 from mixwright.language_server.places import OfColumn, jinja_names, place_at
-from mixwright_compiler.load.loader import project_root
+from mixwright_compiler.load.project_root import root_of
 from mixwright_compiler.plan.lower import lower
 from mixwright_compiler.program import Program
 from mixwright_compiler.stages import compile_source
@@ -144,7 +144,7 @@ def _check_same(documents: Documents, analysis: Analysis, texts: dict[Path, str]
 
 def _shape(program: Program, path: Path, old: str, new: str) -> Any:
     """The plan with one name for both, and without what only says where things stand or is computed of the rest."""
-    plan = lower(program, root=project_root(path), directory=path.parent, reads_weights=False)
+    plan = lower(program, root=root_of(path), directory=path.parent, reads_weights=False)
 
     either = re.compile("|".join(re.escape(name) for name in sorted((old, new), key=len, reverse=True)))
 

@@ -12,7 +12,7 @@ from threading import RLock
 from mixwright_compiler.bind.lock import Lock, LockUnreadable, lock_path, read_lock
 from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
 from mixwright_compiler.load.library import library_folder
-from mixwright_compiler.load.loader import project_root
+from mixwright_compiler.load.project_root import root_of
 from mixwright_compiler.load.world import Mention, Module
 from mixwright_compiler.program import Program
 from mixwright_compiler.stages import Compilation, compile_source
@@ -137,7 +137,7 @@ class Documents:
     def project(self, path: Path) -> Iterator[Analysis]:
         """Every spec of the project that a file is in, itself first."""
         yield self.analysis(path)
-        for other in _specs_of(project_root(path)):
+        for other in _specs_of(root_of(path)):
             if other != path:
                 try:
                     yield self.analysis(other)

@@ -113,7 +113,7 @@ def _failures(
 def plan_of_test(program: Program, spec: Path, lock: Lock, test: SpecTest) -> Plan:
     """The plan of a test's steps or mixture alone, with the given rows in the place of its own."""
     from mixwright.version import VERSION
-    from mixwright_compiler.load.loader import project_root
+    from mixwright_compiler.load.project_root import root_of
     from mixwright_compiler.plan.lower import lower
 
     tested, name = test.tested, test.tested.name
@@ -131,7 +131,7 @@ def plan_of_test(program: Program, spec: Path, lock: Lock, test: SpecTest) -> Pl
     )
     return lower(
         tried,
-        root=project_root(spec),
+        root=root_of(spec),
         directory=spec.resolve().parent,
         lock=lock,
         version=VERSION,

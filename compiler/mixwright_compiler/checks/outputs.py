@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mixwright_compiler.bind.lock import lock_path
 from mixwright_compiler.checks.checked import Checked
+from mixwright_compiler.load.project_root import store_directory
 from mixwright_compiler.plan.file_places import parts_of, relation
 from mixwright_compiler.program import Declared, ExportDecl, TrainDecl
 from mixwright_dsl.diagnostic import Label
@@ -114,7 +115,7 @@ def _needed(checked: Checked, output: _Output) -> Iterator[_Needed]:
     for inside in (output.place, *output.place.parents):
         if parts_of(str(inside))[-1:] == (".git",):
             yield _Needed("a .git", inside)
-    yield _Needed("the store .mixwright", world.root / ".mixwright")
+    yield _Needed("the store .mixwright", store_directory(world.root))
     models = {_at(span) for span in _model_spans(checked)}
     written = {_at(one.span) for one in _outputs(checked)}
     for span, place in world.paths:

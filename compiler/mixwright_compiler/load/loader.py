@@ -29,17 +29,6 @@ WHOLE = ("MIX006", "MIX007", "MIX008", "MIX010", "MIX012")
 PYTHON = "python"
 """`import python "plugins/tone.py"` brings in the kinds of a plugin."""
 
-ROOT_MARKS = (".git", "pyproject.toml", ".mixwright")
-
-
-def project_root(spec: Path) -> Path:
-    """The nearest directory above the spec with `.git`, `pyproject.toml` or `.mixwright`; else the spec's own."""
-    directory = spec.resolve().parent
-    for candidate in (directory, *directory.parents):
-        if any((candidate / mark).exists() for mark in ROOT_MARKS):
-            return candidate
-    return directory
-
 
 def load(world: World, source: SourceFile) -> None:
     """Parse the spec and its imports into `world.modules`, the spec first."""

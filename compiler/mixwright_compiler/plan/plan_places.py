@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import PATH_TYPES, Catalog, Entry
-from mixwright_compiler.load.loader import project_root
+from mixwright_compiler.load.project_root import project_root
 from mixwright_compiler.plan.plan import Plan
 
 
@@ -19,7 +19,7 @@ def misplaced(plan: Plan, file: Path, vouched: Collection[str] = ()) -> str:
         file: where the plan was read. Its project is the one that this file, or the working directory, is in.
         vouched: paths that were given with `-p` once more, and what is below them.
     """
-    projects = {str(project_root(at)) for at in (file, Path.cwd() / "here")}
+    projects = {str(project_root(at)) for at in (file.resolve().parent, Path.cwd())}
     root, directory = os.path.realpath(plan.root), os.path.realpath(plan.directory)
     if root not in projects or not Path(directory).is_relative_to(root):
         return f"it was made for {plan.root}; make it anew with 'mixwright plan', or run it from there"

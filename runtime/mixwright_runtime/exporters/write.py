@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixwright_compiler.load.project_root import store_directory
 from mixwright_compiler.plan.file_places import relation
 from mixwright_compiler.plan.plan import Export, Plan, Train
 from mixwright_runtime.errors import RunError
@@ -124,7 +125,7 @@ def _needed(plan: Plan, store: Path | None) -> Iterator[tuple[str, Path]]:
     yield "the spec", spec
     yield "the lock", spec.with_suffix(".lock")
     yield "the repository's .git", root / ".git"
-    yield "the store", store or root / ".mixwright"
+    yield "the store", store_directory(root, store)
     for source in plan.sources.values():
         for path in (source.attributes.get("path"), *(source.attributes.get("inputs") or {}).values()):
             if path is not None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright_compiler.load.project_root import store_directory
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RunError, RunStopped, require
 from mixwright_runtime.mixture.messages import ChatError, chat_of
@@ -234,7 +235,7 @@ class SelectLess(Keep):
                 "look at them with 'mixwright preview --tokens'"
             )
         digest = settings.fingerprint(_weights_of(settings), digest_of(examples) + digest_of(wanted))
-        directory = Path(self._context.plan.root) / ".mixwright" / "less" / digest
+        directory = store_directory(self._context.plan.root, self._context.scratch) / "less" / digest
         scores_at = scores_file(directory, tasks)
         if not scores_at.exists():
             directory.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypedDict
 from mixwright_compiler.load.json_text import json_of
 
 STATUS_FORMAT = 1
+STATUS_NAME = "status.json"
 
 
 class StepStatus(TypedDict, total=False):
@@ -126,6 +127,11 @@ class Status(TypedDict, total=False):
     """Why it stopped or failed."""
     cluster: ClusterStatus
     """Of a run with `--cluster`."""
+
+
+def status_path(directory: Path) -> Path:
+    """The run's status file in a store directory."""
+    return directory / STATUS_NAME
 
 
 def write_status(path: Path, status: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mixwright_compiler.bind.lock import lock_path, read_lock
-from mixwright_compiler.load.loader import project_root
+from mixwright_compiler.load.project_root import root_of
 from mixwright_compiler.plan.lower import lower
 from mixwright_compiler.plan.plan import Plan, plan_from_json
 from mixwright_compiler.stages import compile_file
@@ -24,7 +24,7 @@ def planned(path: Path, variant: str | None = None) -> Plan:
     assert result.program is not None, render(result.diagnostics)
     return lower(
         result.program,
-        root=project_root(path),
+        root=root_of(path),
         directory=path.parent,
         lock=lock,
         version="0.0.0",

@@ -15,10 +15,10 @@ import pytest
 
 from mixwright.cli import main
 from mixwright.commands.status import rendered
+from mixwright_compiler.load.project_root import project_root, store_directory
 from mixwright_compiler.plan.plan import Component, CountQuota, Mixture, Origin, Plan, WeightQuota
-from mixwright_runtime.store.location import project_root, status_path, store_directory
 from mixwright_runtime.store.records import CallRecord, OutcomeRecord, SelectionRecord, TallyRecord
-from mixwright_runtime.store.status import is_alive, process_started, read_status, write_status
+from mixwright_runtime.store.status import is_alive, process_started, read_status, status_path, write_status
 from mixwright_runtime.store.store import Store
 from tests.runtime.store.conftest import key_of
 
