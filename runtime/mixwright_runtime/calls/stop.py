@@ -50,6 +50,11 @@ class StopSignal:
         if self.reason:
             raise RunStopped(self.reason)
 
+    def check_cut_short(self) -> None:
+        """Raise RunStopped if the run is to end as soon as it can."""
+        if self.is_cut_short:
+            raise RunStopped(self.reason)
+
     async def wait(self) -> None:
         """Return when the run is stopping."""
         await self._event.wait()

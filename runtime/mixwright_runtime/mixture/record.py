@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mixwright_compiler.plan.plan import Mixture, Plan
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.mixture.rows import MixtureRow, mixture_row
+from mixwright_runtime.values.beside import go_on
 
 if TYPE_CHECKING:
     from mixwright_compiler.plan.subtotals import Subtotal
@@ -40,7 +41,8 @@ class MixtureRecord:
 def record_selection(
     store: Store, run_id: int, selection: Selection, *, steps: Mapping[str, Any] | None = None
 ) -> None:
-    """Queue the rows of a mixture, in order, and its realised quotas; durable after `store.flush()`.
+    """Queue the rows of a mixture, in order, and its realised quotas; durable after `store.flush()`. The quotas come
+    last: a selection without them was broken off.
 
     Args:
         steps: what the mixture-wide steps report, JSON by step id (`report()` in plugins/shapes.py).
@@ -48,11 +50,14 @@ def record_selection(
     from mixwright_runtime.store.records import MIXTURE, EventRecord, SelectionRecord
 
     names = [result.component for result in selection.results]
-    entries = zip(selection.components, selection.entries(), strict=True)
-    store.put_selection(
-        SelectionRecord(run_id, selection.mixture, position, names[component], leaf, row_id, repeat)
-        for position, (component, (leaf, row_id, repeat)) in enumerate(entries)
-    )
+
+    def records() -> Iterator[SelectionRecord]:
+        entries = zip(selection.components, selection.entries(), strict=True)
+        for position, (component, (leaf, row_id, repeat)) in enumerate(entries):
+            go_on()
+            yield SelectionRecord(run_id, selection.mixture, position, names[component], leaf, row_id, repeat)
+
+    store.put_selection(records())
     payload = {
         "mixture": selection.mixture,
         "rows": len(selection),
@@ -106,6 +111,7 @@ def mixture_rows(
     """
     groups = {component.rows: component.group for component in plan.mixtures[mixture].components}
     for row in store.selected_rows(run_id, mixture):
+        go_on()
         if not row.columns:
             raise RunError(
                 f"row {row.row_id.hex()} of '{row.pipeline}' is in mixture '{mixture}' but its text is not stored; "

@@ -19,7 +19,7 @@ from mixwright_compiler.catalog.catalog import entry_to_json
 from mixwright_compiler.plan.plan import Plan, PluginSpec
 from mixwright_compiler.plugins.files import files_of, identity_of, short
 from mixwright_compiler.plugins.installed import GROUP, identity_of_distribution, place_of
-from mixwright_runtime.errors import RowError, RunError
+from mixwright_runtime.errors import RowError, RunError, RunStopped
 from mixwright_runtime.plugins.declare import Plugin, collected, known_of_module, use
 from mixwright_runtime.plugins.modules import import_plugin
 
@@ -121,7 +121,7 @@ def plugin_faults() -> Iterator[None]:
 
 def fault_of(error: BaseException) -> PluginFails | None:
     """An error as one of the plugin whose code it went through; None where it is expected, or of no plugin."""
-    if isinstance(error, RunError | RowError):
+    if isinstance(error, RunError | RowError | RunStopped):
         return None
     for name in _places:
         if told := _told(error, name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from mixwright_compiler.catalog.labelled_rows import is_good, labels_in_words, one_sided
@@ -41,8 +42,7 @@ async def calibrate_all(
         block = node.plan.attributes.get("calibrate")
         if node.measuring is None or not isinstance(block, Mapping):
             continue
-        entries = sources.entries(str(block["rows"]))
-        rows = [Row(e.row_id, e.columns, e.row_id, i) for i, e in enumerate(entries)]
+        rows = await sources.beside(partial(_rows_of, sources, str(block["rows"])))
         found = await calibrated(node, rows, block)
         keep(found.node, found.figures())
         if found.missed:
@@ -53,6 +53,10 @@ async def calibrate_all(
             + "; no row was started. Change the verifier, its threshold or the demand: 'mixwright run' measures only "
             "what is new"
         )
+
+
+def _rows_of(sources: Sources, name: str) -> list[Row]:
+    return [Row(e.row_id, e.columns, e.row_id, i) for i, e in enumerate(sources.entries(name))]
 
 
 async def calibrated(node: Node, rows: Sequence[Row], block: Mapping[str, Any]) -> Calibration:

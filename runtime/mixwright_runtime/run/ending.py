@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from mixwright_runtime.cluster.status import cluster_status, cluster_warnings
-from mixwright_runtime.errors import RunError
+from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.facts.policies import Violation, policy_facts
 from mixwright_runtime.facts.reports import reviews_of
 from mixwright_runtime.run.run import Run, RunReport
-from mixwright_runtime.run.summary import MixtureSummary, PipelineSummary, RowCounts, RunSummary, StepSummary
+from mixwright_runtime.run.summary import (
+    ExportSummary,
+    MixtureSummary,
+    PipelineSummary,
+    RowCounts,
+    RunSummary,
+    StepSummary,
+)
 from mixwright_runtime.run.waves import PipelineRun
 from mixwright_runtime.store.records import LIMITED, RATES, REPORTS, EventRecord
 from mixwright_runtime.stream.driving import reports_of
 from mixwright_runtime.stream.nodes import Node
+from mixwright_runtime.values.beside import beside
 from mixwright_runtime.verifiers.rates import rates_of
 from mixwright_runtime.verifiers.reviewed import REVIEW
+
+Made = TypeVar("Made")
 
 
 async def finish(run: Run) -> RunReport:
@@ -33,32 +45,33 @@ async def finish(run: Run) -> RunReport:
     messages = [*(replay.note for replay in run.replays if replay.note), *run.calls.warnings()]
     messages += cluster_warnings(run.leased)
     if not stop.is_cut_short:
-        mixtures = _record_mixtures(run)
+        mixtures = await _unless_interrupted(run, partial(_record_mixtures, run)) or {}
     _put_reports(run)
     # Durable before it is added up: the account is taken of what the store has, not of what this process believes.
     await store.flush()
     if unfinished and is_complete:
         raise RunError(f"run {run.run_id}: {unfinished} rows are in no outcome, an error in mixwright")
-    store.check_accounting(run.run_id)
+    await asyncio.to_thread(store.check_accounting, run.run_id)
     summary = _summary(run, mixtures, unfinished)
     kept = cast(dict[str, Any], summary)
     if stop.failure is not None:
         store.end_run(run.run_id, "failed", kept)
         raise _told(stop.failure, run)
     if stop.signal is not None:
-        store.end_run(run.run_id, "stopped", kept)
-        messages.append(f"interrupted; {_kept(run)} are kept, 'mixwright run' again goes on from there")
-        return RunReport(run.run_id, "stopped", 128 + stop.signal, kept, tuple(messages))
+        return _interrupted(run, kept, messages)
     if run.options.limit is not None:
         store.put_event(EventRecord(run.run_id, LIMITED, str(run.options.limit)))
         # An export looks for it in the store.
         await store.flush()
     if run.options.exports:
         try:
-            _export(run, summary)
+            exported = await _unless_interrupted(run, partial(_export, run, summary))
         except RunError:
             store.end_run(run.run_id, "failed", kept)
             raise
+        if exported is None:
+            return _interrupted(run, kept, messages)
+        summary["exports"] = exported
     short = {name: found["shortfall"] for name, found in mixtures.items() if found["shortfall"]}
     if stop.reason:
         messages.append(stop.reason)
@@ -91,6 +104,21 @@ async def finish(run: Run) -> RunReport:
     # Last of all: a run that was killed while it exported has no end.
     store.end_run(run.run_id, status, kept)
     return RunReport(run.run_id, status, exit_code, kept, tuple(messages))
+
+
+async def _unless_interrupted(run: Run, work: Callable[[], Made]) -> Made | None:
+    """What `work` makes, in a thread, so that signals are heard; None where one has ended it."""
+    try:
+        return await beside(run.stop.check_cut_short, work)
+    except RunStopped:
+        return None
+
+
+def _interrupted(run: Run, summary: dict[str, Any], messages: list[str]) -> RunReport:
+    assert run.stop.signal is not None
+    run.store.end_run(run.run_id, "stopped", summary)
+    told = f"interrupted; {_kept(run)} are kept, 'mixwright run' again goes on from there"
+    return RunReport(run.run_id, "stopped", 128 + run.stop.signal, summary, (*messages, told))
 
 
 def allowed_quarantine(policies: Iterable[Mapping[str, Any]]) -> float:
@@ -175,8 +203,8 @@ def _record_mixtures(run: Run) -> dict[str, MixtureSummary]:
     return found
 
 
-def _export(run: Run, summary: RunSummary) -> None:
-    """Write the exports of the mixtures that were selected.
+def _export(run: Run, summary: RunSummary) -> dict[str, ExportSummary]:
+    """Write the exports of the mixtures that were selected; where each is, and its rows.
 
     Raises:
         RunError: a target cannot be written; the rows are in the store.
@@ -187,7 +215,7 @@ def _export(run: Run, summary: RunSummary) -> None:
     for name in run.mixtures:
         if name in summary["mixtures"]:
             written += write_exports(run.plan, run.store, run.run_id, name)
-    summary["exports"] = {export.name: {"path": str(export.path), "rows": export.rows} for export in written}
+    return {export.name: {"path": str(export.path), "rows": export.rows} for export in written}
 
 
 def _summary(run: Run, mixtures: dict[str, MixtureSummary], unfinished: int) -> RunSummary:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mixwright_compiler.plan.plan import Component, Mixture
 from mixwright_runtime.calls.gathering import gather_all
 from mixwright_runtime.calls.stop import StopSignal
-from mixwright_runtime.errors import RunError, RunStopped
+from mixwright_runtime.errors import RunError
 from mixwright_runtime.mixture import Candidates, Demand, Selection, columns_needed, required_rows, select
 from mixwright_runtime.plugins.shapes import Apply, Keep, Place, Table
 from mixwright_runtime.run.survivors import SelectedRows, Survivors
@@ -155,7 +156,8 @@ class MixtureRun:
         self._total = total
         for feed in self._feeds.values():
             if feed.component.kind == "source":
-                feed.rows = self._sources.starts(feed.component.rows, self.mixture.seed)[: self._limit]
+                starts = partial(self._sources.starts, feed.component.rows, self.mixture.seed)
+                feed.rows = (await self._sources.beside(starts))[: self._limit]
                 feed.is_ready = True
         while True:
             self._demands = demands = required_rows(self.mixture, self._candidates(), total=total)
@@ -249,8 +251,7 @@ class MixtureRun:
         # A breaker never goes back on what it said, so that it may be given some rows first, unless it says otherwise.
         together = end - first if any(node.needs_all_rows for node in self.nodes) else TOGETHER
         while feed.fed < end:
-            if self._stop.is_cut_short:  # nothing will be selected, so that nothing is to be decided
-                raise RunStopped(self._stop.reason)
+            self._stop.check_cut_short()  # nothing will be selected, so that nothing is to be decided
             start = feed.fed
             feed.fed = until = min(end, start + together)
             if feed.reads_rows:
@@ -262,7 +263,7 @@ class MixtureRun:
 
     async def _take(self, feed: _Feed, places: range, rows: RowsInOrder) -> None:
         """Let rows of a component through the mixture-wide steps."""
-        came = list(rows.at(places))
+        came = await self._sources.beside(lambda: list(rows.at(places)))
         if feed.component.kind == "source":
             self._source_book.record(feed.component.rows, came)
         left = list(zip(places, came, came, strict=True))

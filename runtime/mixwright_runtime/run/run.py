@@ -203,7 +203,7 @@ class Run:
         await self.context.close()
 
     async def _work(self) -> None:
-        self._build()
+        await self._build()
         for nodes in self.nodes.values():
             await prepared(nodes)
         self._note_thresholds()
@@ -219,7 +219,7 @@ class Run:
             for pipeline in self.runs.values():
                 await pipeline.ensure(None)
 
-    def _build(self) -> None:
+    async def _build(self) -> None:
         # In order: the pipeline that another one starts from is there before it, and a mixture before those it is in.
         for pipeline in self.pipelines:
             nodes = self._nodes(
@@ -246,7 +246,9 @@ class Run:
             where = (
                 self.context.expression(pipeline.start.where) if pipeline.start.where is not None else None
             )
-            supply = supply_of(pipeline, self.runs, self.sources, where, self.options.limit)
+            supply = await self.sources.beside(
+                partial(supply_of, pipeline, self.runs, self.sources, where, self.options.limit)
+            )
             self.outcomes[pipeline.name] = outcomes
             self.runs[pipeline.name] = PipelineRun(
                 pipeline,

@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Event
 from types import TracebackType
 
+from mixwright_runtime.values.beside import go_on
+
 CHUNK_BYTES = 1024 * 1024
 
 Key = tuple[str, int, int]
@@ -81,7 +83,7 @@ def _key(file: Path) -> Key:
 @lru_cache(maxsize=1024)
 def _digest_of_file(path: str, size: int, mtime_ns: int) -> str:
     future = _under_way.get((path, size, mtime_ns))
-    return _read(path, lambda _: None) if future is None else future.result()
+    return _read(path, lambda _: go_on()) if future is None else future.result()
 
 
 def _read(path: str, told: Callable[[int], None]) -> str:

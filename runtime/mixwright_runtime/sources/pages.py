@@ -18,6 +18,7 @@ from mixwright_runtime.errors import RunError
 from mixwright_runtime.sources.parquet_rows import ParquetFiles
 from mixwright_runtime.sources.reader import check_pin, open_source, read_rows
 from mixwright_runtime.sources.spool import RowSpool
+from mixwright_runtime.values.beside import go_on
 from mixwright_runtime.values.rows import canonical_json, source_row_id, source_row_ids
 
 if TYPE_CHECKING:
@@ -49,13 +50,11 @@ class SourcePages:
         directory: Path,
         *,
         scratch: Path | None = None,
-        check: Callable[[], None] = lambda: None,
     ) -> None:
-        """Read the source once.
+        """Read the source once; `ended_by` of `values/beside.py` can end it.
 
         Args:
             scratch: where rows are put aside that are too many for memory; a temporary folder when None.
-            check: called now and then; what it raises ends the reading.
 
         Raises:
             SourceChanged: the lock file pins other bytes.
@@ -71,14 +70,14 @@ class SourcePages:
         self.parquet = _parquet_of(spec, directory)
         if self.parquet is not None:
             try:
-                self._identify(spec, self.parquet, check)
+                self._identify(spec, self.parquet)
             except RunError:
                 if spec.where is None:
                     raise
                 # DuckDB does not take the condition; whatever else is wrong will be told again.
                 self.parquet, self._ids = None, bytearray()
         if self.parquet is None:
-            self._put_aside(spec, directory, check)
+            self._put_aside(spec, directory)
         self._tell_equals_apart()
 
     def __len__(self) -> int:
@@ -148,20 +147,20 @@ class SourcePages:
     def _new_spool(self) -> RowSpool:
         return RowSpool(self._names, self._scratch, self._what)
 
-    def _put_aside(self, spec: SourceSpec, directory: Path, check: Callable[[], None]) -> None:
+    def _put_aside(self, spec: SourceSpec, directory: Path) -> None:
         self.spool = self._new_spool()
         rows = read_rows(spec, directory)
         while batch := list(islice(rows, BATCH_ROWS)):
-            check()
+            go_on()
             self._ids += source_row_ids(canonical_json(row.columns) for row in batch)
             self.spool.add_rows((row.columns, row.ref) for row in batch)
 
-    def _identify(self, spec: SourceSpec, parquet: ParquetFiles, check: Callable[[], None]) -> None:
+    def _identify(self, spec: SourceSpec, parquet: ParquetFiles) -> None:
         limit = spec.attributes.get("limit")
         if spec.where is not None:
             self._numbers = array("Q")
         for numbers, texts in parquet.canonical():
-            check()
+            go_on()
             if limit is not None:
                 left = limit - len(self)
                 numbers, texts = numbers[:left], texts[:left]

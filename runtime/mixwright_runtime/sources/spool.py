@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.values.beside import go_on
 
 MEMORY_BYTES = 16 * 1024 * 1024
 """Of texts that stay in memory. Chosen."""
@@ -78,6 +79,7 @@ class Spool:
                 start, until = self._ends[first], first + 1
                 while until <= last and self._ends[until + 1] - start <= _READ_BYTES:
                     until += 1
+                go_on()
                 raw = self._read(start, self._ends[until])
                 for number in range(first, until):
                     yield raw[self._ends[number] - start : self._ends[number + 1] - start]

@@ -1,7 +1,8 @@
 """A DuckDB connection that never holds a process up: its queries have a time limit, and end when a signal arrives.
 
 A query computes in C, where Python hears no signal, and in the thread of the event loop, which hears none either. So it
-computes in a thread of its own, and the one that asked waits in steps, between which signals are heard.
+computes in a thread of its own, and the one that asked waits in steps, between which signals are heard; where that is
+not the main thread, which alone gets them, whoever waits for it is asked (`values/beside.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
+
+from mixwright_runtime.values.beside import go_on
 
 STEP_S = 0.05
 """Between two looks at the clock and the signals."""
@@ -39,7 +42,8 @@ class Watched:
 
         Raises:
             duckdb.Error: it failed, or was interrupted because the time is up.
-            RunStopped: a signal arrived that stops a run. Others do what they do: Ctrl-C raises KeyboardInterrupt.
+            RunStopped: a signal arrived that stops a run, or it is stopped. Others do what they do: Ctrl-C raises
+                KeyboardInterrupt.
         """
         self._result = self._timed(lambda: self.connection.execute(sql, parameters))
         return self
@@ -71,6 +75,7 @@ class Watched:
             with _signals_heard() as heard:
                 worker.start()
                 while not ended.wait(min(STEP_S, max(self._left_s, 0.001))):
+                    go_on()
                     if heard or time.monotonic() - began > self._left_s:
                         break
         finally:

@@ -23,6 +23,7 @@ from mixwright_runtime.store.journal import DAMAGED_SUFFIX, Journal, uncommitted
 from mixwright_runtime.store.lookup import Lookup, StoredRecords
 from mixwright_runtime.store.records import (
     FINAL_SQL,
+    MIXTURE,
     OUTCOME_COLUMNS,
     CallRecord,
     EventRecord,
@@ -253,8 +254,9 @@ class Store:
             yield SelectedRow(*row)
 
     def last_run(self, *, mixture: str | None = None) -> RunRecord | None:
-        """The newest run, or the newest that selected rows for `mixture`."""
-        which = "" if mixture is None else "WHERE run_id IN (SELECT run_id FROM selection WHERE mixture = ?)"
+        """The newest run, or the newest that selected rows for `mixture` and was not broken off at that."""
+        selected = f"SELECT run_id FROM event WHERE kind = '{MIXTURE}' AND payload->>'$.mixture' = ?"
+        which = "" if mixture is None else f"WHERE run_id IN ({selected})"
         rows = self._database.read(
             f"SELECT {_RUN_COLUMNS} FROM run_state {which} ORDER BY run_id DESC LIMIT 1",
             [] if mixture is None else [mixture],

@@ -75,9 +75,12 @@ class StartSpool:
             try:
                 text = _text_of(start, columns)
             except (TypeError, ValueError):
-                text, self._as_they_are[self._count] = b"", start
-            self._count += 1
-            self._pending.append(text)
+                text = b""
+            with self._lock:  # a reader takes what is pending, in its own thread
+                if not text:
+                    self._as_they_are[self._count] = start
+                self._count += 1
+                self._pending.append(text)
         if len(self._pending) >= TOGETHER:
             self._write()
 

@@ -24,6 +24,8 @@ BLOCK_ROUNDS = 4
 holds up those behind it for one block at most. Without one, all that follow the first rows are one block."""
 MOST_ROWS = 20_000
 """Chosen: rows that are put in order together, at most, for all of them are in memory then."""
+TOGETHER = 256
+"""Rows that are read in one go where their order is as it was. Chosen."""
 REMEMBERED = 512
 ENOUGH_ROWS = 32
 """Chosen: rows that ended, of which the correlation is taken, at most and at least."""
@@ -44,8 +46,9 @@ class LongestFirst:
         self._in_blocks = in_blocks
         self._ended: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
 
-    def ordered(self, starts: Sequence[Start]) -> Iterator[Start]:
-        """A wave's rows in the order in which to start them; block by block, by what is known when a block begins."""
+    def ordered(self, starts: Sequence[Start]) -> Iterator[Sequence[Start]]:
+        """A wave's rows in the order in which to start them, in parts; block by block, by what is known when a block
+        begins."""
         bounds = self._bounds(len(starts))
         for begin, end in pairwise(bounds):
             block = starts[begin:end]
@@ -53,8 +56,9 @@ class LongestFirst:
             if abs(correlation) >= CLEAR_CORRELATION:
                 # Stable, so rows of one size stay in start order.
                 sign = -1.0 if correlation > 0 else 1.0
-                block = sorted(block, key=lambda start: sign * self._size_of(start.row))
-            yield from block
+                yield sorted(block, key=lambda start: sign * self._size_of(start.row))
+            else:
+                yield from in_parts(block)
 
     def _bounds(self, count: int) -> list[int]:
         """Where the blocks of a wave begin, and its end."""
@@ -71,15 +75,21 @@ class LongestFirst:
 
     def correlation(self) -> float:
         """Of size and time, of the rows that ended last, -1..1; 0 while there are too few."""
-        count = len(self._ended)
+        ended = list(self._ended)  # at once: rows are put in order beside the event loop, in which they end
+        count = len(ended)
         if count < ENOUGH_ROWS:
             return 0.0
-        mean_size = sum(size for size, _ in self._ended) / count
-        mean_time = sum(time for _, time in self._ended) / count
-        both = sum((size - mean_size) * (time - mean_time) for size, time in self._ended)
-        sizes = sum((size - mean_size) ** 2 for size, _ in self._ended)
-        times = sum((time - mean_time) ** 2 for _, time in self._ended)
+        mean_size = sum(size for size, _ in ended) / count
+        mean_time = sum(time for _, time in ended) / count
+        both = sum((size - mean_size) * (time - mean_time) for size, time in ended)
+        sizes = sum((size - mean_size) ** 2 for size, _ in ended)
+        times = sum((time - mean_time) ** 2 for _, time in ended)
         return both / sqrt(sizes * times) if sizes > 0 and times > 0 else 0.0
+
+
+def in_parts(starts: Sequence[Start]) -> Iterator[Sequence[Start]]:
+    """Rows in their order, some at a time."""
+    return (starts[first : first + TOGETHER] for first in range(0, len(starts), TOGETHER))
 
 
 def size_of_columns(names: Sequence[str]) -> Callable[[Row], float]:

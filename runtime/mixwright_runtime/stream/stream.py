@@ -11,21 +11,23 @@ started row ends in the outcomes, or stays unfinished because the run stopped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RunStopped
 from mixwright_runtime.plugins.shapes import Place
 from mixwright_runtime.store.underway import Underway, set_out
+from mixwright_runtime.stream.ahead import Ahead
 from mixwright_runtime.stream.counting import Counted
 from mixwright_runtime.stream.crew import Crew
 from mixwright_runtime.stream.driving import decided_on
 from mixwright_runtime.stream.flows import Flow
 from mixwright_runtime.stream.kept import Keeper
 from mixwright_runtime.stream.nodes import Node
-from mixwright_runtime.stream.ordering import LongestFirst
+from mixwright_runtime.stream.ordering import LongestFirst, in_parts
 from mixwright_runtime.stream.outcomes import Outcomes, Start
 from mixwright_runtime.stream.pool import Pool
 from mixwright_runtime.stream.walk import NOTHING_SETTLED, Settled, Walk
@@ -104,7 +106,8 @@ class Executor:
         Raises:
             RunError: the machine failed; outcomes so far are recorded.
         """
-        pending = iter(starts if self._order is None else self._order.ordered(starts))
+        parts = in_parts(starts) if self._order is None else self._order.ordered(starts)
+        pending = Ahead(parts, self._stop.check, is_in_memory=isinstance(starts, list))
         crew = Crew(self._window, partial(self._work, pending))
         try:
             await crew.done()
@@ -126,16 +129,18 @@ class Executor:
                 task.cancel()
             await asyncio.gather(*self._behind, return_exceptions=True)
 
-    async def _work(self, starts: Iterator[Start], crew: Crew) -> None:
-        for taken, start in enumerate(starts, 1):
-            if self._stop.reason:
-                return
-            row = start.row
-            if self._pool is not None:
-                try:
+    async def _work(self, starts: Ahead, crew: Crew) -> None:
+        for taken in count(1):
+            try:
+                start = await starts.next()
+                if start is None:
+                    break
+                self._stop.check()
+                row = start.row
+                if self._pool is not None:
                     await self._pool.settled(row.position)
-                except RunStopped:
-                    return
+            except RunStopped:
+                return
             self.started += 1
             self._book.started(start)
             begun, underway = self._now(), Underway(crew.left, crew.returned)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, overload
@@ -12,6 +13,7 @@ from mixwright_runtime.mixture import start_positions
 from mixwright_runtime.sources.pages import SourceEntry, SourcePages
 from mixwright_runtime.sources.spool import stretches
 from mixwright_runtime.stream.outcomes import Start
+from mixwright_runtime.values.beside import beside, ended_by, go_on
 from mixwright_runtime.values.rows import Row, replica_id
 
 READ_TOGETHER = 256
@@ -20,6 +22,7 @@ IDS_TOGETHER = 100_000
 """Identities that are put in order at once: bounds memory beside the order itself."""
 
 T = TypeVar("T", covariant=True)
+Made = TypeVar("Made")
 
 
 class Sources:
@@ -34,6 +37,16 @@ class Sources:
         self._directory = directory
         self.scratch = scratch
         self._read: dict[str, SourcePages] = {}
+        self._reading = threading.RLock()
+
+    def check(self) -> None:
+        """Raise RunStopped if the run that these are for is to end."""
+        if self._stop is not None:
+            self._stop.check_cut_short()
+
+    async def beside(self, work: Callable[[], Made]) -> Made:
+        """What `work` makes of sources, in a thread: it may read them whole. Raises as `pages`."""
+        return await beside(self.check, work)
 
     def pages(self, name: str) -> SourcePages:
         """The rows of a source.
@@ -41,14 +54,15 @@ class Sources:
         Raises:
             SourceChanged: the lock file pins other bytes.
             RunError: it cannot be read.
-            RunStopped: the run is stopping.
+            RunStopped: the run was interrupted, or failed.
         """
-        if name not in self._read:
-            check = (lambda: None) if self._stop is None else self._stop.check
-            self._read[name] = SourcePages(
-                self._plan.sources[name], self._directory, scratch=self.scratch, check=check
-            )
-        return self._read[name]
+        with self._reading:
+            if name not in self._read:
+                with ended_by(self.check):
+                    self._read[name] = SourcePages(
+                        self._plan.sources[name], self._directory, scratch=self.scratch
+                    )
+            return self._read[name]
 
     def entries(self, name: str) -> Iterable[SourceEntry]:
         """Every row, in the order of the source; raises as `pages`."""
@@ -76,6 +90,7 @@ def start_order(pages: SourcePages, seed: int) -> Any:
 
     keys = np.empty(len(pages), dtype=np.int64)
     for first in range(0, len(pages), IDS_TOGETHER):
+        go_on()
         last = min(first + IDS_TOGETHER, len(pages))
         keys[first:last] = start_positions(seed, pages.row_ids(first, last))
     return np.argsort(keys, kind="stable").astype(np.uint32 if len(pages) < 2**32 else np.uint64)

@@ -37,7 +37,9 @@ class SpecRuns:
         path.write_text(HEAD + spec, encoding="utf-8")
         self.plan = plan = mixwright.plan(path, variant=variant)
         engines = dict.fromkeys(plan.models, self.engine)
-        return run_plan(plan, store=self.store, options=RunOptions(exports=False, **options), engines=engines)
+        return run_plan(
+            plan, store=self.store, options=RunOptions(**{"exports": False, **options}), engines=engines
+        )
 
     def rows(self) -> list[tuple[str, str, dict[str, Any]]]:
         """(status, reason, columns) of each outcome of the last run, in start order."""

@@ -32,8 +32,7 @@ def runs(tmp_path: Path) -> SpecRuns:
 
 
 async def interrupt_at_the_first_verdicts(run: Run) -> None:
-    mixture = run.mixture_runs["main"]
-    while not any(mixture.dropped().values()):
+    while "main" not in run.mixture_runs or not any(run.mixture_runs["main"].dropped().values()):
         await asyncio.sleep(0)
     run.stop.interrupt(signal.SIGINT)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,10 @@ def new_order(window: int = 4, *, in_blocks: bool = False) -> LongestFirst:
     return LongestFirst(size_of_columns(["text"]), window, in_blocks=in_blocks)
 
 
+def in_order(order: LongestFirst, rows: list[Start]) -> Iterator[Start]:
+    return chain.from_iterable(order.ordered(rows))
+
+
 @pytest.mark.parametrize(
     ("seconds_of", "expected"),
     [
@@ -52,18 +58,18 @@ def new_order(window: int = 4, *, in_blocks: bool = False) -> LongestFirst:
     ],
 )
 def test_rows_go_longest_first_where_size_tells_how_long(seconds_of: Any, expected: list[int]) -> None:
-    assert sizes(taught(new_order(), seconds_of).ordered(starts([3, 1, 5, 4]))) == expected
+    assert sizes(in_order(taught(new_order(), seconds_of), starts([3, 1, 5, 4]))) == expected
 
 
 def test_nothing_is_reordered_before_there_is_evidence() -> None:
     order = taught(new_order(), lambda size: size, rows=ENOUGH_ROWS - 1)
-    assert sizes(order.ordered(starts([3, 1, 5, 4]))) == [3, 1, 5, 4]
+    assert sizes(in_order(order, starts([3, 1, 5, 4]))) == [3, 1, 5, 4]
 
 
 def test_the_first_rows_of_the_first_wave_teach_the_rest() -> None:
     order = new_order(window=2)
     wanted = [(n * 7) % 50 for n in range(60)]
-    found = order.ordered(starts(wanted))
+    found = in_order(order, starts(wanted))
     first = [next(found) for _ in range(2 + ENOUGH_ROWS)]
     assert sizes(first) == wanted[: len(first)]
     for start in first:
@@ -73,7 +79,7 @@ def test_the_first_rows_of_the_first_wave_teach_the_rest() -> None:
 
 def test_behind_a_breaker_no_row_is_put_off_for_longer_than_a_block() -> None:
     order = taught(new_order(window=2, in_blocks=True), lambda size: size)
-    found = sizes(order.ordered(starts(list(range(24)))))
+    found = sizes(in_order(order, starts(list(range(24)))))
     assert found == [n for end in (8, 16, 24) for n in range(end - 1, end - 9, -1)]
 
 
@@ -90,7 +96,7 @@ def test_the_makespan_of_long_tailed_work_shrinks() -> None:
     for seed in range(20):
         chance = random.Random(seed)
         work = starts([int(min(4_000, chance.lognormvariate(5.5, 0.9))) for _ in range(400)])
-        ratios.append(makespan(work) / makespan(taught(new_order(32), lambda size: size).ordered(work)))
+        ratios.append(makespan(work) / makespan(in_order(taught(new_order(32), lambda size: size), work)))
     assert sum(ratios) / len(ratios) > 1.25
     assert min(ratios) > 0.99
 
