@@ -15,6 +15,7 @@ from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.errors import StoreBroken
 from mixwright_runtime.store.key_set import KeySet
 from mixwright_runtime.store.records import (
+    MIXTURE,
     CallRecord,
     EventRecord,
     FoundCall,
@@ -157,6 +158,9 @@ def test_a_mixture_is_read_back_in_its_order_with_columns(
         SelectedRow(position, "maths", "math", key_of(number), repeat, f'{{"number":{number}}}')
         for position, number, repeat in chosen
     ]
+    assert store.last_run(mixture="mix") is None  # broken off, as long as its quotas are not there
+    store.put_event(EventRecord(run, MIXTURE, '{"mixture": "mix"}'))
+    asyncio.run(store.flush())
     newest = store.last_run(mixture="mix")
     assert newest is not None and newest.run_id == run
     assert store.last_run(mixture="other") is None
