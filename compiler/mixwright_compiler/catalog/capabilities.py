@@ -30,6 +30,9 @@ CAPABILITIES: Mapping[str, str] = {
 }
 """What a model does that can it, in words."""
 
+OF_TOKENS = ("generate", "process_reward")
+"""Tasks of models that tell something of tokens: of those that a step states, each must be one."""
+
 TRAITS = ("conversation", "server")
 """What engines say of themselves beside."""
 
@@ -75,3 +78,13 @@ def needed(
     for template in named if isinstance(named, list | tuple) else [named]:
         if template is not None and begins(str(template)):
             yield CONTINUE, str(template)
+
+
+def texts_of_tokens(entry: Entry, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Attributes whose texts must be one token of the models that are asked, with each text."""
+    for schema in entry.attributes:
+        if schema.holds == "token":
+            stated = given(entry, values, schema.name)
+            for text in stated if isinstance(stated, list | tuple) else [stated]:
+                if isinstance(text, str):
+                    yield schema.name, text

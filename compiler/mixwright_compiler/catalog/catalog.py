@@ -68,8 +68,10 @@ class AttributeSchema:
     `tasks`: of a reference to a model, what the model must be for; None for writing text.
     `holds`: of a model, `tokenizer` where it only lends that; of a template, `drawn` where it is of what is drawn;
         of a column, `text` where it must hold text; of an expression, `language` where it gives a code of one;
-        of a text, `address`, `character` or `day`; of what a tool is made of, `python`, `mcp_record`, or
-        `column_of_source`; of a new column, `verdict`; `constraints`; `inherited_schema` of a JSON
+        of a text, `address`, `character`, `day`, or `token` where it must be one token of the models that the step
+        asks (`mixwright_compiler.catalog.capabilities.OF_TOKENS`), each text of a list by itself; of what a tool is
+        made of, `python`, `mcp_record`, or `column_of_source`; of a new column, `verdict`; `constraints`;
+        `inherited_schema` of a JSON
         Schema that is that of the step which made `response`, where it is not written.
     `short_for`: of a column with the right answer: the verifier that compares with it.
     `given_when`: the condition (`mixwright_compiler.catalog.conditions`) under which it must be given, or has its

@@ -21,6 +21,7 @@ from mixwright_compiler.program import (
     PipelineDecl,
     Program,
     StepDecl,
+    ToolDecl,
 )
 from mixwright_compiler.schema import Columns
 from mixwright_dsl.source import Span
@@ -90,6 +91,10 @@ class Checked:
             if self.clean(step.span)
         ]
 
+    def clean_tools(self) -> Iterator[ToolDecl]:
+        """Every tool without errors."""
+        return (tool for tool in self.program.tools.values() if self.clean(tool.span))
+
     def of_mixtures(self) -> Iterator[MixtureDecl]:
         """Mixtures and variants that are without errors, and whose base is."""
         for mixture in self.program.mixtures.values():
@@ -141,10 +146,10 @@ class Checked:
         return self._groups[id(pipeline)]
 
 
-def named_by(step: StepDecl, kind: str) -> Iterator[tuple[AttributeSchema, Bound]]:
-    """Each declaration of a kind that a step names, where it does so, and the attribute that it is named in."""
-    for schema in step.entry.attributes:
-        bound = step.attributes.get(schema.name)
+def named_by(asking: StepDecl | ToolDecl, kind: str) -> Iterator[tuple[AttributeSchema, Bound]]:
+    """Each declaration of a kind that a step or tool names, where it does so, and the attribute that it is named in."""
+    for schema in asking.entry.attributes:
+        bound = asking.attributes.get(schema.name)
         if bound is not None and bound.value is not None and kind_of_reference(schema.type) == kind:
             yield from ((schema, one) for one in bound.each())
 

@@ -14,7 +14,7 @@ from mixwright_compiler.catalog.conditions import attributes_in
 from mixwright_compiler.catalog.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, server_of, shown_address
 from mixwright_compiler.checks.checked import Checked, is_written, maker_of, named_by, value_of
 from mixwright_compiler.plan.fingerprint import GENERATES
-from mixwright_compiler.program import Attributes, Bound, ModelDecl, StepDecl
+from mixwright_compiler.program import Attributes, Bound, ModelDecl, StepDecl, ToolDecl
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.lazy_dataclass import dataclass
@@ -22,10 +22,11 @@ from mixwright_dsl.source import Span
 
 
 def check_tasks(checked: Checked) -> None:
-    """MIX880: a step whose model is for something else, such as a generator where a reward model is due."""
+    """MIX880: a step or tool whose model is for something else, such as a generator where a reward model is due."""
     pipelines = [step for _, _, step in checked.clean_steps()]
     mixtures = [step for m in checked.of_mixtures() if not m.variant_of for step in m.steps]
-    for step in (*pipelines, *mixtures):
+    asking: list[StepDecl | ToolDecl] = [*pipelines, *mixtures, *checked.clean_tools()]
+    for step in asking:
         for schema, bound, name in _models_of(step):
             model = checked.program.models.get(name)
             if model is None or not checked.clean(model.span):
@@ -49,23 +50,31 @@ def check_tasks(checked: Checked) -> None:
 
 
 def check_capabilities(checked: Checked) -> None:
-    """MIX445: a step that needs of its model what the model, or its server, does not do. MIX448: of those a schema."""
+    """MIX445: a step or tool that needs of its model what the model, or its server, does not do. MIX448: of those a
+    schema."""
     for pipeline, position, step in checked.clean_steps():
-        for need in _needs(checked, pipeline.steps[:position], step):
-            for at_model, name in need.models:
-                model = checked.program.models.get(name)
-                if model is None or not checked.clean(model.span):
-                    continue
-                if value_of(model.attributes, "task", GENERATES) == GENERATES:
-                    lacking = missing(model.entry, _values(model.attributes), need.capability)
-                    if lacking != []:
-                        _say_missing(checked, need, model, at_model, lacking)
+        for need in (*_needs(checked, step), *_needs_of_repair(checked, pipeline.steps[:position], step)):
+            _check_need(checked, need)
+    for tool in checked.clean_tools():
+        for need in _needs(checked, tool):
+            _check_need(checked, need)
+
+
+def _check_need(checked: Checked, need: _Need) -> None:
+    for at_model, name in need.models:
+        model = checked.program.models.get(name)
+        if model is None or not checked.clean(model.span):
+            continue
+        if value_of(model.attributes, "task", GENERATES) == GENERATES:
+            lacking = missing(model.entry, _values(model.attributes), need.capability)
+            if lacking != []:
+                _say_missing(checked, need, model, at_model, lacking)
 
 
 @dataclass(frozen=True)
 class _Need:
     """Something that not every model can, and which models are asked for it. span: what asks for it, unless that is the
-    step itself. begun: the template, and where in it the answer begins."""
+    step or tool itself. begun: the template, and where in it the answer begins."""
 
     capability: str
     models: tuple[tuple[Span, str], ...]
@@ -74,7 +83,7 @@ class _Need:
     begun: tuple[str, Span] | None = None
 
 
-def _needs(checked: Checked, before: tuple[StepDecl, ...], step: StepDecl) -> Iterator[_Need]:
+def _needs(checked: Checked, step: StepDecl | ToolDecl) -> Iterator[_Need]:
     values = _values(step.attributes)
     for asks in step.entry.asks:
         models = _asked(step, asks.model)
@@ -89,6 +98,9 @@ def _needs(checked: Checked, before: tuple[StepDecl, ...], step: StepDecl) -> It
             span = step.attributes[named[0]].span if named else None
             label = f"`{named[0]}` asks for it" if named else f"asked for by `{step.entry.name}`"
             yield _Need(capability, models, span, label)
+
+
+def _needs_of_repair(checked: Checked, before: tuple[StepDecl, ...], step: StepDecl) -> Iterator[_Need]:
     repair = repair_template(value_of(step.attributes, "on_fail"))
     if repair is not None and _begun(checked, repair) is not None:
         maker = maker_of(before, str(value_of(step.attributes, "response", "")))
@@ -110,7 +122,7 @@ def _begun(checked: Checked, name: str) -> Span | None:
     return template.messages[-1].span
 
 
-def _asked(step: StepDecl, attribute: str) -> tuple[tuple[Span, str], ...]:
+def _asked(step: StepDecl | ToolDecl, attribute: str) -> tuple[tuple[Span, str], ...]:
     return tuple(
         (bound.span, called) for schema, bound, called in _models_of(step) if schema.name == attribute
     )
@@ -198,6 +210,8 @@ def check_servers(checked: Checked) -> None:
     for model in checked.program.models.values():
         if checked.clean(model.span):
             _check_model_settings(checked, model)
+    for tool in checked.clean_tools():
+        _check_sampling(checked, tool)
     for _, _, step in checked.clean_steps():
         _check_sampling(checked, step)
         for name in FOR_VLLM:
@@ -214,8 +228,8 @@ SAMPLING = ("temperature", "top_p")
 """What a model with `sampling = leave_out` is not sent."""
 
 
-def _check_sampling(checked: Checked, step: StepDecl) -> None:
-    """A step that states how to sample from a model that is not told."""
+def _check_sampling(checked: Checked, step: StepDecl | ToolDecl) -> None:
+    """A step or tool that states how to sample from a model that is not told."""
     for _, _, called in _models_of(step):
         model = checked.program.models.get(called)
         left_out = (
@@ -334,5 +348,5 @@ def _architecture(directory: Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _models_of(step: StepDecl) -> Iterator[tuple[AttributeSchema, Bound, str]]:
+def _models_of(step: StepDecl | ToolDecl) -> Iterator[tuple[AttributeSchema, Bound, str]]:
     return ((schema, bound, str(bound.value)) for schema, bound in named_by(step, "model"))

@@ -14,7 +14,8 @@ from mixwright_compiler.catalog.licenses import (
     is_known,
     matches,
 )
-from mixwright_compiler.checks.checked import Checked, value_of
+from mixwright_compiler.catalog.traits import traits_of
+from mixwright_compiler.checks.checked import Checked, named_by, value_of
 from mixwright_compiler.checks.reviews import RULE
 from mixwright_compiler.program import (
     Bound,
@@ -26,6 +27,7 @@ from mixwright_compiler.program import (
     PolicyDecl,
     SourceDecl,
     StepDecl,
+    ToolDecl,
 )
 from mixwright_compiler.suggest import did_you_mean, listing
 from mixwright_dsl.diagnostic import Label
@@ -69,7 +71,7 @@ def _mixtures(checked: Checked, policy: PolicyDecl) -> Iterator[MixtureDecl]:
 
 def _ways(checked: Checked, mixture: MixtureDecl) -> Iterator[tuple[SourceDecl | ModelDecl, _Way]]:
     """Every source with something in it that reaches the mixture, and every model that writes text of its rows, with a
-    shortest way: rows that start from the source, and rows into which something of it is drawn."""
+    shortest way: rows that start from the source, and rows into which something of it is drawn or found by a tool."""
     program = checked.program
     seen = {mixture.name}
     pending = [_Way(component, (mixture.name, component.rows)) for component in mixture.components]
@@ -88,7 +90,7 @@ def _ways(checked: Checked, mixture: MixtureDecl) -> Iterator[tuple[SourceDecl |
             else:
                 further += [_Way(way.component, (*way.path, below)) for below in _below(checked, name)]
             if name in program.pipelines:
-                for model in _writers(program.pipelines[name]):
+                for model in _writers(checked, program.pipelines[name]):
                     written.setdefault(model, _Way(way.component, (*way.path, model)))
         pending = further
     yield from (
@@ -98,13 +100,25 @@ def _ways(checked: Checked, mixture: MixtureDecl) -> Iterator[tuple[SourceDecl |
     )
 
 
-def _writers(pipeline: PipelineDecl) -> Iterator[str]:
-    """The models whose text its steps put into rows; those that only judge write none."""
+def _writers(checked: Checked, pipeline: PipelineDecl) -> Iterator[str]:
+    """The models whose text its steps put into rows, by themselves or by the tools that they call; those that only judge
+    write none."""
     for step in pipeline.steps:
-        if step.entry.family == "step":
-            yield from (
-                model for question in step.traits.asks if question.writes for model in question.models
-            )
+        if step.entry.family != "step":
+            continue
+        asked = [*step.traits.asks]
+        for tool in _tools(checked, step):
+            values = {name: bound.value for name, bound in tool.attributes.items()}
+            asked += traits_of(tool.entry, values).asks
+        yield from (
+            model for question in asked if question.writes or question.max_tokens for model in question.models
+        )
+
+
+def _tools(checked: Checked, step: StepDecl) -> Iterator[ToolDecl]:
+    """The tools that a step calls."""
+    tools = checked.program.tools
+    return (tools[name] for name in step.traits.calls if name in tools)
 
 
 def _below(checked: Checked, name: str) -> Iterator[str]:
@@ -122,6 +136,8 @@ def _below(checked: Checked, name: str) -> Iterator[str]:
                 if schema.type == "drawn"
             )
             yield from (each for each in drawn if isinstance(each, str))
+            for tool in _tools(checked, step):
+                yield from (str(bound.value) for _, bound in named_by(tool, "source"))
 
 
 def _check_declared(

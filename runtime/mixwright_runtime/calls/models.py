@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from mixwright_compiler.catalog.capabilities import needed
-from mixwright_compiler.catalog.catalog import builtin_catalog
+from mixwright_compiler.catalog.capabilities import OF_TOKENS, needed, texts_of_tokens
+from mixwright_compiler.catalog.catalog import Entry, builtin_catalog
 from mixwright_compiler.catalog.conditions import given
 from mixwright_compiler.catalog.references import LISTS
-from mixwright_compiler.plan.plan import ModelSpec, Plan, Step
-from mixwright_runtime.engines.protocol import Engine, EngineEnvironment
+from mixwright_compiler.plan.plan import ModelSpec, Origin, Plan, Step
+from mixwright_runtime.engines.protocol import Engine, EngineEnvironment, Needs
 from mixwright_runtime.engines.secrets import discreet
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.declare import entry_of, implementation
@@ -205,8 +205,8 @@ def engines_of(plan: Plan, steps: Iterable[Step]) -> dict[str, Engine]:
     return engines_asked(plan, asked_of(plan, steps))
 
 
-def engines_asked(plan: Plan, asked: Mapping[str, frozenset[str]]) -> dict[str, Engine]:
-    """An engine for each of these models, built and not started; asked: model -> what is needed of it beyond a chat.
+def engines_asked(plan: Plan, asked: Mapping[str, Needs]) -> dict[str, Engine]:
+    """An engine for each of these models, built and not started.
 
     Raises:
         RunError: a secret is not set in the environment.
@@ -217,43 +217,58 @@ def engines_asked(plan: Plan, asked: Mapping[str, frozenset[str]]) -> dict[str, 
     return {name: discreet(_engine(plan, name, secrets[name], asked[name]), known) for name in asked}
 
 
-def engine_shapes(plan: Plan, asked: Mapping[str, frozenset[str]]) -> dict[str, Engine]:
+def engine_shapes(plan: Plan, asked: Mapping[str, Needs]) -> dict[str, Engine]:
     """The same engines without secrets: what they offer and how wide they are can be read off them, and no more."""
     return {name: _engine(plan, name, {}, needs) for name, needs in asked.items()}
 
 
-def _engine(plan: Plan, name: str, secrets: Mapping[str, str], needs: frozenset[str]) -> Engine:
+def _engine(plan: Plan, name: str, secrets: Mapping[str, str], needs: Needs) -> Engine:
     model = plan.models[name]
-    engine: Engine = implementation(f"model.{model.engine}")(
-        model, EngineEnvironment(Path(plan.directory), secrets, needs)
-    )
+    environment = EngineEnvironment(Path(plan.directory), secrets, needs.capabilities, needs.tokens)
+    engine: Engine = implementation(f"model.{model.engine}")(model, environment)
     return engine
 
 
-def asked_of(plan: Plan, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
-    """The models that the steps ask, in order of their names, each with what they need of it beyond a chat."""
+def asked_of(plan: Plan, steps: Iterable[Step]) -> dict[str, Needs]:
+    """The models that the steps ask, in order of their names, each with what is needed of it."""
     steps = list(steps)
     needs = needs_of(plan, steps)
     asked = sorted({name for step in steps for name in models_asked(plan, step)})
-    return {name: needs.get(name, frozenset()) for name in asked}
+    return {name: needs.get(name, Needs()) for name in asked}
 
 
-def needs_of(plan: Plan, steps: Iterable[Step]) -> dict[str, frozenset[str]]:
-    """Model -> what the steps need of it beyond a chat."""
+def needs_of(plan: Plan, steps: Iterable[Step]) -> dict[str, Needs]:
+    """Model -> what the steps and the tools that they call need of it beyond a chat."""
 
     def begins(template: str) -> bool:
         spec = plan.templates.get(template)
         return spec is not None and bool(spec.messages) and spec.messages[-1].role == "assistant"
 
     found: dict[str, set[str]] = {}
-    for step in steps:
-        entry = entry_of(step.operation)
+    tokens: dict[str, dict[str, str]] = {}
+    for entry, values, origin in _asking(plan, steps):
+        texts = {
+            text: f"`{name}` ({origin.file}:{origin.line})" for name, text in texts_of_tokens(entry, values)
+        }
         for asks in entry.asks:
-            named = given(entry, step.attributes, asks.model)
-            for capability, _ in needed(asks, entry, step.attributes, begins):
-                for name in named if isinstance(named, list | tuple) else [named]:
-                    found.setdefault(str(name), set()).add(capability)
-    return {name: frozenset(needs) for name, needs in found.items()}
+            named = given(entry, values, asks.model)
+            capabilities = [capability for capability, _ in needed(asks, entry, values, begins)]
+            for name in map(str, named if isinstance(named, list | tuple) else [named] if named else ()):
+                found.setdefault(name, set()).update(capabilities)
+                if (plan.models[name].attributes.get("task") or "generate") in OF_TOKENS:
+                    tokens[name] = {**texts, **tokens.get(name, {})}
+    return {name: Needs(frozenset(needs), tokens.get(name, {})) for name, needs in found.items()}
+
+
+def _asking(plan: Plan, steps: Iterable[Step]) -> Iterator[tuple[Entry, Mapping[str, Any], Origin]]:
+    """Whatever asks models: the steps, and the tools that they call."""
+    tools: dict[str, None] = {}
+    for step in steps:
+        yield entry_of(step.operation), step.attributes, step.origin
+        tools.update(dict.fromkeys(tools_of(step)))
+    for name in tools:
+        tool = plan.tools[name]
+        yield entry_of(f"tool.{tool.kind}"), tool.attributes, tool.origin
 
 
 def secrets_of(model: ModelSpec) -> dict[str, str]:

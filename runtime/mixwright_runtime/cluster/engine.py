@@ -25,6 +25,7 @@ from mixwright_runtime.engines.protocol import (
     Labeller,
     Limited,
     LossTeller,
+    Needs,
     Request,
     Scorer,
     Sites,
@@ -92,7 +93,7 @@ class LeasedWork:
     def __init__(
         self,
         plan: Plan,
-        asked: Mapping[str, frozenset[str]],
+        asked: Mapping[str, Needs],
         cluster: Cluster,
         *,
         sandbox: str,
@@ -100,7 +101,7 @@ class LeasedWork:
         again: Callable[[], None],
         policy: LeasePolicy | None = None,
     ) -> None:
-        """asked: model -> what it is asked for beyond a chat. again: called before a request is sent again, which it may
+        """asked: model -> what is needed of it. again: called before a request is sent again, which it may
         refuse with RunStopped.
 
         Raises:
@@ -109,9 +110,8 @@ class LeasedWork:
         if cluster.shares_machine:
             for name in asked:
                 secrets_of(plan.models[name])
-        needs = {name: sorted(each) for name, each in asked.items()}
         sharing = len(cluster.places) if cluster.shares_machine else 1
-        setup = Setup(plan.model_dump_json(), needs, code_identity(), sandbox, sharing)
+        setup = Setup(plan.model_dump_json(), asked, code_identity(), sandbox, sharing)
         leased = partial(Leasing, cluster=cluster, setup=setup, clock=clock, policy=policy)
         self.cluster = cluster
         self.engines: dict[str, Engine] = {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault
-from mixwright_runtime.engines.protocol import Sites
+from mixwright_runtime.engines.protocol import Needs, Sites
 from mixwright_runtime.errors import EngineUnavailable, MissingExtra, RunError
 
 
@@ -29,13 +29,13 @@ class LeaseLost(Exception):
 class Setup:
     """What a worker is told before its first lease; no secret, these it reads from its own environment.
 
-    plan: as JSON. needs: model -> what it is asked for beyond a chat, for each model that the run asks. code: identity of
+    plan: as JSON. needs: what is needed of each model that the run asks, by its name. code: identity of
     the code of the run, which must be the worker's, too. sandbox: what confines untrusted code there
     (`mixwright_runtime/sandbox/backends.py`). sharing: workers that have the same processors.
     """
 
     plan: str
-    needs: Mapping[str, Sequence[str]]
+    needs: Mapping[str, Needs]
     code: str
     sandbox: str = "bwrap"
     sharing: int = 1
@@ -148,14 +148,20 @@ def read_frame(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
 
 def setup_frame(setup: Setup) -> bytes:
     """What a worker is told first, as it travels."""
-    needs = {model: sorted(each) for model, each in setup.needs.items()}
+    needs = {
+        model: {"capabilities": sorted(each.capabilities), "tokens": dict(each.tokens)}
+        for model, each in setup.needs.items()
+    }
     told = {"needs": needs, "code": setup.code, "sandbox": setup.sandbox, "sharing": setup.sharing}
     return frame({"do": "setup", **told}, [setup.plan.encode()])
 
 
 def setup_in(head: Mapping[str, Any], bodies: Sequence[bytes]) -> Setup:
     """What a worker has been told first."""
-    return Setup(bodies[0].decode(), head["needs"], head["code"], head["sandbox"], head["sharing"])
+    needs = {
+        model: Needs(frozenset(each["capabilities"]), each["tokens"]) for model, each in head["needs"].items()
+    }
+    return Setup(bodies[0].decode(), needs, head["code"], head["sandbox"], head["sharing"])
 
 
 def lease_frame(service: str, lease: Lease, address: int) -> bytes:

@@ -37,10 +37,9 @@ def host_of(setup: Setup) -> Host:
         )
     plan = plan_from_json(setup.plan)
     load_plugins(plan)
-    asked = {name: frozenset(needs) for name, needs in setup.needs.items()}
     size = max(1, len(os.sched_getaffinity(0)) // setup.sharing)
     services: dict[str, Service] = {
-        name: EngineService(engine) for name, engine in engines_asked(plan, asked).items()
+        name: EngineService(engine) for name, engine in engines_asked(plan, setup.needs).items()
     }
     return Host({**services, POOL: PoolService(size), BOXES: BoxService(setup.sandbox, size)})
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mixwright_compiler.catalog.capabilities import LABELS, LOSSES, TEXT, TOKEN_AT
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.decoding import Prompt
+from mixwright_runtime.engines.label_tokens import check_tokens
 from mixwright_runtime.engines.measured import unit_vectors
 from mixwright_runtime.engines.prompts import NoUserTurn, asking, prompt_of
 from mixwright_runtime.engines.protocol import (
@@ -86,10 +87,12 @@ class LocalEngine(ABC):
         self._arrived: list[Asked] = []
         self._is_closed = False
         self._worker: threading.Thread | None = None
+        self._tokenizer: Any = None
+        """The model's own, once it is loaded."""
 
     @abstractmethod
     def _load(self) -> None:
-        """Load the model; raises as `start` does."""
+        """Load the model, and its tokenizer into `_tokenizer`; raises as `start` does."""
 
     @abstractmethod
     def _serve(self) -> list[Asked]:
@@ -164,6 +167,8 @@ class LocalEngine(ABC):
     def _work(self, loop: asyncio.AbstractEventLoop, loaded: asyncio.Future[None]) -> None:
         try:
             self._load()
+            if self._environment.tokens:
+                check_tokens(self._tokenizer, self._environment.tokens, self._model.name)
         except Exception as error:
             loop.call_soon_threadsafe(_set_error, loaded, error)
             return

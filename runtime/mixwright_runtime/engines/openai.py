@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mixwright_compiler.catalog.capabilities import LOSSES, USER_TURN
 from mixwright_compiler.catalog.servers import addresses_of
 from mixwright_compiler.plan.plan import ModelSpec
+from mixwright_runtime.engines.label_tokens import check_tokens
 from mixwright_runtime.engines.openai_answers import chat_completion_in, completion_in
 from mixwright_runtime.engines.openai_endpoint import Endpoint, Serving
 from mixwright_runtime.engines.openai_labels import labels_in
@@ -102,7 +103,7 @@ MOST_IN_FLIGHT = 1024
             "tokenizer",
             "path",
             "Directory with the model's own tokenizer and chat template, for what goes to the server as tokens: a user's "
-            "turn (`turn = user`), a text whose losses are asked for.",
+            "turn (`turn = user`), a text whose losses are asked for. Labels are held against it at start.",
             cls="run",
         ),
         attribute(
@@ -279,7 +280,7 @@ class OpenAIEngine:
         self._session: aiohttp.ClientSession | None = None
         self._served_as: tuple[Endpoint, str] | None = None
         self._serving: tuple[Endpoint, Serving] | None = None
-        self._needs = environment.needs
+        self._needs, self._tokens_asked = environment.needs, environment.tokens
         stated = attributes.get("tokenizer")
         self._tokenizer_at = None if stated is None else environment.directory / str(stated)
         self._tokenizer: Any = None
@@ -302,8 +303,9 @@ class OpenAIEngine:
                 f"model '{self.name}': this process may have {most:,} connections, and max_in_flight is "
                 f"{self.slots:,}; raise `ulimit -n`, or lower max_in_flight"
             )
-        if self._tokenizer_at is not None and self._needs & {USER_TURN, LOSSES}:
+        if self._tokenizer_at is not None and (self._needs & {USER_TURN, LOSSES} or self._tokens_asked):
             self._tokenizer = await asyncio.to_thread(_tokenizer, self._tokenizer_at, self.name)
+            check_tokens(self._tokenizer, self._tokens_asked, self.name)
         for name, (value, variable) in self._headers.items():
             if not fits_a_header(value):
                 held = f"{variable} holds" if variable else "it has"

@@ -224,13 +224,27 @@ class EngineFault(Exception):
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What a run needs of a model beyond a chat.
+
+    capabilities: `mixwright_compiler.catalog.capabilities`. tokens: texts that must be one token of it each, with what
+    asks for it: `open` of `pipeline.step`.
+    """
+
+    capabilities: frozenset[str] = frozenset()
+    tokens: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EngineEnvironment:
-    """What an engine may know of its surroundings: where relative model paths start, the secrets it was given, and what
-    it will be asked for beyond a chat (`mixwright_compiler.catalog.capabilities`)."""
+    """What an engine may know of its surroundings: where relative model paths start, the secrets it was given, what it
+    will be asked for beyond a chat (`mixwright_compiler.catalog.capabilities`), and the texts that must be one token of
+    the model each, with what asks for it."""
 
     directory: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
+    tokens: Mapping[str, str] = field(default_factory=dict)
 
 
 class Engine(Protocol):

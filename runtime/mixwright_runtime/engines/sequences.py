@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mixwright_runtime.engines.label_tokens import only_token
 from mixwright_runtime.engines.protocol import EngineFault, Fault, ScoreRequest
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def tokens_of(request: ScoreRequest | str, tokenizer: PreTrainedTokenizerBase, c
         raise EngineFault(Fault.TOO_LONG, f"text has {len(tokens)} tokens, `context` is {context}")
     steps: tuple[int, ...] = ()
     if isinstance(request, ScoreRequest) and request.task == "process_reward":
-        tag = _tag(tokenizer, request.step_tag)
+        tag = only_token(tokenizer, request.step_tag, "step tag")
         steps = tuple(at for at, token in enumerate(tokens) if token == tag)
         if len(steps) != request.steps:
             raise EngineFault(
@@ -72,12 +73,3 @@ def _chat(request: ScoreRequest, tokenizer: PreTrainedTokenizerBase) -> Any:
         )
     except Exception as error:  # templates raise whatever their authors chose
         raise EngineFault(Fault.BAD_REQUEST, f"the chat template refuses the messages: {error}") from error
-
-
-def _tag(tokenizer: PreTrainedTokenizerBase, tag: str) -> int:
-    tokens = tokenizer(tag, add_special_tokens=False)["input_ids"]
-    if len(tokens) != 1:
-        raise EngineFault(
-            Fault.DENIED, f"the step tag `{tag}` is {len(tokens)} tokens of this model; it must be one"
-        )
-    return int(tokens[0])

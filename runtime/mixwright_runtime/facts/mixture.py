@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import Mixture, Plan, Step
+from mixwright_compiler.plan.questions import questions_of
 from mixwright_runtime.facts.pipelines import Drop, pipeline_facts
 from mixwright_runtime.facts.policies import PolicyFacts, policy_facts
 from mixwright_runtime.facts.reports import reviews_in, reviews_of, step_reports
@@ -130,11 +131,12 @@ def _sources(plan: Plan, store: Store, run_id: int, mixture: str) -> list[Source
 
 
 def _models(plan: Plan, mixture: Mixture) -> list[ModelFacts]:
-    """The models that steps of the mixture's pipelines ask, by name."""
+    """The models that steps of the mixture's pipelines ask, by themselves or by tools, by name."""
     from mixwright_runtime.mixture.record import pipelines_of
 
     steps = [step for name in pipelines_of(plan, mixture) for step in plan.pipelines[name].steps]
-    names = {str(step.attributes["model"]) for step in steps if step.attributes.get("model")}
+    questions = [question for step in steps for question in questions_of(plan, step)]
+    names = {model for question in questions for model in question.models}
     found = []
     for name in sorted(names & plan.models.keys()):
         model = plan.models[name]

@@ -145,7 +145,13 @@ class _Use:
             cls="set",
             minimum=0,
         ),
-        attribute("open", "text", "What a call begins with, which is one token of the model.", default=" ["),
+        attribute(
+            "open",
+            "text",
+            "What a call begins with, which is one token of the model.",
+            default=" [",
+            holds="token",
+        ),
         attribute("close", "text", "What it ends with.", default="]"),
         attribute("arrow", "text", "What stands between a call and its result.", default=" → "),
         attribute(
@@ -206,7 +212,8 @@ class AnnotatedTexts(Enrich):
     ```
 
     The model must tell how likely tokens are, one at every place of a text included: `transformers` and `vllm` in this
-    process. Begin with the opening bracket that its vocabulary has as one token.
+    process. Begin with the opening bracket that its vocabulary has as one token: another one is an error before the first
+    request, which says what is near (MIX464 where `check` can tell).
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:

@@ -73,6 +73,7 @@ NO_ANSWER = "no answer"
             "text",
             "of a process reward model: the token behind each step at which it rates",
             default="<extra_0>",
+            holds="token",
         ),
         attribute(
             "extract",

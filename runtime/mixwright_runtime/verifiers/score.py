@@ -37,6 +37,7 @@ MISSING = "a label is missing"
             "list[text]",
             'the scores as the model writes them, each one token of it: `["1", "2", "3"]`',
             default=REQUIRED,
+            holds="token",
         ),
         attribute(
             "prompt",
