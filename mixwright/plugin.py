@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.catalog.declaring import REQUIRED, attribute, pick, threshold
-from mixwright_compiler.plan.plan import ModelSpec, SourceSpec, Step
+from mixwright_compiler.plan.plan import ModelSpec, SourceSpec, Step, ToolSpec
 from mixwright_runtime.engines.protocol import (
     Answer,
     EmbedRequest,
@@ -43,6 +43,7 @@ from mixwright_runtime.plugins.protocol import (
 )
 from mixwright_runtime.plugins.shapes import Apply, Ask, Keep, Measure, MeasureGroup, StepRequest
 from mixwright_runtime.sources.reader import OpenSource
+from mixwright_runtime.tools.kinds import Surroundings, Tool, ToolCall, ToolError
 from mixwright_runtime.values.json_in_text import ParseFailed
 from mixwright_runtime.values.rows import Dropped, Rendered, Row
 from mixwright_runtime.verifiers.judging.asking import Asked, Asking
@@ -104,6 +105,11 @@ __all__ = [
     "Step",
     "StepContext",
     "StepRequest",
+    "Surroundings",
+    "Tool",
+    "ToolCall",
+    "ToolError",
+    "ToolSpec",
     "VectorResult",
     "Vectors",
     "WorkerError",

@@ -13,6 +13,7 @@ from mixwright_compiler.bind.place import Place, missing_column
 from mixwright_compiler.bind.python_tools import Signature, signature_of
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
+from mixwright_compiler.catalog.declaring import TAKEN
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Declaration
 from mixwright_compiler.program import Bound, ToolDecl
@@ -72,7 +73,7 @@ class _Made:
     def functions(self) -> list[dict[str, Any]]:
         """`{ name, description, parameters }` of each."""
         doc = self.attributes["doc"].value if "doc" in self.attributes else ""
-        parameters = [self.entry.takes] if self.entry.takes else []
+        properties = {name: {"type": TAKEN[type]} for name, type in self.entry.takes.items()}
         for schema in self.entry.attributes:
             bound = self.attributes.get(schema.name)
             if bound is None or bound.is_default:
@@ -91,11 +92,10 @@ class _Made:
                     self.check_day(bound)
             if schema.type == "ref:template":
                 parsed = self.scope.parsed.get(str(bound.value))
-                parameters = sorted(parsed.inputs) if parsed is not None else []
+                properties |= dict.fromkeys(sorted(parsed.inputs) if parsed is not None else (), TEXT)
         if any(schema.holds == "python" for schema in self.entry.attributes):
             raise Reported  # that none of them is given is for the check of alternatives to say, but not here
-        properties = dict.fromkeys(parameters, TEXT)
-        return [_function(self.declaration.name, doc, _object(properties, parameters))]
+        return [_function(self.declaration.name, doc, _object(properties, list(properties)))]
 
     def python(self, schema: AttributeSchema, bound: Bound) -> Signature:
         """The function's signature."""

@@ -68,11 +68,10 @@ class AttributeSchema:
     `tasks`: of a reference to a model, what the model must be for; None for writing text.
     `holds`: of a model, `tokenizer` where it only lends that; of a template, `drawn` where it is of what is drawn;
         of a column, `text` where it must hold text; of an expression, `language` where it gives a code of one;
-        of a text, `address`, `character`, `day`, or `token` where it must be one token of the models that the step
-        asks (`mixwright_compiler.catalog.capabilities.OF_TOKENS`), each text of a list by itself; of what a tool is
-        made of, `python`, `mcp_record`, or `column_of_source`; of a new column, `verdict`; `constraints`;
-        `inherited_schema` of a JSON
-        Schema that is that of the step which made `response`, where it is not written.
+        of a text, `address`, `character`, `day`, or `token`: one token of the models that the step asks, each text of a
+        list by itself; of what a tool is made of, `python`, `mcp_record`, or `column_of_source`; of a new column,
+        `verdict`; `constraints`; `inherited_schema` of a JSON Schema that is that of the step which made `response`,
+        where it is not written.
     `short_for`: of a column with the right answer: the verifier that compares with it.
     `given_when`: the condition (`mixwright_compiler.catalog.conditions`) under which it must be given, or has its
         default, and under no other may be.
@@ -176,8 +175,7 @@ class Entry:
     spreads: of a step that makes several rows of one: the attribute that says how many at most.
     folds: of a step that brings the rows together again that were made of one, as that one.
     loops: of a step with a body of steps, through which a row goes several times.
-    takes: of a tool, the one text that it takes, by name; those that are made of a template, of code or of a recording
-        take what that says.
+    takes: of a tool: name -> `text`, `int`, `float` or `bool`; of one made of a template, code or a recording nothing.
     with_attribute: of a step that another one is where it has this attribute, which it alone has: `fold_by`, which is
         written `fold { by = … }`. Its name is of both.
     plugin: what declares it, where that is not Mixwright.
@@ -210,7 +208,7 @@ class Entry:
     folds: bool = False
     loops: bool = False
     with_attribute: str = ""
-    takes: str = ""
+    takes: Mapping[str, str] = field(default_factory=dict)
     plugin: Provider | None = None
 
     @property
@@ -335,7 +333,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
         **({"folds": True} if entry.folds else {}),
         **({"loops": True} if entry.loops else {}),
         **({"with_attribute": entry.with_attribute} if entry.with_attribute else {}),
-        **({"takes": entry.takes} if entry.takes else {}),
+        **({"takes": dict(entry.takes)} if entry.takes else {}),
     }
 
 

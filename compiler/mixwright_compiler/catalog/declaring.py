@@ -20,6 +20,8 @@ MODELS = ("ref:model", "list[ref:model]")
 """Types of attributes with models to ask."""
 TOOLS = ("ref:tool", "some[ref:tool]", "list[ref:tool]")
 """Types of attributes with tools to call."""
+TAKEN = {"text": "string", "int": "integer", "float": "number", "bool": "boolean"}
+"""Types of what a tool takes, with their names in JSON Schema."""
 
 
 def attribute(

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from mixwright_compiler.catalog.catalog import AttributeSchema, Entry
 from mixwright_compiler.catalog.declaring import MODELS
 
+TOOL = "Tool"
+"""What a tool of a plugin derives from; no shape of a step."""
+
 SHAPES = {
     "Apply": "Apply",
     "Ask": "Ask",
@@ -94,6 +97,11 @@ def _of_asks(shape: str, entry: Entry) -> Iterator[Conflict]:
         yield Conflict(
             f"it `asks` models, and {shape} cannot wait for them: derive it from Ask or Measure", "asks"
         )
+    yield from unasked(entry)
+
+
+def unasked(entry: Entry) -> Iterator[Conflict]:
+    """Attributes that name models of which the declaration does not say what they are asked."""
     asked = {asks.model for asks in entry.asks}
     for schema in entry.attributes:
         if schema.type in MODELS and schema.holds != "tokenizer" and schema.name not in asked:

@@ -23,7 +23,7 @@ from mixwright_compiler.plan.plan import Mixture, ModelSpec, Pipeline, Plan, Sou
 from mixwright_compiler.plan.quotas import quota_text
 from mixwright_compiler.plan.subtotals import changed_tags
 from mixwright_compiler.plan.tag_limits import changed_limits
-from mixwright_compiler.plan.tools import tool_change, tool_words
+from mixwright_compiler.plan.tools import RESULTS, tool_change, tool_words
 from mixwright_compiler.plugins.files import short
 from mixwright_dsl.lazy_dataclass import dataclass
 
@@ -105,7 +105,7 @@ class _Comparison:
         old, new = self.old, self.new
         yield from self.named("source", old.sources, new.sources, self.source)
         yield from self.named("model", old.models, new.models, self.model)
-        yield from self.named("tool", old.tools, new.tools, _tool)
+        yield from self.named("tool", old.tools, new.tools, self.tool)
         yield from self.named("pipeline", old.pipelines, new.pipelines, _start)
         for name, pipeline in new.pipelines.items():
             if name in old.pipelines:
@@ -189,6 +189,13 @@ class _Comparison:
         elif not any(c.cls == "row" for c in (*changes, *self.plugin("row", f"model.{new.engine}"))):
             yield Change("row", "weights")
         yield from changes
+
+    def tool(self, old: ToolSpec, new: ToolSpec) -> Iterator[Change]:
+        edited = list(self.plugin("row", f"tool.{new.kind}")) if old.kind == new.kind else []
+        yield from edited
+        what = tool_change(old, new)
+        if what and not (edited and what == RESULTS):
+            yield Change("row", what)
 
     def step(self, old: Step, new: Step) -> Iterator[Change]:
         if old.operation != new.operation:
@@ -350,12 +357,6 @@ def _start(old: Pipeline, new: Pipeline) -> Iterator[Change]:
         before, after = getattr(old.start, name), getattr(new.start, name)
         if before != after:
             yield Change("set", moved(name, before, after))
-
-
-def _tool(old: ToolSpec, new: ToolSpec) -> Iterator[Change]:
-    what = tool_change(old, new)
-    if what:
-        yield Change("row", what)
 
 
 def _of_policy(comparison: _Comparison, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:

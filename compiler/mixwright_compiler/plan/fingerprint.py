@@ -260,6 +260,7 @@ def tool_identity(
         "row": by_class(entry, meant, catalog)["row"],
         "code": code,
         "digest": digest,
+        **of_plugin(entry),
     }
     return content_hash(TOOL_DOMAIN, whole)
 

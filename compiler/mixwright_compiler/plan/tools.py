@@ -12,6 +12,8 @@ from mixwright_compiler.plan.origins import origin_of
 from mixwright_compiler.plan.plan import ToolFunction, ToolSpec
 from mixwright_compiler.program import ToolDecl
 
+RESULTS = "results"
+
 
 def tool_spec(decl: ToolDecl, meanings: Meanings, catalog: Catalog) -> ToolSpec:
     """A tool with its defaults filled in; `meanings` has what it is made of."""
@@ -42,7 +44,7 @@ def tool_change(old: ToolSpec, new: ToolSpec) -> str:
     if old.kind != new.kind:
         return f"kind {old.kind} -> {new.kind}"
     if old.identity != new.identity:
-        return "results"
+        return RESULTS
     return "what models are told" if old.functions != new.functions else ""
 
 

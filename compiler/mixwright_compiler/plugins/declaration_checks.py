@@ -10,13 +10,14 @@ from mixwright_compiler.catalog.blocks import STEP_FAMILIES, language_blocks
 from mixwright_compiler.catalog.calls import CALLS
 from mixwright_compiler.catalog.catalog import AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.conditions import attributes_in
-from mixwright_compiler.catalog.declaring import unnamed
+from mixwright_compiler.catalog.declaring import TAKEN, unnamed
 from mixwright_compiler.catalog.makes import DRAWN, NAMED_BY_ATTRIBUTES, READ
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
+from mixwright_compiler.catalog.shape_traits import unasked
 from mixwright_compiler.schema import is_number
 from mixwright_compiler.suggest import did_you_mean, nearest
 
-FAMILIES = ("step", *STEP_FAMILIES, "model", "source", "export")
+FAMILIES = ("step", *STEP_FAMILIES, "model", "source", "export", "tool")
 """What a plugin can declare."""
 
 SHARED_BY = {
@@ -75,6 +76,8 @@ def problems_of(entry: Entry, shared: Catalog) -> Iterator[Problem]:
         seen.add(schema.name)
         yield from attribute_problems(schema, shared)
     yield from _wanting(entry, shared)
+    if entry.takes or entry.family == "tool":
+        yield from _of_tool(entry)
     try:
         yield from (Problem(message) for message in unnamed(entry))
         yield from _made(entry)
@@ -103,6 +106,26 @@ def _wanting(entry: Entry, shared: Catalog) -> Iterator[Problem]:
             f"a {entry.family} has the attributes of `{word}`, and this one lacks `{'`, `'.join(missing)}`",
             hint=f"end its attributes with `*{word}`",
         )
+
+
+def _of_tool(entry: Entry) -> Iterator[Problem]:
+    """What is wrong with what a tool takes, tells of itself, and asks models."""
+    if entry.family != "tool":
+        yield Problem(f"a {entry.family} takes nothing", hint="leave `takes` out")
+        return
+    for name, type in entry.takes.items():
+        if not WORD.fullmatch(name) or type not in TAKEN:
+            yield Problem(
+                f"a tool cannot take `{name}`, a `{type}`",
+                hint=f"names are lower case letters, digits and `_`; types are: {', '.join(TAKEN)}",
+            )
+    told = entry.attribute("doc")
+    if told is None or told.type != "text":
+        yield Problem(
+            "a tool has a text `doc`, which models are told of it, and this one lacks it",
+            hint='add `attribute("doc", "text", "what models are told of it", default="…")`',
+        )
+    yield from (Problem(conflict.message, conflict.schema) for conflict in unasked(entry))
 
 
 def attribute_problems(schema: AttributeSchema, catalog: Catalog) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES
 from mixwright_compiler.catalog.catalog import Catalog, Provider
-from mixwright_compiler.catalog.shape_traits import SHAPES, conflicts
+from mixwright_compiler.catalog.shape_traits import SHAPES, TOOL, conflicts
 from mixwright_compiler.plugins.declaration_checks import problems_of
 from mixwright_compiler.plugins.files import PACKAGE, is_module, module_of
 from mixwright_compiler.plugins.text import Declared, NotPlain, PythonFile
@@ -119,6 +119,14 @@ def _wrong(found: Declared, catalog: Catalog) -> Iterator[Fault]:
         message = f"{key}: its class derives from no shape of a step"
         yield Fault(
             "MIX134", message, found.span, hint=f"derive it from one of: {listing(SHAPES, len(SHAPES))}"
+        )
+        return
+    if found.entry.family == "tool" and made_as.shapes == ():
+        yield Fault(
+            "MIX134",
+            f"{key}: its class does not derive from `{TOOL}`",
+            found.span,
+            hint=f"derive it from `{TOOL}` of `mixwright.plugin`",
         )
         return
     if made_as.missing:

@@ -18,7 +18,7 @@ from typing import Any
 
 from mixwright_compiler.catalog.catalog import Asks, AttributeSchema, Catalog, Entry
 from mixwright_compiler.catalog.declaring import REQUIRED, attribute, pick, threshold
-from mixwright_compiler.catalog.shape_traits import SHAPES
+from mixwright_compiler.catalog.shape_traits import SHAPES, TOOL
 from mixwright_compiler.schema import is_number
 from mixwright_compiler.suggest import did_you_mean, nearest
 from mixwright_dsl.lazy_dataclass import dataclass
@@ -462,7 +462,7 @@ def fits_field(name: str, value: Any) -> bool:
         return isinstance(value, tuple) and all(fits_field("reads", i) and len(i) in lengths for i in value)
     if name == "needs":
         return isinstance(value, tuple) and all(fits_field("reads", i) and len(i) == 2 for i in value)
-    if name in ("makes", "evidence"):
+    if name in ("makes", "evidence", "takes"):
         return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
     if name == "attributes":
         return isinstance(value, tuple) and all(isinstance(item, AttributeSchema) for item in value)
@@ -487,7 +487,7 @@ def _class_of(
             match reading.base(where, node):
                 case Door(name=str(word)) if word in promises:
                     due = (*due, *promises[word])
-                    shapes |= {word} & SHAPES.keys()
+                    shapes |= {word} & {*SHAPES, TOOL}
                 case (PythonFile() as other, ast.ClassDef() as base):
                     pending.append((other, base))
                 case Door():

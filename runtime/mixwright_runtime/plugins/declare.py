@@ -41,9 +41,10 @@ PROMISES = {
     "model": ("start", "close", "slots"),
     "source": ("rows", "files", "revision"),
     "export": ("write", "data_file", "shape"),
+    "Tool": ("run",),
     **{shape.__name__: tuple(needed(shape)) for shape in SHAPES},
 }
-"""Family, or shape of a step -> what its classes must have."""
+"""Family, or class that one derives from -> what its classes must have."""
 
 PLUGIN_PACKAGES = (
     "mixwright_runtime.engines",
@@ -84,7 +85,7 @@ def declare(
     folds: bool = False,
     loops: bool = False,
     with_attribute: str = "",
-    takes: str = "",
+    takes: Mapping[str, str] | None = None,
 ) -> Callable[[T], T]:
     """Declare what the decorated function or class implements, under `family.name`; see
     `mixwright_compiler.catalog.catalog.Entry`.
@@ -124,7 +125,7 @@ def declare(
             folds,
             loops,
             with_attribute,
-            takes,
+            dict(takes or {}),
         )
         for problem in (*unnamed(entry), *problems_of(entry, implementation)):
             raise ValueError(f"{entry.key}: {problem}")

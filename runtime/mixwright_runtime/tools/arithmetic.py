@@ -15,7 +15,7 @@ LIMIT_S = 2.0
 @declare(
     "tool",
     "arithmetic",
-    takes="expression",
+    takes={"expression": "text"},
     attributes=(
         attribute(
             "digits",

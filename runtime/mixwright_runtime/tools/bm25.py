@@ -18,7 +18,7 @@ NOTHING = "nothing found"
 @declare(
     "tool",
     "bm25",
-    takes="query",
+    takes={"query": "text"},
     attributes=(
         attribute("over", "ref:source", "The source whose rows are searched.", default=REQUIRED),
         attribute("on", "name", "Its column with the text.", default=REQUIRED, holds="column_of_source"),
