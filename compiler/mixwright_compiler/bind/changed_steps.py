@@ -7,11 +7,13 @@ may have dots in it (a step of a fragment), then in `set` the attribute. Steps o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.blocks import language_blocks
+from mixwright_compiler.catalog.catalog import AttributeSchema
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.uses import at_home, use_of
 from mixwright_compiler.load.world import Declaration
@@ -119,7 +121,19 @@ class Named:
         bound = self.decl.attributes.get(self.attribute)
         if bound is None and isinstance(self.decl, StepDecl) and self.attribute == "when" and self.decl.when:
             return self.decl.when.span.text == value.value.span.text
-        return bound is not None and not bound.is_default and bound.span.text == value.value.span.text
+        if bound is not None and not bound.is_default:
+            return bound.span.text == value.value.span.text
+        schema = self.decl.entry.attribute(self.attribute) if isinstance(self.decl, StepDecl) else None
+        return schema is not None and _says(value.value.span.text, schema)
+
+
+def _says(text: str, schema: AttributeSchema) -> bool:
+    """Does a word or number say what holds without it?"""
+    if schema.type in ("int", "float", "count", "share"):
+        return re.fullmatch(r"\d+(\.\d+)?", text) is not None and float(text) == schema.default
+    if schema.type == "bool":
+        return text == str(schema.default).lower()
+    return schema.type.startswith("enum:") and text in (schema.default, schema.unsaid)
 
 
 class StepPaths:

@@ -84,7 +84,7 @@ def resolved(
 def _complete(schema: AttributeSchema, written: Any, catalog: Catalog | None) -> Any:
     # A default that is written out is the default: `[1.0, 10.0]` and `[1, 10]` are hashed otherwise.
     value = schema.default if written is None or written == schema.default else written
-    if value is None:
+    if value is None or value == schema.unsaid:
         return None
     if schema.type.startswith("call:") and isinstance(value, str):
         return {"call": value, "args": [], "keywords": {}}

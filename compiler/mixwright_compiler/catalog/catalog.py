@@ -50,8 +50,7 @@ FORMAT_VERSION = "1.2"
 RULES = (
     *("opinions", "guard", "ratings", "translated", "programs", "targets"),
     *("compared", "turns", "labels", "alone", "grouped", "tags", "semantic", "reviewed", "tools"),
-    *("criteria", "profiled"),
-    "annotates",
+    *("criteria", "profiled", "annotates"),
 )
 """Checks of a kind of their own (`mixwright_compiler.checks`) that steps are declared to be held to."""
 
@@ -70,13 +69,13 @@ class AttributeSchema:
         of a column, `text` where it must hold text; of an expression, `language` where it gives a code of one;
         of a text, `address`, `character`, `day`, or `token`: one token of the models that the step asks, each text of a
         list by itself; of what a tool is made of, `python`, `mcp_record`, or `column_of_source`; of a new column,
-        `verdict`; `constraints`; `inherited_schema` of a JSON Schema that is that of the step which made `response`,
-        where it is not written.
+        `verdict`; `constraints`; `inherited_schema` of a JSON Schema that the step which made `response` may have.
     `short_for`: of a column with the right answer: the verifier that compares with it.
     `given_when`: the condition (`mixwright_compiler.catalog.conditions`) under which it must be given, or has its
         default, and under no other may be.
     `only_when`: the condition under which alone it may be given; under any other its default counts for nothing.
     `waived_by`: of a required one, the attribute beside which it may be missing, or several: `turn or history`.
+    `unsaid`: the word that says what holds without it: written, it is as if it were not.
     """
 
     name: str
@@ -93,6 +92,7 @@ class AttributeSchema:
     given_when: str | None = None
     only_when: str | None = None
     waived_by: str | None = None
+    unsaid: str | None = None
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,13 @@ def attribute(
     given_when: str | None = None,
     only_when: str | None = None,
     waived_by: str | None = None,
+    unsaid: str | None = None,
 ) -> AttributeSchema:
     """An attribute of a declaration; `default=REQUIRED` makes it mandatory.
 
     `tasks`: of type `ref:model`, which tasks the model may have; without it, `generate`. `holds`: `text` of a column
     that must hold text, `language` of an expression that gives a language's code. `short_for`: a verifier. `given_when`,
-    `only_when`: conditions. `waived_by`: another attribute, or `one or other`. See
+    `only_when`: conditions. `waived_by`: another attribute, or `one or other`. `unsaid`: a word. See
     `mixwright_compiler.catalog.catalog.AttributeSchema`.
     """
     required = default is REQUIRED
@@ -64,6 +65,7 @@ def attribute(
         given_when,
         only_when,
         waived_by,
+        unsaid,
     )
 
 

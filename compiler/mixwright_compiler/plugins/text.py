@@ -453,7 +453,7 @@ def fits_field(name: str, value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and value >= 1
     if name in ("minimum", "maximum"):
         return value is None or is_number(value)
-    if name in ("holds", "short_for", "given_when", "only_when", "waived_by"):
+    if name in ("holds", "short_for", "given_when", "only_when", "waived_by", "unsaid"):
         return value is None or isinstance(value, str)
     if name in _LISTS or (name == "tasks" and value is not None):
         return isinstance(value, tuple) and all(isinstance(item, str) for item in value)

@@ -97,6 +97,7 @@ from mixwright_runtime.values.rows import Row
             "enum:assistant|user",
             "Whose turn the model writes. `assistant`, as without it: an answer. `user`: what somebody would ask, which "
             "follows the beginning of a user's turn in the model's own chat template.",
+            unsaid="assistant",
         ),
         attribute(
             "system",
@@ -109,6 +110,7 @@ from mixwright_runtime.values.rows import Row
             "enum:keep|leave_out",
             "The system message that some chat templates add where none is given: `keep`, as without it, or `leave_out`.",
             only_when="turn = user and without prefix",
+            unsaid="keep",
         ),
         attribute(
             "prefix",
@@ -122,6 +124,7 @@ from mixwright_runtime.values.rows import Row
             "`text` has the model go on from the prompt as a plain text, without a chat template, as base models do; "
             "`chat`, as without it, is an answer to messages.",
             only_when="without turn",
+            unsaid="chat",
         ),
         attribute(
             "tools",
@@ -198,6 +201,7 @@ from mixwright_runtime.values.rows import Row
             "enum:fail|use",
             "An answer that `max_tokens` has cut off: `fail`, as without it, is an attempt that failed; `use` takes what "
             "there is.",
+            unsaid="fail",
         ),
         attribute("stop", "list[text]", "The answer ends before the first of these texts."),
         attribute(

@@ -56,6 +56,7 @@ MISSING = "a label is missing"
             "enum:chat|text",
             "`text` where the label is the next token of the prompt as a plain text, without a chat template, as of "
             "models that were trained to score; `chat`, as without it, where it is the first of an answer",
+            unsaid="chat",
         ),
         attribute("response", "column", "the column that is rated, for `on_fail` and reports"),
         threshold("min", "the lowest score that passes"),

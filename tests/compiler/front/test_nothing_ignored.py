@@ -329,7 +329,7 @@ def value_of(entry: Entry, schema: AttributeSchema) -> str:
             return VALUES[key]
     if schema.type.startswith("enum:"):
         given = MINIMAL.get(entry.key, {}).get(schema.name, schema.default)
-        return next(word for word in schema.type[5:].split("|") if word != given)
+        return next(word for word in schema.type[5:].split("|") if word not in (given, schema.unsaid))
     if schema.type == "bool":
         return "false" if schema.default else "true"
     if schema.type.startswith("block:"):
@@ -507,6 +507,12 @@ def test_a_default_that_is_written_out_changes_no_row(key, tmp_path):
         and schema.name not in body
         and schema.type in ("bool", "count", "int", "float", "text", "list[float]", "list[text]")
     }
+    words = {
+        schema.name: schema.unsaid or schema.default
+        for schema in entry.attributes
+        if schema.type.startswith("enum:")
+    }
+    written |= {name: word for name, word in words.items() if word is not None and name not in body}
     for name, value in written.items():
         plan, _ = planned(tmp_path, spec_of(key, {**body, name: value}))
         if plan is not None:  # it does not fit what else is said there
