@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mixwright.testing.golden import Golden
 from mixwright.testing.judging import judged
-from mixwright.testing.telling import message_notes, shown
+from mixwright.testing.telling import as_written, message_notes
 from mixwright_compiler.program import MixtureDecl
 from mixwright_compiler.spec_tests import SpecTest
 from mixwright_dsl.diagnostic import Diagnostic, error
@@ -76,7 +76,7 @@ def _failures(
     from mixwright_compiler.plan.lower import template_spec
     from mixwright_runtime.errors import RunError
     from mixwright_runtime.run.mixture_trial import tried_mixture
-    from mixwright_runtime.run.recorded_calls import NoAnswer, WrongAnswer
+    from mixwright_runtime.run.recorded_answers import NoAnswer, WrongAnswer
     from mixwright_runtime.run.trial import tried
 
     try:
@@ -143,13 +143,20 @@ def plan_of_test(program: Program, spec: Path, lock: Lock, test: SpecTest) -> Pl
 def _no_answer(test: SpecTest, missing: Any) -> Diagnostic:
     step = missing.step
     again = f", request {missing.number}" if missing.number > 1 else ""
+    recorded = test.answers.get(step)
+    every = recorded if isinstance(recorded, list) else [recorded]
+    if step not in test.answers:
+        # A list is one answer for each request.
+        first = [missing.example] if isinstance(missing.example, list | dict) else missing.example
+        label, hint = "no answer of this step", f"add `answers = {{ {step} = {as_written(first)} }}`"
+    else:
+        listed = as_written([*every, missing.example])
+        label, hint = f"{len(every)} recorded", f"write one more: `{step} = {listed}`"
     return error(
         "MIX974",
         f"`{step}` asks `{missing.model}`{again}, and no answer is recorded for it",
         test.answers_spans.get(step, test.name_span),
-        f"{missing.number - 1} recorded" if step in test.answers else "no answer of this step",
+        label,
         notes=message_notes(missing.messages),
-        hint=f'add `answers = {{ {step} = "…" }}`'
-        if step not in test.answers
-        else f'write one more: `{step} = [{shown(test.answers[step], 60)[1:-1]}, "…"]`',
+        hint=hint,
     )

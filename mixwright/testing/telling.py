@@ -24,6 +24,21 @@ def shown(value: object, most: int = LONGEST) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def as_written(value: object, most: int = 160) -> str:
+    """A value as a spec has it, on one line; of a long list the last items, behind `…`."""
+    if isinstance(value, list):
+        items = [as_written(item) for item in value]
+        kept = len(items)
+        while kept > 1 and sum(map(len, items[-kept:])) > most:
+            kept -= 1
+        return f"[{', '.join(['…'] * (kept < len(items)) + items[len(items) - kept :])}]"
+    if isinstance(value, Mapping):
+        if not all(str(name).isidentifier() for name in value):
+            return f"<<~JSON {json.dumps(value, ensure_ascii=False)} JSON"
+        return f"{{ {', '.join(f'{name} = {as_written(of)}' for name, of in value.items())} }}"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def message_notes(messages: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """The messages of a request, a note each."""
     return tuple(

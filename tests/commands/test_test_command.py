@@ -115,6 +115,46 @@ def test_an_answer_of_another_kind_is_told(told: Told) -> None:
     assert status == 1 and "error[MIX974]: `verify_reward` asks for a number" in text
 
 
+CALLS = """
+model embedder openai { base_url = "http://localhost:1", model = "e", task = embed }
+model base transformers { path = "m", context = 384 }
+tool calculator arithmetic { }
+template sums { user = "Add calls: {{ name }}" }
+test "t" {
+  given = { name = "One and one is 2." }
+  %s
+  expect = kept
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "hint"),
+    [
+        ("", '[{ token_at = [["and", 0.9]] }]'),
+        ('[{ token_at = [["is", 0.9]] }, "calculator(1)"]', '{ losses = 0.7, prefix = "", at = "is" }]'),
+        ('{ token_at = [["is", 0.9]] }', '[{ token_at = [["is", 0.9]] }, "…"]'),
+        ('{ token_at = [["was", 0.9]] }', "asks for a place in the text: `was` is not in it, or ends it"),
+        ("{ token_at = 0.9 }", "a part of the text and a probability each"),
+        (
+            '[{ token_at = [["is", 0.9]] }, "calculator(1)", { losses = -1 }]',
+            "of each token how hard it is, in nats",
+        ),
+    ],
+)
+def test_what_is_not_recorded_of_how_likely_tokens_are_is_told(told: Told, answers: str, hint: str) -> None:
+    written = f"answers = {{ call_tools_x = {answers} }}" if answers else ""
+    step = "call_tools x { from = name, model = base, use calculator { prompt = sums, calls = 1 } }"
+    status, text = told(CALLS % f"{step}\n  {written}")
+    assert status == 1 and "error[MIX974]: `call_tools_x` asks" in text and hint in text
+
+
+def test_a_missing_vector_is_asked_for_as_a_vector(told: Told) -> None:
+    step = "dedup semantic { on = name, model = embedder }"
+    _, text = told(CALLS % step)
+    assert "add `answers = { dedup_semantic = [[1, 0]] }`" in text
+
+
 def test_golden_files_are_compared_and_written(told: Told, tmp_path: Path) -> None:
     spec = 'test "t" { given = people, expect = golden("g/p.txt", render(hello, user)) }'
     status, text = told(spec)

@@ -11,6 +11,13 @@ FROM = "from"
 ANSWER_FIELDS = ("text", "finish", "reasoning", "calls")
 """What a recorded answer may say that is more than a text."""
 
+LOSSES = "losses"
+LOSS_FIELDS = (LOSSES, "prefix", "at")
+"""What a recorded answer says of how hard tokens are: in nats, behind which prefix, and behind which part of the text."""
+
+LIKELY = "token_at"
+"""What a recorded answer says of how likely one token is in the places of a text."""
+
 ENDS = ("kept", "dropped", "quarantined")
 """How a row can end."""
 
