@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 
 from mixwright.recorded import Recorded, asked_anew
-from mixwright.terminal import table
+from mixwright.terminal import duration, table
 from mixwright_compiler.catalog.servers import addresses_of, shown_address
 from mixwright_compiler.plan.forecast import dollars, exceeded, forecast_of
 from mixwright_compiler.plan.graph import step_text
@@ -73,10 +73,12 @@ def _head(plan: Plan) -> str:
 
 
 def _limits(budget: Mapping[str, float], plan: Plan) -> str:
-    """`requests 200, cost 3 (about $4.10 expected)`: what is foreseen is said where it is more."""
+    """`200 requests, 2 h, $3 (about $4.10 expected)`: what is foreseen is said where it is more."""
     forecast = forecast_of(plan)
+    in_words = {"cost": lambda most: f"${most:,g}", "time": duration}
     return ", ".join(
-        f"{name} {most:,g}" + (f" ({figure} expected)" if (figure := exceeded(name, most, forecast)) else "")
+        (in_words[name](most) if name in in_words else f"{most:,g} {name}")
+        + (f" ({figure} expected)" if (figure := exceeded(name, most, forecast)) else "")
         for name, most in budget.items()
     )
 

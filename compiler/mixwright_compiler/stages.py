@@ -131,6 +131,10 @@ def _compile(
     if variant is not None:
         program = _with_variant(world, program, variant)
     world.findings.items = told_of_files(world.findings.items)
+    if world.findings.has_errors:
+        from mixwright_compiler.checks.misspelt import blame_declarations
+
+        blame_declarations(world, program.fragments.values())
     _suppress(world)
     return _result(world, program)
 

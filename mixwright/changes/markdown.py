@@ -85,7 +85,7 @@ def _section(diff: SpecDiff) -> Iterator[str]:
     yield from _table(work_table(diff), range(1, 4))
     for note in work_notes(diff):
         yield ""
-        yield escaped(f"{note[:1].upper()}{note[1:]}.")
+        yield prose(f"{note[:1].upper()}{note[1:]}.")
 
 
 def _table(rows: Sequence[Sequence[str]], right: Sequence[int]) -> Iterator[str]:
@@ -105,8 +105,19 @@ def code(text: str) -> str:
     return f"{fence}{pad}{flat}{pad}{fence}"
 
 
+def prose(text: str) -> str:
+    """A sentence of ours: what stands between backticks is code, and all else is escaped."""
+    parts = " ".join(text.split()).split("`")
+    if len(parts) % 2 == 0:
+        return escaped(text)
+    return "".join(code(part) if at % 2 else _as_entities(part) for at, part in enumerate(parts))
+
+
 def escaped(text: str) -> str:
     """Text in which nothing is markup: no link, no mention, no HTML."""
-    flat = visible(" ".join(text.split()))
+    return _as_entities(" ".join(text.split()))
+
+
+def _as_entities(text: str) -> str:
     # A zero-width character after an at sign or a number sign would be invisible in a copied name: an entity is not.
-    return re.sub(r"([\\`*_\[\]<>&#@~!|])", lambda found: f"&#{ord(found[1])};", flat)
+    return re.sub(r"([\\`*_\[\]<>&#@~!|])", lambda found: f"&#{ord(found[1])};", visible(text))

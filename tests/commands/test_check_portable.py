@@ -57,6 +57,17 @@ def test_a_file_that_no_lock_pins_must_be_there(spec: Path, capsys: pytest.Captu
     assert codes(capsys, "--portable") == ["MIX202"]
 
 
+def test_what_holds_answers_to_a_schema_is_looked_for_at_the_schema(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schema = 'model = teacher, schema = { type = "object" }'
+    spec.write_text(spec.read_text().replace("model = teacher", schema))
+    main(["check", "s.mix", "--format", "concise"])
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if "jsonschema_rs" in line]
+    assert told.startswith("s.mix:9:") and "`schema` needs a package that is not installed" in told
+    assert "MIX908" not in codes(capsys, "--portable")
+
+
 def test_mistakes_of_the_spec_are_found_all_the_same(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lock", "s.mix"]) == 0
     spec.write_text(SPEC.replace("{{ q }}", "{{ qq }}"))

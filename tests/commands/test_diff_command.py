@@ -152,6 +152,7 @@ def test_markdown_is_a_comment_in_which_a_spec_is_no_markup(
     assert "- `~ model.teacher`: ``" in text and "| `specs/math.mix` |" in text
     assert code("a `b` c") == "`` a `b` c ``"
     assert "@" not in escaped("@all") and "<" not in escaped("<b>")
+    assert "\nNo dollars: no model has `price_in` and `price_out`.\n" in text
 
 
 def test_narrow_terminals_and_colors(project: Path) -> None:

@@ -24,7 +24,7 @@ def bind_aggregate(
             f"{subject} takes one of: {_shapes()}",
             node.span,
             "of several rows",
-            hint=f"for the first row's: `first({node.span.text})`; for all of them: `list({node.span.text})`"
+            hint=f"write `first({node.span.text})` for the first row's, or `list({node.span.text})` for all of them"
             if "\n" not in node.span.text
             else "",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixwright_compiler.catalog.calls import CALLS, WORDS
+from mixwright_compiler.catalog.calls import CALLS, MEANT, WORDS
 from mixwright_compiler.expressions.regexes import regex_groups
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.constants import as_type
@@ -36,6 +36,7 @@ def bind_call(kind: str, subject: str, node: Expression, world: World, module: M
             return _call(kind, subject, node, world, module)
         case Ref(parts=(word,)):
             near = nearest(word, WORDS[kind], CALLS[kind])
+            near = near or next((each for each in WORDS[kind] if each == MEANT.get(word)), None)
             fix = replace_fix(node.span, near) if near in WORDS[kind] and near is not None else None
             if word in CALLS[kind]:
                 near = next(s for s in _shapes(kind) if s.startswith(f"{word}("))

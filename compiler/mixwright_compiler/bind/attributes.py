@@ -63,8 +63,7 @@ def bind_attributes(
             schema = AttributeSchema(name, free.type, free.doc, cls=free.cls)
         if schema is None:
             at_plugin = declared_by_plugin(place.world, entry)
-            is_block = isinstance(statement, Block)
-            _unknown_attribute(place, name, span, title, list(schemas), seen, is_block, at_plugin)
+            _unknown_attribute(place, statement, title, list(schemas), seen, at_plugin)
             seen.setdefault(name, span)
             continue
         if schema.type.startswith(BLOCKS):
@@ -83,7 +82,9 @@ def bind_attributes(
         except Reported:
             continue
     declared = declared_by_plugin(place.world, entry)
-    _missing(place, schemas, seen, at, title, declared, writes=entry.family in ("export", "train"))
+    unknown = [s for s in body if isinstance(s, Block) and s.kind not in schemas and not taken(s)]
+    needed = {n: s for n, s in schemas.items() if not (unknown and s.type.startswith(BLOCKS))}
+    _missing(place, needed, seen, at, title, declared, writes=entry.family in ("export", "train"))
     for name, schema in schemas.items():
         if name not in seen and schema.default is not None:
             bound[name] = Bound(value=schema.default, span=at, is_default=True)
@@ -144,23 +145,25 @@ def _missing(
 
 def _unknown_attribute(
     place: Place,
-    name: str,
-    span: Span,
+    statement: Statement,
     title: str,
     names: list[str],
     seen: dict[str, Span],
-    is_block: bool,
     secondary: tuple[Label, ...],
 ) -> None:
+    name, span = named(statement)
     near = nearest(name, [n for n in names if n not in seen], names)
-    what = "block" if is_block else "attribute"
+    otherwise = f"it takes: {listing(names, 30)}" if names else "it takes no attributes"
+    labels = statement.labels if isinstance(statement, Block) else ()
+    if labels and labels[0].span.text in names:
+        near, otherwise = None, f"write `{labels[0].span.text} {name} {{ … }}`"
     place.findings.error(
         "MIX105",
-        f"{title} has no {what} `{name}`",
+        f"{title} has no {'block' if isinstance(statement, Block) else 'attribute'} `{name}`",
         span,
         "unknown",
         secondary=secondary,
-        **suggested(near, span, f"it takes: {listing(names, 30)}" if names else "it takes no attributes"),
+        **suggested(near, span, otherwise),
     )
 
 

@@ -54,7 +54,7 @@ def _keyword(place: Place, name: str, node: Expression, span: Span) -> Any:
                     "MIX118",
                     f"`language` takes one of: {', '.join(LANGUAGES)}",
                     node.span,
-                    hint="`unicode` is any language, by script",
+                    hint="write `unicode` for any language, by script",
                 )
             return word
         case "least":

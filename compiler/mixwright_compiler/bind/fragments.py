@@ -81,7 +81,10 @@ def bind_fragment(scope: Scope, declaration: Declaration) -> FragmentDecl:
     made: dict[str, Made] = {}
     for step in body:
         made.update(_made(scope, declaration, step))
-    _check_made(scope, declaration, params, needs, makes, made)
+    # A step of an unknown kind, which is told where it is bound, may make what no other one does.
+    is_open = any(_is_unknown(scope.world, step) for step in body)
+    owed = {name: of for name, of in makes.items() if name in made or not is_open}
+    _check_made(scope, declaration, params, needs, owed, made)
     return FragmentDecl(
         name=declaration.qualified,
         entry=entry,
@@ -222,6 +225,12 @@ def bodies_of(world: World, block: Block) -> tuple[Block, ...]:
     """The steps inside a step, such as those of a loop; the blocks that are its attributes are none."""
     entry = step_kind(world, block)
     return tuple(body_of(block, entry)) if entry is not None and entry.loops else ()
+
+
+def _is_unknown(world: World, step: Block) -> bool:
+    """Whether nothing is known of a step, or of one inside it, but its name."""
+    is_known = step.kind == "use" or step_kind(world, step) is not None
+    return not is_known or any(_is_unknown(world, inner) for inner in bodies_of(world, step))
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from dataclasses import field
 from typing import Any
 
 from mixwright_compiler.bind.json_values import json_value
+from mixwright_compiler.bind.odd_rows import check_odd_rows
 from mixwright_compiler.bind.place import Place, missing_column
 from mixwright_compiler.bind.scope import Scope
-from mixwright_compiler.findings import Reported
+from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.constants import as_type
 from mixwright_compiler.load.params import constant_expression
 from mixwright_compiler.program import Bound, SourceDecl
-from mixwright_compiler.schema import Columns, columns_of_rows, is_assignable
+from mixwright_compiler.schema import Columns, columns_of_rows, is_assignable, type_of_value
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Attribute, Call, Expression, ListNode, ObjectNode, Ref
 from mixwright_dsl.source import Span
@@ -94,6 +95,8 @@ def written_rows(place: Place, node: Expression, name: str) -> GivenRows:
             "at least one row is needed",
             hint="write `[{ … }]`",
         )
+    if isinstance(node, ListNode):
+        check_odd_rows(place.findings, f"`{name}`", node, rows)
     return GivenRows(
         node.span, tuple(rows), tuple(written), columns=Columns(columns_of_rows(rows)), name=name
     )
@@ -110,12 +113,15 @@ def check_columns(place: Place, given: GivenRows, columns: Columns, words: str) 
             if name not in told and columns.type_of(name) is None:
                 told.add(name)
                 missing_column(place, name, _name_at(given, number, name))
-    for name, found in given.columns.types.items():
+    for name, common in given.columns.types.items():
         wanted = columns.types.get(name, "any")
-        if not is_assignable(found, wanted) and name not in told:
-            holding = (i for i, row in enumerate(given.rows) if row.get(name) is not None)
-            at = next((given.at(i, name) for i in holding), given.span)
-            is_wrong = True
+        holding = [i for i, row in enumerate(given.rows) if row.get(name) is not None and name not in told]
+        # Values that have no type in common are looked at one by one.
+        types = {i: type_of_value(given.rows[i][name]) if common == "json" else common for i in holding}
+        wrong = next((i for i, type in types.items() if not is_assignable(type, wanted)), None)
+        if wrong is not None:
+            found, at, is_wrong = types[wrong], given.at(wrong, name), True
+            _not_odd(place.findings, at)
             place.findings.error(
                 "MIX123",
                 f"column `{name}` is {wanted} in {words}, here {found}",
@@ -124,6 +130,11 @@ def check_columns(place: Place, given: GivenRows, columns: Columns, words: str) 
             )
     if told or is_wrong:
         raise Reported
+
+
+def _not_odd(findings: Findings, at: Span) -> None:
+    """That a value of a wrong type differs from those of the other rows is no second mistake."""
+    findings.take_back(lambda told: told.code == "MIX219" and told.primary.span == at)
 
 
 def _name_at(given: GivenRows, row: int, column: str) -> Span:

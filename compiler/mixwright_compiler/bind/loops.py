@@ -121,7 +121,7 @@ def bind_loop(flow: Flow, block: Block, entry: Entry, label: Ref, later: dict[st
         behind, inner, block.body, label.span, title, taken=lambda s: inner.attribute(named(s)[0]) is None
     )
     _check_carry(flow, block, before, of_body.get("carry"))
-    _check_until(flow, of_body.get("until"), {name for step in steps for name in step.makes})
+    _check_until(flow, of_body.get("until"), before, {name for step in steps for name in step.makes})
     _check_last(flow, {**attributes, **of_body}, block)
     reads = [name for name in behind.reads if before.type_of(name) is not None]
     carried = of_body["carry"].value if "carry" in of_body else {}
@@ -190,9 +190,11 @@ def _check_carry(flow: Flow, block: Block, before: Columns, carry: Bound | None)
             )
 
 
-def _check_until(flow: Flow, until: Bound | None, made: set[str]) -> None:
+def _check_until(flow: Flow, until: Bound | None, before: Columns, made: set[str]) -> None:
     if until is None or not isinstance(until.value, TypedExpression):
         return
+    if any(before.type_of(column) is None for column in until.value.columns):
+        return  # made by a step that was reported
     if not any(
         column == name or column.startswith(f"{name}.") for column in until.value.columns for name in made
     ):

@@ -192,7 +192,7 @@ class _Mixing:
                 f"group `{name}` has no component",
                 label.span,
                 "nothing is in it",
-                hint="add `rows = all` for a source or pipeline `rows`, or delete the group",
+                hint="delete it, or add `rows = all` for a source or pipeline `rows`",
             )
         self._statements(block.body, name)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.labels import extra_labels, kind_entry
+from mixwright_compiler.bind.odd_rows import check_odd_rows
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.catalog import Entry
@@ -17,12 +17,9 @@ from mixwright_compiler.program import (
     SourceDecl,
 )
 from mixwright_compiler.schema import Columns, columns_of_rows
-from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of, replace_fix, suggested
-from mixwright_dsl.nodes import Attribute, ListNode, ObjectNode, named
+from mixwright_compiler.suggest import listing, nearest, one_of, suggested
+from mixwright_dsl.nodes import Attribute, ListNode, named
 from mixwright_dsl.source import Span
-
-LEAST_ROWS = 3
-"""Rows from which on one that differs from all others stands out."""
 
 
 def bind_source(scope: Scope, declaration: Declaration) -> SourceDecl:
@@ -86,7 +83,9 @@ def _source_columns(
                 _not_rows(scope, declaration, attributes[entry.rows_in], written)
             return Columns(is_open=True), None
         in_file, rows = columns_of_rows(written), len(written)
-        _check_keys(scope, declaration)
+        node = next((s.value for s in declaration.node.body if _is(s, entry.rows_in)), None)
+        if isinstance(node, ListNode):
+            check_odd_rows(scope.findings, f"`{declaration.name}`", node, written)
     elif (locked := _locked(scope, declaration.qualified, entry, attributes)) is not None:
         in_file, rows = dict(locked.columns), int(locked.rows)
     if "columns" not in attributes and any(_is(s, "columns") for s in declaration.node.body):
@@ -99,31 +98,6 @@ def _source_columns(
     for new, old in mapping.items():
         types[new] = _mapped_type(scope, declaration, attributes["columns"].span, new, old, in_file)
     return Columns(types), rows
-
-
-def _check_keys(scope: Scope, declaration: Declaration) -> None:
-    """MIX215: one row of several calls a column otherwise than all the others do."""
-    lists = [
-        s.value for s in declaration.node.body if isinstance(s, Attribute) and isinstance(s.value, ListNode)
-    ]
-    for node in lists:
-        rows = [item for item in node.items if isinstance(item, ObjectNode)]
-        names = [{s.name.name: s.name for s in row.body if isinstance(s, Attribute)} for row in rows]
-        counts = Counter(name for row in names for name in row)
-        if len(rows) < LEAST_ROWS:
-            continue
-        for row in names:
-            missing = [name for name, count in counts.items() if count == len(rows) - 1 and name not in row]
-            own = [name for name in row if counts[name] == 1]
-            if len(missing) == len(own) == 1:
-                scope.findings.lint(
-                    "MIX215",
-                    f"only this row of `{declaration.name}` has `{own[0]}`, and all others have `{missing[0]}`",
-                    row[own[0]].span,
-                    f"`{missing[0]}` is null here, `{own[0]}` everywhere else",
-                    hint=did_you_mean(missing[0]),
-                    fix=replace_fix(row[own[0]].span, missing[0]),
-                )
 
 
 def _mapped_type(

@@ -24,3 +24,11 @@ WORDS: dict[str, tuple[str, ...]] = {
     "shortfall": ("error", "warn"),
 }
 """Bare words that may stand for a call."""
+
+MEANT = {
+    **dict.fromkeys(("discard", "exclude", "filter", "ignore", "reject", "remove", "skip"), "drop"),
+    **dict.fromkeys(("accept", "allow", "continue", "pass"), "keep"),
+    **dict.fromkeys(("abort", "fail", "raise", "stop"), "error"),
+    **dict.fromkeys(("log", "warning"), "warn"),
+}
+"""Words of other tools -> the one of these sets that they mean."""

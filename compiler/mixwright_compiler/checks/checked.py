@@ -38,6 +38,13 @@ def is_written(attributes: Attributes, name: str) -> bool:
     return bound is not None and not bound.is_default
 
 
+def hint_to_pick(steps: Iterable[StepDecl]) -> str:
+    """What to write so that one of several candidates is picked by the steps behind them."""
+    verifier = next((step.entry for step in steps if step.entry.attribute("pick") is not None), None)
+    at = f"`{verifier.family} {verifier.name}`" if verifier is not None else "a `verify` behind it"
+    return f"write `pick = first` in {at}"
+
+
 class Checked:
     def __init__(self, world: World, program: Program, columns: Mapping[str, Columns]) -> None:
         self.world = world

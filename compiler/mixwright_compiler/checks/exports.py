@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mixwright_compiler.catalog.groups import Group, Groups, among
 from mixwright_compiler.catalog.trainers import NEEDS_TRAIN, TRAINERS, lacking
-from mixwright_compiler.checks.checked import Checked, value_of
+from mixwright_compiler.checks.checked import Checked, hint_to_pick, value_of
 from mixwright_compiler.program import Bound, ExportDecl, PipelineDecl, StepDecl, TrainDecl
 from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of
 from mixwright_dsl.diagnostic import Label
@@ -137,7 +137,7 @@ def _check_candidates(checked: Checked, export: ExportDecl, column: Bound, path:
             column.span,
             "none of them is the better one",
             secondary=(Label(opened.kind_span, "they are made here"),),
-            hint="write `pick = first` or `pick = best` in a `verify` behind it",
+            hint=hint_to_pick(pipeline.steps[group.opened_by[0] + 1 :]),
         )
     elif later is not None:
         checked.findings.error(

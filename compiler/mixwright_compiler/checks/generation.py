@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mixwright_compiler.checks.checked import Checked, is_written, maker_of, named_by, value_of
+from mixwright_compiler.checks.checked import Checked, hint_to_pick, is_written, maker_of, named_by, value_of
 from mixwright_compiler.program import CallValue, PipelineDecl, StepDecl, TemplateDecl, TypedExpression
 from mixwright_compiler.templates.placeholders import of_template
 from mixwright_compiler.templates.text import TemplateText
@@ -213,7 +213,7 @@ def check_candidates(checked: Checked) -> None:
                 f"nothing picks among the {samples} candidates, so each goes on as a row",
                 step.attributes["samples"].span,
                 "every candidate that passes stays",
-                hint="write `pick = first` in a `verify` after it",
+                hint=hint_to_pick(pipeline.steps[position + 1 :]),
             )
 
 

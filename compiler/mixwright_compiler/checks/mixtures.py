@@ -21,14 +21,15 @@ def check_seeds(checked: Checked) -> None:
                 hint="add `seed = 42`",
             )
         if not mixture.components and checked.is_whole(mixture):
-            only = list(checked.program.pipelines or checked.program.sources)
+            rows = list(checked.program.pipelines or checked.program.sources)
+            others = f", or other rows: {listing(rows[1:])}" if len(rows) > 1 else ""
             checked.findings.error(
                 "MIX613",
                 f"mixture `{mixture.name}` has no component",
                 mixture.name_span,
                 "nothing is left in it" if mixture.variant_of else "nothing is in it",
-                hint=f"add `{only[0]} = all`"
-                if len(only) == 1 and not mixture.variant_of
+                hint=f"add `{rows[0]} = all`{others}"
+                if rows and not mixture.variant_of
                 else "give it rows: `NAME = all`, of a source or pipeline",
             )
 
@@ -138,7 +139,7 @@ def check_messages(checked: Checked) -> None:
                 component.name_span,
                 f"columns: {listing(columns.types)}",
                 secondary=(Label(span, "needs chats"),),
-                hint="end the pipeline with `chat { user = …, assistant = … }`"
+                hint=f"add `chat {{ user = …, assistant = … }}` to `pipeline {component.rows}`"
                 if component.kind == "pipeline"
                 else f"make a pipeline: `from {component.rows}`, then `chat {{ user = …, assistant = … }}`",
             )

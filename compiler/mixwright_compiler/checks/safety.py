@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from mixwright_compiler.catalog.catalog import Entry
-from mixwright_compiler.checks.checked import Checked
+from mixwright_compiler.checks.checked import Checked, value_of
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.source import Span
 
@@ -73,6 +73,8 @@ def check_extras(checked: Checked) -> None:
     """MIX908: a package that a run of this spec needs and that is not installed."""
     program = checked.program
     needed: dict[str, tuple[Entry, Span, str]] = {}
+    # What a step has its answers held to is what this verifier holds rows to.
+    by_schema = checked.world.catalog.entries["verify.schema"]
 
     def need(entry: Entry, span: Span, what: str) -> None:
         if entry.extra and missing_modules(entry.modules):
@@ -85,8 +87,12 @@ def check_extras(checked: Checked) -> None:
     for pipeline in (*program.pipelines.values(), *checked.graded):
         for step in pipeline.steps:
             need(step.entry, step.kind_span, f"`{step.entry.family} {step.entry.name}`")
+            if value_of(step.attributes, "schema") is not None:
+                need(by_schema, step.attributes["schema"].span, "`schema`")
     for train in program.trains.values():
         need(train.entry, train.name_span, "`train`")
+    for export in program.exports.values():
+        need(export.entry, export.name_span, f"format `{export.entry.name}`")
     for extra, (entry, span, what) in needed.items():
         checked.findings.warning(
             "MIX908",

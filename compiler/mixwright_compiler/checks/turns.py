@@ -89,5 +89,5 @@ def _check_text(checked: Checked, step: StepDecl) -> None:
                 f"`form = text` takes one text, and `{template.name}` has {len(template.messages)} messages",
                 bound.span,
                 secondary=(Label(template.name_span, "written as a chat"),),
-                hint="write all of it into `user`",
+                hint="delete `form` to ask as a chat, or write all of it into `user`",
             )

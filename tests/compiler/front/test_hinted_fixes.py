@@ -68,7 +68,7 @@ def test_fixes_of_the_pages_mend_what_they_are_about(tmp_path: Path) -> None:
         assert counts[1] < counts[0], (code, finding.hint, text)
         fresh = {d.code for d in after if d.is_error} - {d.code for d in before}
         assert fresh <= {UNCOVERS.get(code)}, (code, finding.hint, fresh)
-    assert fixed >= 179, "of 238 pages"
+    assert fixed >= 184, "of 241 pages"
 
 
 def findings(text: str) -> list[Diagnostic]:
@@ -98,6 +98,46 @@ def test_an_attribute_is_added_as_the_others_stand() -> None:
     assert edits(SPEC.replace("{\n  chats = 2  # both\n}", "{ chats = 2 }"), "MIX801") == [
         ("", ", seed = 42")
     ]
+
+
+ASKING = """edition 2026
+model teacher openai { base_url = "http://localhost:8000/v1", model = "tiny" }
+template ask { user = "{{ name }}" }
+source people inline { rows = [{ name = "Ada" }, { name = "Bob" }] }
+pipeline asked {
+  from people
+  generate said { prompt = ask, model = teacher, samples = 2, on_fail = drop }
+  verify where { expr = said != "" }
+}
+mixture main { seed = 1, asked = 2 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "edit"),
+    [
+        ("", "", "MIX415", (", pick = first",)),
+        ("on_fail = drop", "on_fail = skip", "MIX118", ("drop",)),
+        (", asked = 2", "", "MIX613", (", asked = all",)),
+        ("asked = 2", "group some { }", "MIX613", ("",)),
+        ("asked = 2 }", 'asked = 2 }\nexport e of main { format = messages, path = "o" }', "MIX710", None),
+        (
+            "asked = 2 }",
+            'asked = 2 }\nexport e of main { format = preference, group = said, path = "o" }',
+            "MIX479",
+            (", pick = first",),
+        ),
+    ],
+)
+def test_what_is_missing_elsewhere_is_put_there(
+    old: str, new: str, code: str, edit: tuple[str, ...] | None
+) -> None:
+    found = next(d for d in findings(ASKING.replace(old, new)) if d.code == code)
+    assert found.fix is not None, found.hint
+    if edit is not None:
+        assert tuple(each.replacement for each in found.fix.edits) == edit, found.hint
+    else:
+        assert "\n  chat { user = …, assistant = … }" in found.fix.edits[0].replacement
 
 
 def test_what_says_nothing_is_taken_out_with_its_line_or_comma() -> None:
