@@ -106,16 +106,36 @@ def _is_better(
 ) -> bool:
     """Are these findings gone, and no further error there? An error that hid others may uncover as many as it wants."""
     were, are = _counts(before), _counts(after)
-    if any(are[same] > were[same] - count for same, count in _counts(mended).items()):
-        return False
+    for same, count in _counts(mended).items():
+        if are[same] > were[same] or (are[same] > were[same] - count and not _moved_on(same, mended, after)):
+            return False
     fresh = _counts(found for found in after if found.is_error).keys() - were.keys()
     # Text that does not parse is not read further: what comes to light behind it was there before.
     return not fresh or all(finding.code.startswith("MIX0") for finding in mended)
 
 
+def _moved_on(same: tuple[str, str], mended: Sequence[Diagnostic], after: Sequence[Diagnostic]) -> bool:
+    """Is a finding that is still there one of a later place, which the first had hidden? What is misspelt twice is told
+    where it is first."""
+    first = min(_start(finding) for finding in mended if _counted(finding) == same)
+    edits = [edit for finding in mended for edit in _edits(finding) if edit.span.start < first]
+    first += sum(len(edit.replacement) - len(edit.span.text) for edit in edits)
+    name = mended[0].primary.span.source.name
+    left = [found for found in after if _counted(found) == same and found.primary.span.source.name == name]
+    return bool(left) and min(map(_start, left)) > first
+
+
+def _start(finding: Diagnostic) -> int:
+    return finding.primary.span.start
+
+
+def _counted(finding: Diagnostic) -> tuple[str, str]:
+    return finding.code, finding.message
+
+
 def _counts(findings: Iterable[Diagnostic]) -> Counter[tuple[str, str]]:
     """How often each is found, wherever it stands."""
-    return Counter((finding.code, finding.message) for finding in findings)
+    return Counter(map(_counted, findings))
 
 
 def fix_file(

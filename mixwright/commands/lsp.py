@@ -9,6 +9,7 @@ Exit status: 0 the editor ended it; 2 the packages are missing.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,5 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.log is not None:
         handlers.append(logging.FileHandler(arguments.log, encoding="utf-8"))
     logging.basicConfig(level=logging.WARNING, handlers=handlers, format="%(asctime)s %(name)s %(message)s")
+    # A collection of a large spec's trees takes longer than an answer may: the server does it while nobody types.
+    gc.disable()
     server().start_io()
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,11 @@ from mixwright_dsl.source import Span
 
 PAUSE = 0.15
 """Chosen: seconds after a keystroke until what is wrong is looked for; each further keystroke begins them anew."""
+
+IDLE = 2.0
+"""Chosen: seconds after the findings until memory is cleaned up, which takes longer than an answer may."""
+MOST_CHECKS = 50
+"""Chosen: checks after which that is done while someone types; what each leaves behind is about a megabyte."""
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -58,6 +64,7 @@ class MixServer(LanguageServer):
         super().__init__("mixwright", VERSION)
         self.documents = Documents()
         self._checks: dict[Path, asyncio.Task[None]] = {}
+        self._since_cleaned = 0
 
     def safely(self, what: str, do: Callable[[], _Result], otherwise: _Result) -> _Result:
         """What `do` gives; what goes wrong in it is written to the log, and the editor goes on."""
@@ -83,9 +90,14 @@ class MixServer(LanguageServer):
         for other in self.documents.importing(path):
             if other in self.documents.opened:
                 await self._publish(other)
+        if self._since_cleaned < MOST_CHECKS:
+            await asyncio.sleep(IDLE)
+        self._since_cleaned = 0
+        gc.collect()
 
     async def _publish(self, path: Path) -> None:
         try:
+            self._since_cleaned += 1
             analysis = await asyncio.to_thread(self.documents.analysis, path)
         except asyncio.CancelledError:
             raise

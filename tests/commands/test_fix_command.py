@@ -111,6 +111,15 @@ def test_fixes_are_tried_together(monkeypatch: pytest.MonkeyPatch, stubborn: str
     assert len(compiled) == trials
 
 
+def test_what_is_misspelt_several_times_is_mended_everywhere() -> None:
+    """A missing column is told where it is first read, so each trial uncovers the next one."""
+    more = "  filter { where = nmae != name }\n  derive { loud = upper(nmae) }\n  chat {"
+    text = SURE.replace("  chat {", more)
+    found = fixed(SourceFile("a.mix", text), params={}, guesses=True)
+    assert found.text == text.replace("nmae", "name")
+    assert found.codes.count("MIX401") == 3
+
+
 def test_what_cannot_be_read_or_written(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fix", str(spec.with_name("none.mix"))]) == 2
     spec.write_bytes(b"\xff")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -67,6 +67,16 @@ def at(text: str, needle: str) -> lsp.Position:
     return lsp.Position(line, offset - text.rfind("\n", 0, offset) - 1)
 
 
+def changed(text: str, edits: Sequence[lsp.TextEdit]) -> str:
+    """A text with an editor's edits."""
+    lines = text.splitlines(keepends=True)
+    for edit in sorted(edits, key=lambda edit: (edit.range.start.line, -edit.range.start.character)):
+        start, end = edit.range.start, edit.range.end
+        line = lines[start.line]
+        lines[start.line] = line[: start.character] + edit.new_text + line[end.character :]
+    return "".join(lines)
+
+
 def test_a_session(tmp_path: Path) -> None:
     path = (tmp_path / "spec.mix").resolve()
     path.write_text(PEOPLE)
@@ -82,6 +92,19 @@ def test_a_session(tmp_path: Path) -> None:
         )
         assert isinstance(found, lsp.Location)
         assert found.range.start.line == 15
+        column = at(PEOPLE, "hello { prompt")
+        whole = await client.text_document_prepare_rename_async(
+            lsp.PrepareRenameParams(client.document, column)
+        )
+        assert isinstance(whole, lsp.Range) and whole.end.character - whole.start.character == len("hello")
+        renamed = await client.text_document_rename_async(
+            lsp.RenameParams(client.document, column, "greeting")
+        )
+        assert renamed is not None and renamed.changes is not None
+        (edits,) = renamed.changes.values()
+        assert changed(PEOPLE, edits) == PEOPLE.replace("hello {", "greeting {").replace(
+            "len(hello)", "len(greeting)"
+        ).replace("= hello", "= greeting")
         # Each keystroke begins the check anew; what is published at last is of the last text.
         for length in range(1, 5):
             client.type(PEOPLE.replace("where = len(hello)", f"where = len(hallo){' ' * length}"))
