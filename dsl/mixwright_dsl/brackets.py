@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixwright_dsl.diagnostic import Diagnostic, Edit, Fix, Label, error
+from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, Label, error
 from mixwright_dsl.grammar import CLOSERS, OPENERS
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile
@@ -67,6 +67,45 @@ class Nesting:
         if number == len(self._stacks):
             self._stacks.append((closer, stack))
         return number
+
+
+def closers_for_words(source: SourceFile, tokens: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
+    """The tokens with a closing bracket for each word that stands where one is missing, and a finding for each: alone on
+    its line, as far in as the line that the bracket was opened on."""
+    lacking = sum((t.type in OPENERS) - (t.type in CLOSERS) for t in tokens)
+    if lacking <= 0:
+        return tokens, []
+    output, findings, stack, indent = list(tokens), list[Diagnostic](), list[tuple[Token, int]](), 0
+    for at, token in enumerate(tokens):
+        before, after = (tokens[i].type if 0 <= i < len(tokens) else "_NL" for i in (at - 1, at + 1))
+        indent = token.column - 1 if before == "_NL" else indent
+        if token.type in OPENERS and after == "_NL":
+            stack.append((token, indent))
+        elif token.type in OPENERS:
+            stack.append((token, -1))
+        elif token.type in CLOSERS and stack:
+            stack.pop()
+        elif (
+            token.type == "NAME" and before == after == "_NL" and stack and stack[-1][1] == indent and lacking
+        ):
+            opened, _ = stack.pop()
+            kind = OPENERS[opened.type]
+            output[at], lacking = token.as_other(kind, SIGNS[kind]), lacking - 1
+            findings.append(_word_for_closer(source, opened, token, SIGNS[kind]))
+    return output, findings
+
+
+def _word_for_closer(source: SourceFile, opened: Token, word: Token, sign: str) -> Diagnostic:
+    span = source.span(word.start_pos, word.end_pos)
+    return error(
+        "MIX002",
+        f"`{word}` stands where the {NAMES[opened.type]} ends",
+        span,
+        f"`{sign}` is missing here",
+        secondary=(Label(source.span(opened.start_pos, opened.end_pos), "opened here"),),
+        hint=f"write `{sign}`",
+        fix=Fix(f"write `{sign}`", (Edit(span, sign),), Applicability.MAYBE),
+    )
 
 
 def balance(source: SourceFile, tokens: list[Token]) -> tuple[list[Token], list[Diagnostic]]:

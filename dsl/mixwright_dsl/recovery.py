@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mixwright_dsl.brackets import balance
+from mixwright_dsl.brackets import balance, closers_for_words
 from mixwright_dsl.diagnostic import Diagnostic, error
 from mixwright_dsl.foreign import without_foreign
 from mixwright_dsl.grammar import CLOSERS, OPENERS, lex
@@ -44,6 +44,8 @@ def recover(
     """
     statements: list[Statement] = []
     tokens, findings = without_foreign(source, tokens, lex)
+    tokens, words = closers_for_words(source, tokens)
+    findings += words
     if findings:
         try:
             whole, problems = parse_tokens(tokens)
