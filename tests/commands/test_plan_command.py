@@ -242,11 +242,11 @@ def test_a_budget_is_held_against_what_the_last_run_measured(
     spec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec.write_text(SPEC.replace("answers = quota", "answers = quota\n  budget { requests = 12, cost = $9 }"))
-    assert "budget requests 12, cost 9)" in line(lines_of(spec, capsys), "mixture all_words")
+    assert "budget 12 requests, $9)" in line(lines_of(spec, capsys), "mixture all_words")
     # Half of the rows that were taken to survive did so.
     record_run(spec, ("ant", "bee", "cat", "dog"))
     shown = line(lines_of(spec, capsys), "mixture all_words")
-    assert "budget requests 12 (16 requests expected), cost 9)" in shown
+    assert "budget 12 requests (16 requests expected), $9)" in shown
 
 
 def test_an_edited_prompt_finds_nothing(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:

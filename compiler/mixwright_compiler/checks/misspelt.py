@@ -65,7 +65,7 @@ def _unused(world: World, span: Span) -> dict[str, Span]:
 
 def _is_handed_on(span: Span) -> bool:
     """Whether the attribute that is given a name is called so itself."""
-    before = span.source.text[: span.start].rstrip()
+    before = span.source.text[max(0, span.start - 200) : span.start].rstrip()
     return before.endswith("=") and re.search(rf"(?<![\w.]){re.escape(span.text)}\s*=$", before) is not None
 
 
