@@ -19,6 +19,8 @@ from mixwright_runtime.plugins.loading import fault_of
 SHARE = 0.05
 """Of the time that an answer took it may wait for others to travel with; chosen."""
 LEAST_HOLD_S, MOST_HOLD_S = 0.002, 0.25
+SIGN_S = 0.5
+"""How often a worker says that it is getting ready for what it was sent; less than any deadline. Chosen."""
 
 
 def code_identity() -> str:
@@ -40,6 +42,10 @@ class Service(ABC):
     def sites(self) -> Sites:
         """How the addresses of a model stand; nothing where there are not several."""
         return {}
+
+    def is_getting_ready(self) -> bool:
+        """Whether it is at nothing yet, but at what it needs for that."""
+        return False
 
     @abstractmethod
     async def answer(self, kind: str, body: bytes) -> bytes:
@@ -82,14 +88,19 @@ class Host:
         return slots
 
     async def answers(self, service: str, items: Sequence[Item]) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
-        """The answers to items, a few at a time: what is ready waits a little for more to travel with."""
+        """The answers to items, a few at a time: what is ready waits a little for more to travel with. None at all are a
+        sign that the service is getting ready (`Service.is_getting_ready`)."""
         self.at_point("received")
         loop = asyncio.get_running_loop()
         began = loop.time()
         jobs = [asyncio.ensure_future(self._answer(service, item)) for item in items]
         try:
             while jobs:
-                await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(jobs, timeout=SIGN_S, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    if self._services[service].is_getting_ready():
+                        yield []
+                    continue
                 if not all(job.done() for job in jobs):
                     hold_s = min(max(SHARE * (loop.time() - began), LEAST_HOLD_S), MOST_HOLD_S)
                     await asyncio.wait(jobs, timeout=hold_s)

@@ -12,9 +12,9 @@ a test can go through every order of events. What it holds, whatever happens:
     an item is in one lease at a time, late ones aside; sent again are only items of leases that were lost or late
 
 An item whose worker died twice under it is suspect of ending workers. It travels alone from then on, to a worker that
-has nothing else, and is given up at the third death. A worker that let a deadline pass gets nothing for as long as that
-deadline was, then a single item, and more once it has answered; one out of reach rests for a second, twice that when it
-is again.
+has nothing else, and is given up at the third death; one does not count where the worker may still have been at items of
+a late lease. A worker that let a deadline pass gets nothing for as long as that deadline was, then a single item, and
+more once it has answered; one out of reach rests for a second, twice that when it is again.
 """
 
 from __future__ import annotations
@@ -59,6 +59,12 @@ class Seat:
         """Items that it may have besides those it has."""
         return 0 if self.is_apart else (1 if self.is_on_trial else self.most) - self.open
 
+    def rest(self, now: float, policy: LeasePolicy) -> None:
+        """It is out of reach: nothing for a while, which is twice as long each time."""
+        rest_s = policy.rest_s * 2.0 ** min(self.rests, 10)
+        self.rests += 1
+        self.rests_until = now + min(rest_s, policy.most_rest_s)
+
 
 @dataclass(slots=True)
 class Lease:
@@ -75,6 +81,13 @@ class Lease:
     """Items without an answer of this lease."""
     seat: Seat
     """The worker as the table saw it; another one where a worker of the same name came back."""
+    is_beside_late: bool = False
+    """A suspect that is with its worker alone, but for items of late leases: these may end the worker as well."""
+
+    def begin_anew(self, now: float) -> None:
+        """The worker was only getting ready for it until now."""
+        self.deadline += now - self.sent
+        self.sent = now
 
 
 class LeaseFault(Enum):
@@ -179,7 +192,9 @@ class LeaseTable:
             for name, seat in seats.items():
                 if not seat.open and (suspect := self._taken(self._suspects)):
                     seat.is_apart = True
-                    return self._sent(name, seat, [suspect], now)
+                    lease = self._sent(name, seat, [suspect], now)
+                    lease.is_beside_late = any(late.seat is seat for late in self._late.values())
+                    return lease
             if seats and not any(seat.is_apart for seat in seats.values()):
                 # One is left to come to the end of what it has.
                 del seats[min(seats, key=lambda name: seats[name].open)]
@@ -237,15 +252,13 @@ class LeaseTable:
         self.stats.lost += 1
         seat = self._left(lease)
         if fault is LeaseFault.UNAVAILABLE:
-            seat.rests += 1
-            rest_s = self._policy.rest_s * 2.0 ** min(seat.rests - 1, 10)
-            seat.rests_until = self._now() + min(rest_s, self._policy.most_rest_s)
+            seat.rest(self._now(), self._policy)
             self._back(lease.left)
             return []
         poisoned = []
         for key in lease.left:
             held = self._held.get(key)
-            if held is not None:
+            if held is not None and not lease.is_beside_late:
                 held.deaths += 1
                 if held.deaths > self._policy.alone_after:
                     poisoned.append(key)
@@ -319,8 +332,8 @@ class LeaseTable:
 
     def _sent(self, worker: str, seat: Seat, items: Sequence[Item], now: float) -> Lease:
         held = [self._held[item.key] for item in items]
-        seconds = self._durations.patience_s([item.kind for item in items], seat.slots)
-        seconds += max(item.limit_s for item in items)
+        limit_s = max(item.limit_s for item in items)
+        seconds = limit_s + self._durations.patience_s([item.kind for item in items], seat.slots)
         # What was late may just be long: it gets twice the time, so that it is not sent over and over.
         seconds *= 2.0 ** min(max(one.lates for one in held), 10)
         lease = Lease(

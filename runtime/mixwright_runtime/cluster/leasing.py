@@ -70,7 +70,7 @@ class Leasing:
             try:
                 await self.cluster.start(self._setup)
             except RunError as error:
-                self._fail(error)
+                self.failed(error)
             else:
                 self.cluster.listen(self)
         await asyncio.shield(self._is_ready)
@@ -131,8 +131,13 @@ class Leasing:
             self._wake()
 
     def failed(self, error: RunError) -> None:
-        """See `Listener.failed`."""
-        self._fail(error)
+        """See `Listener.failed`; also what else leaves nobody to wait for."""
+        self._failure = error
+        if self._is_ready is not None and not self._is_ready.done():
+            self._is_ready.set_exception(error)
+            self._is_ready.exception()  # nobody may wait for it any more
+        for key in list(self._waiting):
+            self._refuse(key, _given_up(error))
 
     async def _open(self, worker: Worker) -> None:
         try:
@@ -170,7 +175,7 @@ class Leasing:
     def _left_out(self, worker: Worker, error: RunError) -> None:
         self.troubles[worker.name] = str(error)
         if not self._workers and not self._opening:
-            self._fail(error)
+            self.failed(error)
 
     def _wake(self) -> None:
         """Look at the table once what is under way in the loop is done: leases get what comes at the same time."""
@@ -183,7 +188,7 @@ class Leasing:
         try:
             self._pump()
         except Exception as error:
-            self._fail(unexpected(f"the leasing of {self.service}", error))
+            self.failed(unexpected(f"the leasing of {self.service}", error))
 
     def _pump(self) -> None:
         late = self.table.stats.late
@@ -210,6 +215,9 @@ class Leasing:
         try:
             async with contextlib.aclosing(worker.answers(self.service, lease)) as coming:
                 async for results in coming:
+                    if not results:
+                        lease.begin_anew(self._clock.monotonic())
+                        continue
                     self.cluster.at_point("answer")
                     for key, body in self.table.answered(lease.id, results):
                         self._poisoned = 0
@@ -228,7 +236,7 @@ class Leasing:
                 died = EngineFault(Fault.WORKER_DIED, "three workers died while they were at it")
                 self._refuse(key, died)
             if self._poisoned >= POISONED_IN_A_ROW:
-                self._fail(EngineUnavailable(f"workers die whatever they are asked; the last time: {how}"))
+                self.failed(EngineUnavailable(f"workers die whatever they are asked; the last time: {how}"))
         self._wake()
 
     def _may_send_again(self) -> bool:
@@ -250,14 +258,6 @@ class Leasing:
         if future is not None and not future.done():
             future.set_exception(error)
 
-    def _fail(self, error: RunError) -> None:
-        self._failure = error
-        if self._is_ready is not None and not self._is_ready.done():
-            self._is_ready.set_exception(error)
-            self._is_ready.exception()  # nobody may wait for it any more
-        for key in list(self._waiting):
-            self._refuse(key, _given_up(error))
-
     def _begin(self, job: Any) -> None:
         task = asyncio.ensure_future(job)
         self._jobs.add(task)
@@ -267,7 +267,7 @@ class Leasing:
         self._jobs.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:  # somebody may wait for what it was at
-            self._fail(unexpected(f"the leasing of {self.service}", error))
+            self.failed(unexpected(f"the leasing of {self.service}", error))
 
 
 def _given_up(error: RunError) -> EngineFault:

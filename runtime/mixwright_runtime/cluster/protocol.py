@@ -61,7 +61,8 @@ class Worker(Protocol):
         """
 
     def answers(self, service: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
-        """The answers to a lease of a service's items, as they come; each is (key, body).
+        """The answers to a lease of a service's items, as they come; each is (key, body). None at all say that the worker
+        is getting ready for them.
 
         Raises:
             LeaseLost: the worker died or is out of reach.

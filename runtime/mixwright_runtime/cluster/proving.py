@@ -37,9 +37,9 @@ async def prove(worker: Worker, service: str, proof: Proof) -> None:
     try:
         async with asyncio.timeout(PROOF_S):
             async with contextlib.aclosing(worker.answers(service, lease)) as coming:
-                async for ((_, body),) in coming:
-                    fault = proof.fault_in(body)
-                    if fault:
-                        raise RunError(f"worker {worker.name} is not used: {fault}")
+                async for results in coming:
+                    for _, body in results:
+                        if fault := proof.fault_in(body):
+                            raise RunError(f"worker {worker.name} is not used: {fault}")
     except TimeoutError:
         raise RunError(f"worker {worker.name} is not used: no answer after {PROOF_S:g} s") from None

@@ -82,6 +82,10 @@ class PoolService(Service):
         """See `Service.start`."""
         return JOBS_A_PROCESS * self._pool.size
 
+    def is_getting_ready(self) -> bool:
+        """See `Service.is_getting_ready`."""
+        return self._pool.is_getting_ready
+
     async def answer(self, kind: str, body: bytes) -> bytes:
         """See `Service.answer`; that the function fails is an answer, too."""
         from mixwright_runtime.workers.pool import WorkerError

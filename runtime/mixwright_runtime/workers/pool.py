@@ -266,6 +266,13 @@ class WorkerPool:
         """What a job of each function took lately."""
         self._is_closed = False
 
+    @property
+    def is_getting_ready(self) -> bool:
+        """Whether a worker starts, or imports what its first job calls: jobs wait for it, however short they are."""
+        return bool(self._starting) or any(
+            worker.jobs and worker.jobs[0].future is None for worker in self._busy
+        )
+
     async def run(self, function: str, args: Sequence[object], timeout_s: float) -> Any:
         """The value of `function(*args)`; arguments and value are JSON values.
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from mixwright_runtime.cluster.protocol import frame
+from mixwright_runtime.cluster.services import PoolService
 from mixwright_runtime.workers.pool import (
     WorkerDied,
     WorkerError,
@@ -271,5 +273,24 @@ def test_an_import_that_takes_for_ever_is_no_fault_of_the_job(monkeypatch: pytes
             assert not is_too_hard(late.value)
         finally:
             await pool.close()
+
+    asyncio.run(main())
+
+
+def test_a_pool_tells_while_it_gets_ready_and_not_while_it_works() -> None:
+    """As a cluster's worker tells it of its pool."""
+
+    async def main() -> None:
+        service = PoolService(1)
+        function, args = ENDLESS
+        assert not service.is_getting_ready()
+        working = asyncio.ensure_future(service.answer(function, frame({"args": args, "limit_s": 60.0})))
+        await asyncio.sleep(0)
+        while service.is_getting_ready():
+            await asyncio.sleep(0.01)
+        [worker] = service._pool._busy
+        assert [job.function for job in worker.jobs] == [function], "its import is done"
+        working.cancel()
+        await service.close()
 
     asyncio.run(main())

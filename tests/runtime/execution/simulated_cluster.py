@@ -59,6 +59,8 @@ class SimulatedCluster:
         self.at_point: Callable[[str], None] = lambda _: None
         self.at_worker_point: Callable[[str], None] = lambda _: None
         """Of every worker's host; one that this raises in is gone."""
+        self.loads_s = 0.0
+        """Until which workers are only getting ready for what they are sent."""
         self.trace: list[tuple[float, str, str, int]] = []
         self.starts = 0
         self.everyone: list[Worker] = []
@@ -105,6 +107,24 @@ class SimulatedCluster:
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
+
+
+class LoadingService(EngineService):
+    """The cluster's engine, behind what it has to load first."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        super().__init__(cluster.engine)
+        self._ready_at = cluster.loads_s
+
+    def is_getting_ready(self) -> bool:
+        return self._left_s() > 0
+
+    async def answer(self, kind: str, body: bytes) -> bytes:
+        await asyncio.sleep(max(0.0, self._left_s()))
+        return await super().answer(kind, body)
+
+    def _left_s(self) -> float:
+        return self._ready_at - asyncio.get_running_loop().time()
 
 
 class SimulatedWorker:
@@ -164,7 +184,7 @@ class SimulatedWorker:
             self.die()
 
     def _host(self, service: str) -> Host:
-        host = Host({service: EngineService(self._cluster.engine)})
+        host = Host({service: LoadingService(self._cluster)})
         host.at_point = self._cluster.at_worker_point
         return host
 

@@ -109,7 +109,8 @@ class Leases(RuleBasedStateMachine):
             if lease.id in self.live:
                 self.left_behind += len(lease.left)
                 for key in lease.left:
-                    self.deaths[key] = self.deaths.get(key, 0) + (fault is LeaseFault.DIED)
+                    counts = fault is LeaseFault.DIED and not lease.is_beside_late
+                    self.deaths[key] = self.deaths.get(key, 0) + counts
             for key in self.bench.table.lost(lease.id, fault):
                 assert self.deaths[key] == 3
                 self.end(key, "poisoned")
@@ -262,6 +263,39 @@ def test_what_ends_workers_is_given_up_and_costs_its_neighbours_nothing() -> Non
             else:
                 answered |= {key for key, _ in bench.answer(lease)}
     assert (poisoned, deaths, len(answered)) == ([poison], 3, 11)
+
+
+def test_a_death_that_a_late_lease_may_have_brought_is_not_held_against_an_item() -> None:
+    bench = Bench(workers=2, slots=8)
+    table = bench.table
+
+    def die(lease: Lease) -> list[bytes]:
+        table.leave(lease.worker)
+        found = table.lost(lease.id, LeaseFault.DIED)
+        table.join(lease.worker, 8)
+        return found
+
+    table.offer(map(item, range(16)))
+    [first, late] = bench.leases()
+    suspect = first.items[0].key
+    table.lost(first.id, LeaseFault.DIED)
+    [again] = bench.leases()
+    for key in list(again.left)[1:]:
+        table.answered(again.id, [(key, b"{}")])
+    bench.now = 20.0
+    die(again)
+    assert table.waiting == 1, "two workers died under the first item"
+    table.leave(again.worker)
+    bench.now = late.deadline
+    table.overdue()
+    for lease in bench.leases():
+        bench.answer(lease)
+    bench.now += 100.0
+    trials = [lease for lease in bench.leases() if lease.items[0].key == suspect]
+    assert [lease.worker for lease in trials] == [late.worker]
+    assert die(trials[0]) == [], "eight items of a late lease may have been at it"
+    [last] = [lease for lease in bench.leases() if lease.items[0].key == suspect]
+    assert die(last) == [suspect]
 
 
 def test_a_key_is_used_once() -> None:

@@ -127,6 +127,23 @@ def test_a_partition_costs_a_deadline_and_late_answers_count() -> None:
     run_virtually(job())
 
 
+def test_a_worker_that_gets_ready_is_not_late_and_one_that_is_cut_off_meanwhile_is() -> None:
+    async def job(cut_until: float) -> LeasedBench:
+        cluster = SimulatedCluster(ScriptedEngine(), 2)
+        cluster.loads_s = 200.0
+        bench = LeasedBench(cluster)
+        asking = asyncio.ensure_future(bench.ask_all(TEXTS))
+        await asyncio.sleep(100)
+        cluster._up["w0"]._cut_until = cut_until
+        assert all(result.ok for result in await asking)
+        return bench
+
+    stats = run_virtually(job(0.0)).leasing.table.stats
+    assert (stats.late, stats.re_leased) == (0, 0)
+    stats = run_virtually(job(190.0)).leasing.table.stats
+    assert stats.late >= 1
+
+
 def test_faults_of_the_engine_are_retried_as_without_a_cluster() -> None:
     async def job() -> None:
         script = lambda text, before: Fault.SERVER if before < 2 and text == "row 3" else None  # noqa: E731
