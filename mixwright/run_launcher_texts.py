@@ -13,7 +13,7 @@ NODE = r"""#!/usr/bin/env bash
 #   SERVERS_WAIT_S=@patience@          how long node 0 waits for servers; then it goes on with those that answer
 #   BEACON_PORT=@beacon@             port of node 0 by which the others see that the run goes on, every
 #   BEACON_EVERY_S=5             seconds
-set -euo pipefail
+@ray_says@set -euo pipefail
 cd "$(dirname "$0")"/@root@
 rank="${NODE_RANK:-0}"
 read -r -a hosts <<<"${NODE_HOSTS:-127.0.0.1}"
@@ -47,7 +47,7 @@ reach() {
     "$1" >/dev/null 2>&1
 }
 
-@serve@
+@ray_starts@@serve@
 
 if [ "$rank" != 0 ]; then
   trap : INT
@@ -81,7 +81,7 @@ for host in "${hosts[@]}"; do
   done
 done
 
-@at_function@
+@before_run@
 # An interrupt is Mixwright's to hear; it keeps what was answered.
 trap : INT TERM
 status=0
@@ -165,10 +165,10 @@ spec:
 @sidecars@            containers:
               - name: ray-worker
                 image: @image@
-                resources:
+@worker_env@                resources:
                   requests: { cpu: "1", memory: 4Gi }
-            volumes:
-              - name: cache
+@worker_mounts@            volumes:
+@worker_volumes@              - name: cache
                 emptyDir: {}
               - name: shm
                 emptyDir: { medium: Memory }
@@ -194,7 +194,7 @@ PYTHON
 
 until look && [ "${#hosts[@]}" -ge @wanted@ ]; do sleep 5; done
 
-@at_function@
+@before_run@
 exec mixwright run @arguments@ \
   @at@"$@"
 """
@@ -205,6 +205,38 @@ at() {
   for host in "${hosts[@]}"; do for port in "$@"; do all+=("http://$host:$port/v1"); done; done
   (IFS=,; printf '%s' "${all[*]}")
 }
+"""
+
+RAY_SAYS = """#   RAY_PORT=6379                port of node 0 by which Ray's nodes find each other
+"""
+
+RAY_STARTS = r"""# A worker of the run on each node asks the servers beside it; Ray carries what they are to ask.
+export RAY_USAGE_STATS_ENABLED=0
+address() { python3 -c 'import socket, sys; print(socket.gethostbyname(sys.argv[1]))' "$1"; }
+head="$(address "${hosts[0]}")"
+ray="$head:${RAY_PORT:-6379}"
+if [ "$rank" = 0 ]; then
+  serve ray '' ray start --head --block --node-ip-address="$head" --port="${ray##*:}" --include-dashboard=false
+else
+  # Again until node 0 has begun.
+  serve ray '' bash -c 'until "$@"; do sleep 2; done' join \
+    ray start --block --node-ip-address="$(address "${hosts[rank]}")" --address="$ray"
+fi
+
+"""
+
+RAY_WAITS = r"""until ray status --address="$ray" >/dev/null 2>&1; do
+  [ "$SECONDS" -lt "$deadline" ] || { echo "Ray does not start; see $logs" >&2; exit 2; }
+  sleep 2
+done
+"""
+
+WORKER_MOUNTS = """                volumeMounts:
+                  - { name: project, mountPath: @mount@ }
+"""
+
+WORKER_VOLUMES = """              - name: project
+                persistentVolumeClaim: { claimName: @claim@ }
 """
 
 SIDECAR = """              - name: @name@

@@ -16,7 +16,21 @@ from urllib.parse import urlsplit
 
 from mixwright.compiling import Misuse
 from mixwright.params_option import params_written
-from mixwright.run_launcher_texts import AT, NODE, RAY_RUN, RAYJOB, SIDECAR, SKYPILOT, SLURM, filled
+from mixwright.run_launcher_texts import (
+    AT,
+    NODE,
+    RAY_RUN,
+    RAY_SAYS,
+    RAY_STARTS,
+    RAY_WAITS,
+    RAYJOB,
+    SIDECAR,
+    SKYPILOT,
+    SLURM,
+    WORKER_MOUNTS,
+    WORKER_VOLUMES,
+    filled,
+)
 from mixwright_compiler.catalog.servers import addresses_of, is_loopback
 from mixwright_compiler.plan.plan import ModelSpec, Plan
 from mixwright_runtime.calls.models import variables_in
@@ -29,13 +43,15 @@ PATIENCE_S = 3600
 
 @dataclass(frozen=True)
 class Machines:
-    """What a run is to have: nodes, GPUs of each and their name, images for Kubernetes."""
+    """What a run is to have: nodes, GPUs of each and their name, images for Kubernetes. has_workers: a worker on each
+    node sends the requests, over Ray."""
 
     nodes: int
     gpus: int
     gpu: str = "H100"
     image: str = "mixwright:latest"
     server_image: str = "vllm/vllm-openai:latest"
+    has_workers: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,10 +161,6 @@ def write_launchers(
         "serve": "\n".join(map(_serve_line, servers))
         or "# No model of the spec is at an address of this machine.",
         "arguments": shlex.join(arguments),
-        "at": "".join(
-            f'--at {model}="$(at {" ".join(map(str, ports))})" '
-            for model, ports in _by_model(servers).items()
-        ),
         "accelerators": json.dumps(f"{machines.gpu}:{machines.gpus}") if machines.gpus else "{}",
         "secrets": "secrets:\n" + "".join(f"  {name}: null\n" for name in variables) if variables else "",
         "claim": "mixwright-project",
@@ -158,11 +170,29 @@ def write_launchers(
         "env": _environment({name: name for name in variables}, 14),
         "entrypoint": json.dumps(shlex.join(["bash", os.path.join("/project", here, "rayjob.sh")])),
         "wanted": machines.nodes if servers else 0,
-        "at_function": AT if servers else "",
+        "ray_says": "",
+        "ray_starts": "",
+        "worker_env": "",
+        "worker_mounts": "",
+        "worker_volumes": "",
         "sidecars": "            initContainers:\n" + "".join(_sidecar(one, machines) for one in servers)
         if servers
         else "",
     }
+    reached = dict.fromkeys(("node.sh", "rayjob.sh"), _by_address(servers))
+    if machines.has_workers:
+        shared = {"mount": values["mount"], "claim": values["claim"]}
+        values |= {
+            "ray_says": RAY_SAYS,
+            "ray_starts": RAY_STARTS,
+            "worker_env": _environment({name: name for name in variables}, 16),
+            "worker_mounts": filled(WORKER_MOUNTS, shared),
+            "worker_volumes": filled(WORKER_VOLUMES, shared),
+        }
+        reached = {
+            "node.sh": {"at": '--cluster "$ray" ', "before_run": RAY_WAITS},
+            "rayjob.sh": {"at": "--cluster auto ", "before_run": ""},
+        }
     directory.mkdir(parents=True, exist_ok=True)
     written = []
     texts = {
@@ -174,7 +204,7 @@ def write_launchers(
     }
     for file, text in texts.items():
         path = directory / file
-        path.write_text(filled(text, values), encoding="utf-8")
+        path.write_text(filled(text, {**values, **reached.get(file, {})}), encoding="utf-8")
         written.append(path)
     written[0].chmod(0o755)
     return written
@@ -184,6 +214,12 @@ def _serve_line(server: Server) -> str:
     gpus = ",".join(map(str, server.gpus))
     key = f'VLLM_API_KEY="${{{server.key}:?}}" ' if server.key else ""
     return f"{key}serve {server.name} {gpus or repr('')} {shlex.join(server.command)}"
+
+
+def _by_address(servers: Sequence[Server]) -> dict[str, str]:
+    """The run's own process asks the servers of all nodes."""
+    at = (f'--at {model}="$(at {" ".join(map(str, ports))})" ' for model, ports in _by_model(servers).items())
+    return {"at": "".join(at), "before_run": AT if servers else ""}
 
 
 def _by_model(servers: Sequence[Server]) -> dict[str, list[int]]:

@@ -1,8 +1,8 @@
 """Write the files that start a run on several machines, with vLLM servers for its models: Slurm, SkyPilot, KubeRay.
 
 Each `openai` model whose addresses are all the machine's own (`base_url = "http://localhost:8000/v1"`) gets a server on
-every node for each address, and the run on the first node asks all of them. Nothing is started: the files say in their
-first lines how.
+every node for each address, and the run on the first node asks all of them; with `--workers` a worker of the run on each
+node asks those beside it. Nothing is started: the files say in their first lines how.
 
 Exit status: 0 written; 1 errors in the spec; 2 misuse.
 """
@@ -39,6 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL=PLACE",
         help="what the server of a model loads, where that is not its `model`",
     )
+    parser.add_argument(
+        "--workers",
+        action="store_true",
+        help="start Ray too: a worker on each node sends the requests to its servers",
+    )
     parser.add_argument("--image", default="mixwright:latest", help="of the run's pods, for KubeRay")
     parser.add_argument(
         "--server-image", default="vllm/vllm-openai:latest", help="of its servers, for KubeRay"
@@ -55,7 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
     if plan is None:
         return 1
     machines = Machines(
-        arguments.nodes, arguments.gpus, arguments.gpu, arguments.image, arguments.server_image
+        arguments.nodes,
+        arguments.gpus,
+        arguments.gpu,
+        arguments.image,
+        arguments.server_image,
+        arguments.workers,
     )
     weights = dict(_pairs("--weights", arguments.weights))
     servers = servers_of(plan, machines, parallel=parallel, weights=weights)

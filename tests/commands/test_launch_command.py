@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from mixwright import cli
 from mixwright.at_option import placed
 from mixwright.compiling import Misuse, compiled
 from tests.checkout import ROOT
+from tests.commands.kuberay_schema import RAYJOB
 
 SPEC = """edition 2026
 
@@ -38,6 +42,8 @@ pipeline told {
 mixture all_told { seed = 1, told = wanted }
 """
 HERE = "to launch"
+SBATCH = {"job-name", "nodes", "ntasks-per-node", "gpus-per-node", "exclusive", "output", "signal"}
+"""Options of sbatch that a job has."""
 
 
 @pytest.fixture
@@ -96,6 +102,14 @@ def test_slurm_gives_each_node_its_number_and_the_hosts(spec: Path) -> None:
     assert "#SBATCH --nodes=4\n" in text and "#SBATCH --gpus-per-node=8\n" in text
     assert "#SBATCH --signal=INT@300" in text and "--job-name=mixwright-a-spec-s\n" in text
     assert text.splitlines()[-1].startswith("exec srun ") and text.rstrip().endswith("'to launch/node.sh'")
+    assert {
+        option for line in text.splitlines() for option in re.findall("^#SBATCH --([a-z-]+)", line)
+    } <= SBATCH
+
+
+@pytest.mark.parametrize("workers", [[], ["--workers"]])
+def test_scripts_are_what_bash_reads(spec: Path, workers: list[str]) -> None:
+    written(spec, "--nodes", "4", *workers, "--tp", "judge_1=2")
     scripts = [str(spec.parent / HERE / name) for name in ("node.sh", "job.slurm", "rayjob.sh")]
     for script in scripts:
         subprocess.run(["bash", "-n", script], check=True)
@@ -148,12 +162,43 @@ def test_kuberay_s_workers_start_when_their_servers_answer(spec: Path) -> None:
     assert names == ["HOSTED_KEY", "JUDGE_KEY"]
 
 
+@pytest.mark.parametrize("workers", [[], ["--workers"]])
+@pytest.mark.parametrize("gpus", ["8", "0"])
+def test_every_field_of_a_rayjob_is_one_that_there_is(spec: Path, workers: list[str], gpus: str) -> None:
+    job = rayjob(
+        spec, "--nodes", "2", "--gpus", gpus, *(["--tp", "judge_1=2"] if gpus != "0" else []), *workers
+    )
+    checked = jsonschema_rs.validator_for(RAYJOB)
+    assert [f"{list(error.instance_path)}: {error.message}" for error in checked.iter_errors(job)] == []
+    # What Kubernetes would drop, and what it would refuse.
+    job["spec"]["rayClusterSpec"]["workerGroupSpec"] = []
+    (group,) = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    group["rayStartParams"]["num-cpus"] = 1
+    assert len(list(checked.iter_errors(job))) == 2
+    mounted = [
+        mount["name"]
+        for pod in pods_of(job)
+        for one in pod["containers"]
+        for mount in one.get("volumeMounts", ())
+    ]
+    for pod in pods_of(job):
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            assert {mount["name"] for mount in container.get("volumeMounts", ())} <= volumes
+    assert mounted.count("project") == 1 + len(workers)
+
+
+def pods_of(job: dict[str, Any]) -> list[dict[str, Any]]:
+    cluster = job["spec"]["rayClusterSpec"]
+    return [one["template"]["spec"] for one in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+
+
 def test_kuberay_s_schema_takes_it(spec: Path) -> None:
     """With the path of KubeRay's `ray.io_rayjobs.yaml` in KUBERAY_RAYJOB_CRD."""
     file = os.environ.get("KUBERAY_RAYJOB_CRD")
     if not file:
         pytest.skip("KUBERAY_RAYJOB_CRD does not say where KubeRay's schema is")
-    yaml, jsonschema_rs = pytest.importorskip("yaml"), pytest.importorskip("jsonschema_rs")
+    yaml = pytest.importorskip("yaml")
     crd = yaml.safe_load(Path(file).read_text())
     (schema,) = [v["schema"]["openAPIV3Schema"] for v in crd["spec"]["versions"] if v["name"] == "v1"]
     closed = json.loads(json.dumps(schema), object_hook=_closed)
@@ -255,6 +300,40 @@ def test_two_nodes_make_one_run_and_end_with_it(tmp_path: Path) -> None:
     for host in ("127.0.0.1", "127.0.0.2"):
         with socket.socket() as gone:
             assert gone.connect_ex((host, port)) != 0
+
+
+def test_with_workers_each_node_has_ray_and_the_run_asks_through_it(spec: Path) -> None:
+    """With stand-ins for Ray, which tell what they were started with, and for `mixwright`."""
+    spec.write_text(SPEC.replace("localhost", "node7").replace("127.0.0.1", "node7"))
+    files = written(spec, "--nodes", "2", "--gpus", "0", "--workers")
+    assert "--at" not in files["node.sh"] + files["rayjob.sh"]
+    assert "mixwright run 'a spec'\"'\"'s.mix' -p wanted=40 \\\n  --cluster auto" in files["rayjob.sh"]
+    told = spec.parent / "told"
+    programs = stand_ins(
+        spec.parent,
+        {
+            "ray": f'[ "$1" = status ] && [ -e {told} ] && exit 0; echo "$*" >>{told}; [ "$1" = start ] && sleep 60',
+            "mixwright": 'echo "$@"',
+        },
+    )
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "BEACON_PORT": str(free_port())}
+    environment |= {"NODE_HOSTS": "127.0.0.1 127.0.0.2", "RAY_PORT": "6400", "SERVERS_WAIT_S": "60"}
+    node = ["bash", str(spec.parent / HERE / "node.sh")]
+    shown = subprocess.run(node, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert shown.stdout == "run a spec's.mix -p wanted=40 --cluster 127.0.0.1:6400\n"
+    head = "start --head --block --node-ip-address=127.0.0.1 --port=6400 --include-dashboard=false\n"
+    assert head in told.read_text()
+    told.unlink()
+    other = subprocess.Popen(node, env={**environment, "NODE_RANK": "1"}, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not told.exists() or not told.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert told.read_text() == "start --block --node-ip-address=127.0.0.2 --address=127.0.0.1:6400\n"
+    finally:
+        other.terminate()
+        other.wait()
 
 
 def test_a_spec_whose_models_are_all_elsewhere_waits_for_no_server(
