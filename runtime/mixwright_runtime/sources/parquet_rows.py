@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,9 @@ class ParquetFiles:
         places = [self.names.index(name) for name in names]
         form = "{" + ",".join(canonical_json(name).replace("%", "%%") + ":%s" for name in names) + "}"
         for file, first in enumerate(self._first):
+            if self._is_text(file):
+                yield from self._canonical_texts(file, first, names)
+                continue
             encoders = [self._encoder(name, file) for name in self.names]
             query = f"SELECT file_row_number, {self._chosen(file)} FROM {_SCAN}"
             if self._where is not None:
@@ -94,6 +97,42 @@ class ParquetFiles:
                     [first + number for number in numbers],
                     [form % row for row in zip(*ordered, strict=True)],
                 )
+
+    def _is_text(self, file: int) -> bool:
+        """A file whose columns are all texts."""
+        there = self._types[file]
+        return all(
+            there.get(self._from[name]) == "VARCHAR" and name not in self._floating for name in self.names
+        )
+
+    def _canonical_texts(
+        self, file: int, first: int, names: Sequence[str]
+    ) -> Iterator[tuple[Numbers, list[str]]]:
+        """`canonical` of a file of texts. DuckDB writes the JSON, in a third of the time that it takes here."""
+        begins = [f"{',' if at else '{'}{canonical_json(name)}:" for at, name in enumerate(names)]
+        cells = [
+            f"${at}, coalesce(to_json({_identifier(name)})::VARCHAR, 'null')"
+            for at, name in enumerate(names, 2)
+        ]
+        row = f"concat({', '.join(cells)}, '}}')"
+        where = "" if self._where is None else f" WHERE {self._where.sql}"
+        chosen = f"(SELECT file_row_number, {self._chosen(file)} FROM {_SCAN})"
+        query = f"SELECT file_row_number, {row} FROM {chosen}{where}"
+        for numbers, (texts,) in self._batches(file, query, begins):
+            yield (
+                [first + number for number in numbers],
+                [
+                    self._as_we_write(file, text) if "\\u00" in text or len(text) > ROW_LIMIT_BYTES else text
+                    for text in texts
+                ],
+            )
+
+    def _as_we_write(self, file: int, text: str) -> str:
+        """Canonical JSON of a row of texts as DuckDB writes it. That differs where there is a control character: in the
+        case of its number, and NUL characters are replaced here."""
+        row = json.loads(text)
+        cells = zip(map(_quoted, row), self._texts(file, list(row.values())), strict=True)
+        return "{" + ",".join(f"{name}:{cell}" for name, cell in cells) + "}"
 
     def numbers(self, where: Expression) -> Iterator[Numbers]:
         """Numbers of the rows that a condition which `takes` holds for, in batches; no other column is read."""
@@ -189,9 +228,22 @@ class ParquetFiles:
 
     def _encoder(self, name: str, file: int) -> Callable[[Sequence[Any]], list[str]]:
         if self._types[file].get(self._from[name]) == "VARCHAR" and name not in self._floating:
-            return _texts
+            return partial(self._texts, file)
         make = self._made(name)
         return lambda cells: [canonical_json(make(cell)) for cell in cells]
+
+    def _texts(self, file: int, cells: Sequence[str | None]) -> list[str]:
+        """Texts as JSON."""
+        there = [cell for cell in cells if cell is not None]
+        self._check_length(file, max(map(len, there), default=0))
+        if "\0" in "".join(there):
+            return [
+                "null" if cell is None else _quoted(clean_text(cell) if "\0" in cell else cell)
+                for cell in cells
+            ]
+        if len(there) == len(cells):
+            return list(map(_quoted, there))
+        return ["null" if cell is None else _quoted(cell) for cell in cells]
 
     def _batches(self, file: int, query: str, parameters: list[Any]) -> Iterator[tuple[Numbers, Columns]]:
         """Rows of a query by columns, of which the first is their number."""
@@ -247,20 +299,6 @@ def connect() -> Any:
 def literal(path: str) -> str:
     """A path in which DuckDB finds no glob."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in path)
-
-
-def _texts(cells: Sequence[str | None]) -> list[str]:
-    """Texts as JSON."""
-    there = [cell for cell in cells if cell is not None]
-    if there and max(map(len, there)) > ROW_LIMIT_BYTES:
-        raise ValueError(f"a text longer than {ROW_LIMIT_BYTES} characters")
-    if "\0" in "".join(there):
-        return [
-            "null" if cell is None else _quoted(clean_text(cell) if "\0" in cell else cell) for cell in cells
-        ]
-    if len(there) == len(cells):
-        return list(map(_quoted, there))
-    return ["null" if cell is None else _quoted(cell) for cell in cells]
 
 
 def _asked_of(name: str, type: str) -> str:

@@ -11,6 +11,7 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -49,8 +50,10 @@ class KeyIndex:
     def __init__(self, heads: NDArray[Any], ranks: NDArray[Any], row_ids: NDArray[Any]) -> None:
         import numpy as np
 
-        order = np.lexsort((row_ids, -ranks)) if ranks.any() and not ranks.all() else np.argsort(row_ids)
-        order = order[np.argsort(heads[order], kind="stable")]
+        # Three times as fast as a sort that keeps the order of equals, of which there are hardly any.
+        order = np.argsort(heads)
+        if (heads[order[1:]] == heads[order[:-1]]).any():
+            order = np.lexsort((row_ids, -ranks, heads))
         self._heads = heads[order].astype(np.uint64, copy=False)
         self._row_ids = row_ids[order]
         self._sought = self._heads.data
@@ -65,14 +68,16 @@ class KeyIndex:
         at = bisect_left(self._sought, head)
         return at < len(self._sought) and self._sought[at] == head
 
-    def rows_of(self, keys: Sequence[bytes]) -> list[list[int]]:
-        """For each key the rows that may have it, the one that counts first."""
+    def rows_of(self, keys: Sequence[bytes]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Rows that may have these keys, those of one key behind those of the one before, the one that counts first; and
+        how many there are of each key."""
         import numpy as np
 
-        heads = np.frombuffer(b"".join(key[:8] for key in keys), dtype=">u8").astype(np.uint64)
+        heads = np.frombuffer(b"".join([key[:8] for key in keys]), dtype=">u8").astype(np.uint64)
         first, last = self._heads.searchsorted(heads), self._heads.searchsorted(heads, side="right")
-        row_ids = self._row_ids
-        return [row_ids[a:b].tolist() for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+        counts = last - first
+        before = np.repeat(first - (counts.cumsum() - counts), counts)
+        return self._row_ids[before + np.arange(len(before))], counts
 
 
 class StoredRecords(Generic[R]):
@@ -138,20 +143,22 @@ class StoredRecords(Generic[R]):
 
     def _written_before(self, keys: Sequence[bytes]) -> dict[bytes, R]:
         assert self._index is not None
-        places = self._index.rows_of(keys)
-        wanted = sorted(row_id for rows in places for row_id in rows)
-        if not wanted:
+        found, counts = self._index.rows_of(keys)
+        if not len(found):
             return {}
         self.joins += 1
-        query = (
-            f"SELECT rowid, {self._columns} FROM {self._table} WHERE rowid IN (SELECT unnest(?::BIGINT[]))"
-        )
-        there = {row_id: row for row_id, *row in self._database.read(query, [wanted])}
-        records = {}
-        for key, rows in zip(keys, places, strict=True):
-            of_key = (there[row_id] for row_id in rows if there[row_id][0] == key)
-            if (row := next(of_key, None)) is not None:
-                records[key] = self._make(*row)
+        wanted, of_these = found.tolist(), "WHERE rowid IN (SELECT unnest(?::BIGINT[]))"
+        if counts.max() == 1:
+            rows = self._database.read(f"SELECT {self._columns} FROM {self._table} {of_these}", [wanted])
+            return {row[0]: self._make(*row) for row in rows}
+        rows = self._database.read(f"SELECT rowid, {self._columns} FROM {self._table} {of_these}", [wanted])
+        there = {row[0]: row[1:] for row in rows}
+        records: dict[bytes, R] = {}
+        places = iter(wanted)
+        for key, count in zip(keys, counts.tolist(), strict=True):
+            of_key = [row for row in map(there.__getitem__, islice(places, count)) if row[0] == key]
+            if of_key:
+                records[key] = self._make(*of_key[0])
         return records
 
     def _written_since(self, keys: Sequence[bytes]) -> Iterator[tuple[bytes, R]]:
@@ -181,7 +188,6 @@ class Lookup(Generic[R]):
         self._waiters: list[asyncio.Future[dict[bytes, R]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._seen = self._quiet = 0
-        self._indexing: asyncio.Future[None] | None = None
 
     def add(self, key: bytes, record: R) -> bool:
         """Remember a record that was just put; False when the session already has one for its key (the first counts)."""
@@ -193,31 +199,26 @@ class Lookup(Generic[R]):
 
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, R]:
         """What is known for `keys`."""
-        if not self._stored.is_indexed:
-            await self._indexed()
+        is_indexed = self._stored.is_indexed
         found: dict[bytes, R] = {}
         wanted: list[bytes] = []
         for key in keys:
             record = self._session.get(key, _ABSENT)
             if isinstance(record, _Absent):
-                if self._stored.may_have(key):
+                if not is_indexed or self._stored.may_have(key):
                     wanted.append(key)
             elif record is None:
                 wanted.append(key)
             else:
                 found[key] = record
         if wanted:
-            with in_the_store():
+            # As long as it is not known which keys are there, rows keep their places: what is not asks a model next.
+            with in_the_store() if is_indexed else nullcontext():
                 stored = await self._gathered(wanted)
-            found.update((key, stored[key]) for key in wanted if key in stored)
+            for key in wanted:
+                if key in stored:
+                    found[key] = stored[key]
         return found
-
-    async def _indexed(self) -> None:
-        """Learn which keys are there. Rows keep their places meanwhile: what is not there is asked of a model next."""
-        if self._indexing is None:
-            loop = asyncio.get_running_loop()
-            self._indexing = loop.run_in_executor(self._reader, self._stored.read_index)
-        await asyncio.shield(self._indexing)
 
     async def _gathered(self, keys: list[bytes]) -> dict[bytes, R]:
         loop = asyncio.get_running_loop()

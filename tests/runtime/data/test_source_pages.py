@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixwright_compiler.plan.plan import Expression, Origin, SourceSpec
-from mixwright_runtime.errors import SourceChanged
+from mixwright_runtime.errors import RunError, SourceChanged
 from mixwright_runtime.sources import pages as pages_module
+from mixwright_runtime.sources import parquet_rows as parquet_module
 from mixwright_runtime.sources import spool as spool_module
 from mixwright_runtime.sources.pages import SourcePages
 from mixwright_runtime.sources.reader import inspect_source, open_source, read_rows
@@ -27,7 +28,8 @@ ODD = """SELECT n, 'say "' || n || chr(92) || chr(10) || chr(1) || 'ü' AS text,
     CASE WHEN n % 5 = 0 THEN 'nan'::DOUBLE ELSE n / 4 END AS share, n % 2 = 0 AS flag,
     {'role': 'user', 'content': repeat('x', (n % 4)::INTEGER)} AS nested, [n, n + 1] AS many,
     DATE '2024-01-01' + n::INTEGER AS day, (n / 8)::DECIMAL(9, 3) AS exact, encode('b' || n) AS raw,
-    'a' || chr(0) || 'b' AS nul, NULL::VARCHAR AS nothing, [NULL::VARCHAR] AS hollow, 'nan'::DOUBLE AS never"""
+    'a' || chr(0) || 'b' AS nul, CASE WHEN n % 4 > 0 THEN chr(31) || '\\u00' || chr(127) END AS gap,
+    NULL::VARCHAR AS nothing, [NULL::VARCHAR] AS hollow, 'nan'::DOUBLE AS never"""
 COLUMNS = {
     "text": "text",
     "small": "float",
@@ -65,6 +67,12 @@ def read(pages: SourcePages) -> list[tuple[bytes, dict[str, Any], str]]:
     return [(entry.row_id, entry.columns, entry.ref) for entry in pages.entries()]
 
 
+THERE = Expression(
+    sql="(a <> 'b')",
+    tree=["op", "!=", ["col", "a"], ["lit", "b"]],
+    type="bool",
+    columns=("a",),
+)
 WHERE = Expression(
     sql='("n" > 700)',
     tree=["op", ">", ["col", "n"], ["lit", 700]],
@@ -78,6 +86,9 @@ WHERE = Expression(
     [
         ({"columns": COLUMNS}, True),
         ({"columns": {"b": "text", "a": "json"}, "mapping": {"b": "text", "a": "nested"}}, True),
+        ({"columns": {"text": "text", "nul": "text", "gap": "text", "nothing": "any"}}, True),
+        ({"columns": {"it's %s": "text", "a": "text"}, "mapping": {"it's %s": "text", "a": "gap"}}, True),
+        ({"columns": {"a": "text"}, "mapping": {"a": "gap"}, "where": THERE}, True),
         ({"columns": {"said": "text"}, "mapping": {"said": "nested.content"}}, False),
         ({"columns": {"n": "int", "text": "text"}, "where": WHERE}, True),
         ({"columns": {"n": "float", "text": "text"}, "where": WHERE}, False),
@@ -101,6 +112,15 @@ def test_rows_are_those_that_are_read_one_by_one(
     ordered = pages.in_order(seeds)
     parts = [*ordered.entries(0, 2), *ordered.entries(2, len(ordered))]
     assert [(e.row_id, e.columns, e.ref) for e in parts] == [expected[n] for n in seeds]
+
+
+def test_a_text_that_is_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, 50)
+    monkeypatch.setattr(parquet_module, "ROW_LIMIT_BYTES", 10)
+    spec = spec_of({"nul": "text", "gap": "text"})
+    assert len(SourcePages(spec, tmp_path)) == 50
+    with pytest.raises(RunError, match=r"^source 'web': p\.parquet: a text longer than 10 characters$"):
+        SourcePages(spec_of({"gap": "text", "text": "text"}), tmp_path)
 
 
 def test_a_condition_that_duckdb_does_not_take_is_decided_row_by_row(tmp_path: Path) -> None:
