@@ -41,6 +41,7 @@ from mixwright_runtime.values.reasoning import spoken
 from mixwright_runtime.values.rows import canonical_json
 from mixwright_runtime.values.stored_text import clean_text
 
+_CALLS = Finish.CALLS.value
 SHOWN_CHARACTERS = 200
 """Of an answer that is of no use, shown with the reason."""
 
@@ -294,7 +295,7 @@ async def _recorded(record: FoundCall) -> CallResult:
 
 async def _result(key: bytes, written: str, reasoning: str, reason: str, finish: str) -> CallResult:
     """What a recorded answer says. Told here and not where it is recorded, so that an old store's answers read alike."""
-    if finish == Finish.CALLS.value and not reason:
+    if finish == _CALLS and not reason:
         said, calls = read_calling(written)
         spoke = await read_beside(spoken, said)
         reasoning = "\n\n".join(filter(None, (reasoning, spoke.reasoning)))

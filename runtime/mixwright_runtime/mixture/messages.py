@@ -57,7 +57,8 @@ def chat_of(messages: Any) -> list[dict[str, Any]]:
     found = [_plain(message) or _message(message) for message in messages]
     for number, message in enumerate(found):
         # The names are ours, and so is the role.
-        control = control_character_in([message[key] for key in message if key != "role"])
+        told = message["content"] if len(message) == 2 else list(message.values())
+        control = control_character_in(told)
         if control:
             raise ControlCharacter(f"message {number} holds the control character {control}")
     return found

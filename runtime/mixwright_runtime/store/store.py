@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from mixwright_runtime.store.records import (
     TallyRecord,
     outcome_record,
 )
-from mixwright_runtime.store.writer import Writer
+from mixwright_runtime.store.writer import BATCH_RECORDS, Writer
 
 _CALL_COLUMNS = ", ".join(FoundCall._fields)
 _SCORE_COLUMNS = ", ".join(field.name for field in fields(ScoreRecord))
@@ -153,7 +154,7 @@ class Store:
         can until it is committed. A second final call for a key of this session is not stored: the first counts.
         """
         if not record.is_final or self._calls.add(record.key, FoundCall.of(record)):
-            self._open_writer().put(record, self._journal.entry(record) if self._journal else b"")
+            self._open_writer().put(record, entry=self._journal.entry(record) if self._journal else b"")
 
     def put_score(self, record: ScoreRecord) -> None:
         """Queue a measurement; found by `find_scores` at once. The first of a key counts."""
@@ -171,8 +172,9 @@ class Store:
     def put_selection(self, records: Iterable[SelectionRecord]) -> None:
         """Queue a mixture's rows in their final order."""
         writer = self._open_writer()
-        for record in records:
-            writer.put(record)
+        left = iter(records)
+        while batch := tuple(islice(left, BATCH_RECORDS)):
+            writer.put(*batch)
 
     def put_event(self, record: EventRecord) -> None:
         """Queue an event; `occurred == 0` is stamped with the wall clock."""

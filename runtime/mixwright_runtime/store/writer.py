@@ -101,10 +101,10 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="mixwright-store", daemon=True)
         self._thread.start()
 
-    def put(self, record: Any, entry: bytes = b"") -> None:
-        """Queue a record; waits only while the queue is full.
+    def put(self, *records: Any, entry: bytes = b"") -> None:
+        """Queue records; waits only while the queue is full.
 
-        `entry`: the record as the journal holds it (`Journal.entry`), written there before this returns.
+        `entry`: the one record as the journal holds it (`Journal.entry`), written there before this returns.
 
         Raises:
             StoreBroken: an earlier batch could not be written.
@@ -112,17 +112,18 @@ class Writer:
         with self._lock:
             if self._failure is not None or self._is_closing:
                 raise self._refusal()
-            self._put_count += 1
+            self._put_count += len(records)
             if entry and self.journal is not None:
                 # Under the lock that orders the queue: then a count of committed records says what a file still needs.
                 self.journal.append(entry, self._put_count)
-            self._queue.append(record)
+            before = len(self._queue)
+            self._queue.extend(records)
             queued = len(self._queue)
             if queued >= QUEUE_RECORDS:
                 self._wake.set()
                 self._room.wait_for(lambda: len(self._queue) < QUEUE_RECORDS or self._failure is not None)
         # The first starts the writer's clock, the last ends it; those between have nothing to tell it.
-        if queued == 1 or queued == BATCH_RECORDS:
+        if before == 0 or before < BATCH_RECORDS <= queued:
             self._wake.set()
 
     def when_durable(self, done: Callable[[BaseException | None], None]) -> None:

@@ -165,7 +165,8 @@ class Walk:
         except Exception as error:
             self._book.took(quarantined(node, row, error), node)
             return []
-        made = [(self._unless_settled(result, node), following) for result, following in made]
+        if self._settled:
+            made = [(self._unless_settled(result, node), following) for result, following in made]
         self._book.forked([result for result, _ in made], node)
         flows = []
         for sample, (result, next_attempt) in enumerate(made):

@@ -13,6 +13,8 @@ def control_character_in(value: object) -> str:
 
     A tab and the line ends `\\n` and `\\r` are none here.
     """
+    if isinstance(value, str) and _is_plain(value):
+        return ""
     left = [value]
     while left:
         one = left.pop()

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TAGS = r"(?i:think(?:ing)?|thoughts?|reasoning|scratchpad|seed:think)"
 _OPENING = (
@@ -70,8 +70,7 @@ _QUOTES = {
 _PUNCTUATION = frozenset(",.;:!?)]}'\"”’»、。，；：！？）」』")
 
 
-@dataclass(frozen=True)
-class Spoken:
+class Spoken(NamedTuple):
     """An answer in its parts. `is_finished` is False where the reasoning does not end: then there is no `text`."""
 
     text: str
