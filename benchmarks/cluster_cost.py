@@ -93,8 +93,8 @@ def vectors() -> str:
         found = json.loads(json.dumps(rows).encode())
         return np.frombuffer(base64.b64decode(found["vectors"]), dtype="<f4").reshape(found["shape"])
 
-    sizes = len(answer_frame(answer)), len(base64.b64encode(numbers.tobytes()))
-    now, before = each_us(lambda: answer_in("embed", answer_frame(answer))), each_us(as_json)
+    sizes = len(answer_frame("embed", answer)), len(base64.b64encode(numbers.tobytes()))
+    now, before = each_us(lambda: answer_in("embed", answer_frame("embed", answer))), each_us(as_json)
     return f"a vector of 1,024: {now:.0f} µs and {sizes[0]:,} B as bytes, {before:.0f} µs and {sizes[1]:,} B as base64"
 
 

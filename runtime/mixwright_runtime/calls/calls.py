@@ -11,7 +11,6 @@ Scores and vectors go the same way. They have no sampling, so replica, sample an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.calls.budget import Spending
@@ -36,6 +35,7 @@ from mixwright_runtime.plugins.protocol import (
 )
 from mixwright_runtime.store.records import FoundCall
 from mixwright_runtime.store.status import AddressStatus
+from mixwright_runtime.values.made_once import MadeOnce
 from mixwright_runtime.values.reading import read_beside
 from mixwright_runtime.values.reasoning import spoken
 from mixwright_runtime.values.rows import canonical_json
@@ -70,7 +70,7 @@ class Calls:
         self._labels = Measuring(store, self._recorder, LabelResult)
         self._losses = Measuring(store, self._recorder, LossResult)
         self._embedding = Embedding(store, self._recorder)
-        self._sampling: dict[int, tuple[Mapping[str, Any], str]] = {}
+        self._sampling_json = MadeOnce[Mapping[str, object], str](sampling_json)
         self.services = {
             name: Service(
                 models[name],
@@ -136,7 +136,7 @@ class Calls:
         """
         service = self.services[model]
         messages_json = canonical_json(messages)
-        sampling_json = self._sampling_json(sampling)
+        sampling_json = self._sampling_json.of(sampling)
         keys = [
             call_key(
                 service.spec.identity,
@@ -246,13 +246,6 @@ class Calls:
         """Close every engine that was started."""
         for service in self.services.values():
             await service.close()
-
-    def _sampling_json(self, sampling: Mapping[str, object]) -> str:
-        held = self._sampling.get(id(sampling))
-        if held is None or held[0] is not sampling:
-            held = (sampling, sampling_json(sampling))
-            self._sampling[id(sampling)] = held
-        return held[1]
 
     async def _ask_engine(
         self, service: Service, request: Request, text: str, attempt: int, node: str, counts: CallCounts

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from mixwright_runtime.engines.protocol import ScoreTask
 from mixwright_runtime.values.rows import canonical_json, digest
+
+_quoted = lru_cache(maxsize=256)(canonical_json)
+"""The JSON of a model's identity, of which a run has few."""
 
 
 def call_key(
@@ -26,7 +30,7 @@ def call_key(
     # Canonical JSON of the whole object, put together from its parts: its keys are in order already.
     return digest(
         "mixwright.call.v1",
-        f'{{"attempt":{attempt},"messages":{messages_json},"model":{canonical_json(identity)},"replica":{replica},'
+        f'{{"attempt":{attempt},"messages":{messages_json},"model":{_quoted(identity)},"replica":{replica},'
         f'{of_rounds}"sample":{sample},"sampling":{sampling_json}}}',
     )
 

@@ -3,7 +3,7 @@ here; and the workers' processors and boxes."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -58,10 +58,9 @@ class LeasedEngine:
         """See `Engine.start`."""
         await self.leasing.start()
 
-    async def complete(self, request: Request) -> Answer:
+    def complete(self, request: Request) -> Coroutine[Any, Any, Answer]:
         """See `Engine.complete`."""
-        answer: Answer = await self._ask("complete", request)
-        return answer
+        return self._ask("complete", request)
 
     async def close(self) -> None:
         """See `Engine.close`."""
@@ -84,7 +83,7 @@ class LeasedEngine:
         return partial(self._ask, kind)
 
     async def _ask(self, kind: str, request: Any) -> Any:
-        return engine_answer(kind, await self.leasing.ask(kind, request.key, request_frame(request)))
+        return engine_answer(kind, await self.leasing.ask(kind, request.key, request_frame(kind, request)))
 
 
 class LeasedWork:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from mixwright_runtime.cluster.protocol import frame, read_frame
@@ -24,6 +25,7 @@ from mixwright_runtime.engines.protocol import (
     Vectors,
 )
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.values.made_once import KEPT, MadeOnce
 
 REQUESTS: Mapping[str, type[Any]] = {
     "complete": Request,
@@ -41,28 +43,39 @@ _ANSWERS: Mapping[str, type[Any]] = {
     "labels": Labels,
     "losses": Losses,
 }
+_REQUEST_FIELDS, _ANSWER_FIELDS = (
+    {kind: tuple(field.name for field in fields(told)) for kind, told in kinds.items()}
+    for kinds in (REQUESTS, _ANSWERS)
+)
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError)
+"""What reading something else than an answer comes to."""
 
 
-def request_frame(request: Any) -> bytes:
-    """A request as it travels."""
-    return frame({field.name: getattr(request, field.name) for field in fields(request)}, plain=_plain)
+def request_frame(kind: str, request: Any) -> bytes:
+    """A request as it travels. Its sampling, which many share and which may hold a schema, is written once for all."""
+    found = {name: getattr(request, name) for name in _REQUEST_FIELDS[kind]}
+    sampling = found.pop("sampling", None)
+    return frame(found, [] if sampling is None else [_SAMPLING.of(sampling)], _encode)
 
 
 def request_in(kind: str, body: bytes) -> Any:
     """The request that has arrived."""
-    found, _ = read_frame(body)
-    return REQUESTS[kind](**{**_frozen(found), "key": bytes.fromhex(found["key"])})
+    found, bodies = read_frame(body)
+    found = _frozen(found)
+    if bodies:
+        found["sampling"] = _sampling_in(bodies[0])
+    return REQUESTS[kind](**{**found, "key": bytes.fromhex(found["key"])})
 
 
-def answer_frame(answer: Any) -> bytes:
+def answer_frame(kind: str, answer: Any) -> bytes:
     """An answer of an engine as it travels: vectors as the bytes that they are, all else as JSON."""
-    found = {field.name: getattr(answer, field.name) for field in fields(answer)}
+    found = {name: getattr(answer, name) for name in _ANSWER_FIELDS[kind]}
     bodies = []
-    if isinstance(answer, Vectors):
+    if kind == "embed":
         rows = answer.vectors.astype("<f4")
         found["vectors"] = list(rows.shape)
         bodies = [rows.tobytes()]
-    return frame(found, bodies, plain=_plain)
+    return frame(found, bodies, _encode)
 
 
 def fault_frame(fault: EngineFault | RunError) -> bytes:
@@ -79,12 +92,14 @@ def told_in(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
         EngineFault: it says that there is none, or is no answer.
         RunError: the service fails as none should.
     """
-    with _readable():
+    try:
         found, bodies = read_frame(body)
         if "fault" in found:
             raise EngineFault(Fault(found["fault"]), str(found["message"]), found["wait_s"])
         if "error" in found:
             raise RunError(str(found["error"]))
+    except _UNREADABLE as error:
+        raise _unreadable(error) from error
     return found, bodies
 
 
@@ -96,7 +111,7 @@ def engine_answer(kind: str, body: bytes) -> Any:
         RunError: the engine fails as none should.
     """
     found, bodies = told_in(body)
-    with _readable():
+    try:
         if kind == "complete":
             found["finish"] = Finish(found["finish"])
         elif kind == "embed":
@@ -105,15 +120,12 @@ def engine_answer(kind: str, body: bytes) -> Any:
             rows = np.frombuffer(bodies[0], dtype="<f4")
             found["vectors"] = rows.reshape(found["vectors"]).astype(np.float32)
         return _ANSWERS[kind](**_frozen(found))
+    except _UNREADABLE as error:
+        raise _unreadable(error) from error
 
 
-@contextlib.contextmanager
-def _readable() -> Iterator[None]:
-    """What is read here is an answer."""
-    try:
-        yield
-    except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise EngineFault(Fault.MALFORMED, f"a worker's answer cannot be read: {error}") from error
+def _unreadable(error: Exception) -> EngineFault:
+    return EngineFault(Fault.MALFORMED, f"a worker's answer cannot be read: {error}")
 
 
 def _plain(value: object) -> object:
@@ -129,4 +141,15 @@ def _plain(value: object) -> object:
 
 def _frozen(found: Mapping[str, Any]) -> dict[str, Any]:
     """Lists of a request or an answer are tuples; those further in stay what they are."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+    return {name: tuple(value) if type(value) is list else value for name, value in found.items()}
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+_SAMPLING = MadeOnce[Mapping[str, Any], bytes](lambda sampling: _encode(sampling).encode("ascii"))
+
+
+@lru_cache(maxsize=KEPT)
+def _sampling_in(body: bytes) -> dict[str, Any]:
+    """Sampling that has arrived: one object for all requests that have it, which engines go by."""
+    found: dict[str, Any] = json.loads(body)
+    return found

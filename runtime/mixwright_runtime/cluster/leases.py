@@ -220,6 +220,7 @@ class LeaseTable:
         """Answers of a lease, all or some; returns those that are the first for their item."""
         lease = self._open.get(lease_id) or self._late.get(lease_id)
         is_late = lease_id in self._late
+        seconds = 0.0 if lease is None else self._now() - lease.sent
         first: list[tuple[bytes, bytes]] = []
         for key, body in results:
             item = lease.left.pop(key, None) if lease is not None else None
@@ -228,7 +229,7 @@ class LeaseTable:
                 continue
             if not is_late:
                 lease.seat.open -= 1
-            self._durations.add(item.kind, self._now() - lease.sent)
+            self._durations.add(item.kind, seconds)
             if self._close(key):
                 first.append((key, body))
                 self.stats.late_answers += is_late

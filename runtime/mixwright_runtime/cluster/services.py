@@ -59,7 +59,7 @@ class EngineService(Service):
         """See `Service.answer`."""
         if kind not in REQUESTS:
             raise RunError(f"engines are not asked to '{kind}'")
-        return answer_frame(await getattr(self._engine, kind)(request_in(kind, body)))
+        return answer_frame(kind, await getattr(self._engine, kind)(request_in(kind, body)))
 
     def sites(self) -> Sites:
         """See `Service.sites`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mixwright_compiler.catalog.servers import server_of
@@ -20,6 +21,7 @@ from mixwright_runtime.engines.protocol import (
     LossRequest,
     Request,
 )
+from mixwright_runtime.values.made_once import MadeOnce
 
 
 def headers_of(attributes: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -109,7 +111,7 @@ class Bodies:
     def __init__(self, model: str, form: Form) -> None:
         self._model = model
         self._form = form
-        self._prefixes: dict[int, tuple[Mapping[str, Any], str]] = {}
+        self._prefixes = MadeOnce[Mapping[str, Any], str](partial(_prefix, model, form))
 
     def of(self, request: Request) -> bytes:
         """The request as JSON bytes. All but seed and messages is the same for every row of a step.
@@ -117,7 +119,7 @@ class Bodies:
         Raises:
             EngineFault: the messages end in the beginning of an answer, and the server cannot go on from there.
         """
-        start = self._prefix(request.sampling)
+        start = self._prefixes.of(request.sampling)
         if self._form.seed:
             start += f',"{self._form.seed}":{request.seed}'
         if request.messages[-1]["role"] == "assistant":
@@ -167,12 +169,3 @@ class Bodies:
         """A request for how likely the tokens of a prompt are, as JSON bytes, at the path `completions`."""
         message = {"role": "user", "content": request.text}
         return self.of_prompt(Request(request.key, (message,), {}, 0), tokens, LOSS_FIELDS)
-
-    def _prefix(self, sampling: Mapping[str, object]) -> str:
-        held = self._prefixes.get(id(sampling))
-        if held is None or held[0] is not sampling:
-            if len(self._prefixes) > 64:
-                self._prefixes.clear()
-            held = (sampling, _prefix(self._model, self._form, sampling))
-            self._prefixes[id(sampling)] = held
-        return held[1]

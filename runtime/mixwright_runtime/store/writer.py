@@ -1,4 +1,4 @@
-"""The one thread that writes: a queue of records in, transactions of about 500 records or 250 ms out."""
+"""The one thread that writes: a queue of records in, transactions of about 2,000 records or 250 ms out."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from mixwright_runtime.store.records import (
 from mixwright_runtime.store.segments import Sealer
 from mixwright_runtime.values.stored_text import clean_text
 
-BATCH_RECORDS = 500
+BATCH_RECORDS = 2_000
 BATCH_SECONDS = 0.25
-"""Both chosen: how much a power failure may take, against the cost of a COMMIT."""
+"""Both chosen: how much a power failure may take, against the cost of a COMMIT. With 500 records the thread takes a sixth
+more CPU where rows come faster than 700 a second."""
 QUEUE_RECORDS = 20_000
 """Back-pressure: a producer waits when this many records are queued (about 50 MB of answers)."""
 LARGEST_BATCH = 5_000

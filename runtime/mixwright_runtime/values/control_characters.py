@@ -6,6 +6,8 @@ import re
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _ASCII = bytes(code for code in range(128) if _CONTROL.match(chr(code)))
+SHORT = 24
+"""Characters up to which `isprintable`, which no control character is, tells sooner than `_is_plain`; measured."""
 
 
 def control_character_in(value: object) -> str:
@@ -19,6 +21,8 @@ def control_character_in(value: object) -> str:
     while left:
         one = left.pop()
         if isinstance(one, str):
+            if len(one) <= SHORT and one.isprintable():
+                continue
             found = None if _is_plain(one) else _CONTROL.search(one)
             if found:
                 return f"U+{ord(found.group()):04X}"
