@@ -82,7 +82,7 @@ def vectors() -> str:
     sys.path[:0] = [str(ROOT), *(str(ROOT / part) for part in ("dsl", "compiler", "runtime"))]
     import numpy as np
 
-    from mixwright_runtime.cluster.exchanges import answer_frame, answer_in
+    from mixwright_runtime.cluster.exchanges import answer_frame, engine_answer
     from mixwright_runtime.engines.protocol import Vectors
 
     numbers = np.random.default_rng(0).random((1, 1024), dtype=np.float32)
@@ -94,7 +94,7 @@ def vectors() -> str:
         return np.frombuffer(base64.b64decode(found["vectors"]), dtype="<f4").reshape(found["shape"])
 
     sizes = len(answer_frame("embed", answer)), len(base64.b64encode(numbers.tobytes()))
-    now, before = each_us(lambda: answer_in("embed", answer_frame("embed", answer))), each_us(as_json)
+    now, before = each_us(lambda: engine_answer("embed", answer_frame("embed", answer))), each_us(as_json)
     return f"a vector of 1,024: {now:.0f} µs and {sizes[0]:,} B as bytes, {before:.0f} µs and {sizes[1]:,} B as base64"
 
 
