@@ -18,13 +18,21 @@ FEWEST_PACKED = 65_536
 class KeySet:
     """Keys that only grow in number: 16 bytes each, and about 100 for the fifth of them that came last.
 
-    The others stand in two arrays by the first eight bytes of theirs, the second of which has the last eight.
+    The others stand in two arrays by the first eight bytes of theirs, the second of which has the last eight. One thread
+    adds keys, any may ask for them: what was added is there at every moment.
     """
 
     def __init__(self, heads: NDArray[Any], tails: NDArray[Any]) -> None:
         """The first and the last eight bytes of each key, as big-endian numbers."""
         self._fresh: set[bytes] = set()
         self._pack(heads, tails)
+
+    @classmethod
+    def empty(cls) -> KeySet:
+        """Without any key yet."""
+        import numpy as np
+
+        return cls(np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint64))
 
     @classmethod
     def of_column(cls, database: Database, table: str, column: str) -> KeySet:
@@ -56,11 +64,12 @@ class KeySet:
         if len(self._fresh) < max(FEWEST_PACKED, len(self._heads) // 4):
             return
         fresh = np.frombuffer(b"".join(self._fresh), dtype=">u8").astype(np.uint64).reshape(-1, 2)
-        self._fresh = set()
         self._pack(
             np.concatenate((self._heads, fresh[:, 0])),
             np.concatenate((self._tails, fresh[:, 1])),
         )
+        # Behind that, and sought there first: another thread finds a key in one of the two.
+        self._fresh = set()
 
     def _pack(self, heads: NDArray[Any], tails: NDArray[Any]) -> None:
         import numpy as np

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mixwright_runtime.store.database import Database
+from mixwright_runtime.store.key_set import KeySet
 from mixwright_runtime.store.underway import in_the_store
 
 if TYPE_CHECKING:
@@ -31,13 +32,6 @@ DELIVERED_AT_ONCE = 128
 """Waiters that are told in one turn of the event loop: all that their rows do next happens in it. Chosen."""
 
 R = TypeVar("R")
-
-
-class _Absent:
-    """Neither put in this session nor known to be in the table."""
-
-
-_ABSENT = _Absent()
 
 
 class KeyIndex:
@@ -183,7 +177,10 @@ class Lookup(Generic[R]):
     def __init__(self, stored: StoredRecords[R], reader: Executor) -> None:
         self._stored = stored
         self._reader = reader
-        self._session: dict[bytes, R | None] = {}
+        self._unwritten: dict[bytes, R] = {}
+        self._written = KeySet.empty()
+        """Of this session. A key goes into the second before it leaves the first, and is sought in the first before the
+        second: any thread finds it."""
         self._keys: list[bytes] = []
         self._waiters: list[asyncio.Future[dict[bytes, R]]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -191,11 +188,15 @@ class Lookup(Generic[R]):
 
     def add(self, key: bytes, record: R) -> bool:
         """Remember a record that was just put; False when the session already has one for its key (the first counts)."""
-        return self._session.setdefault(key, record) is record
+        if key in self._unwritten or key in self._written:
+            return False
+        return self._unwritten.setdefault(key, record) is record
 
-    def settle(self, key: bytes) -> None:
-        """The record of `key` is durable: its text need not stay in memory."""
-        self._session[key] = None
+    def settle(self, keys: Sequence[bytes]) -> None:
+        """The records of these keys are durable: their texts need not stay in memory."""
+        self._written.update(keys)
+        for key in keys:
+            self._unwritten.pop(key, None)
 
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, R]:
         """What is known for `keys`."""
@@ -203,14 +204,11 @@ class Lookup(Generic[R]):
         found: dict[bytes, R] = {}
         wanted: list[bytes] = []
         for key in keys:
-            record = self._session.get(key, _ABSENT)
-            if isinstance(record, _Absent):
-                if not is_indexed or self._stored.may_have(key):
-                    wanted.append(key)
-            elif record is None:
-                wanted.append(key)
-            else:
+            record = self._unwritten.get(key)
+            if record is not None:
                 found[key] = record
+            elif not is_indexed or key in self._written or self._stored.may_have(key):
+                wanted.append(key)
         if wanted:
             # As long as it is not known which keys are there, rows keep their places: what is not asks a model next.
             with in_the_store() if is_indexed else nullcontext():
@@ -242,7 +240,7 @@ class Lookup(Generic[R]):
             self._timer = loop.call_later(GATHER_SECONDS, self._look, loop)
 
     def _read(self, keys: list[bytes]) -> dict[bytes, R]:
-        later = [key for key in keys if self._session.get(key, _ABSENT) is None]
+        later = [key for key in keys if key in self._written]
         return self._stored.read(keys, later)
 
     def _launch(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -330,12 +330,10 @@ class Store:
         self._journal = writer.journal = Journal(self._database.directory, self._database.store_id)
 
     def _settle(self, batch: Sequence[Any]) -> None:
-        for record in batch:
-            if type(record) is CallRecord:
-                if record.is_final:
-                    self._calls.settle(record.key)
-            elif type(record) is ScoreRecord and record.outcome not in ("error", "timeout"):
-                self._scores.settle(record.key)
+        calls = [record.key for record in batch if type(record) is CallRecord and record.is_final]
+        scores = [record for record in batch if type(record) is ScoreRecord]
+        self._calls.settle(calls)
+        self._scores.settle([score.key for score in scores if score.outcome not in ("error", "timeout")])
 
     def streamed(self, query: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
         """Rows of a reading query one after the other, for the modules of this folder. Call after `flush`."""

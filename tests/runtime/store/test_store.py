@@ -110,6 +110,9 @@ def test_the_first_answer_for_a_key_counts(tmp_path: Path, call: Make) -> None:
     with Store.open(tmp_path) as store:
         store.put_call(call(1, text="first"))
         store.put_call(call(1, text="second"))
+        asyncio.run(store.flush())
+        store.put_call(call(1, text="when the first is durable"))
+        assert asyncio.run(store.find_calls([key_of(1)]))[key_of(1)].text == "first"
     with Store.open(tmp_path) as store:
         assert store.sql("SELECT text FROM call") == [("first",)]
         # Two sessions can both have asked, when one of them did not look first.
