@@ -101,7 +101,7 @@ async def _executed(run: Run, on_begin: Callable[[Run], None] | None) -> RunRepo
         on_begin(run)
     with contextlib.nullcontext() if on_begin is not None else _handling(_receiver(run)):
         try:
-            with plugin_faults(), collecting_rarely():
+            with plugin_faults(), collecting_rarely(), run.store.in_little_memory():
                 await run.work()
         except asyncio.CancelledError:
             if not run.is_abandoned:

@@ -120,6 +120,15 @@ class Store:
         """The directory it is in."""
         return self._database.directory
 
+    @contextlib.contextmanager
+    def in_little_memory(self) -> Iterator[None]:
+        """While rows come in: what is not needed soon goes to disk."""
+        self._database.use_little_memory()
+        try:
+            yield
+        finally:
+            self._database.use_memory()
+
     def begin_run(self, plan: Plan, command: str) -> int:
         """Id of a new run, already durable: 1, 2, 3 ... in this store.
 

@@ -269,6 +269,8 @@ class Writer:
             self.seal_failure = (
                 f"answers are in the store alone, their sealed copy could not be written: {first_line(error)}"
             )
+            if isinstance(error, duckdb.OutOfMemoryException):
+                self._database.use_memory()
         else:
             # It is tried again with each batch until it succeeds, and then takes in what was left behind.
             self.seal_failure = ""

@@ -94,7 +94,7 @@ def test_a_selection_that_is_interrupted_is_none(runs: SpecRuns, monkeypatch: py
     def put_some(store: Store, records: Any) -> None:
         def interrupted() -> Iterator[Any]:
             for number, one in enumerate(records):
-                if number == 100:
+                if number == 550:
                     begun[0].stop.interrupt(signal.SIGINT)
                 yield one
 
@@ -104,7 +104,7 @@ def test_a_selection_that_is_interrupted_is_none(runs: SpecRuns, monkeypatch: py
         patched.setattr(Store, "put_selection", put_some)
         report = runs.run(SPEC, watch=noted(begun))
     assert (report.status, report.exit_code) == ("stopped", 128 + signal.SIGINT)
-    assert 100 <= runs.store.sql("SELECT count(*) FROM selection")[0][0] < ROWS
+    assert 0 < runs.store.sql("SELECT count(*) FROM selection")[0][0] < ROWS  # those of whole batches
     assert runs.store.last_run(mixture="main") is None
 
     assert runs.run(SPEC).status == "done"

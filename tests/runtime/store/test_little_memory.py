@@ -1,0 +1,44 @@
+"""A run keeps little of its store in memory, and takes more where that is too little."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mixwright_runtime.store import database
+from mixwright_runtime.store.records import CallRecord
+from mixwright_runtime.store.store import Store
+from tests.runtime.store.conftest import key_of
+
+
+@pytest.mark.parametrize("limit", ["1MB", "12MB", "200MB"])
+def test_nothing_is_lost_where_memory_is_too_little(
+    limit: str, tmp_path: Path, call: Callable[..., CallRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LITTLE_MEMORY", limit)
+    count = 800
+    with Store.open(tmp_path) as store:
+        with store.in_little_memory():
+            for number in range(count):
+                store.put_call(call(number, text=f"{number} " * 8_000))
+            asyncio.run(store.flush())
+            found = asyncio.run(store.find_calls([key_of(number) for number in range(count)]))
+        assert [found[key_of(number)].text for number in range(count)] == [
+            f"{number} " * 8_000 for number in range(count)
+        ]
+        sorted_by_text = store.sql("SELECT count(*) FROM (SELECT text FROM call ORDER BY text DESC)")
+        assert sorted_by_text == [(count,)] and not store.warnings
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    Store.open(tmp_path).close()
+    left = tmp_path / "spill" / "duckdb_temp_storage_DEFAULT-0.tmp"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"of another process")
+    Store.open(tmp_path, read_only=True).close()
+    assert left.exists()
+    Store.open(tmp_path).close()
+    assert not left.exists()
