@@ -259,6 +259,9 @@ class RayWorker:
         return self.actor
 
     def _lost(self, error: Exception) -> LeaseLost:
+        if isinstance(error, self._ray.exceptions.RayTaskError) and self.actor is not None:
+            # The actor failed at a step of its own, and lives: its keeper brings another one when it has ended.
+            self._ray.kill(self.actor)
         is_away = isinstance(error, self._ray.exceptions.ActorUnavailableError)
         fault = LeaseFault.UNAVAILABLE if is_away else LeaseFault.DIED
         text = " ".join(str(error).split())[:300]

@@ -1,13 +1,21 @@
-"""Workers that come up while a run ends."""
+"""Workers that come up while a run ends, and actors that fail and live."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
-from mixwright_runtime.cluster.protocol import Setup
-from mixwright_runtime.cluster.ray import RayCluster
+import pytest
+
+from mixwright_runtime.cluster.leases import Lease, LeaseFault, Seat
+from mixwright_runtime.cluster.protocol import LeaseLost, Setup
+from mixwright_runtime.cluster.ray import RayCluster, RayWorker
+
+EXCEPTIONS = SimpleNamespace(
+    RayError=OSError, ActorUnavailableError=TimeoutError, RayTaskError=ConnectionError
+)
 
 
 class SlowActor:
@@ -23,7 +31,7 @@ class SlowActor:
 class SlowCluster(RayCluster):
     def __init__(self) -> None:
         ray = SimpleNamespace(
-            exceptions=SimpleNamespace(RayError=OSError, ActorUnavailableError=TimeoutError),
+            exceptions=EXCEPTIONS,
             kill=lambda actor: self.killed.append(actor),
             shutdown=lambda: None,
         )
@@ -55,3 +63,26 @@ def test_a_run_that_ends_as_an_actor_comes_up_does_not_wait_for_the_actors_end()
 
     for steps in range(8):
         asyncio.run(job(steps))
+
+
+def test_an_actor_that_fails_at_a_step_is_ended_so_that_another_one_comes() -> None:
+    killed: list[Any] = []
+
+    async def answers(_frame: bytes) -> AsyncIterator[Any]:
+        raise EXCEPTIONS.RayTaskError("a bug")
+        yield
+
+    actor = SimpleNamespace(
+        answers=SimpleNamespace(options=lambda **_: SimpleNamespace(remote=answers)),
+    )
+
+    async def job() -> None:
+        worker = RayWorker("w", "n", actor, SimpleNamespace(exceptions=EXCEPTIONS, kill=killed.append))
+        lease = Lease(1, "w", (), 0.0, 1.0, 1, {}, Seat(1, 1))
+        with pytest.raises(LeaseLost, match="a bug") as lost:
+            async for _ in worker.answers("teacher", lease):
+                pass
+        assert lost.value.fault is LeaseFault.DIED
+
+    asyncio.run(job())
+    assert killed == [actor]
