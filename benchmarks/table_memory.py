@@ -26,7 +26,7 @@ STEPS = {
     "diverse": "select diverse { by = tags, count = 10k }",
     "cluster": "cluster group { on = text, model = embedder, min = 0.95 }",
     "semantic": "dedup semantic { on = text, model = embedder, distance = 0.05 }",
-    "deita": "select deita { by = score, on = text, model = embedder, count = 5k }",
+    "deita": "select deita { by = score, on = text, model = embedder, count = 50k }",
 }
 
 SPEC = """\

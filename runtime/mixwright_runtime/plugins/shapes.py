@@ -8,7 +8,7 @@
     MeasureGroup   async measure_group(rows)             a verifier that, where it compares, sees all candidates of a
                        -> list[Measurement]              row at once
     Keep           keep(rows) -> list[Row | Dropped]     decides on rows as they arrive in start order, wave after wave
-    Table          async table(rows) -> list[Place]      as Keep, and may ask models, change rows, make several of one
+    Table          async table(rows) -> Iterable[Place]  as Keep, and may ask models, change rows, make several of one
                                                          and one of several: cluster, fold by, select
     Spread         spread(row) -> list[Row] | Dropped    makes rows of one: each
     Fold           fold(row, rows, n) -> Row | Dropped   brings the rows made of one together again: fold
@@ -39,7 +39,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
@@ -243,11 +243,11 @@ class Table(Breaker, ABC):
     several of one or one of several (`mixwright_runtime.values.rows.merged`). Declared as a `breaker`."""
 
     @abstractmethod
-    async def table(self, rows: Sequence[Row]) -> list[Place]:
-        """What stands in the place of each row, in order; called wave after wave, with rows in start order, or once with
-        all of them where it is declared so (`needs_all_rows`). What takes long beside the calls belongs in a thread.
-
-        A row that goes into another one goes into one of these rows: what was let through before is not changed.
+    async def table(self, rows: Sequence[Row]) -> Iterable[Place]:
+        """What stands in the place of each row, in order; called as `keep` is. What takes long beside the calls belongs
+        in a thread. All rows may be more than memory holds: each is read anew when it is looked at. So a step holds what
+        it goes by, and makes the places as they are asked for. Only a list may leave nothing in one, for a row that goes
+        into another of these rows: what was let through before is not changed.
 
         Raises:
             RunStopped: it was interrupted; its rows stay unfinished.

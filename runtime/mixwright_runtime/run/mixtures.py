@@ -284,7 +284,7 @@ class MixtureRun:
         concerned = [start.row for _, _, start in taken if node.applies(start.row)]
         decided: Iterator[Place]
         if node.is_breaker:
-            decided = iter(await decided_on(node, concerned, self._stop) if concerned else ())
+            decided = await decided_on(node, concerned, self._stop) if concerned else iter(())
         else:
             decided = iter([applied(node, row) for row in concerned])
         survivors = []

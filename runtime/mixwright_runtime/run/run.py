@@ -242,6 +242,7 @@ class Run:
                 order=None if pool else self._order(pipeline, nodes, window),
                 pool=pool,
                 settled=settled,
+                scratch=self.store.directory,
             )
             where = (
                 self.context.expression(pipeline.start.where) if pipeline.start.where is not None else None

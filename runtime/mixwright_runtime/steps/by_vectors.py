@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 
 from mixwright_compiler.plan.plan import Step
@@ -24,7 +24,7 @@ class ByVectors(Table, ABC):
         self._calls = context.calls
         self._near = NearVectors(cosine, is_strict=is_strict, between=partial(self.stop_if_interrupted, what))
 
-    def _vectors(self, texts: Sequence[str | None]) -> AsyncIterator[Part]:
+    def _vectors(self, texts: Iterable[str | None]) -> AsyncIterator[Part]:
         return vectors_of(self._calls, self._model, texts)
 
     async def close(self) -> None:

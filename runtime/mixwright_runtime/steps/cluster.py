@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
-from mixwright_runtime.plugins.protocol import StepContext
+from mixwright_runtime.plugins.protocol import StepContext, VectorResult
 from mixwright_runtime.plugins.shapes import Place
 from mixwright_runtime.steps.by_vectors import ByVectors
 from mixwright_runtime.steps.components import Components
 from mixwright_runtime.steps.embedded import EMBEDDER, unembedded
+from mixwright_runtime.values.row_ids import RowIds
 from mixwright_runtime.values.rows import Row
 from mixwright_runtime.values.texts import text_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @declare(
@@ -80,16 +85,18 @@ class ClusterRows(ByVectors):
         self._joins_any = attributes.get("link") == "any"
         self._facts: dict[str, Any] = {}
 
-    async def table(self, rows: Sequence[Row]) -> list[Place]:
+    async def table(self, rows: Sequence[Row]) -> Iterator[Place]:
         """Called once, with all rows."""
-        texts = [text_of(row.columns.get(self._column)) for row in rows]
+        import numpy as np
+
+        texts = (text_of(row.columns.get(self._column)) for row in rows)
         groups = Components(len(rows))
-        held: list[int] = []
+        held = array("q")
         """The row of each vector that is held."""
-        decided: list[Place] = list(rows)
+        failures: dict[int, VectorResult] = {}
         async for places, vectors, failed in self._vectors(texts):
             if self._joins_any:
-                held += places
+                held.extend(places)
                 await asyncio.to_thread(groups.join_near, self._near, vectors, held)
             else:
                 for at, near in zip(
@@ -99,23 +106,35 @@ class ClusterRows(ByVectors):
                         held.append(at)
                     else:
                         groups.join(held[near[0]], at)
-            for at, result in failed.items():
-                decided[at] = unembedded(rows[at], self._step.id, result)
-        first = groups.first_of()
-        sizes = Counter(first[at] for at, place in enumerate(decided) if isinstance(place, Row))
-        name, size = self._step.label, f"{self._step.label}.size"
-        for at, place in enumerate(decided):
-            if isinstance(place, Row):
-                group = first[at]
-                decided[at] = place.with_columns(**{name: rows[group].row_id.hex(), size: sizes[group]})
+            failures |= failed
+        firsts = groups.first_of()
+        sizes = np.bincount(np.delete(firsts, list(failures)), minlength=len(rows))
         self._facts = {
             "rows": len(rows),
-            "groups": len(sizes),
-            "alone": sum(count == 1 for count in sizes.values()),
-            "largest": max(sizes.values(), default=0),
+            "groups": int((sizes > 0).sum()),
+            "alone": int((sizes == 1).sum()),
+            "largest": int(sizes.max(initial=0)),
             "compared": self._near.compared,
         }
-        return decided
+        return self._grouped(rows, firsts, sizes, failures)
+
+    def _grouped(
+        self,
+        rows: Sequence[Row],
+        firsts: NDArray[np.intp],
+        sizes: NDArray[np.intp],
+        failures: Mapping[int, VectorResult],
+    ) -> Iterator[Place]:
+        """Rows with their groups. A group's first stands before all others of it."""
+        ids = RowIds()
+        name, size = self._step.label, f"{self._step.label}.size"
+        for at, row in enumerate(rows):
+            ids.extend((row.row_id,))
+            if at in failures:
+                yield unembedded(row, self._step.id, failures[at])
+            else:
+                first = int(firsts[at])
+                yield row.with_columns(**{name: ids[first].hex(), size: int(sizes[first])})
 
     def report(self) -> dict[str, Any]:
         """Rows, groups, groups of one row, rows of the largest, and how many pairs had to be compared whole."""

@@ -33,12 +33,11 @@ class Components:
         low, high = sorted((self.of(one), self.of(other)))
         self._up[high] = low
 
-    def first_of(self) -> list[int]:
+    def first_of(self) -> NDArray[np.intp]:
         """The first of each thing's part."""
         import numpy as np
 
-        found: list[int] = self._firsts(np.arange(len(self._up))).tolist()
-        return found
+        return self._firsts(np.arange(len(self._up)))
 
     def join_near(self, near: NearVectors, vectors: NDArray[np.float32], things: Sequence[int]) -> None:
         """Add (n, size) vectors to those held, and join the things that are near. `things`: of each vector that is held

@@ -13,6 +13,7 @@ from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Place
 from mixwright_runtime.steps.by_vectors import ByVectors
 from mixwright_runtime.steps.embedded import EMBEDDER, unembedded
+from mixwright_runtime.values.row_ids import RowIds
 from mixwright_runtime.values.rows import Dropped, Row
 from mixwright_runtime.values.texts import text_of
 
@@ -73,7 +74,7 @@ class SemanticDedup(ByVectors):
         distance = attributes.get("distance")
         nearest = 1.0 - (0.05 if distance is None else float(distance)) / self._scale
         super().__init__(step, context, "dedup semantic", cosine=nearest)
-        self._kept: list[bytes] = []
+        self._kept = RowIds()
         """The row of each vector that is held."""
         self._rows = self._similar = 0
 
@@ -86,7 +87,7 @@ class SemanticDedup(ByVectors):
             found = await asyncio.to_thread(self._near.admit, vectors, "nearest")
             for at, near in zip(places, found, strict=True):
                 if near is None:
-                    self._kept.append(rows[at].row_id)
+                    self._kept.extend((rows[at].row_id,))
                 else:
                     place, cosine = near
                     distance = round(self._scale * (1.0 - cosine), 6)

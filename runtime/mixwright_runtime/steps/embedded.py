@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mixwright_runtime.errors import RunError
@@ -29,7 +30,7 @@ Part = tuple[list[int], "NDArray[np.float32]", dict[int, VectorResult]]
 """Of texts: the places of those that have a vector, their vectors (n, size), and what became of those that failed."""
 
 
-async def vectors_of(calls: Calls, model: str, texts: Sequence[str | None]) -> AsyncIterator[Part]:
+async def vectors_of(calls: Calls, model: str, texts: Iterable[str | None]) -> AsyncIterator[Part]:
     """A part of the texts after another. None and the empty text are in neither.
 
     Raises:
@@ -38,9 +39,10 @@ async def vectors_of(calls: Calls, model: str, texts: Sequence[str | None]) -> A
     import numpy as np
 
     size = 0
-    for start in range(0, len(texts), AT_ONCE):
-        places = [at for at in range(start, min(start + AT_ONCE, len(texts))) if texts[at]]
-        results = await calls.embed(model, [text for at in places if (text := texts[at])])
+    numbered = enumerate(texts)
+    while some := list(islice(numbered, AT_ONCE)):
+        places = [at for at, text in some if text]
+        results = await calls.embed(model, [text for _, text in some if text])
         sound: list[int] = []
         vectors: list[Any] = []
         failed: dict[int, VectorResult] = {}

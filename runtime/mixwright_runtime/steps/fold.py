@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -150,6 +151,9 @@ class FoldBy(Table):
 
     async def table(self, rows: Sequence[Row]) -> list[Place]:
         """Called once, with all rows."""
+        return await asyncio.to_thread(self._folded, rows)
+
+    def _folded(self, rows: Sequence[Row]) -> list[Place]:
         groups: dict[Any, list[int]] = {}
         for at, row in enumerate(rows):
             # What has no value is like nothing else.
@@ -159,8 +163,8 @@ class FoldBy(Table):
         for places in groups.values():
             group = [rows[at] for at in places]
             if len(group) < self._least:
-                for at in places:
-                    decided[at] = Dropped(rows[at], self._step.id, "fold: too few", {"left": len(group)})
+                for at, row in zip(places, group, strict=True):
+                    decided[at] = Dropped(row, self._step.id, "fold: too few", {"left": len(group)})
                 continue
             made = merged(self._step.identity, group)
             decided[places[0]] = made.with_columns(**self._columns.of(group, len(group)))

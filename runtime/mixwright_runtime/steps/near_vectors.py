@@ -125,6 +125,8 @@ class NearVectors:
                     unknown = ~is_known(part, whole)
                     part, whole = part[unknown], whole[unknown]
                 yield self._among(part, whole, vectors[part], self._held()[whole])
+        # What was looked at of a mapped file counts as memory of the process for as long as it is mapped.
+        self._mapped = None
 
     def admit(
         self, vectors: NDArray[np.float32], prefer: Literal["nearest", "earliest"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -113,9 +113,9 @@ class Normalize(Table):
         self._calls = context.calls
         self._facts: dict[str, Any] = {}
 
-    async def table(self, rows: Sequence[Row]) -> list[Place]:
+    async def table(self, rows: Sequence[Row]) -> Iterator[Place]:
         """Called once, with all rows."""
-        raw = [tags_in(row.columns.get(self._from)) for row in rows]
+        raw = await asyncio.to_thread(lambda: [tags_in(row.columns.get(self._from)) for row in rows])
         becomes: dict[str, str] = {}
         """Tag as it was written -> as it is after the stages so far; one that is left out is not in it."""
         counts = counted(raw)
@@ -155,7 +155,7 @@ class Normalize(Table):
             "without_a_vector": unembedded,
             "rows_without_tags": sum(not tags for tags in now),
         }
-        return [self._row(*found, becomes) for found in zip(rows, raw, now, strict=True)]
+        return (self._row(*found, becomes) for found in zip(rows, raw, now, strict=True))
 
     async def _by_meaning(self, model: str, rows: Sequence[Sequence[str]]) -> tuple[dict[str, str], int]:
         """What tags go into by their vectors, and how many have none."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import Asks
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
-from mixwright_runtime.plugins.protocol import StepContext
+from mixwright_runtime.plugins.protocol import StepContext, VectorResult
 from mixwright_runtime.plugins.shapes import Place
 from mixwright_runtime.steps.by_vectors import ByVectors
-from mixwright_runtime.steps.choosing import HOW_MANY, ONE_OF_THEM, best_first, chosen, wanted_of
+from mixwright_runtime.steps.choosing import HOW_MANY, ONE_OF_THEM, Ranking, chosen, wanted_of
 from mixwright_runtime.steps.embedded import EMBEDDER, unembedded
-from mixwright_runtime.values.rows import Row
+from mixwright_runtime.values.row_ids import RowIds
+from mixwright_runtime.values.rows import Dropped, Row
 from mixwright_runtime.values.texts import whole_text_of
 
 PART = 1024
@@ -89,50 +91,77 @@ class SelectDeita(ByVectors):
         self._on = str(attributes["on"])
         self._facts: dict[str, Any] = {}
 
-    async def table(self, rows: Sequence[Row]) -> list[Place]:
+    async def table(self, rows: Sequence[Row]) -> Iterator[Place]:
         """Called once, with all rows."""
-        ranked, values = best_first(rows, self._by)
-        ranks = {at: rank for rank, at in enumerate(ranked, 1)}
-        why: dict[int, tuple[str, Any]] = {
-            at: ("not selected", {"score": value, "rank": ranks[at]}) if at in ranks else ("no score", None)
-            for at, value in enumerate(values)
-        }
+        ranking = await asyncio.to_thread(Ranking, rows, self._by)
         wanted = wanted_of(self._step, len(rows))
-        taken: list[int] = []
-        similar = 0
-        unreadable: dict[int, Place] = {}
-        for start in range(0, len(ranked), PART):
+        seen = _Seen(ranking)
+        taken, similar = array("q"), 0
+        for start in range(0, len(ranking.places), PART):
             if len(taken) >= wanted:
                 break
-            part = ranked[start : start + PART]
-            texts = [whole_text_of(rows[at].columns.get(self._on)) for at in part]
-            why.update((at, ("no text", None)) for at, text in zip(part, texts, strict=True) if not text)
+            part = ranking.places[start : start + PART]
+            those = [rows[at] for at in part]
+            texts = [whole_text_of(row.columns.get(self._on)) for row in those]
+            seen.textless.update(at for at, text in zip(part, texts, strict=True) if not text)
             async for places, vectors, failed in self._vectors(texts):
                 found = await asyncio.to_thread(self._near.admit, vectors, "nearest")
                 for place, near in zip(places, found, strict=True):
-                    at = part[place]
                     if near is None:
-                        taken.append(at)
+                        taken.append(part[place])
+                        seen.taken.extend((those[place].row_id,))
                     elif len(taken) < wanted:
                         similar += 1
-                        of = rows[taken[near[0]]].row_id.hex()
-                        why[at] = ("too similar", {"of": of, "cosine": near[1], "score": values[at]})
-                for place, result in failed.items():
-                    unreadable[part[place]] = unembedded(rows[part[place]], self._step.id, result)
+                        seen.is_similar(part[place], *near)
+                seen.unreadable.update((part[place], result) for place, result in failed.items())
         kept = taken[:wanted]
         self._facts = {
             "rows": len(rows),
             "kept": len(kept),
             "too_similar": similar,
-            "without_a_score": len(rows) - len(ranked),
+            "without_a_score": len(rows) - len(ranking.places),
         }
         if kept:
-            self._facts |= {"highest": values[kept[0]], "lowest_kept": values[kept[-1]]}
-        decided = chosen(self._step, rows, kept, why)
-        for at, place_of in unreadable.items():
-            decided[at] = place_of
-        return decided
+            self._facts |= {"highest": ranking.values[kept[0]], "lowest_kept": ranking.values[kept[-1]]}
+        return self._decided(rows, kept, seen)
+
+    def _decided(self, rows: Sequence[Row], kept: Iterable[int], seen: _Seen) -> Iterator[Place]:
+        for at, place in enumerate(chosen(self._step, rows, kept, seen.why)):
+            if isinstance(place, Dropped) and at in seen.unreadable:
+                yield unembedded(place.row, self._step.id, seen.unreadable[at])
+            else:
+                yield place
 
     def report(self) -> dict[str, Any]:
         """Rows seen and kept, those left out as too similar to a better one, and between which scores the kept lie."""
         return self._facts
+
+
+class _Seen:
+    """What was seen of rows, and why some are dropped: 16 bytes of memory each, and 16 of one that is taken."""
+
+    def __init__(self, ranking: Ranking) -> None:
+        self.taken = RowIds()
+        """Rows whose vectors are held, in their order."""
+        self.textless: set[int] = set()
+        self.unreadable: dict[int, VectorResult] = {}
+        """Rows whose text has no vector."""
+        self._ranking = ranking
+        self._like = array("q", [-1]) * len(ranking.values)
+        """Of a row that is too like another: which of those that are taken that is."""
+        self._cosines = array("d", [0.0]) * len(ranking.values)
+
+    def is_similar(self, at: int, to: int, cosine: float) -> None:
+        """The row at this place is too like the one that was taken as number `to`."""
+        self._like[at], self._cosines[at] = to, cosine
+
+    def why(self, at: int) -> tuple[str, Any]:
+        """Why the row at this place is dropped."""
+        if self._like[at] >= 0:
+            of = self.taken[self._like[at]].hex()
+            return "too similar", {
+                "of": of,
+                "cosine": self._cosines[at],
+                "score": self._ranking.values[at],
+            }
+        return ("no text", None) if at in self.textless else self._ranking.why(at, "score")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mixwright_compiler.plan.plan import Step
@@ -11,7 +11,7 @@ from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Place, Table
-from mixwright_runtime.steps.choosing import HOW_MANY, ONE_OF_THEM, chosen, wanted_of
+from mixwright_runtime.steps.choosing import HOW_MANY, ONE_OF_THEM, chosen, not_selected, wanted_of
 from mixwright_runtime.values.rows import Row
 
 
@@ -49,9 +49,9 @@ class SelectDiverse(Table):
         self._by = str(step.attributes["by"])
         self._facts: dict[str, Any] = {}
 
-    async def table(self, rows: Sequence[Row]) -> list[Place]:
+    async def table(self, rows: Sequence[Row]) -> Iterator[Place]:
         """Called once, with all rows."""
-        tags = [tags_of(row.columns.get(self._by)) for row in rows]
+        tags = await asyncio.to_thread(lambda: [tags_of(row.columns.get(self._by)) for row in rows])
         passes = await asyncio.to_thread(covering, tags, wanted_of(self._step, len(rows)))
         kept = [at for taken in passes for at in taken]
         self._facts = {
@@ -61,8 +61,7 @@ class SelectDiverse(Table):
             "tags": len(set().union(*tags)),
             "tags_kept": len(set().union(*(tags[at] for at in kept))),
         }
-        why = {at: ("no tags", None) for at, found in enumerate(tags) if not found}
-        return chosen(self._step, rows, kept, why)
+        return chosen(self._step, rows, kept, lambda at: not_selected(at) if tags[at] else ("no tags", None))
 
     def report(self) -> dict[str, Any]:
         """Rows seen and kept, how many each pass took, and how many different tags there were and are kept."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from mixwright_compiler.plan.plan import Step
@@ -10,7 +12,7 @@ from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Place, Table
-from mixwright_runtime.steps.choosing import HOW_MANY, ONE_OF_THEM, best_first, chosen, wanted_of
+from mixwright_runtime.steps.choosing import HOW_MANY, ONE_OF_THEM, Ranking, chosen, wanted_of
 from mixwright_runtime.values.rows import Row, digest, order_key
 
 
@@ -47,19 +49,18 @@ class SelectTop(Table):
         self._by = context.expression(step.attributes["by"])
         self._facts: dict[str, Any] = {}
 
-    async def table(self, rows: Sequence[Row]) -> list[Place]:
+    async def table(self, rows: Sequence[Row]) -> Iterator[Place]:
         """Called once, with all rows."""
-        ranked, values = best_first(rows, self._by)
-        kept = ranked[: wanted_of(self._step, len(rows))]
-        places = {at: place for place, at in enumerate(ranked, 1)}
-        why = {
-            at: ("not selected", {"value": value, "rank": places[at]}) if at in places else ("no value", None)
-            for at, value in enumerate(values)
+        ranking = await asyncio.to_thread(Ranking, rows, self._by)
+        kept = ranking.places[: wanted_of(self._step, len(rows))]
+        self._facts = {
+            "rows": len(rows),
+            "kept": len(kept),
+            "without_a_value": len(rows) - len(ranking.places),
         }
-        self._facts = {"rows": len(rows), "kept": len(kept), "without_a_value": len(rows) - len(ranked)}
         if kept:
-            self._facts |= {"largest": values[kept[0]], "smallest_kept": values[kept[-1]]}
-        return chosen(self._step, rows, kept, why)
+            self._facts |= {"largest": ranking.values[kept[0]], "smallest_kept": ranking.values[kept[-1]]}
+        return chosen(self._step, rows, kept, partial(ranking.why, what="value"))
 
     def report(self) -> dict[str, Any]:
         """Rows seen and kept, and the numbers between which those that were kept lie."""
@@ -99,16 +100,16 @@ class SelectRandom(Table):
         self._seed = context.seed if seed is None else int(seed)
         self._facts: dict[str, Any] = {}
 
-    async def table(self, rows: Sequence[Row]) -> list[Place]:
+    async def table(self, rows: Sequence[Row]) -> Iterator[Place]:
         """Called once, with all rows."""
-        # In a domain of its own: rows start by `order_key(seed, row_id)`, and a draw by the same would take the first.
-        drawn = sorted(
-            range(len(rows)),
-            key=lambda at: order_key(self._seed, digest("mixwright.random.v1", rows[at].row_id)),
-        )
-        kept = drawn[: wanted_of(self._step, len(rows))]
+        kept = (await asyncio.to_thread(self._drawn, rows))[: wanted_of(self._step, len(rows))]
         self._facts = {"rows": len(rows), "kept": len(kept)}
-        return chosen(self._step, rows, kept, {})
+        return chosen(self._step, rows, kept)
+
+    def _drawn(self, rows: Sequence[Row]) -> list[int]:
+        # In a domain of its own: rows start by `order_key(seed, row_id)`, and a draw by the same would take the first.
+        keys = [order_key(self._seed, digest("mixwright.random.v1", row.row_id)) for row in rows]
+        return sorted(range(len(keys)), key=keys.__getitem__)
 
     def report(self) -> dict[str, Any]:
         """Rows seen and kept."""

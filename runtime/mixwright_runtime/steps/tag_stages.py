@@ -56,7 +56,7 @@ def by_meaning(
     parts = Components(len(tags))
     parts.join_near(near, vectors, range(len(tags)))
     groups: dict[int, list[str]] = {}
-    for tag, first in zip(tags, parts.first_of(), strict=True):
+    for tag, first in zip(tags, parts.first_of().tolist(), strict=True):
         groups.setdefault(first, []).append(tag)
     return _to_most_frequent(groups.values(), counts)
 

@@ -44,6 +44,14 @@ class Counted:
         """A row is under way, with all that will be made of it."""
         self._whence[start.row.position] = start.whence
 
+    def set_aside(self, position: int) -> Whence:
+        """The row at this position waits, for long and with many; who keeps it keeps where it comes from."""
+        return self._whence.pop(position)
+
+    def resumed(self, position: int, whence: Whence) -> None:
+        """It is under way again."""
+        self._whence[position] = whence
+
     def finished(self, position: int, rows: Sequence[Row]) -> list[tuple[Start, str | None]]:
         """Nothing is under way any more of the row at this position; these are kept, with where they came from and as
         `Outcomes.keep` says."""

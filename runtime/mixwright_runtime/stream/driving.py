@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -103,13 +103,13 @@ def folded(node: Node, row: Row, rows: Sequence[Row], count: int) -> Row | Dropp
     return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
 
 
-async def decided_on(node: Node, rows: Sequence[Row], stop: StopSignal) -> list[Place]:
-    """What a breaker says of rows, one verdict each. `keep` runs in a thread, so that requests go on: it may work for a
-    while, or for hours.
+async def decided_on(node: Node, rows: Sequence[Row], stop: StopSignal) -> Iterator[Place]:
+    """What a breaker says of rows, one verdict each; some are made when they are asked for. `keep` runs in a thread, so
+    that requests go on: it may work for a while, or for hours.
 
     Raises:
         RunStopped: it was interrupted.
-        RunError: it failed on them; they stay unfinished.
+        RunError: it failed on them; they stay unfinished. Also as verdicts are asked for.
     """
     step = node.step
     assert isinstance(step, Keep | Table)
@@ -122,7 +122,7 @@ async def decided_on(node: Node, rows: Sequence[Row], stop: StopSignal) -> list[
         if not work.done():
             step.interrupt()
         # Also when interrupted: a thread cannot be ended from outside, and would go on beside what comes next.
-        decided: list[Place] = list(await work)
+        decided: Iterable[Place] = await work
     except (RunStopped, RunError):
         raise
     except Exception as error:
@@ -130,12 +130,34 @@ async def decided_on(node: Node, rows: Sequence[Row], stop: StopSignal) -> list[
     finally:
         stopping.cancel()
         work.cancel()
-    if len(decided) != len(rows):
-        raise RunError(
-            f"step '{node.name}' answered {len(decided)} verdicts for {len(rows)} rows, a bug in it"
-        )
+    if not isinstance(decided, Sequence):
+        return _one_by_one(node, len(rows), decided)
+    _check_count(node, len(decided), len(rows))
     _check_none_lost(node, rows, decided)
-    return decided
+    return iter(decided)
+
+
+def _one_by_one(node: Node, count: int, decided: Iterable[Place]) -> Iterator[Place]:
+    """Verdicts that are made as they are asked for."""
+    made = 0
+    try:
+        for made, place in enumerate(decided, 1):
+            if made > count:
+                break
+            if place == []:
+                raise RunError(f"step '{node.name}' left nothing of a row, not in a list, a bug in it")
+            yield place
+    except (RunStopped, RunError):
+        raise
+    except Exception as error:
+        raise broken(node, error) from error
+    _check_count(node, made, count)
+
+
+def _check_count(node: Node, verdicts: int, rows: int) -> None:
+    """Raises RunError where a step did not answer for each row."""
+    if verdicts != rows:
+        raise RunError(f"step '{node.name}' answered {verdicts} verdicts for {rows} rows, a bug in it")
 
 
 def _check_none_lost(node: Node, rows: Sequence[Row], decided: Sequence[Place]) -> None:
@@ -144,7 +166,7 @@ def _check_none_lost(node: Node, rows: Sequence[Row], decided: Sequence[Place]) 
     Raises:
         RunError: one left nothing at all.
     """
-    gone = {row.row_id for row, place in zip(rows, decided, strict=True) if place == []}
+    gone = {rows[at].row_id for at, place in enumerate(decided) if place == []}
     if not gone:
         return
     for place in decided:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mixwright_runtime.sources.spool import Spool, json_bytes
-from mixwright_runtime.stream.outcomes import Start
+from mixwright_runtime.stream.outcomes import Start, Whence
 from mixwright_runtime.values.row_ids import ID_BYTES, RowIds
 from mixwright_runtime.values.rows import Row
 
@@ -86,11 +86,24 @@ class StartSpool:
 
     def at(self, numbers: Iterable[int]) -> Iterator[Start]:
         """Rows by their numbers, in the order of these."""
+        for number, text in self._texts(numbers):
+            yield _start_of(text) if text else self._as_they_are[number]
+
+    def whence(self, numbers: Iterable[int]) -> Iterator[Whence]:
+        """Where rows come from, by their numbers, in the order of these."""
+        for number, text in self._texts(numbers):
+            if text:
+                source, ref, *_ = marshal.loads(text)
+                yield Whence(source, ref)
+            else:
+                yield self._as_they_are[number].whence
+
+    def _texts(self, numbers: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """Rows' numbers, in the order of these, and their texts, which are empty where they stay as they are."""
         self._write()
         left = iter(numbers)
         while part := list(islice(left, TOGETHER)):
-            for number, text in zip(part, self._spool.read(part), strict=True):
-                yield _start_of(text) if text else self._as_they_are[number]
+            yield from zip(part, self._spool.read(part), strict=True)
 
     def _write(self) -> None:
         with self._lock:

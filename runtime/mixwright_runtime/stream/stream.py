@@ -15,6 +15,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
+from pathlib import Path
 
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RunStopped
@@ -30,6 +31,7 @@ from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.stream.ordering import LongestFirst, in_parts
 from mixwright_runtime.stream.outcomes import Outcomes, Start
 from mixwright_runtime.stream.pool import Pool
+from mixwright_runtime.stream.waiting import Waiting
 from mixwright_runtime.stream.walk import NOTHING_SETTLED, Settled, Walk
 from mixwright_runtime.values.rows import Row
 
@@ -37,6 +39,9 @@ CHUNK = 256
 """Rows that a breaker takes at once: enough to work in one go, few enough that those behind it start early. Chosen."""
 BREATH = 100
 """Rows without any waiting after which a worker lets the event loop see to signals and progress. Chosen."""
+MOST_BEHIND = 20_000
+"""Chosen: rows under way behind a step that decides on all of them, at most, or twice the window: more than any model and
+the look-ups of the store have waiting. They are in memory."""
 
 
 @dataclass
@@ -64,6 +69,7 @@ class Executor:
         order: LongestFirst | None = None,
         pool: Pool | None = None,
         settled: Settled = NOTHING_SETTLED,
+        scratch: Path | None = None,
     ) -> None:
         """
         Args:
@@ -71,6 +77,8 @@ class Executor:
             order: which rows of a wave start first; without it they start in start order.
             pool: of a pipeline that draws from its own rows: a row starts when what it sees is closed.
             settled: rows that are not to be tried again at a step where an earlier run lost them.
+            scratch: where rows are put aside that wait for a step which decides on all of them; a temporary folder
+                when None.
         """
         self.nodes = tuple(nodes)
         self.started = 0
@@ -84,8 +92,13 @@ class Executor:
         self._window = max(1, window)
         self._order = order
         self._breakers = [i for i, node in enumerate(self.nodes) if node.is_breaker]
-        self._buffers = {i: _Buffer() for i in self._breakers}
+        self._scratch = scratch
+        self._buffers = {i: _Buffer() for i in self._breakers if not self.nodes[i].needs_all_rows}
+        self._waiting = {i: self._nobody_at(i) for i in self._breakers if self.nodes[i].needs_all_rows}
         self._behind: set[asyncio.Task[None]] = set()
+        self._ended_behind = asyncio.Event()
+        self._has_failed = False
+        """One of the tasks behind a breaker."""
 
     @property
     def needs_all_rows(self) -> bool:
@@ -116,7 +129,7 @@ class Executor:
                 if self.nodes[at].needs_all_rows and self._stop.reason:
                     break  # its rows stay unfinished: a part of a table decides nothing
                 try:
-                    await self._pass_breaker(at)
+                    await (self._pass_table(at) if at in self._waiting else self._pass_breaker(at))
                 except RunStopped:
                     break
                 while self._behind:
@@ -170,7 +183,10 @@ class Executor:
         flows: list[Flow] = []
         for row in rows:
             flows += await self._walk.through(Flow(row), at, end)
-        if end == len(self.nodes):
+        if end in self._waiting and flows:
+            self._waiting[end].add((flow.row for flow in flows), self._book.set_aside(position))
+            return
+        if end == len(self.nodes) or end in self._waiting:
             kept = [flow.row for flow in flows]
             ended = self._book.finished(position, kept)
             self.finished += 1
@@ -187,8 +203,6 @@ class Executor:
             buffer.ready.append((buffer.next_position, ready))
             buffer.ready_rows += len(ready)
             buffer.next_position += 1
-        if self.nodes[end].needs_all_rows:
-            return
         # What others wait for goes on at once, also where nothing is left of it.
         if buffer.ready_rows >= CHUNK or (self._pool is not None and buffer.ready):
             await self._pass_breaker(end)
@@ -206,7 +220,7 @@ class Executor:
             batch, buffer.ready, buffer.ready_rows = buffer.ready, [], 0
             rows = [row for _, group in batch for row in group]
             concerned = [row for row in rows if node.applies(row)]
-            verdicts = iter(await decided_on(node, concerned, self._stop) if concerned else ())
+            verdicts = await decided_on(node, concerned, self._stop) if concerned else iter(())
             through = []
             for position, group in batch:
                 results = [next(verdicts) if node.applies(row) else row for row in group]
@@ -218,6 +232,39 @@ class Executor:
                 self._send_on(self._segment(at + 1, position, survivors))
             else:
                 await self._segment(at + 1, position, survivors)
+
+    async def _pass_table(self, at: int) -> None:
+        """Let a step decide on all rows, and send on what it keeps, one after another."""
+        node, waiting = self.nodes[at], self._waiting[at]
+        self._waiting[at] = self._nobody_at(at)
+        rows = waiting.concerned()
+        verdicts = await decided_on(node, rows, self._stop) if rows else iter(())
+        waits_behind = any(later.waits for later in self.nodes[at + 1 :])
+        for done, (position, whence, group) in enumerate(waiting.in_start_order(), 1):
+            self._stop.check_cut_short()
+            self._book.resumed(position, whence)
+            results = [next(verdicts) if row is None else row for row in group]
+            survivors = [row for made in results for row in self._let_through(made, node)]
+            if waits_behind:
+                self._send_on(self._segment(at + 1, position, survivors))
+                if await self._is_broken_behind():
+                    return
+            else:
+                await self._segment(at + 1, position, survivors)
+            if done % BREATH == 0:
+                await asyncio.sleep(0)
+        for _ in verdicts:  # none is left, which is checked there
+            pass
+
+    async def _is_broken_behind(self) -> bool:
+        """Whether one of the rows that were sent on ended with an error; waits while they are too many."""
+        while not self._has_failed and len(self._behind) >= max(MOST_BEHIND, 2 * self._window):
+            self._ended_behind.clear()
+            await self._ended_behind.wait()
+        return self._has_failed
+
+    def _nobody_at(self, at: int) -> Waiting:
+        return Waiting(self.nodes[at], self._scratch)
 
     def _let_through(self, made: Place, node: Node) -> list[Row]:
         """The rows that go on in the place of one."""
@@ -243,6 +290,9 @@ class Executor:
         # One that failed stays: `wave` looks at them all, and raises its error.
         if not task.cancelled() and task.exception() is None:
             self._behind.discard(task)
+        else:
+            self._has_failed = True
+        self._ended_behind.set()
 
 
 async def _all_or_first_error(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -56,7 +56,7 @@ def normalized(pool: Sequence[Any] = POOL, **attributes: Any) -> tuple[Any, list
         "step.normalize", label="tags", **{"from": "raw", **defaults, **attributes}, calls=Embedder()
     )
     rows = [row(n, raw=tags) for n, tags in enumerate(pool)]
-    return step, asyncio.run(step.table(rows))
+    return step, list(asyncio.run(step.table(rows)))
 
 
 def test_each_stage_leaves_fewer_tags() -> None:

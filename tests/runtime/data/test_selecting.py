@@ -15,7 +15,7 @@ from mixwright_runtime.values.rows import Dropped, Row
 
 
 def decided(step: Any, rows: Sequence[Row]) -> list[Any]:
-    return asyncio.run(step.table(rows))
+    return list(asyncio.run(step.table(rows)))
 
 
 def kept(places: Sequence[Any]) -> list[int]:
