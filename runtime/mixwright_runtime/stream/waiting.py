@@ -43,7 +43,7 @@ class RowsAside(Sequence[Row]):
 
 
 class Waiting:
-    """The rows in front of one step: 25 bytes of memory each, once all are there."""
+    """The rows in front of one step: 17 bytes of memory each, and 16 more once the step decides."""
 
     def __init__(self, node: Node, scratch: Path | None) -> None:
         """`scratch`: where rows are put aside that are too many for memory; a temporary folder when None."""
