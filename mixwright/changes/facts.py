@@ -164,7 +164,11 @@ def _forecast(plan: Plan, of: Side, store: Path | None, *, looks_up: bool) -> tu
         return plan, None, found.note
     if not found.runs:
         return plan, None, f"no store at {shown}: no step is taken to drop a row, and no answer to be there"
-    return plan, asked_anew(plan, found), f"figures from {found.runs} runs in {shown}"
+    return (
+        plan,
+        asked_anew(plan, found),
+        f"figures from {found.runs} run{'s' if found.runs > 1 else ''} in {shown}",
+    )
 
 
 def _reruns(old: Plan, new: Plan) -> Iterator[Rerun]:

@@ -233,7 +233,7 @@ def report_text(
     elif not found.runs:
         lines.append(f"store: nothing in {store} yet")
     else:
-        lines.append(f"store: {found.runs} runs in {store}")
+        lines.append(f"store: {found.runs} run{'s' if found.runs > 1 else ''} in {store}")
     lines += _changes(plan, found)
     lines += [_moved(node, moved) for node, moved in found.thresholds.items()]
     lines += [f"missing: {missing}" for missing in missing_extras(plan)]

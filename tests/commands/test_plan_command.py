@@ -245,7 +245,9 @@ def test_a_budget_is_held_against_what_the_last_run_measured(
     assert "budget 12 requests, $9)" in line(lines_of(spec, capsys), "mixture all_words")
     # Half of the rows that were taken to survive did so.
     record_run(spec, ("ant", "bee", "cat", "dog"))
-    shown = line(lines_of(spec, capsys), "mixture all_words")
+    told = lines_of(spec, capsys)
+    assert any(each.startswith("store: 1 run in ") for each in told)
+    shown = line(told, "mixture all_words")
     assert "budget 12 requests (16 requests expected), $9)" in shown
 
 
