@@ -94,7 +94,7 @@ def test_a_selection_that_is_interrupted_is_none(runs: SpecRuns, monkeypatch: py
     def put_some(store: Store, records: Any) -> None:
         def interrupted() -> Iterator[Any]:
             for number, one in enumerate(records):
-                if number == 550:
+                if number == 100:
                     begun[0].stop.interrupt(signal.SIGINT)
                 yield one
 
@@ -102,6 +102,7 @@ def test_a_selection_that_is_interrupted_is_none(runs: SpecRuns, monkeypatch: py
 
     with monkeypatch.context() as patched:
         patched.setattr(Store, "put_selection", put_some)
+        patched.setattr("mixwright_runtime.store.store.BATCH_RECORDS", 50)
         report = runs.run(SPEC, watch=noted(begun))
     assert (report.status, report.exit_code) == ("stopped", 128 + signal.SIGINT)
     assert 0 < runs.store.sql("SELECT count(*) FROM selection")[0][0] < ROWS  # those of whole batches
