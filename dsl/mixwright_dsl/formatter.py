@@ -54,54 +54,56 @@ def format_text(source: SourceFile) -> FormatResult:
     findings = tuple(d for d in parse(source, tokens).diagnostics if d.code not in FORMATTABLE)
     if findings:
         return FormatResult(source.text, False, findings)
-    pieces = _pieces(tokens)
-    text = _Printer(source, pieces).run()
-    if signature(SourceFile(source.name, text)) != _signature(source, pieces):
+    text = _Printer(source, tokens).run()
+    if text == source.text:
+        return FormatResult(text, False)
+    formatted = SourceFile(source.name, text)
+    if _signature(formatted, lex(text)) != _signature(source, tokens):
         raise TokensChanged(f"formatting {source.name} would change its meaning; please report this file")
-    return FormatResult(text, text != source.text)
+    return FormatResult(text, True)
 
 
-def signature(source: SourceFile) -> list[tuple[str, str]]:
+def signature(source: SourceFile) -> list[str]:
     """What formatting must keep: tokens, heredoc values and comments in order, with where separators stand.
 
-    A comma and a line end between statements are the same separator; one before a closing bracket is none.
+    Of each its kind and its text, by turns. A comma and a line end between statements are the same separator; one
+    before a closing bracket is none.
     """
-    return _signature(source, _pieces(lex(source.text)))
+    return _signature(source, lex(source.text))
 
 
-def _signature(source: SourceFile, pieces: list[_Piece]) -> list[tuple[str, str]]:
-    result: list[tuple[str, str]] = []
+def _signature(source: SourceFile, tokens: list[Token]) -> list[str]:
+    result: list[str] = []
     enclosing: list[str] = []
-    separated = False
-    previous = ""
-    for piece in pieces:
-        result += [("comment", comment.text) for comment in piece.gap.comments]
-        token = piece.token
-        in_block = not enclosing or enclosing[-1] == "LBRACE"
-        breaks = in_block and piece.gap.has_newline and previous not in OPERATORS
-        if token.type == "_COMMA":
-            separated, previous = True, ""
+    separated = has_newline = False
+    previous = "LBRACE"  # nothing separates the first token from what is before it
+    for token in tokens:
+        kind = token.type
+        if kind == "_NL":
+            has_newline = True
+            for comment in _gap(token).comments:
+                result += ("comment", comment.text)
             continue
-        if (
-            (breaks or separated)
-            and previous not in OPENERS
-            and token.type not in CLOSERS
-            and token.type != "$END"
-        ):
-            result.append(("separator", ""))
-        separated = False
-        if token.type in OPENERS:
-            enclosing.append(token.type)
-        elif token.type in CLOSERS and enclosing:
+        if kind == "_COMMA":
+            separated, has_newline, previous = True, False, ""
+            continue
+        if has_newline or separated:
+            breaks = (
+                has_newline and previous not in OPERATORS and (not enclosing or enclosing[-1] == "LBRACE")
+            )
+            if (breaks or separated) and previous not in OPENERS and kind not in CLOSERS:
+                result += ("separator", "")
+            separated = has_newline = False
+        if kind in OPENERS:
+            enclosing.append(kind)
+        elif kind in CLOSERS and enclosing:
             enclosing.pop()
-        previous = token.type
-        if token.type == "HEREDOC":
+        previous = kind
+        if kind == "HEREDOC":
             node, _ = heredoc_value(source, token.start_pos, token.end_pos)
-            result.append((node.tag, node.value))
+            result += (node.tag, node.value)
         else:
-            result.append((token.type, str(token)))
-    if result and result[0][0] == "separator":
-        del result[0]
+            result += (kind, token)
     return result
 
 
@@ -130,32 +132,28 @@ class _Gap:
         return _Gap(self.comments + later, True, other.has_blank or (self.has_blank and not later))
 
 
-@dataclass
-class _Piece:
-    """A token with the gap before it. The last piece of a file is `$END`."""
-
-    token: Token
-    gap: _Gap
+_NO_GAP, _LINE_END, _BLANK_LINE = _Gap(), _Gap(has_newline=True), _Gap(has_newline=True, has_blank=True)
 
 
-def _pieces(tokens: list[Token]) -> list[_Piece]:
-    pieces: list[_Piece] = []
-    gap = _Gap()
+def _without_gaps(tokens: list[Token]) -> tuple[list[Token], list[_Gap]]:
+    """The tokens that are no line ends, `$END` behind them, and the gap before each."""
+    solid: list[Token] = []
+    gaps: list[_Gap] = []
+    gap = _NO_GAP
     for token in tokens:
         if token.type == "_NL":
-            gap = (
-                gap.then(_gap(token, is_first=not pieces))
-                if gap.has_newline
-                else _gap(token, is_first=not pieces)
-            )
+            found = _gap(token, is_first=not solid)
+            gap = gap.then(found) if gap.has_newline else found
         else:
-            pieces.append(_Piece(token, gap))
-            gap = _Gap()
-    pieces.append(_Piece(Token("$END", ""), gap))
-    return pieces
+            solid.append(token)
+            gaps.append(gap)
+            gap = _NO_GAP
+    return [*solid, Token("$END", "")], [*gaps, gap]
 
 
-def _gap(token: Token, *, is_first: bool) -> _Gap:
+def _gap(token: Token, *, is_first: bool = False) -> _Gap:
+    if "#" not in token:
+        return _BLANK_LINE if is_first or token.count("\n") > 1 else _LINE_END
     lines = token.split("\n")[:-1]
     comments: list[_Comment] = []
     blank = False
@@ -180,9 +178,9 @@ class _Bracket:
 
 
 class _Printer:
-    def __init__(self, source: SourceFile, pieces: list[_Piece]) -> None:
+    def __init__(self, source: SourceFile, tokens: list[Token]) -> None:
         self.source = source
-        self.pieces = pieces
+        self.tokens, self.gaps = _without_gaps(tokens)
         self.partner: dict[int, int] = {}
         self._match()
         self._broken = {opener: self._is_broken(opener) for opener in self.partner}
@@ -195,21 +193,20 @@ class _Printer:
 
     def _match(self) -> None:
         stack: list[int] = []
-        for index, piece in enumerate(self.pieces):
-            if piece.token.type in OPENERS:
+        for index, token in enumerate(self.tokens):
+            if token.type in OPENERS:
                 stack.append(index)
-            elif piece.token.type in CLOSERS:
+            elif token.type in CLOSERS:
                 self.partner[stack.pop()] = index
 
     def _is_broken(self, opener: int) -> bool:
         closer = self.partner[opener]
         if closer == opener + 1:
-            return bool(self.pieces[closer].gap.comments)
-        is_block = self.pieces[opener].token.type == "LBRACE"
+            return bool(self.gaps[closer].comments)
+        is_block = self.tokens[opener].type == "LBRACE"
         index = opener + 1
         while index <= closer:
-            piece = self.pieces[index]
-            if piece.gap.has_newline or (is_block and piece.token.type == "HEREDOC"):
+            if self.gaps[index].has_newline or (is_block and self.tokens[index].type == "HEREDOC"):
                 return True
             # Line breaks deeper inside break a block, but not a list or call.
             index = (index if is_block else self.partner.get(index, index)) + 1
@@ -218,39 +215,48 @@ class _Printer:
     # -- printing
 
     def run(self) -> str:
-        previous = Token("", "")
-        carried = _Gap()
+        before, previous = "", ""  # the kinds of the last two tokens that are no commas
+        carried = _NO_GAP
         after_comma = False
-        for index, piece in enumerate(self.pieces):
-            token = piece.token
-            gap = carried.then(piece.gap) if carried.has_newline else piece.gap
-            carried = _Gap()
+        for index, (token, gap) in enumerate(zip(self.tokens, self.gaps, strict=True)):
+            kind = token.type
+            if carried.has_newline:
+                gap = carried.then(gap)
+                carried = _NO_GAP
             inside = self.stack[-1] if self.stack else None
             in_block = inside is None or inside.kind == "LBRACE"
-            if token.type == "_COMMA":
+            if kind == "_COMMA":
                 carried, after_comma = gap, True
-                is_last = self.pieces[index + 1].token.type in CLOSERS
-                if not in_block and not is_last:
+                if not in_block and self.tokens[index + 1].type not in CLOSERS:
                     self.line += ","
                 continue
-            starts_item = previous.type in OPENERS or previous.type == "" or after_comma
-            if in_block and gap.has_newline and previous.type not in OPERATORS:
-                starts_item = True
-            if token.type in CLOSERS:
+            if kind in CLOSERS:
                 self._close(token, gap, previous)
-            elif token.type == "$END":
-                self._break(gap, 0, is_first=previous.type == "", is_last=True)
+            elif kind == "$END":
+                self._break(gap, 0, is_first=previous == "", is_last=True)
             else:
-                self._place(index, token, gap, previous, starts_item, after_comma)
-            previous, after_comma = token, False
+                starts_item = after_comma or previous in OPENERS or previous == ""
+                if gap.has_newline and in_block and previous not in OPERATORS:
+                    starts_item = True
+                if gap.has_newline or starts_item:
+                    self._begin(gap, previous, starts_item, after_comma)
+                else:
+                    self.line += _space(before, previous, kind)
+                if kind == "HEREDOC":
+                    self._heredoc(token)
+                else:
+                    self.line += token
+                if kind in OPENERS:
+                    is_call = kind == "LPAR" and previous == "NAME" and not after_comma
+                    self.stack.append(_Bracket(kind, is_call, self._broken[index], self.line_indent))
+            before, previous, after_comma = "" if after_comma else previous, kind, False
         text = "\n".join(self.output)
         return text.strip("\n") + "\n" if text.strip("\n") else ""
 
-    def _place(
-        self, index: int, token: Token, gap: _Gap, previous: Token, starts_item: bool, after_comma: bool
-    ) -> None:
+    def _begin(self, gap: _Gap, previous: str, starts_item: bool, after_comma: bool) -> None:
+        """What stands before a token that begins an item, or a line."""
         inside = self.stack[-1] if self.stack else None
-        after_opener = previous.type in OPENERS
+        after_opener = previous in OPENERS
         if inside is None:
             must_break = starts_item
             indent = 0
@@ -262,34 +268,26 @@ class _Printer:
                 inside and inside.kind == "LPAR" and not inside.is_call
             )
             indent += is_continuation
-            self._break(gap, indent, is_first=after_opener or previous.type == "", keep_blank=starts_item)
+            self._break(gap, indent, is_first=after_opener or previous == "", keep_blank=starts_item)
         elif after_comma:
             self.line += ", " if inside is not None and inside.kind == "LBRACE" else " "
-        else:
-            before = self.pieces[index - 2].token if index >= 2 else previous
-            self.line += _space(before, previous, token)
-        if token.type == "HEREDOC":
-            self._heredoc(token)
-        else:
-            self.line += str(token)
-        if token.type in OPENERS:
-            is_call = token.type == "LPAR" and previous.type == "NAME" and not after_comma
-            self.stack.append(_Bracket(token.type, is_call, self._broken[index], self.line_indent))
+        elif previous == "LBRACE":
+            self.line += " "
 
-    def _close(self, token: Token, gap: _Gap, previous: Token) -> None:
+    def _close(self, token: Token, gap: _Gap, previous: str) -> None:
         bracket = self.stack.pop()
         if not bracket.is_broken:
-            if token.type == "RBRACE" and previous.type != "LBRACE":
+            if token.type == "RBRACE" and previous != "LBRACE":
                 self.line += " "
-            self.line += str(token)
+            self.line += token
             return
+        is_empty = previous in OPENERS
         takes_comma = bracket.kind == "LSQB" or bracket.is_call
-        if takes_comma and previous.type not in OPENERS:
+        if takes_comma and not is_empty:
             self.line += ","
         indent = bracket.line_indent
-        is_empty = previous.type in OPENERS
         self._break(gap, indent, comment_indent=indent + 1, is_first=is_empty, is_last=True)
-        self.line += str(token)
+        self.line += token
 
     def _break(
         self,
@@ -338,11 +336,9 @@ class _Printer:
         self.line = prefix + node.tag
 
 
-def _space(before: Token, previous: Token, token: Token) -> str:
+def _space(before: str, previous: str, kind: str) -> str:
     """The space between two tokens of a line; `before` is the one before `previous`."""
-    if previous.type in ("LSQB", "LPAR", "_DOT") or token.type == "_DOT":
+    if previous == "_DOT" or kind == "_DOT" or (kind == "LPAR" and previous == "NAME"):
         return ""
-    if token.type == "LPAR" and previous.type == "NAME":
-        return ""
-    is_unary = previous.type == "SIGN" and before.type not in _VALUE_ENDS
+    is_unary = previous == "SIGN" and before not in _VALUE_ENDS
     return "" if is_unary else " "

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from lark import Lark
+from lark.lexer import PatternStr
 from lark.parsers.lalr_analysis import Shift
 
 from mixwright_dsl.grammar import GRAMMAR_PATH
-from mixwright_dsl.tables import Rule, Tables
+from mixwright_dsl.tables import MARK, Rule, Tables
 
 OPTIONS: dict[str, Any] = {
     "parser": "lalr",
@@ -40,6 +42,7 @@ def tables_of(text: str) -> Tables:
     lexer, table = built.parser.lexer, built.parser.parser._parse_table
     scanner = lexer.scanner
     keywords = lexer.callback["NAME"].scanner.terminals
+    marks = [terminal for terminal in scanner.terminals if _is_mark(terminal)]
     (ignored,) = lexer.ignore_types
     numbers = {rule: number for number, rule in enumerate(built.rules)}
     # Lark numbers states in another order each time.
@@ -50,7 +53,7 @@ def tables_of(text: str) -> Tables:
     states = {state: number for number, state in enumerate(order)}
     return Tables(
         pattern=_pattern(scanner.terminals, ignored),
-        keywords={terminal.pattern.value: terminal.name for terminal in keywords},
+        words={terminal.pattern.value: terminal.name for terminal in (*keywords, *marks)},
         rules=[_rule(rule) for rule in built.rules],
         states=[
             {
@@ -63,11 +66,25 @@ def tables_of(text: str) -> Tables:
     )
 
 
+def _is_mark(terminal: Any) -> bool:
+    """Is it one character, with which nothing else begins?"""
+    return isinstance(terminal.pattern, PatternStr) and len(terminal.pattern.value) == 1
+
+
 def _pattern(terminals: list[Any], ignored: str) -> str:
-    """What is ignored is taken with the terminal behind it: half as many matches."""
-    texts = {terminal.name: terminal.pattern.to_regexp() for terminal in terminals}
-    before = texts.pop(ignored)
-    return f"(?:{before})?(?:" + "|".join(f"(?P<{name}>{text})" for name, text in texts.items()) + ")"
+    """What is ignored is taken with the terminal behind it: half as many matches. All marks are one group."""
+    groups: dict[str, str] = {}
+    before, marks = "", ""
+    for terminal in terminals:
+        if terminal.name == ignored:
+            before = terminal.pattern.to_regexp()
+        elif _is_mark(terminal):
+            marks += re.escape(terminal.pattern.value)
+            groups.setdefault(MARK, "")
+        else:
+            groups[terminal.name] = terminal.pattern.to_regexp()
+    groups[MARK] = f"[{marks}]"
+    return f"(?:{before})?(?:" + "|".join(f"(?P<{name}>{text})" for name, text in groups.items()) + ")"
 
 
 def _rule(rule: Any) -> Rule:

@@ -21,6 +21,9 @@ from mixwright_dsl.stuck import DEEPEST, Stuck, TooDeep
 from mixwright_dsl.tables import Stopped
 from mixwright_dsl.tokens import Token
 
+LAYOUT = frozenset(("_NL", *OPENERS, *CLOSERS))
+"""Terminals that say what line ends mean."""
+
 _shared_builder = Lock()
 
 
@@ -69,28 +72,29 @@ def _statements(tokens: list[Token]) -> tuple[nodes.Statement, ...]:
         Stuck: the grammar does not allow a token; the parser's expectation is in it.
         TooDeep: brackets nest deeper than any person writes.
     """
-    places: list[int] = []
-    meant: list[Token] = []
+    inside: dict[int, None] = {}  # places of line ends inside ( ) and [ ], which mean nothing
     enclosing: list[str] = []
     for index, token in enumerate(tokens):
         kind = token.type
+        if kind not in LAYOUT:
+            continue
         if kind == "_NL":
-            # Inside ( ) and [ ] line ends mean nothing.
             if enclosing and enclosing[-1] != "LBRACE":
-                continue
+                inside[index] = None
         elif kind in OPENERS:
             enclosing.append(kind)
             if len(enclosing) > DEEPEST:
                 raise TooDeep(token)
-        elif kind in CLOSERS and enclosing:
+        elif enclosing:
             enclosing.pop()
-        meant.append(token)
-        places.append(index)
+    meant = [token for index, token in enumerate(tokens) if index not in inside] if inside else tokens
     machine = grammar()[0]
     try:
         result: tuple[nodes.Statement, ...] = machine.parse(meant)
     except Stopped as stopped:
-        index = places[stopped.index] if stopped.index < len(places) else len(tokens)
+        index = stopped.index
+        for place in inside:
+            index += place <= index
         raise Stuck(tokens, index, machine.accepted(stopped.stack)) from None
     return result
 

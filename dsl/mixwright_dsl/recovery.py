@@ -21,7 +21,7 @@ from mixwright_dsl.mistakes import diagnose
 from mixwright_dsl.nodes import Statement
 from mixwright_dsl.source import SourceFile, Span
 from mixwright_dsl.stuck import DEEPEST, Stuck, TooDeep
-from mixwright_dsl.tokens import Token
+from mixwright_dsl.tokens import Token, number_lines
 
 MOST_REPAIRS = 50
 """Findings per chunk: a text that needs more is not a spec, and each costs one more parse of the chunk."""
@@ -43,7 +43,7 @@ def recover(
     `parse_tokens` returns the statements of a chunk with the findings inside its literals, or raises Stuck.
     """
     statements: list[Statement] = []
-    tokens, findings = without_foreign(source, tokens, lex)
+    tokens, findings = without_foreign(source, number_lines(tokens), lambda text: number_lines(lex(text)))
     tokens, words = closers_for_words(source, tokens)
     findings += words
     if findings:

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, TypeAlias
 from mixwright_dsl.tokens import Token
 
 Build: TypeAlias = Callable[[list[Any]], Any]
+Alone: TypeAlias = Callable[[Any], Any]
 END = "$END"
-LONG = ("_NL", "HEREDOC", "OPEN_HEREDOC")
-"""Terminals that go over several lines."""
+MARK = "MARK"
+"""The group of terminals of one character."""
 
 
 class Rule(NamedTuple):
@@ -39,14 +40,14 @@ class Rule(NamedTuple):
 class Tables(NamedTuple):
     """A grammar's terminals and states.
 
-    pattern: white space and what is behind it, every terminal as a group of its name.
-    keywords: texts of `NAME` that are terminals of their own.
+    pattern: white space and what is behind it, every terminal as a group of its name, or of `MARK`.
+    words: texts of `NAME` and of `MARK` that are terminals of their own.
     states: of each symbol the state that follows, or `~rule` of the rule that is reduced; the first is the start.
     end: the state in which the whole has been read.
     """
 
     pattern: str
-    keywords: dict[str, str]
+    words: dict[str, str]
     rules: list[Rule]
     states: list[dict[str, int]]
     end: int
@@ -78,30 +79,29 @@ class Machine:
         self.tables = tables
         self._scan = re.compile(tables.pattern).finditer
         self._reductions = [(rule.size, rule.origin, _build(rule, builder)) for rule in tables.rules]
+        self._steps: dict[tuple[int, str, str], tuple[int, Alone | None, int | None]] = {}
 
     def lex(self, text: str) -> list[Token]:
         """The tokens of a text that every terminal together takes whole."""
-        keywords = self.tables.keywords
+        words = self.tables.words
         tokens: list[Token] = []
         new = str.__new__
-        line, line_start = 1, 0
+        append = tokens.append
         for match in self._scan(text):
             kind: Any = match.lastgroup
-            start, end = match.span(kind)
+            end = match.end()
             if kind == "_NL":
-                start = match.start()  # the white space before it is a part of it
-            word = text[start:end]
-            if kind == "NAME":
-                kind = keywords.get(word, kind)
+                word = match[0]
+            else:
+                word = match[kind]
+            if kind == "NAME" or kind == MARK:
+                kind = words.get(word, kind)
             # As `Token(…)`, whose call would be a third of the time.
             token = new(Token, word)
-            token.type, token.line = kind, line
-            token.start_pos, token.end_pos = start, end
-            token.column = start - line_start + 1
-            tokens.append(token)
-            if kind in LONG and (breaks := word.count("\n")):
-                line += breaks
-                line_start = start + word.rindex("\n") + 1
+            token.type = kind
+            token.start_pos = end - len(word)
+            token.end_pos = end
+            append(token)
         return tokens
 
     def parse(self, tokens: list[Token]) -> Any:
@@ -110,34 +110,75 @@ class Machine:
         Raises:
             Stopped: the grammar does not allow a token, or the end.
         """
-        table, reductions = self.tables.states, self._reductions
+        steps, reductions = self._steps, self._reductions
         states: list[int] = [0]
         values: list[Any] = []
-        for index in range(len(tokens) + 1):
-            token = tokens[index] if index < len(tokens) else None
-            kind = END if token is None else token.type
-            while True:
-                action = table[states[-1]].get(kind)
-                if action is None:
-                    raise Stopped(index, states)
-                if action >= 0:
-                    states.append(action)
-                    values.append(token)
-                    break
-                size, origin, build = reductions[~action]
-                if size == 1:
-                    values[-1] = build(values[-1:])
-                    del states[-1]
-                elif size:
-                    children = values[-size:]
+        kinds = [token.type for token in tokens]
+        kinds.append(END)
+        action = self.tables.states[0].get(kinds[0])
+        for index, ahead in enumerate(kinds):
+            # Rules that end before `ahead`, then `ahead` itself. It and what each rule makes are one step each.
+            while action is not None and action < 0:
+                size, symbol, build = reductions[~action]
+                if size:
+                    value = build(values[-size:])
                     del values[-size:], states[-size:]
-                    values.append(build(children))
                 else:
-                    values.append(build([]))
-                states.append(table[states[-1]][origin])
-                if token is None and states[-1] == self.tables.end:
-                    return values[-1]
-        raise AssertionError("the end of a text is shifted by no rule")
+                    value = build([])
+                key = (states[-1], symbol, ahead)
+                state, build_alone, action = steps.get(key) or self._step(*key)
+                states.append(state)
+                values.append(value if build_alone is None else build_alone(value))
+            if ahead == END and states[-1] == self.tables.end:
+                return values[-1]
+            if action is None:
+                break
+            key = (states[-1], ahead, kinds[index + 1])
+            state, build_alone, action = steps.get(key) or self._step(*key)
+            states.append(state)
+            values.append(tokens[index] if build_alone is None else build_alone(tokens[index]))
+        raise Stopped(index, states)
+
+    def _step(self, below: int, symbol: str, ahead: str) -> tuple[int, Alone | None, int | None]:
+        """What follows a symbol in a state, and is kept: half of all rules take one symbol, one after the other.
+
+        The state when no such rule ends before the symbol `ahead` any more, what these rules make of the symbol's value,
+        None for itself, and what is to be done next.
+        """
+        table, rules = self.tables.states, self.tables.rules
+        state = table[below][symbol]
+        chain: list[int] = []
+        while True:
+            action = table[state].get(ahead)
+            if action is None or action >= 0 or rules[~action].size != 1:
+                break
+            chain.append(~action)
+            state = table[below][rules[~action].origin]
+        step = self._steps[below, symbol, ahead] = state, self._chained(chain), action
+        return step
+
+    def _chained(self, chain: list[int]) -> Alone | None:
+        """What rules of one symbol make of a value one after the other; None where that is the value."""
+        builds: list[Build] = []
+        wrapped = False
+        for number in chain:
+            rule = self.tables.rules[number]
+            if rule.is_transparent and len(rule.kept) == 1 and (wrapped or not rule.kept[0][1]):
+                if wrapped:
+                    builds.pop()
+                wrapped = False
+                continue
+            builds.append(self._reductions[number][2])
+            wrapped = rule.kept == ((0, False),) and builds[-1] is _itself
+        if len(builds) < 2:
+            return (lambda value: builds[0]([value])) if builds else None
+
+        def made(value: Any) -> Any:
+            for build in builds:
+                value = build([value])
+            return value
+
+        return made
 
     def accepted(self, stack: list[int]) -> frozenset[str]:
         """Terminals that would be shifted next."""
@@ -170,10 +211,14 @@ def _build(rule: Rule, builder: object) -> Build:
 
         return single
     if method is None:
-        return select or (lambda children: children)
+        return select or _itself
     if select is None:
         return method
     return lambda children: method(select(children))
+
+
+def _itself(children: list[Any]) -> list[Any]:
+    return children
 
 
 def _selection(rule: Rule) -> Build | None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class Token(str):
-    """Its text. `line` and `column` count from 1; a token that stands nowhere, as the end of a file, begins at 0."""
+    """Its text. A token that stands nowhere, as the end of a file, begins at 0.
+
+    `line` and `column` count from 1. They are there once `number_lines` was asked for them: only mistakes need them.
+    """
 
     __slots__ = ("column", "end_pos", "line", "start_pos", "type")
 
@@ -31,3 +34,14 @@ class Token(str):
     def as_other(self, kind: str, text: str) -> Token:
         """Another token in the same place."""
         return Token(kind, text, self.start_pos, self.end_pos, self.line, self.column)
+
+
+def number_lines(tokens: list[Token]) -> list[Token]:
+    """The tokens of a whole text, each with its line and column."""
+    line, line_start = 1, 0
+    for token in tokens:
+        token.line, token.column = line, token.start_pos - line_start + 1
+        if breaks := token.count("\n"):
+            line += breaks
+            line_start = token.start_pos + token.rindex("\n") + 1
+    return tokens

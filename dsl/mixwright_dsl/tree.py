@@ -77,7 +77,6 @@ class TreeBuilder:
         return node
 
     def _span(self, token: Token) -> Span:
-        assert token.start_pos is not None and token.end_pos is not None
         return Span(self.source, token.start_pos, token.end_pos)
 
     # -- statements
@@ -87,7 +86,7 @@ class TreeBuilder:
 
     def attribute(self, children: list[Any]) -> nodes.Attribute:
         name, value = children
-        return nodes.Attribute(name, value, name.span.to(value.span))
+        return nodes.Attribute(name, value, Span(self.source, name.span.start, value.span.end))
 
     keyword = attribute
 
@@ -108,13 +107,18 @@ class TreeBuilder:
         return nodes.Block(str(kind), kind_span, tuple(labels), body, has_body, span)
 
     def body(self, children: list[Any]) -> _Body:
-        return _Body(tuple(children[1:-1]), self._span(children[0]).to(self._span(children[-1])))
+        span = Span(self.source, children[0].start_pos, children[-1].end_pos)
+        return _Body(tuple(children[1:-1]), span)
 
     # -- atoms
 
     def ref(self, children: list[Token]) -> nodes.Ref:
+        if len(children) == 1:  # as nearly all are
+            name = children[0]
+            span = Span(self.source, name.start_pos, name.end_pos)
+            return nodes.Ref((str(name),), span, (span,))
         spans = tuple(map(self._span, children))
-        span = spans[0] if len(spans) == 1 else spans[0].to(spans[-1])
+        span = spans[0].to(spans[-1])
         return nodes.Ref(tuple(map(str, children)), span, spans)
 
     def text(self, children: list[Token]) -> nodes.Text:

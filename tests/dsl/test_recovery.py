@@ -11,7 +11,7 @@ from mixwright_dsl.brackets import SIGNS, Nesting, is_balanced
 from mixwright_dsl.diagnostic import Applicability, Diagnostic
 from mixwright_dsl.parser import parse
 from mixwright_dsl.source import SourceFile
-from mixwright_dsl.tokens import Token
+from mixwright_dsl.tokens import Token, number_lines
 
 SPEC = """edition 2026
 
@@ -238,7 +238,7 @@ def test_random_single_token_damage_gives_one_finding_near_it() -> None:
     random_source = random.Random(7)
     from mixwright_dsl.grammar import lex
 
-    tokens = [token for token in lex(SPEC) if token.type != "_NL"]
+    tokens = [token for token in number_lines(lex(SPEC)) if token.type != "_NL"]
     damaged = near = echoes = 0
     for _ in range(300):
         token = random_source.choice(tokens)
