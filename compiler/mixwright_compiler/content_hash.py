@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from hashlib import blake2b
 from typing import Any
 
 
@@ -14,6 +13,8 @@ def canonical_json(value: Any) -> str:
 
 def content_hash(domain: str, value: Any) -> str:
     """32 hex digits (16 bytes of BLAKE2b) of a JSON value in a versioned domain."""
+    from hashlib import blake2b  # loads OpenSSL, and a check of a spec without a lock hashes nothing
+
     h = blake2b(digest_size=16, person=b"mixwright")
     for part in (domain, canonical_json(value)):
         raw = part.encode("utf-8", "surrogatepass")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from mixwright_dsl.diagnostic import Diagnostic, Label, Severity
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.source import Span
 
 

@@ -15,7 +15,6 @@ Attribute values are plain Python: int, float, bool, str, None, list, dict, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -23,7 +22,7 @@ from mixwright_compiler.catalog.catalog import Catalog, Entry, builtin_catalog
 from mixwright_compiler.catalog.groups import Part
 from mixwright_compiler.catalog.traits import Traits, traits_of
 from mixwright_compiler.load.uses import Use, uses_of
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 from mixwright_dsl.nodes import Block, Expression
 from mixwright_dsl.source import SourceFile, Span
 

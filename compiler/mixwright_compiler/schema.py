@@ -9,11 +9,10 @@ messages `struct{role: text, content: text}`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 from functools import lru_cache
 from typing import Any, TypeGuard
 
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 
 MESSAGE = "struct{role: text, content: text}"
 UNTYPED = ("any", "json")

@@ -7,7 +7,6 @@ Nothing of it is in a plan: a test changes no hash, no lock and no request.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any, Literal
 
 from mixwright_compiler.program import (
@@ -18,7 +17,7 @@ from mixwright_compiler.program import (
     SourceDecl,
     TypedExpression,
 )
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 from mixwright_dsl.nodes import Expression
 from mixwright_dsl.source import Span
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from mixwright_compiler.program import ExportDecl, Program
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import did_you_mean, listing, nearest
 from mixwright_dsl.diagnostic import Diagnostic
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, replace
 from mixwright_dsl.source import SourceFile, Span, read_source
 from mixwright_dsl.suppressions import suppressions
 

@@ -8,11 +8,9 @@ moves with its statement and keeps every byte of its value.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.grammar import CLOSERS, OPENERS, lex
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, replace
 from mixwright_dsl.literals import heredoc_value
 from mixwright_dsl.parser import parse
 from mixwright_dsl.source import SourceFile

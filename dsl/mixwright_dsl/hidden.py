@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from mixwright_dsl.diagnostic import Diagnostic, Edit, Label
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.source import SourceFile, Span
 
 SHORTEST = 6

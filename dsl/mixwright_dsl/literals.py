@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, Label, error
 from mixwright_dsl.escapes import ESCAPE, ESCAPES
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import Heredoc
 from mixwright_dsl.source import SourceFile
 

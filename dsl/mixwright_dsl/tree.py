@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 from mixwright_dsl import nodes
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix, error
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, replace
 from mixwright_dsl.literals import heredoc_value, string_value
 from mixwright_dsl.quantity import SUFFIXES, Unit, parse_quantity
 from mixwright_dsl.source import SourceFile, Span

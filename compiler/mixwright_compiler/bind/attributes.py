@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.kinds import declared_by_plugin
@@ -18,6 +17,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.program import Bound, Items, SubBlock
 from mixwright_compiler.suggest import listing, nearest, suggested
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import (
     Attribute,
     Block,

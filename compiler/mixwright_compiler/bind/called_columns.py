@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import field, replace
 
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
@@ -12,7 +11,7 @@ from mixwright_compiler.program import TemplateDecl
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import listing, nearest, one_of, suggested
 from mixwright_compiler.templates.messages import ROLES, check_use
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field, replace
 from mixwright_dsl.nodes import Binary, Call, Expression, ListNode, Ref, Text, Unary
 from mixwright_dsl.source import Span
 

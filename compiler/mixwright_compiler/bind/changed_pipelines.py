@@ -6,11 +6,10 @@ is read again as it stands, and a `from` or `draw` in it leads to what the varia
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mixwright_compiler.bind.changed_steps import UNCHANGED, Changes, parts_with_steps
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.load.world import Declaration, Module
+from mixwright_dsl.lazy_dataclass import replace
 
 
 def changed_module(scope: Scope, variant: Declaration, root: Declaration, changes: Changes) -> Module:

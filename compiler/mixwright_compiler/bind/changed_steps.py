@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
 
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.blocks import language_blocks
@@ -20,7 +19,7 @@ from mixwright_compiler.load.world import Declaration
 from mixwright_compiler.program import FromDecl, MixtureDecl, PipelineDecl, StepDecl
 from mixwright_compiler.suggest import did_you_mean, listing, nearest, suggested
 from mixwright_dsl.diagnostic import Label
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field, replace
 from mixwright_dsl.nodes import Attribute, Block, Ref, named
 from mixwright_dsl.source import Span
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
 from mixwright_compiler.bind.json_values import json_value
@@ -15,7 +14,7 @@ from mixwright_compiler.load.constants import as_type
 from mixwright_compiler.load.params import constant_expression
 from mixwright_compiler.program import Bound, SourceDecl
 from mixwright_compiler.schema import Columns, columns_of_rows, is_assignable, type_of_value
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 from mixwright_dsl.nodes import Attribute, Call, Expression, ListNode, ObjectNode, Ref
 from mixwright_dsl.source import Span
 

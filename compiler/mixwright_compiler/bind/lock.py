@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from mixwright_compiler.catalog.catalog import PATH_TYPES, Entry
 from mixwright_compiler.content_hash import content_hash
 from mixwright_compiler.load.json_text import json_of
 from mixwright_compiler.plugins.files import of_plugin, short
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field, names_of
 
 FORMAT_VERSION = "1.2"
 
@@ -153,7 +152,7 @@ def _known(record: Any, raw: Mapping[str, Any]) -> Any:
     Raises:
         TypeError: a field is missing, or holds what it cannot hold.
     """
-    known = {name: value for name, value in raw.items() if name in record.__dataclass_fields__}
+    known = {name: value for name, value in raw.items() if name in names_of(record)}
     for name, value in known.items():
         if not _fits(name, value):
             raise TypeError(f"{name} holds {value!r}")
@@ -190,6 +189,8 @@ NEEDED = ("rows", "columns", "definition", "identity")
 
 
 def _written(record: SourceLock | ModelLock | PluginLock) -> dict[str, Any]:
+    from dataclasses import asdict  # a check reads locks and writes none
+
     return {
         name: value
         for name, value in asdict(record).items()
@@ -297,6 +298,8 @@ def lock_changes(old: Lock, new: Lock) -> list[str]:
 
 def record_changes(old: Any, new: Any, without: Collection[str] = ()) -> list[str]:
     """What differs between two records of one thing, in words; of the fields in `without` nothing is said."""
+    from dataclasses import asdict
+
     before, after = asdict(old), asdict(new)
     changes = []
     for name, value in after.items():

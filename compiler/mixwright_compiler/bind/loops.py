@@ -4,7 +4,6 @@ fold goes back to the columns of the row whose rows it brings together."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Protocol
 
 from mixwright_compiler.bind.attributes import bind_attributes
@@ -20,6 +19,7 @@ from mixwright_compiler.load.uses import Use, use_of
 from mixwright_compiler.program import Bound, StepDecl, TypedExpression
 from mixwright_compiler.schema import Columns, is_assignable
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import Attribute, Block, Ref, named
 from mixwright_dsl.source import Span
 

@@ -6,8 +6,6 @@ operator's name; behind the step stands a filter for each guard, of the rows tha
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.fragment_names import refs_in
 from mixwright_compiler.bind.kinds import step_kind
@@ -20,6 +18,7 @@ from mixwright_compiler.load.uses import Use, use_of
 from mixwright_compiler.load.world import Declaration, Module
 from mixwright_compiler.program import OperatorDecl
 from mixwright_compiler.suggest import did_you_mean, nearest, replace_fix
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import (
     Attribute,
     Binary,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import field
 from pathlib import Path
 
 from mixwright_compiler.findings import Findings
@@ -13,7 +12,7 @@ from mixwright_compiler.program import ToolDecl
 from mixwright_compiler.schema import Columns, written_type
 from mixwright_compiler.suggest import SPELLINGS, listing, misspelt_word, nearest, one_of, replace_fix
 from mixwright_dsl.diagnostic import Label
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 from mixwright_dsl.source import Span
 
 

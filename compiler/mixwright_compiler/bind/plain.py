@@ -7,7 +7,6 @@ Shared by the plan, the fingerprints and the lock, so that all three speak of th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import (
@@ -20,6 +19,7 @@ from mixwright_compiler.catalog.catalog import (
 from mixwright_compiler.catalog.conditions import holds
 from mixwright_compiler.catalog.references import BLOCKS, block_of
 from mixwright_compiler.program import Aggregate, Bound, CallValue, TypedExpression
+from mixwright_dsl.lazy_dataclass import replace
 
 COMMON_TO_STEPS = ("when", "id")
 """Attributes of every step that a plan keeps as fields of their own."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from mixwright_compiler.program import Bound, CallValue, ComponentDecl, MixtureDecl, TagDecl
 from mixwright_compiler.rounding import exact, largest_remainder
+from mixwright_dsl.lazy_dataclass import replace
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 _COUNTED = ("take", "max")
 """Calls whose argument is a number of rows."""

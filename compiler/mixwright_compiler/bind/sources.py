@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.attributes import bind_attributes
@@ -18,6 +17,7 @@ from mixwright_compiler.program import (
 )
 from mixwright_compiler.schema import Columns, columns_of_rows
 from mixwright_compiler.suggest import listing, nearest, one_of, suggested
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import Attribute, ListNode, named
 from mixwright_dsl.source import Span
 

@@ -6,7 +6,6 @@ The steps are those of a pipeline or mixture, bound where it is, or written in t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.attributes import bind_attributes
@@ -36,6 +35,7 @@ from mixwright_compiler.program import FromDecl, MixtureDecl, PipelineDecl, Sour
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.spec_tests import GIVEN, SpecTest, Trial
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import Attribute, Block, Expression, ObjectNode, Ref, Text, named
 from mixwright_dsl.source import Span
 

@@ -6,7 +6,6 @@ What a name in a step stands for hangs on where it stands, so it is copied by wh
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 from mixwright_compiler.bind.fragments import bodies_of, used_fragment
 from mixwright_compiler.bind.kinds import step_kind
@@ -16,6 +15,7 @@ from mixwright_compiler.catalog.makes import remakes
 from mixwright_compiler.catalog.references import BLOCKS, block_of
 from mixwright_compiler.load.uses import Use, UsedSource
 from mixwright_compiler.program import FragmentDecl, OperatorDecl
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import (
     Attribute,
     Binary,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.attributes import bind_attributes, value_without_equal
@@ -32,6 +31,7 @@ from mixwright_compiler.program import Bound, StepDecl, TypedExpression
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import MOST_KINDS, listing, nearest, suggested
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import Attribute, Block, Ref, named
 from mixwright_dsl.source import Span
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.given_rows import GivenRows, as_source, check_columns, given_rows
@@ -14,7 +13,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.program import CallValue, ComponentDecl, MixtureDecl, SourceDecl
 from mixwright_compiler.schema import Columns
 from mixwright_compiler.suggest import listing, nearest, one_of, suggested
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, replace
 from mixwright_dsl.nodes import Attribute, Expression, ListNode, ObjectNode
 
 

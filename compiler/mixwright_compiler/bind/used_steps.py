@@ -12,7 +12,6 @@ are read for (mixwright_compiler/load/uses.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from mixwright_compiler.bind.fragments import OWN, bodies_of, used_fragment
 from mixwright_compiler.bind.operators import guarded
@@ -26,6 +25,7 @@ from mixwright_compiler.load.world import Module, World
 from mixwright_compiler.program import FragmentDecl, FragmentParam
 from mixwright_compiler.suggest import listing, nearest, suggested
 from mixwright_dsl.diagnostic import Label
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import (
     Attribute,
     Block,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.bind.aggregates import bind_aggregate
@@ -21,6 +20,7 @@ from mixwright_compiler.program import Items, ToolDecl, TypedExpression
 from mixwright_compiler.schema import is_assignable
 from mixwright_compiler.suggest import MOST_KINDS, nearest, one_of, replace_fix, suggested
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import (
     Block,
     Call,

@@ -6,7 +6,6 @@ The statements that stay keep their spans, so a finding in a variant points at t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 
 from mixwright_compiler.bind.changed_steps import (
@@ -22,7 +21,7 @@ from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import CHAIN_LIMIT, Declaration
 from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of
 from mixwright_dsl.diagnostic import Label
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, replace
 from mixwright_dsl.nodes import Attribute, Block, Expression, ListNode, ObjectNode, Ref, Statement
 from mixwright_dsl.source import Span
 

@@ -35,12 +35,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field, replace
 
 AttributeClass = Literal["row", "set", "meta", "run"]
 LabelKind = Literal["none", "name", "new_column", "rows", "kind"]

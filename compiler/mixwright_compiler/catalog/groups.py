@@ -18,12 +18,11 @@ rules and the runtime runs by them; what a step does with candidates is declared
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any, TypeVar
 
 from mixwright_compiler.catalog.traits import NO_TRAITS, Traits, further_answers
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, replace
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ itself what is asked of which model, which verifiers look at all candidates of a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from math import prod
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import Asks, Entry
 from mixwright_compiler.catalog.conditions import given, holds
 from mixwright_compiler.catalog.references import named_in
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 
 PICK, PICKS_NONE, BAND = "pick", "all", "band"
 UNKNOWN_ROWS = 8

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from mixwright_compiler.catalog.catalog import Catalog
 from mixwright_compiler.checks.edits import (
@@ -26,6 +25,7 @@ from mixwright_compiler.checks.edits import (
 from mixwright_compiler.checks.several_edits import several
 from mixwright_compiler.suggest import nearest
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, Fix
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.nodes import (
     Attribute,
     Block,

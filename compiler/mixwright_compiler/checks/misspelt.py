@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 from mixwright_compiler.load.world import World
 from mixwright_compiler.program import FragmentDecl
 from mixwright_compiler.suggest import did_you_mean, nearest, replace_fix
 from mixwright_dsl.diagnostic import Diagnostic, Label
+from mixwright_dsl.lazy_dataclass import replace
 from mixwright_dsl.source import Span
 
 UNKNOWN = ("MIX101", "MIX119")

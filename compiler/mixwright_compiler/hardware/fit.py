@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from mixwright_compiler.hardware.machines import Machine
 from mixwright_compiler.hardware.memory import Memory, memory_of
 from mixwright_compiler.hardware.shape import Shape
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, replace
 
 MOST_GPUS = 4096
 """Chosen: where the search for the fewest ends."""

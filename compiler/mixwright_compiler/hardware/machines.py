@@ -7,9 +7,8 @@ difference is what the CUDA context, NCCL's buffers and fragmentation may take.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, replace
 
 
 @dataclass(frozen=True)

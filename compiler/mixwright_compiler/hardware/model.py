@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mixwright_compiler.catalog.new_tokens import rows_with
 from mixwright_compiler.hardware.shape import Shape, known_shape, shape_of_config
+from mixwright_dsl.lazy_dataclass import replace
 
 ASSUMED_VOCABULARY = 32_000
 """Chosen: that of LLaMA, for a tokenizer that does not tell its own."""

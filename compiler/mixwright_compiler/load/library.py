@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 PREFIX = "std:"
@@ -29,4 +28,6 @@ def library_file(name: str) -> Path | None:
 
 def library_identity(text: str) -> str:
     """What pins a library: the digest of its text."""
+    import hashlib  # loads OpenSSL, for a lock alone
+
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

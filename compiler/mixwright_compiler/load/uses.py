@@ -9,10 +9,9 @@ the span, and so the file, that it was written in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
 
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Fix, Label
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field, replace
 from mixwright_dsl.source import SourceFile, Span
 
 

@@ -7,7 +7,6 @@ and raises `Reported`, so that nothing is said twice about it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.uses import at_home
 from mixwright_compiler.suggest import did_you_mean, listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Diagnostic, Label
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 from mixwright_dsl.nodes import Block, File, Ref
 from mixwright_dsl.source import SourceFile, Span
 

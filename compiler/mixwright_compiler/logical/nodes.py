@@ -16,13 +16,12 @@ A further shape of step is a further class here, and a line in `build.step_of` a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from typing import Any
 
 from mixwright_compiler.catalog.groups import Gathering, Part, part_of
 from mixwright_compiler.catalog.traits import Traits
 from mixwright_compiler.program import FromDecl, MixtureDecl, PipelineDecl, Schema, StepDecl
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field, replace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,13 @@ taken from it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from typing import Any
 
 from mixwright_compiler.bind.plain import plain
 from mixwright_compiler.catalog.catalog import Catalog, Entry
 from mixwright_compiler.catalog.references import LISTS, OF_VARIANT
 from mixwright_compiler.program import Declared, Program, StepDecl
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 
 
 @dataclass

@@ -38,13 +38,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field
 
 from mixwright_compiler.catalog.traits import RowRequests
 from mixwright_compiler.plan.plan import Component, Estimate, Mixture, Pipeline, Plan, Step
 from mixwright_compiler.plan.questions import questions_of_tools
 from mixwright_compiler.plan.quota_rows import component_rows, mixture_rows
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 
 SELECTIONS = "select"
 """The family of steps that keep a `count` of rows, or a part of them, `top`."""

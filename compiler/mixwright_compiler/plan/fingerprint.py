@@ -10,14 +10,13 @@ of its own, and is pinned by a golden test: an upgrade cannot invalidate a store
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mixwright_compiler.catalog.catalog import PATH_TYPES, Catalog, Entry
 from mixwright_compiler.catalog.references import is_expression, names_in_rows
 from mixwright_compiler.content_hash import content_hash
 from mixwright_compiler.plugins.files import of_plugin
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 
 if TYPE_CHECKING:
     from mixwright_compiler.plan.plan import Plan, SourceSpec, Step

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -63,6 +62,7 @@ from mixwright_compiler.program import (
     TemplateDecl,
     TrainDecl,
 )
+from mixwright_dsl.lazy_dataclass import replace
 
 if TYPE_CHECKING:
     from mixwright_compiler.plugins.reading import Plugin

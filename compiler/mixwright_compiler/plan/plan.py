@@ -9,7 +9,6 @@ the one exception: they stay `{"env": "NAME"}` and are looked up when the run st
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from math import prod
 from typing import Annotated, Any, Literal
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from mixwright_compiler.catalog.catalog import Catalog, Provider, builtin_catalog, entry_from_json
 from mixwright_compiler.catalog.groups import Gathering, Part, gatherings_of, part_of
 from mixwright_compiler.catalog.traits import Traits, emitted_of, traits_of
+from mixwright_dsl.lazy_dataclass import replace
 
 FORMAT_VERSION = "1.4"
 

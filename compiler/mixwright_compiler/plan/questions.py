@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mixwright_compiler.catalog.traits import RowRequests, traits_of
 from mixwright_compiler.plan.plan import Estimate, Plan, Step
+from mixwright_dsl.lazy_dataclass import replace
 
 
 def questions_of(plan: Plan, step: Step) -> tuple[RowRequests, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from mixwright_compiler.rounding import exact
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from mixwright_compiler.plan.plan import CountQuota, ShareQuota, Tag
 
 Limit = int | float

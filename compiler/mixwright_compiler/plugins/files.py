@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +46,8 @@ def identity_of(files: dict[str, Path]) -> str:
     Raises:
         OSError: one cannot be read.
     """
+    import hashlib  # loads OpenSSL, and few specs have plugins
+
     whole = hashlib.sha256()
     for place, path in sorted(files.items()):
         digest = hashlib.sha256(path.read_bytes()).digest()

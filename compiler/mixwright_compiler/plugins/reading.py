@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
 from pathlib import Path
 
 from mixwright_compiler.catalog.blocks import STEP_FAMILIES
@@ -15,7 +14,7 @@ from mixwright_compiler.plugins.declaration_checks import problems_of
 from mixwright_compiler.plugins.files import PACKAGE, is_module, module_of
 from mixwright_compiler.plugins.text import Declared, NotPlain, PythonFile
 from mixwright_compiler.suggest import listing
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field, replace
 from mixwright_dsl.source import SourceFile, Span, source_of
 
 

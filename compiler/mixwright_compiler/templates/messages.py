@@ -7,7 +7,6 @@ columns there.
 from __future__ import annotations
 
 import os
-from dataclasses import field
 
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.world import Declaration, World
@@ -18,7 +17,7 @@ from mixwright_compiler.templates.placeholders import Placeholder, check_placeho
 from mixwright_compiler.templates.text import TemplateText, parse_template, text_of
 from mixwright_compiler.templates.walk import Walk
 from mixwright_dsl.diagnostic import Label
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import dataclass, field
 from mixwright_dsl.nodes import Attribute
 from mixwright_dsl.source import SourceFile, Span, read_source
 

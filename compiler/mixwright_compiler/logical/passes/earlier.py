@@ -18,12 +18,12 @@ says so, and the other is not asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 
 from mixwright_compiler.catalog.conditions import word_of
 from mixwright_compiler.catalog.groups import asked_again, groups_of
 from mixwright_compiler.logical.nodes import Apply, Flow, Fold, Keep, LogicalPlan, Loop, Measure, Scan, Work
 from mixwright_compiler.program import Schema
+from mixwright_dsl.lazy_dataclass import replace
 
 
 def filters_first(plan: LogicalPlan) -> LogicalPlan:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mixwright_compiler.catalog.groups import gatherings_of
 from mixwright_compiler.logical.nodes import LogicalPlan
+from mixwright_dsl.lazy_dataclass import replace
 
 
 def place_groups(plan: LogicalPlan) -> LogicalPlan:
