@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.suggest import nearest, suggested
+from mixwright_compiler.templates.trees import Node, NoTemplate, environment, tree_of
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.nodes import Expression, Heredoc, Text
 from mixwright_dsl.source import SourceFile, Span
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 TAGS = ("if", "elif", "else", "endif", "for", "endfor", "set", "endset", "with", "endwith", "raw", "endraw")
 """Tags a template may use."""
@@ -133,35 +131,21 @@ def _characters(node: Text) -> tuple[int, ...]:
     return tuple(offsets)
 
 
-@cache
-def environment() -> Environment:
-    """Jinja as the runtime sets it up, for parsing alone."""
-    from jinja2 import Environment
-
-    made = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False, cache_size=0)
-    made.globals.clear()
-    return made
-
-
 def parse_template(template: TemplateText, findings: Findings) -> None:
     """Fill in the tree.
 
     Raises:
         Reported: the text is no Jinja (MIX301).
     """
-    from jinja2 import TemplateSyntaxError
-
     if "{" not in template.text:
-        from jinja2 import nodes
-
-        template.tree = nodes.Template([], lineno=1)
+        template.tree = Node({"kind": "Template", "lineno": 1, "body": []})
         return
     try:
-        template.tree = environment().parse(template.text)
-    except TemplateSyntaxError as broken:
-        raise _syntax(template, str(broken.message or ""), broken.lineno, findings) from None
+        template.tree = tree_of(template.text)
     except RecursionError:
         raise findings.error("MIX301", "the template is nested too deeply", template.span) from None
+    except NoTemplate as broken:
+        raise _syntax(template, broken.message, broken.line, findings) from None
 
 
 def _tokens(text: str) -> list[Token]:

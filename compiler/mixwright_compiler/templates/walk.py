@@ -76,10 +76,10 @@ class Walk:
 
     def visit(self, node: Any) -> str:
         """Check a node; returns the type of its value, `any` for statements."""
-        method: Callable[[Any], str] | None = getattr(self, f"visit_{type(node).__name__}", None)
+        method: Callable[[Any], str] | None = getattr(self, f"visit_{node.kind}", None)
         if method is not None:
             return method(node)
-        for child in node.iter_child_nodes():
+        for child in node.children():
             self.visit(child)
         return "any"
 
@@ -195,7 +195,7 @@ class Walk:
             names = []
             words = f"{type} has no fields"
         if self.columns is not None:
-            after = "." if type_name(node) == "Getattr" else ""
+            after = "." if node.kind == "Getattr" else ""
             span = self.text.name_span(name, node.lineno, after=after)
             near = nearest(name, names)
             self.findings.error(
@@ -211,7 +211,7 @@ class Walk:
     def visit_Call(self, node: Any) -> str:
         for child in (*node.args, *(k.value for k in node.kwargs)):
             self.visit(child)
-        if type_name(node.node) == "Getattr":
+        if node.node.kind == "Getattr":
             type = self.visit(node.node.node)
             self._field(node.node, type, node.node.attr, is_call=True)
             return "any"
@@ -302,7 +302,7 @@ class Walk:
         item = element_of(type)
         if item is None and fields_of(type) is None and type != "text" and self.columns is not None:
             span = self.text.line_span(node.lineno)
-            if type_name(node.iter) == "Name":
+            if node.iter.kind == "Name":
                 span = self.text.name_span(node.iter.name, node.lineno)
             self.findings.error(
                 "MIX309",
@@ -312,7 +312,7 @@ class Walk:
                 hint="a `draw` step with `count` above 1 makes a list",
             )
         self.scopes.append({"loop": "loop"})
-        if type_name(node.target) == "Name":
+        if node.target.kind == "Name":
             self.scopes[-1][node.target.name] = item or "any"
         else:
             self.visit(node.target)
@@ -330,7 +330,7 @@ class Walk:
 
     def visit_Assign(self, node: Any) -> str:
         type = self.visit(node.node)
-        if type_name(node.target) == "Name":
+        if node.target.kind == "Name":
             self.scopes[-1][node.target.name] = type
         else:
             self.visit(node.target)
@@ -338,7 +338,7 @@ class Walk:
 
     def visit_AssignBlock(self, node: Any) -> str:
         self._block(node.body)
-        if type_name(node.target) == "Name":
+        if node.target.kind == "Name":
             self.scopes[-1][node.target.name] = "text"
         return "any"
 
@@ -346,7 +346,7 @@ class Walk:
         types = [self.visit(value) for value in node.values]
         self.scopes.append({})
         for target, type in zip(node.targets, types, strict=True):
-            if type_name(target) == "Name":
+            if target.kind == "Name":
                 self.scopes[-1][target.name] = type
         self._block(node.body)
         self.scopes.pop()
@@ -372,7 +372,7 @@ class Walk:
                 "Macro": "macro",
                 "CallBlock": "call",
                 "FilterBlock": "filter",
-            }[type_name(node)]
+            }[node.kind]
             self.findings.error(
                 "MIX308",
                 f"`{{% {word} %}}` is not available in templates",
@@ -385,20 +385,16 @@ class Walk:
     visit_Block = visit_Macro = visit_CallBlock = visit_FilterBlock = _refuse
 
 
-def type_name(node: Any) -> str:
-    return type(node).__name__
-
-
 def _root_name(node: Any) -> str:
-    while type_name(node) in ("Getattr", "Getitem"):
+    while node.kind in ("Getattr", "Getitem"):
         node = node.node
     return str(getattr(node, "name", ""))
 
 
 def _guards(test: Any) -> list[str]:
     """Names that a condition shows to be defined in its first branch."""
-    if type_name(test) == "And":
+    if test.kind == "And":
         return [*_guards(test.left), *_guards(test.right)]
-    if type_name(test) == "Test" and test.name == "defined":
+    if test.kind == "Test" and test.name == "defined":
         return [_root_name(test.node)]
     return []
