@@ -1,10 +1,12 @@
-"""CPU time of whole `mixwright check` processes: the quickstart with its imports, and generated lines.
+"""CPU time of whole `check` and `fmt` processes: the quickstart with its imports, and generated lines.
 
     python benchmarks/check_speed.py [LINES]
 
-User and system milliseconds, the median of ten processes after one that warms the caches of bytecode and grammar,
-and those of a bare interpreter to compare with. The generated lines are those of parse_speed.py, checked as they are
-(mistakes in every block, so the time is mostly that of findings), and a copy in which nothing is wrong.
+User and system milliseconds, the median of ten processes after one that warms the caches of bytecode and templates,
+those of a bare interpreter to compare with, and those without the cache of templates. The generated lines are those
+of parse_speed.py, checked as they are (mistakes in every block, so the time is mostly that of findings), and a copy in
+which nothing is wrong. Of the latter `fmt --check` is timed as it is, where the result is lexed again to see that
+nothing else changed, and formatted.
 """
 
 from __future__ import annotations
@@ -65,13 +67,22 @@ def main() -> None:
         for n in range(clean.read_text(encoding="utf-8").count("source personas_")):
             (Path(directory) / "data" / f"personas_{n}.jsonl").write_text('{"persona": "a", "id": "b"}\n')
         faulty.write_text(spec(lines), encoding="utf-8")
-        for name, arguments in (
-            ("bare interpreter", ["-c", "pass"]),
-            ("check of the quickstart", ["-m", "mixwright", "check", str(QUICKSTART)]),
-            (f"{lines:,} lines", ["-m", "mixwright", "check", "--format=concise", str(clean)]),
-            (f"{lines:,} lines, faulty", ["-m", "mixwright", "check", "--format=concise", str(faulty)]),
+        formatted = Path(directory) / "formatted.mix"
+        formatted.write_text(clean.read_text(encoding="utf-8"), encoding="utf-8")
+        subprocess.run(
+            [sys.executable, "-m", "mixwright", "fmt", str(formatted)], env=environment, check=True
+        )
+        command = ["-m", "mixwright"]
+        for name, arguments, more in (
+            ("bare interpreter", ["-c", "pass"], {}),
+            ("check of the quickstart", [*command, "check", str(QUICKSTART)], {}),
+            ("  without the cache", [*command, "check", str(QUICKSTART)], {"MIXWRIGHT_CACHE": ""}),
+            (f"check {lines:,} lines", [*command, "check", "--format=concise", str(clean)], {}),
+            (f"check {lines:,} lines, faulty", [*command, "check", "--format=concise", str(faulty)], {}),
+            (f"fmt {lines:,} lines", [*command, "fmt", "--check", str(clean)], {}),
+            (f"fmt {lines:,} lines, formatted", [*command, "fmt", "--check", str(formatted)], {}),
         ):
-            print(f"{name:24} {cpu_ms(arguments, environment):6.0f} ms CPU", flush=True)
+            print(f"{name:28} {cpu_ms(arguments, environment | more):6.0f} ms CPU", flush=True)
 
 
 if __name__ == "__main__":

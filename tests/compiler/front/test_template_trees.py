@@ -12,6 +12,10 @@ import pytest
 
 from mixwright_compiler.templates import trees
 from mixwright_compiler.templates.trees import Node, environment, tree_of
+from mixwright_dsl.nodes import Heredoc, parts_of
+from mixwright_dsl.parser import parse
+from mixwright_dsl.source import read_source
+from tests.checkout import ROOT
 
 TEXT = """{% set least = 1 if n < 2 else 0.5 %}{% for ex in shots if ex.ok is defined and loop.index > least %}
 Text that stands here.
@@ -44,15 +48,15 @@ def files(folder: Path) -> list[Path]:
 
 
 def test_a_tree_is_that_of_jinja_parsed_or_read_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = [p.read_text(encoding="utf-8") for p in Path("specs").rglob("*.j2")]
-    for text in (TEXT, *library):
-        assert same(tree_of(text), environment().parse(text))
-        before = environment().parse(text)
-        with monkeypatch.context() as patch:
-            patch.setattr(trees, "environment", lambda: pytest.fail("it was parsed again"))
-            assert same(tree_of(text), before)
-    (kept, *_) = files(folder)
-    assert "stands here" not in kept.read_text(encoding="utf-8")
+    library = parse(read_source(ROOT / "specs" / "lib" / "evol.mix")).file
+    prompts = [node.value for s in library.body for node in parts_of(s) if isinstance(node, Heredoc)]
+    assert len(prompts) > 5
+    parsed = {text: environment().parse(text) for text in (TEXT, *prompts)}
+    assert all(same(tree_of(text), tree) for text, tree in parsed.items())
+    with monkeypatch.context() as patch:
+        patch.setattr(trees, "environment", lambda: pytest.fail("it was parsed again"))
+        assert all(same(tree_of(text), tree) for text, tree in parsed.items())
+    assert not any("stands here" in kept.read_text(encoding="utf-8") for kept in files(folder))
 
 
 def test_what_is_damaged_or_cannot_be_written_is_parsed(folder: Path) -> None:
