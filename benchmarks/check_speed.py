@@ -69,10 +69,8 @@ def main() -> None:
         faulty.write_text(spec(lines), encoding="utf-8")
         formatted = Path(directory) / "formatted.mix"
         formatted.write_text(clean.read_text(encoding="utf-8"), encoding="utf-8")
-        subprocess.run(
-            [sys.executable, "-m", "mixwright", "fmt", str(formatted)], env=environment, check=True
-        )
         command = ["-m", "mixwright"]
+        cpu_ms([*command, "fmt", str(formatted)], environment)
         for name, arguments, more in (
             ("bare interpreter", ["-c", "pass"], {}),
             ("check of the quickstart", [*command, "check", str(QUICKSTART)], {}),
