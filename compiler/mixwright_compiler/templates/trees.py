@@ -2,8 +2,8 @@
 
 Jinja's import and the tables of its lexer take a fifth of a check's time, and a tree is a few nodes. So what this version
 of Jinja parsed once is read back. A tree is JSON, of which nothing is executed; of what a template writes as it stands
-nothing is kept. The cache is `mixwright/templates` in `$XDG_CACHE_HOME` or `~/.cache`; MIXWRIGHT_CACHE names another
-folder, and none where it is empty. What cannot be read or written there is parsed, and no finding depends on it.
+nothing is kept. The cache is `~/.cache/mixwright/templates`, under `$XDG_CACHE_HOME` where that is set; MIXWRIGHT_CACHE
+names another folder, none where it is empty. What cannot be read or written there is parsed; no finding depends on it.
 """
 
 from __future__ import annotations
