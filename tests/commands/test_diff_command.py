@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mixwright.changes.facts import SpecDiff, Work, spec_diff
-from mixwright.changes.markdown import MARKER, code, escaped
+from mixwright.changes.markdown import MARKER, code, escaped, prose
 from mixwright.changes.sides import Place, Side, side
 from mixwright.changes.text import diff_text
 from mixwright.cli import main
@@ -152,7 +152,7 @@ def test_markdown_is_a_comment_in_which_a_spec_is_no_markup(
     assert "- `~ model.teacher`: ``" in text and "| `specs/math.mix` |" in text
     assert code("a `b` c") == "`` a `b` c ``"
     assert "@" not in escaped("@all") and "<" not in escaped("<b>")
-    assert "\nNo dollars: no model has `price_in` and `price_out`.\n" in text
+    assert prose("No `price_in`, @all.") == "No `price_in`, &#64;all."
 
 
 def test_narrow_terminals_and_colors(project: Path) -> None:

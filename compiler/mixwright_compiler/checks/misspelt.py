@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mixwright_compiler.load.world import World
+from mixwright_compiler.load.world import Module, World
 from mixwright_compiler.program import FragmentDecl
 from mixwright_compiler.suggest import did_you_mean, nearest, replace_fix
 from mixwright_dsl.diagnostic import Diagnostic, Label
@@ -21,23 +21,27 @@ def blame_declarations(world: World, fragments: Iterable[FragmentDecl]) -> None:
     wrong: the finding goes there. `top_p = top_p` counts as two. Of one place it stays there, and the param of a fragment
     that may be meant is named."""
     unused = [(fragment.span, param.name, param.span) for fragment in fragments for param in fragment.unused]
+    meant = {id(module.source): _unused(module) for module in world.modules}
     for number, found in enumerate(world.findings.items):
         if found.code not in UNKNOWN:
             continue
         name = found.primary.span.text
         params = {n: at for inside, n, at in unused if _is_in(found.primary.span, inside)}
-        declared = params or _unused(world, found.primary.span)
-        near = nearest(name, declared)
-        # Of declarations only one of the kind that is needed counts, which is the one that the hint has.
-        if near is None or not (params or found.hint == did_you_mean(near)):
+        if params:
+            near = nearest(name, params)
+            at = params.get(near or "")
+        else:
+            # Only one of the kind that is needed counts, which is the one that the hint has.
+            near, at = meant.get(id(found.primary.span.source), {}).get(found.hint, (None, None))
+        if near is None or at is None:
             continue
         others = [label for label in found.secondary if label.span.text == name]
         if others or _is_handed_on(found.primary.span):
-            world.findings.items[number] = _at_declaration(found, name, near, declared[near], others)
+            world.findings.items[number] = _at_declaration(found, name, near, at, others)
         elif params:
             world.findings.items[number] = replace(
                 found,
-                secondary=(Label(declared[near], "declared here, and named nowhere"),),
+                secondary=(Label(at, "declared here, and named nowhere"),),
                 hint=did_you_mean(near),
                 fix=replace_fix(found.primary.span, near),
             )
@@ -56,11 +60,10 @@ def _at_declaration(
     )
 
 
-def _unused(world: World, span: Span) -> dict[str, Span]:
-    """The declarations of a place's file that nothing has named, and where."""
-    module = next((module for module in world.modules if module.source is span.source), None)
-    declarations = module.declarations.values() if module is not None else ()
-    return {each.name: each.name_span for each in declarations if not each.is_used}
+def _unused(module: Module) -> dict[str, tuple[str, Span]]:
+    """The declarations of a file that nothing has named, and where, by the hint that means each."""
+    unused = (each for each in module.declarations.values() if not each.is_used)
+    return {did_you_mean(each.name): (each.name, each.name_span) for each in unused}
 
 
 def _is_handed_on(span: Span) -> bool:
