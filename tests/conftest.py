@@ -14,7 +14,7 @@ from hypothesis import settings
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-# Nor do they read or write the user's cache.
+# Nor do they take trees of templates from the user's cache.
 os.environ["MIXWRIGHT_CACHE"] = ""
 
 # A shell's background job ignores Ctrl-C, and so would the runs that tests interrupt.

@@ -2,8 +2,8 @@
 
 Jinja's import and the tables of its lexer take a fifth of a check's time, and a tree is a few nodes. So what this version
 of Jinja parsed once is read back. A tree is JSON, of which nothing is executed; of what a template writes as it stands
-nothing is kept. The cache is `~/.cache/mixwright/templates`, under `$XDG_CACHE_HOME` where that is set; MIXWRIGHT_CACHE
-names another folder, none where it is empty. What cannot be read or written there is parsed; no finding depends on it.
+nothing is kept. They are in `templates` of the user's cache, and none is where MIXWRIGHT_CACHE is empty. What cannot be
+read or written there is parsed; no finding depends on it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mixwright_compiler.cache_directory import cache_directory
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -106,17 +108,15 @@ def _place(text: str) -> Path | None:
 @cache
 def _folder() -> Path | None:
     """Where trees of the installed Jinja are; None where there is no cache."""
-    named = os.environ.get("MIXWRIGHT_CACHE")
     jinja = find_spec("jinja2")
-    if named == "" or jinja is None or jinja.origin is None:
+    if os.environ.get("MIXWRIGHT_CACHE") == "" or jinja is None or jinja.origin is None:
         return None
     try:
-        base = Path(named or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = cache_directory()
         version = os.stat(Path(jinja.origin).with_name("parser.py"))
     except (OSError, RuntimeError):  # there is no home, or only compiled code
         return None
-    name = f"{FORMAT}-{version.st_mtime_ns:x}-{version.st_size:x}"
-    return base / ("templates" if named else "mixwright/templates") / name
+    return base / "templates" / f"{FORMAT}-{version.st_mtime_ns:x}-{version.st_size:x}"
 
 
 def _kept(place: Path) -> Node | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mixwright_compiler.cache_directory import cache_directory
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.sandbox.protocol import CallsJob, Evaluate, Runner, Value
 from mixwright_runtime.verifiers.code.checks import Equality
@@ -77,7 +77,7 @@ class CodeJudge:
         self._equality: Equality = equality
         self._whitespace: Whitespace = whitespace
         self._weakest = GRADES.index(grade)
-        self._cache = cache or compiled_directory()
+        self._cache = cache or cache_directory() / "compiled"
         self._version: tuple[int, int] = (0, 0)
         self._python: PythonJudge | None = None
         self._programs: ProgramJudge | None = None
@@ -239,12 +239,6 @@ class CodeJudge:
         if self._programs is None:
             self._programs = ProgramJudge(self._sandbox(), self._workers(), self._cache)
         return self._programs
-
-
-def compiled_directory() -> Path:
-    """Where this user's compiled programs are kept."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "mixwright" / "compiled"
 
 
 def _count(suite: Suite) -> int:
