@@ -81,26 +81,15 @@ def run_virtually(job: Coroutine[Any, Any, Any]) -> Any:
 
 
 class WholeRunLoop(VirtualLoop):
-    """Virtual time for a run with its store: while a thread works for it, the clock stands."""
-
-    def __init__(self) -> None:
-        self._threads = 0
-        super().__init__()
+    """Virtual time for a run with its store: what a thread would do is done at once, in the same order every time."""
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
-        self._threads += 1
-        job = super().run_in_executor(executor, func, *args)
-        job.add_done_callback(self._came_back)
+        job = self.create_future()
+        try:
+            job.set_result(func(*args))
+        except Exception as error:
+            job.set_exception(error)
         return job
-
-    def _came_back(self, _job: Any) -> None:
-        self._threads -= 1
-
-    def _run_once(self) -> None:
-        if self._threads:
-            asyncio.SelectorEventLoop._run_once(self)  # type: ignore[attr-defined]
-        else:
-            super()._run_once()
 
 
 def run_plan_virtually(
