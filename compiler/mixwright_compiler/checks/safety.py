@@ -73,8 +73,9 @@ def check_extras(checked: Checked) -> None:
     """MIX908: a package that a run of this spec needs and that is not installed."""
     program = checked.program
     needed: dict[str, tuple[Entry, Span, str]] = {}
-    # What a step has its answers held to is what this verifier holds rows to.
-    by_schema = checked.world.catalog.entries["verify.schema"]
+    entries = checked.world.catalog.entries.values()
+    # What a step has its answers held to is what the verifier with this attribute holds rows to, by its package.
+    by_schema = next((entry for entry in entries if entry.extra and entry.attribute("schema")), None)
 
     def need(entry: Entry, span: Span, what: str) -> None:
         if entry.extra and missing_modules(entry.modules):
@@ -87,7 +88,7 @@ def check_extras(checked: Checked) -> None:
     for pipeline in (*program.pipelines.values(), *checked.graded):
         for step in pipeline.steps:
             need(step.entry, step.kind_span, f"`{step.entry.family} {step.entry.name}`")
-            if value_of(step.attributes, "schema") is not None:
+            if by_schema is not None and value_of(step.attributes, "schema") is not None:
                 need(by_schema, step.attributes["schema"].span, "`schema`")
     for train in program.trains.values():
         need(train.entry, train.name_span, "`train`")
