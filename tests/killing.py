@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 from tests.checkout import IMPORT_PATH, ROOT
@@ -45,6 +48,29 @@ def killing(module: str, function: str, *folders: Path) -> Iterator[Ended]:
         yield ended
     finally:
         process.communicate()
+
+
+def kill_on_the_way(run: Callable[[int], int], answers: int, kills: int, seed: str) -> None:
+    """Kill runs of one store at moments that lie all along the way, and let the last one end.
+
+    run: takes the answers after which it is killed, 0 for never. Each goes on from where the one before was killed.
+    answers: of a whole run.
+    """
+    moments = [0, *sorted(random.Random(seed).sample(range(1, answers), kills))]
+    for before, moment in pairwise(moments):
+        assert run(moment - before) == -signal.SIGKILL
+    assert run(0) == 0
+
+
+def rows_of(store: Path) -> list[tuple[object, ...]]:
+    """What became of the rows of the last run of a store, that of two runs is to be equal."""
+    from mixwright_runtime.store.store import Store
+
+    with Store.open(store, read_only=True) as opened:
+        return opened.sql(
+            "SELECT pipeline, hex(row_id), status, step, reason, columns FROM row_outcome WHERE run_id = "
+            "(SELECT max(run_id) FROM outcome) ORDER BY ALL"
+        )
 
 
 def _ended(function: Callable[..., object], arguments: list[str | int]) -> int:

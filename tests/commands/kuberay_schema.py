@@ -14,7 +14,7 @@ ANY: Schema = {}
 WORDS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 """Words to words, as annotations and Ray's start parameters are: a number must be in quotes."""
 NAME: Schema = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63}
-QUANTITY: Schema = {"type": "string", "pattern": r"^[0-9]+(\\.[0-9]+)?(m|[KMGT]i?)?$"}
+QUANTITY: Schema = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|[KMGT]i?)?$"}
 
 
 def block(required: str = "", **fields: Schema) -> Schema:

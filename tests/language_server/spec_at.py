@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from lsprotocol import types as lsp
 
 from mixwright.language_server.completion import Known, completions
 from mixwright.language_server.cursor import cursor_at
 from mixwright.language_server.documents import Documents
 from mixwright.language_server.hover import hover_text
 from mixwright.language_server.places import Place, place_at
+from mixwright.language_server.positions import offset_of
+from mixwright_dsl.source import SourceFile
 
 MARK = "▮"
 
@@ -85,3 +90,13 @@ def opened(directory: Path, text: str = PEOPLE, name: str = "spec.mix") -> Edito
     documents.change(path, text)
     documents.analysis(path)
     return Editor(path, documents)
+
+
+def edited(text: str, edits: Sequence[lsp.TextEdit]) -> str:
+    """The text as an editor has it after the edits."""
+    source = SourceFile("a.mix", text)
+    for edit in sorted(edits, key=lambda e: (e.range.start.line, e.range.start.character), reverse=True):
+        start, end = offset_of(source, edit.range.start), offset_of(source, edit.range.end)
+        text = text[:start] + edit.new_text + text[end:]
+        source = SourceFile("a.mix", text)
+    return text

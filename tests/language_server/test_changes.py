@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from lsprotocol import types as lsp
-from spec_at import PEOPLE, Editor, opened
+from spec_at import PEOPLE, Editor, edited, opened
 
 from mixwright.language_server.cannot_rename import CannotRename
 from mixwright.language_server.changes import actions, formatting, rename
@@ -16,16 +16,6 @@ from mixwright_dsl.source import SourceFile
 
 LIBRARY = "edition 2026\nsource more inline { rows = [{ x = 1 }] }\n"
 TWO_USERS = 'edition 2026\nimport "lib.mix" as lib\npipeline p {\n  from lib.more\n  derive { y = x }\n}\n'
-
-
-def edited(text: str, edits: list[lsp.TextEdit]) -> str:
-    """The text as an editor has it after the edits."""
-    source = SourceFile("a.mix", text)
-    for edit in sorted(edits, key=lambda e: (e.range.start.line, e.range.start.character), reverse=True):
-        start, end = offset_of(source, edit.range.start), offset_of(source, edit.range.end)
-        text = text[:start] + edit.new_text + text[end:]
-        source = SourceFile("a.mix", text)
-    return text
 
 
 def renamed(editor: Editor, needle: str, new: str, *, behind: int = 1) -> dict[str, str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.client import LanguageClient
-from spec_at import PEOPLE
+from spec_at import PEOPLE, edited
 
 
 class Client(LanguageClient):
@@ -67,16 +67,6 @@ def at(text: str, needle: str) -> lsp.Position:
     return lsp.Position(line, offset - text.rfind("\n", 0, offset) - 1)
 
 
-def changed(text: str, edits: Sequence[lsp.TextEdit]) -> str:
-    """A text with an editor's edits."""
-    lines = text.splitlines(keepends=True)
-    for edit in sorted(edits, key=lambda edit: (edit.range.start.line, -edit.range.start.character)):
-        start, end = edit.range.start, edit.range.end
-        line = lines[start.line]
-        lines[start.line] = line[: start.character] + edit.new_text + line[end.character :]
-    return "".join(lines)
-
-
 def test_a_session(tmp_path: Path) -> None:
     path = (tmp_path / "spec.mix").resolve()
     path.write_text(PEOPLE)
@@ -102,7 +92,7 @@ def test_a_session(tmp_path: Path) -> None:
         )
         assert renamed is not None and renamed.changes is not None
         (edits,) = renamed.changes.values()
-        assert changed(PEOPLE, edits) == PEOPLE.replace("hello {", "greeting {").replace(
+        assert edited(PEOPLE, edits) == PEOPLE.replace("hello {", "greeting {").replace(
             "len(hello)", "len(greeting)"
         ).replace("= hello", "= greeting")
         # Each keystroke begins the check anew; what is published at last is of the last text.

@@ -3,18 +3,16 @@ rows of a whole run."""
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from mixwright_runtime.store.store import Store
 from tests.checkout import ROOT
-from tests.killing import Ended, killing
+from tests.killing import Ended, kill_on_the_way, killing, rows_of
 
 KILLS = 3
 SMALLER = {
@@ -38,14 +36,6 @@ def run_unasked() -> Iterator[Ended]:
         yield run_unasked
 
 
-def rows_of(store: Path) -> list[tuple[object, ...]]:
-    with Store.open(store, read_only=True) as opened:
-        return opened.sql(
-            "SELECT pipeline, hex(row_id), status, step, reason, columns FROM row_outcome WHERE run_id = "
-            "(SELECT max(run_id) FROM outcome) ORDER BY ALL"
-        )
-
-
 @pytest.mark.parametrize("method", SERVED)
 def test_a_method_that_was_killed_ends_with_the_same_rows(
     tmp_path: Path, run_standing: Ended, method: str
@@ -61,10 +51,7 @@ def test_a_method_that_was_killed_ends_with_the_same_rows(
     assert {"kept", "dropped"} <= {status for _, _, status, *_ in found}
     with Store.open(tmp_path / "whole", read_only=True) as opened:
         [(answers,)] = opened.sql("SELECT count(*) FROM call")
-    moments = [0, *sorted(random.Random(method).sample(range(1, answers), KILLS))]
-    for before, moment in pairwise(moments):
-        assert run_standing(spec, tmp_path / "killed", moment - before) == -signal.SIGKILL
-    assert run_standing(spec, tmp_path / "killed", 0) == 0
+    kill_on_the_way(lambda moment: run_standing(spec, tmp_path / "killed", moment), answers, KILLS, method)
     assert rows_of(tmp_path / "killed") == found
 
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 import csv
 import json
 import math
-import random
 import re
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +28,7 @@ from mixwright_runtime.verifiers.constraints.check import check
 from mixwright_runtime.verifiers.constraints.registry import schemas
 from mixwright_runtime.verifiers.constraints.text import Rules
 from tests.checkout import ROOT
-from tests.killing import Ended, killing
+from tests.killing import Ended, kill_on_the_way, killing, rows_of
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("transformers")
@@ -105,14 +102,6 @@ def outcomes_of(store: Path) -> dict[str, Outcome]:
     return found
 
 
-def rows_of(store: Path) -> list[tuple[object, ...]]:
-    with Store.open(store, read_only=True) as opened:
-        return opened.sql(
-            "SELECT pipeline, hex(row_id), status, step, columns FROM row_outcome WHERE run_id = "
-            "(SELECT max(run_id) FROM outcome) ORDER BY ALL"
-        )
-
-
 @pytest.mark.parametrize("method", WRITING)
 def test_a_method_that_was_killed_ends_with_the_same_rows(
     project: Path, ran: Ran, run_told: Ended, method: str
@@ -120,11 +109,7 @@ def test_a_method_that_was_killed_ends_with_the_same_rows(
     spec, whole, killed = spec_of(project, method), ran(method), project / "killed" / method
     with Store.open(whole, read_only=True) as opened:
         [(answers,)] = opened.sql("SELECT count(*) FROM call WHERE NOT starts_with(model, ?)", [TOOL])
-    # Each run goes on from where the one before was killed, so that they are killed all along the way.
-    moments = [0, *sorted(random.Random(method).sample(range(1, answers), KILLS))]
-    for before, moment in pairwise(moments):
-        assert run_told(spec, killed, whole, moment - before) == -signal.SIGKILL
-    assert run_told(spec, killed, whole, 0) == 0
+    kill_on_the_way(lambda moment: run_told(spec, killed, whole, moment), answers, KILLS, method)
     found = rows_of(whole)
     assert len(found) >= 24 and rows_of(killed) == found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,26 +51,6 @@ def written(text: str, **fields: Any) -> Reply:
     choice = {"index": 0, "text": text, "finish_reason": "stop"}
     usage = {"prompt_tokens": 5, "completion_tokens": 3}
     return Reply(json.dumps({"model": "fake", "choices": [{**choice, **fields}], "usage": usage}).encode())
-
-
-@pytest.fixture(scope="module")
-def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Llama of random weights, with tokenizer and chat template."""
-    pytest.importorskip("torch")
-    pytest.importorskip("transformers")
-    from tests.random_model import build
-
-    return build(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def project(tmp_path: Path, model_directory: Path) -> Iterator[Path]:
-    """A project with the small model at `model`."""
-    import shutil
-
-    shutil.copytree(model_directory, tmp_path / "model")
-    (tmp_path / "pyproject.toml").touch()
-    yield tmp_path
 
 
 # --- a plain text

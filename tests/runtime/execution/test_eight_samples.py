@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 from spec_runs import SpecRuns
-
-from mixwright_runtime.exporters.write import write_exports
+from test_preference_pairs import exported
 
 PROBLEMS, SAMPLES = 100, 8
 
@@ -150,15 +149,10 @@ def test_the_band_keeps_problems_that_are_neither_too_hard_nor_too_easy(runs: Sp
 def test_a_pair_is_the_best_rated_right_sample_and_a_wrong_one_of_the_same_problem(runs: SpecRuns) -> None:
     steps = "verify math { response = solution, answer = answer }\n"
     steps += "  verify value { of = sample.reward, pick = best }"
-    runs.run(
-        SPEC.replace("STEPS", steps)
-        + 'export pairs of main { format = preference, group = solution, path = "out", card = false }\n'
-    )
-    run = runs.store.last_run()
-    write_exports(runs.plan, runs.store, run.run_id, "main", force=True)
-    lines = (runs.directory / "out/data/train-00000-of-00001.jsonl").read_text(encoding="utf-8").splitlines()
+    export = "format = preference, group = solution, card = false"
+    lines, _ = exported(runs, export, SPEC.replace("STEPS", steps))
     pairs = {}
-    for line in map(json.loads, lines):
+    for line in lines:
         [asked], [chosen], [rejected] = line["prompt"], line["chosen"], line["rejected"]
         pairs[asked["content"]] = (chosen["content"], rejected["content"])
     expected = {p.text: p for p in TABLE if p.right and p.wrong}

@@ -1,6 +1,7 @@
 """A fault at a named point of a run with real workers: the next run goes on, and writes the same bytes.
 
-`MIXWRIGHT_SEEDS=1000` goes through all points, and through those of leases the second time that they are passed.
+`MIXWRIGHT_SEEDS=1000` goes through all points but `late`, `lost` and `left`, and through those of leases the second time
+that they are passed.
 """
 
 from __future__ import annotations

@@ -122,16 +122,6 @@ def test_an_engine_that_cannot_stops_the_run() -> None:
 # --- vLLM's server
 
 
-@pytest.fixture(scope="module")
-def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Llama of random weights, with its tokenizer."""
-    pytest.importorskip("torch")
-    pytest.importorskip("transformers")
-    from tests.random_model import build
-
-    return build(tmp_path_factory.mktemp("model"))
-
-
 def told_by(
     rules: Callable[[Seen], Reply], tokenizer: Path, *asked: LossRequest
 ) -> tuple[list[Losses], list[Seen]]:

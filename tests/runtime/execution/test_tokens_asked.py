@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -43,23 +42,6 @@ pipeline rated {
   verify reward { model = base, request = text, response = text, aggregate = min, step_tag = "++", min = 0 }
 }
 """
-
-
-@pytest.fixture(scope="module")
-def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Llama of random weights, with tokenizer and chat template."""
-    pytest.importorskip("torch")
-    pytest.importorskip("transformers")
-    from tests.random_model import build
-
-    return build(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def project(tmp_path: Path, model_directory: Path) -> Path:
-    shutil.copytree(model_directory, tmp_path / "model")
-    (tmp_path / "pyproject.toml").touch()
-    return tmp_path
 
 
 def run(directory: Path, spec: str) -> None:

@@ -14,6 +14,15 @@ from mixwright_runtime.store.store import Store
 from tests.runtime.store.conftest import key_of
 
 
+def test_memory_is_little_while_rows_come_in_and_no_longer(tmp_path: Path) -> None:
+    limit = "SELECT current_setting('memory_limit')"
+    with Store.open(tmp_path) as store:
+        whole = store.sql(limit)
+        with store.in_little_memory():
+            assert store.sql(limit) != whole
+        assert store.sql(limit) == whole
+
+
 @pytest.mark.parametrize("limit", ["1MB", "12MB", "200MB"])
 def test_nothing_is_lost_where_memory_is_too_little(
     limit: str, tmp_path: Path, call: Callable[..., CallRecord], monkeypatch: pytest.MonkeyPatch
