@@ -103,7 +103,7 @@ class Executor:
     @property
     def needs_all_rows(self) -> bool:
         """A step decides on all rows at once, so that all must be started before any can survive."""
-        return any(node.needs_all_rows for node in self.nodes)
+        return bool(self._waiting)
 
     @property
     def in_flight(self) -> int:
@@ -126,7 +126,7 @@ class Executor:
             await crew.done()
             # Front to back, each until nothing is under way behind it: those are the rows that the next one waits for.
             for at in self._breakers:
-                if self.nodes[at].needs_all_rows and self._stop.reason:
+                if at in self._waiting and self._stop.reason:
                     break  # its rows stay unfinished: a part of a table decides nothing
                 try:
                     await (self._pass_table(at) if at in self._waiting else self._pass_breaker(at))
@@ -186,7 +186,10 @@ class Executor:
         if end in self._waiting and flows:
             self._waiting[end].add((flow.row for flow in flows), self._book.set_aside(position))
             return
-        if end == len(self.nodes) or end in self._waiting:
+        # Of a start of which nothing is left a step that decides on all rows needs no word, as one in start order does.
+        while end in self._waiting:
+            end = next((i for i in self._breakers if i > end), len(self.nodes))
+        if end == len(self.nodes):
             kept = [flow.row for flow in flows]
             ended = self._book.finished(position, kept)
             self.finished += 1

@@ -166,3 +166,18 @@ def test_rows_behind_that_wait_are_bounded(runs: SpecRuns, monkeypatch: pytest.M
     )
     assert len(runs.prompts) == 600 and most < 300
     runs.store.check_accounting(1, complete=True)
+
+
+def test_what_is_lost_in_front_of_a_table_holds_up_nobody_behind_it(runs: SpecRuns) -> None:
+    runs.run("""source numbers duckdb { sql = "SELECT i, i % 5 AS rest, i % 3 AS third FROM range(30) AS r(i)" }
+pipeline p { from numbers
+  filter { where = third > 0 }
+  select top { by = i, count = 15 }
+  dedup exact { on = rest }
+  select random { count = 3 }
+  dedup exact { on = rest }
+}
+""")
+    best = sorted((i for i in range(30) if i % 3), reverse=True)[:15]
+    assert len([c for status, _, c in runs.rows() if status == "kept"]) == min(3, len({i % 5 for i in best}))
+    runs.store.check_accounting(1, complete=True)
