@@ -206,6 +206,8 @@ REPORTS = "reports"
 """Kind of the event that keeps what the steps of pipelines report, with their operations, by node."""
 MIXTURE = "mixture"
 """Kind of the event that keeps how a mixture came out."""
+SELECTED_SQL = f"SELECT run_id FROM event WHERE kind = '{MIXTURE}' AND payload->>'$.mixture' = $1"
+"""The runs with a whole selection for a mixture: its event is put last."""
 LIMITED = "limited"
 """Kind of the event of a run with `--limit`."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from mixwright_runtime.store.records import RunRecord, RunStart
+from mixwright_runtime.store.records import SELECTED_SQL, RunRecord, RunStart
 from mixwright_runtime.store.store import Store
 
 _RUN = ", ".join(field.name for field in fields(RunRecord))
@@ -50,8 +50,8 @@ class Named:
 def newest_named(store: Store, name: str, run_id: int | None = None) -> Named | None:
     """The newest run, or this one, with rows of a mixture or a pipeline of that name; a mixture before a pipeline."""
     found = store.sql(
-        """SELECT run_id, kind FROM (
-            SELECT run_id, 'mixture' AS kind FROM selection WHERE mixture = $1
+        f"""SELECT run_id, kind FROM (
+            SELECT run_id, 'mixture' AS kind FROM selection WHERE mixture = $1 AND run_id IN ({SELECTED_SQL})
             UNION SELECT run_id, 'pipeline' FROM outcome WHERE pipeline = $1)
         WHERE $2 IS NULL OR run_id = $2
         ORDER BY run_id DESC, kind LIMIT 1""",

@@ -24,8 +24,8 @@ from mixwright_runtime.store.journal import DAMAGED_SUFFIX, Journal, uncommitted
 from mixwright_runtime.store.lookup import Lookup, StoredRecords
 from mixwright_runtime.store.records import (
     FINAL_SQL,
-    MIXTURE,
     OUTCOME_COLUMNS,
+    SELECTED_SQL,
     CallRecord,
     EventRecord,
     FoundCall,
@@ -266,8 +266,7 @@ class Store:
 
     def last_run(self, *, mixture: str | None = None) -> RunRecord | None:
         """The newest run, or the newest that selected rows for `mixture` and was not broken off at that."""
-        selected = f"SELECT run_id FROM event WHERE kind = '{MIXTURE}' AND payload->>'$.mixture' = ?"
-        which = "" if mixture is None else f"WHERE run_id IN ({selected})"
+        which = "" if mixture is None else f"WHERE run_id IN ({SELECTED_SQL})"
         rows = self._database.read(
             f"SELECT {_RUN_COLUMNS} FROM run_state {which} ORDER BY run_id DESC LIMIT 1",
             [] if mixture is None else [mixture],

@@ -20,6 +20,7 @@ from mixwright_runtime.run.run import Run
 from mixwright_runtime.sources import pages
 from mixwright_runtime.sources.parquet_rows import ParquetFiles
 from mixwright_runtime.sources.watched import Watched
+from mixwright_runtime.store.runs import newest_named
 from mixwright_runtime.store.store import Store
 from mixwright_runtime.stream.ahead import Ahead
 from mixwright_runtime.values.beside import beside, ended_by, go_on
@@ -106,7 +107,7 @@ def test_a_selection_that_is_interrupted_is_none(runs: SpecRuns, monkeypatch: py
         report = runs.run(SPEC, watch=noted(begun))
     assert (report.status, report.exit_code) == ("stopped", 128 + signal.SIGINT)
     assert 0 < runs.store.sql("SELECT count(*) FROM selection")[0][0] < ROWS  # those of whole batches
-    assert runs.store.last_run(mixture="main") is None
+    assert runs.store.last_run(mixture="main") is None and newest_named(runs.store, "main") is None
 
     assert runs.run(SPEC).status == "done"
     last = runs.store.last_run(mixture="main")
