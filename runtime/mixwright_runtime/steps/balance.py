@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -70,6 +71,9 @@ class Balance(Table):
 
     async def table(self, rows: Sequence[Row]) -> list[Place]:
         """Each row as often as it is wanted."""
+        return await asyncio.to_thread(self._balanced, rows)
+
+    def _balanced(self, rows: Sequence[Row]) -> list[Place]:
         values = [canonical_json(row.columns.get(self._by)) for row in rows]
         most = self._most
         if most is None:

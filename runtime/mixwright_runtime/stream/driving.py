@@ -18,6 +18,7 @@ from mixwright_runtime.errors import RowError, RunError, RunStopped
 from mixwright_runtime.plugins.protocol import Measurement
 from mixwright_runtime.plugins.shapes import Apply, Enrich, Fold, Keep, Measure, Place, Spread, Table
 from mixwright_runtime.stream.nodes import Node
+from mixwright_runtime.values.beside import ended_by
 from mixwright_runtime.values.rows import Dropped, Row
 
 M = TypeVar("M")
@@ -113,9 +114,10 @@ async def decided_on(node: Node, rows: Sequence[Row], stop: StopSignal) -> Itera
     """
     step = node.step
     assert isinstance(step, Keep | Table)
-    work: asyncio.Future[Any] = asyncio.ensure_future(
-        step.table(rows) if isinstance(step, Table) else asyncio.to_thread(step.keep, rows)
-    )
+    with ended_by(stop.check_cut_short):  # the task's context is a copy of this one
+        work: asyncio.Future[Any] = asyncio.ensure_future(
+            step.table(rows) if isinstance(step, Table) else asyncio.to_thread(step.keep, rows)
+        )
     stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -133,7 +135,8 @@ async def decided_on(node: Node, rows: Sequence[Row], stop: StopSignal) -> Itera
     if not isinstance(decided, Sequence):
         return _one_by_one(node, len(rows), decided)
     _check_count(node, len(decided), len(rows))
-    _check_none_lost(node, rows, decided)
+    if any(place == [] for place in decided):
+        await asyncio.to_thread(_check_none_lost, node, rows, decided)
     return iter(decided)
 
 
@@ -167,8 +170,6 @@ def _check_none_lost(node: Node, rows: Sequence[Row], decided: Sequence[Place]) 
         RunError: one left nothing at all.
     """
     gone = {rows[at].row_id for at, place in enumerate(decided) if place == []}
-    if not gone:
-        return
     for place in decided:
         made = place if isinstance(place, list) else [place] if isinstance(place, Row) else []
         gone.difference_update(parent for row in made for parent in row.parents)

@@ -23,6 +23,7 @@ from mixwright_runtime.sources.watched import Watched
 from mixwright_runtime.store.runs import newest_named
 from mixwright_runtime.store.store import Store
 from mixwright_runtime.stream.ahead import Ahead
+from mixwright_runtime.stream.kept import StartSpool
 from mixwright_runtime.values.beside import beside, ended_by, go_on
 
 ROWS = 600
@@ -138,6 +139,36 @@ def test_an_export_that_is_interrupted_leaves_what_was_there(
 
 def bytes_in(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_table_is_read_beside_the_loop(runs: SpecRuns, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = Turns()
+    monkeypatch.setattr(StartSpool, "at", turns.wrapped(StartSpool.at))
+    spec = SPEC.replace("from numbers", "from numbers\n  balance { by = text, to = equal }")
+    assert runs.run(spec, watch=turns.watch).status == "done"
+    assert turns.waits
+
+
+def test_a_table_is_read_no_further_when_the_run_is_interrupted(
+    runs: SpecRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Run] = []
+    read = StartSpool.at
+    seen = 0
+
+    def interrupted(spool: StartSpool, numbers: Any) -> Iterator[Any]:
+        nonlocal seen
+        for start in read(spool, numbers):
+            if seen == 0:
+                begun[0].stop.interrupt(signal.SIGINT)
+            seen += 1
+            yield start
+
+    monkeypatch.setattr(StartSpool, "at", interrupted)
+    monkeypatch.setattr("mixwright_runtime.sources.spool._READ_BYTES", 1)
+    spec = SPEC.replace("from numbers", "from numbers\n  balance { by = text, to = equal }")
+    assert runs.run(spec, watch=noted(begun)).exit_code == 128 + signal.SIGINT
+    assert seen == 1
 
 
 def noted(begun: list[Run]) -> Any:
