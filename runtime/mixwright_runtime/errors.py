@@ -68,6 +68,12 @@ class RunStopped(Exception):
     """The run is stopping: this request is not sent, its row stays unfinished and starts again in the next run."""
 
 
+def in_words(error: BaseException) -> str:
+    """An error as `Type: message`, in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def not_loaded(error: Exception) -> str:
     """Why transformers did not load a model, in one line."""
     text = " ".join(str(error).split())

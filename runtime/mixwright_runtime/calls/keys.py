@@ -41,7 +41,7 @@ def score_key(
     """Name of a scoring call."""
     return digest(
         "mixwright.score-call.v1",
-        f'{{"messages":{messages_json},"model":{canonical_json(identity)},"step_tag":{canonical_json(step_tag)},'
+        f'{{"messages":{messages_json},"model":{_quoted(identity)},"step_tag":{canonical_json(step_tag)},'
         f'"task":"{task}","texts":{canonical_json(list(texts))}}}',
     )
 
@@ -51,7 +51,7 @@ def label_key(identity: str, form: str, messages_json: str, labels: Sequence[str
     return digest(
         "mixwright.labels.v1",
         f'{{"form":"{form}","labels":{canonical_json(list(labels))},"messages":{messages_json},'
-        f'"model":{canonical_json(identity)}}}',
+        f'"model":{_quoted(identity)}}}',
     )
 
 
@@ -75,7 +75,7 @@ def loss_key(identity: str, prefix: str, text: str, start: int, count: int, toke
 def vector_key(identity: str, text: str) -> bytes:
     """Name of the call for one text's vector."""
     return digest(
-        "mixwright.vector-call.v1", f'{{"model":{canonical_json(identity)},"text":{canonical_json(text)}}}'
+        "mixwright.vector-call.v1", f'{{"model":{_quoted(identity)},"text":{canonical_json(text)}}}'
     )
 
 

@@ -60,11 +60,12 @@ def request_frame(kind: str, request: Any) -> bytes:
 
 def request_in(kind: str, body: bytes) -> Any:
     """The request that has arrived."""
-    found, bodies = read_frame(body)
-    found = _frozen(found)
+    head, bodies = read_frame(body)
+    found = _frozen(head)
+    found["key"] = bytes.fromhex(head["key"])
     if bodies:
         found["sampling"] = _sampling_in(bodies[0])
-    return REQUESTS[kind](**{**found, "key": bytes.fromhex(found["key"])})
+    return REQUESTS[kind](**found)
 
 
 def answer_frame(kind: str, answer: Any) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault
 from mixwright_runtime.engines.protocol import Needs, Sites
-from mixwright_runtime.errors import EngineUnavailable, MissingExtra, RunError
+from mixwright_runtime.errors import EngineUnavailable, MissingExtra, RunError, in_words
 
 
 class LeaseLost(Exception):
@@ -224,5 +224,4 @@ def error_in(head: Mapping[str, Any]) -> RunError | None:
 
 def unexpected(what: str, error: BaseException) -> RunError:
     """An error that nobody expects, as one that ends a run."""
-    text = " ".join(str(error).split())[:1000]
-    return RunError(f"{what} fails: {type(error).__name__}: {text}")
+    return RunError(f"{what} fails: {in_words(error)[:1000]}")

@@ -12,15 +12,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def label_token(tokenizer: PreTrainedTokenizerBase, label: str) -> int:
-    """The token that a label is.
-
-    Raises:
-        EngineFault: it is several.
-    """
-    return only_token(tokenizer, label, "label")
-
-
 def only_token(tokenizer: PreTrainedTokenizerBase, text: str, what: str) -> int:
     """The token that a text is; `what`: what it is called when it is several.
 

@@ -19,7 +19,7 @@ from mixwright_compiler.catalog.catalog import entry_to_json
 from mixwright_compiler.plan.plan import Plan, PluginSpec
 from mixwright_compiler.plugins.files import files_of, identity_of, short
 from mixwright_compiler.plugins.installed import GROUP, identity_of_distribution, place_of
-from mixwright_runtime.errors import RowError, RunError, RunStopped
+from mixwright_runtime.errors import RowError, RunError, RunStopped, in_words
 from mixwright_runtime.plugins.declare import Plugin, collected, known_of_module, use
 from mixwright_runtime.plugins.modules import import_plugin
 
@@ -99,7 +99,7 @@ def _declared(spec: PluginSpec, root: Path) -> Iterator[tuple[str, Plugin]]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        told = _told(error, spec.name) or _words(error)
+        told = _told(error, spec.name) or in_words(error)
         raise PluginFails(f"plugin '{spec.name}' cannot be loaded: {told} [MIX137]") from error
 
 
@@ -142,10 +142,10 @@ def _of_module(name: str) -> dict[str, Plugin]:
 def _told(error: BaseException, name: str) -> str:
     """An error with the last line of a plugin's code that it went through; empty where it went through none."""
     if isinstance(error, SyntaxError) and (shown := _shown(name, error.filename or "")):
-        return f"{shown}:{error.lineno}: {_words(error)}"
+        return f"{shown}:{error.lineno}: {in_words(error)}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if shown := _shown(name, frame.filename):
-            return f"{shown}:{frame.lineno}: {_words(error)}"
+            return f"{shown}:{frame.lineno}: {in_words(error)}"
     return ""
 
 
@@ -155,11 +155,6 @@ def _shown(name: str, file: str) -> str:
     if file != place and not file.startswith(f"{place}/"):
         return ""
     return file.replace(place, name, 1) if place.endswith(name) else file
-
-
-def _words(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _checked(spec: PluginSpec, found: Mapping[str, Plugin]) -> list[str]:

@@ -83,13 +83,11 @@ class ParquetFiles:
         places = [self.names.index(name) for name in names]
         form = "{" + ",".join(canonical_json(name).replace("%", "%%") + ":%s" for name in names) + "}"
         for file, first in enumerate(self._first):
-            if self._is_text(file):
+            if all(self._is_text(name, file) for name in self.names):
                 yield from self._canonical_texts(file, first, names)
                 continue
             encoders = [self._encoder(name, file) for name in self.names]
-            query = f"SELECT file_row_number, {self._chosen(file)} FROM {_SCAN}"
-            if self._where is not None:
-                query = f"SELECT * FROM ({query}) WHERE {self._where.sql}"
+            query = f"SELECT * FROM {self._let_in(file, self._where)}"
             for numbers, columns in self._batches(file, query, []):
                 texts = [encode(cells) for encode, cells in zip(encoders, columns, strict=True)]
                 ordered = [texts[place] for place in places]
@@ -98,12 +96,13 @@ class ParquetFiles:
                     [form % row for row in zip(*ordered, strict=True)],
                 )
 
-    def _is_text(self, file: int) -> bool:
-        """A file whose columns are all texts."""
-        there = self._types[file]
-        return all(
-            there.get(self._from[name]) == "VARCHAR" and name not in self._floating for name in self.names
-        )
+    def _let_in(self, file: int, where: Expression | None) -> str:
+        """Of a file the rows that a condition lets in: their numbers, and the schema's columns."""
+        rows = f"(SELECT file_row_number, {self._chosen(file)} FROM {_SCAN})"
+        return rows if where is None else f"{rows} WHERE {where.sql}"
+
+    def _is_text(self, name: str, file: int) -> bool:
+        return self._types[file].get(self._from[name]) == "VARCHAR" and name not in self._floating
 
     def _canonical_texts(
         self, file: int, first: int, names: Sequence[str]
@@ -115,9 +114,7 @@ class ParquetFiles:
             for at, name in enumerate(names, 2)
         ]
         row = f"concat({', '.join(cells)}, '}}')"
-        where = "" if self._where is None else f" WHERE {self._where.sql}"
-        chosen = f"(SELECT file_row_number, {self._chosen(file)} FROM {_SCAN})"
-        query = f"SELECT file_row_number, {row} FROM {chosen}{where}"
+        query = f"SELECT file_row_number, {row} FROM {self._let_in(file, self._where)}"
         for numbers, (texts,) in self._batches(file, query, begins):
             yield (
                 [first + number for number in numbers],
@@ -137,8 +134,8 @@ class ParquetFiles:
     def numbers(self, where: Expression) -> Iterator[Numbers]:
         """Numbers of the rows that a condition which `takes` holds for, in batches; no other column is read."""
         for file, first in enumerate(self._first):
-            query = f"SELECT file_row_number FROM (SELECT file_row_number, {self._chosen(file)} FROM {_SCAN})"
-            for rows in self._fetched(file, f"{query} WHERE {where.sql} ORDER BY file_row_number", []):
+            query = f"SELECT file_row_number FROM {self._let_in(file, where)} ORDER BY file_row_number"
+            for rows in self._fetched(file, query, []):
                 yield [first + number for (number,) in rows]
 
     def read(self, numbers: Sequence[int]) -> Iterator[tuple[dict[str, Any], str]]:
@@ -227,7 +224,7 @@ class ParquetFiles:
         return floating
 
     def _encoder(self, name: str, file: int) -> Callable[[Sequence[Any]], list[str]]:
-        if self._types[file].get(self._from[name]) == "VARCHAR" and name not in self._floating:
+        if self._is_text(name, file):
             return partial(self._texts, file)
         make = self._made(name)
         return lambda cells: [canonical_json(make(cell)) for cell in cells]

@@ -103,20 +103,15 @@ class StoredRecords(Generic[R]):
         """Queries for records so far."""
 
     @property
-    def is_empty(self) -> bool:
-        """Nothing was there at the opening."""
-        return self._row_count == 0
-
-    @property
     def is_indexed(self) -> bool:
         """It is known which keys were there at the opening."""
-        return self._index is not None or self.is_empty
+        return self._index is not None or self._row_count == 0
 
     def may_have(self, key: bytes) -> bool:
         """False when no record of `key` was there at the opening. Once it `is_indexed`."""
         return self._index is not None and self._index.may_have(key)
 
-    def read_index(self) -> None:
+    def _read_index(self) -> None:
         """Make it `is_indexed`; blocks. For one thread at a time."""
         if self.is_indexed:
             return
@@ -129,7 +124,7 @@ class StoredRecords(Generic[R]):
 
     def read(self, keys: Sequence[bytes], later: Sequence[bytes]) -> dict[bytes, R]:
         """Records of `keys`, and of `later` among what was written since. For one thread at a time; blocks."""
-        self.read_index()
+        self._read_index()
         records = self._written_before(keys) if self._index is not None else {}
         if later:
             records.update(self._written_since(later))

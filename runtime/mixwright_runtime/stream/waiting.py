@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -67,12 +68,12 @@ class Waiting:
         """Those that the step decides on, in start order."""
         import numpy as np
 
-        order = self._order()
+        order = self._order
         return RowsAside(self._starts, order[np.frombuffer(self._applies, dtype=np.bool_)[order]])
 
     def in_start_order(self) -> Iterator[tuple[int, Whence, list[Row | None]]]:
         """Of each start its position, where it comes from, and its rows; None for each that the step decides on."""
-        order = self._order()
+        order = self._order
         rows = zip(map(int, order), self._starts.whence(map(int, order)), strict=True)
         for position, group in groupby(rows, key=lambda row: self._positions[row[0]]):
             those = list(group)
@@ -85,8 +86,11 @@ class Waiting:
                 ],
             )
 
+    @cached_property
     def _order(self) -> NDArray[np.int64]:
         """Numbers of the rows in the spool, in start order; those of one start stay as they came."""
         import numpy as np
 
-        return np.argsort(np.frombuffer(self._positions, dtype=np.int64), kind="stable").astype(np.int64)
+        return np.argsort(np.frombuffer(self._positions, dtype=np.int64), kind="stable").astype(
+            np.int64, copy=False
+        )

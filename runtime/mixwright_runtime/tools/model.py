@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mixwright_compiler.catalog.catalog import Asks
+from mixwright_compiler.plan.plan import ToolSpec
 from mixwright_runtime.engines.protocol import Finish
 from mixwright_runtime.errors import RowError
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
-from mixwright_runtime.tools.kinds import Tool, ToolCall, ToolError
+from mixwright_runtime.tools.kinds import Surroundings, Tool, ToolCall, ToolError
 
 OF_NO_USE = (Finish.EMPTY.value, Finish.LENGTH.value, Finish.REFUSED.value)
 """Ends of an answer that are the model's doing: asked again it would end so again."""
@@ -55,16 +56,20 @@ class AskedModel(Tool):
     ```
     """
 
+    def __init__(self, spec: ToolSpec, around: Surroundings) -> None:
+        super().__init__(spec, around)
+        # One object for all calls: its JSON is made once.
+        self._sampling = {
+            "temperature": float(spec.attributes["temperature"]),
+            "top_p": 1.0,
+            "max_tokens": int(spec.attributes["max_tokens"]),
+        }
+
     async def run(self, call: ToolCall) -> str:
         """The answer."""
         attributes = self.spec.attributes
         messages = self.around.template(attributes["prompt"])(call.arguments).messages
-        sampling = {
-            "temperature": float(attributes["temperature"]),
-            "top_p": 1.0,
-            "max_tokens": int(attributes["max_tokens"]),
-        }
-        found = await call.ask(attributes["model"], messages, sampling)
+        found = await call.ask(attributes["model"], messages, self._sampling)
         if found.ok:
             return found.text.strip()
         if found.reason in OF_NO_USE:
