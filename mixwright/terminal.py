@@ -9,7 +9,16 @@ from typing import Any, TextIO
 
 from mixwright_dsl.visible import Painted, printable
 
-__all__ = ["GuardedStream", "Painted", "duration", "guard_streams", "guarded_streams", "printable", "table"]
+__all__ = [
+    "GuardedStream",
+    "Painted",
+    "duration",
+    "guard_streams",
+    "guarded_streams",
+    "number_of",
+    "printable",
+    "table",
+]
 
 
 class GuardedStream:
@@ -48,6 +57,11 @@ def guarded_streams() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def number_of(count: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict
 
 from mixwright.changes.sides import Side
 from mixwright.recorded import Anew, asked_anew, recorded
+from mixwright.terminal import number_of
 from mixwright_compiler.catalog.catalog import AttributeClass
 from mixwright_compiler.load.project_root import store_directory
 from mixwright_compiler.plan.diff import Difference, differences, first_changed_step
@@ -164,11 +165,7 @@ def _forecast(plan: Plan, of: Side, store: Path | None, *, looks_up: bool) -> tu
         return plan, None, found.note
     if not found.runs:
         return plan, None, f"no store at {shown}: no step is taken to drop a row, and no answer to be there"
-    return (
-        plan,
-        asked_anew(plan, found),
-        f"figures from {found.runs} run{'s' if found.runs > 1 else ''} in {shown}",
-    )
+    return plan, asked_anew(plan, found), f"figures from {number_of(found.runs, 'run')} in {shown}"
 
 
 def _reruns(old: Plan, new: Plan) -> Iterator[Rerun]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from mixwright.changes.facts import SpecDiff
 from mixwright.changes.text import by_class, license_words, quotas_table, reruns_table, work_notes, work_table
+from mixwright.terminal import number_of
 from mixwright_dsl.visible import visible
 
 MARKER = "<!-- mixwright diff -->"
@@ -26,7 +27,7 @@ def diff_markdown(diffs: Sequence[SpecDiff], old: str, new: str) -> str:
             lines += [*_section(diff), ""]
     same = len(diffs) - len(shown)
     if shown and same:
-        lines.append(f"{same} other spec{'s' if same > 1 else ''}: no difference.")
+        lines.append(f"{number_of(same, 'other spec')}: no difference.")
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from mixwright.changes.facts import EFFECTS, LicenseMove, QuotaMove, Rerun, SpecDiff, Work
-from mixwright.terminal import Painted, printable, table
+from mixwright.terminal import Painted, number_of, printable, table
 from mixwright_compiler.plan.diff import Difference
 
 _COLORS = {"+": "\x1b[32m", "-": "\x1b[31m", "~": "\x1b[33m"}
@@ -25,7 +25,7 @@ def diff_text(diffs: Sequence[SpecDiff], old: str, new: str, *, color: bool, wid
         return printable(f"no difference between {old} and {new}\n")
     sections = [_section(diff, old, new, color, width) for diff in shown]
     same = len(diffs) - len(shown)
-    tail = [f"{same} other spec{'s' if same > 1 else ''}: no difference"] if same else []
+    tail = [f"{number_of(same, 'other spec')}: no difference"] if same else []
     return Painted("\n\n".join([*sections, *tail]) + "\n")
 
 

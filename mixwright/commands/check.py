@@ -74,7 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     if any(d.severity in refused for d in diagnostics):
         return 1
     if style == "full" and not diagnostics:
-        print(f"{len(specs)} file{'s' if len(specs) > 1 else ''} checked, nothing found")
+        from mixwright.terminal import number_of
+
+        print(f"{number_of(len(specs), 'file')} checked, nothing found")
     return 0
 
 

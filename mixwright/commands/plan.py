@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from mixwright.params_option import add_params_option
+from mixwright.terminal import number_of
 
 if TYPE_CHECKING:
     from mixwright.changes.facts import ChangeReport
@@ -233,7 +234,7 @@ def report_text(
     elif not found.runs:
         lines.append(f"store: nothing in {store} yet")
     else:
-        lines.append(f"store: {found.runs} run{'s' if found.runs > 1 else ''} in {store}")
+        lines.append(f"store: {number_of(found.runs, 'run')} in {store}")
     lines += _changes(plan, found)
     lines += [_moved(node, moved) for node, moved in found.thresholds.items()]
     lines += [f"missing: {missing}" for missing in missing_extras(plan)]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mixwright.terminal import number_of
 from mixwright.testing.golden import Golden, golden_rows, golden_text
 from mixwright.testing.telling import row_name, row_notes, shown, values_notes
 from mixwright_compiler.program import MixtureDecl
@@ -86,7 +87,7 @@ class _Judge:
         if expected.count is not None:
             if len(matching) == expected.count:
                 return None
-            message = f"expected {_rows(expected.count)} {words}, found {len(matching)}"
+            message = f"expected {number_of(expected.count, 'row')} {words}, found {len(matching)}"
             return self.failed(message, expected.span, f"{len(matching)}", notes=self.told(rows))
         started = len({row.started for row in rows}) if expected.of else self.found.started
         if expected.status == "kept":
@@ -121,8 +122,8 @@ class _Judge:
             return None
         return self.failed(
             f"expected `{expected.of or self.test.of}` to be short"
-            + ("" if expected.count is None else f" of {_rows(expected.count)}")
-            + f", and it lacks {_rows(lacking) if lacking and expected.of else 'nothing'}",
+            + ("" if expected.count is None else f" of {number_of(expected.count, 'row')}")
+            + f", and it lacks {number_of(lacking, 'row') if lacking and expected.of else 'nothing'}",
             expected.span,
             notes=self.shortfall_notes(),
         )
@@ -241,10 +242,6 @@ def _is_so(row: Ended, expected: Ends) -> bool:
         and (not expected.step or row.step == expected.step)
         and (not expected.because or expected.because in f"{row.reason} {shown(row.detail, 10_000)}")
     )
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'s' if count != 1 else ''}"
 
 
 def _is_meant(row: Ended, expected: Ends) -> bool:

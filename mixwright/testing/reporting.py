@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypedDict
 from xml.etree import ElementTree
 
-from mixwright.terminal import Painted, duration, printable
+from mixwright.terminal import Painted, duration, number_of, printable
 from mixwright_dsl.render import DiagnosticReport, render
 from mixwright_dsl.visible import visible
 
@@ -34,7 +34,7 @@ def summary_of(specs: Sequence[Spec], seconds: float) -> str:
     failed = sum(run.status == "failed" for run in runs)
     words = [f"{len(runs) - failed} passed"] if len(runs) > failed or not failed else []
     words += [f"{failed} failed"] if failed else []
-    return f"{len(runs)} test{'s' if len(runs) != 1 else ''}: {', '.join(words)} in {duration(seconds)}"
+    return f"{number_of(len(runs), 'test')}: {', '.join(words)} in {duration(seconds)}"
 
 
 class OneTest(TypedDict):
