@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 import threading
@@ -11,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 from unittest.mock import patch
+
+from benchmarks.virtual_loop import WholeRunLoop
 
 COMMIT_RECORDS = 50
 """Records in a transaction meanwhile, so that a few hundred rows make as many transactions as millions do otherwise."""
@@ -46,7 +49,8 @@ class _Connection:
 @contextlib.contextmanager
 def counting() -> Iterator[Counted]:
     """Count what is done inside. A query of DuckDB is one call, however many rows it scans: that is why they are counted
-    apart."""
+    apart. Event loops have virtual time: keys that come within a millisecond share a query, and fewer do on a busy
+    machine."""
     from mixwright_runtime.store import database, writer
 
     counted = Counted()
@@ -58,7 +62,11 @@ def counting() -> Iterator[Counted]:
     def called(_frame: FrameType, event: str, _argument: object) -> None:
         counted.calls += event in ("call", "c_call")
 
-    with patch.object(database, "attach", attached), patch.object(writer, "BATCH_RECORDS", COMMIT_RECORDS):
+    with (
+        patch.object(database, "attach", attached),
+        patch.object(writer, "BATCH_RECORDS", COMMIT_RECORDS),
+        patch.object(asyncio.events, "new_event_loop", WholeRunLoop),
+    ):
         threading.setprofile(called)
         sys.setprofile(called)
         try:

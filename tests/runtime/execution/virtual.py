@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from plans import model
 
+from benchmarks.virtual_loop import VirtualLoop, WholeRunLoop
 from mixwright_compiler.plan.plan import Plan
 from mixwright_runtime.calls.budget import Budget, Spending
 from mixwright_runtime.calls.calls import Calls
@@ -32,27 +32,6 @@ from mixwright_runtime.run.execute import execute
 from mixwright_runtime.run.run import Run, RunOptions, RunReport
 from mixwright_runtime.store.records import CallRecord, FoundCall
 from mixwright_runtime.store.store import Store
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps to the next timer when nothing else is left to do."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-        super().__init__()
-
-    def time(self) -> float:
-        return self._now
-
-    def _run_once(self) -> None:
-        timers = self._scheduled  # type: ignore[attr-defined]
-        # Else the clock stops at a timer that was taken back, and the loop waits in earnest for the one behind it.
-        while timers and timers[0]._cancelled:
-            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
-            heapq.heappop(timers)._scheduled = False
-        if not self._ready and timers:  # type: ignore[attr-defined]
-            self._now = max(self._now, timers[0]._when)
-        super()._run_once()  # type: ignore[misc]
 
 
 class VirtualClock:
@@ -78,18 +57,6 @@ def run_virtually(job: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine under virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(job)
-
-
-class WholeRunLoop(VirtualLoop):
-    """Virtual time for a run with its store: what a thread would do is done at once, in the same order every time."""
-
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
-        job = self.create_future()
-        try:
-            job.set_result(func(*args))
-        except Exception as error:
-            job.set_exception(error)
-        return job
 
 
 def run_plan_virtually(
