@@ -228,8 +228,11 @@ def prepare_keys(size: int, folder: Path) -> None:
 
 
 def keys(size: int, folder: Path) -> dict[str, Any]:
+    """Find them with Python's garbage collector as a run has it; and what as many tasks cost that find nothing."""
+    from mixwright_runtime.run.collecting import collecting_rarely
     from mixwright_runtime.store.store import Store
 
+    before = time.process_time()
     sought = [key_of(n) for n in random.Random(size).sample(range(size), min(size, SOUGHT_KEYS))]
 
     async def find_all(store: Any) -> int:
@@ -238,10 +241,26 @@ def keys(size: int, folder: Path) -> dict[str, Any]:
 
         return sum(await asyncio.gather(*map(find, sought)))
 
-    with Store.open(folder / "store") as store:
-        found = asyncio.run(find_all(store))
+    with collecting_rarely():
+        with Store.open(folder / "store") as store:
+            found = asyncio.run(find_all(store))
+        spent = time.process_time() - before
+        asyncio.run(bare_tasks(len(sought)))
     assert found == len(sought), (found, len(sought))
-    return {"keys": found}
+    bare = round(time.process_time() - before - spent, 2)
+    return {"cpu": spent, "keys": found, "of which bare tasks CPU s": bare}
+
+
+async def bare_tasks(count: int) -> None:
+    """Gather tasks each of which awaits a future of its own, and nothing else."""
+    loop = asyncio.get_running_loop()
+    futures = [loop.create_future() for _ in range(count)]
+
+    async def waits(future: asyncio.Future[None]) -> None:
+        await future
+
+    loop.call_soon(lambda: [future.set_result(None) for future in futures])
+    await asyncio.gather(*map(waits, futures))
 
 
 def prepare_limit(size: int, folder: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mixwright_compiler.plan.plan import Mixture, TakeQuota
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.values.row_ids import ID_BYTES
 from mixwright_runtime.values.rows import canonical_json
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -105,9 +106,10 @@ def start_positions(seed: int, row_ids: Iterable[bytes]) -> Integers:
     prefix = blake2b(digest_size=16, person=b"mixwright")
     for part in (b"mixwright.order.v1", str(seed).encode()):
         prefix.update(len(part).to_bytes(8, "little") + part)
-    digests = bytearray()
+    prefix.update(ID_BYTES.to_bytes(8, "little"))
+    digests: list[bytes] = []
     for row_id in row_ids:
         one = prefix.copy()
-        one.update(len(row_id).to_bytes(8, "little") + row_id)
-        digests += one.digest()[:8]
-    return (np.frombuffer(bytes(digests), dtype="<u8") >> np.uint64(1)).astype(np.int64)
+        one.update(row_id)
+        digests.append(one.digest())
+    return (np.frombuffer(b"".join(digests), dtype="<u8")[::2] >> np.uint64(1)).astype(np.int64)

@@ -152,7 +152,9 @@ class SourcePages:
         rows = read_rows(spec, directory)
         while batch := list(islice(rows, BATCH_ROWS)):
             go_on()
-            self._ids += source_row_ids(canonical_json(row.columns) for row in batch)
+            self._ids += source_row_ids(
+                canonical_json(row.columns).encode("utf-8", "surrogatepass") for row in batch
+            )
             self.spool.add_rows((row.columns, row.ref) for row in batch)
 
     def _identify(self, spec: SourceSpec, parquet: ParquetFiles) -> None:
@@ -179,7 +181,7 @@ class SourcePages:
         suspects: list[int] = []
         for part in range(16):  # so that what is sorted is a sixteenth of the table
             there = np.flatnonzero(lowest & 15 == part)
-            order = np.argsort(heads[there], kind="stable")
+            order = np.argsort(heads[there])
             ordered = heads[there][order]
             same = ordered[1:] == ordered[:-1]
             is_suspect = np.zeros(len(there), dtype=bool)

@@ -46,9 +46,11 @@ class KeyIndex:
 
         # Three times as fast as a sort that keeps the order of equals, of which there are hardly any.
         order = np.argsort(heads)
-        if (heads[order[1:]] == heads[order[:-1]]).any():
+        ordered = heads[order]
+        if (ordered[1:] == ordered[:-1]).any():
             order = np.lexsort((row_ids, -ranks, heads))
-        self._heads = heads[order].astype(np.uint64, copy=False)
+            ordered = heads[order]
+        self._heads = ordered.astype(np.uint64, copy=False)
         self._row_ids = row_ids[order]
         self._sought = self._heads.data
         """The same numbers for a search of one, which numpy takes five times as long for."""
