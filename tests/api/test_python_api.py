@@ -84,6 +84,7 @@ import mixwright
 import mixwright_runtime.run.run as running
 
 async def work(run):
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.kill(os.getpid(), signal.SIGINT)
     while not run.stop.reason:
         await asyncio.sleep(0)
@@ -98,14 +99,18 @@ running.Run.work = work
 async def cell():
     return mixwright.run(sys.argv[1], store=sys.argv[1] + ".store")
 
+if sys.argv[3] == "unheard":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 print(asyncio.run(cell()).status)
 """
 
 
 @pytest.mark.parametrize("times", ["once", "twice"])
-def test_ctrl_c_stops_a_run_inside_a_loop(tmp_path, times):
+@pytest.mark.parametrize("arrival", ["heard", "unheard"])
+def test_ctrl_c_stops_a_run_inside_a_loop(tmp_path, times, arrival):
+    """Also where the signal does not end the main thread's wait: it came to another thread, or just before the wait."""
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, str(spec_file(tmp_path)), times],
+        [sys.executable, "-c", INTERRUPTED, str(spec_file(tmp_path)), times, arrival],
         capture_output=True,
         text=True,
         timeout=60,

@@ -27,6 +27,9 @@ from mixwright_runtime.run.run import Run, RunOptions, RunReport
 if TYPE_CHECKING:
     from mixwright_runtime.store.store import Store
 
+SIGNALS_HEARD_EVERY_S = 0.25
+"""Chosen: far within the second in which a run answers Ctrl-C."""
+
 
 def run_plan(
     plan: Plan,
@@ -73,7 +76,9 @@ def _beside_a_loop(run: Callable[..., Coroutine[Any, Any, RunReport]]) -> RunRep
     thread = threading.Thread(target=work, name="mixwright-run")
     with _handling(pass_on):
         thread.start()
-        thread.join()
+        while thread.is_alive():
+            # Not without end: a signal that arrives just before a wait, or at another thread, does not end it.
+            thread.join(SIGNALS_HEARD_EVERY_S)
     return ended.result()
 
 
