@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         LabelResult,
         LossResult,
         ScoreResult,
+        StoredVectors,
         VectorResult,
     )
     from mixwright_runtime.store.records import OutcomeRecord, TallyRecord
@@ -200,6 +201,10 @@ class _StoredCalls:
         raise NotImplementedError
 
     async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]:
+        """As `score`."""
+        raise NotImplementedError
+
+    def stored_vectors(self, model: str, texts: Iterable[str], *, node: str) -> AsyncIterator[StoredVectors]:
         """As `score`."""
         raise NotImplementedError
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from mixwright_runtime.calls.keys import vector_key
 from mixwright_runtime.calls.pending import Pending, result_of
@@ -12,8 +13,13 @@ from mixwright_runtime.calls.recording import CallCounts, CallStore, Recorder
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.engines.measured import vector_in, vector_text
 from mixwright_runtime.engines.protocol import EmbedRequest, EngineFault, Fault
-from mixwright_runtime.plugins.protocol import VectorResult
+from mixwright_runtime.plugins.protocol import StoredVectors, VectorResult
+from mixwright_runtime.store.records import FoundCall
 from mixwright_runtime.values.rows import canonical_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 EMBED_BATCH = 64
 """Texts in one request for vectors: enough to share its cost, few enough that a failing one holds up little."""
@@ -48,13 +54,25 @@ class Embedding:
                     counts.reused += 1
         return [found[key] for key in keys]
 
+    async def stored(self, service: Service, texts: Iterable[str], node: str) -> AsyncIterator[StoredVectors]:
+        """See `mixwright_runtime.calls.calls.Calls.stored_vectors`."""
+        identity = service.spec.identity
+        keys = await asyncio.to_thread(lambda: [vector_key(identity, text) for text in texts])
+        counts = self._recorder.counts_of(node)
+        async for places, records in self._store.parts_of_calls(keys):
+            counts.asked += len(places)
+            counts.reused += len(places)
+            yield places, await asyncio.to_thread(_vectors_in, records)
+
     async def _stored_or_asked(
         self, service: Service, text_of: Mapping[bytes, str], node: str, counts: CallCounts
     ) -> Mapping[bytes, VectorResult]:
         """Those of the store, and the others by requests side by side."""
         stored = await self._store.find_calls(list(text_of))
         counts.reused += len(stored)
-        found = {key: VectorResult(key, vector_in(record.text)) for key, record in stored.items()}
+        found = {
+            key: VectorResult(key, vector_in(record.text), is_stored=True) for key, record in stored.items()
+        }
         wanted = [key for key in text_of if key not in found]
         batches = [wanted[at : at + EMBED_BATCH] for at in range(0, len(wanted), EMBED_BATCH)]
         jobs = [self._batch(service, {k: text_of[k] for k in batch}, node, counts) for batch in batches]
@@ -99,3 +117,7 @@ class Embedding:
                 engine=canonical_json(found.engine),
             )
         return [VectorResult(key, vector) for key, vector in zip(keys, found.vectors, strict=True)]
+
+
+def _vectors_in(records: Sequence[FoundCall]) -> list[NDArray[np.float32]]:
+    return [vector_in(record.text) for record in records]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,14 @@ from mixwright_runtime.engines.protocol import Engine, EngineEnvironment, Needs
 from mixwright_runtime.engines.secrets import discreet
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.declare import entry_of, implementation
-from mixwright_runtime.plugins.protocol import CallResult, LabelResult, LossResult, ScoreResult, VectorResult
+from mixwright_runtime.plugins.protocol import (
+    CallResult,
+    LabelResult,
+    LossResult,
+    ScoreResult,
+    StoredVectors,
+    VectorResult,
+)
 
 
 def models_of(step: Step) -> list[str]:
@@ -101,6 +108,10 @@ class RunCalls(Protocol):
 
     async def embed(self, model: str, texts: Sequence[str], *, node: str) -> list[VectorResult]: ...
 
+    def stored_vectors(
+        self, model: str, texts: Iterable[str], *, node: str
+    ) -> AsyncIterator[StoredVectors]: ...
+
     async def labels(
         self,
         model: str,
@@ -164,6 +175,11 @@ class DeclaredCalls:
         """See `Calls.embed`; raises as `ask`."""
         self._check(model)
         return await self._calls.embed(model, texts, node=self._node)
+
+    def stored_vectors(self, model: str, texts: Iterable[str]) -> AsyncIterator[StoredVectors]:
+        """See `Calls.stored_vectors`; raises as `ask`."""
+        self._check(model)
+        return self._calls.stored_vectors(model, texts, node=self._node)
 
     async def labels(
         self,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from mixwright_runtime.calls.fault import Clock
 from mixwright_runtime.calls.service import Service
 from mixwright_runtime.engines.protocol import EngineFault
+from mixwright_runtime.store.lookup import KnownPart
 from mixwright_runtime.store.records import CallRecord, FoundCall
 from mixwright_runtime.values.rows import canonical_json
 from mixwright_runtime.values.stored_text import clean_text
@@ -20,6 +21,8 @@ class CallStore(Protocol):
     def put_call(self, record: CallRecord) -> None: ...
 
     async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, FoundCall]: ...
+
+    def parts_of_calls(self, keys: Sequence[bytes]) -> AsyncIterator[KnownPart[FoundCall]]: ...
 
 
 @dataclass

@@ -5,7 +5,7 @@ A step's class is built as `StepClass(step: plan.Step, context: StepContext)`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -88,6 +88,11 @@ class Calls(Protocol):
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[VectorResult]: ...
 
+    def stored_vectors(self, model: str, texts: Iterable[str]) -> AsyncIterator[StoredVectors]:
+        """Vectors that the store has, by the places of their texts: a part after another in the order in which they lie
+        there, in which a million cost one reading. Texts are gone through once, in a thread. A place may come twice."""
+        ...
+
     async def labels(
         self,
         model: str,
@@ -168,12 +173,20 @@ class LossResult(Numbers):
 
 @dataclass(frozen=True)
 class VectorResult:
-    """A text's vector: (size,), float32, of length 1, so that a dot product is a cosine. None when the call failed."""
+    """A text's vector: (size,), float32, of length 1, so that a dot product is a cosine. None when the call failed.
+
+    is_stored: the store had it.
+    """
 
     key: bytes
     vector: NDArray[np.float32] | None
     reason: str = ""
     detail: str = ""
+    is_stored: bool = False
+
+
+StoredVectors = tuple[list[int], "list[NDArray[np.float32]]"]
+"""Places of texts, and the vector of each."""
 
 
 @dataclass(frozen=True)

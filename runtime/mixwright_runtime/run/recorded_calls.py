@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -27,6 +27,7 @@ from mixwright_runtime.plugins.protocol import (
     LabelResult,
     LossResult,
     ScoreResult,
+    StoredVectors,
     VectorResult,
 )
 from mixwright_runtime.run.recorded_answers import (
@@ -91,6 +92,10 @@ class RecordedCalls:
             vectors[text] = said
         _SAID.set(vectors)
         return await self._calls.embed(model, texts, node=node)
+
+    def stored_vectors(self, model: str, texts: Iterable[str], *, node: str) -> AsyncIterator[StoredVectors]:
+        """None: each text takes a recorded answer along."""
+        return self._calls.stored_vectors(model, (), node=node)
 
     async def labels(
         self, model: str, messages: Sequence[Mapping[str, str]], labels: Sequence[str], **which: Any

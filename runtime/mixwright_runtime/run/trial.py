@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from mixwright_runtime.errors import RunError, RunStopped
 from mixwright_runtime.plugins.loading import load_plugins, plugin_faults
 from mixwright_runtime.run.recorded_calls import RecordedCalls, Script
 from mixwright_runtime.sources.pages import SourceEntry
+from mixwright_runtime.store.lookup import KnownPart
 from mixwright_runtime.store.records import CallRecord, FoundCall, OutcomeRecord, ScoreRecord, TallyRecord
 from mixwright_runtime.stream.context import RunContext
 from mixwright_runtime.stream.driving import closed, prepared
@@ -223,6 +224,10 @@ class _Memory:
 
     async def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, FoundCall]:
         return {key: self._calls[key] for key in keys if key in self._calls}
+
+    async def parts_of_calls(self, keys: Sequence[bytes]) -> AsyncIterator[KnownPart[FoundCall]]:
+        known = [at for at, key in enumerate(keys) if key in self._calls]
+        yield known, [self._calls[keys[at]] for at in known]
 
     def put_score(self, record: ScoreRecord) -> None:
         if record.outcome not in ("error", "timeout"):

@@ -89,12 +89,11 @@ class ClusterRows(ByVectors):
         """Called once, with all rows."""
         import numpy as np
 
-        texts = (text_of(row.columns.get(self._column)) for row in rows)
         groups = Components(len(rows))
         held = array("q")
         """The row of each vector that is held."""
         failures: dict[int, VectorResult] = {}
-        async for places, vectors, failed in self._vectors(texts):
+        async for places, vectors, failed, _ in self._vectors(rows, self._text, range(len(rows))):
             if self._joins_any:
                 held.extend(places)
                 await asyncio.to_thread(groups.join_near, self._near, vectors, held)
@@ -117,6 +116,9 @@ class ClusterRows(ByVectors):
             "compared": self._near.compared,
         }
         return self._grouped(rows, firsts, sizes, failures)
+
+    def _text(self, row: Row) -> str | None:
+        return text_of(row.columns.get(self._column))
 
     def _grouped(
         self,

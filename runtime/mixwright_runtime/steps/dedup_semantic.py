@@ -80,10 +80,9 @@ class SemanticDedup(ByVectors):
 
     async def table(self, rows: Sequence[Row]) -> list[Place]:
         """Each row, or the one kept before that it is too near to."""
-        texts = [text_of(row.columns.get(self._column)) for row in rows]
         decided: list[Place] = list(rows)
         self._rows += len(rows)
-        async for places, vectors, failed in self._vectors(texts):
+        async for places, vectors, failed, _ in self._vectors(rows, self._text, range(len(rows))):
             found = await asyncio.to_thread(self._near.admit, vectors, "nearest")
             for at, near in zip(places, found, strict=True):
                 if near is None:
@@ -97,6 +96,9 @@ class SemanticDedup(ByVectors):
             for at, result in failed.items():
                 decided[at] = unembedded(rows[at], self._step_id, result)
         return decided
+
+    def _text(self, row: Row) -> str | None:
+        return text_of(row.columns.get(self._column))
 
     def report(self) -> dict[str, int]:
         """Rows seen, those too near to another, and how many pairs had to be compared whole."""

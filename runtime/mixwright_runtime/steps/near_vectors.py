@@ -13,10 +13,11 @@ themselves lie in a file without a name, which goes with the process.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from mixwright_runtime.steps.vector_file import VectorFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +70,8 @@ class NearVectors:
         self._count = 0
         self._blocks: list[NDArray[np.float32]] = []
         self._rotation: NDArray[np.float32] | None = None
-        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - as long as this object
+        self._directory = directory
+        self._file: VectorFile | None = None
         self._mapped: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
@@ -78,17 +80,23 @@ class NearVectors:
     def close(self) -> None:
         """Give the file back."""
         self._mapped = None
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def add(self, vectors: NDArray[np.float32]) -> None:
-        """Hold (n, size) more."""
+        """Hold (n, size) more.
+
+        Raises:
+            RunError: the disk is full.
+        """
         import numpy as np
 
         if not len(vectors):
             return
         sketches = self._sketches(vectors)
-        self._file.seek(0, 2)
-        self._file.write(np.ascontiguousarray(vectors, dtype="<f4").data)
+        if self._file is None:
+            self._file = VectorFile(self._directory, vectors.shape[1])
+        self._file.put(self._count, vectors)
         self._mapped = None
         at = 0
         while at < len(sketches):
@@ -189,14 +197,9 @@ class NearVectors:
         return rows[is_near], places[is_near], cosines[is_near]
 
     def _held(self) -> NDArray[np.float32]:
-        import numpy as np
-
         if self._mapped is None:
-            assert self._rotation is not None
-            self._file.flush()
-            self._mapped = np.memmap(
-                self._file, dtype="<f4", mode="r", shape=(self._count, len(self._rotation))
-            )
+            assert self._file is not None
+            self._mapped = self._file.mapped(self._count)
         return self._mapped
 
     def _sketches(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:

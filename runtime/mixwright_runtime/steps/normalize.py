@@ -167,7 +167,9 @@ class Normalize(Table):
         sound: list[str] = []
         found: list[Any] = []
         try:
-            async for places, vectors, _ in vectors_of(self._calls, model, tags):
+            async for places, vectors, *_ in vectors_of(
+                self._calls, model, range(len(tags)), lambda some: map(tags.__getitem__, some)
+            ):
                 sound += (tags[at] for at in places)
                 found.append(vectors)
             if not sound:

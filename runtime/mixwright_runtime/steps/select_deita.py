@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from mixwright_compiler.catalog.catalog import Asks
@@ -19,9 +20,6 @@ from mixwright_runtime.steps.embedded import EMBEDDER, unembedded
 from mixwright_runtime.values.row_ids import RowIds
 from mixwright_runtime.values.rows import Dropped, Row
 from mixwright_runtime.values.texts import whole_text_of
-
-PART = 1024
-"""Rows that are embedded at once. Chosen: more are not needed when enough were taken."""
 
 
 @declare(
@@ -97,23 +95,20 @@ class SelectDeita(ByVectors):
         wanted = wanted_of(self._step, len(rows))
         seen = _Seen(ranking)
         taken, similar = array("q"), 0
-        for start in range(0, len(ranking.places), PART):
-            if len(taken) >= wanted:
-                break
-            part = ranking.places[start : start + PART]
-            those = [rows[at] for at in part]
-            texts = [whole_text_of(row.columns.get(self._on)) for row in those]
-            seen.textless.update(at for at, text in zip(part, texts, strict=True) if not text)
-            async for places, vectors, failed in self._vectors(texts):
+        async with aclosing(self._vectors(rows, self._text, ranking.places if wanted else ())) as parts:
+            async for places, vectors, failed, textless in parts:
                 found = await asyncio.to_thread(self._near.admit, vectors, "nearest")
-                for place, near in zip(places, found, strict=True):
+                for at, near in zip(places, found, strict=True):
                     if near is None:
-                        taken.append(part[place])
-                        seen.taken.extend((those[place].row_id,))
+                        taken.append(at)
+                        seen.taken.extend((rows[at].row_id,))
                     elif len(taken) < wanted:
                         similar += 1
-                        seen.is_similar(part[place], *near)
-                seen.unreadable.update((part[place], result) for place, result in failed.items())
+                        seen.is_similar(at, *near)
+                seen.unreadable |= failed
+                seen.textless.update(textless)
+                if len(taken) >= wanted:
+                    break
         kept = taken[:wanted]
         self._facts = {
             "rows": len(rows),
@@ -124,6 +119,9 @@ class SelectDeita(ByVectors):
         if kept:
             self._facts |= {"highest": ranking.values[kept[0]], "lowest_kept": ranking.values[kept[-1]]}
         return self._decided(rows, kept, seen)
+
+    def _text(self, row: Row) -> str | None:
+        return whole_text_of(row.columns.get(self._on))
 
     def _decided(self, rows: Sequence[Row], kept: Iterable[int], seen: _Seen) -> Iterator[Place]:
         for at, place in enumerate(chosen(self._step, rows, kept, seen.why)):

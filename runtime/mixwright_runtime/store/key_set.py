@@ -42,6 +42,9 @@ class KeySet:
         )
         return cls(found["head"], found["tail"])
 
+    def __len__(self) -> int:
+        return len(self._heads) + len(self._fresh)
+
     def __contains__(self, key: bytes) -> bool:
         if key in self._fresh:
             return True

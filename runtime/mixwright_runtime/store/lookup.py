@@ -2,14 +2,15 @@
 
 DuckDB decompresses 2,048 rows of text to read one, so what a key costs is decided by how many are asked for together:
 of a million calls, 20,000 at random take 30 µs each, 256 of them 800 µs, one alone 4 ms. So a row that is in the store
-waits until no more of them come, and others start in its place meanwhile (`underway.py`).
+waits until no more of them come, and others start in its place meanwhile (`underway.py`). Who wants very many reads them
+in the order of the table (`Lookup.parts`): 9 µs a vector of 384 numbers.
 """
 
 from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from itertools import islice
@@ -28,10 +29,15 @@ GATHER_SECONDS = 0.001
 QUIET_TURNS = 3
 """Chosen: a join waits until no key came for so many looks in a row, so far apart. Between two keys of one row lie a few
 turns of the event loop, in which others may do nothing."""
+PART_KEYS = 2_048
+"""Keys of a join where very many are read in the order of the table: what DuckDB decompresses together. Their records are
+in memory."""
 DELIVERED_AT_ONCE = 128
 """Waiters that are told in one turn of the event loop: all that their rows do next happens in it. Chosen."""
 
 R = TypeVar("R")
+KnownPart = tuple[list[int], list[R]]
+"""Places of keys among those that were asked for, and their records."""
 
 
 class KeyIndex:
@@ -64,16 +70,33 @@ class KeyIndex:
         at = bisect_left(self._sought, head)
         return at < len(self._sought) and self._sought[at] == head
 
+    def in_order(self, keys: Sequence[bytes]) -> NDArray[Any]:
+        """Places of the keys that a row may have, as their rows lie in the table."""
+        import numpy as np
+
+        if not len(self):
+            return np.empty(0, dtype=np.intp)
+        heads = _heads_of(keys)
+        at = np.minimum(self._heads.searchsorted(heads), len(self) - 1)
+        there = np.flatnonzero(self._heads[at] == heads)
+        return there[np.argsort(self._row_ids[at[there]], kind="stable")]
+
     def rows_of(self, keys: Sequence[bytes]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Rows that may have these keys, those of one key behind those of the one before, the one that counts first; and
         how many there are of each key."""
         import numpy as np
 
-        heads = np.frombuffer(b"".join([key[:8] for key in keys]), dtype=">u8").astype(np.uint64)
+        heads = _heads_of(keys)
         first, last = self._heads.searchsorted(heads), self._heads.searchsorted(heads, side="right")
         counts = last - first
         before = np.repeat(first - (counts.cumsum() - counts), counts)
         return self._row_ids[before + np.arange(len(before))], counts
+
+
+def _heads_of(keys: Sequence[bytes]) -> NDArray[Any]:
+    import numpy as np
+
+    return np.frombuffer(b"".join([key[:8] for key in keys]), dtype=">u8").astype(np.uint64)
 
 
 class StoredRecords(Generic[R]):
@@ -115,26 +138,41 @@ class StoredRecords(Generic[R]):
 
     def _read_index(self) -> None:
         """Make it `is_indexed`; blocks. For one thread at a time."""
-        if self.is_indexed:
-            return
+        if not self.is_indexed:
+            self._index = self._index_where("rowid < ?")
+
+    def _index_where(self, condition: str) -> KeyIndex:
+        """Of the rows before or behind those that were there at the opening, whose number the condition reads."""
         found = self._database.arrays(
             f"""SELECT key[1:8]::BIT::UBIGINT AS head, ({self._rank})::TINYINT AS rank, rowid AS row
-            FROM {self._table} WHERE rowid < ? AND {self._condition}""",
+            FROM {self._table} WHERE {condition} AND {self._condition}""",
             [self._row_count],
         )
-        self._index = KeyIndex(found["head"], found["rank"], found["row"])
+        return KeyIndex(found["head"], found["rank"], found["row"])
 
     def read(self, keys: Sequence[bytes], later: Sequence[bytes]) -> dict[bytes, R]:
         """Records of `keys`, and of `later` among what was written since. For one thread at a time; blocks."""
         self._read_index()
-        records = self._written_before(keys) if self._index is not None else {}
+        records = self._indexed(self._index, keys) if self._index is not None else {}
         if later:
             records.update(self._written_since(later))
         return records
 
-    def _written_before(self, keys: Sequence[bytes]) -> dict[bytes, R]:
-        assert self._index is not None
-        found, counts = self._index.rows_of(keys)
+    def parts(self, keys: Sequence[bytes], *, are_later: bool) -> Iterator[KnownPart[R]]:
+        """Records of `keys` as they lie in the table, `PART_KEYS` at a time, so that each block is read once however many
+        they are. `are_later`: among what was written since the opening, too. For one thread at a time; blocks."""
+        self._read_index()
+        for index in (self._index, self._index_where("rowid >= ?") if are_later else None):
+            order = [] if index is None else index.in_order(keys).tolist()
+            for start in range(0, len(order), PART_KEYS):
+                assert index is not None
+                places = order[start : start + PART_KEYS]
+                records = self._indexed(index, [keys[at] for at in places])
+                known = [at for at in places if keys[at] in records]
+                yield known, [records[keys[at]] for at in known]
+
+    def _indexed(self, index: KeyIndex, keys: Sequence[bytes]) -> dict[bytes, R]:
+        found, counts = index.rows_of(keys)
         if not len(found):
             return {}
         self.joins += 1
@@ -214,6 +252,23 @@ class Lookup(Generic[R]):
                 if key in stored:
                     found[key] = stored[key]
         return found
+
+    async def parts(self, keys: Sequence[bytes]) -> AsyncIterator[KnownPart[R]]:
+        """What is known for `keys`, of which there may be a million, a part after another and as it lies in the table. A
+        key that is known twice comes again, and its last record counts."""
+        loop = asyncio.get_running_loop()
+        parts = self._known_parts(keys)
+        while (part := await loop.run_in_executor(self._reader, next, parts, None)) is not None:
+            yield part
+
+    def _known_parts(self, keys: Sequence[bytes]) -> Iterator[KnownPart[R]]:
+        # First what is not written yet: what leaves these meanwhile is in the table.
+        unwritten = self._unwritten
+        known = [(at, record) for at, key in enumerate(keys) if (record := unwritten.get(key)) is not None]
+        for start in range(0, len(known), PART_KEYS):
+            part = known[start : start + PART_KEYS]
+            yield [at for at, _ in part], [record for _, record in part]
+        yield from self._stored.parts(keys, are_later=len(self._written) > 0)
 
     async def _gathered(self, keys: list[bytes]) -> dict[bytes, R]:
         loop = asyncio.get_running_loop()

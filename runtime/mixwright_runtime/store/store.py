@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from itertools import islice
@@ -21,7 +21,7 @@ from mixwright_runtime.errors import StoreBroken
 from mixwright_runtime.store.accounting import check_accounting
 from mixwright_runtime.store.database import LOW_SPACE_BYTES, Database, refuse_low_space
 from mixwright_runtime.store.journal import DAMAGED_SUFFIX, Journal, uncommitted
-from mixwright_runtime.store.lookup import Lookup, StoredRecords
+from mixwright_runtime.store.lookup import KnownPart, Lookup, StoredRecords
 from mixwright_runtime.store.records import (
     FINAL_SQL,
     OUTCOME_COLUMNS,
@@ -239,6 +239,11 @@ class Store:
         Concurrent calls are gathered into one query, so awaiting one key at a time from many tasks is fine.
         """
         return await self._calls.find(keys)
+
+    def parts_of_calls(self, keys: Sequence[bytes]) -> AsyncIterator[KnownPart[FoundCall]]:
+        """As `find_calls`, for very many: places of keys and their calls, a part after another as they lie in the store.
+        A place may come twice; its last call counts."""
+        return self._calls.parts(keys)
 
     async def find_scores(self, keys: Sequence[bytes]) -> dict[bytes, ScoreRecord]:
         """Measurements known for `keys`, without those that ended in `error` or `timeout`. Gathered likewise."""

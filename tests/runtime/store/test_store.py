@@ -92,6 +92,37 @@ def test_what_many_tasks_look_for_is_one_join(tmp_path: Path, call: Make) -> Non
         assert second._calls._stored.joins == 1
 
 
+def test_very_many_are_read_in_the_order_of_the_table(tmp_path: Path, call: Make) -> None:
+    """5,000 calls of three kinds: of an earlier session, written in this one, and not written yet."""
+    chance = np.random.default_rng(1)
+    with Store.open(tmp_path) as first:
+        for number in range(4_500):
+            first.put_call(call(number))
+        first.put_call(call(4_700, status="failed", reason="timeout", text=""))
+    with Store.open(tmp_path) as second:
+        second.put_call(call(4_600))
+        asyncio.run(second.flush())
+        second.put_call(call(4_601))
+        asked = chance.permutation(5_000).tolist()
+
+        async def parts() -> list[list[int]]:
+            found = []
+            async for places, records in second.parts_of_calls([key_of(number) for number in asked]):
+                assert records == [FoundCall.of(call(asked[at])) for at in places]
+                found.append([asked[at] for at in places])
+            return found
+
+        found = asyncio.run(parts())
+        # One join for each 2,048 of the table, however they were asked for, and one for what came since.
+        joins = second._calls._stored.joins
+    assert sorted(number for part in found for number in part) == [*range(4_500), 4_600, 4_601] and joins == 4
+    assert [part for part in found if len(part) > 2] == [
+        [*range(2_048)],
+        [*range(2_048, 4_096)],
+        [*range(4_096, 4_500)],
+    ]
+
+
 def test_failed_calls_and_broken_measurements_are_kept_but_not_found(store: Store, call: Make) -> None:
     store.put_call(call(1, status="failed", reason="timeout", text=""))
     store.put_score(ScoreRecord(key_of(2), 1, "math.check", key_of(1), "timeout"))
