@@ -1,5 +1,5 @@
 """What a run does through leases: engines whose requests are written here, answered by an engine in a worker, and read
-here; and the workers' processors and boxes."""
+here; and the workers' processors and boxes, for single jobs and ranges of rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from mixwright_runtime.cluster.boxes import BOXES, LeasedSandbox
 from mixwright_runtime.cluster.durations import LeasePolicy
 from mixwright_runtime.cluster.exchanges import engine_answer, request_frame
 from mixwright_runtime.cluster.hosting import code_identity
-from mixwright_runtime.cluster.jobs import POOL, LeasedPool
+from mixwright_runtime.cluster.jobs import POOL, RANGES, LeasedPool
 from mixwright_runtime.cluster.leasing import Leasing
 from mixwright_runtime.cluster.protocol import Cluster, Setup
+from mixwright_runtime.cluster.proving import Proof
+from mixwright_runtime.cluster.ranges import LeasedRanges
 from mixwright_runtime.engines.protocol import (
     Answer,
     Embedder,
@@ -125,6 +127,8 @@ class LeasedWork:
         # No request of a budget: what is sent again costs a worker's time.
         self._of_machines = {name: leased(name, slots=1, again=lambda: None) for name in (POOL, BOXES)}
         self.leasings += self._of_machines.values()
+        self._of_ranges = partial(leased, RANGES, slots=1, again=lambda: None)
+        self.ranges = LeasedRanges(self._ranges_leased)
 
     def pool(self) -> LeasedPool:
         """The processors of the workers."""
@@ -133,6 +137,11 @@ class LeasedWork:
     def sandbox(self) -> LeasedSandbox:
         """The boxes of the workers."""
         return LeasedSandbox(self._of_machines[BOXES])
+
+    def _ranges_leased(self, name: str, proof: Proof) -> Leasing:
+        leasing = self._of_ranges(name=name, proofs=[proof])
+        self.leasings.append(leasing)
+        return leasing
 
 
 def is_of_each_worker(model: ModelSpec, cluster: Cluster) -> bool:

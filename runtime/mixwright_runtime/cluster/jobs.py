@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mixwright_runtime.cluster.exchanges import told_in
@@ -20,7 +21,8 @@ from mixwright_runtime.errors import RunError
 from mixwright_runtime.workers.pool import WorkerDied, WorkerError, WorkerStalled, WorkerTimeout
 
 POOL = "cpu workers"
-"""The service's name; no model is called so."""
+RANGES = "cpu workers for ranges"
+"""The services' names; no model is called so. Ranges of rows (`ranges.py`) have processes of their own."""
 
 _FAILURES = {kind.__name__: kind for kind in (WorkerError, WorkerTimeout, WorkerStalled, WorkerDied)}
 
@@ -45,7 +47,7 @@ class LeasedPool:
             RunStopped: the run is stopping.
         """
         await self.leasing.start()
-        body = frame({"args": list(args), "limit_s": timeout_s})
+        body = pool_job_frame(args, timeout_s)
         try:
             found, _ = told_in(await self.leasing.ask(function, b"", body, timeout_s))
         except EngineFault as fault:
@@ -77,10 +79,27 @@ class LeasedPool:
         await self.leasing.close()
 
 
-def called_in(body: bytes) -> tuple[list[Any], float]:
-    """The arguments and the deadline of a job that has arrived."""
-    head, _ = read_frame(body)
-    return head["args"], float(head["limit_s"])
+def pool_job_frame(args: Sequence[object], limit_s: float, name: str = "", shared: bytes = b"") -> bytes:
+    """The arguments and the deadline of a job as they travel. name: of what many jobs share, whose place comes before the
+    arguments. shared: that itself, in the first job that a worker gets."""
+    head: dict[str, object] = {"args": list(args), "limit_s": limit_s}
+    return frame(head | {"shared": name} if name else head, [shared] if shared else [])
+
+
+@dataclass(frozen=True)
+class PoolJob:
+    """A job as it has arrived. See `pool_job_frame`."""
+
+    args: list[Any]
+    limit_s: float
+    name: str
+    shared: bytes
+
+
+def pool_job_in(body: bytes) -> PoolJob:
+    """The job that has arrived."""
+    head, bodies = read_frame(body)
+    return PoolJob(head["args"], float(head["limit_s"]), head.get("shared", ""), bodies[0] if bodies else b"")
 
 
 def value_frame(value: object) -> bytes:

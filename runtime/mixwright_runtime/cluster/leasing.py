@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mixwright_runtime.calls.fault import Clock
@@ -12,6 +12,7 @@ from mixwright_runtime.cluster.durations import LeasePolicy
 from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault, LeaseTable
 from mixwright_runtime.cluster.protocol import Cluster, LeaseLost, Setup, Worker, unexpected
 from mixwright_runtime.cluster.proving import Proof, prove
+from mixwright_runtime.cluster.waiting import Waiting
 from mixwright_runtime.engines.protocol import EngineFault, Fault
 from mixwright_runtime.errors import EngineUnavailable, RunError, RunStopped
 
@@ -32,31 +33,35 @@ class Leasing:
         clock: Clock,
         again: Callable[[], None],
         policy: LeasePolicy | None = None,
+        name: str = "",
+        proofs: Iterable[Proof] = (),
     ) -> None:
-        """slots: of one worker. again: called before an item is sent again, which it may refuse with RunStopped."""
+        """slots: of one worker. again: called before an item is sent again, which it may refuse with RunStopped. name: of
+        the work, where a service does several kinds of it. proofs: see `require`."""
         self.table = LeaseTable(clock.monotonic, policy, self._may_send_again)
         self.answered: dict[str, int] = {}
         """Worker -> its answers that were used."""
         self.troubles: dict[str, str] = {}
         """Worker -> why the service does not start there."""
         self.service = service
+        self.name = name or service
         self.cluster = cluster
         self._setup = setup
         self._slots = slots
         self._clock = clock
         self._again = again
         self._workers: dict[str, Worker] = {}
-        self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
+        self._waiting = Waiting()
         self._sent = 0
         self._opening: set[str] = set()
-        self._proofs: list[Proof] = []
+        self._proofs = list(proofs)
         self._jobs: set[asyncio.Task[None]] = set()
         self._is_ready: asyncio.Future[None] | None = None
         self._failure: RunError | None = None
         self._poisoned = 0
         """Items that were given up since the last answer."""
         self._stopped = RunStopped("the run is stopping")
-        self._is_pumping = False
+        self._is_pumping = self._is_closed = False
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
@@ -86,14 +91,13 @@ class Leasing:
             raise _given_up(self._failure)
         self._sent += 1
         own = key + self._sent.to_bytes(8, "big")
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting[own] = future
+        future = self._waiting.begin(own)
         self.table.offer([Item(own, kind, body, limit_s)])
         self._wake()
         try:
             return await future
         finally:
-            if self._waiting.pop(own, None) is not None:
+            if self._waiting.end(own):
                 self.table.withdraw(own)
 
     async def require(self, proof: Proof) -> None:
@@ -112,6 +116,7 @@ class Leasing:
 
     async def close(self) -> None:
         """Wait for nothing any more."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
         for job in self._jobs:
@@ -120,8 +125,9 @@ class Leasing:
 
     def joined(self, worker: Worker) -> None:
         """See `Listener.joined`."""
-        self._opening.add(worker.name)
-        self._begin(self._open(worker))
+        if not self._is_closed:
+            self._opening.add(worker.name)
+            self._begin(self._open(worker))
 
     def left(self, worker: Worker) -> None:
         """See `Listener.left`."""
@@ -136,7 +142,7 @@ class Leasing:
         if self._is_ready is not None and not self._is_ready.done():
             self._is_ready.set_exception(error)
             self._is_ready.exception()  # nobody may wait for it any more
-        for key in list(self._waiting):
+        for key in self._waiting:
             self._refuse(key, _given_up(error))
 
     async def _open(self, worker: Worker) -> None:
@@ -188,7 +194,7 @@ class Leasing:
         try:
             self._pump()
         except Exception as error:
-            self.failed(unexpected(f"the leasing of {self.service}", error))
+            self.failed(unexpected(f"the leasing of {self.name}", error))
 
     def _pump(self) -> None:
         late = self.table.stats.late
@@ -222,7 +228,7 @@ class Leasing:
                     for key, body in self.table.answered(lease.id, results):
                         self._poisoned = 0
                         self.answered[lease.worker] = self.answered.get(lease.worker, 0) + 1
-                        self._tell(key, body)
+                        self._waiting.tell(key, body)
                     self.cluster.at_point("told")
                     self._wake()
         except LeaseLost as lost:
@@ -247,16 +253,9 @@ class Leasing:
             return False
         return True
 
-    def _tell(self, key: bytes, body: bytes) -> None:
-        future = self._waiting.pop(key, None)
-        if future is not None and not future.done():
-            future.set_result(body)
-
     def _refuse(self, key: bytes, error: Exception) -> None:
         self.table.withdraw(key)
-        future = self._waiting.pop(key, None)
-        if future is not None and not future.done():
-            future.set_exception(error)
+        self._waiting.refuse(key, error)
 
     def _begin(self, job: Any) -> None:
         task = asyncio.ensure_future(job)
@@ -267,7 +266,7 @@ class Leasing:
         self._jobs.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:  # somebody may wait for what it was at
-            self.failed(unexpected(f"the leasing of {self.service}", error))
+            self.failed(unexpected(f"the leasing of {self.name}", error))
 
 
 def _given_up(error: RunError) -> EngineFault:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from mixwright_runtime.calls.models import engines_asked
 from mixwright_runtime.cluster.boxes import BOXES, job_in, ran_frame, refused_frame, unavailable_frame
 from mixwright_runtime.cluster.exchanges import REQUESTS, answer_frame, request_in
 from mixwright_runtime.cluster.hosting import Host, Service, code_identity
-from mixwright_runtime.cluster.jobs import POOL, called_in, failed_frame, value_frame
+from mixwright_runtime.cluster.jobs import POOL, RANGES, PoolJob, failed_frame, pool_job_in, value_frame
 from mixwright_runtime.cluster.protocol import Setup
 from mixwright_runtime.engines.protocol import Engine, Replicated, Sites
 from mixwright_runtime.errors import RunError
@@ -41,7 +43,14 @@ def host_of(setup: Setup) -> Host:
     services: dict[str, Service] = {
         name: EngineService(engine) for name, engine in engines_asked(plan, setup.needs).items()
     }
-    return Host({**services, POOL: PoolService(size), BOXES: BoxService(setup.sandbox, size)})
+    return Host(
+        {
+            **services,
+            POOL: PoolService(size),
+            RANGES: PoolService(size),
+            BOXES: BoxService(setup.sandbox, size),
+        }
+    )
 
 
 class EngineService(Service):
@@ -77,6 +86,9 @@ class PoolService(Service):
         from mixwright_runtime.workers.pool import WorkerPool
 
         self._pool = WorkerPool(size)
+        self._files = contextlib.ExitStack()
+        self._shared: dict[str, str] = {}
+        """Where what many jobs share lies, by its name: in files that have none, so that nothing is left of them."""
 
     async def start(self) -> int:
         """See `Service.start`."""
@@ -90,15 +102,32 @@ class PoolService(Service):
         """See `Service.answer`; that the function fails is an answer, too."""
         from mixwright_runtime.workers.pool import WorkerError
 
-        arguments, limit_s = called_in(body)
+        job = pool_job_in(body)
         try:
-            return value_frame(await self._pool.run(kind, arguments, limit_s))
+            arguments = [self._place_of(job), *job.args] if job.name else job.args
+            return value_frame(await self._pool.run(kind, arguments, job.limit_s))
         except WorkerError as error:
             return failed_frame(error)
+        except OSError as error:
+            return failed_frame(WorkerError(f"{type(error).__name__}: {error}"))
 
     async def close(self) -> None:
         """See `Service.close`."""
         await self._pool.close()
+        self._files.close()
+
+    def _place_of(self, job: PoolJob) -> str:
+        """Where processes of the pool find what a job shares with others.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        if job.name not in self._shared:
+            file = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+            file.write(job.shared)
+            file.flush()
+            self._shared[job.name] = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+        return self._shared[job.name]
 
 
 class BoxService(Service):

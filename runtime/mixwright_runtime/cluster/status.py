@@ -23,9 +23,9 @@ def cluster_status(work: LeasedWork | None) -> dict[str, ClusterStatus]:
 
 def cluster_warnings(work: LeasedWork | None) -> list[str]:
     """Which workers do not take part in what, and why."""
-    leasings = [] if work is None else work.leasings
-    return [
-        f"worker {worker} takes no part in {leasing.service}: {trouble}"
+    leasings, own = ([], []) if work is None else (work.leasings, work.ranges.warnings())
+    return own + [
+        f"worker {worker} takes no part in {leasing.name}: {trouble}"
         for leasing in leasings
         for worker, trouble in leasing.troubles.items()
     ]

@@ -57,7 +57,7 @@ class PackedExport:
         count, settings, tokenizer, listed = counted(job, rows)
         counts = EncodingCounts()
         write_packed(
-            sequences_of(listed, settings, tokenizer, counts),
+            sequences_of(job, listed, settings, tokenizer, counts),
             job.directory / "packed",
             context=settings.context,
             packing="none" if settings.packing == "none" else "best_fit",

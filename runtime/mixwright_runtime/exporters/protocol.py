@@ -14,6 +14,7 @@ from mixwright_runtime.exporters.files import SHARD, LineFile
 from mixwright_runtime.facts.pairs import CandidatesOf
 from mixwright_runtime.mixture.messages import ChatError
 from mixwright_runtime.mixture.rows import MixtureRow
+from mixwright_runtime.values.ranges import HERE, Ranges
 
 MESSAGES = "`messages`: role and content"
 
@@ -22,7 +23,8 @@ MESSAGES = "`messages`: role and content"
 class Job:
     """An export to write. `directory`: empty, to write into. `target`: where it will be. `root`: paths start there.
 
-    `candidates`: those that were made beside the mixture's rows, and not taken.
+    `candidates`: those that were made beside the mixture's rows, and not taken. `ranges`: who does what is done of many
+    rows.
     """
 
     export: Export
@@ -31,6 +33,7 @@ class Job:
     target: Path
     root: Path
     candidates: CandidatesOf | None = None
+    ranges: Ranges = HERE
 
     def path_from_target(self, path: Path) -> str:
         """A path as files in the export name it: relative to it, so that none holds a path of this machine."""

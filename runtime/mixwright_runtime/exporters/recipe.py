@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -98,23 +98,18 @@ def settings_for(job: Job) -> TrainSettings:
 
 
 def encoded(
-    rows: Iterable[MixtureRow], settings: TrainSettings, tokenizer: Any, counts: EncodingCounts
-) -> Iterator[tuple[list[MixtureRow], dict[str, Encoded]]]:
-    """Rows in batches, each with its sequences by id, made exactly as training makes them."""
-    from mixwright_runtime.training.encode import Learned, encode
+    job: Job, rows: Iterable[MixtureRow], settings: TrainSettings, tokenizer: Any, counts: EncodingCounts
+) -> Iterator[tuple[Sequence[MixtureRow], dict[str, Encoded]]]:
+    """Rows in batches, each with its sequences by id, made exactly as training makes them by whoever the job has for
+    that. `counts` is filled as batches pass."""
+    from mixwright_runtime.training.token_ranges import token_work
 
-    learned = Learned(settings.learn, last_turn_only=settings.turns == "last")
+    work = token_work(f"tokens of export '{job.export.name}'", settings, tokenizer)
     remaining = iter(rows)
-    while batch := list(islice(remaining, AT_ONCE)):
-        sequences = encode(
-            [row.for_training() for row in batch],
-            tokenizer,
-            context=settings.context,
-            overlong=settings.overlong,
-            counts=counts,
-            learned=learned,
-        )
-        yield batch, {sequence.id: sequence for sequence in sequences}
+    batches = iter(lambda: list(islice(remaining, AT_ONCE)), [])
+    for batch, made in job.ranges.each(work, batches):
+        counts.add(made.counts)
+        yield batch, {sequence.id: sequence for sequence in made.sequences}
 
 
 def write_lines(
@@ -163,7 +158,7 @@ def _worked_out(
     tokenizer = job_tokenizer(settings)
     counts, lengths = EncodingCounts(), []
     compare = check(tokenizer, settings) if check is not None else None
-    for batch, sequences in encoded(rows, settings, tokenizer, counts):
+    for batch, sequences in encoded(job, rows, settings, tokenizer, counts):
         lengths += [len(sequence.tokens) for sequence in sequences.values()]
         for row in batch:
             sequence = sequences.get(row.id)

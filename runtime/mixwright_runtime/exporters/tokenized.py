@@ -74,7 +74,7 @@ class TokenizedExport:
         counts = EncodingCounts()
         try:
             with scratch.open("wb") as file, (job.directory / "ids.jsonl").open("w", encoding="utf-8") as ids:
-                for sequence in sequences_of(listed, settings, tokenizer, counts):
+                for sequence in sequences_of(job, listed, settings, tokenizer, counts):
                     longest = max(longest, file.write(_line(sequence)))
                     lengths.append(len(sequence.tokens))
                     names = {
@@ -115,10 +115,10 @@ def counted(job: Job, rows: Iterable[MixtureRow]) -> tuple[int, TrainSettings, A
 
 
 def sequences_of(
-    rows: Iterable[MixtureRow], settings: TrainSettings, tokenizer: Any, counts: Any
+    job: Job, rows: Iterable[MixtureRow], settings: TrainSettings, tokenizer: Any, counts: Any
 ) -> Iterator[Encoded]:
     """The sequences of rows, in order."""
-    for _, sequences in encoded(rows, settings, tokenizer, counts):
+    for _, sequences in encoded(job, rows, settings, tokenizer, counts):
         yield from sequences.values()
 
 

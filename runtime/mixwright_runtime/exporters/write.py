@@ -25,6 +25,7 @@ from mixwright_runtime.exporters.marked_blocks import has_own_text, merged
 from mixwright_runtime.exporters.protocol import Format, Job, train_of
 from mixwright_runtime.plugins.declare import entry_of, implementation
 from mixwright_runtime.plugins.loading import plugin_faults
+from mixwright_runtime.values.ranges import HERE, Ranges
 
 if TYPE_CHECKING:
     from mixwright_runtime.facts.mixture import MixtureFacts
@@ -43,9 +44,16 @@ class Exported:
 
 
 def write_exports(
-    plan: Plan, store: Store, run_id: int, mixture: str, *, force: bool = False
+    plan: Plan,
+    store: Store,
+    run_id: int,
+    mixture: str,
+    *,
+    force: bool = False,
+    ranges: Ranges = HERE,
 ) -> list[Exported]:
-    """Write every export of a mixture that a run selected. Call after `record_selection` and `store.flush()`.
+    """Write every export of a mixture that a run selected. Call after `record_selection` and `store.flush()`. ranges: who
+    makes tokens of the rows.
 
     What a run with `--limit` selected goes beside the target, to `<path>.limited`, and a mixture that is short of its
     quotas to `<path>.short` where a whole one was exported: neither replaces that.
@@ -92,6 +100,7 @@ def write_exports(
                 force=force,
                 is_whole=is_whole,
                 candidates=CandidatesOf(store, plan, run_id, mixture),
+                ranges=ranges,
             )
         )
     return written
@@ -148,6 +157,7 @@ def write_export(
     force: bool = False,
     is_whole: bool = True,
     candidates: CandidatesOf | None = None,
+    ranges: Ranges = HERE,
 ) -> Exported:
     """Write one export, whole or not at all. root: where the paths of `train` start, the spec's directory.
     is_whole: it holds all that the mixture asks for, so that no limited or short run may replace it.
@@ -159,7 +169,7 @@ def write_export(
     with replaced_directory(target, force=force) as directory:
         with plugin_faults():
             written = format.write(
-                Job(export, train, directory, target, root or target.parent, candidates), rows
+                Job(export, train, directory, target, root or target.parent, candidates, ranges), rows
             )
         made = facts.mixture
         if written.rows != made.record.rows:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from mixwright_runtime.values.ranges import HERE, Ranges
 from mixwright_runtime.values.rows import Rendered
 
 if TYPE_CHECKING:
@@ -289,3 +290,5 @@ class StepContext:
     """The tools that the step's attributes name."""
     scratch: Path | None = None
     """Where a step may put aside what is too much for memory; a temporary folder when None."""
+    ranges: Ranges = HERE
+    """Who does what is done of many rows."""

@@ -43,7 +43,6 @@ async def finish(run: Run) -> RunReport:
     is_complete = not stop.reason
     mixtures: dict[str, MixtureSummary] = {}
     messages = [*(replay.note for replay in run.replays if replay.note), *run.calls.warnings()]
-    messages += cluster_warnings(run.leased)
     if not stop.is_cut_short:
         mixtures = await _unless_interrupted(run, partial(_record_mixtures, run)) or {}
     _put_reports(run)
@@ -72,6 +71,8 @@ async def finish(run: Run) -> RunReport:
         if exported is None:
             return _interrupted(run, kept, messages)
         summary["exports"] = exported
+        _put_cluster(run, summary)  # tokens are made in leases, too
+    messages += cluster_warnings(run.leased)
     short = {name: found["shortfall"] for name, found in mixtures.items() if found["shortfall"]}
     if stop.reason:
         messages.append(stop.reason)
@@ -118,7 +119,8 @@ def _interrupted(run: Run, summary: dict[str, Any], messages: list[str]) -> RunR
     assert run.stop.signal is not None
     run.store.end_run(run.run_id, "stopped", summary)
     told = f"interrupted; {_kept(run)} are kept, 'mixwright run' again goes on from there"
-    return RunReport(run.run_id, "stopped", 128 + run.stop.signal, summary, (*messages, told))
+    messages += [*cluster_warnings(run.leased), told]
+    return RunReport(run.run_id, "stopped", 128 + run.stop.signal, summary, tuple(messages))
 
 
 def allowed_quarantine(policies: Iterable[Mapping[str, Any]]) -> float:
@@ -214,7 +216,7 @@ def _export(run: Run, summary: RunSummary) -> dict[str, ExportSummary]:
     written = []
     for name in run.mixtures:
         if name in summary["mixtures"]:
-            written += write_exports(run.plan, run.store, run.run_id, name)
+            written += write_exports(run.plan, run.store, run.run_id, name, ranges=run.context.ranges)
     return {export.name: {"path": str(export.path), "rows": export.rows} for export in written}
 
 
@@ -252,11 +254,15 @@ def _summary(run: Run, mixtures: dict[str, MixtureSummary], unfinished: int) -> 
         "exports": {},
         "exit_code": 0,
     }
-    if (cluster := cluster_status(run.leased).get("cluster")) is not None:
-        found["cluster"] = cluster
+    _put_cluster(run, found)
     if addresses := run.calls.addresses():
         found["addresses"] = addresses
     return found
+
+
+def _put_cluster(run: Run, summary: RunSummary) -> None:
+    if (cluster := cluster_status(run.leased).get("cluster")) is not None:
+        summary["cluster"] = cluster
 
 
 def _pipeline(pipeline: PipelineRun) -> PipelineSummary:

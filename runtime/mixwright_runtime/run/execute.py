@@ -118,7 +118,11 @@ async def _executed(run: Run, on_begin: Callable[[Run], None] | None) -> RunRepo
         finally:
             # Before the books are closed: what goes wrong in it is told with the rest.
             await run.close()
-        return await finish(run)
+        try:
+            return await finish(run)
+        finally:
+            if run.leased is not None:  # exports are made with it
+                await run.leased.ranges.close()
 
 
 def _receiver(run: Run) -> Callable[[int, FrameType | None], None]:

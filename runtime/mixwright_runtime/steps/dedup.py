@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RunError
@@ -11,12 +12,15 @@ from mixwright_runtime.plugins.attributes import ON, STEP
 from mixwright_runtime.plugins.declare import attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Keep
-from mixwright_runtime.steps.minhash import BandIndex, ShingleStore, Sketcher, bands_of, jaccard
+from mixwright_runtime.steps.minhash import BandIndex, ShingleStore, bands_of, jaccard
 from mixwright_runtime.values.row_ids import RowIds
 from mixwright_runtime.values.rows import Dropped, Row, digest
-from mixwright_runtime.values.texts import folded, ngram_sets, text_of, tokens_of
+from mixwright_runtime.values.texts import folded, text_of
 
-BATCH_ROWS = 1_000
+if TYPE_CHECKING:
+    from mixwright_runtime.steps.sketch_ranges import Sketches
+
+BATCH_ROWS = 500
 """Rows that are sketched together; no decision depends on it."""
 
 
@@ -114,11 +118,17 @@ class MinhashDedup(Keep):
         self._step_id = step.id
         self._column = str(attributes["on"])
         self._threshold = float(attributes.get("threshold") or 0.8)
+        from mixwright_runtime.steps.sketch_ranges import Sketching, sketch_work
+
         permutations = int(attributes.get("permutations") or 128)
-        self._ngram = int(attributes.get("ngram") or 5)
-        self._bands, self._band_rows = bands_of(self._threshold, permutations)
-        self._sketcher = Sketcher(permutations, int(attributes.get("seed") or 0))
-        self._index = BandIndex(self._bands, self._band_rows, scratch=context.scratch)
+        bands, rows = bands_of(self._threshold, permutations)
+        how = Sketching(
+            permutations, int(attributes.get("seed") or 0), int(attributes.get("ngram") or 5), bands, rows
+        )
+        self._how = how
+        self._work = sketch_work(f"sketches of step '{context.pipeline}.{step.id}'", how, _Batch.compared)
+        self._ranges = context.ranges
+        self._index = BandIndex(bands, scratch=context.scratch)
         self._kept = RowIds()
         """Of the rows kept, by their number in the index; likewise their shingles."""
         self._shingles = ShingleStore(context.scratch, f"step '{step.id}'")
@@ -127,31 +137,34 @@ class MinhashDedup(Keep):
 
     def keep(self, rows: Sequence[Row]) -> list[Row | Dropped]:
         """Each row, or the kept row that it repeats and how similar they are."""
+        batches = (self._batch(rows[start : start + BATCH_ROWS]) for start in range(0, len(rows), BATCH_ROWS))
         decided: list[Row | Dropped] = []
-        for start in range(0, len(rows), BATCH_ROWS):
-            decided += self._keep_batch(rows[start : start + BATCH_ROWS])
+        for batch, sketches in self._ranges.each(self._work, batches):
+            decided += self._keep_batch(batch.rows, list(batch.texts), sketches)
         return decided
 
-    def _keep_batch(self, rows: Sequence[Row]) -> list[Row | Dropped]:
+    def _batch(self, rows: Sequence[Row]) -> _Batch:
+        texts = ((i, text_of(row.columns.get(self._column))) for i, row in enumerate(rows))
+        return _Batch(rows, {i: text for i, text in texts if text is not None and text.strip()})
+
+    def _keep_batch(
+        self, rows: Sequence[Row], compared: Sequence[int], sketches: Sketches
+    ) -> list[Row | Dropped]:
+        """compared: the places of rows that have a sketch."""
         import numpy as np
 
         self._rows += len(rows)
         decided: list[Row | Dropped] = list(rows)
-        texts = [text_of(row.columns.get(self._column)) for row in rows]
-        compared = [(i, text) for i, text in enumerate(texts) if text is not None and text.strip()]
         if not compared:
             return decided
-        # A text of punctuation or emoji alone has no words; then it is compared as a whole.
-        flat, starts = ngram_sets([tokens_of(text) or [folded(text)] for _, text in compared], self._ngram)
-        shingles = np.split(flat, starts[1:])
-        keys = self._index.keys(self._sketcher.sketches(flat, starts))
+        keys, shingles = sketches.keys, sketches.shingles
         before = self._index.candidates(keys)
         repeated = _repeated(keys)
         # Rows of this batch are not in the index yet: those kept so far, by band keys that several rows have.
         fresh: dict[int, list[int]] = {}
         kept_at: list[int] = []
         first = len(self._kept)
-        for at, (i, _) in enumerate(compared):
+        for at, i in enumerate(compared):
             candidates = before.get(at, set())
             shared = [key for key in keys[at].tolist() if key in repeated] if repeated else []
             for key in shared:
@@ -186,9 +199,21 @@ class MinhashDedup(Keep):
         return {
             "rows": self._rows,
             "duplicates": self._duplicates,
-            "bands": self._bands,
-            "rows_per_band": self._band_rows,
+            "bands": self._how.bands,
+            "rows_per_band": self._how.rows,
         }
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Rows that are sketched together, and the text of each that has one, by its place."""
+
+    rows: Sequence[Row]
+    texts: dict[int, str]
+
+    def compared(self) -> list[str]:
+        """The texts, in order."""
+        return list(self.texts.values())
 
 
 def _repeated(keys: Any) -> set[int]:

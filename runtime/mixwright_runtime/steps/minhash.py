@@ -75,6 +75,20 @@ class Sketcher:
         return sketches
 
 
+def band_keys(sketches: NDArray[np.uint32], bands: int, rows: int) -> NDArray[np.uint64]:
+    """A key for each band of each sketch, (count, bands) uint64; rows that share a key share that band."""
+    import numpy as np
+
+    count = len(sketches)
+    parts = sketches[:, : bands * rows].reshape(count, bands, rows).astype(np.uint64)
+    keys = np.broadcast_to(np.arange(1, bands + 1, dtype=np.uint64), (count, bands)).copy()
+    for k in range(rows):
+        keys *= np.uint64(0x9E3779B97F4A7C15)
+        keys += parts[:, :, k]
+        keys ^= keys >> np.uint64(31)
+    return keys
+
+
 class BandIndex:
     """Which rows share a band of their sketches: 8 bytes a row and band, in memory or, of many rows, on disk.
 
@@ -83,33 +97,15 @@ class BandIndex:
     log2(rows) times at most. A run of more than `resident` rows lies in a file without a name, which is mapped.
     """
 
-    def __init__(
-        self, bands: int, rows: int, *, resident: int | None = None, scratch: Path | None = None
-    ) -> None:
+    def __init__(self, bands: int, *, resident: int | None = None, scratch: Path | None = None) -> None:
         """
         Args:
             resident: rows from which on a run lies on disk; `RESIDENT_ROWS` when None.
             scratch: where; a temporary folder when None.
         """
-        self._bands, self._rows = bands, rows
         self._parts: list[list[Run]] = [[] for _ in range(min(bands, _PARTS))]
         self._resident = RESIDENT_ROWS if resident is None else resident
         self._scratch = scratch
-
-    def keys(self, sketches: NDArray[np.uint32]) -> NDArray[np.uint64]:
-        """A key for each band of each sketch, (count, bands) uint64; rows that share a key share that band."""
-        import numpy as np
-
-        count = len(sketches)
-        parts = (
-            sketches[:, : self._bands * self._rows].reshape(count, self._bands, self._rows).astype(np.uint64)
-        )
-        keys = np.broadcast_to(np.arange(1, self._bands + 1, dtype=np.uint64), (count, self._bands)).copy()
-        for k in range(self._rows):
-            keys *= np.uint64(0x9E3779B97F4A7C15)
-            keys += parts[:, :, k]
-            keys ^= keys >> np.uint64(31)
-        return keys
 
     def candidates(self, keys: NDArray[np.uint64]) -> dict[int, set[int]]:
         """For each row of `keys` that shares a band with any, the rows added before that share one with it, and at times

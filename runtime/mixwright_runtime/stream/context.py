@@ -14,6 +14,7 @@ from mixwright_runtime.stream.pool import Pool
 from mixwright_runtime.stream.supply import Sources
 from mixwright_runtime.tools.kinds import Surroundings
 from mixwright_runtime.tools.toolbox import StepTools, Toolbox, ToolResults
+from mixwright_runtime.values.ranges import HERE, Ranges
 from mixwright_runtime.values.rows import Rendered, Row, SourceIds
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class RunContext:
         self.calls = calls
         self._sandbox_name = sandbox
         self._leased = leased
+        self.ranges: Ranges = HERE if leased is None else leased.ranges
+        """Who does what is done of many rows."""
         self.pools: dict[str, Pool] = {}
         """Of pipelines that draw from their own rows."""
         self.made: dict[str, Callable[[], Iterable[Row]]] = {}
@@ -67,6 +70,7 @@ class RunContext:
             if self._toolbox is None
             else StepTools(self._toolbox, step, f"{owner}.{step.id}"),
             scratch=self.sources.scratch,
+            ranges=self.ranges,
         )
 
     def _surroundings(self) -> Surroundings:

@@ -82,6 +82,12 @@ class EncodingCounts:
     why_unlocatable: str = ""
     """Of the first of them."""
 
+    def add(self, later: EncodingCounts) -> None:
+        """Count what became of further rows, too."""
+        for name, value in vars(later).items():
+            if name != "why_unlocatable" or not self.why_unlocatable:
+                setattr(self, name, getattr(self, name) + value)
+
 
 FATES = {
     "truncated": "longer than `context`, cut",

@@ -41,7 +41,10 @@ CHUNK_SECONDS = 0.02
 CHUNK_JOBS = 256
 CHUNK_BYTES = 1 << 20
 
-_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV")
+_KEPT_VARIABLES = (
+    *("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV"),
+    *("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"),
+)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -392,6 +395,7 @@ class WorkerPool:
         loop = asyncio.get_running_loop()
         environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         environment |= {"PYTHONSAFEPATH": "1", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+        environment |= {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
         try:
             _, worker = await loop.subprocess_exec(
                 lambda: _Worker(self),

@@ -17,7 +17,7 @@ from made import built, row
 
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.steps import minhash
-from mixwright_runtime.steps.minhash import BandIndex, Sketcher, bands_of, jaccard
+from mixwright_runtime.steps.minhash import BandIndex, Sketcher, band_keys, bands_of, jaccard
 from mixwright_runtime.values.rows import Dropped, Row
 from mixwright_runtime.values.texts import folded, ngram_hashes, ngram_sets, tokens_of
 
@@ -258,10 +258,10 @@ def test_shingles_of_rows_are_not_held() -> None:
 
 
 def test_the_band_index_finds_what_shares_a_band() -> None:
-    index = BandIndex(bands=2, rows=2)
-    first = index.keys(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], dtype=np.uint32))
+    index = BandIndex(bands=2)
+    first = band_keys(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], dtype=np.uint32), 2, 2)
     index.add(first, np.array([10, 11], dtype=np.uint32))
-    asked = index.keys(np.array([[1, 2, 9, 9], [3, 4, 1, 2], [5, 6, 7, 8]], dtype=np.uint32))
+    asked = band_keys(np.array([[1, 2, 9, 9], [3, 4, 1, 2], [5, 6, 7, 8]], dtype=np.uint32), 2, 2)
     assert index.candidates(asked) == {0: {10}, 2: {11}}
 
 

@@ -1,0 +1,167 @@
+"""Ranges of rows in leases: what steps and exporters have done of many rows goes to the processes of a cluster's workers.
+
+    LeasedRanges.each ─▶ a job for each range, some ahead ─▶ WorkerPool of a worker ─▶ what it returned, in order
+
+Each kind of work has a table of its own, so that a worker which lacks what it takes, a tokenizer or a library, gets
+none of it and all else. What all ranges share, such as the n-grams of evaluation sets, goes to a worker once, with the
+question whether it makes the same of it as the run does. A range that no worker can do is done by the run itself, as
+without workers: its result, or its error, is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+from mixwright_runtime.cluster.exchanges import told_in
+from mixwright_runtime.cluster.jobs import pool_job_frame
+from mixwright_runtime.cluster.leasing import Leasing
+from mixwright_runtime.cluster.proving import Proof
+from mixwright_runtime.engines.protocol import EngineFault
+from mixwright_runtime.errors import RunError
+from mixwright_runtime.values.beside import go_on
+from mixwright_runtime.values.ranges import HERE, RangeWork
+
+R = TypeVar("R")
+V = TypeVar("V")
+
+LIMIT_S = 60.0
+"""CPU seconds that a range may take: some hundred times what one takes that is not made to be hard. Chosen."""
+AHEAD = 32
+"""Ranges that are taken ahead at least; more where workers take more. Chosen."""
+ASKS_S = 0.2
+"""How often whoever waits for a range asks whether the run goes on."""
+
+
+@dataclass(frozen=True)
+class _Undone:
+    """A range that no worker did."""
+
+    why: str
+
+
+@dataclass
+class _Begun:
+    """A kind of work: its table, the name of what its ranges share, and how many the run did itself, why the first."""
+
+    leasing: Leasing
+    shared: str
+    undone: int = 0
+    why: str = ""
+
+    def asked(self, function: str, sent: object) -> Coroutine[Any, Any, Any]:
+        """What a worker returns for a range, or why none does."""
+        body = pool_job_frame([sent], LIMIT_S, self.shared)
+        return self._answer(function, body)
+
+    async def _answer(self, function: str, body: bytes) -> Any:
+        try:
+            await self.leasing.start()
+            found, _ = told_in(await self.leasing.ask(function, b"", body, LIMIT_S))
+        except (EngineFault, RunError) as fault:
+            return _Undone(str(fault))
+        return _Undone(str(found["message"])) if "failed" in found else found.get("value")
+
+    def next(self, work: RangeWork[R, V], coming: deque[tuple[R, Future[Any]]]) -> tuple[R, V]:
+        """The first range that is coming, once it is there."""
+        given, future = coming[0]
+        found = _waited_for(future)
+        coming.popleft()
+        return given, self.settled(work, given, found)
+
+    def settled(self, work: RangeWork[R, V], given: R, found: Any) -> V:
+        """What is made of a range by what a worker returned for it."""
+        if not isinstance(found, _Undone):
+            return work.came(given, found)
+        self.undone += 1
+        self.why = self.why or found.why
+        return work.here(given)
+
+
+class LeasedRanges:
+    """See `Ranges`: work on rows in the processes of a cluster's workers. Made in the loop of the run."""
+
+    def __init__(self, leased: Callable[[str, Proof], Leasing]) -> None:
+        """leased: makes a table for work of this name in the pools of the workers that give the proof."""
+        self._leased = leased
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._begun: dict[tuple[str, str], _Begun] = {}
+
+    def each(self, work: RangeWork[R, V], ranges: Iterable[R]) -> Iterator[tuple[R, V]]:
+        """See `Ranges.each`."""
+        if (
+            threading.get_ident() == self._thread
+        ):  # whoever waits in the loop's own thread would wait for ever
+            yield from HERE.each(work, ranges)
+            return
+        begun = self._of(work)
+        coming: deque[tuple[R, Future[Any]]] = deque()
+        try:
+            for given in ranges:
+                asked = begun.asked(work.function, work.sent(given))
+                coming.append((given, asyncio.run_coroutine_threadsafe(asked, self._loop)))
+                while len(coming) > max(AHEAD, 2 * begun.leasing.slots):
+                    yield begun.next(work, coming)
+            while coming:
+                yield begun.next(work, coming)
+        finally:
+            for _, future in coming:
+                future.cancel()
+
+    async def one(self, work: RangeWork[R, V], given: R) -> V:
+        """See `Ranges.one`."""
+        begun = self._of(work)
+        return begun.settled(work, given, await begun.asked(work.function, work.sent(given)))
+
+    def warnings(self) -> list[str]:
+        """What the run had to do itself, and why."""
+        return [
+            f"{begun.undone:,} ranges of {begun.leasing.name} were done by the run itself: {begun.why}"
+            for begun in self._begun.values()
+            if begun.undone
+        ]
+
+    async def close(self) -> None:
+        """Wait for nothing any more."""
+        await asyncio.gather(*(begun.leasing.close() for begun in self._begun.values()))
+
+    def _of(self, work: RangeWork[Any, Any]) -> _Begun:
+        shared = blake2b(work.shared, digest_size=16).hexdigest()
+        name = work.what, shared
+        if name not in self._begun:
+            self._begun[name] = _Begun(self._leased(work.what, _proof(work, shared)), shared)
+        return self._begun[name]
+
+
+def _waited_for(future: Future[Any]) -> Any:
+    while True:
+        try:
+            return future.result(ASKS_S)
+        except TimeoutError:
+            if future.done():
+                return future.result()
+            go_on()
+
+
+def _proof(work: RangeWork[Any, Any], shared: str) -> Proof:
+    wanted = work.proof()
+
+    def fault_in(answer: bytes) -> str:
+        try:
+            found, _ = told_in(answer)
+        except (EngineFault, RunError) as fault:
+            return str(fault)
+        if "failed" in found:
+            return str(found["message"])
+        if found.get("value") == wanted:
+            return ""
+        return f"it has other libraries or files than the run: {found.get('value')}, not {wanted}"
+
+    return Proof(work.prover, pool_job_frame([], LIMIT_S, shared, work.shared), fault_in)
