@@ -19,7 +19,8 @@ from mixwright_compiler.catalog.declaring import REQUIRED as REQUIRED
 from mixwright_compiler.catalog.declaring import attribute as attribute
 from mixwright_compiler.catalog.declaring import unnamed
 from mixwright_runtime.errors import RunError
-from mixwright_runtime.plugins.shapes import SHAPES, needed, problems_of
+from mixwright_runtime.plugins.shape_faults import needed, problems_of
+from mixwright_runtime.plugins.shapes import SHAPES
 
 T = TypeVar("T")
 

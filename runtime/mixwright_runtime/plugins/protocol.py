@@ -5,11 +5,12 @@ A step's class is built as `StepClass(step: plan.Step, context: StepContext)`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from mixwright_runtime.values.beside import beside
 from mixwright_runtime.values.ranges import HERE, Ranges
 from mixwright_runtime.values.rows import Rendered
 
@@ -244,6 +245,11 @@ def no_origins(name: str) -> Any:
     raise RuntimeError("there are no rows here")
 
 
+def never_ended(work: Callable[[], Any]) -> Awaitable[Any]:
+    """What a context of no run gives: the work goes on beside the event loop until it is done."""
+    return beside(lambda: None, work)
+
+
 def no_sandbox() -> Any:
     """What a context without a sandbox gives."""
     raise RuntimeError("there is no sandbox here")
@@ -276,7 +282,11 @@ class StepContext:
     workers: Callable[[], Any]
     """The shared pool of killable CPU workers (mixwright_runtime/workers/pool.py)."""
     rows_of: Callable[[str], Any]
-    """Rows of a source or finished pipeline by name, for few-shot draws and evaluation sets: iterable of dicts."""
+    """Rows of a source or finished pipeline by name, for few-shot draws and evaluation sets: iterable of dicts. They may
+    be many, and reading them takes long: read them in `beside`."""
+    beside: Callable[[Callable[[], Any]], Awaitable[Any]] = never_ended
+    """What a function returns, called in a thread, so that the event loop goes on; while it reads rows it ends with the
+    run, by RunStopped."""
     origins_of: Callable[[str], Iterable[bytes]] = no_origins
     """The source row that each row of `rows_of` started from, in their order: its identity."""
     pool: Callable[[int], Sequence[Mapping[str, Any]]] = no_pool

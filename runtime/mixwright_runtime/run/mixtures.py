@@ -286,7 +286,8 @@ class MixtureRun:
         if node.is_breaker:
             decided = await decided_on(node, concerned, self._stop) if concerned else iter(())
         else:
-            decided = iter([applied(node, row) for row in concerned])
+            # So many at once that even what is fast would hold the loop.
+            decided = iter(await self._sources.beside(lambda: [applied(node, row) for row in concerned]))
         survivors = []
         for place, came, start in taken:
             result = next(decided) if node.applies(start.row) else start.row

@@ -16,6 +16,7 @@ from typing import Any
 from mixwright_compiler.plan.plan import Pipeline
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.stream.driving import with_drawn
 from mixwright_runtime.stream.kept import KeptRows
 from mixwright_runtime.stream.outcomes import Start
 from mixwright_runtime.stream.stream import Executor
@@ -189,6 +190,8 @@ class PipelineRun:
         async with self._lock:
             for other, limit in self._draws:
                 await other.ensure(limit)
+            if self._draws and not self._stop.reason:
+                await with_drawn(self.executor.nodes)
             while not (self._has(count) or self._stop.reason or self.is_exhausted):
                 size = None
                 if count is not None and not self.executor.needs_all_rows:

@@ -65,7 +65,7 @@ class NgramDecontamination(Apply):
     def __init__(self, step: Step, context: StepContext) -> None:
         attributes = step.attributes
         self._step_id = step.id
-        self._rows_of = context.rows_of
+        self._rows_of, self._beside = context.rows_of, context.beside
         self._against = [str(name) for name in attributes["against"]]
         self._column: str | None = attributes.get("on")
         self._n = int(attributes.get("n") or 8)
@@ -76,7 +76,7 @@ class NgramDecontamination(Apply):
 
     async def prepare(self) -> None:
         """Index the evaluation sets."""
-        self._indexed()
+        await self._beside(self._indexed)
 
     def apply(self, row: Row) -> Row | Dropped:
         """The row, or which evaluation row it overlaps most and by how much."""

@@ -80,7 +80,7 @@ class RougeDedup(Keep):
         threshold = attributes.get("threshold")
         self._index = RougeIndex(0.7 if threshold is None else float(threshold))
         self._against = [str(name) for name in attributes.get("against") or ()]
-        self._rows_of = context.rows_of
+        self._rows_of, self._beside = context.rows_of, context.beside
         self._names: list[dict[str, Any]] = []
         """What each text of the index is, for evidence."""
         self._rows = self._similar = self._of_sources = 0
@@ -91,6 +91,9 @@ class RougeDedup(Keep):
         Raises:
             RunError: one of them has no such column.
         """
+        await self._beside(self._index_sources)
+
+    def _index_sources(self) -> None:
         for name in self._against:
             for number, columns in enumerate(self._rows_of(name)):
                 if self._column not in columns:

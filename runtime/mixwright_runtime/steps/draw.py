@@ -20,6 +20,11 @@ from mixwright_runtime.verifiers.constraints.drawing import ConstraintPool
 TOO_FEW = "draw: too few"
 """Why a row is dropped."""
 
+MANY = 10_000
+"""Chosen: from more things than this, all of which are looked at for a row, it draws beside the event loop: 30 ms."""
+LONG_PACK = 100_000
+"""Chosen: a pack of more is shuffled beside it: 0.15 s."""
+
 DRAWN = "drawn"
 """What `where` calls the thing that may be drawn."""
 
@@ -190,8 +195,8 @@ class Draw(Apply):
     def __init__(self, step: Step, context: StepContext) -> None:
         attributes = step.attributes
         self.step = step
-        self._seed = context.seed
-        self._rows_of, self._origins_of = context.rows_of, context.origins_of
+        self._seed, self._plan = context.seed, context.plan
+        self._rows_of, self._origins_of, self._beside = context.rows_of, context.origins_of, context.beside
         self._from: Any = attributes.get("from")
         self._values: list[Any] | None = attributes.get("values")
         listed, count, where = attributes.get("of"), attributes.get("count"), attributes.get("where")
@@ -211,9 +216,33 @@ class Draw(Apply):
         self._turns = Turns(context.seed, step) if attributes.get("spread") == "even" else None
         self._fitting = _fitting_of(step, context)
         self._pool: list[Thing] | None = None
+        self._strata: list[list[Thing]] | None = None
         self._limit: int | None = attributes.get("limit")
         self._of_itself = context.pool if self._from == context.pipeline else None
         self._constraints = ConstraintPool.of(self._from) if isinstance(self._from, dict) else None
+
+    async def prepare(self) -> None:
+        """Read the source that is drawn from.
+
+        Raises:
+            RunError: it cannot be read, or has too few rows.
+        """
+        if isinstance(self._from, str) and self._from in self._plan.sources:
+            await self._beside(self._everything)
+            self._may_be_long()
+
+    async def drawn_is_there(self) -> None:
+        """Read the rows of the pipeline that is drawn from."""
+        if isinstance(self._from, str) and self._of_itself is None and self._pool is None:
+            self._pool = await self._beside(self._things)
+            self._may_be_long()
+
+    def _may_be_long(self) -> None:
+        there = len(self._pool or ())
+        if self._turns is not None:
+            self.is_long = there > LONG_PACK
+        else:
+            self.is_long = there > MANY and (self._where is not None or self._balance is not None)
 
     def apply(self, row: Row) -> Row | Dropped:
         """The row with what was drawn for it; dropped where there is too little and `fewer` says so.
@@ -270,10 +299,18 @@ class Draw(Apply):
         if self._balance is None:
             may_be = (thing for thing in choices.shuffled(pool) if self._is_for(thing, row, columns))
             return list(islice(may_be, count))
-        strata = strata_of(thing for thing in pool if self._is_for(thing, row, columns))
+        strata = self._strata_for(pool, row, columns)
         if len(strata) < 2:
             return choices.sample(strata[0] if strata else [], count)
         return balanced(choices, strata, count)
+
+    def _strata_for(self, pool: Sequence[Thing], row: Row, columns: dict[str, Any]) -> list[list[Thing]]:
+        """What may be drawn for the row, by the value of the `balance` column."""
+        if self._where is not None or self._not_self or pool is not self._pool:
+            return strata_of(thing for thing in pool if self._is_for(thing, row, columns))
+        if self._strata is None:
+            self._strata = strata_of(pool)
+        return self._strata
 
     def _is_for(self, thing: Thing, row: Row, columns: dict[str, Any]) -> bool:
         """May it be drawn for the row? `columns` are the row's, to which the thing is put."""
@@ -285,18 +322,27 @@ class Draw(Apply):
         return self._where(columns) is True
 
     def _everything(self) -> list[Thing]:
-        """What is drawn from, with the values of the `balance` column in order. Read once."""
+        """What is drawn from. Read once.
+
+        Raises:
+            RunError: it is too little for any row.
+        """
         if self._pool is None:
-            if self._values is not None:
-                rows = list(self._values)
-            else:
-                rows = list(islice(self._rows_of(str(self._from)), self._limit))
-            if len(rows) < self._count and self._least is None and self._fewer == "error":
-                where = f"'{self._from}'" if self._from else "values"
-                raise RunError(f"step '{self.step.id}': draws {self._count} rows, {where} has {len(rows)}")
-            origins = self._origins_of(str(self._from)) if self._not_self else repeat(b"")
-            self._pool = [self._thing(row, origin) for row, origin in zip(rows, origins, strict=False)]
+            self._pool = self._things()
+        there = len(self._pool)
+        if there < self._count and self._least is None and self._fewer == "error":
+            where = f"'{self._from}'" if self._from else "values"
+            raise RunError(f"step '{self.step.id}': draws {self._count} rows, {where} has {there}")
         return self._pool
+
+    def _things(self) -> list[Thing]:
+        """What is drawn from, with the values of the `balance` column in order."""
+        if self._values is not None:
+            rows = list(self._values)
+        else:
+            rows = list(islice(self._rows_of(str(self._from)), self._limit))
+        origins = self._origins_of(str(self._from)) if self._not_self else repeat(b"")
+        return [self._thing(row, origin) for row, origin in zip(rows, origins, strict=False)]
 
     def _thing(self, row: Any, row_id: bytes = b"") -> Thing:
         value = row[self._column] if self._column else row

@@ -167,7 +167,7 @@ class SelectLess(Keep):
         """
         for module in ("torch", "transformers", "peft"):
             require(module, "train", "select less")
-        self._targets()
+        await self._context.beside(self._targets)
 
     def keep(self, rows: Sequence[Row]) -> list[Row | Dropped]:
         """Each row with its score, or that it is not among the best. Called once, with all rows."""

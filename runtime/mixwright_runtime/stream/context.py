@@ -62,6 +62,7 @@ class RunContext:
             calls=DeclaredCalls(self.calls, step, f"{owner}.{step.id}"),
             workers=self._pool,
             rows_of=self.rows_of,
+            beside=self.sources.beside,
             origins_of=self.origins_of,
             pool=lambda position: self.pools[owner].before(position),
             pipeline=owner,
@@ -79,6 +80,7 @@ class RunContext:
             workers=self._pool,
             sandbox=self._sandbox,
             rows_of=self.rows_of,
+            beside=self.sources.beside,
             template=self.template,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -31,12 +31,28 @@ async def prepared(nodes: Sequence[Node]) -> None:
         RunError: one cannot work here.
     """
     for node in nodes:
-        try:
-            await node.step.prepare()
-        except (RunStopped, RunError):
-            raise
-        except Exception as error:
-            raise broken(node, error) from error
+        await _unless_broken(node, node.step.prepare())
+
+
+async def with_drawn(nodes: Sequence[Node]) -> None:
+    """Let steps read the rows of pipelines that they draw from, which are there now.
+
+    Raises:
+        RunStopped: the run was interrupted.
+        RunError: they cannot be read, or a step fails on them.
+    """
+    for node in nodes:
+        await _unless_broken(node, node.step.drawn_is_there())
+
+
+async def _unless_broken(node: Node, work: Awaitable[M]) -> M:
+    """What a step comes to; a bug in it ends the run with an error that names it."""
+    try:
+        return await work
+    except (RunStopped, RunError):
+        raise
+    except Exception as error:
+        raise broken(node, error) from error
 
 
 async def closed(nodes: Sequence[Node]) -> list[str]:
@@ -76,6 +92,11 @@ async def enriched(node: Node, row: Row) -> Row | Dropped:
     except Exception as error:
         return quarantined(node, row, error)
     return made if isinstance(made, Row | Dropped) else _no_row(node, row, made)
+
+
+async def applied_beside(node: Node, row: Row) -> Row | Dropped:
+    """What a row-wise step makes of a row, which takes long."""
+    return await asyncio.to_thread(applied, node, row)
 
 
 def _tried(node: Node, row: Row, make: Callable[..., M], *arguments: Any) -> M | Dropped:

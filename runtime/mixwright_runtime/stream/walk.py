@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
+from typing import cast
 
 from mixwright_runtime.calls.gathering import gather_all
 from mixwright_runtime.errors import RunError, RunStopped
@@ -14,6 +15,7 @@ from mixwright_runtime.stream.ask_again import answers_again, verdicts_of
 from mixwright_runtime.stream.counting import Book, Uncounted
 from mixwright_runtime.stream.driving import (
     applied,
+    applied_beside,
     enriched,
     folded,
     passes,
@@ -51,7 +53,8 @@ class Walk:
                 at = max(at + 1, node.body_end)
                 continue
             if node.shape is Apply:
-                result = applied(node, flow.row)
+                is_long = cast(Apply, node.step).is_long
+                result = await applied_beside(node, flow.row) if is_long else applied(node, flow.row)
                 if not self._book.took(result, node):
                     return []
                 flow = Flow(result, flow.asked)

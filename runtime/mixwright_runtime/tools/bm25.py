@@ -55,7 +55,7 @@ class Search(Tool):
         Raises:
             RunError: the source cannot be read, or has no text in that column.
         """
-        self._index = await asyncio.to_thread(Bm25Index, self._texts())
+        self._index = await self.around.beside(lambda: Bm25Index(self._texts()))
         if not self._index.size:
             attributes = self.spec.attributes
             raise RunError(

@@ -28,6 +28,7 @@ class Surroundings:
     workers: Callable[[], Any]
     sandbox: Callable[[], Any]
     rows_of: Callable[[str], Iterable[Mapping[str, Any]]]
+    beside: Callable[[Callable[[], Any]], Awaitable[Any]]
     template: Callable[[str], Callable[[Mapping[str, Any]], Rendered]]
 
 

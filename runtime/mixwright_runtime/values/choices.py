@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -87,13 +88,14 @@ class Turns:
     """Things dealt out to rows like cards: all are dealt before one is dealt again, and each pack is shuffled anew.
 
     A row's cards follow from its place among the started rows and from nothing else of it. Rows that a step made of
-    one, its candidates, items and rounds, have packs of their own, by their number.
+    one, its candidates, items and rounds, have packs of their own, by their number. Safe to ask from several threads.
     """
 
     def __init__(self, seed: int, step: Step) -> None:
         salt = step.attributes.get("salt")
         self._parts = (seed, step.identity, *(() if salt is None else (str(salt),)))
         self._packs: dict[tuple[tuple[int, ...], int, int], list[int]] = {}
+        self._dealing = threading.Lock()
 
     def of(self, row: Row, size: int, count: int) -> list[int]:
         """Which of `size` things a row gets, `count` different ones, or all where there are no more."""
@@ -105,7 +107,8 @@ class Turns:
         found: list[int] = []
         for at in range(first, first + count):
             pack, place = divmod(at, size)
-            found.append(self._pack(number, pack, size, count)[place])
+            with self._dealing:
+                found.append(self._pack(number, pack, size, count)[place])
         return found
 
     def _pack(self, number: tuple[int, ...], pack: int, size: int, count: int) -> list[int]:

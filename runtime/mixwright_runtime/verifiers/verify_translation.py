@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +32,8 @@ from mixwright_runtime.workers.pool import WorkerError, is_too_hard
 
 TIMEOUT_S = 20.0
 """Seconds for the checks of one row: a megabyte of hostile text takes 2."""
+LONG_SEARCH = 10_000_000
+"""Chosen: terms of a glossary times characters of a text from which on they are looked for in a thread: 30 ms."""
 
 _Parts = dict[str, Any]
 
@@ -256,7 +259,9 @@ class TranslationVerifier(Measure):
         """
         model_file()
         if self._glossary is not None:
-            self._terms = [term for row in self._context.rows_of(self._glossary) if (term := _term_of(row))]
+            self._terms = await self._context.beside(
+                lambda: _terms_of(self._context.rows_of(str(self._glossary)))
+            )
             if not self._terms:
                 raise RunError(
                     f"step '{self._node}': glossary '{self._glossary}' has no row with texts in `source` and `target`"
@@ -315,7 +320,7 @@ class TranslationVerifier(Measure):
         }
 
     async def _checked(self, source: str, response: str, from_code: str, to_code: str) -> _Parts:
-        terms = self._terms_in(source, to_code)
+        terms = await self._terms_in(source, to_code)
         checks = [*self._checks, "glossary"] if terms else self._checks
         if not checks:
             return {}
@@ -326,16 +331,10 @@ class TranslationVerifier(Measure):
         )
         return found
 
-    def _terms_in(self, source: str, to_code: str) -> list[tuple[str, list[str]]]:
-        if not self._terms:
-            return []
-        folded, to = " ".join(source.casefold().split()), tag_of(to_code)
-        assert to is not None
-        found: dict[str, list[str]] = {}
-        for term in self._terms:
-            if term.language in ("", to.language.code) and has_term(term.source, folded):
-                found.setdefault(term.source, []).extend(term.targets)
-        return list(found.items())
+    async def _terms_in(self, source: str, to_code: str) -> list[tuple[str, list[str]]]:
+        if len(self._terms) * len(source) <= LONG_SEARCH:
+            return _found_of(self._terms, source, to_code)
+        return await asyncio.to_thread(_found_of, self._terms, source, to_code)
 
     async def _translated_back(
         self, messages: Sequence[Mapping[str, str]], replica: int, source: str
@@ -379,13 +378,9 @@ class TranslationVerifier(Measure):
         """
         import numpy as np
 
-        texts: list[tuple[str, str]] = []
-        for row in self._context.rows_of(self._pairs or ""):
-            pair = text_of_response(row.get("source")), text_of_response(row.get("target"))
-            if pair[0] is not None and pair[1] is not None and (pair[0], pair[1]) not in texts:
-                texts.append((pair[0], pair[1]))
-            if len(texts) == MOST_PAIRS:
-                break
+        texts: list[tuple[str, str]] = await self._context.beside(
+            lambda: _true_pairs(self._context.rows_of(self._pairs or ""))
+        )
         what = f"step '{self._node}': similarity"
         if len(texts) < FEWEST_PAIRS:
             raise RunError(
@@ -414,6 +409,35 @@ class _Term:
     source: str
     targets: tuple[str, ...]
     language: str
+
+
+def _terms_of(rows: Iterable[Mapping[str, object]]) -> list[_Term]:
+    return [term for row in rows if (term := _term_of(row))]
+
+
+def _found_of(terms: Sequence[_Term], source: str, to_code: str) -> list[tuple[str, list[str]]]:
+    """Those of a glossary's terms that are in a source text, with their translations."""
+    if not terms:
+        return []
+    folded, to = " ".join(source.casefold().split()), tag_of(to_code)
+    assert to is not None
+    found: dict[str, list[str]] = {}
+    for term in terms:
+        if term.language in ("", to.language.code) and has_term(term.source, folded):
+            found.setdefault(term.source, []).extend(term.targets)
+    return list(found.items())
+
+
+def _true_pairs(rows: Iterable[Mapping[str, object]]) -> list[tuple[str, str]]:
+    """The first different pairs with texts."""
+    found: dict[tuple[str, str], None] = {}
+    for row in rows:
+        source, target = text_of_response(row.get("source")), text_of_response(row.get("target"))
+        if source is not None and target is not None:
+            found[source, target] = None
+        if len(found) == MOST_PAIRS:
+            break
+    return list(found)
 
 
 def _term_of(row: Mapping[str, object]) -> _Term | None:

@@ -20,9 +20,11 @@ from mixwright_runtime.run.run import Run
 from mixwright_runtime.sources import pages
 from mixwright_runtime.sources.parquet_rows import ParquetFiles
 from mixwright_runtime.sources.watched import Watched
+from mixwright_runtime.steps.draw import Draw
 from mixwright_runtime.store.runs import newest_named
 from mixwright_runtime.store.store import Store
 from mixwright_runtime.stream.ahead import Ahead
+from mixwright_runtime.stream.context import RunContext
 from mixwright_runtime.stream.kept import StartSpool
 from mixwright_runtime.values.beside import beside, ended_by, go_on
 
@@ -58,13 +60,23 @@ class Turns:
 
     def wrapped(self, read: Any) -> Any:
         def reading(*arguments: Any) -> Iterator[Any]:
-            self.waits += 1
-            self._turn.clear()
-            self._waiting.set()
-            assert self._turn.wait(20), "the event loop is held"
+            self._wait()
             yield from read(*arguments)
 
         return reading
+
+    def wrapped_call(self, work: Any) -> Any:
+        def working(*arguments: Any) -> Any:
+            self._wait()
+            return work(*arguments)
+
+        return working
+
+    def _wait(self) -> None:
+        self.waits += 1
+        self._turn.clear()
+        self._waiting.set()
+        assert self._turn.wait(20), "the event loop is held"
 
     async def watch(self, run: Run) -> None:
         while True:
@@ -87,6 +99,59 @@ def test_columns_are_read_beside_the_loop(step: str, runs: SpecRuns, monkeypatch
     monkeypatch.setattr(ParquetFiles, "read", turns.wrapped(ParquetFiles.read))
     assert runs.run(OF_PARQUET.replace("STEP", step), watch=turns.watch).status == "done"
     assert turns.waits
+
+
+DRAWN = """
+source numbers jsonl { path = "numbers.jsonl", limit = 20 }
+source others jsonl { path = "numbers.jsonl" }
+source terms inline { rows = [{ source = "number", target = "Zahl" }] }
+tool search bm25 { over = others, on = text, top = 1 }
+pipeline many { from others }
+pipeline all {
+  from numbers
+  derive { calls = matches(text, "^.*$") }
+  STEP
+}
+mixture main { seed = 1, all = all }
+"""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "draw shot { from = others, column = text }",
+        "draw shot { from = many, column = text }",
+        "draw shots { from = numbers, except = self, balance = text, count = 3 }",
+        "dedup rouge { on = text, against = [others] }",
+        "decontaminate ngram { on = text, against = [others] }",
+        "call found { calls = calls, tools = [search] }",
+        'verify translation { source = text, response = text, from = "en", to = "de", glossary = terms, '
+        "checks = [numbers] }",
+    ],
+)
+def test_what_steps_read_of_sources_and_pipelines_is_read_beside_the_loop(
+    step: str, runs: SpecRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = Turns()
+    monkeypatch.setattr(RunContext, "rows_of", turns.wrapped(RunContext.rows_of))
+    runs.run(DRAWN.replace("STEP", step), watch=turns.watch)
+    assert turns.waits
+
+
+@pytest.mark.parametrize("given", ["where = drawn.text != text", "balance = text", "spread = even"])
+def test_a_row_that_draws_from_many_is_taken_beside_the_loop(
+    given: str, runs: SpecRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same is drawn for it there."""
+    spec = DRAWN.replace("STEP", f"draw shots {{ from = others, column = text, count = 2, {given} }}")
+    assert runs.run(spec).status == "done"
+    few, turns = runs.rows(), Turns()
+    monkeypatch.setattr("mixwright_runtime.steps.draw.MANY", 50)
+    monkeypatch.setattr("mixwright_runtime.steps.draw.LONG_PACK", 50)
+    monkeypatch.setattr(Draw, "apply", turns.wrapped_call(Draw.apply))
+    assert runs.run(spec, watch=turns.watch).status == "done"
+    assert turns.waits == 20
+    assert runs.rows() == few
 
 
 def test_a_selection_that_is_interrupted_is_none(runs: SpecRuns, monkeypatch: pytest.MonkeyPatch) -> None:
