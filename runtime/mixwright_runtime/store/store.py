@@ -306,6 +306,8 @@ class Store:
             return
         self._is_closed = True
         atexit.unregister(self.close)
+        # The last checkpoint would else take what the limit leaves it, beside all that was read before.
+        self._database.use_little_memory()
         try:
             if self._writer is not None:
                 self._writer.close()

@@ -11,6 +11,7 @@ import pytest
 from mixwright_runtime.store import database
 from mixwright_runtime.store.records import CallRecord
 from mixwright_runtime.store.store import Store
+from mixwright_runtime.store.writer import Writer
 from tests.runtime.store.conftest import key_of
 
 
@@ -21,6 +22,20 @@ def test_memory_is_little_while_rows_come_in_and_no_longer(tmp_path: Path) -> No
         with store.in_little_memory():
             assert store.sql(limit) != whole
         assert store.sql(limit) == whole
+
+
+def test_memory_is_little_while_the_store_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = "SELECT current_setting('memory_limit')"
+    store = Store.open(tmp_path)
+    whole, seen, close = store.sql(limit), [], Writer.close
+
+    def closed(writer: Writer) -> None:
+        seen.append(store.sql(limit))
+        close(writer)
+
+    monkeypatch.setattr(Writer, "close", closed)
+    store.close()
+    assert seen and seen[0] != whole
 
 
 @pytest.mark.parametrize("limit", ["1MB", "12MB", "200MB"])
@@ -40,6 +55,9 @@ def test_nothing_is_lost_where_memory_is_too_little(
         ]
         sorted_by_text = store.sql("SELECT count(*) FROM (SELECT text FROM call ORDER BY text DESC)")
         assert sorted_by_text == [(count,)] and not store.warnings
+    assert not (tmp_path / "store.duckdb.wal").exists()
+    with Store.open(tmp_path) as store:
+        assert store.sql("SELECT count(*), sum(length(text)) > 800 * 16_000 FROM call") == [(count, True)]
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
