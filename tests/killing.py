@@ -62,14 +62,15 @@ def kill_on_the_way(run: Callable[[int], int], answers: int, kills: int, seed: s
     assert run(0) == 0
 
 
-def rows_of(store: Path) -> list[tuple[object, ...]]:
-    """What became of the rows of the last run of a store, that of two runs is to be equal."""
+def rows_of(store: Path, run: int | None = None) -> list[tuple[object, ...]]:
+    """What became of the rows of a run of a store, of its last when not stated; that of two runs is to be equal."""
     from mixwright_runtime.store.store import Store
 
     with Store.open(store, read_only=True) as opened:
         return opened.sql(
             "SELECT pipeline, hex(row_id), status, step, reason, columns FROM row_outcome WHERE run_id = "
-            "(SELECT max(run_id) FROM outcome) ORDER BY ALL"
+            "coalesce(?, (SELECT max(run_id) FROM outcome)) ORDER BY ALL",
+            [run],
         )
 
 

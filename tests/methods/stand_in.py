@@ -11,11 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import mixwright
-from mixwright_runtime.engines.protocol import Answer, Finish, Request, ScoreRequest, Scores
+from mixwright_runtime.engines.measured import unit_vectors
+from mixwright_runtime.engines.protocol import (
+    Answer,
+    EmbedRequest,
+    Finish,
+    Request,
+    ScoreRequest,
+    Scores,
+    Vectors,
+)
 from mixwright_runtime.run.execute import run_plan
 from mixwright_runtime.run.run import RunOptions
 from mixwright_runtime.store.records import OutcomeRecord
 from mixwright_runtime.store.store import Store
+from tests.methods.translators import meaning, translated
 
 SAID = (
     "I'm sorry, but I can't help with that.",
@@ -44,19 +54,25 @@ class StandIn:
         self._answered()
         return Answer(_said(str(request.messages[-1]["content"]), request.key), Finish.STOP)
 
+    async def embed(self, request: EmbedRequest) -> Vectors:
+        self._answered(len(request.texts))
+        return Vectors(unit_vectors([meaning(text) for text in request.texts], "stand-in"))
+
     async def score(self, request: ScoreRequest) -> Scores:
         self._answered()
         rated = [byte / 255 for byte in request.key[: max(1, request.steps)]]
         return Scores(tuple(rated if request.task == "process_reward" else [8 * rated[0] - 4]))
 
-    def _answered(self) -> None:
-        if self._left == 1:
+    def _answered(self, answers: int = 1) -> None:
+        if 0 < self._left <= answers:
             os.kill(os.getpid(), signal.SIGKILL)
-        self._left -= 1
+        self._left -= answers
 
 
 def _said(asked: str, key: bytes) -> str:
     chance = key[0]
+    if (told := translated(asked, chance)) is not None:
+        return told
     if asked.startswith("Rate the answer"):
         return json.dumps({"reasons": "r", "accuracy": 5 + chance % 6, "clarity": 6 + chance % 5})
     if asked.startswith("Which of two answers"):

@@ -19,8 +19,10 @@ SMALLER = {
     "repeat = 100": "repeat = 2",
     "persona_if = 600": "persona_if = all",
     "if_augmented = 200": "if_augmented = all",
+    "repeat = 30": "repeat = 3",
+    "take(12, balance = code)": "all",
 }
-SERVED = ("judge", "math_reward", "precise_if")
+SERVED = ("judge", "math_reward", "precise_if", "translation")
 ASKING_NOTHING = ("demonstrations", "flan")
 
 
