@@ -17,6 +17,10 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 
 class RunError(Exception):
@@ -94,3 +98,8 @@ def require(module: str, extra: str, what: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtra(f"{what} needs: pip install 'mixwright[{extra}]' ({error})") from error
+
+
+def error_of(done: Future[Any]) -> BaseException | None:
+    """What a future or task that is done ended with; None when it has a result or was cancelled."""
+    return None if done.cancelled() else done.exception()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from mixwright_runtime.cluster.protocol import LeaseLost, Listener, Setup, Worker, unexpected
-from mixwright_runtime.errors import EngineUnavailable, RunError
+from mixwright_runtime.errors import EngineUnavailable, RunError, error_of
 
 RESTART_S, MOST_RESTART_S = 0.2, 30.0
 """Before a worker is replaced; twice as long after each one that came to nothing. Chosen."""
@@ -93,7 +93,7 @@ class KeptCluster(ABC):
 
     def _kept(self, keeper: asyncio.Task[None]) -> None:
         """A keeper that fails itself ends the run, which would wait for its worker for ever."""
-        error = None if keeper.cancelled() else keeper.exception()
+        error = error_of(keeper)
         if error is not None:
             self._fail(unexpected("keeping workers", error))
 

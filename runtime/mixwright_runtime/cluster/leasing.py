@@ -14,7 +14,7 @@ from mixwright_runtime.cluster.protocol import Cluster, LeaseLost, Setup, Worker
 from mixwright_runtime.cluster.proving import Proof, prove
 from mixwright_runtime.cluster.waiting import Waiting
 from mixwright_runtime.engines.protocol import EngineFault, Fault
-from mixwright_runtime.errors import EngineUnavailable, RunError, RunStopped
+from mixwright_runtime.errors import EngineUnavailable, RunError, RunStopped, error_of
 
 POISONED_IN_A_ROW = 10
 """Items given up without any answer in between, after which it is not the items' doing. Chosen."""
@@ -264,7 +264,7 @@ class Leasing:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._jobs.discard(task)
-        error = None if task.cancelled() else task.exception()
+        error = error_of(task)
         if error is not None:  # somebody may wait for what it was at
             self.failed(unexpected(f"the leasing of {self.name}", error))
 

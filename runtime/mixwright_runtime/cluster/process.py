@@ -22,7 +22,7 @@ from mixwright_runtime.cluster.protocol import (
     told_error,
 )
 from mixwright_runtime.cluster.services import host_of
-from mixwright_runtime.errors import RunError
+from mixwright_runtime.errors import RunError, error_of
 from mixwright_runtime.workers.boot import end_with_parent
 from mixwright_runtime.workers.frames import LENGTH, framed, length_in
 
@@ -54,7 +54,7 @@ async def _serve(results: int) -> None:
 
     def ended(task: asyncio.Task[None]) -> None:
         jobs.discard(task)
-        error = None if task.cancelled() else task.exception()
+        error = error_of(task)
         if isinstance(error, Exception):
             # A lease that nobody is at would be waited for: this process ends, and the lease goes to another one.
             reader.set_exception(error)

@@ -138,7 +138,7 @@ def _models(plan: Plan, mixture: Mixture) -> list[ModelFacts]:
     questions = [question for step in steps for question in questions_of(plan, step)]
     names = {model for question in questions for model in question.models}
     found = []
-    for name in sorted(names & plan.models.keys()):
+    for name in sorted(names):
         model = plan.models[name]
         given = model.attributes
         called = given.get("model") or given.get("repo") or given.get("path") or ""

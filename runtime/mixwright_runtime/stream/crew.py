@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from mixwright_runtime.errors import error_of
+
 LOOK_AHEAD = 8_192
 """Rows that wait for the store at once, at most: about 10 kB each. The more there are, the less each costs, for they are
 looked up by one join (`mixwright_runtime/store/lookup.py`). Chosen."""
@@ -64,7 +66,7 @@ class Crew:
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
+        error = error_of(task)
         if self._over.done():
             return
         if task.cancelled():
