@@ -27,7 +27,7 @@ def output_types() -> dict[str, tuple[Any, ...]]:
     from mixwright.commands.vendor import Libraries, Vendored
     from mixwright.commands.verify_store import RepairReport
     from mixwright.testing.reporting import AllTests
-    from mixwright_dsl.render import FindingsReport
+    from mixwright_dsl.json_report import FindingsReport
     from mixwright_runtime.ablation.table import Table
     from mixwright_runtime.facts.row import RowFacts
     from mixwright_runtime.run.summary import RunSummary

@@ -27,6 +27,28 @@ HEAVY = (
     "asyncio",
 )
 
+FOR_OTHERS = (
+    *("dataclasses", "inspect", "lark", "shutil", "threading"),
+    *(
+        "mixwright_dsl.json_report",
+        "mixwright_dsl.recovery",
+        "mixwright_dsl.sarif",
+        "mixwright_dsl.suppressions",
+    ),
+    *(
+        "mixwright_compiler.bind.fragments",
+        "mixwright_compiler.bind.operators",
+        "mixwright_compiler.bind.tools",
+    ),
+    *(
+        "mixwright_compiler.bind.spec_tests",
+        "mixwright_compiler.bind.used_steps",
+        "mixwright_compiler.bind.variants",
+    ),
+    "mixwright_compiler.checks.hinted_fixes",
+)
+"""What a check of such a spec as the next does without."""
+
 SPEC = """edition 2026
 
 source words inline { rows = [{ word = "a" }] }
@@ -72,6 +94,25 @@ def test_fast_commands_import_nothing_heavy(tmp_path: Path, arguments: list[str]
         "print('LOADED', status, loaded)\n"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert found.stdout.splitlines()[-1] == "LOADED 0 []", found.stdout + found.stderr
+
+
+def test_a_check_imports_nothing_that_its_spec_does_not_need(tmp_path: Path) -> None:
+    """Each of these is some of the CPU time of every check, and for other specs or other outputs."""
+    (tmp_path / "a.mix").write_text(SPEC, encoding="utf-8")
+    code = (
+        "import sys\n"
+        "from mixwright.cli import main\n"
+        "status = main(['check', 'a.mix'])\n"
+        "from mixwright_compiler.checks import RARE\n"
+        "rare = {'mixwright_compiler.checks.' + n.partition('.')[0] for _, names in RARE for n in names}\n"
+        "rare -= {'mixwright_compiler.checks.' + name for name in ('profiles', 'reviews', 'tools', 'turns')}\n"
+        f"print('LOADED', status, sorted(sys.modules.keys() & {{*{FOR_OTHERS!r}, *rare}}))\n"
+    )
+    cached = {**os.environ, "MIXWRIGHT_CACHE": str(tmp_path / "cache")}
+    for _ in range(2):  # the first, which parses the template with Jinja, fills the cache
+        command = [sys.executable, "-c", code]
+        found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=cached)
     assert found.stdout.splitlines()[-1] == "LOADED 0 []", found.stdout + found.stderr
 
 

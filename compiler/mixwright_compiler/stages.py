@@ -30,7 +30,6 @@ from mixwright_compiler.suggest import did_you_mean, listing, nearest
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.lazy_dataclass import dataclass, replace
 from mixwright_dsl.source import SourceFile, Span, read_source
-from mixwright_dsl.suppressions import suppressions
 
 TOLD_OF_PLANS = ("MIX617",)
 """Warnings that come after these stages, with the plan (`plan/budgets.py`): whether a comment allows one is not known
@@ -151,6 +150,8 @@ def _suppress(world: World) -> None:
     for module in world.modules:
         if "mix:" not in module.source.text:
             continue
+        from mixwright_dsl.suppressions import suppressions
+
         found = suppressions(module.file)
         for diagnostic in found.diagnostics:
             world.findings.add(diagnostic)

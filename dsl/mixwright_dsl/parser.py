@@ -7,9 +7,9 @@ text ──lex──▶ tokens ──LALR──▶ File                       th
 from __future__ import annotations
 
 import gc
+from _thread import allocate_lock  # `threading` takes a hundred times as long to import
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
 
 from mixwright_dsl import nodes
 from mixwright_dsl.diagnostic import Diagnostic
@@ -24,7 +24,7 @@ from mixwright_dsl.tokens import Token
 LAYOUT = frozenset(("_NL", *OPENERS, *CLOSERS))
 """Terminals that say what line ends mean."""
 
-_shared_builder = Lock()
+_shared_builder = allocate_lock()
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,7 @@ def _is_bare_comparison(node: nodes.Binary) -> bool:
     return PRECEDENCE[node.operator] == COMPARISON and node.span.start == node.left.span.start
 
 
-_STRAY_UNDERSCORE = re.compile(r"_(?![0-9])|(?<![0-9])_")
+_STRAY_UNDERSCORE = r"_(?![0-9])|(?<![0-9])_"
 
 
 def _parsed(text: str) -> str:
@@ -239,7 +239,7 @@ def _parsed(text: str) -> str:
 
 
 def _bad_quantity(raw: str, problem: str, span: Span) -> Diagnostic:
-    if _STRAY_UNDERSCORE.search(raw) and (right := _parsed(_STRAY_UNDERSCORE.sub("", raw))):
+    if re.search(_STRAY_UNDERSCORE, raw) and (right := _parsed(re.sub(_STRAY_UNDERSCORE, "", raw))):
         write = Fix(f"write `{right}`", (Edit(span, right),), Applicability.MAYBE)
         message = "`_` in a number stands between two digits"
         return error("MIX009", message, span, hint=f"write `{right}`", fix=write)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -157,7 +157,7 @@ def _labels(cursor: Cursor, known: Known) -> Iterator[Item]:
         yield Item("breadth", "value")
 
 
-def _kinds(entries: dict[str, Entry]) -> Iterator[Item]:
+def _kinds(entries: Mapping[str, Entry]) -> Iterator[Item]:
     for name, entry in sorted(entries.items()):
         yield Item(name, "kind", doc=entry.doc)
 

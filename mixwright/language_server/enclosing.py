@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixwright_compiler.catalog.blocks import KIND_BLOCKS, STEP_FAMILIES, language_blocks
@@ -93,7 +94,7 @@ def words_of(schema: AttributeSchema | None) -> list[str]:
     return words.split("|") if head == "enum" else []
 
 
-def _wider(exports: dict[str, Entry]) -> Entry | None:
+def _wider(exports: Mapping[str, Entry]) -> Entry | None:
     """The attributes of all export formats: which one it is, one of them says."""
     first = next(iter(exports.values()), None)
     if first is None:

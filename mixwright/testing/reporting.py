@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from xml.etree import ElementTree
 
 from mixwright.terminal import Painted, duration, number_of, printable
-from mixwright_dsl.render import DiagnosticReport, render
+from mixwright_dsl.json_report import DiagnosticReport
+from mixwright_dsl.render import render
 from mixwright_dsl.visible import visible
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mixwright_dsl.lazy_dataclass import dataclass
+from mixwright_dsl.lazy_dataclass import FEW, dataclass
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,30 @@ def test_an_object_is_made_from_values_names_and_defaults() -> None:
             Lazy(*wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="other"):
         Lazy("a", other=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("made_before", [0, FEW - 1, FEW, FEW + 1])
+def test_the_first_objects_are_made_as_all_later_ones_are(made_before: int) -> None:
+    @dataclass(frozen=True)
+    class Pair:
+        left: int
+        right: list[int] = field(default_factory=list)
+
+        def __post_init__(self) -> None:
+            self.__dict__["sum"] = self.left + sum(self.right)
+
+    for _ in range(made_before):
+        Pair(1)
+    assert [Pair(1, [2]), Pair(1, right=[2]), Pair(right=[2], left=1)] == [Pair(1, [2])] * 3
+    assert Pair(1, [2]).__dict__ == {"left": 1, "right": [2], "sum": 3}
+    assert Pair(1).right == [] and Pair(1).right is not Pair(1).right
+    for values, named, told in (
+        ((), {}, "left"),
+        ((1,), {"left": 1}, "left"),
+        ((1, [], 3), {}, "positional"),
+    ):
+        with pytest.raises(TypeError, match=told):
+            Pair(*values, **named)  # type: ignore[arg-type]
 
 
 def test_it_is_compared_hashed_and_shown_by_its_fields() -> None:

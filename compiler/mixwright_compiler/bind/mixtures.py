@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Sequence
 
 from mixwright_compiler.bind.attributes import bind_attributes, bind_budget, value_without_equal
-from mixwright_compiler.bind.changed_pipelines import changed_module
 from mixwright_compiler.bind.changed_steps import UNCHANGED, StepChanges
 from mixwright_compiler.bind.labels import extra_labels
 from mixwright_compiler.bind.place import Place
@@ -15,7 +14,6 @@ from mixwright_compiler.bind.scaling import scaled, scaled_tags
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.steps import Flow
 from mixwright_compiler.bind.tags import bind_tags
-from mixwright_compiler.bind.variants import effective_block
 from mixwright_compiler.catalog.blocks import MIXTURE_STEPS, language_blocks
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import Declaration, Module
@@ -32,6 +30,10 @@ def bind_mixture(scope: Scope, declaration: Declaration) -> MixtureDecl | None:
     variant_of, module = "", declaration.module
     block = declaration.node
     if declaration.kind == "variant":
+        # Here: few specs have variants.
+        from mixwright_compiler.bind.changed_pipelines import changed_module
+        from mixwright_compiler.bind.variants import effective_block
+
         effective = effective_block(scope, declaration)
         base, block = effective.of, effective.block
         variant_of, module = base.qualified, base.module

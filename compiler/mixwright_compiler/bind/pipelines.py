@@ -9,7 +9,7 @@ from mixwright_compiler.bind.labels import extra_labels
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.steps import Flow, step_entry
-from mixwright_compiler.bind.used_steps import expanded
+from mixwright_compiler.bind.written_out import written_out
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
 from mixwright_compiler.findings import Reported
@@ -71,12 +71,10 @@ def bind_pipeline(scope: Scope, declaration: Declaration) -> PipelineDecl | None
     flow = Flow(scope, module, declaration.name, blocks, owner=declaration.qualified, changes=changes)
     start, flow.columns = bind_from(scope, module, flow.as_changed(blocks[0]))
     written = blocks[1:]
-    written_out = expanded(scope, module, written)
-    if any(a is not b for a, b in zip(written, written_out, strict=False)) or len(written) != len(
-        written_out
-    ):
-        flow.also_names(written_out)
-    steps = flow.steps(written_out)
+    meant = written_out(scope, module, written)
+    if len(written) != len(meant) or any(a is not b for a, b in zip(written, meant, strict=True)):
+        flow.also_names(meant)
+    steps = flow.steps(meant)
     scope.columns[declaration.qualified] = flow.columns
     if start is None:
         return None

@@ -10,16 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from mixwright_compiler.bind.attributes import bind_attributes
-from mixwright_compiler.bind.fragments import bind_fragment
 from mixwright_compiler.bind.labels import extra_labels, kind_entry
 from mixwright_compiler.bind.mixtures import bind_mixture
-from mixwright_compiler.bind.operators import bind_operator
 from mixwright_compiler.bind.outputs import bind_output
 from mixwright_compiler.bind.pipelines import bind_pipeline
 from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.sources import bind_source
-from mixwright_compiler.bind.tried import try_alone
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.findings import Reported
 from mixwright_compiler.load.params import constant_of, param_type
@@ -54,6 +51,8 @@ def resolve(world: World) -> tuple[Program, Mapping[str, Columns]]:
             bind_output(scope, spec, block)
     for declaration in spec.declarations.values():
         if declaration.kind == "fragment" and not declaration.is_used:
+            from mixwright_compiler.bind.tried import try_alone
+
             try_alone(scope, declaration)
     params = {
         d.qualified: scope.bound(d.qualified)
@@ -97,13 +96,17 @@ def _bind(scope: Scope, declaration: Declaration) -> Any:
         case "template":
             return _template(scope, declaration)
         case "operator":
+            # Here, as below: few specs have operators, tools or fragments of their own.
+            from mixwright_compiler.bind.operators import bind_operator
+
             return bind_operator(scope, declaration)
         case "tool":
-            # Here: few specs have tools.
             from mixwright_compiler.bind.tools import bind_tool
 
             return bind_tool(scope, declaration)
         case "fragment":
+            from mixwright_compiler.bind.fragments import bind_fragment
+
             scope.fragments[declaration.qualified] = bind_fragment(scope, declaration)
             return scope.fragments[declaration.qualified]
         case "pipeline":

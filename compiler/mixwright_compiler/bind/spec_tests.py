@@ -24,7 +24,7 @@ from mixwright_compiler.bind.stand_ins import recorded_answers, rows_of_others
 from mixwright_compiler.bind.steps import Flow
 from mixwright_compiler.bind.tested_mixtures import given_mixture
 from mixwright_compiler.bind.tested_steps import check_needed, part_of, tested_declaration
-from mixwright_compiler.bind.used_steps import expanded
+from mixwright_compiler.bind.written_out import written_out
 from mixwright_compiler.catalog.blocks import language_blocks
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.catalog.references import declared_name
@@ -239,7 +239,7 @@ class _Binding:
         flow.rows_words = f"rows of {self.title}"
         flow.columns = given.columns
         before = len(self.findings.items)
-        written = expanded(self.scope, self.module, self.blocks)
+        written = written_out(self.scope, self.module, self.blocks)
         flow.also_names(written)
         steps = flow.steps(written)
         decl = PipelineDecl(

@@ -39,6 +39,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from mixwright_compiler.catalog.stored_entries import StoredEntries
 from mixwright_dsl.lazy_dataclass import dataclass, field, replace
 
 AttributeClass = Literal["row", "set", "meta", "run"]
@@ -249,9 +250,11 @@ class Catalog:
     shared: Mapping[str, Shared] = field(default_factory=dict)
     promises: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def family(self, family: str) -> dict[str, Entry]:
+    def family(self, family: str) -> Mapping[str, Entry]:
         """Entries of a family by name."""
-        return {e.name: e for e in self.entries.values() if e.family == family}
+        start = f"{family}."
+        keys = {key.removeprefix(start): key for key in self.entries if key.startswith(start)}
+        return StoredEntries(keys, self.entries.__getitem__)
 
     def only(self, family: str) -> Entry:
         """The entry of a family that has one."""
@@ -324,16 +327,12 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
         **({"goes_with": [list(names) for names in entry.goes_with]} if entry.goes_with else {}),
         **({"rules": list(entry.rules)} if entry.rules else {}),
         **({"offers": list(entry.offers)} if entry.offers else {}),
-        **({"rows_in": entry.rows_in} if entry.rows_in else {}),
-        **({"is_empty": True} if entry.is_empty else {}),
-        **({"drops_only": True} if entry.drops_only else {}),
-        **({"apart_from": entry.apart_from} if entry.apart_from else {}),
-        **({"spreads": entry.spreads} if entry.spreads else {}),
-        **({"folds": True} if entry.folds else {}),
-        **({"loops": True} if entry.loops else {}),
-        **({"with_attribute": entry.with_attribute} if entry.with_attribute else {}),
+        **{name: getattr(entry, name) for name in _PLAIN if getattr(entry, name)},
         **({"takes": dict(entry.takes)} if entry.takes else {}),
     }
+
+
+_PLAIN = ("rows_in", "is_empty", "drops_only", "apart_from", "spreads", "folds", "loops", "with_attribute")
 
 
 def _stated(asks: Asks) -> dict[str, Any]:
@@ -352,13 +351,14 @@ def catalog_from_json(text: str) -> Catalog:
     document = json.loads(text)
     if document["format_version"].split(".")[0] != FORMAT_VERSION.split(".")[0]:
         raise ValueError(f"catalog format {document['format_version']}, this compiler reads {FORMAT_VERSION}")
-    entries = [entry_from_json(raw) for raw in document["entries"]]
-    shared: dict[str, Shared] = {
-        name: tuple(map(_attribute_from_json, raw)) if isinstance(raw, list) else _attribute_from_json(raw)
-        for name, raw in document["shared"].items()
-    }
+    entries = {f"{raw['family']}.{raw['name']}": raw for raw in document["entries"]}
+    shared = StoredEntries(document["shared"], _shared_from_json)
     promises = {name: tuple(found) for name, found in document["promises"].items()}
-    return Catalog({entry.key: entry for entry in entries}, shared, promises)
+    return Catalog(StoredEntries(entries, entry_from_json), shared, promises)
+
+
+def _shared_from_json(raw: Any) -> Shared:
+    return tuple(map(_attribute_from_json, raw)) if isinstance(raw, list) else _attribute_from_json(raw)
 
 
 def _attribute_from_json(raw: Mapping[str, Any]) -> AttributeSchema:

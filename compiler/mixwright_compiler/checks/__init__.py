@@ -7,40 +7,23 @@ echo here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 from mixwright_compiler.checks import (
-    calibration,
-    called_in_texts,
-    chat_templates,
-    code,
-    compared,
     derived,
-    draws,
     evaluations,
     exports,
     generation,
-    json_schemas,
-    judging,
-    labels,
-    less,
     mixtures,
     models,
-    multilingual,
     names,
     outputs,
     policies,
-    profiles,
     quotas,
-    reviews,
-    rewards,
     safety,
     sources,
     splits,
-    tables,
-    tags,
-    tools,
     training,
-    turns,
     verification,
 )
 from mixwright_compiler.checks.checked import Checked
@@ -48,15 +31,54 @@ from mixwright_compiler.load.world import World
 from mixwright_compiler.program import Program
 from mixwright_compiler.schema import Columns
 
+Condition = Callable[[Checked], bool]
 
-def _check_constraints(checked: Checked) -> None:
-    """MIX860 to MIX864; the kinds of constraints are loaded where a spec has any, for `check` starts without them."""
+
+def _rules(*rules: str) -> Condition:
+    """Is a step held to one of these rules?"""
+    return lambda checked: not checked.rules.isdisjoint(rules)
+
+
+def _given(*names: str) -> Condition:
+    """Does a step have one of these attributes?"""
+    return lambda checked: not checked.given.isdisjoint(names)
+
+
+def _held(what: str) -> Condition:
+    """Does a step have an attribute that holds this?"""
+    return lambda checked: what in checked.held
+
+
+def _is_of_constraints(checked: Checked) -> bool:
     schemas = (schema for _, _, step in checked.clean_steps() for schema in step.entry.attributes)
-    if any(schema.holds == "constraints" or schema.type == "drawn" for schema in schemas):
-        from mixwright_compiler.checks.constraints import check_constraints
+    return any(schema.holds == "constraints" or schema.type == "drawn" for schema in schemas)
 
-        check_constraints(checked)
 
+RARE: tuple[tuple[Condition, tuple[str, ...]], ...] = (
+    (_rules("turns"), ("turns.check_turns",)),
+    (_rules("ratings"), ("rewards.check_rewards",)),
+    (lambda c: "labels" in c.rules or "token" in c.held, ("labels.check_labels",)),
+    (_rules("grouped", "tags", "semantic", "alone"), ("tables.check_tables",)),
+    (_rules("reviewed"), ("reviews.check_reviews",)),
+    (_rules("profiled"), ("profiles.check_profiles",)),
+    (_rules("tools"), ("tools.check_tools",)),
+    (_rules("annotates"), ("called_in_texts.check_annotations",)),
+    (_given("calibrate"), ("calibration.check_calibrations",)),
+    (_rules("programs"), ("code.check_code",)),
+    (_is_of_constraints, ("constraints.check_constraints", "draws.check_draws", "draws.check_drawn_sets")),
+    (_given("schema"), ("json_schemas.check_schemas",)),
+    (_rules("opinions", "guard", "criteria"), ("judging.check_judging",)),
+    (_held("language"), ("multilingual.check_languages",)),
+    (_rules("translated"), ("multilingual.check_translations",)),
+    (lambda c: any(m.tags for m in c.program.mixtures.values()), ("tags.check_limits",)),
+    (
+        lambda c: any("chat_template" in t.attributes for t in c.program.trains.values()),
+        ("chat_templates.check_chat_templates",),
+    ),
+    (_rules("targets"), ("less.check_targets",)),
+    (_rules("compared"), ("compared.check_compared",)),
+)
+"""Checks of what few specs have, by module and function: imported, half of all of them, where a spec has it."""
 
 CHECKS: tuple[Callable[[Checked], None], ...] = (
     names.check_unused,
@@ -73,7 +95,6 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     generation.check_sampling,
     generation.check_weights,
     generation.check_prompts,
-    turns.check_turns,
     generation.check_targets,
     generation.check_context,
     generation.check_candidates,
@@ -83,23 +104,9 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     models.check_architectures,
     models.check_capabilities,
     models.check_servers,
-    rewards.check_rewards,
-    labels.check_labels,
     verification.check_agreement,
-    tables.check_tables,
-    reviews.check_reviews,
-    profiles.check_profiles,
     splits.check_splits,
     splits.check_categories,
-    tools.check_tools,
-    called_in_texts.check_annotations,
-    calibration.check_calibrations,
-    code.check_code,
-    _check_constraints,
-    json_schemas.check_schemas,
-    judging.check_judging,
-    multilingual.check_languages,
-    multilingual.check_translations,
     mixtures.check_seeds,
     mixtures.check_evaluation_sets,
     policies.check_policies,
@@ -107,9 +114,6 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     mixtures.check_messages,
     quotas.check_totals,
     quotas.check_supply,
-    tags.check_limits,
-    draws.check_draws,
-    draws.check_drawn_sets,
     derived.check_derived,
     training.check_batches,
     training.check_starts,
@@ -119,24 +123,29 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     training.check_rates,
     training.check_parts,
     training.check_new_tokens,
-    chat_templates.check_chat_templates,
-    less.check_targets,
-    compared.check_compared,
     evaluations.check_evaluations,
     evaluations.check_measures,
     training.check_memory,
     exports.check_trains_of_exports,
     exports.check_candidates_of_exports,
     safety.check_extras,
-    safety.check_secrets,
-    sources.check_locks,
 )
-"""In order of their findings' codes, more or less; none depends on another but the last two: what was said of a secret is
-taken back, and nothing is said of a lock where a source cannot be read anyway."""
+"""In order of their findings' codes, more or less; none depends on another."""
+
+LAST = (safety.check_secrets, sources.check_locks)
+"""What was said of a secret is taken back, and nothing is said of a lock where a source cannot be read anyway."""
 
 
 def run_checks(world: World, program: Program, columns: Mapping[str, Columns]) -> None:
     """Add findings on what is well-formed and still wrong."""
     checked = Checked(world, program, columns)
-    for check in CHECKS:
+    rare = (named(name) for condition, names in RARE if condition(checked) for name in names)
+    for check in (*CHECKS, *rare, *LAST):
         check(checked)
+
+
+def named(check: str) -> Callable[[Checked], None]:
+    """A check by its name in RARE."""
+    module, _, function = check.partition(".")
+    found: Callable[[Checked], None] = getattr(import_module(f"{__name__}.{module}"), function)
+    return found

@@ -14,7 +14,7 @@ from mixwright_dsl.source import Span
 CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json")
 """Files of a model's directory that hold a chat template; older ones have it in `tokenizer_config.json`."""
 LARGEST_CONFIG_BYTES = 10_000_000
-CHATS = re.compile(r"(?:^|[-_./])(?:instruct|chat|it|sft|dpo|rlhf)(?:$|[-_.])", re.IGNORECASE)
+CHATS = r"(?i)(?:^|[-_./])(?:instruct|chat|it|sft|dpo|rlhf)(?:$|[-_.])"
 """What repositories of models that answer messages are called."""
 
 
@@ -72,7 +72,7 @@ def _check_model(checked: Checked, step: StepDecl) -> None:
     if path is not None:
         is_chat = _has_chat_template(checked.world.directory / str(path))
     else:
-        is_chat = repo is not None and CHATS.search(str(repo)) is not None
+        is_chat = repo is not None and re.search(CHATS, str(repo)) is not None
     if is_chat:
         _say_chat(checked, bound.span, model.name, model.name_span)
 

@@ -98,6 +98,22 @@ class Checked:
             if self.clean(step.span)
         ]
 
+    @cached_property
+    def rules(self) -> frozenset[str]:
+        """The rules that steps are held to."""
+        return frozenset(rule for _, _, step in self._clean_steps for rule in step.entry.rules)
+
+    @cached_property
+    def given(self) -> frozenset[str]:
+        """The attributes that steps have, by default too."""
+        return frozenset(name for _, _, step in self._clean_steps for name in step.attributes)
+
+    @cached_property
+    def held(self) -> frozenset[str | None]:
+        """What these hold."""
+        steps = (step for _, _, step in self._clean_steps)
+        return frozenset(a.holds for s in steps for a in s.entry.attributes if a.name in s.attributes)
+
     def clean_tools(self) -> Iterator[ToolDecl]:
         """Every tool without errors."""
         return (tool for tool in self.program.tools.values() if self.clean(tool.span))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 
 from mixwright_compiler.checks.checked import Checked, is_written, maker_of, value_of
@@ -47,6 +46,8 @@ def check_code(checked: Checked) -> None:
 
 
 def _check_tools(checked: Checked, step: StepDecl, told: set[str]) -> None:
+    import shutil  # with three archive formats, which a check of other specs does not need
+
     language = str(value_of(step.attributes, "language", "python"))
     for program, package in TOOLS[language]:
         if program in told or shutil.which(program) is not None:

@@ -107,9 +107,6 @@ def _renamed(checked: Checked, declaration: Declaration) -> Fix:
     return Fix(f"write `{name}`", edits, Applicability.MAYBE)
 
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
-
-
 def check_conditional(checked: Checked) -> None:
     """MIX429: a column that a step makes of some rows and nothing reads, named almost as one of the other rows is."""
     pairs = [(p, s) for p in checked.program.pipelines.values() for s in p.steps if s.when and s.label]
@@ -117,7 +114,7 @@ def check_conditional(checked: Checked) -> None:
         return
     texts = [module.source.text for module in checked.world.modules]
     texts += [message.text for t in checked.program.templates.values() for message in t.messages]
-    named = Counter(name for text in texts for name in _NAME.findall(text))
+    named = Counter(name for text in texts for name in re.findall(r"[A-Za-z_][A-Za-z_0-9]*", text))
     for pipeline, step in pairs:
         if (
             named[local_name(step.span, step.label)] > 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from mixwright_compiler.catalog.catalog import Entry
+from mixwright_compiler.catalog.catalog import Catalog, Entry
 from mixwright_compiler.checks.checked import Checked, value_of
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.source import Span
@@ -69,13 +69,15 @@ def missing_modules(modules: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(m for m in modules if find_spec(m) is None)
 
 
+def _holding_to_schemas(catalog: Catalog) -> list[Entry]:
+    """The verifier with such an attribute: what a step has its answers held to, it holds rows to, by its package."""
+    return [entry for entry in catalog.entries.values() if entry.extra and entry.attribute("schema")][:1]
+
+
 def check_extras(checked: Checked) -> None:
     """MIX908: a package that a run of this spec needs and that is not installed."""
     program = checked.program
     needed: dict[str, tuple[Entry, Span, str]] = {}
-    entries = checked.world.catalog.entries.values()
-    # What a step has its answers held to is what the verifier with this attribute holds rows to, by its package.
-    by_schema = next((entry for entry in entries if entry.extra and entry.attribute("schema")), None)
 
     def need(entry: Entry, span: Span, what: str) -> None:
         if entry.extra and missing_modules(entry.modules):
@@ -88,8 +90,9 @@ def check_extras(checked: Checked) -> None:
     for pipeline in (*program.pipelines.values(), *checked.graded):
         for step in pipeline.steps:
             need(step.entry, step.kind_span, f"`{step.entry.family} {step.entry.name}`")
-            if by_schema is not None and value_of(step.attributes, "schema") is not None:
-                need(by_schema, step.attributes["schema"].span, "`schema`")
+            if value_of(step.attributes, "schema") is not None:
+                for entry in _holding_to_schemas(checked.world.catalog):
+                    need(entry, step.attributes["schema"].span, "`schema`")
     for train in program.trains.values():
         need(train.entry, train.name_span, "`train`")
     for export in program.exports.values():

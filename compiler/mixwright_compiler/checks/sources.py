@@ -21,7 +21,7 @@ from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.nodes import Attribute
 from mixwright_dsl.source import Span
 
-IMMUTABLE = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|sha256:[0-9a-f]{64}")
+IMMUTABLE = r"[0-9a-f]{40}|[0-9a-f]{64}|sha256:[0-9a-f]{64}"
 """A full commit id or a digest; anything shorter or worded can come to mean something else."""
 
 
@@ -91,7 +91,7 @@ def check_revisions(checked: Checked) -> None:
         revision = declared.attributes.get("revision")
         if revision is None or "repo" not in declared.attributes or not _is_read(declared):
             continue
-        if not IMMUTABLE.fullmatch(str(revision.value)):
+        if not re.fullmatch(IMMUTABLE, str(revision.value)):
             checked.findings.error(
                 "MIX201",
                 f"revision `{revision.value}` can move",

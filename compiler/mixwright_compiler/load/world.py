@@ -301,6 +301,11 @@ class World:
         """Every declaration by its qualified name. Ask only after all files are loaded."""
         return {d.qualified: d for d in self.all_declarations()}
 
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of all declarations. Ask only after all files are loaded."""
+        return frozenset(declaration.kind for declaration in self.all_declarations())
+
     def declared(self, qualified: str) -> Declaration:
         """The declaration of that name, a built-in one too."""
         return self.by_name.get(qualified) or self.builtin[qualified]
