@@ -1,9 +1,10 @@
-"""How long an editor waits: completion, hover and findings of `mixwright lsp` in a spec of many lines.
+"""How long an editor waits: completion, hover, definition and findings of `mixwright lsp` in a spec of many lines.
 
     python benchmarks/editor_latency.py [--lines 1000] [--keys 60]
 
-A client over standard input and output types a word, letter by letter, and asks for completion behind each; then it
-waits for the findings of the last text. Wall clock, so a busy machine shows.
+A client over standard input and output types a step, letter by letter, and asks behind each for completion, and for what
+the next line says and the rows at the head of the pipeline are; then it waits for the findings of the last text, and
+asks again what the line says, of a text that was looked at. Wall clock, so a busy machine shows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Awaitable
 from pathlib import Path
 
 from lsprotocol import types as lsp
@@ -65,7 +68,15 @@ async def measured(lines: int, keys: int, folder: Path) -> dict[str, list[float]
     await findings.get()
     at = text.index("  filter {", len(text) // 2)
     line = text.count("\n", 0, at)
-    waits: dict[str, list[float]] = {"completion": [], "hover": [], "findings": []}
+    waits: dict[str, list[float]] = defaultdict(list)
+    head = text.rindex("from people", 0, at)
+    rows = lsp.Position(text.count("\n", 0, head), len("  from p"))
+
+    async def asked(what: str, asking: Awaitable[object]) -> None:
+        begun = time.perf_counter()
+        await asking
+        waits[what].append(time.perf_counter() - begun)
+
     typed = ("  generate again { prompt = ask, model = teacher, temperature = 0.2 }" * 4)[:keys]
     for length in range(1, len(typed) + 1):
         changed = f"{text[:at]}{typed[:length]}\n{text[at:]}"
@@ -75,18 +86,18 @@ async def measured(lines: int, keys: int, folder: Path) -> dict[str, list[float]
                 [lsp.TextDocumentContentChangeWholeDocument(changed)],
             )
         )
-        begun = time.perf_counter()
-        await client.text_document_completion_async(
-            lsp.CompletionParams(document, lsp.Position(line, length))
+        here, next_line = lsp.Position(line, length), lsp.Position(line + 1, 4)
+        await asked("completion", client.text_document_completion_async(lsp.CompletionParams(document, here)))
+        await asked(
+            "hover after an edit", client.text_document_hover_async(lsp.HoverParams(document, next_line))
         )
-        waits["completion"].append(time.perf_counter() - begun)
-    begun = time.perf_counter()
-    await findings.get()
-    waits["findings"].append(time.perf_counter() - begun)
+        await asked(
+            "definition after an edit",
+            client.text_document_definition_async(lsp.DefinitionParams(document, rows)),
+        )
+    await asked("findings", findings.get())
     for _ in range(20):
-        begun = time.perf_counter()
-        await client.text_document_hover_async(lsp.HoverParams(document, lsp.Position(line + 1, 4)))
-        waits["hover"].append(time.perf_counter() - begun)
+        await asked("hover", client.text_document_hover_async(lsp.HoverParams(document, next_line)))
     await client.shutdown_async(None)
     client.exit(None)
     await client.stop()
@@ -104,7 +115,7 @@ def main() -> None:
         waits = asyncio.run(measured(arguments.lines, arguments.keys, Path(folder)))
     for what, seconds in waits.items():
         median, worst = statistics.median(seconds) * 1000, max(seconds) * 1000
-        print(f"{what:<12} {len(seconds):>4} times  median {median:7.1f} ms  worst {worst:7.1f} ms")
+        print(f"{what:<24} {len(seconds):>4} times  median {median:7.1f} ms  worst {worst:7.1f} ms")
 
 
 if __name__ == "__main__":

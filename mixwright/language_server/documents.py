@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 
+from mixwright.language_server.part import part_of
 from mixwright_compiler.bind.lock import Lock, LockUnreadable, lock_path, read_lock
 from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
 from mixwright_compiler.load.library import library_folder
@@ -100,18 +101,27 @@ class Documents:
         with self._compiling:
             source = self.source(path)
             known = self._analyses.get(path)
-            if (
-                known is not None
-                and known.source.text == source.text
-                and known.stamp == self._stamp(path, known.compilation)
-            ):
+            if known is not None and self._is_current(known, path, source):
                 return known
-            compilation = compile_source(source, lock=known_lock(path), opened=dict(self._opened))
-            found = Analysis(source, compilation, self._stamp(path, compilation))
+            found = self._compiled(path, source)
             self._analyses[path] = found
-            if compilation.draft is not None:
+            if found.compilation.draft is not None:
                 self._drafts[path] = found
             return found
+
+    def analysis_around(self, path: Path, offset: int) -> Analysis:
+        """What is known of one place of a file as it is now, for somebody who waits: the analysis of the whole file where
+        there is one, else of the part that the place hangs on, in which everything stands where it does in the whole.
+
+        Raises:
+            OSError, UnicodeDecodeError: it is not open and cannot be read.
+        """
+        source = self.source(path)
+        known = self._analyses.get(path)
+        if known is not None and self._is_current(known, path, source):
+            return known
+        part = SourceFile(source.name, part_of(source.text, offset), source.path)
+        return self._compiled(path, part)
 
     def draft(self, path: Path) -> Analysis | None:
         """The last analysis of a text that could be read whole: what is known of names while one is being typed."""
@@ -152,6 +162,14 @@ class Documents:
                 if same_place(mention.declared, declared):
                     found.setdefault((str(path_of(mention.span)), mention.span.start), mention.span)
         return list(found.values())
+
+    def _compiled(self, path: Path, source: SourceFile) -> Analysis:
+        compilation = compile_source(source, lock=known_lock(path), opened=dict(self._opened))
+        return Analysis(source, compilation, self._stamp(path, compilation))
+
+    def _is_current(self, known: Analysis, path: Path, source: SourceFile) -> bool:
+        """Is it of the text as it is now, with the imports and the lock as they are?"""
+        return known.source.text == source.text and known.stamp == self._stamp(path, known.compilation)
 
     def _stamp(self, path: Path, compilation: Compilation) -> tuple[object, ...]:
         """What else the findings in a file hang on: its lock, and the texts of its imports."""

@@ -24,6 +24,7 @@ from mixwright.language_server.places import Named, OfColumn, OfImport, Place, p
 from mixwright.language_server.positions import offset_of, position_of, range_of
 from mixwright.version import VERSION
 from mixwright_compiler.load.library import library_file
+from mixwright_compiler.program import Program
 from mixwright_dsl.diagnostic import Diagnostic, Severity
 from mixwright_dsl.source import Span
 
@@ -118,6 +119,14 @@ class MixServer(LanguageServer):
         analysis = self.documents.analysis(path)
         return place_at(analysis, self.documents.program(path), offset_of(analysis.source, position))
 
+    def shown_at(self, uri: str, position: lsp.Position) -> tuple[Place | None, Program | None]:
+        """What stands at a place, and what is known of names and columns there, right after a keystroke too."""
+        path = _path(uri)
+        offset = offset_of(self.documents.source(path), position)
+        analysis = self.documents.analysis_around(path, offset)
+        program = analysis.compilation.draft or self.documents.program(path)
+        return place_at(analysis, program, offset), program
+
 
 def _path(uri: str) -> Path:
     return Path(to_fs_path(uri) or uri).resolve()
@@ -188,10 +197,10 @@ def _reading(made: MixServer) -> None:
     @made.feature(lsp.TEXT_DOCUMENT_HOVER)
     async def hover(params: lsp.HoverParams) -> lsp.Hover | None:
         def do() -> lsp.Hover | None:
-            place = made.place(params.text_document.uri, params.position)
+            place, program = made.shown_at(params.text_document.uri, params.position)
             if place is None:
                 return None
-            text = hover_text(place, made.documents.program(_path(params.text_document.uri)))
+            text = hover_text(place, program)
             content = lsp.MarkupContent(lsp.MarkupKind.Markdown, text)
             return lsp.Hover(content, range_of(place.span)) if text else None
 
@@ -289,7 +298,7 @@ def _going(made: MixServer) -> None:
     @made.feature(lsp.TEXT_DOCUMENT_DEFINITION)
     async def definition(params: lsp.DefinitionParams) -> lsp.Location | None:
         def do() -> lsp.Location | None:
-            place = made.place(params.text_document.uri, params.position)
+            place, _ = made.shown_at(params.text_document.uri, params.position)
             match place:
                 case Named():
                     return _location(place.declared)

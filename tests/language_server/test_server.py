@@ -82,6 +82,20 @@ def test_a_session(tmp_path: Path) -> None:
         )
         assert isinstance(found, lsp.Location)
         assert found.range.start.line == 15
+        typed = PEOPLE.replace("  generate", "  derive { twice = age * 2 }\n  generate").replace(
+            "> 3", "> twice"
+        )
+        client.type(typed)
+        hover = await client.text_document_hover_async(lsp.HoverParams(client.document, at(typed, "twice }")))
+        assert hover is not None and "`twice`: int" in str(hover.contents)
+        found = await client.text_document_definition_async(
+            lsp.DefinitionParams(client.document, at(typed, "hello) > twice"))
+        )
+        assert isinstance(found, lsp.Location)
+        assert found.range.start.line == 16
+        client.type(PEOPLE)
+        while await client.findings.get():  # none, once the last text was looked at
+            pass
         column = at(PEOPLE, "hello { prompt")
         whole = await client.text_document_prepare_rename_async(
             lsp.PrepareRenameParams(client.document, column)
