@@ -7,20 +7,20 @@ may have dots in it (a step of a fragment), then in `set` the attribute. Steps o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.blocks import language_blocks
-from mixwright_compiler.catalog.catalog import AttributeSchema
 from mixwright_compiler.findings import Reported
+from mixwright_compiler.load.constants import UNITS
 from mixwright_compiler.load.uses import at_home, use_of
 from mixwright_compiler.load.world import Declaration
 from mixwright_compiler.program import FromDecl, MixtureDecl, PipelineDecl, StepDecl
 from mixwright_compiler.suggest import did_you_mean, listing, nearest, suggested
 from mixwright_dsl.diagnostic import Label
 from mixwright_dsl.lazy_dataclass import dataclass, field, replace
-from mixwright_dsl.nodes import Attribute, Block, Ref, named
+from mixwright_dsl.nodes import Attribute, Block, Bool, Expression, Quantity, Ref, Text, named
 from mixwright_dsl.source import Span
 
 Address = tuple[int, int, str]
@@ -116,23 +116,32 @@ class Named:
     attribute: str
 
     def is_same(self, value: Attribute) -> bool:
-        """Is that what the step says already?"""
-        bound = self.decl.attributes.get(self.attribute)
+        """Is that what the step says already, or what holds without it?"""
+        node, bound = value.value, self.decl.attributes.get(self.attribute)
         if bound is None and isinstance(self.decl, StepDecl) and self.attribute == "when" and self.decl.when:
-            return self.decl.when.span.text == value.value.span.text
-        if bound is not None and not bound.is_default:
-            return bound.span.text == value.value.span.text
+            return self.decl.when.span.text == node.span.text
         schema = self.decl.entry.attribute(self.attribute) if isinstance(self.decl, StepDecl) else None
-        return schema is not None and _says(value.value.span.text, schema)
+        if bound is not None and not bound.is_default:
+            return bound.span.text == node.span.text or (
+                schema is not None and _says(node, schema.type, bound.value)
+            )
+        return schema is not None and any(
+            _says(node, schema.type, without) for without in (schema.default, schema.unsaid)
+        )
 
 
-def _says(text: str, schema: AttributeSchema) -> bool:
-    """Does a word or number say what holds without it?"""
-    if schema.type in ("int", "float", "count", "share"):
-        return re.fullmatch(r"\d+(\.\d+)?", text) is not None and float(text) == schema.default
-    if schema.type == "bool":
-        return text == str(schema.default).lower()
-    return schema.type.startswith("enum:") and text in (schema.default, schema.unsaid)
+def _says(node: Expression, type: str, value: Any) -> bool:
+    """Does a literal say this value, in an attribute of this type?"""
+    match node:
+        case Quantity():
+            return node.unit in UNITS.get(type, ()) and node.value == value
+        case Bool():
+            return type == "bool" and node.value is value
+        case Text():
+            return type == "text" and node.value == value
+        case Ref():
+            return type.startswith("enum:") and node.name == value
+    return False
 
 
 class StepPaths:

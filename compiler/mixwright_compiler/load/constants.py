@@ -289,7 +289,7 @@ def _arithmetic(node: Binary, a: Any, b: Any, unit: Unit, findings: Findings) ->
     return Constant(result, unit)
 
 
-_UNITS = {
+UNITS = {
     "int": (Unit.NUMBER, Unit.COUNT),
     "float": (Unit.NUMBER, Unit.COUNT),
     "count": (Unit.NUMBER, Unit.COUNT),
@@ -344,7 +344,7 @@ def as_type(constant: Constant, type: str, subject: str, span: Span, findings: F
 
 
 def _as_number(constant: Constant, type: str, subject: str, span: Span, findings: Findings) -> int | float:
-    value, allowed = constant.value, _UNITS.get(type)
+    value, allowed = constant.value, UNITS.get(type)
     if allowed is None:
         raise Reported
     if constant.unit not in allowed:
