@@ -1,11 +1,12 @@
 """What table steps of whole runs hold and cost: `select diverse`, `cluster`, `dedup semantic` and `select deita`.
 
-    python benchmarks/table_memory.py [STEP ...] [--rows 1000000] [--groups 20000] [--at DIR]
+    python benchmarks/table_memory.py [STEP ...] [--rows 1000000] [--groups 20000] [--stored] [--at DIR]
 
 Each step is a run of its own in a process of its own, over a Parquet file of so many rows (a text of about 350
 characters, two to four tags, a score) and a model in the process that gives each text a vector of 384 numbers. The
 vectors lie around so many centres, those of one within the bound of each other: a row is compared with as many as there
-are groups. All runs have one store, so that vectors are made by the first that wants them and read by the others.
+are groups. All runs have one store, so that vectors are made by the first that wants them and read by the others; with
+`--stored` they are there before the first, in an order of their own.
 """
 
 from __future__ import annotations
@@ -89,6 +90,43 @@ def write_rows(rows: int, folder: Path) -> None:
     connection.close()
 
 
+def store_vectors(rows: int, groups: int, folder: Path) -> None:
+    """The vector of each row's text into the store, in random order."""
+    import duckdb
+    import numpy as np
+
+    import mixwright
+    from mixwright_runtime.calls.keys import vector_key
+    from mixwright_runtime.engines.measured import unit_vectors, vector_text
+    from mixwright_runtime.store.records import CallRecord
+    from mixwright_runtime.store.store import Store
+
+    spec = folder / "stored.mix"
+    spec.write_text(SPEC.replace("STEP", STEPS["deita"]), encoding="utf-8")
+    model = mixwright.plan(spec).models["embedder"]
+    chance = np.random.default_rng(0)
+    centres = chance.standard_normal((groups, SIZE))
+    texts = duckdb.read_parquet(str(folder / "rows.parquet")).select("text").fetchnumpy()["text"]
+    with Store.open(folder / "store") as store:
+        for text in map(str, chance.permutation(texts)):
+            moved = centres[int(text.split()[1]) % groups] + 0.1 * chance.standard_normal(SIZE)
+            [vector] = unit_vectors(moved[None], "vectors")
+            store.put_call(
+                CallRecord(
+                    key=vector_key(model.identity, text),
+                    run_id=0,
+                    node="tabled.deita",
+                    model="embedder",
+                    identity=model.identity,
+                    request="{}",
+                    text=vector_text(vector),
+                    reasoning="",
+                    finish="stop",
+                    status="ok",
+                )
+            )
+
+
 def work(name: str, rows: int, groups: int, folder: Path) -> None:
     """One run; the last line that is printed are its figures."""
     import mixwright
@@ -116,6 +154,9 @@ def main() -> int:
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {', '.join(STEPS)}; all by default")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--groups", type=int, default=20_000)
+    parser.add_argument(
+        "--stored", action="store_true", help="the vectors are in the store before the first run"
+    )
     parser.add_argument("--at", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -125,6 +166,8 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(dir=given.at) as folder:
         write_rows(given.rows, Path(folder))
+        if given.stored:
+            store_vectors(given.rows, given.groups, Path(folder))
         for name in names:
             sizes = ["--rows", str(given.rows), "--groups", str(given.groups)]
             command = [sys.executable, __file__, name, *sizes, "--inside", folder]

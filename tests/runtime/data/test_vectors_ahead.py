@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 
@@ -14,6 +16,7 @@ from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.protocol import StoredVectors, VectorResult
 from mixwright_runtime.steps import embedded
 from mixwright_runtime.steps.embedded import AT_ONCE, Part, vectors_of
+from mixwright_runtime.steps.vector_file import VectorFile
 
 COUNT = 30_000
 SIZE = 8
@@ -121,3 +124,19 @@ def test_stored_vectors_of_another_size_are_told() -> None:
 
     with pytest.raises(RunError, match="vectors of 8 and of 9 numbers"):
         asyncio.run(parts_of(Other(range(COUNT)), range(COUNT)))
+
+
+def test_a_file_of_vectors_is_written_whole_or_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    file, put = VectorFile(None, SIZE), os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda where, raw, at: put(where, raw[:5], at))
+    file.put(1, np.stack([vector(1), vector(2)]))
+    file.put_each([4], [vector(4)])
+    assert file.read(0, 6)[:, 0].tolist() == [0, 1, 2, 0, 4, 0]
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(RunError, match="vectors cannot be put aside: No space left"):
+        file.put(0, vector(0)[None])
+    file.close()
