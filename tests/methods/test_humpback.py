@@ -1,4 +1,5 @@
-"""Humpback: what one round has trained is what the next one asks, and nothing is asked for that was answered before.
+"""Humpback: what one round has trained is what the next one asks, and nothing is asked for that was answered before,
+killed or not.
 
 The backward model is really trained. For the two judges, which are trained in the same way, there are the small model and
 a copy of it with other weights.
@@ -16,6 +17,7 @@ import pytest
 from mixwright import cli
 from mixwright_runtime.store.store import Store
 from tests.checkout import ROOT
+from tests.killing import kill_on_the_way, killing, rows_of
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 pytest.importorskip("transformers")
@@ -78,3 +80,15 @@ def test_each_round_asks_what_the_one_before_has_trained(
     kept, dropped, halves = judged("best_two")
     assert 50 <= kept <= 75 and halves >= 0.8 * dropped > 0
     assert requests_of("round_two") == 0
+
+    # All of it at once, from what is stored; and killed three times, with the same answers.
+    whole, killed = Path(".mixwright"), Path("killed")
+    assert cli.main(["run", str(spec)]) == 0
+    with Store.open(whole, read_only=True) as store:
+        [(answers,)] = store.sql("SELECT count(*) FROM call")
+    with killing("tests.methods.told", "run_told") as run_told:
+        kill_on_the_way(
+            lambda moment: run_told(spec, killed.resolve(), whole.resolve(), moment), answers, 3, "humpback"
+        )
+    found = rows_of(whole)
+    assert len(found) >= 160 and rows_of(killed) == found
