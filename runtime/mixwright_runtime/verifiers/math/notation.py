@@ -23,6 +23,8 @@ _WRAPPERS = (
 )
 _ENDS = " \t\n.,;:!。"
 _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathit|mbox|operatorname)\s*\{([^{}]*)\}")
+_BOLD_CAPITALS = re.compile(r"\\mathbf\s*\{\s*([A-Z]{2,4})\s*\}")
+_BOLD_CAPITAL = re.compile(r"\\mathbf\s*\{\s*([A-Z])\s*\}")
 _BOLD = re.compile(r"\\mathbf\s*\{([^{}]*)\}")
 _GROUPING = re.compile(r"(?<=\d)(?:\{,\}(?:\\!)?|,\\!)\s*(?=\d{3}(?!\d))")
 """What groups the digits of a number in LaTeX and can be nothing else: `10{,}000`, `3,\\!250`."""
@@ -82,10 +84,11 @@ def folded(answer: str) -> str:
     if not text.isascii():
         text = _ascii(text)
     text = _unwrapped(text)
-    if "\\" in text:
+    if "\\" in text or "~" in text:
         text = _TEXT.sub(r" \1 ", _GROUPING.sub("", text).replace(r"\!", ""))
-        if r"\times" not in text:
-            # Bold letters are vectors, which only their product tells.
+        text = _BOLD_CAPITALS.sub(_each_bold, text)
+        if r"\times" not in text and len(set(_BOLD_CAPITAL.findall(text))) < 2:
+            # Bold letters are vectors or matrices, which only their product tells.
             text = _BOLD.sub(r" \1 ", text)
         text = _SPACING.sub(" ", _SIZES.sub("", text)).replace(r"\$", "$").replace(r"\%", "%")
         text = _ALIASES.sub(lambda found: _ALIAS_OF[found.group(1)], _FRACTION.sub(r"\\frac", text))
@@ -96,6 +99,11 @@ def folded(answer: str) -> str:
     if _NOTHING.fullmatch(text):
         return r"\emptyset"
     return r"\mathbb{R}" if _ALL_REALS.fullmatch(text) else text
+
+
+def _each_bold(found: re.Match[str]) -> str:
+    """`\\mathbf{AB}` is a product of two."""
+    return "".join(rf"\mathbf{{{letter}}}" for letter in found[1])
 
 
 def _ascii(text: str) -> str:

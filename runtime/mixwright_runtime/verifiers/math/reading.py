@@ -35,6 +35,7 @@ _WORDS = re.compile(r"[^\W\d_]{2,}(?:[\s'-]+[^\W\d_]+)*")
 _CHINESE_OR = re.compile(r"\s*(?:或者|或)\s*")
 _SHORT_NAME = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]{2}(?![A-Za-z])")
 _NUMBERS = re.compile(r"\d+")
+_CONDITION = re.compile(r"\s*(?:if|when|otherwise|else|for|where)\b", re.IGNORECASE)
 _SPACE = re.compile(r"(?<!\d) +| +(?!\d)")
 _FORMULA = re.compile(r"[\\^_=<>+*/{}]")
 _TRAILING_UNIT = re.compile(
@@ -43,7 +44,13 @@ _TRAILING_UNIT = re.compile(
 _ANGLE_OF = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 _UNIT_BEHIND_LETTER = re.compile(r"(.*[A-Za-z])\s+([A-Za-z]{2}[A-Za-z^{}\d/\\ ]*)")
 """`3x cm`. One letter would be a factor."""
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}|[+-]?\d+,\d{4,}")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}|[+-]?\d+,\d{4,}|[+-]?\d{1,3}(?: \d{3})+,\d+")
+_MIXED_IN_WORDS = re.compile(r"([+-]?\d+) and (\d+)/(\d+)")
+"""`5 and 1/2`: one number, where no list is asked for."""
+_PART_WORD = re.compile(
+    r"\b(?:half|halves|(?:third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth)s?)\b", re.I
+)
+_SYLLABLE = re.compile(r"[^\W\d_aeiou][aeiou][^\W\d_aeiou]")
 _RATIO = re.compile(r"\d{1,9}(?::\d{1,9}){1,5}")
 _MISGROUPED = re.compile(r"[+-]?\d+(?:,\d+)*,0\d+(?:,\d+)*")
 """Digits grouped as no number is: a list has no member that begins with 0."""
@@ -130,12 +137,12 @@ def _as_words(gold: str, found: str, a: Quantity | None, b: Quantity | None) -> 
     if is_word and is_other_word:
         first, second = gold.casefold(), found.casefold()
         if _are_letters(gold) and _are_letters(found) and sorted(first) == sorted(second):
-            # `xy` and `yx`. `Tom` and `tom` may be a name or a product.
-            return (
-                ("equal" if first[1] in "aeiou" else "unparsable")
-                if first == second and len(first) > 2
-                else None
-            )
+            # `xy` and `yx`. `Tom` and `tom`, `dog` and `god` may be words or products.
+            if len(first) < 3:
+                return None
+            if first == second:
+                return "equal" if first[1] in "aeiou" else "unparsable"
+            return "unparsable" if _SYLLABLE.fullmatch(first) and _SYLLABLE.fullmatch(second) else None
         if first == second:
             return "equal" if _names_folded(gold) == _names_folded(found) else "unparsable"
         some, more = sorted((set(first.split()), set(second.split())), key=len)
@@ -144,6 +151,8 @@ def _as_words(gold: str, found: str, a: Quantity | None, b: Quantity | None) -> 
     if (is_word and b is not None) or (is_other_word and a is not None):
         word = gold if is_word else found
         if len(word.split()) > 2:
+            return "unparsable"
+        if _PART_WORD.search(word):
             return "unparsable"
         # A single letter is a variable; `xy` may be a product.
         return "different" if len(word) > 3 or not word.isascii() else None
@@ -228,13 +237,37 @@ def _of_shapes(gold: str, found: str, a: Shape, b: Shape, leaf: Leaf, depth: int
     if a.kind != b.kind and not kinds <= {"()", "list"} and not kinds <= {"set", "list"}:
         return "different"
     is_ordered = "()" in kinds or bool(a.names or b.names) or a.kind in ("[]", "(]", "[)")
+    compare = _of_cased if _has_both_cases(a.parts) or _has_both_cases(b.parts) else outcome_of
     if is_ordered or len(a.parts) == 1 == len(b.parts):
         if len(a.parts) != len(b.parts):
             return "different"
-        return _all([outcome_of(x, y, leaf, depth + 1) for x, y in zip(a.parts, b.parts, strict=True)])
+        return _all([compare(x, y, leaf, depth + 1) for x, y in zip(a.parts, b.parts, strict=True)])
     if max(len(a.parts), len(b.parts)) > UNORDERED_LIMIT:
         return "unparsable"
-    return _as_sets(a.parts, b.parts, leaf, depth)
+    outcome = _as_sets(a.parts, b.parts, leaf, depth, compare)
+    if outcome == "equal" and (_is_said_in_order(a.parts) or _is_said_in_order(b.parts)):
+        # `if n is even, 0, if odd, 1`: what belongs to what its order tells.
+        in_order = [compare(x, y, leaf, depth + 1) for x, y in zip(a.parts, b.parts, strict=False)]
+        return "equal" if len(a.parts) == len(b.parts) and _all(in_order) == "equal" else "unparsable"
+    return outcome
+
+
+def _is_said_in_order(parts: Sequence[str]) -> bool:
+    """Conditions and what holds under them, as a list."""
+    return any(_CONDITION.match(part) for part in parts) and not all(_CONDITION.match(part) for part in parts)
+
+
+def _has_both_cases(parts: Sequence[str]) -> bool:
+    """`{a, A}`: its letters are symbols and no choices, of which `a` is `A`."""
+    letters = {part for part in parts if len(part) == 1}
+    return any(part != part.upper() and part.upper() in letters for part in letters)
+
+
+def _of_cased(gold: str, found: str, leaf: Leaf, depth: int) -> Outcome | None:
+    """`outcome_of` two parts of which the case of a single letter counts."""
+    if gold != found and len(gold) == len(found) == 1 and gold.casefold() == found.casefold():
+        return "different"
+    return outcome_of(gold, found, leaf, depth)
 
 
 def _one_with_several(gold: str, found: str, a: Shape, b: Shape, leaf: Leaf, depth: int) -> Outcome | None:
@@ -242,15 +275,25 @@ def _one_with_several(gold: str, found: str, a: Shape, b: Shape, leaf: Leaf, dep
     if several.kind == "set" and len(several.parts) == 1:
         pair = (gold, several.parts[0]) if a.kind == "one" else (several.parts[0], found)
         return outcome_of(*pair, leaf, depth + 1)
+    mixed = _MIXED_IN_WORDS.fullmatch(found if a.kind == "one" else gold)
+    if mixed and int(mixed[2]) < int(mixed[3]):
+        number = f"{mixed[1]} {mixed[2]}/{mixed[3]}"
+        return outcome_of(*((gold, number) if a.kind == "one" else (number, found)), leaf, depth + 1)
     # A number is not several of them. A formula may stand for an interval, a vector or a set.
     if quantity_of(one.parts[0]) is not None:
         return "different"
     return _of_bodies(gold, found, leaf, depth) if _FORMULA.search(text) else "unparsable"
 
 
-def _as_sets(gold: Sequence[str], found: Sequence[str], leaf: Leaf, depth: int) -> Outcome | None:
+def _as_sets(
+    gold: Sequence[str],
+    found: Sequence[str],
+    leaf: Leaf,
+    depth: int,
+    compare: Callable[[str, str, Leaf, int], Outcome | None],
+) -> Outcome | None:
     """Equal when each part has an equal one on the other side. Repetition does not count."""
-    outcomes = [[outcome_of(x, y, leaf, depth + 1) for y in found] for x in gold]
+    outcomes = [[compare(x, y, leaf, depth + 1) for y in found] for x in gold]
     rows = [_any(row) for row in outcomes]
     columns = [_any([row[i] for row in outcomes]) for i in range(len(found))]
     return _all([*rows, *columns])

@@ -110,9 +110,14 @@ _COUNTED = re.compile(r"[A-Za-z]{3,}(?:[\s'-]+[A-Za-z']+){0,5}")
 _COUNTED_CHINESE = re.compile(r"[\u4e00-\u9fff]{1,6}")
 _NOT_COUNTED_WORDS = """
 mod times plus minus over sqrt percent pi and or not million billion thousand hundred dozen trillion sin cos tan log exp
-less more than greater between to from is are equals divided multiplied remainder
+less more than greater between to from is are equals divided multiplied remainder third thirds fifth fifths sixths
+sevenths eighths ninths tenth tenths hundredths
 """
 _NOT_COUNTED = frozenset(_NOT_COUNTED_WORDS.split())
+_PROPERTIES = frozenset(
+    {"even", "odd", "prime", "composite", "positive", "negative", "rational", "irrational", "real"}
+)
+"""What is said of a number, and no things that it counts."""
 
 
 def _built() -> dict[str, Unit]:
@@ -145,6 +150,8 @@ def unit_of(text: str) -> Unit | None:
             return Unit("speed", top.factor / bottom.factor)
         return Unit(top.dimension, top.factor, bottom)
     if _COUNTED.fullmatch(text) and not _NOT_COUNTED & set(text.lower().split()):
+        if text.lower() in _PROPERTIES:
+            return None
         # `dollars in total`, `hours of work`: the first word is the unit.
         return _known(text.split()[0]) or COUNT
     return COUNT if _COUNTED_CHINESE.fullmatch(text) else None

@@ -57,12 +57,16 @@ class Commands(Walker):
         tokens = self._group_tokens()
         content = "".join(token.text for token in tokens)
         if accent == "bar" and not any(t.kind in ("letter", "command") and t.text != "i" for t in tokens):
+            if any(token.kind == "number" and "." in token.text for token in tokens):
+                raise Unreadable("a bar over a decimal number")
             return sympy.conjugate(as_expression(self._inside(tokens)))
         if not content or any(token.text in OPENING or token.text in ("^", ",") for token in tokens):
             raise Unreadable(f"{accent} over more than a name")
         if accent == "bold":
             # Letters in bold are vectors; written without it they have the same name.
             self._vectors.add(content)
+            if len(content) == 1 and content.isupper():
+                self._marked.add(content)
             return self._symbol(content)
         name = f"{accent}{{{content}}}"
         # A hat marks a unit vector, among other things; only their product asks.
@@ -281,8 +285,11 @@ class Commands(Walker):
         direction, point = "+-", below[2:]
         if len(point) > 1 and point[-1].text in "+-" and point[-2].text == "^":
             direction, point = point[-1].text, point[:-2]
+        self._bound.append(below[0].text)
+        value = as_expression(self._product())
+        self._bound.pop()
         return sympy.Limit(
-            as_expression(self._product()),
+            value,
             sympy.Symbol(below[0].text),
             as_expression(self._inside(point)),
             direction,

@@ -144,7 +144,7 @@ class _Reader(Commands):
         value = self._power()
         while True:
             if self._accept(r"\times"):
-                value, is_literal = self._times(value, self._factor()), False
+                value, is_literal = self._times(value, self._second_of_times(value)), False
             elif self._accept("*", r"\cdot"):
                 value, is_literal = as_factor(value) * as_factor(self._factor()), False
             elif self._accept("/", r"\div", ":"):
@@ -189,17 +189,32 @@ class _Reader(Commands):
             return self._peek(1) != r"\mod"
         return text in ("[", "{", r"\{") or (kind == "command" and self._is_atom(text))
 
+    def _second_of_times(self, first: object) -> Any:
+        """The factor behind `\\times`; behind a vector all up to the next one: `r \\times m v`."""
+        value = self._factor()
+        while self._is_vector(first) and not self._is_vector(value) and self._starts_factor():
+            value = as_factor(value) * as_factor(self._power())
+        return value
+
     def _times(self, first: object, second: object) -> Any:
         if not (self._is_vector(first) or self._is_vector(second)):
             return as_factor(first) * as_factor(second)
-        # Numbers go out of the product, and its order turns with a sign.
-        (size, a), (other_size, b) = as_expression(first).as_coeff_Mul(), as_expression(second).as_coeff_Mul()
+        # What is no vector goes out of the product, and its order turns with a sign.
+        (size, a), (other_size, b) = self._size_and_vector(first), self._size_and_vector(second)
         size *= other_size
         if str(a) > str(b):
             a, b, size = b, a, -size
         product = sympy.Integer(0) if a == b else sympy.Function("cross")(a, b)
         self._vectors.add(str(product))
         return size * product
+
+    def _size_and_vector(self, value: object) -> tuple[Any, Any]:
+        parts = sympy.Mul.make_args(as_expression(value))
+        vectors = [part for part in parts if self._is_vector(part)]
+        if not vectors:
+            size, rest = as_expression(value).as_coeff_Mul()
+            return size, rest
+        return sympy.Mul(*(part for part in parts if part not in vectors)), sympy.Mul(*vectors)
 
     def _is_vector(self, value: object) -> bool:
         if not isinstance(value, sympy.Expr):
@@ -283,6 +298,9 @@ class _Reader(Commands):
                 value = sympy.factorial2(value) if count == 2 else sympy.factorial(value)
             elif self._peek() == "^" and self._peek(1) == r"\circ":
                 self._at += 2
+                if isinstance(value, sympy.Symbol) and str(value).isupper():
+                    value = self._named(f"{value}^°")
+                    continue
                 value = as_expression(value) * DEGREE
             elif self._accept("%"):
                 self._is_percent = True
@@ -368,11 +386,13 @@ class _Reader(Commands):
         return ""
 
     def _order(self, base: str) -> str:
-        """The exponent of a function that is applied (`f^{-1}(x)`), or in brackets the order of a derivative."""
+        """The exponent of a function that is applied (`f^{-1}(x)`), or in brackets a derivative's order or a number."""
         here = self._at
         self._at += 1
         tokens = [token.text for token in self._group_tokens()]
         is_order = tokens[:1] == ["("] and tokens[-1:] == [")"] and base in ("f", "g", "h", "y")
+        # `x^{(n)}` is the nth of them.
+        is_order |= len(tokens) == 3 and tokens[0] == "(" and tokens[1].isalpha() and base != "e"
         if is_order or (base in ("f", "g", "h") and self._peek() == "("):
             return f"^{''.join(tokens)}"
         self._at = here
