@@ -23,6 +23,8 @@ CALLS: list[Any] = [
     [{"fn_name": "add", "input": [2, 3], "output": [5], "type": "function_call"}],
     [{"fn_name": "add", "input": [2, 3], "output": 5}],
     [{"function": "add", "args": [2, 3], "expected": 5}],
+    [{"function": "add", "args": {"a": 2, "b": 3}, "expected": 5}],
+    [{"fn_name": "add", "input": {"b": 3, "a": 2}, "output": 5, "type": "function_call"}],
     [{"input": [2, 3], "expected": 5}],
     [{"args": [2, 3], "expected": 5, "type": "call"}],
     {"fn_name": "add", "inputs": [[2, 3]], "outputs": [5]},
@@ -45,6 +47,8 @@ def test_calls_in_the_forms_of_data_sets(judged: Any, tests: Any) -> None:
     ("entry_point", "program"),
     [
         ("Solution().add", METHOD),
+        ("Solution.add", METHOD),
+        ("solution.add", ADD),
         ("Solution.add", METHOD.replace("    def", "    @staticmethod\n    def").replace("self, ", "")),
     ],
 )
@@ -72,10 +76,15 @@ def test_forms_that_are_not_known_are_bad_tests(judged: Any, tests: Any, said: s
     assert (verdict.outcome, verdict.reason) == ("unmeasurable", "bad tests") and said in verdict.detail
 
 
-@pytest.mark.parametrize("entry_point", ["two sum", "add()()", "(lambda a: a)", "add; x", "1"])
+@pytest.mark.parametrize("entry_point", ["two sum", "add()", "add()()", "(lambda a: a)", "add; x", "1"])
 def test_an_entry_point_that_is_no_name_is_bad_tests(judged: Any, entry_point: str) -> None:
     verdict = judged(ADD, "def check(candidate):\n    assert candidate(2, 3) == 5", entry_point=entry_point)
     assert (verdict.outcome, verdict.reason) == ("unmeasurable", "bad tests")
+
+
+def test_an_object_is_one_argument_where_its_keys_are_no_parameters(judged: Any) -> None:
+    tests = [{"fn_name": "largest", "input": {"a": 2, "b": 3}, "output": "b", "type": "function_call"}]
+    assert judged("def largest(counts):\n    return max(counts, key=counts.get)", tests).score == 1.0
 
 
 LATE = "def add(a, b):\n    import nowhere_to_be_found\n    return a + b"
@@ -138,6 +147,11 @@ def blocks(*texts: str) -> str:
         (blocks(ADD, WRONG), 0.0),
         (blocks("def minus(a, b):\n    return a - b", USES), 0.0),
         (blocks(HELPER, "def add(a, b:"), 0.0),
+        # What is defined behind the program helps it as well; a trial of it that comes last does not run.
+        (blocks(USES, HELPER), 1.0),
+        (blocks(USES, f"{HELPER} * ONE", "ONE = 1"), 1.0),
+        (blocks(USES, HELPER + "\nprint(add(1, 2))"), 1.0),
+        (blocks(ADD, "print(add(int(input()), 1))"), 1.0),
     ],
 )
 def test_a_program_in_several_blocks(judged: Any, answer: str, score: float) -> None:

@@ -137,7 +137,7 @@ class CodeVerifier(Measure):
     """Runs a program's tests in a sandbox: the score is the share of the tests that passed, 0 to 1.
 
     The code is the answer itself, or of its fenced blocks the last of the language that defines the entry point; in
-    Python, after those earlier ones that define names which it lacks. What
+    Python, together with those others that define names which it lacks. What
     does not parse, does not compile or certainly lacks the entry point fails without being run.
 
     `tests` may hold, also as JSON text:

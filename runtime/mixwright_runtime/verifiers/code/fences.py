@@ -32,12 +32,13 @@ class Block:
 
 def code_in(answer: str, language: str, entry_point: str = "") -> str | None:
     """The program in an answer; None when there is none. See `blocks_in`."""
-    blocks = blocks_in(answer, language, entry_point)
+    blocks, _ = blocks_in(answer, language, entry_point)
     return blocks[-1] if blocks else None
 
 
-def blocks_in(answer: str, language: str, entry_point: str = "") -> list[str]:
-    """The blocks of the program's language up to the program, which is the last; empty when there is none.
+def blocks_in(answer: str, language: str, entry_point: str = "") -> tuple[list[str], list[str]]:
+    """The blocks of the program's language up to the program, which is the last of these, empty when there is none; and
+    those behind it.
 
     Reasoning up to the last `</think>` is not looked at. An answer without fences is code as it is. Of several blocks
     those of the language count, else those without a tag; of them the last that defines the entry point, else the last.
@@ -46,13 +47,14 @@ def blocks_in(answer: str, language: str, entry_point: str = "") -> list[str]:
     answer = answer.rpartition("</think>")[2]
     blocks = blocks_of(answer)
     if not blocks:
-        return [answer.strip("\n")] if answer.strip() else []
+        return [answer.strip("\n")] if answer.strip() else [], []
     candidates = _of_language(blocks, language)
     at = len(candidates) - 1
     if entry_point:
         defining = [i for i, b in enumerate(candidates) if mentions_definition(b.text, language, entry_point)]
         at = defining[-1] if defining else at
-    return [block.text.strip("\n") for block in candidates[: at + 1]]
+    texts = [block.text.strip("\n") for block in candidates]
+    return texts[: at + 1], texts[at + 1 :]
 
 
 def assertions_in(text: str, language: str) -> str:

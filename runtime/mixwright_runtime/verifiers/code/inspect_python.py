@@ -11,8 +11,9 @@ from typing import Any
 def inspect(code: str, names: list[str], prefix: str, entry_point: str) -> dict[str, Any]:
     """`{"error": …}` when it does not parse, `{"missing": [names]}` that it certainly does not define; of `methods` it
     defines only in a class `Solution`, as LeetCode has it; `classes` are classes, `asynchronous` functions that are to be
-    awaited, `packages` the modules that it imports and Python does not bring. `source` is what to run: the code, after
-    the prefix where it goes on from it, and with functions that call the methods.
+    awaited, `packages` the modules that it imports and Python does not bring, `parameters` what each of its functions
+    and methods takes. `source` is what to run: the code, after the prefix where it goes on from it, and with functions
+    that call the methods.
 
     Runs in a worker: the text is a model's. `version` is that of this interpreter's syntax.
     """
@@ -37,12 +38,14 @@ def inspect(code: str, names: list[str], prefix: str, entry_point: str) -> dict[
         "classes": classes,
         "asynchronous": asynchronous,
         "packages": _packages(tree),
+        "parameters": _parameters(tree),
         "version": version,
     }
 
 
-def completed(code: str, earlier: list[str], prefix: str) -> str:
-    """The code after those earlier blocks of an answer that define names which it uses and does not define.
+def completed(code: str, earlier: list[str], later: list[str], prefix: str) -> str:
+    """The code with those other blocks of an answer that define names which it uses and does not define: behind earlier
+    ones, and before or behind a later one, where that itself uses what the code defines.
 
     Runs in a worker, as `inspect` does.
     """
@@ -61,7 +64,15 @@ def completed(code: str, earlier: list[str], prefix: str) -> str:
         if found:
             chosen.insert(0, block)
             lacking = (lacking - found) | _lacking(parsed)
-    return "\n\n".join([*chosen, code])
+    behind: list[str] = []
+    for block in later:
+        parsed = _parsed(block)
+        if parsed is None or not (found := _top_level(parsed) & lacking):
+            continue
+        needed = _lacking(parsed)
+        (behind if needed & _top_level(tree) else chosen).append(block)
+        lacking = (lacking - found) | (needed - _top_level(tree))
+    return "\n\n".join([*chosen, code, *behind])
 
 
 def _lacking(tree: ast.Module) -> set[str]:
@@ -135,6 +146,14 @@ def _defined(tree: ast.Module) -> tuple[set[str], bool]:
             case ast.Name(id="exec" | "globals" | "setattr" | "vars" | "locals" | "__import__" | "eval"):
                 is_certain = False
     return names, is_certain
+
+
+def _parameters(tree: ast.Module) -> dict[str, list[str]]:
+    return {
+        node.name: [arg.arg for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
 
 def _methods_of_solution(tree: ast.Module) -> set[str]:

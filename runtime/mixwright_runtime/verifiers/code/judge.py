@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from mixwright_runtime.verifiers.code.suites import (
     SqlTests,
     StdioTests,
     Suite,
+    callable_of,
     suite_of,
 )
 from mixwright_runtime.verifiers.code.verdict import GRADES, Grade, Verdict, failed, unmeasurable
@@ -153,17 +154,23 @@ class CodeJudge:
         name = self._language.name
         try:
             suite = suite_of(question.tests, name)
+            if name == "python" and question.entry_point:
+                question = replace(question, entry_point=callable_of(question.entry_point, question.answer))
         except BadTests as bad:
             return unmeasurable(name, "bad tests", str(bad))
         if isinstance(suite, ProgramTests):
             suite = ProgramTests(assertions_in(suite.text, name))
-        *earlier, code = blocks_in(question.answer, name, question.entry_point) or [""]
+        before, later = blocks_in(question.answer, name, question.entry_point)
+        *earlier, code = before or [""]
         if not code:
             return unmeasurable(name, "no code")
         if len(code) > CODE_LIMIT:
             return failed(name, "too long", f"{len(code):,} characters")
-        if earlier and name == "python" and sum(map(len, earlier)) < CODE_LIMIT:
-            code = await self._workers().run(COMPLETE, [code, earlier, question.prefix], WORKER_LIMIT_S)
+        others = sum(map(len, (*earlier, *later)))
+        if name == "python" and 0 < others < CODE_LIMIT:
+            code = await self._workers().run(
+                COMPLETE, [code, earlier, later, question.prefix], WORKER_LIMIT_S
+            )
         if name == "sql":
             return await self._by_rows(code, suite, question)
         if name == "python":

@@ -134,6 +134,11 @@ class PythonJudge:
         if refused is not None:
             return refused
         code = inspected["source"]
+        parameters = inspected.get("parameters") or {}
+        calls = [
+            call.taken_by(parameters.get(name.rpartition(".")[2], ()))
+            for name, call in zip(functions, calls, strict=True)
+        ]
         functions = [f"Solution().{name}" if name in methods else name for name in functions]
         wanted = [_data_call(function, call) for function, call in zip(functions, calls, strict=True)]
         source = f"{code}\n\n{setup}" if setup else code

@@ -16,11 +16,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 CALLABLE = re.compile(r"[^\W\d]\w*(\(\))?(\.[^\W\d]\w*(\(\))?)*")
 """`f`, `Solution.f`, `Solution().f`."""
+_METHOD = re.compile(r"([A-Z]\w*)\.([^\W\d]\w*)")
+_OF_MODULE = re.compile(r"(?:solution|candidate|main)\.(?=.)")
+_CALLED = re.compile(r"[^\WA-Z\d]\w*\(\)")
 TESTS_LIMIT = 5_000
 TEXT_LIMIT = 2_000_000
 """Characters of a test program."""
@@ -57,13 +60,21 @@ class StdioTests:
 
 @dataclass(frozen=True)
 class DataCall:
-    """One call, as data. `may_be_wrapped`: APPS puts some expected values into a list of one."""
+    """One call, as data. `may_be_wrapped`: APPS puts some expected values into a list of one. `may_be_named`: the one
+    argument is an object that may be the arguments by their names, which the candidate's parameters tell."""
 
     args: tuple[Any, ...]
     expected: Any
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     function: str = ""
     may_be_wrapped: bool = False
+    may_be_named: bool = False
+
+    def taken_by(self, parameters: Sequence[str]) -> DataCall:
+        """The call as it is meant to a function with these parameters."""
+        if not self.may_be_named or not self.args[0].keys() <= set(parameters):
+            return self
+        return replace(self, args=(), kwargs=self.args[0], may_be_named=False)
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,23 @@ def suite_of(value: object, language: str) -> Suite:
             tuple(StdioTest(_text(_first(t, _INPUT)), _text(_first(t, _OUTPUT))) for t in value)
         )
     return DataCalls(tuple(_call(test) for test in value))
+
+
+def callable_of(entry_point: str, code: str) -> str:
+    """What a Python candidate is called as, where an entry point is written in another way: `solution.f` is `f` of the
+    candidate's module, and `Solution.f` a method of an object, unless the code makes it one of the class.
+
+    Raises:
+        BadTests: it is a call, as `f()`: it may mean the function or what this gives.
+    """
+    name = _OF_MODULE.sub("", entry_point.strip())
+    if _CALLED.fullmatch(name):
+        raise BadTests(f"the entry point `{name[:60]}` is a call; write the name of the function alone")
+    method = _METHOD.fullmatch(name)
+    if method is None:
+        return name
+    is_of_class = re.search(rf"@(?:static|class)method\s+(?:async\s+)?def\s+{method[2]}\b", code)
+    return name if is_of_class else f"{method[1]}().{method[2]}"
 
 
 def _kind_of(test: Mapping[str, object]) -> Literal["program", "call"]:
@@ -192,6 +220,7 @@ def _call(test: Mapping[str, object]) -> DataCall:
         args = _first(test, _INPUT)
         if isinstance(args, str) and "expected" not in test:
             args = [_json(line) for line in args.strip("\n").split("\n")]
+    may_be_named = isinstance(args, Mapping) and bool(args) and not test.get("kwargs")
     if not isinstance(args, list | tuple):
         args = () if args is None else (args,)
     kwargs = test.get("kwargs") or {}
@@ -204,7 +233,7 @@ def _call(test: Mapping[str, object]) -> DataCall:
     if not isinstance(name, str) or (name and CALLABLE.fullmatch(name) is None):
         raise BadTests(f"`{str(name)[:60]}` is no name of a function, and no `Class().method`")
     may_be_wrapped = test.get("may_be_wrapped") is True or (is_given_as_input and "expected" not in test)
-    return DataCall(tuple(args), expected, dict(kwargs), name, may_be_wrapped)
+    return DataCall(tuple(args), expected, dict(kwargs), name, may_be_wrapped, may_be_named)
 
 
 def _json(text: str) -> Any:
