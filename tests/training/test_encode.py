@@ -105,6 +105,12 @@ def test_a_row_that_trains_nothing_is_refused_and_named(tokenizer: Any) -> None:
     assert (counts.rows, counts.sequences, counts.unlabelled) == (2, 1, ["bad"])
 
 
+def test_a_row_that_trains_its_end_token_alone_is_refused_and_named(tokenizer: Any) -> None:
+    sequences, counts = encoded(tokenizer, row_of("Ada", "", name="silent"), row_of("Ada", "", "Bo", "1"))
+    assert [s.id for s in sequences] == ["r"]
+    assert counts.unlabelled == ["silent"]
+
+
 def test_truncation_cuts_the_end_and_names_the_row(tokenizer: Any) -> None:
     [sequence], counts = encoded(tokenizer, row_of("Ada", "nuts " * 40), context=16)
     assert len(sequence.tokens) == 16

@@ -68,7 +68,7 @@ class EncodingCounts:
     dropped: list[str] = field(default_factory=list)
     split: list[str] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
-    """Refused: nothing in them would be trained."""
+    """Refused: nothing in them would be trained, or nothing but the token that ends a turn."""
     forged: list[str] = field(default_factory=list)
     """Refused: a message holds the text of a control token, which would end a turn or begin another."""
     unwritten: list[str] = field(default_factory=list)
@@ -131,6 +131,7 @@ def encode(
     """
     renderer = Renderer(tokenizer)
     learned = learned or Learned()
+    control = [number for number, token in tokenizer.added_tokens_decoder.items() if token.special]
     remaining, tried = iter(rows), 0
     while batch := list(islice(remaining, AT_ONCE)):
         counts.rows += len(batch)
@@ -145,6 +146,10 @@ def encode(
                 _refuse_loss(tokenizer, row, conversation.text, encoding)
             is_trained = _trained(conversation, learned, len(tokens), encoding, counts)
             is_trained[:1] = False  # nothing comes before it that could predict it
+            if np.isin(
+                tokens[is_trained], control
+            ).all():  # an end token alone would be learned as the answer
+                is_trained[:] = False
             for sequence in _fitted(row, tokens, is_trained, context, overlong, counts):
                 counts.sequences += 1
                 counts.tokens += len(sequence.tokens)
