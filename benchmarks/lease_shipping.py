@@ -26,6 +26,8 @@ from mixwright_runtime.cluster.exchanges import told_in
 from mixwright_runtime.cluster.jobs import pool_job_frame, value_frame
 from mixwright_runtime.mixture.rows import mixture_row
 from mixwright_runtime.steps.minhash import bands_of
+from mixwright_runtime.steps.ngram_ranges import ngram_work
+from mixwright_runtime.steps.ngrams import NgramIndex
 from mixwright_runtime.steps.sketch_ranges import Sketching, sketch_work
 from mixwright_runtime.training.preview import load_tokenizer
 from mixwright_runtime.training.token_ranges import token_work
@@ -50,7 +52,7 @@ def told(name: str, work: RangeWork[Any, Any], ranges: Sequence[Sequence[object]
     rows = sum(map(len, ranges))
     module, _, function = work.function.partition(":")
     with tempfile.NamedTemporaryFile() as file:
-        file.write(work.shared)
+        file.write(work.shared())
         file.flush()
         there = getattr(importlib.import_module(module), function)
         answers = [value_frame(there(file.name, work.sent(given))) for given in ranges]  # by a worker
@@ -75,6 +77,10 @@ def main() -> None:
         text_of(number, int(min(400, chance.lognormvariate(3.7, 0.7)))) for number in range(arguments.rows)
     ]
     ranges = [texts[at : at + arguments.at_once] for at in range(0, len(texts), arguments.at_once)]
+    index = NgramIndex(8)
+    for number in range(5_000):
+        index.add("held_out", number, [text_of(-1 - number, 60)])
+    told("decontamination", ngram_work("", index.table(), lambda text: [text]), ranges)
     told("sketches", sketch_work("", Sketching(128, 0, 5, *bands_of(0.8, 128)), lambda texts: texts), ranges)
     with tempfile.TemporaryDirectory() as name:
         train_tokenizer(texts, Path(name), vocabulary=2_000, context=2_048)

@@ -50,6 +50,7 @@ class _Undone:
 class _Begun:
     """A kind of work: its table, the name of what its ranges share, and how many the run did itself, why the first."""
 
+    work: RangeWork[Any, Any]
     leasing: Leasing
     shared: str
     undone: int = 0
@@ -92,7 +93,8 @@ class LeasedRanges:
         self._leased = leased
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._begun: dict[tuple[str, str], _Begun] = {}
+        self._begun: dict[int, _Begun] = {}
+        self._beginning = threading.Lock()
 
     def each(self, work: RangeWork[R, V], ranges: Iterable[R]) -> Iterator[tuple[R, V]]:
         """See `Ranges.each`."""
@@ -117,7 +119,8 @@ class LeasedRanges:
 
     async def one(self, work: RangeWork[R, V], given: R) -> V:
         """See `Ranges.one`."""
-        begun = self._of(work)
+        # To name what is shared takes a while where it is large.
+        begun = self._begun.get(id(work)) or await asyncio.to_thread(self._of, work)
         return begun.settled(work, given, await begun.asked(work.function, work.sent(given)))
 
     def warnings(self) -> list[str]:
@@ -133,11 +136,14 @@ class LeasedRanges:
         await asyncio.gather(*(begun.leasing.close() for begun in self._begun.values()))
 
     def _of(self, work: RangeWork[Any, Any]) -> _Begun:
-        shared = blake2b(work.shared, digest_size=16).hexdigest()
-        name = work.what, shared
-        if name not in self._begun:
-            self._begun[name] = _Begun(self._leased(work.what, _proof(work, shared)), shared)
-        return self._begun[name]
+        with self._beginning:
+            begun = self._begun.get(id(work))
+            if begun is None:
+                shared = work.shared()
+                name = blake2b(shared, digest_size=16).hexdigest()
+                leasing = self._leased(work.what, _proof(work, name, shared))
+                begun = self._begun[id(work)] = _Begun(work, leasing, name)
+            return begun
 
 
 def _waited_for(future: Future[Any]) -> Any:
@@ -150,7 +156,7 @@ def _waited_for(future: Future[Any]) -> Any:
             go_on()
 
 
-def _proof(work: RangeWork[Any, Any], shared: str) -> Proof:
+def _proof(work: RangeWork[Any, Any], name: str, shared: bytes) -> Proof:
     wanted = work.proof()
 
     def fault_in(answer: bytes) -> str:
@@ -164,4 +170,4 @@ def _proof(work: RangeWork[Any, Any], shared: str) -> Proof:
             return ""
         return f"it has other libraries or files than the run: {found.get('value')}, not {wanted}"
 
-    return Proof(work.prover, pool_job_frame([], LIMIT_S, shared, work.shared), fault_in)
+    return Proof(work.prover, pool_job_frame([], LIMIT_S, name, shared), fault_in)

@@ -22,7 +22,7 @@ from mixwright_runtime.mixture import Candidates, Demand, Selection, columns_nee
 from mixwright_runtime.plugins.shapes import Apply, Keep, Place, Table
 from mixwright_runtime.run.survivors import SelectedRows, Survivors
 from mixwright_runtime.run.waves import PipelineRun
-from mixwright_runtime.stream.driving import applied, decided_on, reports_of
+from mixwright_runtime.stream.driving import all_in_ranges, applied, decided_on, reports_of
 from mixwright_runtime.stream.kept import RowsInOrder, StartSpool
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.stream.outcomes import Outcomes, OutcomeStore, Start, Tally
@@ -285,6 +285,8 @@ class MixtureRun:
         decided: Iterator[Place]
         if node.is_breaker:
             decided = await decided_on(node, concerned, self._stop) if concerned else iter(())
+        elif node.in_ranges is not None:
+            decided = iter(await all_in_ranges(node, concerned))
         else:
             # So many at once that even what is fast would hold the loop.
             decided = iter(await self._sources.beside(lambda: [applied(node, row) for row in concerned]))

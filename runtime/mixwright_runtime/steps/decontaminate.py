@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,10 @@ from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
-from mixwright_runtime.plugins.shapes import Apply
+from mixwright_runtime.plugins.range_apply import RangeApply
+from mixwright_runtime.steps.ngram_ranges import Shares, ngram_work
 from mixwright_runtime.steps.ngrams import NgramIndex
+from mixwright_runtime.values.ranges import RangeWork
 from mixwright_runtime.values.rows import Dropped, Row
 from mixwright_runtime.values.texts import text_of
 
@@ -48,7 +50,7 @@ EXAMPLE_CHARACTERS = 200
         *STEP,
     ),
 )
-class NgramDecontamination(Apply):
+class NgramDecontamination(RangeApply):
     """Removes rows that repeat an evaluation set, and reports per set what was found.
 
     As Tülu 3 does (Lambert et al. 2024, section 3.2), with an exact index: texts are lower-cased and cut into tokens
@@ -71,26 +73,36 @@ class NgramDecontamination(Apply):
         self._n = int(attributes.get("n") or 8)
         overlap = attributes.get("overlap")
         self._overlap = 0.5 if overlap is None else float(overlap)
+        self._name = f"{context.pipeline}.{step.id}"
         self._index: NgramIndex | None = None
+        self._looks: RangeWork[Sequence[Row], Sequence[Shares]] | None = None
         self._found = {name: _Found() for name in self._against}
 
     async def prepare(self) -> None:
         """Index the evaluation sets."""
         await self._beside(self._indexed)
 
-    def apply(self, row: Row) -> Row | Dropped:
+    def looks(self) -> RangeWork[Sequence[Row], Sequence[Shares]]:
+        """Which evaluation texts are in each row, and how much of each."""
+        if self._looks is None:
+            table = self._indexed().table()
+            self._looks = ngram_work(f"n-grams of step '{self._name}'", table, self._texts)
+        return self._looks
+
+    def apply_found(self, row: Row, found: Shares) -> Row | Dropped:
         """The row, or which evaluation row it overlaps most and by how much."""
-        texts = self._texts(row.columns)
-        matches = [m for m in self._indexed().matches(texts) if m.overlap > self._overlap]
+        index = self._indexed()
+        matches = [index.match(number, overlap) for number, overlap in found if overlap > self._overlap]
         if not matches:
             return row
+        texts = self._texts(row)
         for name in {match.text.set_name for match in matches}:
             self._found[name].removed += 1
         for match in matches:
-            found = self._found[match.text.set_name]
-            found.matched.add(match.text.row)
-            if len(found.examples) < EXAMPLES:
-                found.examples.append(
+            seen = self._found[match.text.set_name]
+            seen.matched.add(match.text.row)
+            if len(seen.examples) < EXAMPLES:
+                seen.examples.append(
                     {
                         "evaluation_row": match.text.row,
                         "evaluation_text": match.text.start,
@@ -131,10 +143,10 @@ class NgramDecontamination(Apply):
                     self._index.add(name, number, _texts_in(columns))
         return self._index
 
-    def _texts(self, columns: Mapping[str, object]) -> list[str]:
+    def _texts(self, row: Row) -> list[str]:
         if self._column is None:
-            return _texts_in(columns)
-        text = text_of(columns.get(self._column))
+            return _texts_in(row.columns)
+        text = text_of(row.columns.get(self._column))
         return [text] if text else []
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_runtime.values.texts import ngram_hashes, tokens_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SHORT_TOKENS = 4
 """Texts with fewer tokens (`yes`, `42`) are in countless rows and prove nothing."""
@@ -38,41 +43,78 @@ class NgramIndex:
     """
 
     def __init__(self, n: int) -> None:
-        self.n = n
+        self._n = n
         self.rows: dict[str, int] = {}
         """Evaluation rows by set."""
         self._texts: list[IndexedText] = []
         self._whole: dict[tuple[str, ...], list[int]] = {}
         """Texts shorter than n, by their tokens."""
         self._pending: list[tuple[Any, int]] = []
-        self._sorted: tuple[Any, Any, Any] | None = None
+        self._table: NgramTable | None = None
 
     def add(self, set_name: str, row: int, texts: Sequence[str]) -> None:
         """Add an evaluation row with its texts; each counts by itself."""
         self.rows[set_name] = max(self.rows.get(set_name, 0), row + 1)
-        self._sorted = None
+        self._table = None
         for text in texts:
             tokens = tokens_of(text)
             number = len(self._texts)
-            if len(tokens) >= self.n:
-                self._pending.append((ngram_hashes(tokens, self.n), number))
+            if len(tokens) >= self._n:
+                self._pending.append((ngram_hashes(tokens, self._n), number))
             elif len(tokens) >= SHORT_TOKENS:
                 self._whole.setdefault(tuple(tokens), []).append(number)
             else:
                 continue
             self._texts.append(IndexedText(set_name, row, len(tokens), text[:START_CHARACTERS]))
 
-    def matches(self, texts: Sequence[str]) -> list[Match]:
-        """Evaluation texts of which something is in the given texts of one row, in the order they were added."""
+    def match(self, number: int, overlap: float) -> Match:
+        """What `NgramTable.shares` says of a text, with the text."""
+        return Match(self._texts[number], overlap)
+
+    def table(self) -> NgramTable:
+        """What rows are looked up in, of the texts that were added so far."""
         import numpy as np
 
-        hashes, owners, positions = self._table()
+        if self._table is None:
+            none = np.empty(0, dtype=np.uint64)
+            hashes = np.concatenate([none, *(found for found, _ in self._pending)])
+            counts = [len(found) for found, _ in self._pending]
+            owners = np.repeat(np.array([number for _, number in self._pending], dtype=np.uint32), counts)
+            positions = np.concatenate(
+                [np.empty(0, dtype=np.uint32), *(np.arange(c, dtype=np.uint32) for c in counts)]
+            )
+            order = np.argsort(hashes, kind="stable")
+            lengths = np.array([text.tokens for text in self._texts], dtype=np.uint32)
+            self._table = NgramTable(
+                self._n, hashes[order], owners[order], positions[order], lengths, self._whole
+            )
+        return self._table
+
+
+@dataclass(frozen=True)
+class NgramTable:
+    """N-grams in ascending order of their hashes, with the number and the position of the text that each is in; how many
+    tokens each text has; and texts shorter than n, by their tokens."""
+
+    n: int
+    hashes: NDArray[np.uint64]
+    owners: NDArray[np.uint32]
+    positions: NDArray[np.uint32]
+    lengths: NDArray[np.uint32]
+    whole: Mapping[tuple[str, ...], list[int]]
+
+    def shares(self, texts: Sequence[str]) -> list[tuple[int, float]]:
+        """The numbers of evaluation texts of which something is in the given texts of one row, ascending, and the share
+        of each one's tokens."""
+        import numpy as np
+
+        hashes = self.hashes
         covered: dict[int, set[int]] = {}
         whole: set[int] = set()
         for text in texts:
             tokens = tokens_of(text)
-            if self._whole and SHORT_TOKENS <= len(tokens) < self.n:
-                whole.update(self._whole.get(tuple(tokens), ()))
+            if self.whole and SHORT_TOKENS <= len(tokens) < self.n:
+                whole.update(self.whole.get(tuple(tokens), ()))
             own = ngram_hashes(tokens, self.n)
             if not len(own) or not len(hashes):
                 continue
@@ -85,25 +127,35 @@ class NgramIndex:
             highs = np.searchsorted(hashes, found, side="right")
             for low, high in zip(lows.tolist(), highs.tolist(), strict=True):
                 for owner, position in zip(
-                    owners[low:high].tolist(), positions[low:high].tolist(), strict=True
+                    self.owners[low:high].tolist(), self.positions[low:high].tolist(), strict=True
                 ):
                     covered.setdefault(owner, set()).update(range(position, position + self.n))
-        shares = {number: len(tokens) / self._texts[number].tokens for number, tokens in covered.items()}
+        shares = {number: len(tokens) / int(self.lengths[number]) for number, tokens in covered.items()}
         shares |= dict.fromkeys(whole, 1.0)
-        return [Match(self._texts[number], shares[number]) for number in sorted(shares)]
+        return sorted(shares.items())
 
-    def _table(self) -> tuple[Any, Any, Any]:
-        """Hashes in ascending order, with the text and the position of each."""
+    def to_bytes(self) -> bytes:
+        """All of it, to be opened by `table_at`."""
         import numpy as np
 
-        if self._sorted is None:
-            none = np.empty(0, dtype=np.uint64)
-            hashes = np.concatenate([none, *(found for found, _ in self._pending)])
-            counts = [len(found) for found, _ in self._pending]
-            owners = np.repeat(np.array([number for _, number in self._pending], dtype=np.uint32), counts)
-            positions = np.concatenate(
-                [np.empty(0, dtype=np.uint32), *(np.arange(c, dtype=np.uint32) for c in counts)]
-            )
-            order = np.argsort(hashes, kind="stable")
-            self._sorted = (hashes[order], owners[order], positions[order])
-        return self._sorted
+        sizes = np.array([self.n, len(self.hashes), len(self.lengths)], np.uint64)
+        whole = json.dumps([[list(tokens), numbers] for tokens, numbers in self.whole.items()])
+        arrays = (sizes, self.hashes, self.owners, self.positions, self.lengths)
+        return b"".join((*(array.tobytes() for array in arrays), whole.encode("ascii")))
+
+
+def table_at(path: str) -> NgramTable:
+    """The table in a file, which is mapped: processes of one machine share its memory."""
+    import numpy as np
+
+    data = np.memmap(path, np.uint8, "r")
+    at = 24
+    n, ngrams, texts = data[:at].view(np.uint64).tolist()
+    parts: list[Any] = []
+    for kind, count in (("u8", ngrams), ("u4", ngrams), ("u4", ngrams), ("u4", texts)):
+        end = at + np.dtype(kind).itemsize * count
+        parts.append(data[at:end].view(kind).view(np.ndarray))
+        at = end
+    hashes, owners, positions, lengths = parts
+    whole = {tuple(tokens): numbers for tokens, numbers in json.loads(data[at:].tobytes())}
+    return NgramTable(n, hashes, owners, positions, lengths, whole)

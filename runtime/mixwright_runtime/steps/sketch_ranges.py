@@ -62,7 +62,7 @@ def sketch_work(what: str, how: Sketching, texts_of: Callable[[R], Texts]) -> Ra
         came=lambda _, value: _came(how, value),
         prover="mixwright_runtime.steps.sketch_ranges:sample_there",
         proof=lambda: _sample(how),
-        shared=json.dumps(vars(how)).encode(),
+        shared=lambda: json.dumps(vars(how)).encode(),
     )
 
 

@@ -16,7 +16,17 @@ from mixwright_compiler.catalog.groups import is_in_band
 from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RowError, RunError, RunStopped
 from mixwright_runtime.plugins.protocol import Measurement
-from mixwright_runtime.plugins.shapes import Apply, Enrich, Fold, Keep, Measure, Place, Spread, Table
+from mixwright_runtime.plugins.range_apply import RangeApply
+from mixwright_runtime.plugins.shapes import (
+    Apply,
+    Enrich,
+    Fold,
+    Keep,
+    Measure,
+    Place,
+    Spread,
+    Table,
+)
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.values.beside import ended_by
 from mixwright_runtime.values.rows import Dropped, Row
@@ -78,8 +88,29 @@ def reports_of(nodes: Sequence[Node]) -> dict[str, Any]:
 
 def applied(node: Node, row: Row) -> Row | Dropped:
     """What a row-wise step makes of a row."""
-    made = _tried(node, row, cast(Apply, node.step).apply, row)
+    return _applied(node, row, cast(Apply, node.step).apply, row)
+
+
+async def applied_in_ranges(node: Node, row: Row) -> Row | Dropped:
+    """`applied`, where many rows are looked at together."""
+    assert node.in_ranges is not None and isinstance(node.step, RangeApply)
+    try:
+        found = await node.in_ranges.found(row)
+    except (RunStopped, RunError):
+        raise
+    except Exception:
+        return applied(node, row)  # one row of many: what costs this one is found alone
+    return _applied(node, row, node.step.apply_found, row, found)
+
+
+def _applied(node: Node, row: Row, make: Callable[..., Row | Dropped], *arguments: Any) -> Row | Dropped:
+    made = _tried(node, row, make, *arguments)
     return made if isinstance(made, (Row, Dropped)) else _no_row(node, row, made)
+
+
+async def all_in_ranges(node: Node, rows: Sequence[Row]) -> list[Row | Dropped]:
+    """`applied_in_ranges` of each of some rows, in their order."""
+    return await asyncio.gather(*(applied_in_ranges(node, row) for row in rows))
 
 
 async def enriched(node: Node, row: Row) -> Row | Dropped:

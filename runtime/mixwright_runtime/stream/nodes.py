@@ -14,11 +14,23 @@ from mixwright_compiler.catalog.traits import Traits
 from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.declare import entry_of, implementation
-from mixwright_runtime.plugins.shapes import Ask, Enrich, Keep, Loop, Measure, Shape, Table, shape_of
+from mixwright_runtime.plugins.range_apply import RangeApply
+from mixwright_runtime.plugins.shapes import (
+    Ask,
+    Enrich,
+    Keep,
+    Loop,
+    Measure,
+    Shape,
+    Table,
+    shape_of,
+)
 from mixwright_runtime.stream.answering import Answering, on_fail_of
 from mixwright_runtime.stream.context import RunContext
+from mixwright_runtime.stream.in_ranges import InRanges
 from mixwright_runtime.stream.measuring import Measuring, ScoreStore
 from mixwright_runtime.stream.outcomes import Tally
+from mixwright_runtime.values.ranges import HERE
 from mixwright_runtime.values.rows import Dropped, Rendered, Row
 from mixwright_runtime.verifiers.verdicts import Selection
 
@@ -39,6 +51,7 @@ class Node:
     verdict_in: of a verifier with `as`, the column that its verdict goes into. band: lowest and highest share of a row's
     candidates that may pass.
     passing: where candidates are looked at each by itself: (how many pass, of how many) -> rows.
+    in_ranges: of a step whose rows others look at, many together.
     rows_again: rows of which the verifier asked for another answer; passed_again: those of them that passed then.
     """
 
@@ -49,6 +62,7 @@ class Node:
     when: Callable[[Mapping[str, Any]], Any] | None = None
     answering: Answering | None = None
     measuring: Measuring | None = None
+    in_ranges: InRanges | None = None
     on_fail: str = "drop"
     retries: int = 0
     repair: Callable[[Mapping[str, Any]], Rendered] | None = None
@@ -94,8 +108,9 @@ class Node:
 
     @cached_property
     def waits(self) -> bool:
-        """Rows wait for something at it: a model, or a verifier."""
-        return self.answering is not None or self.measuring is not None or isinstance(self.step, Enrich)
+        """Rows wait for something at it: a model, a verifier, or whoever looks at many of them."""
+        waited_for = (self.answering, self.measuring, self.in_ranges)
+        return isinstance(self.step, Enrich) or any(one is not None for one in waited_for)
 
     @property
     def samples(self) -> int:
@@ -177,6 +192,8 @@ def _node(plan: Step, context: RunContext, store: ScoreStore, owner: str, seed: 
     if plan.when is not None:
         node.when = context.expression(plan.when)
     match step:
+        case RangeApply() if context.ranges is not HERE:
+            node.in_ranges = InRanges(step, context.ranges)
         case Ask():
             node.answering = Answering(plan, step, context.calls, node=name)
         case Measure():

@@ -16,6 +16,7 @@ from mixwright_runtime.stream.counting import Book, Uncounted
 from mixwright_runtime.stream.driving import (
     applied,
     applied_beside,
+    applied_in_ranges,
     enriched,
     folded,
     passes,
@@ -53,8 +54,12 @@ class Walk:
                 at = max(at + 1, node.body_end)
                 continue
             if node.shape is Apply:
-                is_long = cast(Apply, node.step).is_long
-                result = await applied_beside(node, flow.row) if is_long else applied(node, flow.row)
+                if node.in_ranges is not None:
+                    result = await applied_in_ranges(node, flow.row)
+                elif cast(Apply, node.step).is_long:
+                    result = await applied_beside(node, flow.row)
+                else:
+                    result = applied(node, flow.row)
                 if not self._book.took(result, node):
                     return []
                 flow = Flow(result, flow.asked)

@@ -51,7 +51,7 @@ def token_work(
         came=_came,
         prover="mixwright_runtime.training.token_worker:identity_there",
         proof=lambda: identity_of(tokenizer),
-        shared=shared,
+        shared=lambda: shared,
     )
 
 

@@ -21,7 +21,7 @@ class RangeWork(Generic[R, V]):
     """A function of a range.
 
     what: whose it is, in words. here: the function itself. function: the same for another process, `module:function`; it
-    is called with the path of a file that has `shared`, and with what `sent` makes of a range. came: reads what it
+    is called with the path of a file of what `shared` makes, and with what `sent` makes of a range. came: reads what it
     returns, for that range. Both travel as JSON. prover: another such function, called with the path alone; where it
     returns something else than `proof` does, the process has other libraries or files than this one and gets no range.
     """
@@ -33,7 +33,7 @@ class RangeWork(Generic[R, V]):
     came: Callable[[R, Any], V]
     prover: str
     proof: Callable[[], object]
-    shared: bytes
+    shared: Callable[[], bytes]
 
 
 class Ranges(Protocol):

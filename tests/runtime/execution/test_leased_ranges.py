@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from mixwright_runtime.run.execute import run_plan
 from mixwright_runtime.run.run import RunOptions
 from mixwright_runtime.steps.sketch_ranges import Sketches, Sketching, sketch_work
 from mixwright_runtime.store.store import Store
+from mixwright_runtime.stream import in_ranges
+from mixwright_runtime.stream.in_ranges import InRanges
 from mixwright_runtime.values.ranges import HERE, RangeWork
 
 HOW = Sketching(permutations=128, seed=1, ngram=5, bands=16, rows=8)
@@ -128,12 +131,19 @@ def test_a_range_that_no_worker_can_do_is_done_by_the_run() -> None:
 
 SPEC = """edition 2026
 source texts jsonl { path = "rows.jsonl", columns = { text = text } }
+source exam jsonl { path = "exam.jsonl", columns = { text = text } }
 pipeline several {
   from texts
+  decontaminate ngram { against = [exam], n = 4, overlap = 0.6 }
   dedup minhash { on = text, threshold = 0.5 }
   chat { user = text, assistant = text }
 }
-mixture all_of_it { seed = 1, several = all, dedup minhash { on = messages, threshold = 0.4 } }
+mixture all_of_it {
+  seed = 1
+  several = all
+  dedup minhash { on = messages, threshold = 0.4 }
+  decontaminate ngram { against = [exam], n = 4, overlap = 0.4 }
+}
 """
 
 
@@ -141,6 +151,8 @@ def test_verdicts_of_steps_are_the_same_with_any_workers(tmp_path: Path) -> None
     chance = np.random.default_rng(0)
     rows = [" ".join(f"w{n}" for n in chance.integers(0, 30, 12) // (1 + row % 9)) for row in range(1200)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in rows))
+    exam = [*rows[:400:10], "short of four"]
+    (tmp_path / "exam.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in exam))
     spec = tmp_path / "spec.mix"
     spec.write_text(SPEC)
     made = []
@@ -148,13 +160,52 @@ def test_verdicts_of_steps_are_the_same_with_any_workers(tmp_path: Path) -> None
         with Store.open(tmp_path / f"store{cluster}") as store:
             report = run_plan(mixwright.plan(spec), store=store, options=RunOptions(cluster=cluster))
             assert report.status == "done" and not report.messages
-            made.append(
-                list(
-                    store.sql("SELECT pipeline, row_id, status, reason, detail FROM row_outcome ORDER BY ALL")
-                )
+            outcomes = store.sql(
+                "SELECT pipeline, row_id, status, reason, detail FROM row_outcome ORDER BY ALL"
             )
+            told = [report.summary["pipelines"]["several"]["reports"], report.summary["mixtures"]]
+            made.append((list(outcomes), told))
         if cluster:
             answered = [worker["answered"] for worker in report.summary["cluster"]["workers"]]
-            assert sum(answered) >= 4, "of the pipeline and of the mixture"
+            assert sum(answered) >= 3 + 2 + 1 + 1, "ranges of each step of the pipeline and of the mixture"
     assert made[0] == made[1] == made[2]
-    assert {status for _, _, status, _, _ in made[0]} == {"kept", "dropped"}
+    assert {(owner, reason) for owner, _, _, reason, _ in made[0][0]} == {
+        (owner, reason)
+        for owner in ("several", "all_of_it.several")
+        for reason in ("", "duplicate", "contaminated")
+    }
+
+
+def test_rows_go_on_in_their_order_though_a_later_range_is_there_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(in_ranges, "MOST_ROWS", 3)
+    asked: list[list[int]] = []
+    first_may_end = asyncio.Event()
+
+    class Others:
+        async def one(self, work: Any, given: list[int]) -> list[int]:
+            asked.append(given)
+            if given[0] == 0:
+                await first_may_end.wait()
+            if 4 in given:
+                first_may_end.set()
+            if 6 in given:
+                raise ValueError("6")
+            return [-number for number in given]
+
+    async def main() -> None:
+        looked_at: Any = InRanges(SimpleNamespace(looks=lambda: None), Others())  # type: ignore[arg-type]
+        told: list[Any] = []
+
+        async def row(number: int) -> None:
+            try:
+                told.append(await looked_at.found(number))
+            except ValueError as error:
+                told.append(str(error))
+
+        await asyncio.gather(*map(row, range(8)))
+        assert asked == [[0, 1, 2], [3, 4, 5], [6, 7]]
+        assert told == [0, -1, -2, -3, -4, -5, "6", "6"]
+
+    asyncio.run(main())
