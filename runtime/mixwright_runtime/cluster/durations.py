@@ -37,7 +37,10 @@ class Durations:
 
     def add(self, kind: str, seconds: float) -> None:
         """One more item was answered."""
-        self._kinds.setdefault(kind, _Kind()).add(seconds)
+        found = self._kinds.get(kind)
+        if found is None:
+            found = self._kinds[kind] = _Kind()
+        found.add(seconds)
 
     def size(self, slots: int) -> int:
         """Items that are `target_s` of work for a worker that works on `slots` at once."""

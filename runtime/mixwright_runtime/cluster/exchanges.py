@@ -54,6 +54,7 @@ _UNREADABLE = (ValueError, TypeError, KeyError, IndexError)
 def request_frame(kind: str, request: Any) -> bytes:
     """A request as it travels. Its sampling, which many share and which may hold a schema, is written once for all."""
     found = {name: getattr(request, name) for name in _REQUEST_FIELDS[kind]}
+    found["key"] = request.key.hex()
     sampling = found.pop("sampling", None)
     return frame(found, [] if sampling is None else [_SAMPLING.of(sampling)], _encode)
 
@@ -131,8 +132,6 @@ def _unreadable(error: Exception) -> EngineFault:
 
 def _plain(value: object) -> object:
     match value:
-        case bytes():
-            return value.hex()
         case Finish():
             return value.value
         case Mapping():
@@ -140,9 +139,12 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} does not travel")
 
 
-def _frozen(found: Mapping[str, Any]) -> dict[str, Any]:
+def _frozen(found: dict[str, Any]) -> dict[str, Any]:
     """Lists of a request or an answer are tuples; those further in stay what they are."""
-    return {name: tuple(value) if type(value) is list else value for name, value in found.items()}
+    for name, value in found.items():
+        if type(value) is list:
+            found[name] = tuple(value)
+    return found
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode

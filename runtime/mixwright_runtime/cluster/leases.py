@@ -24,12 +24,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import ceil, inf
+from typing import NamedTuple
 
 from mixwright_runtime.cluster.durations import Durations, LeasePolicy
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """A piece of work. key: never used twice. kind: what is asked, of which times are alike. limit_s: what it may take by
     itself, where whoever asks for it says so."""
 

@@ -225,9 +225,11 @@ class Leasing:
                         lease.begin_anew(self._clock.monotonic())
                         continue
                     self.cluster.at_point("answer")
-                    for key, body in self.table.answered(lease.id, results):
+                    used = self.table.answered(lease.id, results)
+                    if used:
                         self._poisoned = 0
-                        self.answered[lease.worker] = self.answered.get(lease.worker, 0) + 1
+                        self.answered[lease.worker] = self.answered.get(lease.worker, 0) + len(used)
+                    for key, body in used:
                         self._waiting.tell(key, body)
                     self.cluster.at_point("told")
                     self._wake()
