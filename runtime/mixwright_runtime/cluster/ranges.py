@@ -119,8 +119,9 @@ class LeasedRanges:
 
     async def one(self, work: RangeWork[R, V], given: R) -> V:
         """See `Ranges.one`."""
-        # To name what is shared takes a while where it is large.
-        begun = self._begun.get(id(work)) or await asyncio.to_thread(self._of, work)
+        begun = self._begun.get(id(work))
+        if begun is None:  # to name what is shared takes a while where it is large
+            begun = await asyncio.to_thread(self._of, work)
         return begun.settled(work, given, await begun.asked(work.function, work.sent(given)))
 
     def warnings(self) -> list[str]:

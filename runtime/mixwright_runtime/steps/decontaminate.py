@@ -80,7 +80,7 @@ class NgramDecontamination(RangeApply):
 
     async def prepare(self) -> None:
         """Index the evaluation sets."""
-        await self._beside(self._indexed)
+        await self._beside(self.looks)
 
     def looks(self) -> RangeWork[Sequence[Row], Sequence[Shares]]:
         """Which evaluation texts are in each row, and how much of each."""
