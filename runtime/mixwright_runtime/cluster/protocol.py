@@ -115,8 +115,8 @@ class Cluster(Protocol):
         """End every worker; safe to call twice."""
 
 
-# Escaped: a lone surrogate has no UTF-8, and the head is one line. One encoder and one decoder for all: making one takes as
-# long as most heads do.
+# Escaped: a lone surrogate has no UTF-8, and the head is one line. One encoder and one decoder for all: making one takes
+# as long as most heads do.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
 

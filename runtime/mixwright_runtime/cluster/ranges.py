@@ -98,9 +98,8 @@ class LeasedRanges:
 
     def each(self, work: RangeWork[R, V], ranges: Iterable[R]) -> Iterator[tuple[R, V]]:
         """See `Ranges.each`."""
-        if (
-            threading.get_ident() == self._thread
-        ):  # whoever waits in the loop's own thread would wait for ever
+        # Whoever waits in the loop's own thread would wait for ever.
+        if threading.get_ident() == self._thread:
             yield from HERE.each(work, ranges)
             return
         begun = self._of(work)
