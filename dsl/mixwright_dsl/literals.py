@@ -54,6 +54,8 @@ def heredoc_value(source: SourceFile, start: int, end: int) -> tuple[Heredoc, li
     lines: list[str] = []
     offsets: list[int] = []
     findings: list[Diagnostic] = []
+    if any("<<~" in line and _opens_another(line.lstrip(" \t"), tag) for line in body):
+        findings.append(_not_closed(source, start, tag))
     offset = start + len(opener) + 1
     for line in body:
         if line.startswith(prefix):
@@ -78,6 +80,17 @@ def heredoc_value(source: SourceFile, start: int, end: int) -> tuple[Heredoc, li
     return Heredoc("\n".join(lines), tag, source.span(start, end), tuple(offsets)), findings
 
 
+def _opens_another(line: str, tag: str) -> bool:
+    """Is it the closing tag with the next heredoc behind it? As its line does not end there, it closes nothing."""
+    return line.startswith(tag) and line.removeprefix(tag).lstrip(" \t,)]}").startswith("<<~")
+
+
+def _not_closed(source: SourceFile, start: int, tag: str) -> Diagnostic:
+    message = f"heredoc `<<~{tag}` is not closed before the next one opens"
+    hint = f"write `{tag}` on a line of its own where the text ends"
+    return error("MIX003", message, source.span(start, start + 3 + len(tag)), "opened here", hint=hint)
+
+
 def _indented(blank: str, prefix: str) -> str:
     """The indentation of a line as its closing tag has it, and what goes beyond: a tab is as wide as one of its own."""
     width = len(blank.expandtabs(max(len(prefix), 1)))
@@ -87,12 +100,9 @@ def _indented(blank: str, prefix: str) -> str:
 def _left_of_tag(
     source: SourceFile, start: int, offset: int, line: str, prefix: str, tag: str, body: list[str], end: int
 ) -> Diagnostic:
-    opener_span = source.span(start, start + 3 + len(tag))
     if any(other.rstrip().endswith(f"<<~{tag}") for other in body):
         # The text runs into the next heredoc with the same tag: its own closing tag is what is missing.
-        message = f"heredoc `<<~{tag}` is not closed before the next one opens"
-        hint = f"write `{tag}` on a line of its own where the text ends"
-        return error("MIX003", message, opener_span, "opened here", hint=hint)
+        return _not_closed(source, start, tag)
     indent = len(line) - len(line.lstrip(" \t"))
     at = source.span(offset, offset + max(indent, 1))
     fix = Fix(f"indent as `{tag}` is", (), Applicability.MAYBE)
