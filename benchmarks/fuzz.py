@@ -10,7 +10,8 @@ pieces of another one put in, or cut off anywhere. What must hold of each:
     check      every finding has a known code and a place, and no word of a library's
     fix        no error more than before, and the same again changes nothing
     diff       against the text before: every part of the report can be written
-    editor     typed in, hovered over, completed, renamed and all else that an editor asks, at random places
+    editor     typed in, hovered over, completed, renamed and all else that an editor asks, at random places; what
+               is told right after a keystroke is what is told of the whole text, where that has no mistakes
 
 Printed is how many texts each of them took, the slowest one, and each failure with the seed of its text: the same seed
 makes the same text. Exit status 1 when there was any.
@@ -189,10 +190,19 @@ def try_editor(case: Case) -> None:
     outline.inlay_hints(analysis, 0, 10_000)
     changes.formatting(analysis.source)
     known = Known(documents.catalog(path), program, draft.module if draft is not None else None, path.parent)
-    for _ in range(30):
+    for nth in range(30):
         offset = chance.randrange(len(analysis.source.text) + 1)
         completions(cursor_at(analysis.source, offset), known)
         place = place_at(analysis, program, offset)
+        if nth < 3:  # right after a keystroke: of a text that is right the same is told from the part of it
+            just_typed = Documents()
+            just_typed.change(path, case.source.text)
+            part = just_typed.analysis_around(path, offset)
+            of_part = place_at(part, part.compilation.draft, offset)
+            if analysis.compilation.program is not None:
+                told = hover_text(place, program) if place is not None else None
+                again = hover_text(of_part, part.compilation.draft) if of_part is not None else None
+                assert told == again, f"at {offset} a part tells {again!r}, the whole text {told!r}"
         if place is not None:
             hover_text(place, program)
             try:
