@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
             if last is not None:
                 _write_pages(directory, store, plan, last.run_id)
             raise
+        told = report.messages if report.status == "stopped" else ()
+        # At once: the page, and the end of a large store, take seconds.
+        _tell(told)
         page = _write_pages(directory, store, plan, report.run_id)
     if arguments.json:
         from mixwright.json_output import document_text
@@ -101,12 +105,16 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(report_text(report), end="")
         print(f"report: {page}")
-    for message in report.messages:
-        print(message, file=sys.stderr)
+    _tell(report.messages[len(told) :])
     for warning in store.warnings:  # the last copy is sealed when the store is closed
         if warning not in report.messages:
             print(printable(f"warning: {warning}"), file=sys.stderr)
     return report.exit_code
+
+
+def _tell(messages: Sequence[str]) -> None:
+    for message in messages:
+        print(message, file=sys.stderr, flush=True)
 
 
 def _locked_plan(arguments: argparse.Namespace) -> Plan | None:
