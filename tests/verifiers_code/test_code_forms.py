@@ -82,6 +82,12 @@ def test_an_entry_point_that_is_no_name_is_bad_tests(judged: Any, entry_point: s
     assert (verdict.outcome, verdict.reason) == ("unmeasurable", "bad tests")
 
 
+def test_a_call_as_an_entry_point_does_no_harm_where_tests_do_not_go_by_it(judged: Any) -> None:
+    assert judged(ADD, ["assert add(2, 3) == 5"], entry_point="add()").score == 1.0
+    script = "def main():\n    print(int(input()) + 1)\nmain()"
+    assert judged(script, [{"input": "4", "output": "5"}], entry_point="main()").score == 1.0
+
+
 def test_an_object_is_one_argument_where_its_keys_are_no_parameters(judged: Any) -> None:
     tests = [{"fn_name": "largest", "input": {"a": 2, "b": 3}, "output": "b", "type": "function_call"}]
     assert judged("def largest(counts):\n    return max(counts, key=counts.get)", tests).score == 1.0

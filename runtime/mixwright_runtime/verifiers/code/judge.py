@@ -154,8 +154,9 @@ class CodeJudge:
         name = self._language.name
         try:
             suite = suite_of(question.tests, name)
-            if name == "python" and question.entry_point:
-                question = replace(question, entry_point=callable_of(question.entry_point, question.answer))
+            if name == "python" and question.entry_point and not isinstance(suite, StdioTests):
+                entry_point = callable_of(question.entry_point, question.answer, suite)
+                question = replace(question, entry_point=entry_point)
         except BadTests as bad:
             return unmeasurable(name, "bad tests", str(bad))
         if isinstance(suite, ProgramTests):

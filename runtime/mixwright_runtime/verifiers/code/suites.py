@@ -130,15 +130,17 @@ def suite_of(value: object, language: str) -> Suite:
     return DataCalls(tuple(_call(test) for test in value))
 
 
-def callable_of(entry_point: str, code: str) -> str:
+def callable_of(entry_point: str, code: str, suite: Suite) -> str:
     """What a Python candidate is called as, where an entry point is written in another way: `solution.f` is `f` of the
     candidate's module, and `Solution.f` a method of an object, unless the code makes it one of the class.
 
     Raises:
-        BadTests: it is a call, as `f()`: it may mean the function or what this gives.
+        BadTests: it is a call, as `f()`, and the tests call that: it may mean the function or what this gives.
     """
     name = _OF_MODULE.sub("", entry_point.strip())
     if _CALLED.fullmatch(name):
+        if isinstance(suite, ProgramTests) and "check" not in suite.text:
+            return name.removesuffix("()")
         raise BadTests(f"the entry point `{name[:60]}` is a call; write the name of the function alone")
     method = _METHOD.fullmatch(name)
     if method is None:
