@@ -16,6 +16,7 @@ one before it. The tests run it so.
 | `rerun` | a run of which every call is in the store |
 | `keys` | 20,000 calls at random of so many in the store, found by key, each awaited by a task of its own |
 | `client` | a run that asks an engine in the same process for every row |
+| `server` | the same, over HTTP from `fake_server.py` at 5 ms, 64 at once; the cost is the client's alone |
 | `limit` | `from rows { limit = 1000 }` of a Parquet file of so many rows |
 | `source` | a Parquet file of so many rows: lock, plan, and a run that takes 50,000 of them (a tenth, if that is less) |
 | `selection` | a tenth of so many rows selected, balanced over 30 values |
@@ -168,8 +169,8 @@ class Echo:
         return
 
 
-def run_spec(folder: Path, *, watch: Any = None, answers: bool = True) -> Any:
-    """Run the folder's spec in its store."""
+def run_spec(folder: Path, *, watch: Any = None, answers: bool = True, served: bool = False) -> Any:
+    """Run the folder's spec in its store. served: by the models that it names, else by an engine in this process."""
     import mixwright
     from mixwright_runtime.run.execute import run_plan
     from mixwright_runtime.run.run import RunOptions
@@ -177,7 +178,7 @@ def run_spec(folder: Path, *, watch: Any = None, answers: bool = True) -> Any:
 
     plan = mixwright.plan(folder / "spec.mix")
     with Store.open(folder / "store") as store:
-        engines = {"teacher": Echo(answers=answers)} if plan.models else {}
+        engines = {"teacher": Echo(answers=answers)} if plan.models and not served else None
         report = run_plan(plan, store=store, options=RunOptions(exports=False, watch=watch), engines=engines)
         assert report.status == "done", report
     return report
@@ -201,6 +202,23 @@ def rerun(size: int, folder: Path) -> dict[str, Any]:
 
 def client(size: int, folder: Path) -> dict[str, Any]:
     run_spec(folder)
+    return {}
+
+
+def server(size: int, folder: Path) -> dict[str, Any]:
+    fake = Path(__file__).with_name("fake_server.py")
+    with subprocess.Popen(
+        [sys.executable, fake, "--latency-ms", "5"], stdout=subprocess.PIPE, text=True
+    ) as serving:
+        try:
+            assert serving.stdout is not None
+            port = serving.stdout.readline().split()[1]
+            spec = folder / "spec.mix"
+            written = spec.read_text(encoding="utf-8")
+            spec.write_text(written.replace("127.0.0.1:9/", f"127.0.0.1:{port}/"), encoding="utf-8")
+            run_spec(folder, served=True)
+        finally:
+            serving.terminate()
     return {}
 
 
@@ -410,6 +428,7 @@ PARTS: dict[str, Part] = {
     "rerun": Part((5_000, 20_000), prepare_rerun, rerun),
     "keys": Part((100_000, 300_000), prepare_keys, keys),
     "client": Part((5_000, 20_000), prepare_client, client),
+    "server": Part((5_000, 20_000), prepare_client, server),
     "limit": Part((100_000, 300_000), prepare_limit, limit),
     "source": Part((100_000, 300_000), prepare_source, source),
     "selection": Part((100_000, 1_000_000), no_data, selection),
