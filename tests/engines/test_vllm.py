@@ -22,6 +22,8 @@ from mixwright_runtime.engines.protocol import (
     EngineFault,
     Fault,
     Finish,
+    LabelRequest,
+    Labels,
     Losses,
     LossRequest,
     Request,
@@ -166,3 +168,35 @@ def test_losses_are_those_of_the_transformers_engine(engine: VllmEngine) -> None
         assert one.offsets == other.offsets == again.offsets
         assert list(other.logprobs) == pytest.approx(list(one.logprobs), abs=1e-3)
         assert list(again.logprobs) == pytest.approx(list(other.logprobs), abs=1e-4)
+
+
+def test_labels_are_those_of_the_transformers_engine(engine: VllmEngine) -> None:
+    """Of a chat's first token and of a text's next one; a label of several tokens fails alone."""
+    from mixwright_runtime.engines.transformers import TransformersEngine
+    from tests.engines.scoring_requests import engine_of
+
+    asked = [
+        LabelRequest(b"", ({"role": "user", "content": LONG + text},), ("1", "2", "3"), is_text=is_text)
+        for text in ("Bo", "Ada has 4")
+        for is_text in (False, True)
+    ]
+    broken = LabelRequest(b"", ({"role": "user", "content": "Bo"},), ("several words",))
+
+    async def told(by: TransformersEngine | VllmEngine) -> list[Labels | BaseException]:
+        return await asyncio.gather(*map(by.labels, [*asked, broken]), return_exceptions=True)
+
+    async def expected() -> list[Labels | BaseException]:
+        reference = engine_of(TransformersEngine, "generate", SMALL_MODEL)
+        await reference.start()
+        try:
+            return await told(reference)
+        finally:
+            await reference.close()
+
+    *found, fault = asyncio.run(told(engine))
+    *wanted, same_fault = asyncio.run(expected())
+    assert isinstance(fault, EngineFault) and str(fault) == str(same_fault)
+    for one, other in zip(found, wanted, strict=True):
+        assert isinstance(one, Labels) and isinstance(other, Labels)
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-3)
+        assert one.prompt_tokens == other.prompt_tokens

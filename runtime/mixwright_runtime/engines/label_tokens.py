@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mixwright_runtime.engines.protocol import EngineFault, Fault
@@ -24,6 +24,15 @@ def only_token(tokenizer: PreTrainedTokenizerBase, text: str, what: str) -> int:
             Fault.DENIED, f"{what} `{text}` is {len(tokens)} tokens of this model; a {what} must be one"
         )
     return tokens[0]
+
+
+def label_tokens(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[int]:
+    """The token that each label is.
+
+    Raises:
+        EngineFault: one is several.
+    """
+    return [only_token(tokenizer, label, "label") for label in labels]
 
 
 def check_tokens(tokenizer: PreTrainedTokenizerBase, texts: Mapping[str, str], model: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines import pooled
 from mixwright_runtime.engines.decoding import Prompt, completions, end_tokens_of, next_token_logprobs
-from mixwright_runtime.engines.label_tokens import only_token
+from mixwright_runtime.engines.label_tokens import label_tokens
 from mixwright_runtime.engines.local import (
     Asked,
     LocalEngine,
@@ -164,7 +164,7 @@ class TransformersEngine(LocalEngine):
         for asked, logprobs in zip(batch, next_token_logprobs(self._loaded, prompts), strict=True):
             assert isinstance(asked.request, LabelRequest)
             try:
-                tokens = [only_token(self._tokenizer, label, "label") for label in asked.request.labels]
+                tokens = label_tokens(self._tokenizer, asked.request.labels)
             except EngineFault as fault:
                 asked.fail(fault.fault, str(fault))
                 continue

@@ -10,6 +10,7 @@ from typing import Any
 from mixwright_compiler.catalog.capabilities import LOSSES
 from mixwright_compiler.plan.plan import ModelSpec
 from mixwright_runtime.engines.decoding import Prompt
+from mixwright_runtime.engines.label_tokens import label_tokens
 from mixwright_runtime.engines.local import (
     Asked,
     LocalEngine,
@@ -24,10 +25,11 @@ from mixwright_runtime.engines.protocol import (
     EngineFault,
     Fault,
     Finish,
+    LabelRequest,
     Request,
 )
 from mixwright_runtime.engines.token_losses import Passage
-from mixwright_runtime.engines.vllm_losses import Told, reads_alone
+from mixwright_runtime.engines.vllm_logprobs import Told, ToldLabels, reads_alone
 from mixwright_runtime.engines.vllm_pooling import pooled_of, pooling_options, pooling_params, pooling_task
 from mixwright_runtime.errors import EngineUnavailable, require
 from mixwright_runtime.plugins.attributes import POOLING, TASK, TEMPLATE_ARGUMENTS
@@ -39,7 +41,7 @@ from mixwright_runtime.plugins.declare import attribute, declare
     "vllm",
     one_of=(("path",), ("repo",)),
     label="name",
-    offers=("schema", "continue", "user_turn", "text", "losses", "token_at"),
+    offers=("schema", "continue", "user_turn", "text", "labels", "losses", "token_at"),
     extra="vllm",
     modules=("vllm",),
     attributes=(
@@ -113,8 +115,8 @@ class VllmEngine(LocalEngine):
     def __init__(self, model: ModelSpec, environment: EngineEnvironment) -> None:
         super().__init__(model, environment, slots=int(model.attributes["max_in_flight"]))
         self._in_flight: dict[str, Asked] = {}
-        self._told: dict[str, tuple[Told, int]] = {}
-        """Of those that ask for a passage: what was told of it, and which of its prompts it is."""
+        self._told: dict[str, tuple[Told | ToldLabels, int]] = {}
+        """Of those that ask how likely tokens are: what was told of it, and which of its prompts it is."""
         self._sent = 0
         self._idle_crashes = 0
         self._is_given_up = ""
@@ -154,12 +156,13 @@ class VllmEngine(LocalEngine):
             return
         if not asked.is_wanted or not encoded(asked, self._tokenizer, self._context, self.template_arguments):
             return
-        if isinstance(asked.prompt, Passage):
-            told = Told(asked, asked.prompt)
-            prompts = told.prompts()
-            if not prompts:
-                asked.succeed(asked.prompt.losses((), self.provenance))
-            for number, tokens in enumerate(prompts):
+        try:
+            told = self._asked_how_likely(asked)
+        except EngineFault as fault:
+            asked.fail(fault.fault, str(fault))
+            return
+        if told is not None:
+            for number, tokens in enumerate(told.prompts()):
                 name = self._add(asked, tokens, told.parameters())
                 if not name:
                     return
@@ -167,6 +170,20 @@ class VllmEngine(LocalEngine):
             return
         assert asked.prompt is not None
         self._add(asked, asked.prompt.tokens, self._parameters(asked))
+
+    def _asked_how_likely(self, asked: Asked) -> Told | ToldLabels | None:
+        """What is to be told of tokens; None for one that asks for something else.
+
+        Raises:
+            EngineFault: a label is no token.
+        """
+        if isinstance(asked.prompt, Passage):
+            told = Told(asked, asked.prompt)
+            told.answer_if_complete(self.provenance)
+            return told
+        if isinstance(asked.request, LabelRequest) and isinstance(asked.prompt, Prompt):
+            return ToldLabels(asked, asked.prompt, label_tokens(self._tokenizer, asked.request.labels))
+        return None
 
     def _add(self, asked: Asked, tokens: Sequence[int], parameters: Any) -> str:
         """Hand a request to vLLM. Returns: its name there; empty where it was refused, which its caller then knows."""
