@@ -156,7 +156,7 @@ def test_words_of_dropped_reasoning_that_the_answer_repeats_are_the_answer_s(
 
 
 def test_an_empty_answer_is_its_end(families: Any) -> None:
-    assert trained(families(QWEN3), chat("1+1?", "")) == ["<|im_end|>"]
+    assert trained(families(QWEN3), chat("1+1?", "", "Well?", "2")) == ["<|im_end|>", "2<|im_end|>"]
 
 
 def test_the_last_turn_alone_can_be_trained(families: Any) -> None:

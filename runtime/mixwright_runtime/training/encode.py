@@ -146,9 +146,8 @@ def encode(
                 _refuse_loss(tokenizer, row, conversation.text, encoding)
             is_trained = _trained(conversation, learned, len(tokens), encoding, counts)
             is_trained[:1] = False  # nothing comes before it that could predict it
-            if np.isin(
-                tokens[is_trained], control
-            ).all():  # an end token alone would be learned as the answer
+            # An end token alone would be learned as the answer.
+            if np.isin(tokens[is_trained], control).all():
                 is_trained[:] = False
             for sequence in _fitted(row, tokens, is_trained, context, overlong, counts):
                 counts.sequences += 1

@@ -66,7 +66,7 @@ def test_what_is_lacking_is_named(values: dict[str, str], lacking: list[str]) ->
 def test_an_address_of_openai_says_what_is_served() -> None:
     assert "labels" in offered(ENGINES["openai"], {"base_url": "https://api.openai.com/v1"})
     assert "labels" not in offered(ENGINES["openai"], {"base_url": HERE})
-    assert missing(ENGINES["vllm"], {}, "labels") is None
+    assert missing(ENGINES["vllm"], {}, "tools") is None
 
 
 def test_a_declaration_names_capabilities_that_there_are() -> None:
