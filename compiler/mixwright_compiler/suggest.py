@@ -38,19 +38,35 @@ def edit_distance(a: str, b: str, limit: int) -> int:
         a, b = a[1:], b[1:]
     while a and b and a[-1] == b[-1]:
         a, b = a[:-1], b[:-1]
+    far, size = limit + 1, len(b)
+    if not a or not b:
+        return min(len(a) or size, far)
     before: list[int] = []
-    previous = list(range(len(b) + 1))
+    previous = [*range(far), *[far] * (size - limit)]
     for i, ca in enumerate(a, 1):
-        row = [i]
-        for j, cb in enumerate(b, 1):
-            cost = min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (ca != cb))
-            if i > 1 and j > 1 and ca == b[j - 2] and a[i - 2] == cb:
-                cost = min(cost, before[j - 2] + 1)
-            row.append(cost)
-        if min(row) > limit:
-            return limit + 1
+        # What is further off the diagonal takes more edits than are of interest.
+        first, last = (i - limit if i > limit else 1), (i + limit if i + limit < size else size)
+        row = [far] * (size + 1)
+        if i <= limit:
+            row[0] = i
+        least = far
+        for j in range(first, last + 1):
+            cb, cost = b[j - 1], previous[j - 1]
+            if ca != cb:
+                cost += 1
+                if previous[j] < cost:
+                    cost = previous[j] + 1
+                if row[j - 1] < cost:
+                    cost = row[j - 1] + 1
+                if i > 1 and j > 1 and ca == b[j - 2] and a[i - 2] == cb and before[j - 2] < cost:
+                    cost = before[j - 2] + 1
+            row[j] = cost
+            if cost < least:
+                least = cost
+        if least > limit:
+            return far
         before, previous = previous, row
-    return previous[-1]
+    return previous[-1] if previous[-1] < far else far
 
 
 def nearest(name: str, *groups: Iterable[str]) -> str | None:

@@ -278,7 +278,7 @@ class World:
     def _same_last(self, ref: Ref, names: list[str]) -> str | None:
         """The name that differs in what stands before it alone: `lib.people` for `people`, `ask` for `template.ask`."""
         last = ref.parts[-1]
-        found = [name for name in names if name.rpartition(".")[2] == last]
+        found = [name for name in names if name == last or ("." in name and name.rpartition(".")[2] == last)]
         return found[0] if len(found) == 1 and (len(ref.parts) > 1 or found[0] != last) else None
 
     def _declared_near(self, module: Module, near: str | None) -> tuple[Label, ...]:
@@ -290,7 +290,13 @@ class World:
 
     def _others(self, module: Module, ref: Ref, kinds: tuple[str, ...]) -> list[str]:
         """Visible names without the declaration that the reference stands in."""
-        return [n for n in self.visible(module, kinds) if not _is_inside(ref, module.declarations.get(n))]
+        place = at_home(ref.span)
+        start = place.start if place.source is module.source else -1
+        return [
+            name
+            for name, declared in visible_names(module, kinds)
+            if not (declared.node.span.start <= start < declared.node.span.end and declared.module is module)
+        ]
 
     def visible(self, module: Module, kinds: Iterable[str]) -> list[str]:
         """Names of these kinds as they are written in a module, its own first."""
@@ -315,23 +321,14 @@ class World:
             yield from module.declarations.values()
 
 
-def visible_names(module: Module, kinds: tuple[str, ...]) -> Iterator[tuple[str, Declaration]]:
+def visible_names(module: Module, kinds: tuple[str, ...]) -> list[tuple[str, Declaration]]:
     """Declarations of these kinds, by their names as they are written in a module, its own first."""
-    for declaration in module.declarations.values():
-        if declaration.kind in kinds:
-            yield declaration.name, declaration
+    # Of a thousand misspelt names each is compared with a thousand others: nothing is called for one of them.
+    found = [(declared.name, declared) for declared in module.declarations.values() if declared.kind in kinds]
     for alias, target in module.imports.items():
         if target is not None:
-            for declaration in target.declarations.values():
-                if declaration.kind in kinds:
-                    yield f"{alias}.{declaration.name}", declaration
-
-
-def _is_inside(ref: Ref, declaration: Declaration | None) -> bool:
-    """Does a reference stand in the declaration itself? Then that is not what it means."""
-    if declaration is None or at_home(ref.span).source is not declaration.module.source:
-        return False
-    return bool(declaration.node.span.start <= ref.span.start < declaration.node.span.end)
+            found += [(f"{alias}.{d.name}", d) for d in target.declarations.values() if d.kind in kinds]
+    return found
 
 
 def _either(kinds: tuple[str, ...]) -> str:
