@@ -18,7 +18,6 @@ from mixwright_runtime.steps.components import Components
 from mixwright_runtime.steps.embedded import EMBEDDER, unembedded
 from mixwright_runtime.values.row_ids import RowIds
 from mixwright_runtime.values.rows import Row
-from mixwright_runtime.values.texts import text_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +80,6 @@ class ClusterRows(ByVectors):
         attributes = step.attributes
         super().__init__(step, context, "cluster", cosine=float(attributes["min"]))
         self._step = step
-        self._column = str(attributes["on"])
         self._joins_any = attributes.get("link") == "any"
         self._facts: dict[str, Any] = {}
 
@@ -93,7 +91,7 @@ class ClusterRows(ByVectors):
         held = array("q")
         """The row of each vector that is held."""
         failures: dict[int, VectorResult] = {}
-        async for places, vectors, failed, _ in self._vectors(rows, self._text, range(len(rows))):
+        async for places, vectors, failed, _ in self._vectors(rows, range(len(rows))):
             if self._joins_any:
                 held.extend(places)
                 await asyncio.to_thread(groups.join_near, self._near, vectors, held)
@@ -116,9 +114,6 @@ class ClusterRows(ByVectors):
             "compared": self._near.compared,
         }
         return self._grouped(rows, firsts, sizes, failures)
-
-    def _text(self, row: Row) -> str | None:
-        return text_of(row.columns.get(self._column))
 
     def _grouped(
         self,

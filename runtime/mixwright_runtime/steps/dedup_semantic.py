@@ -15,7 +15,6 @@ from mixwright_runtime.steps.by_vectors import ByVectors
 from mixwright_runtime.steps.embedded import EMBEDDER, unembedded
 from mixwright_runtime.values.row_ids import RowIds
 from mixwright_runtime.values.rows import Dropped, Row
-from mixwright_runtime.values.texts import text_of
 
 
 @declare(
@@ -69,7 +68,6 @@ class SemanticDedup(ByVectors):
     def __init__(self, step: Step, context: StepContext) -> None:
         attributes = step.attributes
         self._step_id = step.id
-        self._column = str(attributes["on"])
         self._scale = 2.0 if attributes.get("metric") == "l2" else 1.0
         distance = attributes.get("distance")
         nearest = 1.0 - (0.05 if distance is None else float(distance)) / self._scale
@@ -82,7 +80,7 @@ class SemanticDedup(ByVectors):
         """Each row, or the one kept before that it is too near to."""
         decided: list[Place] = list(rows)
         self._rows += len(rows)
-        async for places, vectors, failed, _ in self._vectors(rows, self._text, range(len(rows))):
+        async for places, vectors, failed, _ in self._vectors(rows, range(len(rows))):
             found = await asyncio.to_thread(self._near.admit, vectors, "nearest")
             for at, near in zip(places, found, strict=True):
                 if near is None:
@@ -96,9 +94,6 @@ class SemanticDedup(ByVectors):
             for at, result in failed.items():
                 decided[at] = unembedded(rows[at], self._step_id, result)
         return decided
-
-    def _text(self, row: Row) -> str | None:
-        return text_of(row.columns.get(self._column))
 
     def report(self) -> dict[str, int]:
         """Rows seen, those too near to another, and how many pairs had to be compared whole."""

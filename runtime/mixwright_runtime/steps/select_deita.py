@@ -86,7 +86,6 @@ class SelectDeita(ByVectors):
         )
         self._step = step
         self._by = context.expression(attributes["by"])
-        self._on = str(attributes["on"])
         self._facts: dict[str, Any] = {}
 
     async def table(self, rows: Sequence[Row]) -> Iterator[Place]:
@@ -95,7 +94,7 @@ class SelectDeita(ByVectors):
         wanted = wanted_of(self._step, len(rows))
         seen = _Seen(ranking)
         taken, similar = array("q"), 0
-        async with aclosing(self._vectors(rows, self._text, ranking.places if wanted else ())) as parts:
+        async with aclosing(self._vectors(rows, ranking.places if wanted else ())) as parts:
             async for places, vectors, failed, textless in parts:
                 found = await asyncio.to_thread(self._near.admit, vectors, "nearest")
                 for at, near in zip(places, found, strict=True):
@@ -121,7 +120,7 @@ class SelectDeita(ByVectors):
         return self._decided(rows, kept, seen)
 
     def _text(self, row: Row) -> str | None:
-        return whole_text_of(row.columns.get(self._on))
+        return whole_text_of(row.columns.get(self._column))
 
     def _decided(self, rows: Sequence[Row], kept: Iterable[int], seen: _Seen) -> Iterator[Place]:
         for at, place in enumerate(chosen(self._step, rows, kept, seen.why)):

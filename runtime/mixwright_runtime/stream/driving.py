@@ -17,16 +17,7 @@ from mixwright_runtime.calls.stop import StopSignal
 from mixwright_runtime.errors import RowError, RunError, RunStopped
 from mixwright_runtime.plugins.protocol import Measurement
 from mixwright_runtime.plugins.range_apply import RangeApply
-from mixwright_runtime.plugins.shapes import (
-    Apply,
-    Enrich,
-    Fold,
-    Keep,
-    Measure,
-    Place,
-    Spread,
-    Table,
-)
+from mixwright_runtime.plugins.shapes import Apply, Enrich, Fold, Keep, Measure, Place, Spread, Table
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.values.beside import ended_by
 from mixwright_runtime.values.rows import Dropped, Row

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mixwright_runtime.plugins.range_apply import RangeApply
+from mixwright_runtime.store.lookup import DELIVERED_AT_ONCE, QUIET_TURNS
 from mixwright_runtime.store.underway import in_the_store
 from mixwright_runtime.values.ranges import Ranges
 from mixwright_runtime.values.rows import Row
@@ -14,10 +15,7 @@ from mixwright_runtime.values.rows import Row
 MOST_ROWS = 500
 """Rows of a range."""
 QUIET_S = 0.002
-QUIET_TURNS = 3
-"""A range that is not full is sent when no row came for so many looks in a row, so far apart. Chosen."""
-DELIVERED_AT_ONCE = 128
-"""Rows that go on in one turn of the event loop: all that they do next happens in it. Chosen."""
+"""A range that is not full is sent when no row came for `QUIET_TURNS` looks in a row, so far apart. Chosen."""
 
 _Waiting = list[tuple[Row, "asyncio.Future[Any]"]]
 

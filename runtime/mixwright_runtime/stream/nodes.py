@@ -15,16 +15,7 @@ from mixwright_compiler.plan.plan import Step
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.plugins.declare import entry_of, implementation
 from mixwright_runtime.plugins.range_apply import RangeApply
-from mixwright_runtime.plugins.shapes import (
-    Ask,
-    Enrich,
-    Keep,
-    Loop,
-    Measure,
-    Shape,
-    Table,
-    shape_of,
-)
+from mixwright_runtime.plugins.shapes import Ask, Enrich, Keep, Loop, Measure, Shape, Table, shape_of
 from mixwright_runtime.stream.answering import Answering, on_fail_of
 from mixwright_runtime.stream.context import RunContext
 from mixwright_runtime.stream.in_ranges import InRanges

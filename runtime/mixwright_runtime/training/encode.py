@@ -86,7 +86,9 @@ class EncodingCounts:
         """Count what became of further rows, too."""
         for name, value in vars(later).items():
             if name != "why_unlocatable" or not self.why_unlocatable:
-                setattr(self, name, getattr(self, name) + value)
+                counted = getattr(self, name)
+                counted += value  # a list grows in its place
+                setattr(self, name, counted)
 
 
 FATES = {

@@ -42,16 +42,15 @@ def token_work(
         "parts": settings.learn,
         "last_turn_only": settings.turns == "last",
     }
-    shared = json.dumps(told).encode()
     return RangeWork(
         what=what,
-        here=lambda rows: encoded_range(_as_trained(rows), tokenizer, json.loads(shared)),
+        here=lambda rows: encoded_range(_as_trained(rows), tokenizer, told),
         function="mixwright_runtime.training.token_worker:tokens_of_range",
         sent=_as_trained,
         came=_came,
         prover="mixwright_runtime.training.token_worker:identity_there",
         proof=lambda: identity_of(tokenizer),
-        shared=lambda: shared,
+        shared=json.dumps(told).encode,
     )
 
 
