@@ -115,9 +115,7 @@ SKYPILOT = """# A run of @spec@ on @nodes@ node(s): from the project root, sky l
 name: mixwright-@name@
 num_nodes: @nodes@
 workdir: .
-resources:
-  accelerators: @accelerators@
-@secrets@setup: |
+@resources@@secrets@setup: |
   pip install 'mixwright[openai]' vllm
 run: |
   export NODE_RANK="$SKYPILOT_NODE_RANK" NODE_HOSTS="$(echo "$SKYPILOT_NODE_IPS" | tr '\\n' ' ')"

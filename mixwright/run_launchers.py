@@ -161,7 +161,10 @@ def write_launchers(
         "serve": "\n".join(map(_serve_line, servers))
         or "# No model of the spec is at an address of this machine.",
         "arguments": shlex.join(arguments),
-        "accelerators": json.dumps(f"{machines.gpu}:{machines.gpus}") if machines.gpus else "{}",
+        # SkyPilot refuses accelerators that are none.
+        "resources": f"resources:\n  accelerators: {json.dumps(f'{machines.gpu}:{machines.gpus}')}\n"
+        if machines.gpus
+        else "",
         "secrets": "secrets:\n" + "".join(f"  {name}: null\n" for name in variables) if variables else "",
         "claim": "mixwright-project",
         "mount": "/project",

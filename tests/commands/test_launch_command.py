@@ -125,16 +125,17 @@ def test_skypilot_asks_for_nodes_gpus_and_secrets(spec: Path) -> None:
     assert "bash 'to launch/node.sh'" in task["run"]
 
 
-def test_skypilot_s_own_parser_takes_it(spec: Path) -> None:
-    pytest.importorskip("sky", reason="SkyPilot is not installed")
-    import sky
-    import yaml
-
+@pytest.mark.launch
+@pytest.mark.parametrize("gpus", ["8", "0"])
+def test_skypilot_s_own_parser_takes_it(spec: Path, gpus: str) -> None:
+    sky = pytest.importorskip("sky", reason="SkyPilot is not installed")
+    yaml = pytest.importorskip("yaml")
     task = sky.Task.from_yaml_config(
-        yaml.safe_load(written(spec)["sky.yaml"]),
+        yaml.safe_load(written(spec, "--nodes", "4", *gpus_of_nodes(gpus))["sky.yaml"]),
         secrets_overrides=[("HOSTED_KEY", "a"), ("JUDGE_KEY", "b")],
     )
-    assert task.num_nodes == 4
+    (resources,) = task.resources
+    assert (task.num_nodes, resources.accelerators) == (4, {"H100": 8} if gpus == "8" else None)
 
 
 def rayjob(spec: Path, *options: str) -> dict[str, Any]:
@@ -165,9 +166,7 @@ def test_kuberay_s_workers_start_when_their_servers_answer(spec: Path) -> None:
 @pytest.mark.parametrize("workers", [[], ["--workers"]])
 @pytest.mark.parametrize("gpus", ["8", "0"])
 def test_every_field_of_a_rayjob_is_one_that_there_is(spec: Path, workers: list[str], gpus: str) -> None:
-    job = rayjob(
-        spec, "--nodes", "2", "--gpus", gpus, *(["--tp", "judge_1=2"] if gpus != "0" else []), *workers
-    )
+    job = rayjob(spec, "--nodes", "2", *gpus_of_nodes(gpus), *workers)
     checked = jsonschema_rs.validator_for(RAYJOB)
     assert [f"{list(error.instance_path)}: {error.message}" for error in checked.iter_errors(job)] == []
     # What Kubernetes would drop, and what it would refuse.
@@ -186,6 +185,23 @@ def test_every_field_of_a_rayjob_is_one_that_there_is(spec: Path, workers: list[
         for container in (*pod.get("initContainers", ()), *pod["containers"]):
             assert {mount["name"] for mount in container.get("volumeMounts", ())} <= volumes
     assert mounted.count("project") == 1 + len(workers)
+
+
+@pytest.mark.launch
+@pytest.mark.parametrize("workers", [[], ["--workers"]])
+@pytest.mark.parametrize("gpus", ["8", "0"])
+def test_kubernetes_takes_the_pods(spec: Path, workers: list[str], gpus: str) -> None:
+    kubernetes = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
+    for pod in pods_of(rayjob(spec, "--nodes", "2", *gpus_of_nodes(gpus), *workers)):
+        whole: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": pod}
+        kubernetes.validate(whole, "1.29", strict=True)
+        whole["spec"]["containers"][0]["resource"] = {}
+        with pytest.raises(kubernetes.ValidationError, match="'resource' was unexpected"):
+            kubernetes.validate(whole, "1.29", strict=True)
+
+
+def gpus_of_nodes(gpus: str) -> list[str]:
+    return ["--gpus", gpus, *(["--tp", "judge_1=2"] if gpus != "0" else [])]
 
 
 def pods_of(job: dict[str, Any]) -> list[dict[str, Any]]:
