@@ -231,7 +231,7 @@ class Run:
             )
             outcomes = Outcomes(self.store, self.run_id, pipeline.name)
             window = self._window(nodes)
-            pool, settled = self._pool_of(pipeline)
+            pool, settled = await self.sources.beside(partial(self._pool_of, pipeline))
             kept = KeptRows(self.store.directory, f"pipeline '{pipeline.name}'")
             executor = Executor(
                 nodes,

@@ -126,7 +126,7 @@ def quarantined_in(store: Store, pipeline: str) -> Iterator[LostRow]:
         SELECT row_id, step, run_id, position, furthest FROM chosen
         JOIN (SELECT run_id, max(position) AS furthest FROM chosen WHERE status = 'kept' GROUP BY run_id) USING (run_id)
         WHERE status = 'quarantined' ORDER BY run_id DESC, position"""
-    for row_id, step, run_id, position, furthest in store.sql(query, [pipeline]):
+    for row_id, step, run_id, position, furthest in store.streamed(query, [pipeline]):
         yield LostRow(bytes(row_id), step, run_id, position, furthest)
 
 
@@ -134,7 +134,7 @@ def kept_by_position(store: Store, run_id: int, pipeline: str) -> Iterator[tuple
     """Position -> `content_digest` of each row that a run kept of the one there, ascending; of all that ended."""
     query = """SELECT position, coalesce(list_sort(list(content) FILTER (status = 'kept')), []) FROM outcome
         WHERE run_id = ? AND pipeline = ? GROUP BY position ORDER BY position"""
-    for position, kept in store.sql(query, [run_id, pipeline]):
+    for position, kept in store.streamed(query, [run_id, pipeline]):
         yield position, [bytes(digest) for digest in kept]
 
 

@@ -40,6 +40,7 @@ from mixwright_runtime.store.records import (
     outcome_record,
 )
 from mixwright_runtime.store.writer import BATCH_RECORDS, Writer
+from mixwright_runtime.values.beside import go_on
 
 _CALL_COLUMNS = ", ".join(FoundCall._fields)
 _SCORE_COLUMNS = ", ".join(field.name for field in fields(ScoreRecord))
@@ -351,12 +352,14 @@ class Store:
         self._scores.settle([score.key for score in scores if score.outcome not in ("error", "timeout")])
 
     def streamed(self, query: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
-        """Rows of a reading query one after the other, for the modules of this folder. Call after `flush`."""
+        """Rows of a reading query one after the other, for the modules of this folder. Call after `flush`. Beside the
+        event loop it ends with the run (`values/beside.py`)."""
         with self._database.read_lock:
             cursor = self._database.cursor()
         try:
             cursor.execute(query, parameters)
             while rows := cursor.fetchmany(1_000):
+                go_on()
                 yield from rows
         finally:
             cursor.close()

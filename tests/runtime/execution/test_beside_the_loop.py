@@ -16,6 +16,7 @@ from spec_runs import SpecRuns
 
 from mixwright_runtime.errors import RunStopped
 from mixwright_runtime.mixture import record
+from mixwright_runtime.run.drawn import replay_of
 from mixwright_runtime.run.run import Run
 from mixwright_runtime.sources import pages
 from mixwright_runtime.sources.parquet_rows import ParquetFiles
@@ -152,6 +153,20 @@ def test_a_row_that_draws_from_many_is_taken_beside_the_loop(
     assert runs.run(spec, watch=turns.watch).status == "done"
     assert turns.waits == 20
     assert runs.rows() == few
+
+
+def test_earlier_runs_are_asked_for_a_pool_beside_the_loop(
+    runs: SpecRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = Turns()
+    monkeypatch.setattr(Store, "streamed", turns.wrapped(Store.streamed))
+    monkeypatch.setattr("mixwright_runtime.run.run.replay_of", turns.wrapped_call(replay_of))
+    spec = DRAWN.replace("STEP", "draw shot { from = all, column = calls, fewer = ok, lag = 64 }")
+    spec = spec.replace("mixture main { seed = 1, all = all }", "")
+    for _ in range(2):
+        assert runs.run(spec, watch=turns.watch).status == "done"
+    # What it lost, what is expected again, and in the second run what the first has kept.
+    assert turns.waits == 2 + 3
 
 
 def test_a_selection_that_is_interrupted_is_none(runs: SpecRuns, monkeypatch: pytest.MonkeyPatch) -> None:
