@@ -52,6 +52,8 @@ def test_what_readers_never_see_breaks_nothing(project: Path, capsys: pytest.Cap
         ("export hub", "export hub_2", "16:9 MIX950"),
         ('"../out/student" }', '"../out/student", format = parquet }', "21:59 MIX951"),
         ('"mit"', '"cc-by-nc-4.0"', "7:62 MIX953"),
+        ('"mit"', '"mit AND cc-by-nc-4.0"', "7:62 MIX953"),
+        ('"mit"', '"mit OR cc-by-nc-4.0"', ""),
         ('license = "mit"', 'license = "mit", columns = { problem = problem, more = problem }', "7:8 MIX954"),
         (
             "  from seeds",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from mixwright_compiler.catalog.license_expressions import OPERATORS, base_of, terms_of, with_terms
 from mixwright_compiler.suggest import nearest
 
 PERMISSIVE = "permissive"
@@ -65,21 +66,45 @@ _CLASSES_OF: dict[str, frozenset[str] | None] = {
 }
 
 
+OWN = ("licenseref-", "documentref-")
+"""How SPDX begins the name of terms that are somebody's own."""
+
+
 def is_known(name: str) -> bool:
-    """Whether a license id is known, in any case."""
-    return name.lower() in _CLASSES_OF
+    """Whether a license id is known, in any case; an expression where all ids in it are."""
+    return all(_id(term) in _CLASSES_OF or _id(term).startswith(OWN) for term in terms_of(name))
 
 
-def classes_of(name: str) -> frozenset[str] | None:
-    """How a license binds what is made from the text, by the names of `CLASSES`; None where the id does not say."""
-    return _CLASSES_OF.get(name.lower())
+def classes_of(term: str) -> frozenset[str] | None:
+    """How one license binds what is made from the text, by the names of `CLASSES`; None where the id does not say. An
+    exception (`WITH`) only permits more, so the license without it is taken."""
+    return _CLASSES_OF.get(_id(term))
+
+
+def asked_by(terms: Iterable[str]) -> frozenset[str] | None:
+    """What licenses that hold together ask, by the names of `CLASSES`; None where an id does not say."""
+    found = [classes_of(term) for term in terms]
+    return None if None in found else frozenset(word for each in found if each is not None for word in each)
+
+
+def _id(term: str) -> str:
+    """The id in the table: without an exception, and without the `+` of later versions."""
+    name = base_of(term).lower()
+    return name if name in _CLASSES_OF else name.removesuffix("+")
 
 
 def as_written(name: str) -> str | None:
-    """The id that an unknown one is a slip of, or a known one in its own case; None where there is nothing to say."""
+    """The id that an unknown one is a slip of, or a known one in its own case; None where there is nothing to say. Of an
+    expression each id is put right."""
+    return with_terms(name, _as_written)
+
+
+def _as_written(name: str) -> str | None:
     folded = name.strip().lower().replace(" ", "-").replace("_", "-")
-    if folded in _CLASSES_OF:
+    if folded in _CLASSES_OF or folded.startswith(OWN) or folded.removesuffix("+") in _CLASSES_OF:
         return None if folded == name else folded
+    if set(OPERATORS) & set(name.split()):
+        return None
     # Never an id that asks for something else: `cc-by-nc-40` is not `cc-by-4.0`.
     bound = frozenset(folded.split("-")) & frozenset(CLASSES)
     return nearest(
@@ -87,20 +112,20 @@ def as_written(name: str) -> str | None:
     )
 
 
-def matches(pattern: str, name: str) -> bool:
-    """Whether a license is the one that a policy names, or one of those (`cc-by-*`)."""
-    return fnmatchcase(name.lower(), pattern.lower())
+def matches(pattern: str, term: str) -> bool:
+    """Whether a license is the one that a policy names, or one of those (`cc-by-*`); with or without its exception."""
+    return any(fnmatchcase(name.lower(), pattern.lower()) for name in {term, base_of(term)})
 
 
-def is_allowed(name: str, allowed: Iterable[str]) -> bool:
+def is_allowed(term: str, allowed: Iterable[str]) -> bool:
     """Whether a policy's list lets a license in: by its id, a pattern, or by classes. All that a license asks must be
     among the classes; `permissive` are those that ask nothing."""
     listed = list(allowed)
-    classes = classes_of(name)
+    classes = classes_of(term)
     words = {one for one in listed if is_class(one)}
     if classes is not None and (classes <= words if classes else PERMISSIVE in words):
         return True
-    return any(matches(one, name) for one in listed if not is_class(one))
+    return any(matches(one, term) for one in listed if not is_class(one))
 
 
 def is_class(word: str) -> bool:

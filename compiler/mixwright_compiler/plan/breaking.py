@@ -16,7 +16,8 @@ from typing import Any
 
 from mixwright_compiler.bind.plain import by_class
 from mixwright_compiler.catalog.catalog import PATH_TYPES
-from mixwright_compiler.catalog.licenses import CLASSES, classes_of
+from mixwright_compiler.catalog.license_expressions import alternatives
+from mixwright_compiler.catalog.licenses import CLASSES, asked_by
 from mixwright_compiler.plan.licenses import NOT_STATED, licenses_of
 from mixwright_compiler.plan.plan import Component, Export, Mixture, Plan, SourceSpec
 from mixwright_compiler.plan.quotas import quota_text
@@ -183,10 +184,10 @@ class _Comparison:
 
     def licenses(self, mixture: str) -> Iterator[Diagnostic]:
         before, after = licenses_of(self.old.plan, mixture), licenses_of(self.new.plan, mixture)
-        known = {license: _asked(license) for license in before}
+        known = [asked for license in before for asked in _asked(license)]
         for license, brought_by in after.items():
-            asked = _asked(license)
-            if license in before or any(asked <= other for other in known.values()):
+            asked = min(_asked(license), key=len)
+            if license in before or any(mine <= other for mine in _asked(license) for other in known):
                 continue
             kind, _, name = brought_by[0].partition(" ")
             program = self.new.program
@@ -284,10 +285,13 @@ def _named_otherwise(old: SourceSpec, new: SourceSpec, plan: Plan) -> str:
     return ""
 
 
-def _asked(license: str) -> frozenset[str]:
-    """What a license asks of works made with it; its own name stands for terms that its id does not say."""
-    classes = classes_of(license) if license != NOT_STATED else None
-    return frozenset({license}) if classes is None else classes
+def _asked(license: str) -> list[frozenset[str]]:
+    """What a license asks of works made with it, for each of those that it lets one choose among; its own name stands for
+    terms that its id does not say."""
+    if license == NOT_STATED:
+        return [frozenset({license})]
+    found = [(terms, asked_by(terms)) for terms in alternatives(license)]
+    return [frozenset(terms) if asked is None else asked for terms, asked in found]
 
 
 def _asked_words(asked: frozenset[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mixwright_compiler.catalog.license_expressions import ids_of
 from mixwright_runtime.exporters.marked_blocks import BODY, FRONT, marked
 from mixwright_runtime.exporters.protocol import MESSAGES
 from mixwright_runtime.verifiers.reviewed import INTERVAL, measures
@@ -67,9 +68,9 @@ def dataset_card(facts: CardFacts) -> str:
 
 
 def _front_matter(facts: CardFacts) -> str:
-    licenses = (
-        [facts.license] if facts.license else sorted({s.license for s in facts.mixture.sources if s.license})
-    )
+    stated = [facts.license] if facts.license else [source.license for source in facts.mixture.sources]
+    # The hub knows ids alone, of which a card may name several.
+    licenses = sorted({name for one in stated if one for name in ids_of(one)})
     synthetic = ["synthetic"] if facts.mixture.models else []
     lines = [f"pretty_name: {_yaml(facts.title)}"]
     if licenses and (facts.license or all(source.license for source in facts.mixture.sources)):

@@ -124,6 +124,12 @@ def test_a_card_can_be_left_out(tmp_path):
     assert sorted(os.listdir(target)) == ["data", "manifest.json"]
 
 
+def test_a_card_names_each_license_of_an_expression_for_the_hub_knows_ids_alone(tmp_path):
+    stated = "mit AND (gpl-2.0-only WITH classpath-exception-2.0 OR odc-by)"
+    card = (exported(tmp_path, license=stated) / "README.md").read_text(encoding="utf-8")
+    assert "\nlicense:\n- gpl-2.0-only\n- mit\n- odc-by\n" in card
+
+
 def test_a_directory_of_someone_else_is_refused(tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "thesis.txt").write_text("mine")
