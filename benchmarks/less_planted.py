@@ -164,14 +164,15 @@ def agreement(rows: Sequence[Any], targets: Sequence[Any], place: Path) -> None:
     from mixwright_runtime.training.influence.projection import Projector
     from mixwright_runtime.training.influence.score import scores
     from mixwright_runtime.training.influence.settings import settings_from_json
-    from mixwright_runtime.training.influence.warmup import load_adapted
+    from mixwright_runtime.training.influence.warmup import load_adapted, load_adapters
 
     less(rows, targets, place)
     settings = settings_from_json((place / "settings.json").read_text())
     examples, wanted = read_examples(place / "rows"), read_examples(place / "targets")
+    model = load_adapted(settings).eval()
     exact, rates = [], []
     for epoch in sorted(file.parent for file in (place / "warmup").rglob("epoch.json")):
-        model = load_adapted(settings, epoch / "adapter.safetensors").eval()
+        load_adapters(model, epoch / "adapter.safetensors")
         size = sum(parameter.numel() for _, parameter in trainable(model))
         first, second = (torch.from_numpy(array) for array in np.load(epoch / "moments.npy"))
         found = []

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 
-from mixwright_runtime.training.influence.features import FeatureStore  # noqa: E402
+from mixwright_runtime.training.influence.features import FeatureStore, feature_of  # noqa: E402
 from mixwright_runtime.training.influence.gradients import adam_direction, gradient_of, trainable  # noqa: E402
 from mixwright_runtime.training.influence.projection import Projector  # noqa: E402
 from mixwright_runtime.training.influence.score import best, scores, scores_file  # noqa: E402
@@ -118,12 +118,12 @@ def test_the_rate_rises_and_falls() -> None:
 
 def test_features_are_of_unit_length_and_found_again(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path, 3, 8)
-    store.put(1, np.full(8, 3.0))
+    store.put(1, feature_of(np.full(8, 3.0)))
     store.flush()
     again = FeatureStore(tmp_path, 3, 8)
     assert again.missing().tolist() == [0, 2]
     assert np.linalg.norm(again.read()[1].astype(np.float64)) == pytest.approx(1.0, abs=1e-3)
-    again.put(0, np.full(8, np.nan))
+    again.put(0, feature_of(np.full(8, np.nan)))
     assert (again.missing().tolist(), again.broken().tolist()) == ([2], [0])
     assert not again.read()[0].any()
     assert FeatureStore(tmp_path, 4, 8).missing().tolist() == [0, 1, 2, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -12,7 +13,13 @@ from pathlib import Path
 
 import pytest
 
+import mixwright
 from mixwright import cli
+from mixwright_runtime.cluster.leases import LeaseTable
+from mixwright_runtime.cluster.local import LocalWorker
+from mixwright_runtime.run.execute import run_plan
+from mixwright_runtime.run.run import Run, RunOptions
+from mixwright_runtime.store.store import Store
 from tests.checkout import ROOT
 from tests.killing import killing, rows_of
 
@@ -111,6 +118,37 @@ def test_a_killed_run_goes_on_at_the_row_where_it_was(whole: Path, project: Path
     assert scores.stat().st_mtime_ns == made
     assert scores.read_bytes() == (whole / scores.relative_to(project)).read_bytes()
     assert rows_of(store) == rows_of(whole / ".mixwright", run=1)
+
+
+def test_workers_take_the_features_and_one_that_is_killed_loses_none(whole: Path, project: Path) -> None:
+    """What is selected, and all that it rests on, is the same to the byte."""
+    told: list[LeaseTable] = []
+
+    async def kill_the_first_at_work(run: Run) -> None:
+        assert run.leased is not None
+        cluster, leasings = run.leased.cluster, run.leased.leasings
+        while True:
+            tables = [
+                leasing.table for leasing in leasings if leasing.name == "gradients of chosen.select_less"
+            ]
+            for place, worker in cluster.workers.items():
+                if tables and tables[0].open_at(place) and isinstance(worker, LocalWorker):
+                    told.append(tables[0])
+                    os.kill(worker.pid, signal.SIGKILL)
+                    return
+            await asyncio.sleep(0.001)
+
+    with Store.open(project / ".mixwright") as store:
+        options = RunOptions(cluster="local:2", watch=kill_the_first_at_work)
+        report = run_plan(mixwright.plan(spec_of(project)), store=store, options=options)
+        assert report.status == "done" and not [line for line in report.messages if "takes no part" in line]
+    [table] = told
+    assert table.stats.lost == 1 and table.stats.re_leased and table.stats.items >= 4 + table.stats.re_leased
+    made = [(place / ".mixwright" / "less", place / ".mixwright") for place in (whole, project)]
+    files = [sorted(less.rglob("features/**/*.npy")) for less, _ in made]
+    assert len(files[0]) == len(files[1]) == 8
+    assert [file.read_bytes() for file in files[0]] == [file.read_bytes() for file in files[1]]
+    assert rows_of(project / ".mixwright") == rows_of(whole / ".mixwright", run=1)
 
 
 def test_what_is_wrong_with_the_targets_is_said_before_anything_runs(

@@ -3,22 +3,22 @@ here; and the workers' processors and boxes, for single jobs and ranges of rows.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from mixwright_compiler.catalog.servers import addresses_of, is_loopback
-from mixwright_compiler.plan.plan import ModelSpec, Plan
+from mixwright_compiler.plan.plan import ModelSpec, Plan, Step
 from mixwright_runtime.calls.fault import Clock
 from mixwright_runtime.calls.models import engine_shapes, secrets_of
 from mixwright_runtime.cluster.boxes import BOXES, LeasedSandbox
 from mixwright_runtime.cluster.durations import LeasePolicy
 from mixwright_runtime.cluster.exchanges import engine_answer, request_frame
 from mixwright_runtime.cluster.hosting import code_identity
-from mixwright_runtime.cluster.jobs import POOL, RANGES, LeasedPool
+from mixwright_runtime.cluster.jobs import DEVICES, POOL, RANGES, LeasedPool
 from mixwright_runtime.cluster.leasing import Leasing
 from mixwright_runtime.cluster.protocol import Cluster, Setup
-from mixwright_runtime.cluster.proving import Proof
+from mixwright_runtime.cluster.proving import Condition
 from mixwright_runtime.cluster.ranges import LeasedRanges
 from mixwright_runtime.engines.protocol import (
     Answer,
@@ -34,6 +34,7 @@ from mixwright_runtime.engines.protocol import (
     WidthSought,
 )
 from mixwright_runtime.plugins.declare import entry_of
+from mixwright_runtime.values.ranges import RangeWork
 
 
 class LeasedEngine:
@@ -127,7 +128,7 @@ class LeasedWork:
         # No request of a budget: what is sent again costs a worker's time.
         self._of_machines = {name: leased(name, slots=1, again=lambda: None) for name in (POOL, BOXES)}
         self.leasings += self._of_machines.values()
-        self._of_ranges = partial(leased, RANGES, slots=1, again=lambda: None)
+        self._of_ranges = partial(leased, slots=1, again=lambda: None)
         self.ranges = LeasedRanges(self._ranges_leased)
 
     def pool(self) -> LeasedPool:
@@ -138,8 +139,9 @@ class LeasedWork:
         """The boxes of the workers."""
         return LeasedSandbox(self._of_machines[BOXES])
 
-    def _ranges_leased(self, name: str, proof: Proof) -> Leasing:
-        leasing = self._of_ranges(name=name, proofs=[proof])
+    def _ranges_leased(self, work: RangeWork[Any, Any], conditions: Sequence[Condition]) -> Leasing:
+        service = DEVICES if work.loads_model else RANGES
+        leasing = self._of_ranges(service, name=work.what, conditions=conditions)
         self.leasings.append(leasing)
         return leasing
 
@@ -152,6 +154,11 @@ def is_of_each_worker(model: ModelSpec, cluster: Cluster) -> bool:
     return not cluster.shares_machine and all(
         map(is_loopback, addresses_of(model.attributes.get("base_url")))
     )
+
+
+def loads_model(step: Step) -> bool:
+    """Whether workers load a model for a step."""
+    return "torch" in entry_of(step.operation).modules
 
 
 def is_in_process(model: ModelSpec) -> bool:

@@ -22,7 +22,9 @@ from mixwright_runtime.workers.pool import WorkerDied, WorkerError, WorkerStalle
 
 POOL = "cpu workers"
 RANGES = "cpu workers for ranges"
-"""The services' names; no model is called so. Ranges of rows (`ranges.py`) have processes of their own."""
+DEVICES = "gpu workers for ranges"
+"""The services' names; no model is called so. Ranges of rows (`ranges.py`) have processes of their own, and so have those
+for which a model is loaded, a process for each GPU of the worker."""
 
 _FAILURES = {kind.__name__: kind for kind in (WorkerError, WorkerTimeout, WorkerStalled, WorkerDied)}
 
@@ -79,11 +81,16 @@ class LeasedPool:
         await self.leasing.close()
 
 
-def pool_job_frame(args: Sequence[object], limit_s: float, name: str = "", shared: bytes = b"") -> bytes:
+def pool_job_frame(
+    args: Sequence[object], limit_s: float, name: str = "", shared: bytes = b"", files: Sequence[str] = ()
+) -> bytes:
     """The arguments and the deadline of a job as they travel. name: of what many jobs share, whose place comes before the
-    arguments. shared: that itself, in the first job that a worker gets."""
+    arguments. shared: that itself, in the first job that a worker gets. files: digests of files that it was given
+    (`given.py`), whose places come behind that, in a list."""
     head: dict[str, object] = {"args": list(args), "limit_s": limit_s}
-    return frame(head | {"shared": name} if name else head, [shared] if shared else [])
+    if name:
+        head |= {"shared": name, "files": list(files)} if files else {"shared": name}
+    return frame(head, [shared] if shared else [])
 
 
 @dataclass(frozen=True)
@@ -94,12 +101,16 @@ class PoolJob:
     limit_s: float
     name: str
     shared: bytes
+    files: list[str]
 
 
 def pool_job_in(body: bytes) -> PoolJob:
     """The job that has arrived."""
     head, bodies = read_frame(body)
-    return PoolJob(head["args"], float(head["limit_s"]), head.get("shared", ""), bodies[0] if bodies else b"")
+    shared = bodies[0] if bodies else b""
+    return PoolJob(
+        head["args"], float(head["limit_s"]), head.get("shared", ""), shared, head.get("files", [])
+    )
 
 
 def value_frame(value: object) -> bytes:

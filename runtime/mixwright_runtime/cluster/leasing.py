@@ -11,7 +11,7 @@ from mixwright_runtime.calls.fault import Clock
 from mixwright_runtime.cluster.durations import LeasePolicy
 from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault, LeaseTable
 from mixwright_runtime.cluster.protocol import Cluster, LeaseLost, Setup, Worker, unexpected
-from mixwright_runtime.cluster.proving import Proof, prove
+from mixwright_runtime.cluster.proving import Condition
 from mixwright_runtime.cluster.waiting import Waiting
 from mixwright_runtime.engines.protocol import EngineFault, Fault
 from mixwright_runtime.errors import EngineUnavailable, RunError, RunStopped, error_of
@@ -34,10 +34,10 @@ class Leasing:
         again: Callable[[], None],
         policy: LeasePolicy | None = None,
         name: str = "",
-        proofs: Iterable[Proof] = (),
+        conditions: Iterable[Condition] = (),
     ) -> None:
         """slots: of one worker. again: called before an item is sent again, which it may refuse with RunStopped. name: of
-        the work, where a service does several kinds of it. proofs: see `require`."""
+        the work, where a service does several kinds of it. conditions: see `require`."""
         self.table = LeaseTable(clock.monotonic, policy, self._may_send_again)
         self.answered: dict[str, int] = {}
         """Worker -> its answers that were used."""
@@ -54,7 +54,7 @@ class Leasing:
         self._waiting = Waiting()
         self._sent = 0
         self._opening: set[str] = set()
-        self._proofs = list(proofs)
+        self._conditions = list(conditions)
         self._jobs: set[asyncio.Task[None]] = set()
         self._is_ready: asyncio.Future[None] | None = None
         self._failure: RunError | None = None
@@ -100,14 +100,14 @@ class Leasing:
             if self._waiting.end(own):
                 self.table.withdraw(own)
 
-    async def require(self, proof: Proof) -> None:
-        """Leave out every worker whose answer is not as it must be, those that join later, too.
+    async def require(self, condition: Condition) -> None:
+        """Leave out every worker that does not meet it, those that join later, too.
 
         Raises:
             RunError: none is left.
         """
-        self._proofs.append(proof)
-        await asyncio.gather(*(self._held_to(worker, proof) for worker in list(self._workers.values())))
+        self._conditions.append(condition)
+        await asyncio.gather(*(self._held_to(worker, condition) for worker in list(self._workers.values())))
 
     @property
     def slots(self) -> int:
@@ -148,10 +148,10 @@ class Leasing:
     async def _open(self, worker: Worker) -> None:
         try:
             slots = await worker.open(self.service)
-            proven = 0
-            while proven < len(self._proofs):
-                await prove(worker, self.service, self._proofs[proven])
-                proven += 1
+            held = 0
+            while held < len(self._conditions):
+                await self._conditions[held].hold(worker, self.service)
+                held += 1
         except RunError as error:
             self._opening.discard(worker.name)
             self._left_out(worker, error)
@@ -167,9 +167,9 @@ class Leasing:
             self._is_ready.set_result(None)
         self._wake()
 
-    async def _held_to(self, worker: Worker, proof: Proof) -> None:
+    async def _held_to(self, worker: Worker, condition: Condition) -> None:
         try:
-            await prove(worker, self.service, proof)
+            await condition.hold(worker, self.service)
         except LeaseLost:
             self.left(worker)
         except RunError as error:

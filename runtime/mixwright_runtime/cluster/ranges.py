@@ -4,8 +4,8 @@
 
 Each kind of work has a table of its own, so that a worker which lacks what it takes, a tokenizer or a library, gets
 none of it and all else. What all ranges share, such as the n-grams of evaluation sets, goes to a worker once, with the
-question whether it makes the same of it as the run does. A range that no worker can do is done by the run itself, as
-without workers: its result, or its error, is the same.
+question whether it makes the same of it as the run does; files that are too much for that come before (`given.py`). A
+range that no worker can do is done by the run itself, as without workers: its result, or its error, is the same.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeVar
 
 from mixwright_runtime.cluster.exchanges import told_in
+from mixwright_runtime.cluster.given import GivenFile
 from mixwright_runtime.cluster.jobs import pool_job_frame
 from mixwright_runtime.cluster.leasing import Leasing
-from mixwright_runtime.cluster.proving import Proof
+from mixwright_runtime.cluster.proving import PROOF_S, Condition, Proof
 from mixwright_runtime.engines.protocol import EngineFault
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.sources.digests import digest_of_files
 from mixwright_runtime.values.beside import go_on
 from mixwright_runtime.values.ranges import HERE, RangeWork
 
 R = TypeVar("R")
 V = TypeVar("V")
 
-LIMIT_S = 60.0
-"""CPU seconds that a range may take: some hundred times what one takes that is not made to be hard. Chosen."""
 AHEAD = 32
 """Ranges that are taken ahead at least; more where workers take more. Chosen."""
 ASKS_S = 0.2
@@ -53,18 +53,19 @@ class _Begun:
     work: RangeWork[Any, Any]
     leasing: Leasing
     shared: str
+    files: Sequence[str]
     undone: int = 0
     why: str = ""
 
     def asked(self, function: str, sent: object) -> Coroutine[Any, Any, Any]:
         """What a worker returns for a range, or why none does."""
-        body = pool_job_frame([sent], LIMIT_S, self.shared)
+        body = pool_job_frame([sent], self.work.limit_s, self.shared, files=self.files)
         return self._answer(function, body)
 
     async def _answer(self, function: str, body: bytes) -> Any:
         try:
             await self.leasing.start()
-            found, _ = told_in(await self.leasing.ask(function, b"", body, LIMIT_S))
+            found, _ = told_in(await self.leasing.ask(function, b"", body, self.work.limit_s))
         except (EngineFault, RunError) as fault:
             return _Undone(str(fault))
         return _Undone(str(found["message"])) if "failed" in found else found.get("value")
@@ -88,8 +89,8 @@ class _Begun:
 class LeasedRanges:
     """See `Ranges`: work on rows in the processes of a cluster's workers. Made in the loop of the run."""
 
-    def __init__(self, leased: Callable[[str, Proof], Leasing]) -> None:
-        """leased: makes a table for work of this name in the pools of the workers that give the proof."""
+    def __init__(self, leased: Callable[[RangeWork[Any, Any], Sequence[Condition]], Leasing]) -> None:
+        """leased: makes a table for such work in the pools of the workers that meet the conditions."""
         self._leased = leased
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -141,8 +142,10 @@ class LeasedRanges:
             if begun is None:
                 shared = work.shared()
                 name = blake2b(shared, digest_size=16).hexdigest()
-                leasing = self._leased(work.what, _proof(work, name, shared))
-                begun = self._begun[id(work)] = _Begun(work, leasing, name)
+                files = [GivenFile(path, digest_of_files([path])) for path in work.files]
+                digests = [file.digest for file in files]
+                leasing = self._leased(work, [*files, _proof(work, name, shared, digests)])
+                begun = self._begun[id(work)] = _Begun(work, leasing, name, digests)
             return begun
 
 
@@ -156,7 +159,7 @@ def _waited_for(future: Future[Any]) -> Any:
             go_on()
 
 
-def _proof(work: RangeWork[Any, Any], name: str, shared: bytes) -> Proof:
+def _proof(work: RangeWork[Any, Any], name: str, shared: bytes, files: Sequence[str]) -> Proof:
     wanted = work.proof()
 
     def fault_in(answer: bytes) -> str:
@@ -170,4 +173,5 @@ def _proof(work: RangeWork[Any, Any], name: str, shared: bytes) -> Proof:
             return ""
         return f"it has other libraries or files than the run: {found.get('value')}, not {wanted}"
 
-    return Proof(work.prover, pool_job_frame([], LIMIT_S, name, shared), fault_in)
+    body = pool_job_frame([], work.limit_s, name, shared, files)
+    return Proof(work.prover, body, fault_in, max(PROOF_S, work.limit_s))

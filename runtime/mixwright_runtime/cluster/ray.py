@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from mixwright_compiler.plan.plan import plan_from_json
-from mixwright_runtime.cluster.engine import is_in_process
+from mixwright_runtime.cluster.engine import is_in_process, loads_model
 from mixwright_runtime.cluster.hosting import Host
 from mixwright_runtime.cluster.keeping import Kept, KeptCluster
 from mixwright_runtime.cluster.leases import Lease, LeaseFault
@@ -163,7 +163,11 @@ class RayCluster(KeptCluster):
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         plan = plan_from_json(setup.plan)
-        has_own_models = any(is_in_process(plan.models[name]) for name in setup.needs)
+        steps = [step for pipeline in plan.pipelines.values() for step in pipeline.steps]
+        steps += [step for mixture in plan.mixtures.values() for step in mixture.steps]
+        has_own_models = any(is_in_process(plan.models[name]) for name in setup.needs) or any(
+            map(loads_model, steps)
+        )
         return (
             self._ray.remote(NodeActor)
             .options(

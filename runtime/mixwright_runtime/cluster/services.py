@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,9 @@ from mixwright_compiler.plan.plan import plan_from_json
 from mixwright_runtime.calls.models import engines_asked
 from mixwright_runtime.cluster.boxes import BOXES, job_in, ran_frame, refused_frame, unavailable_frame
 from mixwright_runtime.cluster.exchanges import REQUESTS, answer_frame, request_in
+from mixwright_runtime.cluster.given import FILE, PART, Given
 from mixwright_runtime.cluster.hosting import Host, Service, code_identity
-from mixwright_runtime.cluster.jobs import POOL, RANGES, PoolJob, failed_frame, pool_job_in, value_frame
+from mixwright_runtime.cluster.jobs import DEVICES, POOL, RANGES, failed_frame, pool_job_in, value_frame
 from mixwright_runtime.cluster.protocol import Setup
 from mixwright_runtime.engines.protocol import Engine, Replicated, Sites
 from mixwright_runtime.errors import RunError
@@ -48,6 +47,7 @@ def host_of(setup: Setup) -> Host:
             **services,
             POOL: PoolService(size),
             RANGES: PoolService(size),
+            DEVICES: PoolService(size, holds_models=True),
             BOXES: BoxService(setup.sandbox, size),
         }
     )
@@ -82,13 +82,13 @@ class EngineService(Service):
 class PoolService(Service):
     """Functions on plain data, in processes with a deadline (`mixwright_runtime/workers/pool.py`). See `Service`."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, holds_models: bool = False) -> None:
+        """holds_models: processes for functions that load a model, one for each GPU."""
+        from mixwright_runtime.workers.model_process import devices
         from mixwright_runtime.workers.pool import WorkerPool
 
-        self._pool = WorkerPool(size)
-        self._files = contextlib.ExitStack()
-        self._shared: dict[str, str] = {}
-        """Where what many jobs share lies, by its name: in files that have none, so that nothing is left of them."""
+        self._pool = WorkerPool(size, devices=devices() if holds_models else ())
+        self._given = Given()
 
     async def start(self) -> int:
         """See `Service.start`."""
@@ -102,9 +102,12 @@ class PoolService(Service):
         """See `Service.answer`; that the function fails is an answer, too."""
         from mixwright_runtime.workers.pool import WorkerError
 
-        job = pool_job_in(body)
         try:
-            arguments = [self._place_of(job), *job.args] if job.name else job.args
+            if kind in (FILE, PART):
+                return await self._given.answer(kind, body)
+            job = pool_job_in(body)
+            places = [[self._given.place(digest) for digest in job.files]] if job.files else []
+            arguments = [self._given.keep(job.name, job.shared), *places, *job.args] if job.name else job.args
             return value_frame(await self._pool.run(kind, arguments, job.limit_s))
         except WorkerError as error:
             return failed_frame(error)
@@ -114,20 +117,7 @@ class PoolService(Service):
     async def close(self) -> None:
         """See `Service.close`."""
         await self._pool.close()
-        self._files.close()
-
-    def _place_of(self, job: PoolJob) -> str:
-        """Where processes of the pool find what a job shares with others.
-
-        Raises:
-            OSError: the disk is full.
-        """
-        if job.name not in self._shared:
-            file = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-            file.write(job.shared)
-            file.flush()
-            self._shared[job.name] = f"/proc/{os.getpid()}/fd/{file.fileno()}"
-        return self._shared[job.name]
+        self._given.close()
 
 
 class BoxService(Service):

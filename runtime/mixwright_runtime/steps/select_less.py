@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.load.project_root import store_directory
 from mixwright_compiler.plan.plan import Step
-from mixwright_runtime.errors import RunError, RunStopped, require
+from mixwright_runtime.errors import RunError, require
 from mixwright_runtime.mixture.messages import ChatError, chat_of
 from mixwright_runtime.plugins.attributes import STEP
 from mixwright_runtime.plugins.declare import REQUIRED, attribute, declare
 from mixwright_runtime.plugins.protocol import StepContext
 from mixwright_runtime.plugins.shapes import Keep
+from mixwright_runtime.values.ranges import HERE
 from mixwright_runtime.values.rows import Dropped, Row
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ class SelectLess(Keep):
     A row in which nothing is trained is dropped, as is one whose gradient is not finite.
 
     It runs as a process of its own, on a GPU if there is one, and goes on at the row where it was stopped. Its
-    features stay in `.mixwright/less/<digest>`, 2 bytes a number: 16 KiB a row and epoch.
+    features stay in `.mixwright/less/<digest>`, 2 bytes a number: 16 KiB a row and epoch. With `mixwright run --cluster`
+    workers take the features, once the process has warmed up: those that take the same ones to the bit.
     """
 
     def __init__(self, step: Step, context: StepContext) -> None:
@@ -243,11 +245,24 @@ class SelectLess(Keep):
             write_examples(wanted, directory / "targets")
             (directory / "tasks.json").write_text(json.dumps(tasks) + "\n", encoding="utf-8")
             (directory / "settings.json").write_text(settings.to_json(), encoding="utf-8")
+            if self._context.ranges is not HERE:
+                self._share(directory, settings)
             self._run(directory)
         self._facts["directory"] = str(directory)
         return np.load(scores_at), examples.names
 
-    def _run(self, directory: Path) -> None:
+    def _share(self, directory: Path, settings: LessSettings) -> None:
+        """Have others take features; the job takes what they leave."""
+        from mixwright_runtime.training.influence.gradient_ranges import take_in_ranges
+        from mixwright_runtime.training.influence.job import UNTIL_WARM
+
+        self._run(directory, UNTIL_WARM)
+        what = f"gradients of {self._context.pipeline}.{self._step_id}"
+        take_in_ranges(
+            self._context.ranges, what, directory, settings, lambda: self.stop_if_interrupted("select less")
+        )
+
+    def _run(self, directory: Path, *options: str) -> None:
         """Run the job to its end.
 
         Raises:
@@ -267,7 +282,7 @@ class SelectLess(Keep):
         }
         with (directory / "job.log").open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "mixwright_runtime.training.influence.job", str(directory)],
+                [sys.executable, "-m", "mixwright_runtime.training.influence.job", str(directory), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -279,8 +294,7 @@ class SelectLess(Keep):
                     try:
                         child.wait(_POLL_S)
                     except subprocess.TimeoutExpired:
-                        if self.is_interrupted:
-                            raise RunStopped("select less was interrupted; it goes on where it was") from None
+                        self.stop_if_interrupted("select less")
             finally:
                 if child.poll() is None:
                     child.kill()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
-
 from mixwright_runtime.mixture.rows import MixtureRow
-from mixwright_runtime.training.encode import IGNORED, Encoded, EncodingCounts, Learned, encode
+from mixwright_runtime.training.encode import Encoded, EncodingCounts, Learned, encode
 from mixwright_runtime.training.settings import TrainSettings
+from mixwright_runtime.training.tokens_told import tokens_in
 from mixwright_runtime.values.ranges import RangeWork
 
 Rows = list[dict[str, Any]]
@@ -59,9 +57,7 @@ def _as_trained(rows: Sequence[MixtureRow]) -> Rows:
 
 
 def _came(_rows: object, value: dict[str, Any]) -> EncodedRange:
-    flat = np.frombuffer(base64.b64decode(value["tokens"]), "<i4").astype(np.int32)
-    bits = np.frombuffer(base64.b64decode(value["trained"]), np.uint8)
-    labels = np.where(np.unpackbits(bits, count=len(flat)), flat, np.int32(IGNORED))
+    flat, labels = tokens_in(value)
     sequences, at = [], 0
     for name, component, lineage, size in value["names"]:
         piece = slice(at, at + size)

@@ -5,7 +5,6 @@ do not need: 2.2 CPU seconds a process and not 5.5.
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
 from functools import lru_cache
@@ -18,10 +17,10 @@ if "torch" not in sys.modules:
     sys.modules["torch"] = None  # type: ignore[assignment]
 import transformers  # noqa: F401
 
-from mixwright_runtime.training.encode import IGNORED
 from mixwright_runtime.training.preview import load_tokenizer
 from mixwright_runtime.training.settings import NewTokens
 from mixwright_runtime.training.token_ranges import Rows, encoded_range, identity_of
+from mixwright_runtime.training.tokens_told import tokens_told
 
 
 def identity_there(place: str) -> list[str]:
@@ -38,9 +37,8 @@ def tokens_of_range(place: str, rows: Rows) -> dict[str, Any]:
     labels = np.concatenate([none, *(sequence.labels for sequence in found.sequences)])
     return {
         "names": [[s.id, s.component, s.lineage, len(s.tokens)] for s in found.sequences],
-        "tokens": base64.b64encode(tokens.astype("<i4").tobytes()).decode(),
-        "trained": base64.b64encode(np.packbits(labels != IGNORED).tobytes()).decode(),
         "counts": vars(found.counts),
+        **tokens_told(tokens, labels),
     }
 
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 R = TypeVar("R")
 V = TypeVar("V")
+
+LIMIT_S = 60.0
+"""CPU seconds that a range may take: some hundred times what one takes that is not made to be hard. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,9 @@ class RangeWork(Generic[R, V]):
     is called with the path of a file of what `shared` makes, and with what `sent` makes of a range. came: reads what it
     returns, for that range. Both travel as JSON. prover: another such function, called with the path alone; where it
     returns something else than `proof` does, the process has other libraries or files than this one and gets no range.
+    files: what ranges share besides and is too much for memory; where these are in the other process is told in a list
+    behind the path of what is shared. limit_s: CPU seconds that a range or the proof may take. loads_model: the function
+    has a model, and needs a GPU where there is one, and memory.
     """
 
     what: str
@@ -34,6 +41,9 @@ class RangeWork(Generic[R, V]):
     prover: str
     proof: Callable[[], object]
     shared: Callable[[], bytes]
+    files: tuple[Path, ...] = ()
+    limit_s: float = LIMIT_S
+    loads_model: bool = False
 
 
 class Ranges(Protocol):

@@ -21,7 +21,7 @@ import asyncio
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,8 @@ class _Job:
 class _Worker(asyncio.SubprocessProtocol):
     """One process and the jobs it was sent; the first of them is the one it works on."""
 
-    def __init__(self, pool: WorkerPool) -> None:
+    def __init__(self, pool: WorkerPool, device: Mapping[str, str] | None) -> None:
+        self.device = device
         self.jobs: deque[_Job] = deque()
         self.done = 0
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -255,8 +256,14 @@ class WorkerPool:
         *,
         jobs_per_worker: int = 5_000,
         cpu_seconds: Callable[[int], float | None] = cpu_seconds_of,
+        devices: Sequence[Mapping[str, str]] = (),
     ) -> None:
+        """devices: what the environments of processes that hold a model have besides: one process for each, without a
+        limit of memory."""
         self.cpu_seconds = cpu_seconds
+        self._devices: deque[Mapping[str, str]] | None = deque(devices) if devices else None
+        """Those that no process has."""
+        size = len(devices) or size
         # One processor is left to the run itself. 8 is chosen: each worker holds what its functions import.
         self.size = size or max(1, min(8, (os.cpu_count() or 2) - 1))
         self._jobs_per_worker = jobs_per_worker
@@ -345,9 +352,14 @@ class WorkerPool:
         if worker in self._idle:
             self._idle.remove(worker)
         worker.close()
+        self._give_back(worker.device)
         # To the front and in their order: they had their turn already.
         self._queue.extendleft(reversed(left))
         self._dispatch()
+
+    def _give_back(self, device: Mapping[str, str] | None) -> None:
+        if self._devices is not None and device is not None:
+            self._devices.append(device)
 
     def _put(self, function: str, args: Sequence[object], timeout_s: float) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -373,8 +385,11 @@ class WorkerPool:
                 self._busy.add(worker)
                 worker.give(chunk)
         room = self.size - len(self._idle) - len(self._busy) - len(self._starting)
+        if self._devices is not None:
+            room = min(room, len(self._devices))  # a process that ends has its device until it has ended
         for _ in range(min(room, len(self._queue) - len(self._starting))):
-            task = asyncio.get_running_loop().create_task(self._start())
+            device = self._devices.popleft() if self._devices is not None else None
+            task = asyncio.get_running_loop().create_task(self._start(device))
             self._starting.add(task)
 
     def _chunk(self) -> list[_Job]:
@@ -391,21 +406,23 @@ class WorkerPool:
             size += len(job.body)
         return chunk
 
-    async def _start(self) -> None:
+    async def _start(self, device: Mapping[str, str] | None) -> None:
         loop = asyncio.get_running_loop()
         environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         environment |= {"PYTHONSAFEPATH": "1", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
-        environment |= {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+        environment |= {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", **(device or {})}
+        module = "mixwright_runtime.workers." + ("process" if device is None else "model_process")
         try:
             _, worker = await loop.subprocess_exec(
-                lambda: _Worker(self),
-                *command_of("mixwright_runtime.workers.process"),
+                lambda: _Worker(self, device),
+                *command_of(module),
                 stderr=asyncio.subprocess.DEVNULL,
                 env=environment,
             )
         except OSError as error:
             if self._queue:
                 self._queue.popleft().fail(WorkerError(f"{type(error).__name__}: {error}"))
+            self._give_back(device)
             worker = None
         finally:
             self._starting.discard(asyncio.current_task())

@@ -29,11 +29,17 @@ def serve() -> None:
     A frame in is a list of jobs, `[function, arguments]`; a frame out is one job's result, `[1, value, cpu]` or
     `[0, error type, message, cpu]`, written as soon as it is there; `cpu` are the process's CPU seconds until now.
     """
+    _limit_resources()
+    forbid_sockets()
+    answer_jobs()
+
+
+def answer_jobs() -> None:
+    """See `serve`; without its limits."""
+    end_with_parent()
     results = os.fdopen(os.dup(1), "wb")
     # A library that prints must not write into the frames.
     os.dup2(2, 1)
-    _limit_resources()
-    forbid_sockets()
     loaded: dict[str, Any] = {}
     while (jobs := read_frame(sys.stdin.buffer)) is not None:
         for name, args in jobs:
@@ -81,9 +87,8 @@ def write_frame(stream: BinaryIO, value: list[Any]) -> None:
 
 
 def _limit_resources() -> None:
-    """Bound memory, write no core files, ignore the terminal's Ctrl-C, and end when the parent does."""
+    """Bound memory, write no core files."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     limits = [v for v in (soft, hard, MEMORY_LIMIT_BYTES) if v != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
-    end_with_parent()

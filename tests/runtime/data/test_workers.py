@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from mixwright_runtime.cluster.protocol import frame
 from mixwright_runtime.cluster.services import PoolService
+from mixwright_runtime.workers.model_process import devices
 from mixwright_runtime.workers.pool import (
     WorkerDied,
     WorkerError,
@@ -294,3 +296,29 @@ def test_a_pool_tells_while_it_gets_ready_and_not_while_it_works() -> None:
         await service.close()
 
     asyncio.run(main())
+
+
+def test_a_process_that_holds_a_model_has_a_device_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU each, until it has ended; and no limit of memory."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-5")
+    monkeypatch.setenv("SECRET", "x")
+    assert [(place["CUDA_VISIBLE_DEVICES"], "SECRET" in place) for place in devices()] == [
+        ("2", False),
+        ("GPU-5", False),
+    ]
+
+    async def main() -> None:
+        pool = WorkerPool(7, devices=devices(), jobs_per_worker=1)
+        try:
+            assert pool.size == 2
+            asked = [["CUDA_VISIBLE_DEVICES"]] * 6
+            seen = await pool.run_many("os:getenv", asked, 60)
+            assert set(map(str, seen)) == {"2", "GPU-5"}
+            limits = await pool.run("resource:getrlimit", [resource.RLIMIT_AS], 60)
+            assert limits == list(resource.getrlimit(resource.RLIMIT_AS))
+        finally:
+            await pool.close()
+
+    asyncio.run(main())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in devices()] == [""], "one process, on processors"

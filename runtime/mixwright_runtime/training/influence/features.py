@@ -33,14 +33,11 @@ class FeatureStore:
         """The rows whose gradients are not finite, ascending."""
         return np.flatnonzero(self._written == 2)
 
-    def put(self, row: int, feature: object) -> None:
-        """Write one example's feature, (k,) floats of any length; stored with length 1, or as broken."""
-        values = np.asarray(feature, np.float64)
-        length = float(np.sqrt((values * values).sum()))
-        is_finite = bool(np.isfinite(length))
-        if is_finite:
-            self._features[row] = (values / length if length > 0 else values).astype(np.float16)
-        self._written[row] = 1 if is_finite else 2
+    def put(self, row: int, feature: NDArray[np.float16] | None) -> None:
+        """Write one example's feature; None marks it as broken."""
+        if feature is not None:
+            self._features[row] = feature
+        self._written[row] = 2 if feature is None else 1
         self._since += 1
         if self._since >= FLUSH_ROWS:
             self.flush()
@@ -55,6 +52,15 @@ class FeatureStore:
         """All features, (examples, k), mapped."""
         found: NDArray[np.float16] = self._features
         return found
+
+
+def feature_of(values: NDArray[np.floating[Any]]) -> NDArray[np.float16] | None:
+    """A projected gradient, (k,), with length 1; zeros stay zeros. None where it is not finite."""
+    exact = np.asarray(values, np.float64)
+    length = float(np.sqrt((exact * exact).sum()))
+    if not np.isfinite(length):
+        return None
+    return (exact / length if length > 0 else exact).astype(np.float16)
 
 
 def _mapped(path: Path, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixwright_runtime.training.encode import EncodingCounts, encode
+from mixwright_runtime.training.tokens_told import tokens_in, tokens_told
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -59,6 +60,22 @@ def digest_of(examples: Examples) -> str:
     for array in (examples.tokens, examples.labels, examples.offsets):
         hashed.update(array.tobytes())
     return hashed.hexdigest()
+
+
+def examples_told(examples: Examples, rows: Sequence[int]) -> dict[str, Any]:
+    """Some of them as they travel to a worker."""
+    chosen = [examples[row] for row in rows]
+    none = np.empty(0, np.int32)
+    tokens = np.concatenate([none, *(tokens for tokens, _ in chosen)])
+    labels = np.concatenate([none, *(labels for _, labels in chosen)])
+    return {"sizes": [len(tokens) for tokens, _ in chosen], **tokens_told(tokens, labels)}
+
+
+def examples_in(told: Mapping[str, Any]) -> Examples:
+    """Those that were told, without their names."""
+    tokens, labels = tokens_in(told)
+    offsets = np.concatenate(([0], np.cumsum(told["sizes"]))).astype(np.int64)
+    return Examples(tokens, labels, offsets, ())
 
 
 def write_examples(examples: Examples, directory: Path) -> None:

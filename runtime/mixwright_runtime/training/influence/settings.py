@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
+PLAIN = "sgd"
+"""How a target's gradient is shaped: it says where to go, not how the optimizer would."""
+
 
 @dataclass(frozen=True)
 class Adapters:

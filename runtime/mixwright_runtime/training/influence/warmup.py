@@ -21,15 +21,14 @@ from mixwright_runtime.training.influence.prepare import Examples
 from mixwright_runtime.training.influence.settings import LessSettings
 
 
-def load_adapted(settings: LessSettings, adapter: Path | None = None) -> Any:
-    """The model with LoRA adapters, fresh ones under the seed or those of an epoch; only they are trainable.
+def load_adapted(settings: LessSettings) -> Any:
+    """The model with LoRA adapters, fresh ones under the seed; only they are trainable.
 
     Raises:
         OSError: no such model on this machine.
     """
     import torch
     from peft import LoraConfig, get_peft_model
-    from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
 
     options: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}
@@ -52,12 +51,18 @@ def load_adapted(settings: LessSettings, adapter: Path | None = None) -> Any:
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     for _, parameter in trainable(model):
         parameter.data = parameter.data.float()
-    if adapter is not None:
-        saved = load_file(str(adapter))
-        with torch.no_grad():
-            for name, parameter in trainable(model):
-                parameter.copy_(saved[name])
     return model
+
+
+def load_adapters(model: Any, adapter: Path) -> None:
+    """Give a model of `load_adapted` the weights of an epoch."""
+    import torch
+    from safetensors.torch import load_file
+
+    saved = load_file(str(adapter))
+    with torch.no_grad():
+        for name, parameter in trainable(model):
+            parameter.copy_(saved[name])
 
 
 def rate_at(step: int, steps: int, settings: LessSettings) -> float:
