@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+try:
+    from _blake2 import blake2b as blake2b  # what hashlib gives, which loads OpenSSL first
+except ImportError:
+    from hashlib import blake2b as blake2b
+
 
 def canonical_json(value: Any) -> str:
     """JSON text that equal values share: sorted keys, no spaces, no escapes of non-ASCII."""
@@ -13,8 +18,6 @@ def canonical_json(value: Any) -> str:
 
 def content_hash(domain: str, value: Any) -> str:
     """32 hex digits (16 bytes of BLAKE2b) of a JSON value in a versioned domain."""
-    from hashlib import blake2b  # loads OpenSSL, and a check of a spec without a lock hashes nothing
-
     h = blake2b(digest_size=16, person=b"mixwright")
     for part in (domain, canonical_json(value)):
         raw = part.encode("utf-8", "surrogatepass")

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypedDict
+from typing import TYPE_CHECKING
 
 from mixwright_compiler.findings import Findings
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix
 from mixwright_dsl.source import Span
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    # Here: `typing` compiles the annotations of such a class, and makes the classes of Python's syntax trees for that.
+    class Suggestion(TypedDict):
+        """Hint and fix of a finding, for its last two arguments."""
+
+        hint: str
+        fix: Fix | None
+
 
 SPELLINGS = {
     **dict.fromkeys(("True", "TRUE"), "true"),
@@ -94,13 +105,6 @@ def nearest(name: str, *groups: Iterable[str]) -> str | None:
 def replace_fix(span: Span, replacement: str) -> Fix:
     """Put a name in the place of another. A guess, so no tool applies it unasked."""
     return Fix(f"write `{replacement}`", (Edit(span, replacement),), Applicability.MAYBE)
-
-
-class Suggestion(TypedDict):
-    """Hint and fix of a finding, for its last two arguments."""
-
-    hint: str
-    fix: Fix | None
 
 
 def did_you_mean(near: str | None, otherwise: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
-PAIR = re.compile(r"\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}")
+PAIR = r"\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"
 """Two escapes that are one character beyond the basic plane."""
 ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 
@@ -14,9 +14,10 @@ def string_offset(raw: str, index: int) -> int:
     """Offset within the quoted string `raw` (quotes included) of the character at `index` of its value."""
     if "\\" not in raw:
         return 1 + index
+    pairs = re.compile(PAIR)
     position, seen = 1, 0
     while seen < index and position < len(raw) - 1:
-        pair = PAIR.match(raw, position)
+        pair = pairs.match(raw, position)
         match = pair or ESCAPE.match(raw, position)
         if match is None:
             position += 1

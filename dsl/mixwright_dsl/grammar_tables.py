@@ -27,13 +27,17 @@ def tables_json() -> str:
     found = tables_of(GRAMMAR_PATH.read_text(encoding="utf-8"))
     fields = {
         name: _lines(value) if isinstance(value, list) else json.dumps(value)
-        for name, value in found._asdict().items()
+        for name, value in vars(found).items()
     }
     return "{\n" + ",\n".join(f' "{name}": {value}' for name, value in fields.items()) + "\n}\n"
 
 
 def _lines(items: list[Any]) -> str:
-    return "[\n" + ",\n".join(f"  {json.dumps(item)}" for item in items) + "\n ]"
+    return "[\n" + ",\n".join(f"  {json.dumps(_plain(item))}" for item in items) + "\n ]"
+
+
+def _plain(item: Any) -> Any:
+    return list(vars(item).values()) if isinstance(item, Rule) else item
 
 
 def tables_of(text: str) -> Tables:

@@ -183,19 +183,60 @@ def _of_standard(written: Any, kw_only: bool) -> _Field:
     )
 
 
-FEW = 16
-"""So many objects of a class are made without an `__init__` of its own: to compile one takes as long as fifteen of them
+FEW = 40
+"""So many objects of a class are made without an `__init__` of its own: to compile one takes as long as about forty
 longer. Of the classes that a small check makes objects of, three in four stay below."""
 
 
+class _Filler:
+    """Fills objects of one class without an `__init__` of its own.
+
+    values: the defaults of all fields, in their order; `_MISSING` stands for one without.
+    by_place: the fields that can be given without their names.
+    to_make: the fields without a default, each with its factory and where it would be given by place.
+    """
+
+    def __init__(self, cls: Any) -> None:
+        fields = _fields(cls)
+        self.values = {name: field.default for name, field in fields.items()}
+        self.by_place = [name for name, field in fields.items() if not field.kw_only]
+        self.to_make = [
+            (name, field.default_factory, len(fields) if field.kw_only else self.by_place.index(name))
+            for name, field in fields.items()
+            if field.default is _MISSING
+        ]
+        self.has_more = hasattr(cls, "__post_init__")
+
+    def fill(self, made: Any, values: tuple[Any, ...], named: dict[str, Any]) -> bool:
+        """Write the fields of a new object; False where a compiled `__init__` would refuse what was given."""
+        written = self.values | named
+        if len(written) != len(self.values):
+            return False
+        if values:
+            if len(values) > len(self.by_place) or (
+                named and not named.keys().isdisjoint(self.by_place[: len(values)])
+            ):
+                return False
+            written.update(zip(self.by_place, values, strict=False))
+        for name, factory, place in self.to_make:
+            if place >= len(values) and name not in named:
+                if factory is _MISSING:
+                    return False
+                written[name] = factory()
+        made.__dict__.update(written)
+        return True
+
+
 def _first_init(cls: Any) -> Any:
-    left = FEW
+    left, filler = FEW, None
 
     def __init__(self: Any, *values: Any, **named: Any) -> None:
-        nonlocal left
-        if left and _filled(self, _fields(cls), values, named):
+        nonlocal left, filler
+        if filler is None:
+            filler = _Filler(cls)
+        if left and filler.fill(self, values, named):
             left -= 1
-            if hasattr(cls, "__post_init__"):
+            if filler.has_more:
                 self.__post_init__()
             return
         init = _compiled_init(cls)
@@ -204,26 +245,6 @@ def _first_init(cls: Any) -> Any:
         init(self, *values, **named)
 
     return __init__
-
-
-def _filled(made: Any, fields: dict[str, _Field], values: tuple[Any, ...], named: dict[str, Any]) -> bool:
-    """Write the fields of a new object; False where a compiled `__init__` would refuse what was given."""
-    given, written = iter(values), {}
-    for name, field in fields.items():
-        value = _MISSING if field.kw_only else next(given, _MISSING)
-        if value is _MISSING:
-            value = named.get(name, field.default)
-            if value is _MISSING and field.default_factory is not _MISSING:
-                value = field.default_factory()
-        elif name in named:
-            return False
-        if value is _MISSING:
-            return False
-        written[name] = value
-    if next(given, _MISSING) is not _MISSING or not named.keys() <= fields.keys():
-        return False
-    made.__dict__.update(written)
-    return True
 
 
 def _compiled_init(cls: Any) -> Any:

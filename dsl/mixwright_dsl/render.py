@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from mixwright_dsl.diagnostic import Diagnostic, Severity
-from mixwright_dsl.hidden import without_secrets
-from mixwright_dsl.snippet import Painter, render_diagnostic
 from mixwright_dsl.visible import Painted, visible
 
 FORMATS = ("full", "concise", "json", "sarif", "github")
@@ -37,7 +35,10 @@ def render(
     Raises:
         ValueError: no such format.
     """
-    diagnostics = without_secrets(diagnostics)
+    if diagnostics:
+        from mixwright_dsl.hidden import without_secrets
+
+        diagnostics = without_secrets(diagnostics)
     match format:
         case "full":
             return render_full(diagnostics, color=color)
@@ -60,6 +61,8 @@ def render_full(diagnostics: Sequence[Diagnostic], *, color: bool = False) -> st
     """For a terminal: lines of the file with carets, an empty line between findings, the count at the end."""
     if not diagnostics:
         return ""
+    from mixwright_dsl.snippet import Painter, render_diagnostic
+
     paint = Painter(color)
     parts = [render_diagnostic(diagnostic, paint) for diagnostic in diagnostics]
     return Painted("\n\n".join([*parts, summary(diagnostics)]) + "\n")

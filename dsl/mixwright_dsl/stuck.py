@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.grammar import CLOSERS, OPENERS
 from mixwright_dsl.lazy_dataclass import dataclass
@@ -135,5 +133,7 @@ def described_character(character: str) -> str:
     """`§`, or U+00A0 with its name where the character cannot be seen."""
     if character.isprintable() and not character.isspace():
         return f"character `{character}`"
+    import unicodedata
+
     name = unicodedata.name(character, "control character").lower()
     return f"character U+{ord(character):04X} ({name})"

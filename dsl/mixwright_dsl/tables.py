@@ -11,8 +11,9 @@ import json
 import re
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.tokens import Token
 
 Build: TypeAlias = Callable[[list[Any]], Any]
@@ -22,7 +23,8 @@ MARK = "MARK"
 """The group of terminals of one character."""
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True)
+class Rule:
     """A rule of the grammar: how many symbols it takes off the stack, and what is made of them.
 
     kept: the symbols that are passed on, by their place, and whether what they hold is spliced in.
@@ -37,7 +39,8 @@ class Rule(NamedTuple):
     is_transparent: bool
 
 
-class Tables(NamedTuple):
+@dataclass(frozen=True)
+class Tables:
     """A grammar's terminals and states.
 
     pattern: white space and what is behind it, every terminal as a group of its name, or of `MARK`.

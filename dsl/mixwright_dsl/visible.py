@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 # C0 without tab and newline, DEL, C1, and the characters that reorder or hide text (Unicode TR 36: bidi controls, tags).
 _CONTROLS = (
@@ -28,6 +27,8 @@ def cell(character: str) -> str:
         return chr(0x2400 + code)
     if code == 127:
         return "␡"
+    import unicodedata
+
     if unicodedata.category(character) in _HIDDEN:
         return f"<U+{code:04X}>"
     return character
@@ -37,6 +38,8 @@ def width(text: str) -> int:
     """Columns that already visible text takes in a terminal: two for wide characters, none for combining ones."""
     if text.isascii():
         return len(text)
+    import unicodedata
+
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in ("W", "F") else 1
         for c in text

@@ -154,6 +154,11 @@ def test_the_span_of_an_operator_covers_the_parentheses_around_its_operands() ->
         ("2h", (7200.0, Unit.DURATION)),
         ("512MiB", (512 * 2**20, Unit.BYTES)),
         ("5e-6", (5e-6, Unit.NUMBER)),
+        ("0.29%", (0.0029, Unit.SHARE)),
+        ("1.2345k", (1234.5, Unit.COUNT)),
+        ("2.5e3", (2500.0, Unit.NUMBER)),
+        ("7_000.5e-3KB", (7000.5e-3 * 1000, Unit.BYTES)),
+        ("9223372036854775.807k", (2**63 - 1, Unit.COUNT)),
         ("$25", (25.0, Unit.MONEY)),
     ],
 )
@@ -164,7 +169,16 @@ def test_quantities(text: str, expected: tuple[float, Unit]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1e999", "9" * 50, "1e308G", "9223372036854775808", "1e99999999999999999999k", "$1e400"]
+    "text",
+    [
+        "1e999",
+        "9" * 50,
+        "1e308G",
+        "9223372036854775808",
+        "1e99999999999999999999k",
+        "$1e400",
+        "9000000000000000000.5k",
+    ],
 )
 def test_a_number_too_large_is_a_finding_and_not_infinity(text: str) -> None:
     assert [d.code for d in parsed(f"x = {text}\n").diagnostics] == ["MIX009"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mixwright_compiler.bind.drawn import CONSTRAINTS
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.catalog.catalog import Entry
 from mixwright_compiler.catalog.makes import DRAWN, ITEM, NAMED_BY_ATTRIBUTES, made_type
@@ -77,6 +76,8 @@ def _drawn_type(scope: Scope, attributes: Mapping[str, Bound]) -> str:
     """Type of the column."""
     start = attributes.get("from")
     if start is not None and isinstance(start.value, CallValue):
+        from mixwright_compiler.bind.drawn import CONSTRAINTS
+
         return CONSTRAINTS
     item = _item_type(scope, attributes) if "of" in attributes else drawn_item(scope, attributes)
     if start is not None:

@@ -13,11 +13,10 @@ from mixwright_compiler.bind.quotas import bind_quota
 from mixwright_compiler.bind.scaling import scaled, scaled_tags
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.steps import Flow
-from mixwright_compiler.bind.tags import bind_tags
 from mixwright_compiler.catalog.blocks import MIXTURE_STEPS, language_blocks
 from mixwright_compiler.findings import Findings, Reported
 from mixwright_compiler.load.world import Declaration, Module
-from mixwright_compiler.program import Bound, CallValue, ComponentDecl, MixtureDecl
+from mixwright_compiler.program import Bound, CallValue, ComponentDecl, MixtureDecl, TagDecl
 from mixwright_compiler.schema import Columns, common_type
 from mixwright_compiler.suggest import did_you_mean, listing, nearest, one_of, suggested
 from mixwright_dsl.diagnostic import Label
@@ -86,7 +85,11 @@ class _Mixing:
             taken=lambda s: isinstance(s, Block) or self._is_component(s),
         )
         steps = self._statements(self.block.body, "")
-        tags = bind_tags(place, self.tags, self.paths)
+        tags: tuple[TagDecl, ...] = ()
+        if self.tags:
+            from mixwright_compiler.bind.tags import bind_tags
+
+            tags = bind_tags(place, self.tags, self.paths)
         self._fill(attributes)
         budget = bind_budget(place, self.block.body)
         if budget is not None:

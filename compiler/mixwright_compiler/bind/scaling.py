@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mixwright_compiler.program import Bound, CallValue, ComponentDecl, MixtureDecl, TagDecl
-from mixwright_compiler.rounding import exact, largest_remainder
 from mixwright_dsl.lazy_dataclass import replace
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ def scaled(
     scale = attributes["scale"].value if "scale" in attributes else 1.0
     if scale == 1:
         return tuple(components)
+    from mixwright_compiler.rounding import exact, largest_remainder
+
     factor = exact(scale)
     if "total" in attributes:
         total = attributes["total"]
@@ -63,6 +64,8 @@ def scaled_tags(tags: Sequence[TagDecl], attributes: Mapping[str, Bound]) -> tup
 def _times(bound: Bound | None, scale: float, rounded: Callable[[Fraction], int]) -> Bound | None:
     if bound is None or not isinstance(bound.value, int):
         return bound
+    from mixwright_compiler.rounding import exact
+
     return replace(bound, value=rounded(bound.value * exact(scale)))
 
 

@@ -22,7 +22,6 @@ from mixwright_compiler.bind.place import Place
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.stand_ins import recorded_answers, rows_of_others
 from mixwright_compiler.bind.steps import Flow
-from mixwright_compiler.bind.tested_mixtures import given_mixture
 from mixwright_compiler.bind.tested_steps import check_needed, part_of, tested_declaration
 from mixwright_compiler.bind.written_out import written_out
 from mixwright_compiler.catalog.blocks import language_blocks
@@ -180,6 +179,8 @@ class _Binding:
             decl, rest = self._declared(self.of)
             if isinstance(decl, MixtureDecl):
                 self._as_a_whole(decl, rest, self.of)
+                from mixwright_compiler.bind.tested_mixtures import given_mixture
+
                 mixed = given_mixture(self.scope, place, decl, node)
                 after = self.scope.columns.get(decl.name, Columns(is_open=True))
                 return mixed.tested, after, list(mixed.given.values()), mixed.sources

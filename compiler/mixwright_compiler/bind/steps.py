@@ -15,7 +15,6 @@ from mixwright_compiler.bind.loops import bind_loop, loop_entry, unfolded
 from mixwright_compiler.bind.made_columns import drawn_item, made_by
 from mixwright_compiler.bind.place import Place, missing_column
 from mixwright_compiler.bind.replaced_columns import check_replaced, hint_to_let_name
-from mixwright_compiler.bind.schema_of_response import inherit_schema
 from mixwright_compiler.bind.scope import Scope
 from mixwright_compiler.bind.step_ids import StepIds
 from mixwright_compiler.bind.step_templates import check_templates, template_inputs
@@ -210,7 +209,7 @@ class Flow:
             )
         _check_text_columns(self.columns, entry, attributes, self.findings)
         if _inherits(entry) and not _is_written(block, "schema"):
-            inherit_schema(self.findings, self.earlier, attributes, block.kind_span)
+            _inherit_schema(self.findings, self.earlier, attributes, block.kind_span)
         names: dict[str, str] = {}
         missing = place.missing | check_templates(self.scope, place, entry, attributes, use, names)
         when = attributes.get("when")
@@ -364,6 +363,14 @@ def _other_name(block: Block, column: str, label: Ref | None) -> str:
 
 def _inherits(entry: Entry) -> bool:
     return any(schema.holds == "inherited_schema" for schema in entry.attributes)
+
+
+def _inherit_schema(
+    findings: Findings, earlier: Sequence[StepDecl], attributes: dict[str, Bound], at: Span
+) -> None:
+    from mixwright_compiler.bind.schema_of_response import inherit_schema
+
+    inherit_schema(findings, earlier, attributes, at)
 
 
 def _is_written(block: Block, name: str) -> bool:

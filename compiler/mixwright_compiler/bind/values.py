@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mixwright_compiler.bind.aggregates import bind_aggregate
 from mixwright_compiler.bind.attribute_calls import bind_call, refuse_operator
-from mixwright_compiler.bind.drawn import bind_drawn
 from mixwright_compiler.bind.expressions import expression_value, is_constant, over_drawn
 from mixwright_compiler.bind.json_values import json_value
 from mixwright_compiler.bind.place import Place, missing_column, place_path, read_by_tool
@@ -75,6 +73,8 @@ def bind_value(
         case "column_or_json":
             return _column_or_json(place, schema.name, node)
         case "drawn":
+            from mixwright_compiler.bind.drawn import bind_drawn
+
             return bind_drawn(place, node) or _reference(place, subject, "start", node)
         case "enum":
             return _word(place, subject, rest.split("|"), node)
@@ -95,6 +95,8 @@ def bind_value(
         case "column":
             return _column(place, schema.name, node)
         case "aggregate":
+            from mixwright_compiler.bind.aggregates import bind_aggregate
+
             return bind_aggregate(
                 subject, node, lambda inner, wanted: expression_value(place, inner, wanted), findings
             )

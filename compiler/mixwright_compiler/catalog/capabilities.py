@@ -30,7 +30,9 @@ CAPABILITIES: Mapping[str, str] = {
 }
 """What a model does that can it, in words."""
 
-OF_TOKENS = ("generate", "process_reward")
+GENERATES = "generate"
+"""The `task` of models that write text, and the default."""
+OF_TOKENS = (GENERATES, "process_reward")
 """Tasks of models that tell something of tokens: of those that a step states, each must be one."""
 
 TRAITS = ("conversation", "server")

@@ -114,7 +114,9 @@ def _as_written(name: str) -> str | None:
 
 def matches(pattern: str, term: str) -> bool:
     """Whether a license is the one that a policy names, or one of those (`cc-by-*`); with or without its exception."""
-    return any(fnmatchcase(name.lower(), pattern.lower()) for name in {term, base_of(term)})
+    pattern = pattern.lower()
+    names = {term.lower(), base_of(term).lower()}
+    return pattern in names or any(fnmatchcase(name, pattern) for name in names)
 
 
 def is_allowed(term: str, allowed: Iterable[str]) -> bool:

@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from mixwright_compiler.catalog.capabilities import OF_TOKENS
+from mixwright_compiler.catalog.capabilities import GENERATES, OF_TOKENS
 from mixwright_compiler.catalog.catalog import AttributeSchema
 from mixwright_compiler.checks.checked import Checked, is_written, named_by, value_of
-from mixwright_compiler.plan.fingerprint import GENERATES
 from mixwright_compiler.program import StepDecl
 from mixwright_dsl.diagnostic import Label
 

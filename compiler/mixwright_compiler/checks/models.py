@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mixwright_compiler.bind.repair import repair_template
-from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, SCHEMA, missing, needed
+from mixwright_compiler.catalog.capabilities import CAPABILITIES, CONTINUE, GENERATES, SCHEMA, missing, needed
 from mixwright_compiler.catalog.catalog import AttributeSchema
 from mixwright_compiler.catalog.conditions import attributes_in
 from mixwright_compiler.catalog.servers import FOR_VLLM, ONLY_TEXT, OWN_FIELDS, server_of, shown_address
 from mixwright_compiler.checks.checked import Checked, is_written, maker_of, named_by, value_of
-from mixwright_compiler.plan.fingerprint import GENERATES
 from mixwright_compiler.program import Attributes, Bound, ModelDecl, StepDecl, ToolDecl
 from mixwright_compiler.suggest import listing
 from mixwright_dsl.diagnostic import Label

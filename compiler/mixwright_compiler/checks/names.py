@@ -7,7 +7,6 @@ from collections import Counter
 
 from mixwright_compiler.bind.used_columns import local_name
 from mixwright_compiler.checks.checked import Checked
-from mixwright_compiler.checks.edits import without
 from mixwright_compiler.load.world import Declaration
 from mixwright_compiler.suggest import listing, nearest, suggested
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
@@ -36,6 +35,8 @@ def check_unused(checked: Checked) -> None:
         hint = _UNUSED_HINTS.get(declaration.kind)
         if declaration.is_used or hint is None:
             continue
+        from mixwright_compiler.checks.edits import without
+
         world.findings.warning(
             "MIX104",
             f"{declaration.kind} `{declaration.name}` is not used",

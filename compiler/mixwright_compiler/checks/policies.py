@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from mixwright_compiler.checks.checked import Checked, value_of
 from mixwright_compiler.checks.licenses import check_license
-from mixwright_compiler.checks.reviews import RULE
 from mixwright_compiler.checks.ways import Way, ways_into
 from mixwright_compiler.program import (
     Bound,
@@ -156,7 +155,7 @@ def _unreviewed(
         return None
     pipeline = program.pipelines[name]
     for step in reversed(pipeline.steps):
-        if RULE in step.entry.rules:
+        if "reviewed" in step.entry.rules:
             return None
         if step.entry.family == "step" and any(question.writes for question in step.traits.asks):
             return chain, step

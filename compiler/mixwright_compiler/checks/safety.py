@@ -18,7 +18,17 @@ SECRETS = (
 )
 """Keys of well-known services by their prefix, private keys, and passwords in URLs."""
 
-HINTS = ("sk-", "hf_", "gh", "github_pat_", "AKIA", "AIza", "xox", "PRIVATE KEY", "@")
+HINTS = (
+    "sk-",
+    "hf_",
+    *(f"gh{kind}_" for kind in "pousr"),
+    "github_pat_",
+    "AKIA",
+    "AIza",
+    "xox",
+    "PRIVATE KEY",
+    "://",
+)
 """One of these is in every match; looking for them first is ten times faster than the expression."""
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from mixwright_compiler.checks.checked import Checked, value_of
-from mixwright_compiler.checks.profiles import RULE as PROFILED
 from mixwright_compiler.program import Bound, StepDecl, TypedExpression
 from mixwright_compiler.suggest import listing, nearest, replace_fix
 from mixwright_dsl.diagnostic import Applicability, Edit, Fix, Label
@@ -133,7 +132,7 @@ def _sets(where: Bound | None) -> dict[str, tuple[frozenset[str], Span]]:
 
 def _words(step: StepDecl) -> Iterator[tuple[Bound, str, str]]:
     """Texts that a step expects in a column: where it names them, the column, the text."""
-    if PROFILED in step.entry.rules and value_of(step.attributes, "shares"):
+    if "profiled" in step.entry.rules and value_of(step.attributes, "shares"):
         shares = step.attributes["shares"]
         yield from ((shares, str(value_of(step.attributes, "of")), word) for word in shares.value)
     for bound in step.attributes.values():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixwright_compiler.catalog.new_tokens import token_problem
 from mixwright_compiler.checks.checked import Checked, is_written, value_of
 from mixwright_compiler.suggest import did_you_mean, listing, nearest
 from mixwright_dsl.diagnostic import Label
@@ -330,6 +329,8 @@ def check_new_tokens(checked: Checked) -> None:
         name = next((name for name, tokens in written.items() if tokens), None)
         if name is None:
             continue
+        from mixwright_compiler.catalog.new_tokens import token_problem
+
         problem = token_problem([token for tokens in written.values() for token in tokens])
         if problem is not None:
             token, message = problem

@@ -36,16 +36,12 @@ _WRITES = frozenset(("insert", "update", "delete", "merge"))
 
 @dataclass(frozen=True)
 class SqlToken:
-    """kind: text, quoted, word or sign. index: offset in the SQL."""
+    """kind: text, quoted, word or sign. index: offset in the SQL. word: in lower case; empty for what is no word."""
 
     kind: str
     text: str
     index: int
-
-    @property
-    def word(self) -> str:
-        """In lower case; empty for what is no word."""
-        return self.text.lower() if self.kind == "word" else ""
+    word: str
 
     @property
     def name(self) -> str:
@@ -76,8 +72,12 @@ class _Level:
 
 def tokens_of(sql: str) -> list[SqlToken]:
     """The tokens of a text; white space and comments are left out."""
-    found = _TOKEN.finditer(sql)
-    return [SqlToken(m.lastgroup or "sign", m[0], m.start()) for m in found if m.lastgroup != "skip"]
+    found: list[SqlToken] = []
+    for match in _TOKEN.finditer(sql):
+        kind, text = match.lastgroup or "sign", match[0]
+        if kind != "skip":
+            found.append(SqlToken(kind, text, match.start(), text.lower() if kind == "word" else ""))
+    return found
 
 
 def sql_problem(sql: str, inputs: Mapping[str, str] | None) -> SqlProblem | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from mixwright_compiler.catalog.text_patterns import LINE, WORD, only_stop_words
 from mixwright_compiler.schema import UNTYPED, element_of, fields_of
 
 SPACE = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)"
@@ -170,11 +169,15 @@ def sql_call(name: str, parts: Sequence[SqlPart], type: str) -> str:
         case "split_at":
             return f"string_split_regex({text[0]}, {text[1]})"
         case "lines":
+            from mixwright_compiler.catalog.text_patterns import LINE
+
             found = f"regexp_extract_all({text[0]}, {sql_literal(LINE)})"
             return f"list_transform({found}, lambda p: rtrim(p, chr(10) || chr(13)))"
         case "capitalize":
             return _named(text[0], "upper(substring(p, 1, 1)) || substring(p, 2)")
         case "only_stop_words":
+            from mixwright_compiler.catalog.text_patterns import only_stop_words
+
             return f"regexp_matches({text[0]}, {sql_literal(only_stop_words())})"
         case "bucket":
             value = sql_call("text", parts[:1], "text")
@@ -191,6 +194,8 @@ def sql_call(name: str, parts: Sequence[SqlPart], type: str) -> str:
             body += "ELSE list_append(p.h, p.m) END"
             return _named(f"struct_pack(h := {_list_as(parts[0], type)}, m := {message})", body)
         case "words":
+            from mixwright_compiler.catalog.text_patterns import WORD
+
             return f"len(regexp_extract_all({text[0]}, {sql_literal(WORD)}))"
         case "word_count":
             return f"len(regexp_extract_all({text[0]}, '[^ \\t\\n\\f\\r\\v]+'))"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import zip_longest
@@ -17,7 +16,12 @@ Relation = Literal["is", "contains", "lies in", ""]
 def parts_of(path: str) -> tuple[str, ...]:
     """The parts of a path without links and `..`, in one case and one Unicode form: what is one file on any system
     is one here."""
-    return tuple(unicodedata.normalize("NFC", part).casefold() for part in Path(os.path.realpath(path)).parts)
+    real = os.path.realpath(path)
+    if not real.isascii():
+        import unicodedata
+
+        return tuple(unicodedata.normalize("NFC", part).casefold() for part in Path(real).parts)
+    return tuple(part.casefold() for part in Path(real).parts)
 
 
 def relation(one: Path | str, other: Path | str) -> Relation:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mixwright_compiler.catalog.capabilities import GENERATES
 from mixwright_compiler.catalog.catalog import PATH_TYPES, Catalog, Entry
 from mixwright_compiler.catalog.references import is_expression, names_in_rows
 from mixwright_compiler.content_hash import content_hash
@@ -175,8 +176,6 @@ def thresholds_of(entry: Entry) -> list[str]:
 NO_PART_OF_A_TEXT = ("context",)
 """Row-class attributes of models that bound a request without changing an answer that is kept."""
 
-GENERATES = "generate"
-"""The `task` of models that write text, and the default."""
 FOR_OTHER_TASKS = ("task", "pooling")
 """Row-class attributes that say nothing of a model that writes text."""
 

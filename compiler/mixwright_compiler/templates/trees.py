@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.cache_directory import cache_directory
+from mixwright_compiler.content_hash import blake2b
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -100,8 +101,6 @@ def _place(text: str) -> Path | None:
     folder = _folder()
     if folder is None:
         return None
-    from hashlib import blake2b
-
     return folder / blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -142,6 +141,4 @@ def _keep(place: Path, written: str) -> None:
 
 
 def _digest(written: str) -> str:
-    from hashlib import blake2b
-
     return blake2b(written.encode(), digest_size=8).hexdigest()
