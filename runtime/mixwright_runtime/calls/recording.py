@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mixwright_runtime.calls.fault import Clock
 from mixwright_runtime.calls.service import Service
@@ -40,8 +40,7 @@ class CallCounts:
     """Failed tries and bad answers by reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What is known of a call when it is sent; `request` is its JSON."""
 
     service: Service

@@ -118,7 +118,7 @@ class Cluster(Protocol):
 # Escaped: a lone surrogate has no UTF-8, and the head is one line. One encoder and one decoder for all: making one takes
 # as long as most heads do.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
+_decode = json.JSONDecoder().raw_decode
 
 
 def frame(
@@ -136,8 +136,9 @@ def read_frame(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
         ValueError: it is no frame.
     """
     end = data.find(b"\n")
-    head = _decode(data[: max(end, 0)].decode("ascii"))
-    if not isinstance(head, dict):
+    line = data[: max(end, 0)].decode("ascii")
+    head, read = _decode(line)
+    if not isinstance(head, dict) or read != len(line):
         raise ValueError("the head of a frame is no object")
     bodies, at = [], end + 1
     for size in head.pop("sizes", ()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from mixwright_runtime.values.beside import beside
 from mixwright_runtime.values.ranges import HERE, Ranges
@@ -111,8 +111,7 @@ class Calls(Protocol):
     async def token_at(self, model: str, prefix: str, text: str, token: str) -> LossResult: ...
 
 
-@dataclass(frozen=True)
-class CallResult:
+class CallResult(NamedTuple):
     """A call's end. When every attempt failed it is not `ok`, and `reason` says why (`timeout`, `empty`, ...).
 
     text, reasoning: what the model says, and what it thought before that, whoever told them apart: the server, or the

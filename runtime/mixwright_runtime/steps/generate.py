@@ -377,13 +377,13 @@ class Generate(Ask):
         else:
             value = self._taken(answer.written if self._takes_marks else answer.text)
         called = {self._calls: list(answer.calls) or None} if self._calls else {}
-        made = row.with_columns(**{self._step.label: value, **called})
-        return self._with_parts(made, answer.reasoning, answer.reason or STOP)
+        parts = self._parts(answer.reasoning, answer.reason or STOP)
+        return row.with_columns(**{self._step.label: value, **called, **parts})
 
     def without(self, row: Row) -> Row:
         """A row without an answer has no reasoning either, and nothing that ended or is called."""
-        row = row.with_columns(**{self._calls: None}) if self._calls else row
-        return self._with_parts(row, "", None)
+        called = {self._calls: None} if self._calls else {}
+        return row.with_columns(**called, **self._parts("", None))
 
     def _before_turn(self, row: Row) -> list[Mapping[str, str]]:
         """What stands before a user's turn.
@@ -439,13 +439,14 @@ class Generate(Ask):
             raise ParseFailed(f"the control character {control} in the answer")
         return value
 
-    def _with_parts(self, row: Row, reasoning: str, finish: str | None) -> Row:
+    def _parts(self, reasoning: str, finish: str | None) -> dict[str, str | None]:
+        """Columns of an answer beside its text."""
         parts: dict[str, str | None] = {}
         if reasoning or self._reasoning in self._step.columns:
             parts[self._reasoning] = reasoning
         if self._finish in self._step.columns:
             parts[self._finish] = finish
-        return row.with_columns(**parts) if parts else row
+        return parts
 
 
 STOP = Finish.STOP.value

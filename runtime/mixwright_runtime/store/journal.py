@@ -17,8 +17,9 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -30,19 +31,24 @@ FILE_NAMES = ("store.journal", "store.journal2")
 DAMAGED_SUFFIX = ".damaged"
 """Added to the name of a journal that could not be read whole, when it is kept aside."""
 
-_MAGIC = b"MWJ1"
+_MAGIC, _FORMER_MAGIC = b"MWJ2", b"MWJ1"
 _HEAD = struct.Struct("<4s16sII")
 """Magic, store id, bytes of the body, CRC-32 of the body; behind it the CRC-32 of these, so that a damaged length
 is not taken for the torn tail of a kill."""
 _CHECK = struct.Struct("<I")
 _HEAD_BYTES = _HEAD.size + _CHECK.size
 
-# The long texts stand behind the rest as they are: escaping them would be most of the work.
-_TEXTS = ("request", "text", "reasoning")
-_SHORT = tuple(field.name for field in fields(CallRecord) if field.name not in ("key", *_TEXTS))
-_texts_of = attrgetter(*_TEXTS)
-_short_of = attrgetter(*_SHORT)
-_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_COUNTS, _TIMES = ("run_id", "prompt_tokens", "output_tokens", "attempt", "seed"), ("started", "ended")
+_NUMBERED = ("key", *_COUNTS, *_TIMES)
+_TEXTS = tuple(name for name in CallRecord._fields if name not in _NUMBERED)
+_NUMBERS = struct.Struct(f"<16s{len(_COUNTS)}q{len(_TIMES)}d{len(_TEXTS)}I")
+"""What a body begins with: `_NUMBERED`, and how many characters each of the texts has, which stand behind it as one.
+As JSON an entry took four times as long, most of it for two floats and for looking through the texts."""
+_numbers_of, _texts_of = attrgetter(*_NUMBERED), attrgetter(*_TEXTS)
+_LEAST, _MOST = -(2**63), 2**63 - 1
+
+_FORMER_TEXTS = ("request", "text", "reasoning")
+_FORMER_SHORT = tuple(name for name in CallRecord._fields if name not in ("key", *_FORMER_TEXTS))
 
 
 @dataclass(frozen=True)
@@ -155,7 +161,7 @@ def read_journal(path: Path, store_id: str | None) -> JournalContent:
         head = content[at : at + _HEAD.size]
         magic, written_for, length, check = _HEAD.unpack(head)
         (head_check,) = _CHECK.unpack_from(content, at + _HEAD.size)
-        if magic != _MAGIC or zlib.crc32(head) != head_check:
+        if magic not in _READ or zlib.crc32(head) != head_check:
             return JournalContent(tuple(records), f"{path} is damaged at byte {at}")
         if wanted is not None and written_for != wanted:
             return JournalContent(tuple(records), f"{path} belongs to another store from byte {at} on")
@@ -163,7 +169,7 @@ def read_journal(path: Path, store_id: str | None) -> JournalContent:
         if end > len(content):
             break
         body = content[at + _HEAD_BYTES : end]
-        if zlib.crc32(body) != check or (record := _record(body)) is None:
+        if zlib.crc32(body) != check or (record := _record(magic, body)) is None:
             return JournalContent(tuple(records), f"{path} is damaged at byte {at}")
         records.append(record)
         at = end
@@ -204,25 +210,52 @@ def _name_of(key: bytes, status: str, started: float) -> tuple[bytes, float | No
     return key, None if status == "ok" else started
 
 
-def _entry(record: CallRecord, store_id: bytes) -> bytes:
-    texts = [text.encode("utf-8", "surrogatepass") for text in _texts_of(record)]
-    short = _encode([record.key.hex(), *map(len, texts), *_short_of(record)]).encode()
-    body = b"\n".join((short, *texts))
+def _entry(call: CallRecord, store_id: bytes) -> bytes:
+    numbers, texts = _numbers_of(call), _texts_of(call)
+    try:
+        begun = _NUMBERS.pack(*numbers, *map(len, texts))
+    except struct.error:  # a count that an engine made up, which the store holds to less
+        key, *counts = numbers[: -len(_TIMES)]
+        held = (max(_LEAST, min(int(count), _MOST)) for count in counts)
+        begun = _NUMBERS.pack(key, *held, *numbers[-len(_TIMES) :], *map(len, texts))
+    body = begun + "".join(texts).encode("utf-8", "surrogatepass")
     head = _HEAD.pack(_MAGIC, store_id, len(body), zlib.crc32(body))
-    return head + _CHECK.pack(zlib.crc32(head)) + body
+    return b"".join((head, _CHECK.pack(zlib.crc32(head)), body))
 
 
-def _record(body: bytes) -> CallRecord | None:
+def _columns_in(body: bytes) -> dict[str, Any]:
+    numbers = _NUMBERS.unpack_from(body)
+    sizes = numbers[len(_NUMBERED) :]
+    together = body[_NUMBERS.size :].decode("utf-8", "surrogatepass")
+    if sum(sizes) != len(together):
+        raise ValueError("the texts are longer or shorter than they were")
+    texts = (together[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True))
+    return dict(zip((*_NUMBERED, *_TEXTS), (*numbers[: len(_NUMBERED)], *texts), strict=True))
+
+
+def _former_columns_in(body: bytes) -> dict[str, Any]:
+    """Of an entry of an earlier version: a line of JSON, and behind it the long texts."""
+    first, _, rest = body.partition(b"\n")
+    key, *values = json.loads(first)
+    lengths, short = values[: len(_FORMER_TEXTS)], values[len(_FORMER_TEXTS) :]
+    texts = []
+    for length in lengths:
+        texts.append(rest[:length].decode("utf-8", "surrogatepass"))
+        rest = rest[length + 1 :]
+    return dict(
+        zip(("key", *_FORMER_SHORT, *_FORMER_TEXTS), (bytes.fromhex(key), *short, *texts), strict=True)
+    )
+
+
+_READ: Mapping[bytes, Callable[[bytes], dict[str, Any]]] = {
+    _MAGIC: _columns_in,
+    _FORMER_MAGIC: _former_columns_in,
+}
+
+
+def _record(magic: bytes, body: bytes) -> CallRecord | None:
     """The record of a body that is as it was written; None when this version does not understand it."""
     try:
-        first, _, rest = body.partition(b"\n")
-        key, *values = json.loads(first)
-        lengths, short = values[: len(_TEXTS)], values[len(_TEXTS) :]
-        texts = []
-        for length in lengths:
-            texts.append(rest[:length].decode("utf-8", "surrogatepass"))
-            rest = rest[length + 1 :]
-        columns = {**dict(zip(_SHORT, short, strict=True)), **dict(zip(_TEXTS, texts, strict=True))}
-        return CallRecord(key=bytes.fromhex(key), **columns)
-    except (ValueError, TypeError):
+        return CallRecord(**_READ[magic](body))
+    except (ValueError, TypeError, struct.error):
         return None

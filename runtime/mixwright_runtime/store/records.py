@@ -1,4 +1,4 @@
-"""What the store keeps, one immutable class per table: a tuple where there is one a row, which is made in a third of a
+"""What the store keeps, one immutable class per table: a tuple where there are some a row, which is made in a third of a
 dataclass's time. JSON travels as text, so that the store never re-encodes it.
 
 Times are seconds since the epoch by the wall clock: labels, never used to order or to measure. Keys and row ids
@@ -22,8 +22,7 @@ TOOL = "tool "
 """Before a tool's name where a call has a model's: it was asked of no model."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(NamedTuple):
     """One finished attempt at a model call. Only of one that `is_final` is anything ever found again by
     `Store.find_calls`."""
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from mixwright_runtime.store.database import (
     refuse_low_space,
 )
 from mixwright_runtime.store.journal import journal_files, read_journal
-from mixwright_runtime.store.records import CallRecord
 from mixwright_runtime.store.segments import segments_of
 from mixwright_runtime.store.writer import TABLES, storable
 
@@ -208,7 +207,7 @@ def _add_journals(connection: Any, journals: list[Path], result: Repair) -> None
         for record in content.records:
             had = "SELECT 1 FROM call WHERE key = ? AND status = ? AND (status = 'ok' OR started = ?)"
             if not connection.execute(had, [record.key, record.status, record.started]).fetchall():
-                values = [*(storable(getattr(record, column.name)) for column in fields(CallRecord)), batch]
+                values = [*map(storable, record), batch]
                 connection.execute(f"INSERT INTO call VALUES ({', '.join('?' * len(values))})", values)
                 result.from_journal += 1
 

@@ -16,7 +16,7 @@ from mixwright_runtime.store.records import (
 )
 from mixwright_runtime.store.store import Store
 
-_CALL = ", ".join(field.name for field in fields(CallRecord))
+_CALL = ", ".join(CallRecord._fields)
 _SCORE = ", ".join(field.name for field in fields(ScoreRecord))
 _SELECTION = ", ".join(SelectionRecord._fields)
 

@@ -142,11 +142,12 @@ class KeptRows:
 
     def add(self, rows: Sequence[tuple[Start, str | None]]) -> None:
         """Keep rows of the wave under way; as `StartSpool.add`."""
-        for start, _ in rows:
-            if start.row.path:
-                self._paths[len(self._positions)] = start.row.path
-            self._positions.append(start.row.position)
-        self._fresh.extend(start.row.row_id for start, _ in rows)
+        kept = [start.row for start, _ in rows]
+        for row in kept:
+            if row.path:
+                self._paths[len(self._positions)] = row.path
+            self._positions.append(row.position)
+        self._fresh.extend([row.row_id for row in kept])
         self._rows.add(rows)
 
     def settle(self) -> None:

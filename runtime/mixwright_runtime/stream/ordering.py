@@ -71,14 +71,15 @@ class LongestFirst:
 
     def took(self, row: Row, seconds: float) -> None:
         """A row that was started has ended, after so long."""
-        self._ended.append((log(1 + self._size_of(row)), log(1e-3 + max(0.0, seconds))))
+        self._ended.append((self._size_of(row), seconds))
 
     def correlation(self) -> float:
         """Of size and time, of the rows that ended last, -1..1; 0 while there are too few."""
-        ended = list(self._ended)  # at once: rows are put in order beside the event loop, in which they end
-        count = len(ended)
+        told = list(self._ended)  # at once: rows are put in order beside the event loop, in which they end
+        count = len(told)
         if count < ENOUGH_ROWS:
             return 0.0
+        ended = [(log(1 + size), log(1e-3 + max(0.0, seconds))) for size, seconds in told]
         mean_size = sum(size for size, _ in ended) / count
         mean_time = sum(time for _, time in ended) / count
         both = sum((size - mean_size) * (time - mean_time) for size, time in ended)
@@ -96,7 +97,7 @@ def size_of_columns(names: Sequence[str]) -> Callable[[Row], float]:
     """Sizes rows by the characters in the columns that their first prompt is made of."""
 
     def size_of(row: Row) -> float:
-        return float(sum(_characters(row.columns.get(name)) for name in names))
+        return float(sum(map(_characters, map(row.columns.get, names))))
 
     return size_of
 

@@ -92,6 +92,10 @@ class Executor:
         self._window = max(1, window)
         self._order = order
         self._breakers = [i for i, node in enumerate(self.nodes) if node.is_breaker]
+        self._ends = [
+            next((i for i in self._breakers if i >= at), len(self.nodes)) for at in range(len(self.nodes) + 1)
+        ]
+        """Of each place the breaker that is next from there on, or the end."""
         self._scratch = scratch
         self._buffers = {i: _Buffer() for i in self._breakers if not self.nodes[i].needs_all_rows}
         self._waiting = {i: self._nobody_at(i) for i in self._breakers if self.nodes[i].needs_all_rows}
@@ -143,6 +147,7 @@ class Executor:
             await asyncio.gather(*self._behind, return_exceptions=True)
 
     async def _work(self, starts: Ahead, crew: Crew) -> None:
+        now = asyncio.get_running_loop().time
         for taken in count(1):
             try:
                 start = await starts.next()
@@ -156,7 +161,7 @@ class Executor:
                 return
             self.started += 1
             self._book.started(start)
-            begun, underway = self._now(), Underway(crew.left, crew.returned)
+            begun, underway = now(), Underway(crew.left, crew.returned)
             set_out(underway)
             try:
                 await self._segment(0, row.position, [row])
@@ -166,20 +171,16 @@ class Executor:
                 continue
             # Of a row whose calls are stored the time says nothing, and its order would only scatter what is read there.
             if self._order is not None and underway.has_asked:
-                self._order.took(row, self._now() - begun)
+                self._order.took(row, now() - begun)
             if crew.has_too_many:
                 return
             if taken % BREATH == 0:
                 await asyncio.sleep(0)
         crew.is_out_of_rows = True
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
     async def _segment(self, at: int, position: int, rows: Iterable[Row]) -> None:
         """From step `at` to the next breaker or the end."""
-        end = next((i for i in self._breakers if i >= at), len(self.nodes))
+        end = self._ends[at]
         flows: list[Flow] = []
         for row in rows:
             flows += await self._walk.through(Flow(row), at, end)
@@ -188,7 +189,7 @@ class Executor:
             return
         # Of a start of which nothing is left a step that decides on all rows needs no word, as one in start order does.
         while end in self._waiting:
-            end = next((i for i in self._breakers if i > end), len(self.nodes))
+            end = self._ends[end + 1]
         if end == len(self.nodes):
             kept = [flow.row for flow in flows]
             ended = self._book.finished(position, kept)

@@ -8,9 +8,11 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,7 +127,7 @@ def test_every_field_survives_the_journal(tmp_path: Path, call: Make) -> None:
     records = [
         call(1, text='a "quoted"\nline\0 and 日本語', reasoning="\n\n", request="", engine='{"a": [1]}'),
         call(2, text="half a pair \ud800", status="failed", reason="parse", finish="length", attempt=3),
-        call(3, prompt_tokens=2**40, started=1763945165.1234567, ended=float("inf")),
+        call(3, prompt_tokens=2**40, output_tokens=2**62, started=1763945165.1234567, ended=float("inf")),
     ]
     journal = Journal(tmp_path, "0123456789abcdef")
     for number, record in enumerate(records, 1):
@@ -133,6 +135,39 @@ def test_every_field_survives_the_journal(tmp_path: Path, call: Make) -> None:
     journal.close()
     content = read_journal(tmp_path / FILE_NAMES[0], "0123456789abcdef")
     assert (list(content.records), content.damage) == (records, "")
+
+
+def test_a_count_beyond_all_sense_costs_no_answer(tmp_path: Path, call: Make) -> None:
+    journal = Journal(tmp_path, "0123456789abcdef")
+    journal.append(journal.entry(call(1, prompt_tokens=10**30, output_tokens=3)), 1)
+    journal.close()
+    (record,) = read_journal(tmp_path / FILE_NAMES[0], None).records
+    assert record == call(1, prompt_tokens=2**63 - 1, output_tokens=3)
+
+
+def entry_of_earlier_versions(call: CallRecord, store_id: bytes) -> bytes:
+    texts = [text.encode() for text in (call.request, call.text, call.reasoning)]
+    others = [
+        call.run_id, call.node, call.model, call.identity, call.finish, call.status, call.reason, call.prompt_tokens,
+        call.output_tokens, call.attempt, call.seed, call.engine, call.started, call.ended,
+    ]  # fmt: skip
+    body = b"\n".join((json.dumps([call.key.hex(), *map(len, texts), *others]).encode(), *texts))
+    head = b"MWJ1" + store_id + struct.pack("<II", len(body), zlib.crc32(body))
+    return head + struct.pack("<I", zlib.crc32(head)) + body
+
+
+def test_what_an_earlier_version_left_in_the_journal_is_taken_in(tmp_path: Path, call: Make) -> None:
+    Store.open(tmp_path).close()
+    with duckdb.connect(str(tmp_path / "store.duckdb"), read_only=True) as store:
+        ((store_id,),) = store.execute("SELECT store_id FROM meta").fetchall()
+    calls = [call(n, text="a\nb 日本語 " * n, status="failed" if n == 2 else "ok") for n in range(1, 4)]
+    entries = (entry_of_earlier_versions(one, store_id.encode()) for one in calls)
+    (tmp_path / FILE_NAMES[0]).write_bytes(b"".join(entries))
+    with Store.open(tmp_path) as opened:
+        assert opened.journal_warning == ""
+        found = asyncio.run(opened.find_calls([key_of(n) for n in range(1, 4)]))
+    assert found == {one.key: FoundCall.of(one) for one in calls if one.status == "ok"}
+    assert seeds(tmp_path) == [1, 2, 3]
 
 
 def test_a_torn_tail_costs_only_the_torn_call(tmp_path: Path, python: Python) -> None:

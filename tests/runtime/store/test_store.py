@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +71,7 @@ def test_keys_that_begin_alike_are_told_apart(tmp_path: Path, call: Make) -> Non
     one, other, third = (b"the same" + bytes([n]) * 8 for n in range(3))
     with Store.open(tmp_path) as first:
         for key in (one, other):
-            first.put_call(replace(call(1), key=key, text=key.hex()))
+            first.put_call(call(1)._replace(key=key, text=key.hex()))
     with Store.open(tmp_path) as second:
         found = asyncio.run(second.find_calls([one, other, third]))
     assert {key: record.text for key, record in found.items()} == {one: one.hex(), other: other.hex()}
