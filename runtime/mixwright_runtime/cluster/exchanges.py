@@ -25,6 +25,7 @@ from mixwright_runtime.engines.protocol import (
     Vectors,
 )
 from mixwright_runtime.errors import RunError
+from mixwright_runtime.values.json_encoding import encoder
 from mixwright_runtime.values.made_once import KEPT, MadeOnce
 
 REQUESTS: Mapping[str, type[Any]] = {
@@ -147,7 +148,7 @@ def _frozen(found: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+_encode = encoder(separators=(",", ":"), default=_plain)
 _SAMPLING = MadeOnce[Mapping[str, Any], bytes](lambda sampling: _encode(sampling).encode("ascii"))
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault
 from mixwright_runtime.engines.protocol import Needs, Sites
 from mixwright_runtime.errors import EngineUnavailable, MissingExtra, RunError, in_words
+from mixwright_runtime.values.json_encoding import encoder
 
 
 class LeaseLost(Exception):
@@ -115,9 +116,8 @@ class Cluster(Protocol):
         """End every worker; safe to call twice."""
 
 
-# Escaped: a lone surrogate has no UTF-8, and the head is one line. One encoder and one decoder for all: making one takes
-# as long as most heads do.
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+# Escaped: a lone surrogate has no UTF-8, and the head is one line.
+_encode = encoder(separators=(",", ":"))
 _decode = json.JSONDecoder().raw_decode
 
 

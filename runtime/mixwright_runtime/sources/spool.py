@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.values.beside import go_on
+from mixwright_runtime.values.json_encoding import encoder
 
 MEMORY_BYTES = 16 * 1024 * 1024
 """Of texts that stay in memory. Chosen."""
@@ -26,7 +27,7 @@ _READ_BYTES = 1024 * 1024
 _READ_ROWS = 64
 """Rows whose JSON is read in one go. Chosen."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_encode = encoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def json_bytes(value: object) -> bytes:

@@ -49,11 +49,11 @@ class KeySet:
         if key in self._fresh:
             return True
         # numpy takes five times as long to search for one number.
-        head, tail = int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big")
+        head = int.from_bytes(key[:8], "big")
         heads, tails = self._sought
         at = bisect_left(heads, head)
         while at < len(heads) and heads[at] == head:
-            if tails[at] == tail:
+            if tails[at] == int.from_bytes(key[8:], "big"):
                 return True
             at += 1
         return False

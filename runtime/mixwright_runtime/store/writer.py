@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -297,7 +298,7 @@ class Writer:
 
     def _write(self, number: int, batch: list[Any]) -> None:
         connection = self._database.connection
-        counts = dict.fromkeys(TABLES, 0)
+        rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in TABLES}
         contents: dict[bytes, str] = {}
         self._at_point("write")
         connection.execute("BEGIN")
@@ -320,17 +321,14 @@ class Writer:
                 )
             else:
                 values = (*_VALUES_OF[kind](record), number)
-            table = _TABLE_OF[kind]
-            self._append(table, values)
-            counts[table] += 1
+            rows[_TABLE_OF[kind]].append(values)
         fresh = self._fresh(contents)
-        for digest in fresh:
-            self._append("content", (digest, contents[digest], number))
-        counts["content"] = len(fresh)
-        self._append("batch", (number, time.time(), *counts.values()))
-        for table, appender in self._appenders.items():
-            if table == "batch" or counts[table]:
-                appender.flush()
+        rows["content"] = [(digest, contents[digest], number) for digest in fresh]
+        counts = (len(those) for those in rows.values())
+        rows["batch"] = [(number, time.time(), *counts)]
+        for table, those in rows.items():
+            if those:
+                self._append(table, those)
         self._at_point("commit")
         connection.execute("COMMIT")
         # Not before: after a COMMIT that failed the same texts are fresh once more.
@@ -346,17 +344,27 @@ class Writer:
         known = self._contents
         return [digest for digest in contents if digest not in known]
 
-    def _append(self, table: str, values: tuple[Any, ...]) -> None:
+    def _append(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         import duckdb
 
         appender = self._appenders.get(table)
         if appender is None:
             appender = self._appenders[table] = self._database.connection.appender(table)
-        try:
-            appender.append_row(*values)
-        except (duckdb.InvalidInputException, duckdb.ConversionException, TypeError, OverflowError):
-            # Refused before anything of the row was kept: one bad value must not cost the batch.
-            appender.append_row(*(storable(value) for value in values))
+        taken = 0
+
+        def following() -> Iterator[tuple[Any, ...]]:
+            nonlocal taken
+            for row in islice(rows, taken, None):
+                taken += 1
+                yield row
+
+        while taken < len(rows):
+            try:
+                appender.append_rows(following())
+            except (duckdb.InvalidInputException, duckdb.ConversionException, TypeError, OverflowError):
+                # Refused before anything of the row was kept: one bad value must not cost the batch.
+                appender.append_row(*map(storable, rows[taken - 1]))
+        appender.flush()
 
     def _watch_space(self) -> None:
         now = time.monotonic()

@@ -7,19 +7,15 @@ are derived from it, so neither batching nor the number of workers can change a 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
 from mixwright_compiler.catalog.references import declared_name
+from mixwright_runtime.values.json_encoding import encoder
 
-# One encoder for all: making one takes as long as a short row does, and so does looking for circles. A value that holds
-# itself ends as one that is too deep does.
-canonical_json = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
-).encode
+canonical_json = encoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 """JSON text that equal values share: sorted keys, no spaces, no escapes of non-ASCII."""
 
 

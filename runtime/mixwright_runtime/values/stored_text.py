@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
-_encode = json.JSONEncoder(
-    separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
-).encode
+from mixwright_runtime.values.json_encoding import encoder
+
+_encode = encoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def clean_text(text: str) -> str:
