@@ -14,12 +14,16 @@ from mixwright_compiler.catalog.references import declared_name
 from mixwright_compiler.plan.plan import Mixture
 from mixwright_compiler.plan.subtotals import Subtotal, subtotals
 from mixwright_runtime.mixture.allocation import allocate, quota_text
-from mixwright_runtime.mixture.candidates import Candidates
-from mixwright_runtime.mixture.strata import supply, take
+from mixwright_runtime.mixture.candidates import Candidates, Integers
+from mixwright_runtime.mixture.strata import Taken, joined, supply, take
 from mixwright_runtime.values.row_ids import ID_BYTES, RowIds
 from mixwright_runtime.values.rows import digest
 
 ORDER_DOMAIN = "mixwright.mixture.v1"
+LISTED_TOGETHER = 10_000
+"""Chosen: values of an array that are Python's own at once."""
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -107,19 +111,21 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
     supplies = {c.rows: supply(c, found[c.rows], at_end=True) for c in mixture.components}
     allocations = allocate(mixture, supplies, total=total)
     results: list[ComponentResult] = []
-    raw: list[bytes] = []
-    places = array("q")
+    raw: list[Array] = []
+    places: list[Integers] = []
     leaves: list[str] = []
-    repeats: list[int] = []
+    repeats: list[Integers] = []
     for component in mixture.components:
         rows = found[component.rows]
         allocation = allocations.by_name[component.rows]
         taken = take(component, rows, allocation.count or 0)
-        chosen = taken.rows.tolist()
-        raw.append(_ids_of(rows)[taken.rows].tobytes())
-        places.extend(chosen)
-        leaves += [component.rows] * len(chosen) if rows.leaves is None else [rows.leaves[i] for i in chosen]
-        repeats += _repeats(rows, chosen, taken.repeats.tolist())
+        raw.append(_ids_of(rows)[taken.rows])
+        places.append(taken.rows)
+        if rows.leaves is None:
+            leaves += [component.rows] * len(taken.rows)
+        else:
+            leaves += [rows.leaves[i] for i in _listed(taken.rows)]
+        repeats.append(_repeats(rows, taken))
         results.append(
             ComponentResult(
                 component.rows,
@@ -127,25 +133,24 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
                 quota_text(component.quota),
                 allocation.wanted,
                 allocation.count or 0,
-                len(chosen),
+                len(taken.rows),
                 len(rows),
                 allocation.arithmetic,
                 taken.strata,
             )
         )
-    sizes = [result.got for result in results]
-    components = np.repeat(np.arange(len(results)), sizes)
-    ids = np.frombuffer(b"".join(raw), dtype=f"V{ID_BYTES}")
-    order = _shuffled(mixture.seed, ids, leaves, repeats)
-    indices = order.tolist()
+    ids, appearances = joined(raw, f"V{ID_BYTES}"), joined(repeats)
+    del raw, repeats
+    order = _shuffled(mixture.seed, ids, leaves, appearances)
+    components = np.repeat(np.arange(len(results), dtype=np.int32), [result.got for result in results])
     return Selection(
         mixture.name,
         tuple(results),
-        components[order].tolist(),
-        array("q", np.frombuffer(places, dtype=np.int64)[order].tobytes()),
-        RowIds((ids[order].tobytes(),)),
-        [leaves[i] for i in indices],
-        [repeats[i] for i in indices],
+        _held(components[order]),
+        _held(joined(places)[order]),
+        RowIds((ids[order].view(np.uint8).data,)),
+        [leaves[i] for i in _listed(order)],
+        _held(appearances[order]),
         allocations.notes,
         _shortfall(mixture, results, allocations.unplaced),
         {tag.name: tag.rows for tag in mixture.tags},
@@ -158,9 +163,7 @@ def entry_key(seed: int, leaf: str, row_id: bytes, repeat: int) -> int:
     return int.from_bytes(digest(ORDER_DOMAIN, seed, declared_name(leaf), row_id, repeat)[:8], "little")
 
 
-def _shuffled(
-    seed: int, ids: np.ndarray[Any, Any], leaves: Sequence[str], repeats: Sequence[int]
-) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _shuffled(seed: int, ids: Array, leaves: Sequence[str], repeats: Integers) -> Integers:
     """Indices of the entries by `entry_key`. `ids`: 16 bytes each.
 
     The hash state up to the leaf's name is shared: 1 million in 1.5 s."""
@@ -173,30 +176,50 @@ def _shuffled(
         prefixes[leaf] = prefix
     tails = [
         len(text).to_bytes(8, "little") + text
-        for text in (b"%d" % n for n in range(max(repeats, default=0) + 1))
+        for text in (b"%d" % n for n in range(int(repeats.max(initial=0)) + 1))
     ]
-    keys = bytearray()
     size = ID_BYTES.to_bytes(8, "little")
-    for row_id, leaf, repeat in zip(RowIds((ids.tobytes(),)), leaves, repeats, strict=True):
-        one = prefixes[leaf].copy()
-        one.update(size + row_id + tails[repeat])
-        keys += one.digest()[:8]
-    halves = ids.view(">u8").reshape(len(ids), 2)
-    return np.lexsort((halves[:, 1], halves[:, 0], np.frombuffer(bytes(keys), dtype="<u8")))
+
+    def ranks() -> Iterator[bytes]:
+        for row_id, leaf, repeat in zip(_listed(ids), leaves, _listed(repeats), strict=True):
+            one = prefixes[leaf].copy()
+            one.update(size + row_id + tails[repeat])
+            yield one.digest()[:8]
+
+    keys = np.fromiter(ranks(), dtype="S8", count=len(ids)).view("<u8")
+    order = np.argsort(keys)
+    ordered = keys[order]
+    if (ordered[1:] == ordered[:-1]).any():
+        halves = ids.view(">u8").reshape(len(ids), 2)
+        order = np.lexsort((halves[:, 1], halves[:, 0], keys))
+    return order
 
 
-def _ids_of(rows: Candidates) -> np.ndarray[Any, Any]:
+def _listed(values: Array) -> Iterator[Any]:
+    """Values of an array as Python's own, of which a list would take five times the memory."""
+    for first in range(0, len(values), LISTED_TOGETHER):
+        yield from values[first : first + LISTED_TOGETHER].tolist()
+
+
+def _held(numbers: Array) -> array[int]:
+    """Numbers in 8 bytes each that are Python's own when they are read."""
+    held = array("q")
+    held.frombytes(numbers.astype(np.int64, copy=False).view(np.uint8).data)
+    return held
+
+
+def _ids_of(rows: Candidates) -> Array:
     """Identities of a component's rows, 16 bytes each."""
     raw = rows.row_ids.view if isinstance(rows.row_ids, RowIds) else b"".join(rows.row_ids)
     return np.frombuffer(raw, dtype=f"V{ID_BYTES}")
 
 
-def _repeats(rows: Candidates, chosen: list[int], repeats: list[int]) -> list[int]:
+def _repeats(rows: Candidates, taken: Taken) -> Integers:
     """Numbers of appearances; of a nested mixture's rows, which may be repeated already, so that all differ."""
     if rows.repeats is None:
-        return repeats
-    inner = max(rows.repeats, default=0) + 1
-    return [outer * inner + rows.repeats[i] for outer, i in zip(repeats, chosen, strict=True)]
+        return taken.repeats
+    inner = np.asarray(rows.repeats, dtype=np.int64)
+    return taken.repeats * (int(inner.max(initial=0)) + 1) + inner[taken.rows]
 
 
 def _shortfall(mixture: Mixture, results: Sequence[ComponentResult], unplaced: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -93,13 +94,22 @@ def take(component: Component, candidates: Candidates, count: int) -> Taken:
         strata = [Stratum(name, of_one) for name, of_one in zip(names, by_code, strict=True)] if names else []
         strata = sorted((s for s in strata if len(s.rows)), key=lambda s: s.value)
     parts = balanced(count, {s.value: len(s.rows) * quota.repeat for s in strata})
-    indices, repeats = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    indices: list[Integers] = []
+    repeats: list[Integers] = []
     for stratum in strata:
-        entry = np.arange(parts[stratum.value], dtype=np.int64)
-        indices.append(stratum.rows[entry % max(1, len(stratum.rows))])
-        repeats.append(entry // max(1, len(stratum.rows)))
+        part, there = parts[stratum.value], len(stratum.rows)
+        whole, left = divmod(part, max(1, there))
+        indices += [stratum.rows] * whole + [stratum.rows[:left]] * (left > 0)
+        repeats.append(np.repeat(np.arange(whole + 1), [there] * whole + [left]))
     shown = tuple((s.value, len(s.rows), parts[s.value]) for s in strata) if quota.balance else ()
-    return Taken(np.concatenate(indices), np.concatenate(repeats), shown)
+    return Taken(joined(indices), joined(repeats), shown)
+
+
+def joined(arrays: Sequence[np.ndarray[Any, Any]], kind: str = "int64") -> np.ndarray[Any, Any]:
+    """Arrays of one kind one behind the other; a single one as it is, since a copy of many rows is megabytes."""
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.concatenate(arrays) if arrays else np.empty(0, dtype=kind)
 
 
 def enough_prefix(codes: Integers, names: Sequence[str], count: int) -> int | None:

@@ -104,9 +104,10 @@ async def execute(
 async def _executed(run: Run, on_begin: Callable[[Run], None] | None) -> RunReport:
     if on_begin is not None:
         on_begin(run)
-    with contextlib.nullcontext() if on_begin is not None else _handling(_receiver(run)):
+    signals = contextlib.nullcontext() if on_begin is not None else _handling(_receiver(run))
+    with signals, run.store.in_little_memory():
         try:
-            with plugin_faults(), collecting_rarely(), run.store.in_little_memory():
+            with plugin_faults(), collecting_rarely():
                 await run.work()
         except asyncio.CancelledError:
             if not run.is_abandoned:

@@ -17,9 +17,9 @@ from mixwright_compiler.plan.plan import Expression, SourceSpec
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.sources.parquet_rows import ParquetFiles
 from mixwright_runtime.sources.reader import check_pin, open_source, read_rows
-from mixwright_runtime.sources.spool import RowSpool
 from mixwright_runtime.values.beside import go_on
 from mixwright_runtime.values.rows import canonical_json, source_row_id, source_row_ids
+from mixwright_runtime.values.spool import RowSpool
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixwright_runtime.sources.spool import Spool
+from mixwright_runtime.values.spool import Spool
 
 if TYPE_CHECKING:
     import numpy as np

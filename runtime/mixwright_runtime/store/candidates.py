@@ -35,16 +35,16 @@ def beside_selected(store: Store, run_id: int, mixture: str) -> Iterator[Beside]
     Memory: the candidates of one row.
     """
     query = """SELECT selection.position, taken.scores,
-            other.row_id, other.pipeline, other.step, other.reason, other.scores, coalesce(content.columns, '')
+            other.row_id, other.pipeline, other.step, other.reason, other.scores, text.rowid AS text_at
         FROM selection
         JOIN outcome taken ON taken.run_id = selection.run_id AND taken.pipeline = selection.pipeline
             AND taken.row_id = selection.row_id AND taken.status = 'kept'
         LEFT JOIN outcome other ON other.run_id = taken.run_id AND len(taken.parents) = 1
             AND other.parents = taken.parents AND other.row_id <> taken.row_id AND other.status = 'dropped'
-        LEFT JOIN content ON content.digest = other.content
+        LEFT JOIN content text ON text.digest = other.content
         WHERE selection.run_id = ? AND mixture = ?
         ORDER BY selection.position, other.candidate, other.row_id, other.step"""
-    for _, rows in groupby(store.streamed(query, [run_id, mixture]), key=lambda row: row[0]):
+    for _, rows in groupby(store.with_texts(query, [run_id, mixture]), key=lambda row: row[0]):
         scores, lost = "{}", dict[bytes, LostCandidate]()
         for row in rows:
             scores = row[1]

@@ -125,7 +125,7 @@ def quarantined_in(store: Store, pipeline: str) -> Iterator[LostRow]:
     query = """WITH chosen AS (SELECT row_id, step, run_id, position, status FROM outcome WHERE pipeline = ?)
         SELECT row_id, step, run_id, position, furthest FROM chosen
         JOIN (SELECT run_id, max(position) AS furthest FROM chosen WHERE status = 'kept' GROUP BY run_id) USING (run_id)
-        WHERE status = 'quarantined' ORDER BY run_id DESC, position"""
+        WHERE status = 'quarantined' ORDER BY run_id DESC, position, row_id"""
     for row_id, step, run_id, position, furthest in store.streamed(query, [pipeline]):
         yield LostRow(bytes(row_id), step, run_id, position, furthest)
 

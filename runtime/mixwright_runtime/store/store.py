@@ -22,9 +22,9 @@ from mixwright_runtime.store.accounting import check_accounting
 from mixwright_runtime.store.database import LOW_SPACE_BYTES, Database, refuse_low_space
 from mixwright_runtime.store.journal import DAMAGED_SUFFIX, Journal, uncommitted
 from mixwright_runtime.store.lookup import KnownPart, Lookup, StoredRecords
+from mixwright_runtime.store.ordered_texts import with_texts
 from mixwright_runtime.store.records import (
     FINAL_SQL,
-    OUTCOME_COLUMNS,
     SELECTED_SQL,
     CallRecord,
     EventRecord,
@@ -40,7 +40,6 @@ from mixwright_runtime.store.records import (
     outcome_record,
 )
 from mixwright_runtime.store.writer import BATCH_RECORDS, Writer
-from mixwright_runtime.values.beside import go_on
 
 _CALL_COLUMNS = ", ".join(FoundCall._fields)
 _SCORE_COLUMNS = ", ".join(field.name for field in fields(ScoreRecord))
@@ -252,22 +251,25 @@ class Store:
 
     def kept_rows(self, run_id: int, pipeline: str) -> Iterator[OutcomeRecord]:
         """Rows that a pipeline kept, by position, replica and candidate. Call after `flush`."""
-        query = f"""SELECT {OUTCOME_COLUMNS} FROM row_outcome WHERE run_id = ? AND pipeline = ? AND status = 'kept'
+        values = ", ".join({"columns": "''"}.get(name, name) for name in OutcomeRecord._fields)
+        query = f"""SELECT {values}, text.rowid AS text_at
+            FROM outcome LEFT JOIN content text ON text.digest = outcome.content
+            WHERE run_id = ? AND pipeline = ? AND status = 'kept'
             ORDER BY position, replica, candidate, row_id"""
-        for row in self.streamed(query, [run_id, pipeline]):
-            yield outcome_record(row)
+        for *row, columns in self.with_texts(query, [run_id, pipeline]):
+            yield outcome_record(row)._replace(columns=columns)
 
     def selected_rows(self, run_id: int, mixture: str) -> Iterator[SelectedRow]:
         """A mixture's rows with their columns, in its order. Call after `flush`."""
         query = """SELECT selection.position, component, selection.pipeline, selection.row_id, repeat,
-                coalesce(columns, '')
+                text.rowid AS text_at
             FROM selection
             LEFT JOIN outcome ON outcome.run_id = selection.run_id AND outcome.pipeline = selection.pipeline
                 AND outcome.row_id = selection.row_id AND outcome.status = 'kept'
-            LEFT JOIN content ON content.digest = outcome.content
+            LEFT JOIN content text ON text.digest = outcome.content
             WHERE selection.run_id = ? AND mixture = ?
             ORDER BY selection.position"""
-        for row in self.streamed(query, [run_id, mixture]):
+        for row in self.with_texts(query, [run_id, mixture]):
             yield SelectedRow(*row)
 
     def last_run(self, *, mixture: str | None = None) -> RunRecord | None:
@@ -351,15 +353,10 @@ class Store:
         self._calls.settle(calls)
         self._scores.settle([score.key for score in scores if score.outcome not in ("error", "timeout")])
 
-    def streamed(self, query: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
-        """Rows of a reading query one after the other, for the modules of this folder. Call after `flush`. Beside the
-        event loop it ends with the run (`values/beside.py`)."""
-        with self._database.read_lock:
-            cursor = self._database.cursor()
-        try:
-            cursor.execute(query, parameters)
-            while rows := cursor.fetchmany(1_000):
-                go_on()
-                yield from rows
-        finally:
-            cursor.close()
+    def streamed(self, query: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """`Database.streamed` over what is durable, for the modules of this folder."""
+        return self._database.streamed(query, parameters)
+
+    def with_texts(self, query: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """`ordered_texts.with_texts` over what is durable, for the modules of this folder."""
+        return with_texts(self._database, query, parameters)

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mixwright_runtime.sources.spool import Spool, json_bytes
 from mixwright_runtime.stream.outcomes import Start, Whence
 from mixwright_runtime.values.row_ids import ID_BYTES, RowIds
 from mixwright_runtime.values.rows import Row
+from mixwright_runtime.values.spool import Spool, json_bytes
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 ID_BYTES = 16
+TOGETHER = 10_000
+"""Identities that are read together. Chosen."""
 
 
 class RowIds(Sequence[bytes]):
     """Identities that only grow in number, 16 bytes each."""
 
-    def __init__(self, ids: Iterable[bytes] = ()) -> None:
+    def __init__(self, ids: Iterable[bytes | memoryview] = ()) -> None:
         self._raw = bytearray().join(ids)
 
     def __len__(self) -> int:
@@ -33,8 +35,10 @@ class RowIds(Sequence[bytes]):
         return bytes(self._raw[place : place + ID_BYTES])
 
     def __iter__(self) -> Iterator[bytes]:
-        raw = self.raw
-        return (raw[at : at + ID_BYTES] for at in range(0, len(raw), ID_BYTES))
+        count = len(self)
+        for first in range(0, count, TOGETHER):
+            part = self[first : min(first + TOGETHER, count)].raw
+            yield from (part[at : at + ID_BYTES] for at in range(0, len(part), ID_BYTES))
 
     def __eq__(self, other: object) -> bool:
         return self._raw == other._raw if isinstance(other, RowIds) else NotImplemented

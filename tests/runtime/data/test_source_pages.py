@@ -16,10 +16,10 @@ from mixwright_compiler.plan.plan import Expression, Origin, SourceSpec
 from mixwright_runtime.errors import RunError, SourceChanged
 from mixwright_runtime.sources import pages as pages_module
 from mixwright_runtime.sources import parquet_rows as parquet_module
-from mixwright_runtime.sources import spool as spool_module
 from mixwright_runtime.sources.pages import SourcePages
 from mixwright_runtime.sources.reader import inspect_source, open_source, read_rows
 from mixwright_runtime.stream.supply import start_order
+from mixwright_runtime.values import spool as spool_module
 from mixwright_runtime.values.rows import SourceIds, canonical_json, order_key, source_row_id, source_row_ids
 
 AT = Origin(file="s.mix", line=1, column=1)

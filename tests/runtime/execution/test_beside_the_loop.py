@@ -245,7 +245,7 @@ def test_a_table_is_read_no_further_when_the_run_is_interrupted(
             yield start
 
     monkeypatch.setattr(StartSpool, "at", interrupted)
-    monkeypatch.setattr("mixwright_runtime.sources.spool._READ_BYTES", 1)
+    monkeypatch.setattr("mixwright_runtime.values.spool._READ_BYTES", 1)
     spec = SPEC.replace("from numbers", "from numbers\n  balance { by = text, to = equal }")
     assert runs.run(spec, watch=noted(begun)).exit_code == 128 + signal.SIGINT
     assert seen == 1

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.run import survivors as survivors_module
 from mixwright_runtime.run.survivors import Survivors
-from mixwright_runtime.sources import spool
 from mixwright_runtime.stream.kept import KeptRows, StartSpool
 from mixwright_runtime.stream.outcomes import Start
+from mixwright_runtime.values import spool
 from mixwright_runtime.values.rows import Row, digest
 
 

@@ -13,10 +13,10 @@ import pytest
 from spec_runs import SpecRuns
 
 from mixwright_runtime.errors import RunError
-from mixwright_runtime.sources import spool
 from mixwright_runtime.steps.select_plain import SelectTop
 from mixwright_runtime.stream.outcomes import Whence
 from mixwright_runtime.stream.waiting import Waiting
+from mixwright_runtime.values import spool
 from mixwright_runtime.values.rows import Dropped, Row
 
 PAIRS = """source pairs duckdb {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mixwright_runtime.store import database
-from mixwright_runtime.store.records import CallRecord
+from mixwright_runtime.store.records import CallRecord, OutcomeRecord, SelectionRecord
 from mixwright_runtime.store.store import Store
 from mixwright_runtime.store.writer import Writer
 from tests.runtime.store.conftest import key_of
@@ -58,6 +58,31 @@ def test_nothing_is_lost_where_memory_is_too_little(
     assert not (tmp_path / "store.duckdb.wal").exists()
     with Store.open(tmp_path) as store:
         assert store.sql("SELECT count(*), sum(length(text)) > 800 * 16_000 FROM call") == [(count, True)]
+
+
+def test_rows_are_read_in_their_order_in_little_memory(
+    tmp_path: Path, outcome: Callable[..., OutcomeRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LITTLE_MEMORY", "24MB")
+    limit = "SELECT current_setting('memory_limit')"
+    texts = [f'{{"text":"{str(number) * 1_500}"}}' for number in range(1_000, 6_000)]
+    order = sorted(range(len(texts)), key=key_of)
+    with Store.open(tmp_path) as store:
+        for number, columns in enumerate(texts):
+            store.put_outcome(outcome(number, columns=columns))
+        store.put_outcome(outcome(len(texts), columns=""))
+        chosen = enumerate([*order, len(texts), order[0]])
+        store.put_selection(
+            SelectionRecord(1, "mix", position, "maths", "math", key_of(number))
+            for position, number in chosen
+        )
+    with Store.open(tmp_path) as store, store.in_little_memory():
+        little = store.sql(limit)
+        selected = [row.columns for row in store.selected_rows(1, "mix")]
+        kept = [row.columns for row in store.kept_rows(1, "math")]
+        assert store.sql(limit) == little
+    assert selected == [*(texts[number] for number in order), "", texts[order[0]]]
+    assert kept == [*texts, ""]
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
