@@ -10,6 +10,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
 
+from mixwright import told
 from mixwright.terminal import guard_streams, guarded_streams
 from mixwright.version import VERSION
 
@@ -87,9 +88,22 @@ def _run(argv: list[str]) -> int:
     if name not in COMMANDS:
         print(_unknown(name), file=sys.stderr)
         return 2
-    module = _module(name)
-    parser = parser_of(name)
-    arguments = parser.parse_args(argv[1:])
+    arguments = parser_of(name).parse_args(argv[1:])
+    told.forget()
+    status = _status(_module(name), arguments)
+    if status and asks_for_json(arguments) and not getattr(sys.stdout, "is_written", True):
+        sys.stdout.write(told.failure_text(name, status))
+        _forget_output()
+    return status
+
+
+def asks_for_json(arguments: argparse.Namespace) -> bool:
+    """Does somebody read a document on standard output?"""
+    return bool(getattr(arguments, "json", False)) or getattr(arguments, "format", "") == "json"
+
+
+def _status(module: ModuleType, arguments: argparse.Namespace) -> int:
+    """The exit status of a command; what failed is told."""
     try:
         status = int(module.run(arguments))
         sys.stdout.flush()
@@ -111,7 +125,7 @@ def _run(argv: list[str]) -> int:
             if not text:
                 raise
         _forget_output()
-        print(f"error: {text}", file=sys.stderr)
+        told.tell(text)
         return int(exit_code)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixwright.told import tell_findings
 from mixwright_dsl.lazy_dataclass import dataclass, replace
 
 if TYPE_CHECKING:
@@ -75,7 +75,6 @@ def checked(
 ) -> tuple[Compilation, Lock]:
     """A spec compiled with its lock, and that; what is wrong is printed to stderr. Arguments and errors as `compiled`."""
     from mixwright_compiler.bind.lock import LockUnreadable
-    from mixwright_dsl.render import render, wants_color
 
     given = given_params(params)
     try:
@@ -86,8 +85,7 @@ def checked(
     except LockUnreadable as error:
         raise Misuse(str(error)) from None
     _check_names(spec)
-    shown = result.errors if errors_only else result.diagnostics
-    sys.stderr.write(render(shown, color=wants_color(sys.stderr)))
+    tell_findings(result.errors if errors_only else result.diagnostics)
     return result, lock
 
 

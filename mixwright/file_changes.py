@@ -9,15 +9,14 @@ import tempfile
 from pathlib import Path
 
 
-def print_diff(before: str, after: str, name: str, what: str) -> None:
-    """Print a unified diff between a file as it is and as it would be. what: `formatted`, `fixed`."""
+def diff_text(before: str, after: str, name: str, what: str) -> str:
+    """A unified diff between a file as it is and as it would be. what: `formatted`, `fixed`."""
     from mixwright_dsl.visible import visible
 
     lines = difflib.unified_diff(
         before.split("\n"), after.split("\n"), f"{name} (as it is)", f"{name} ({what})", lineterm=""
     )
-    for line in lines:
-        print(visible(line).rstrip("\n"))
+    return "".join(visible(line).rstrip("\n") + "\n" for line in lines)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -13,11 +13,13 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.told import tell
 from mixwright_dsl.diagnostic import Applicability, Diagnostic, Edit, applied, touch
 from mixwright_dsl.lazy_dataclass import dataclass
 from mixwright_dsl.source import SourceFile
 
 if TYPE_CHECKING:
+    from mixwright.file_reports import FixedFile
     from mixwright_compiler.stages import Compilation
 
 MOST_TRIALS = 40
@@ -142,36 +144,41 @@ def _counts(findings: Iterable[Diagnostic]) -> Counter[tuple[str, str]]:
 
 def fix_file(
     spec: Path, params: Mapping[str, str], *, guesses: bool, diff: bool
-) -> tuple[int, tuple[Diagnostic, ...]]:
-    """Fix one file, or show how; returns the exit status and what is left."""
+) -> tuple[FixedFile, tuple[Diagnostic, ...]]:
+    """Fix one file, or with `diff` only say how; returns what became of it and the findings that are left.
+
+    What cannot be read or written is told on standard error, as is what was mended.
+    """
     from mixwright.compiling import why_unreadable
-    from mixwright.file_changes import print_diff, write_atomically
+    from mixwright.file_changes import diff_text, write_atomically
     from mixwright_compiler.bind.lock import LockUnreadable, lock_path, read_lock
     from mixwright_dsl.source import source_of
 
+    told: FixedFile = {"file": str(spec), "status": "same", "diff": "", "fixed": []}
     try:
         content = spec.read_bytes()
         source = source_of(content, str(spec), spec)
         lock = read_lock(lock_path(spec)) if lock_path(spec).exists() else None
     except (OSError, UnicodeDecodeError, LockUnreadable) as error:
         reason = error if isinstance(error, LockUnreadable) else why_unreadable(error)
-        print(f"error: {spec} cannot be read: {reason}", file=sys.stderr)
-        return 2, ()
+        tell(f"{spec} cannot be read: {reason}")
+        return {**told, "status": "unreadable"}, ()
     found = fixed(source, params=params, lock=lock, guesses=guesses)
     if found.text == source.text:
-        return 0, found.findings
+        return told, found.findings
+    told = {**told, "status": "changed", "fixed": list(found.codes)}
     if diff:
-        print_diff(source.text, found.text, str(spec), "fixed")
-        return 1, found.findings
+        told["diff"] = diff_text(source.text, found.text, str(spec), "fixed")
+        return told, found.findings
     try:
         write_atomically(spec, as_it_was(content, found.text))
     except OSError as error:
-        print(f"error: {spec} cannot be written: {error.strerror}", file=sys.stderr)
-        return 2, found.findings
+        tell(f"{spec} cannot be written: {error.strerror}")
+        return {**told, "status": "unreadable", "fixed": []}, found.findings
     counts = Counter(found.codes)
     words = ", ".join(f"{code} ×{count}" if count > 1 else code for code, count in sorted(counts.items()))
     print(f"fixed {spec}: {words}", file=sys.stderr)
-    return 0, found.findings
+    return told, found.findings
 
 
 def as_it_was(content: bytes, text: str) -> bytes:

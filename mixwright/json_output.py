@@ -14,7 +14,9 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
-FORMAT_VERSION = "1.0"
+from mixwright_dsl.json_report import FORMAT_VERSION
+
+__all__ = ["FORMAT_VERSION", "document", "document_text"]
 
 
 def document(command: str, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mixwright.compiling import Misuse, lock_of, plan_of, why_unreadable
-from mixwright.file_changes import print_diff, write_atomically
+from mixwright.file_changes import diff_text, write_atomically
+from mixwright.file_reports import FileChange
 from mixwright.fixing import as_it_was
 from mixwright_compiler.bind.lock import Lock, LockUnreadable
 from mixwright_compiler.catalog.blocks import EDITIONS
@@ -25,12 +26,14 @@ from mixwright_dsl.render import render, wants_color
 from mixwright_dsl.source import SourceFile, source_of
 
 
-def take_over(specs: Sequence[Path], params: Mapping[str, str], *, changes: bool, diff: bool) -> int:
-    """Take files to the newest edition; returns the exit status.
+def take_over(
+    specs: Sequence[Path], params: Mapping[str, str], *, changes: bool, diff: bool
+) -> list[FileChange]:
+    """Take files to the newest edition; returns what became of each: all `broken` where one cannot be taken over.
 
     Args:
         changes: also where the plan is another afterwards; the differences are told.
-        diff: write nothing; print what would change.
+        diff: write nothing; say what would change.
 
     Raises:
         Misuse: a file cannot be read or written.
@@ -51,18 +54,22 @@ def take_over(specs: Sequence[Path], params: Mapping[str, str], *, changes: bool
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
-        return 1
+        return [{"file": source.name, "status": "broken", "diff": ""} for _, source in files.values()]
+    told: dict[Path, FileChange] = {
+        path: {"file": source.name, "status": "changed" if path in changed else "same", "diff": ""}
+        for path, (_, source) in files.items()
+    }
     for path in sorted(changed):
         content, source = files[path]
         if diff:
-            print_diff(source.text, texts[path], source.name, f"edition {to}")
+            told[path]["diff"] = diff_text(source.text, texts[path], source.name, f"edition {to}")
             continue
         try:
             write_atomically(path, as_it_was(content, texts[path]))
         except OSError as error:
             raise Misuse(f"{source.name} cannot be written: {error.strerror}") from None
         print(f"{source.name} is of edition {to} now", file=sys.stderr)
-    return 1 if diff and changed else 0
+    return [*told.values()]
 
 
 def _otherwise(

@@ -9,6 +9,7 @@ from operator import or_
 from typing import Any, NotRequired, Required, get_args, get_origin, get_type_hints, is_typeddict
 
 from mixwright.json_output import FORMAT_VERSION
+from mixwright.told import FailureReport
 
 
 class Unschemed(Exception):
@@ -21,11 +22,15 @@ def output_types() -> dict[str, tuple[Any, ...]]:
     from mixwright.changes.facts import DiffReport
     from mixwright.commands.doctor import DoctorReport
     from mixwright.commands.explain import CodePage, KindPages
+    from mixwright.commands.export import ExportReport
     from mixwright.commands.init import InitReport, TemplateList
+    from mixwright.commands.launch import LaunchReport
+    from mixwright.commands.lock import Locked
     from mixwright.commands.plan import PlanReport
     from mixwright.commands.status import PrintedStatus
     from mixwright.commands.vendor import Libraries, Vendored
     from mixwright.commands.verify_store import RepairReport
+    from mixwright.file_reports import FixReport, FmtReport
     from mixwright.testing.reporting import AllTests
     from mixwright_dsl.json_report import FindingsReport
     from mixwright_runtime.ablation.table import Table
@@ -39,15 +44,19 @@ def output_types() -> dict[str, tuple[Any, ...]]:
         "init": (InitReport, TemplateList),
         "vendor": (Libraries, Vendored),
         "check": (FindingsReport,),
+        "fix": (FixReport,),
+        "fmt": (FmtReport,),
         "test": (AllTests,),
-        "lock": (FindingsReport,),
+        "lock": (FindingsReport, Locked),
         "plan": (PlanReport,),
         "diff": (DiffReport,),
         "breaking": (FindingsReport,),
         "run": (RunSummary,),
+        "launch": (LaunchReport,),
         "status": (PrintedStatus,),
         "explain": (RowFacts, CodePage, KindPages),
         "preview": (RequestsReport,),
+        "export": (ExportReport,),
         "train": (TrainReport, Calibration),
         "ablate": (Table,),
         "verify-store": (StoreReport, RepairReport),
@@ -56,7 +65,7 @@ def output_types() -> dict[str, tuple[Any, ...]]:
 
 
 def output_schemas() -> dict[str, dict[str, Any]]:
-    """Command -> the schema of what it prints as JSON.
+    """Command -> the schema of what it prints as JSON, and of why it printed nothing else.
 
     Raises:
         Unschemed: a command has an option for JSON and no type in `output_types`, or the other way round.
@@ -74,7 +83,7 @@ def output_schemas() -> dict[str, dict[str, Any]]:
             f"command `{name}` prints JSON of an unknown form; name the type that it prints, a TypedDict or a "
             f"dataclass, in `output_types` of {__file__}"
         )
-    return {name: _document(name, types[name]) for name in printing}
+    return {name: _document(name, (*types[name], FailureReport)) for name in printing}
 
 
 def prints_json(parser: argparse.ArgumentParser) -> bool:
@@ -107,7 +116,7 @@ def _document(command: str, types: tuple[Any, ...]) -> dict[str, Any]:
             "command": {"const": command},
         },
         "required": ["format_version", "command"],
-        **({"allOf": shapes} if len(shapes) == 1 else {"anyOf": shapes}),
+        "anyOf": shapes,
         "$defs": definitions,
     }
 
@@ -151,13 +160,14 @@ def _names() -> dict[str, Any]:
     from mixwright_compiler.hardware.machines import Machine
     from mixwright_compiler.plan.plan import Plan
     from mixwright_compiler.plan.subtotals import Subtotal
+    from mixwright_dsl.json_report import DiagnosticReport
     from mixwright_runtime.calls.recording import CallCounts
     from mixwright_runtime.facts.policies import Violation
     from mixwright_runtime.store.status import AddressStatus, ClusterStatus
     from mixwright_runtime.verifiers.code.examination import Finding
     from mixwright_runtime.verifiers.rates import Rated
 
-    of_plan: tuple[Any, ...] = (Plan, ChangeReport, Anew, MovedThreshold, Answered)
+    of_plan: tuple[Any, ...] = (DiagnosticReport, Plan, ChangeReport, Anew, MovedThreshold, Answered)
     of_training: tuple[Any, ...] = (ForecastReport, NoForecast, Remedy, Machine)
     of_run: tuple[Any, ...] = (Subtotal, CallCounts, Violation, Finding, Rated, AddressStatus, ClusterStatus)
     return {each.__name__: each for each in (*of_plan, *of_training, *of_run)}

@@ -22,13 +22,18 @@ __all__ = [
 
 
 class GuardedStream:
-    """A text stream that writes no control character but tabs and newlines, unless in text that is `Painted`."""
+    """A text stream that writes no control character but tabs and newlines, unless in text that is `Painted`.
+
+    is_written: whether anything was.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self.unguarded = stream
+        self.is_written = False
 
     def write(self, text: str) -> int:
         """Write the text with everything that would move a cursor as its code; returns its length."""
+        self.is_written = True
         self.unguarded.write(text if isinstance(text, Painted) else printable(text))
         return len(text)
 

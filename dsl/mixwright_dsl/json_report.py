@@ -10,7 +10,7 @@ from typing import TypedDict
 from mixwright_dsl.diagnostic import Diagnostic, Label, Severity
 from mixwright_dsl.source import SourceFile
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 """Of the JSON: the second number grows with new fields, the first when one changes meaning or goes."""
 
 
@@ -71,17 +71,23 @@ class FindingsReport(TypedDict):
 
 def render_json(diagnostics: Sequence[Diagnostic], command: str = "") -> str:
     """A JSON object with `format_version`, `diagnostics` and counts in `summary`; positions start at 1."""
-    counts = Counter(d.severity for d in diagnostics)
-    found: FindingsReport = {
-        "diagnostics": [_as_json(d) for d in diagnostics],
-        "summary": {f"{severity.value}s": counts[severity] for severity in Severity},
-    }
+    found = findings_report(diagnostics)
     document = {"format_version": FORMAT_VERSION, **({"command": command} if command else {}), **found}
     # Escaped to ASCII: JSON's own way to keep control and bidirectional characters out of a terminal.
     return json.dumps(document, indent=2) + "\n"
 
 
-def _as_json(diagnostic: Diagnostic) -> DiagnosticReport:
+def findings_report(diagnostics: Sequence[Diagnostic]) -> FindingsReport:
+    """Findings with their counts."""
+    counts = Counter(d.severity for d in diagnostics)
+    return {
+        "diagnostics": [diagnostic_report(d) for d in diagnostics],
+        "summary": {f"{severity.value}s": counts[severity] for severity in Severity},
+    }
+
+
+def diagnostic_report(diagnostic: Diagnostic) -> DiagnosticReport:
+    """A finding as it is in every command's JSON."""
     fix = diagnostic.fix
     return {
         "code": diagnostic.code,

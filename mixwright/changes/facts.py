@@ -18,6 +18,8 @@ from mixwright_compiler.plan.forecast import forecast_of
 from mixwright_compiler.plan.licenses import licenses_of
 from mixwright_compiler.plan.plan import Plan
 from mixwright_compiler.plan.quotas import quota_text
+from mixwright_dsl.diagnostic import Diagnostic
+from mixwright_dsl.json_report import DiagnosticReport, diagnostic_report
 
 Status = Literal["same", "changed", "added", "removed", "broken", "open"]
 """`broken`: a side has errors. `open`: both want a param that has no value, and the spec was not named."""
@@ -84,7 +86,8 @@ class Work:
 @dataclass(frozen=True)
 class SpecDiff:
     """One spec, before and after. `anew`: what a run of it would ask, with what the store has; `store`: what is known of
-    the store, in words."""
+    the store, in words. `problems`: errors of either side, for which it cannot be compared; `was`: the
+    spec's name before, where that was another."""
 
     spec: str
     status: Status
@@ -95,6 +98,8 @@ class SpecDiff:
     work: tuple[Work, Work] = (Work(), Work())
     anew: Anew | None = None
     store: str = ""
+    problems: tuple[Diagnostic, ...] = ()
+    was: str = ""
 
     @property
     def differs(self) -> bool:
@@ -119,7 +124,11 @@ def spec_diff(
     """
     if old.problems or new.problems:
         is_open = all(problem.code == OPEN for problem in (*old.problems, *new.problems))
-        return SpecDiff(spec, "open" if is_open and not is_named else "broken")
+        return SpecDiff(
+            spec,
+            "open" if is_open and not is_named else "broken",
+            problems=(*old.problems, *new.problems),
+        )
     if old.plan is None and new.plan is None:
         return SpecDiff(spec, "same")
     one = old.plan or _nothing(new.plan)
@@ -248,9 +257,11 @@ class QuotaReport(TypedDict):
 
 
 class SpecReport(TypedDict):
-    """What differs of one spec. counts: changes by class."""
+    """What differs of one spec. was: its name before, empty where that was the same;
+    counts: changes by class; problems: errors for which it cannot be compared."""
 
     spec: str
+    was: str
     status: Status
     counts: dict[str, int]
     changes: list[ChangeReport]
@@ -260,6 +271,7 @@ class SpecReport(TypedDict):
     work: dict[At, Work]
     asked_anew: Anew | None
     store: str
+    problems: list[DiagnosticReport]
 
 
 class DiffReport(TypedDict):
@@ -284,6 +296,7 @@ def report(diffs: list[SpecDiff], old: str, new: str) -> DiffReport:
 def _spec_report(diff: SpecDiff) -> SpecReport:
     return {
         "spec": diff.spec,
+        "was": diff.was,
         "status": diff.status,
         "counts": diff.counts(),
         "changes": [changes_report(change) for change in diff.changes],
@@ -301,6 +314,7 @@ def _spec_report(diff: SpecDiff) -> SpecReport:
         "work": {"old": diff.work[0], "new": diff.work[1]},
         "asked_anew": diff.anew,
         "store": diff.store,
+        "problems": [diagnostic_report(problem) for problem in diff.problems],
     }
 
 

@@ -6,17 +6,30 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mixwright.changes.facts import SpecDiff
-from mixwright.changes.text import by_class, license_words, quotas_table, reruns_table, work_notes, work_table
+from mixwright.changes.text import (
+    by_class,
+    license_words,
+    quotas_table,
+    reruns_table,
+    told,
+    work_notes,
+    work_table,
+)
 from mixwright.terminal import number_of
 from mixwright_dsl.visible import visible
 
+MOST_PROBLEMS = 10
+"""Errors of a spec that are named: `mixwright check` tells all."""
 MARKER = "<!-- mixwright diff -->"
 """First line: a bot finds its earlier comment by it, and replaces it."""
 
 
+_NOT_COMPARED = {"broken": "has errors", "open": "not compared: `-p` is missing", "same": ""}
+
+
 def diff_markdown(diffs: Sequence[SpecDiff], old: str, new: str) -> str:
     """All that differs, a section a spec, ends with a newline. What a spec says is code or escaped, never markup."""
-    shown = [diff for diff in diffs if diff.status != "same"]
+    shown = told(diffs)
     lines = [MARKER, f"## Mixwright: {code(old)} → {code(new)}", ""]
     if not shown:
         lines.append("No difference: the same rows, quotas, licenses and cost.")
@@ -25,6 +38,8 @@ def diff_markdown(diffs: Sequence[SpecDiff], old: str, new: str) -> str:
     for diff in shown:
         if diff.differs:
             lines += [*_section(diff), ""]
+        elif diff.status == "broken":
+            lines += [*_problems(diff), ""]
     same = len(diffs) - len(shown)
     if shown and same:
         lines.append(f"{number_of(same, 'other spec')}: no difference.")
@@ -36,15 +51,14 @@ def _summary(diffs: Sequence[SpecDiff]) -> Iterator[str]:
     rows: list[Sequence[str]] = [("spec", "rows", "set", "meta", "run", "new", "gone", "requests", "dollars")]
     for diff in diffs:
         if not diff.differs:
-            words = "has errors" if diff.status == "broken" else "not compared: `-p` is missing"
-            rows.append((code(diff.spec), words, *[""] * 7))
+            rows.append((_name(diff), _NOT_COMPARED[diff.status], *[""] * 7))
             continue
         counts = diff.counts()
         figures = {row[0]: row[3] for row in work_table(diff)}
         names = ("row", "set", "meta", "run", "added", "removed")
         rows.append(
             (
-                code(diff.spec),
+                _name(diff),
                 *(str(counts[name] or "") for name in names),
                 figures["requests"],
                 figures.get("dollars", ""),
@@ -53,9 +67,27 @@ def _summary(diffs: Sequence[SpecDiff]) -> Iterator[str]:
     yield from _table(rows, right=range(1, 9))
 
 
+def _name(diff: SpecDiff) -> str:
+    return code(diff.spec) + (f" (was {code(diff.was)})" if diff.was else "")
+
+
+def _problems(diff: SpecDiff) -> Iterator[str]:
+    """Why a spec cannot be compared, the first errors of it."""
+    yield f"### {code(diff.spec)}"
+    yield ""
+    yield f"It cannot be compared, for it has {number_of(len(diff.problems), 'error')}:"
+    yield ""
+    for problem in diff.problems[:MOST_PROBLEMS]:
+        span = problem.primary.span
+        place = f"{span.source.name}:{span.position.line}:{span.position.column}"
+        yield f"- {code(f'{problem.code} {place}')} {prose(problem.message)}"
+    if len(diff.problems) > MOST_PROBLEMS:
+        yield f"- and {len(diff.problems) - MOST_PROBLEMS:,} more"
+
+
 def _section(diff: SpecDiff) -> Iterator[str]:
-    words = {"added": "new", "removed": "removed"}.get(diff.status, "")
-    yield f"### {code(diff.spec)}{f' ({words})' if words else ''}"
+    words = {"added": " (new)", "removed": " (removed)"}.get(diff.status, "")
+    yield f"### {_name(diff)}{words}"
     yield ""
     for title, lines in by_class(diff.changes):
         cls, colon, effect = title.partition(": ")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixwright.changes.renames import renamed
 from mixwright.changes.revisions import (
     Tree,
     commit_of,
@@ -50,11 +51,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Pair:
-    """A spec and what it is compared with; None where it is not there."""
+    """A spec and what it is compared with; None where it is not there. was: its name before, where that was another."""
 
     spec: str
     old: Place | None
     new: Place | None
+    was: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,13 +125,17 @@ class Sides:
         names = [Path(spec) for spec in specs] or sorted(
             {path for tree in trees for path in _roots(below, tree, project)}
         )
+        was = _renamed(names, trees, below, project)
         pairs = []
         for path in names:
             places = [Place(path, _shown(path, tree), tree) for tree in trees]
+            if path in was:
+                places[0] = Place(was[path], _shown(was[path], trees[0]), trees[0])
             old, new = (place if place.file.is_file() else None for place in places)
             if old is None and new is None:
                 raise Misuse(f"{path} is neither at {before} nor {f'at {after}' if after else 'here'}")
-            pairs.append(Pair(str(path), old, new))
+            if path not in was.values():
+                pairs.append(Pair(str(path), old, new, str(was.get(path, ""))))
         return Opened(tuple(pairs), before, after or WORKING_TREE, bool(specs))
 
     def _file(self, text: str) -> Place:
@@ -272,6 +278,31 @@ def _matching(tree: Tree, directory: Path, name: str) -> Iterator[Path]:
     work = tree.work / path.relative_to(tree.files)
     found = [tree.counterpart(Path(name)) for name in glob(str(work), recursive=True)]
     yield from found or [Path(str(path).replace("*", "locked").replace("?", "0"))]
+
+
+def _renamed(
+    names: Sequence[Path], trees: Sequence[Tree | None], below: Path, project: Path
+) -> dict[Path, Path]:
+    """Those of these specs that had another name on the first side -> that name."""
+    old, new = ({path: Place(path, "", tree).file for path in _roots(below, tree, project)} for tree in trees)
+    here = [path for path in names if path not in old and path in new]
+    gone = [path for path in old if path not in new]
+    if not here or not gone:
+        return {}
+    return renamed(_texts({path: old[path] for path in gone}), _texts({path: new[path] for path in here}))
+
+
+def _texts(files: Mapping[Path, Path]) -> dict[Path, str]:
+    """The text of each file that can be read; of others it is told when they are compared."""
+    from mixwright_dsl.source import read_source
+
+    found = {}
+    for name, file in files.items():
+        try:
+            found[name] = read_source(file).text
+        except (OSError, UnicodeDecodeError):
+            continue
+    return found
 
 
 def _shown(path: Path, tree: Tree | None) -> str:

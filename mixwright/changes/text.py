@@ -20,13 +20,18 @@ NARROWEST = 40
 def diff_text(diffs: Sequence[SpecDiff], old: str, new: str, *, color: bool, width: int = 0) -> str:
     """All that differs, a section a spec, ends with a newline. `width`: of the terminal; 0 asks it."""
     width = max(NARROWEST, width or shutil.get_terminal_size((100, 24)).columns)
-    shown = [diff for diff in diffs if diff.status != "same"]
+    shown = told(diffs)
     if not shown:
         return printable(f"no difference between {old} and {new}\n")
     sections = [_section(diff, old, new, color, width) for diff in shown]
     same = len(diffs) - len(shown)
     tail = [f"{number_of(same, 'other spec')}: no difference"] if same else []
     return Painted("\n\n".join([*sections, *tail]) + "\n")
+
+
+def told(diffs: Sequence[SpecDiff]) -> list[SpecDiff]:
+    """The specs of which there is something to tell."""
+    return [diff for diff in diffs if diff.status != "same" or diff.was]
 
 
 def _section(diff: SpecDiff, old: str, new: str, color: bool, width: int) -> str:
@@ -67,8 +72,10 @@ def _between(diff: SpecDiff, old: str, new: str) -> str:
             return "cannot be compared, for it has errors"
         case "open":
             return OPEN_WORDS
+        case "same":
+            return f"was {diff.was}; no other difference"
         case _:
-            return f"{old} → {new}"
+            return f"{old} → {new}" + (f", was {diff.was}" if diff.was else "")
 
 
 def by_class(changes: Sequence[Difference]) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:

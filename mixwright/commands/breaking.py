@@ -73,7 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stderr.write(render(problems, color=wants_color(sys.stderr)))
     style = "full" if arguments.format == "text" else arguments.format
     color = wants_color(sys.stdout) if style == "full" else False
-    sys.stdout.write(render(allowed, style, color=color, version=VERSION, command="breaking"))
+    # A person reads errors of a spec above; what reads findings gets these among the others.
+    shown = allowed if style == "full" else [*problems, *allowed]
+    sys.stdout.write(render(shown, style, color=color, version=VERSION, command="breaking"))
     if problems:
         return 2
     if style == "full" and not allowed:

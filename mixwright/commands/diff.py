@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mixwright.params_option import add_params_option
@@ -52,10 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         for pair in opened.pairs:
             old, new = (side(place, arguments.params, arguments.variant) for place in (pair.old, pair.new))
             diff = spec_diff(pair.spec, old, new, arguments.store, is_named=opened.is_named)
-            diffs.append(diff)
+            diffs.append(replace(diff, was=pair.was))
             if diff.status == "broken":
-                problems = (*old.problems, *new.problems)
-                sys.stderr.write(render(problems, color=wants_color(sys.stderr)))
+                sys.stderr.write(render(diff.problems, color=wants_color(sys.stderr)))
     match arguments.format:
         case "json":
             from mixwright.json_output import document_text

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from mixwright.terminal import duration, printable
+from mixwright.told import tell
 from mixwright_compiler.load.project_root import project_root, store_directory
 from mixwright_runtime.errors import StoreLocked
 
@@ -84,17 +85,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     directory = store_directory(project_root(Path.cwd()), arguments.store)
     if not directory.is_dir():
-        print(
-            f"error: no store at {printable(str(directory))}; 'mixwright run' makes one. Rows are looked up in the "
-            "project of the current directory, or where --store says",
-            file=sys.stderr,
+        tell(
+            f"no store at {printable(str(directory))}; 'mixwright run' makes one. Rows are looked up in the "
+            "project of the current directory, or where --store says"
         )
         return 2
     try:
         with Store.open(directory, read_only=True) as store:
             facts = row_facts(store, row[1], run_id=arguments.run)
     except StoreLocked as error:
-        print(f"error: {error}; rows can be explained when it has ended", file=sys.stderr)
+        tell(f"{error}; rows can be explained when it has ended")
         return error.exit_code
     if arguments.json:
         from dataclasses import asdict
@@ -112,9 +112,7 @@ def _explain_code(code: str, *, as_json: bool) -> int:
 
     text = explain_code(code)
     if text is None:
-        print(
-            f"error: no diagnostic code {code}; codes are shown in brackets: error[MIX401]", file=sys.stderr
-        )
+        tell(f"no diagnostic code {code}; codes are shown in brackets: error[MIX401]")
         return 1
     if as_json:
         from mixwright.json_output import document_text
@@ -133,11 +131,10 @@ def _explain_kind(what: str, spec: Path | None, *, as_json: bool) -> int:
     except (OSError, UnicodeDecodeError) as error:
         raise Misuse(f"{spec} cannot be read: {why_unreadable(error)}") from None
     if not found:
-        print(
-            f"error: '{printable(what)}' is neither a row id (4 to 32 hex digits) nor a code such as MIX401 nor a kind "
+        tell(
+            f"'{printable(what)}' is neither a row id (4 to 32 hex digits) nor a code such as MIX401 nor a kind "
             "such as verify.math; exported rows carry their id, docs/diagnostics.md lists the codes, and "
-            "'--spec FILE' tells the spec that imports the plugin of a kind",
-            file=sys.stderr,
+            "'--spec FILE' tells the spec that imports the plugin of a kind"
         )
         return 2
     if as_json:

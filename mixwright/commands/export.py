@@ -10,13 +10,31 @@ Exit status: 0 done; 1 errors in the spec; 2 nothing selected yet, or a director
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from mixwright.params_option import add_params_option
 
 if TYPE_CHECKING:
     from mixwright_compiler.plan.plan import Plan
+
+
+class ExportedFiles(TypedDict):
+    """An export on disk. run: the run that selected its rows."""
+
+    name: str
+    mixture: str
+    run: int
+    rows: int
+    path: str
+
+
+class ExportReport(TypedDict):
+    """What was written. report: the page of the run, where it was asked for."""
+
+    exports: list[ExportedFiles]
+    report: str | None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="also write the report of the run, one HTML file"
     )
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = plan_of_file(arguments.spec, arguments.params, variant=arguments.variant, errors_only=True)
     if plan is None:
         return 1
+    from mixwright.json_output import document_text
     from mixwright.selected import last_selection, open_store, warn_of_changes
     from mixwright_compiler.load.project_root import store_directory
     from mixwright_runtime.exporters.write import check_targets, write_exports
@@ -48,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright_runtime.report.training import training_facts
 
     mixtures = _mixtures(plan, arguments)
+    exports: list[ExportedFiles] = []
     directory = store_directory(plan.root, arguments.store)
     load_plugins(plan)
     check_targets(plan, mixtures, store=directory, force=arguments.force)
@@ -58,11 +79,25 @@ def run(arguments: argparse.Namespace) -> int:
             # Rows, quotas and licenses are those of that run; where and how they are written is as the spec says now.
             then = old.model_copy(update={"exports": plan.exports, "directory": plan.directory})
             for export in write_exports(then, store, run_id, mixture, force=arguments.force):
-                print(f"export {export.name}: {export.rows:,} rows of run {run_id} in {export.path}")
+                exports.append(
+                    {
+                        "name": export.name,
+                        "mixture": mixture,
+                        "run": run_id,
+                        "rows": export.rows,
+                        "path": str(export.path),
+                    }
+                )
+                if not arguments.json:
+                    print(f"export {export.name}: {export.rows:,} rows of run {run_id} in {export.path}")
         if arguments.report is not None and mixtures:
             run_id, old = last_selection(store, plan, mixtures[0])
             write_report(arguments.report, run_facts(store, old, run_id), training_facts(plan))
-            print(f"report: {arguments.report}")
+            if not arguments.json:
+                print(f"report: {arguments.report}")
+    if arguments.json:
+        report = str(arguments.report) if arguments.report is not None else None
+        sys.stdout.write(document_text("export", ExportReport(exports=exports, report=report)))
     return 0
 
 

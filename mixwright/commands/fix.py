@@ -15,20 +15,21 @@ one that it was, to the identities of the rows. What would mean something else i
 is given.
 
 Exit status: 0 no error is left; 1 errors are left, with --diff: something would change, with --edition: a file cannot be
-taken over; 2 a file cannot be read or
-written, misuse.
+taken over; 2 a file cannot be read or written, misuse.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixwright.params_option import add_params_option
 
 if TYPE_CHECKING:
+    from mixwright.file_reports import FixedFile, FixReport
     from mixwright_dsl.diagnostic import Diagnostic
 
 
@@ -43,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--edition", action="store_true", help="take the files to the newest edition; mend nothing else"
     )
     parser.add_argument("--diff", action="store_true", help="write nothing; print what would change")
+    parser.add_argument("--json", action="store_true", help="print what was mended and what is left as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,19 +55,35 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright_dsl.render import render, wants_color
 
     given = given_params(arguments.params)
+    specs = list(specs_of(arguments.specs))
+    files: list[FixedFile] = []
+    left: list[Diagnostic] = []
     if arguments.edition:
         from mixwright.migrating import take_over
 
-        specs = list(specs_of(arguments.specs))
-        return take_over(specs, given, changes=arguments.guess, diff=arguments.diff)
-    left: list[Diagnostic] = []
-    status = 0
-    for spec in specs_of(arguments.specs):
-        worse, found = fix_file(spec, given, guesses=arguments.guess, diff=arguments.diff)
-        status = max(status, worse)
-        left += found
-    if not arguments.diff:
+        taken = take_over(specs, given, changes=arguments.guess, diff=arguments.diff)
+        files = [{**each, "fixed": []} for each in taken]
+    else:
+        for spec in specs:
+            told, found = fix_file(spec, given, guesses=arguments.guess, diff=arguments.diff)
+            files.append(told)
+            left += found
+    if arguments.json:
+        from mixwright.json_output import document_text
+        from mixwright_dsl.json_report import findings_report
+
+        written: FixReport = {"files": files, **findings_report(left)}
+        sys.stdout.write(document_text("fix", written))
+    elif arguments.diff:
+        print("".join(each["diff"] for each in files), end="")
+    else:
         sys.stdout.write(render(left, color=wants_color(sys.stdout)))
-        if any(finding.is_error for finding in left):
-            status = max(status, 1)
-    return status
+    return _status(files, left, is_diff=arguments.diff)
+
+
+def _status(files: Sequence[FixedFile], left: Sequence[Diagnostic], *, is_diff: bool) -> int:
+    statuses = {each["status"] for each in files}
+    if "unreadable" in statuses:
+        return 2
+    is_open = "changed" in statuses if is_diff else any(finding.is_error for finding in left)
+    return int(is_open or "broken" in statuses)

@@ -26,6 +26,7 @@ from mixwright.file_changes import write_atomically
 from mixwright.json_output import document_text
 from mixwright.project_templates import DEFAULT, TEMPLATES, Template, project_files
 from mixwright.terminal import printable
+from mixwright.told import tell
 from mixwright_compiler.load.project_root import store_directory
 
 OURS = ("specs/", "data/")
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write what is missing: 0 when all of it is there, 2 when something is in the way."""
     if arguments.list:
         if arguments.directory or arguments.template or arguments.force:
-            print("error: --list writes nothing, so it takes no directory and no template", file=sys.stderr)
+            tell("--list writes nothing, so it takes no directory and no template")
             return 2
         _print_list(arguments.json)
         return 0
@@ -123,10 +124,9 @@ def _print_list(as_json: bool) -> None:
 def _say_in_the_way(into: Path, name: str, paths: list[str]) -> None:
     places = _listed(str(into / path) for path in paths)
     differs = "is another file" if len(paths) == 1 else "are other files"
-    print(f"error: {places} {differs} already; nothing was written", file=sys.stderr)
-    print(
-        f"  hint: name an empty directory, as in 'mixwright init my-{name} --template {name}', or overwrite with --force",
-        file=sys.stderr,
+    tell(
+        f"{places} {differs} already; nothing was written",
+        hint=f"name an empty directory, as in 'mixwright init my-{name} --template {name}', or overwrite with --force",
     )
 
 

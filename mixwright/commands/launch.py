@@ -12,9 +12,17 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TypedDict
 
 from mixwright.number_options import count, positive
 from mixwright.params_option import add_params_option
+
+
+class LaunchReport(TypedDict):
+    """The files that were written. served: the models that get servers, one entry a server of a node."""
+
+    written: list[str]
+    served: list[str]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--server-image", default="vllm/vllm-openai:latest", help="of its servers, for KubeRay"
     )
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,8 +78,18 @@ def run(arguments: argparse.Namespace) -> int:
     )
     weights = dict(_pairs("--weights", arguments.weights))
     servers = servers_of(plan, machines, parallel=parallel, weights=weights)
-    for path in write_launchers(plan, servers, machines, arguments.spec, arguments.directory):
-        print(f"wrote {path}")
+    written = write_launchers(plan, servers, machines, arguments.spec, arguments.directory)
+    if arguments.json:
+        from mixwright.json_output import document_text
+
+        report: LaunchReport = {
+            "written": [str(path) for path in written],
+            "served": [one.model for one in servers],
+        }
+        sys.stdout.write(document_text("launch", report))
+    else:
+        for path in written:
+            print(f"wrote {path}")
     if not servers:
         print("no model is at an address of the machine itself, so nothing is served", file=sys.stderr)
     for name, model in plan.models.items():

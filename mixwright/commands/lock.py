@@ -22,10 +22,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from mixwright.params_option import add_params_option
 from mixwright.terminal import table
+from mixwright.told import findings, tell
 from mixwright_compiler.bind.lock import (
     Lock,
     LockUnreadable,
@@ -43,12 +44,23 @@ if TYPE_CHECKING:
 FORMATS = ("text", "concise", "json", "sarif", "github")
 
 
+class Locked(TypedDict):
+    """What was written. is_new: the lock was another one before; changes: in words, a line each."""
+
+    lock: str
+    is_new: bool
+    changes: list[str]
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", type=Path, metavar="FILE", help="a .mix file")
     add_params_option(parser)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when something drifted")
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", help="how --check prints what drifted [text]"
+        "--format",
+        choices=FORMATS,
+        default="text",
+        help="how it is printed; only text and json without --check [text]",
     )
 
 
@@ -58,15 +70,17 @@ def run(arguments: argparse.Namespace) -> int:
     from mixwright.lock_progress import LockProgress
     from mixwright.locking import Locking
 
+    if arguments.format not in ("text", "json") and not arguments.check:
+        raise Misuse(f"--format {arguments.format} is for findings: 'mixwright lock --check' has some")
     result = compiled(arguments.spec, arguments.params, lock=Lock(), errors_only=True)
     if result is None:
-        return 1
+        return _errors_told(arguments)
     path = lock_path(arguments.spec)
     try:
         old = read_lock(path)
     except LockUnreadable as error:
         if arguments.check:
-            print(f"error: {error}", file=sys.stderr)
+            tell(str(error))
             return 1
         old = Lock()
 
@@ -88,21 +102,37 @@ def run(arguments: argparse.Namespace) -> int:
     new = locking.lock
     if locking.failed:
         for failure in locking.failed:
-            print(f"error: {failure}", file=sys.stderr)
+            tell(str(failure))
         if not arguments.check and path.exists():
             print(f"{path} has what could be read; 'mixwright lock' goes on with the rest", file=sys.stderr)
         return 2
     if arguments.check:
         # Of what is there now every column has its type, and so has every expression.
         typed = compiled(arguments.spec, arguments.params, lock=new, errors_only=True)
-        return 1 if typed is None else _told(typed, path, old, new, arguments)
+        return _errors_told(arguments) if typed is None else _told(typed, path, old, new, arguments)
     changes = lock_changes(old, new)
+    write(new)
+    if arguments.format == "json":
+        from mixwright.json_output import document_text
+
+        written: Locked = {"lock": str(path), "is_new": old != new, "changes": changes}
+        sys.stdout.write(document_text("lock", written))
+        return 0
     for line in changes:
         print(line)
-    write(new)
     print(summary_text(new))
     print(f"wrote {path}" if changes or old != new else f"wrote {path}, as it was")
     return 0
+
+
+def _errors_told(arguments: argparse.Namespace) -> int:
+    """What the spec's errors end with; CI that reads findings gets these in its format, too."""
+    if arguments.check and arguments.format != "text":
+        from mixwright.version import VERSION
+        from mixwright_dsl.render import render
+
+        sys.stdout.write(render(findings(), arguments.format, version=VERSION, command="lock"))
+    return 1
 
 
 def _told(result: Compiled, path: Path, old: Lock, new: Lock, arguments: argparse.Namespace) -> int:

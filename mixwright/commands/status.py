@@ -13,6 +13,7 @@ from pathlib import Path
 from mixwright.cluster_text import address_lines, cluster_lines
 from mixwright.json_output import document_text
 from mixwright.terminal import duration, printable, table
+from mixwright.told import tell
 from mixwright_compiler.load.project_root import project_root, store_directory
 from mixwright_runtime.errors import StoreLocked
 from mixwright_runtime.store.status import PipelineStatus, Status, is_alive, read_status, status_path
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     directory = store_directory(project_root(Path.cwd()), arguments.store)
     status = current_status(directory)
     if status is None:
-        print(f"error: no run in {directory}; 'mixwright run SPEC' starts one", file=sys.stderr)
+        tell(f"no run in {directory}; 'mixwright run SPEC' starts one")
         return 2
     if arguments.json:
         # `command` is what the document is of.

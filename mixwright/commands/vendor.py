@@ -16,6 +16,7 @@ from typing import TypedDict
 
 from mixwright.json_output import document_text
 from mixwright.terminal import printable, table
+from mixwright.told import tell
 from mixwright_compiler.load.library import PREFIX, library_file, library_names
 from mixwright_compiler.suggest import listing, nearest
 
@@ -57,15 +58,16 @@ def run(arguments: argparse.Namespace) -> int:
     found = library_file(name)
     if found is None:
         near = nearest(name, library_names())
-        print(f"error: no library {printable(name)}", file=sys.stderr)
         hint = f"did you mean {near}?" if near else f"there are: {listing(library_names())}"
-        print(f"  hint: {hint}", file=sys.stderr)
+        tell(f"no library {printable(name)}", hint=hint)
         return 2
     path: Path = arguments.to / found.name
     content = found.read_bytes()
     if path.exists() and (not path.is_file() or path.read_bytes() != content):
-        print(f"error: {printable(str(path))} is another file already; nothing was written", file=sys.stderr)
-        print("  hint: name another directory: --to lib/original", file=sys.stderr)
+        tell(
+            f"{printable(str(path))} is another file already; nothing was written",
+            hint="name another directory: --to lib/original",
+        )
         return 2
     is_new = not path.exists()
     if is_new:

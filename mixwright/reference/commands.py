@@ -32,7 +32,9 @@ which may be deleted at any time. `MIXWRIGHT_CACHE` names another folder; where 
 
 What a command prints as JSON is one object with `format_version` and `command`, then what it found. Format {version}: the
 second number grows with new fields, the first when a field changes its meaning or goes. Reject a first number that you
-do not know, and pass over fields that you do not know. The schema of each, such as [that of
+do not know, and pass over fields that you do not know. A command that fails before it has found anything prints an
+object with `failure` in words, `status`, which it exits with, and `diagnostics`, the findings of a spec that it could not
+compile; standard error has the same for people. The schema of each, such as [that of
 `run`](schemas/output/run.schema.json), is made of the types that the command prints. Rows (`preview --json` without
 `--prompts`) are one object a line, as they are exported; `plan --emit` prints a stage as it is; `--format sarif` and
 `--format github` are those tools' own formats.

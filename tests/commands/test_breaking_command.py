@@ -77,8 +77,17 @@ def test_one_kind_can_be_allowed(project: Path, capsys: pytest.CaptureFixture[st
     assert main(["breaking", "--against", "v1", "--allow", "MIX000"]) == 2
 
 
+def test_another_name_of_a_spec_breaks_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("mix", "lock"):
+        (project / f"specs/math.{kind}").rename(project / f"specs/sums.{kind}")
+    assert broken(capsys) == []
+    edit(project / "specs/sums.mix", ("math = 40", "math = 30"))
+    assert broken(capsys) == ["specs/sums.mix:18:10 MIX952"]
+
+
 def test_a_spec_that_is_gone_and_one_with_errors(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (project / "specs/math.mix").rename(project / "specs/sums.mix")
+    (project / "specs/math.mix").unlink()
+    (project / "specs/sums.mix").write_text("edition 2026\n")
     assert main(["breaking", "--against", "v1", "--format", "json"]) == 1
     (finding,) = json.loads(capsys.readouterr().out)["diagnostics"]
     assert (finding["code"], finding["file"]) == ("MIX950", "specs/math.mix")
@@ -86,6 +95,9 @@ def test_a_spec_that_is_gone_and_one_with_errors(project: Path, capsys: pytest.C
     (project / "specs/sums.mix").unlink()
     (project / "specs/math.mix").write_text("edition 2026\npipeline x {}\n")
     assert main(["breaking", "--against", "v1"]) == 2
+    capsys.readouterr()
+    assert main(["breaking", "--against", "v1", "--format", "json"]) == 2
+    assert json.loads(capsys.readouterr().out)["diagnostics"][0]["file"] == "specs/math.mix"
 
 
 def test_a_range_is_compared_without_the_working_tree(

@@ -55,7 +55,7 @@ def test_json_is_one_object_that_says_its_format_and_command(
     for command, line in lines.items():
         main(line)
         found = json.loads(capsys.readouterr().out)
-        assert (found["format_version"], found["command"]) == ("1.0", command), line
+        assert (found["format_version"], found["command"]) == ("1.1", command), line
     main(["explain", "--json", "verify.math"])
     assert json.loads(capsys.readouterr().out)["kinds"][0]["kind"] == "verify.math"
     assert document_text("explain", {"code": "MIX1", "text": "\x1b[2J"}).isascii()

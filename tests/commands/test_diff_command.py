@@ -24,7 +24,7 @@ def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]
     capsys.readouterr()
     assert main(["diff", *arguments, "--format", "json"]) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (document["format_version"], document["command"]) == ("1.0", "diff")
+    assert (document["format_version"], document["command"]) == ("1.1", "diff")
     return document
 
 
@@ -66,6 +66,31 @@ def test_a_renamed_template_and_a_moved_line_are_no_rows(
     assert capsys.readouterr().out == "no difference between v1 and working tree\n"
 
 
+def test_a_spec_that_has_another_name_is_compared_with_what_it_was(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind in ("mix", "lock"):
+        (project / f"specs/math.{kind}").rename(project / f"specs/sums.{kind}")
+    assert main(["diff", "v1"]) == 0
+    assert capsys.readouterr().out == "specs/sums.mix: was specs/math.mix; no other difference\n"
+    edit(project / "specs/sums.mix", ("math = 40", "math = 50"))
+    for named in ((), ("specs/sums.mix",)):
+        (spec,) = found(capsys, "v1", *named)["specs"]
+        assert (spec["spec"], spec["was"], spec["counts"]["set"]) == ("specs/sums.mix", "specs/math.mix", 1)
+    assert main(["diff", "v1", "--format", "markdown"]) == 0
+    assert "### `specs/sums.mix` (was `specs/math.mix`)" in capsys.readouterr().out
+
+
+def test_errors_of_a_side_are_told_to_those_who_read_the_comment(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(project / "specs/math.mix", ("from seeds", "from sedes"))
+    assert main(["diff", "v1", "--format", "markdown"]) == 2
+    told = capsys.readouterr().out
+    assert "| `specs/math.mix` | has errors |" in told
+    assert "- `MIX101 specs/math.mix:10:8` no source or pipeline `sedes`" in told
+
+
 def test_a_revision_has_its_own_imports_templates_and_lock(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,8 +128,14 @@ def test_exit_codes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_specs_that_come_and_go(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (project / "specs/math.mix").rename(project / "specs/sums.mix")
+    (project / "specs/math.mix").unlink()
+    (project / "specs/sums.mix").write_text(
+        'edition 2026\nsource other inline { rows = [{ a = "b" }], license = "mit" }\n'
+        "pipeline p {\n  from other\n  chat { user = a, assistant = a }\n}\n"
+        "mixture all_of_it {\n  seed = 7\n  p = all\n}\n"
+    )
     assert [(s["spec"], s["status"]) for s in found(capsys, "v1")["specs"]] == [
+        ("specs/lib/ask.mix", "same"),
         ("specs/math.mix", "removed"),
         ("specs/sums.mix", "added"),
     ]

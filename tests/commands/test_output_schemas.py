@@ -58,6 +58,12 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "test a.mix --json",
         "explain MIX101 --json",
         "explain verify.math --json",
+        "fmt a.mix --check --json",
+        "fmt a.mix --diff --json",
+        "fix wrong.mix --diff --json",
+        "fix --edition a.mix --json",
+        "launch a.mix out --json",
+        "lock a.mix --format json",
     ],
 )
 def test_what_is_printed_is_what_the_schema_says(
@@ -69,6 +75,50 @@ def test_what_is_printed_is_what_the_schema_says(
     assert faults_of(printed) == []
     path = ROOT / "docs/schemas/output" / f"{printed['command']}.schema.json"
     assert jsonschema_rs.validator_for(json.loads(path.read_text(encoding="utf-8"))).is_valid(printed)
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("plan wrong.mix --json", 1, "MIX303"),
+        ("run wrong.mix --json", 1, "MIX303"),
+        ("preview wrong.mix --prompts 1 --json", 1, "MIX303"),
+        ("lock wrong.mix --format json", 1, "MIX303"),
+        ("lock --check wrong.mix --format json", 1, "MIX303"),
+        ("diff a.mix wrong.mix --format json", 2, "MIX303"),
+        ("plan gone.mix --json", 2, "gone.mix cannot be read: No such file or directory"),
+        ("fmt gone.mix --json", 2, ""),
+        ("fmt - --json", 2, "standard input is one file"),
+        ("status --json", 2, "no run in"),
+        ("vendor nothing --json", 2, "no library std:nothing"),
+        ("explain MIX999 --json", 1, "no diagnostic code MIX999"),
+        ("test a.mix -k nothing --json", 2, "no test whose name holds"),
+    ],
+)
+def test_what_fails_prints_a_document_too(
+    line: str, status: int, said: str, spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(line.split()) == status
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["command"], faults_of(printed)) == (line.split()[0], [])
+    codes = [found["code"] for found in printed.get("diagnostics", [])]
+    codes += [found["code"] for each in printed.get("specs", []) for found in each["problems"]]
+    assert said in [*codes, ""] or (said in printed["failure"] and printed["status"] == status)
+
+
+def test_a_failure_is_not_that_of_the_command_before(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["plan", "wrong.mix", "--json"])
+    capsys.readouterr()
+    cli.main(["status", "--json"])
+    assert json.loads(capsys.readouterr().out)["diagnostics"] == []
+
+
+def test_findings_of_a_lock_that_cannot_be_compared_are_in_the_format_that_ci_reads(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["lock", "--check", "wrong.mix", "--format", "github"]) == 1
+    assert capsys.readouterr().out.startswith("::error file=wrong.mix,line=")
+    assert cli.main(["lock", "a.mix", "--format", "github"]) == 2, "without --check there are no findings"
 
 
 def test_every_test_that_prints_json_is_held_to_the_schema() -> None:
@@ -96,6 +146,6 @@ def test_a_command_that_prints_json_of_an_unknown_form_stops_the_schemas(
 
 def test_a_type_of_a_command_that_prints_no_json_stops_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
     types = output_types()
-    monkeypatch.setattr("mixwright.output_schemas.output_types", lambda: {**types, "fmt": (int,)})
-    with pytest.raises(Unschemed, match="command `fmt` prints no JSON"):
+    monkeypatch.setattr("mixwright.output_schemas.output_types", lambda: {**types, "lsp": (int,)})
+    with pytest.raises(Unschemed, match="command `lsp` prints no JSON"):
         output_schemas()

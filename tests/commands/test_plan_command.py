@@ -105,7 +105,7 @@ def test_the_plan_is_written_where_it_is_asked_for(spec: Path, tmp_path: Path) -
 def test_json_holds_the_plan_and_the_comparison(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(spec), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["format_version"] == "1.0"
+    assert report["format_version"] == "1.1"
     assert report["plan"] == json.loads((spec.parent / ".mixwright/plan.json").read_text())
     assert report["estimated_cost"] == pytest.approx((673 * 1 + 660 * 2) / 1e6)
     assert (report["changes"], report["compared_with_run"]) == ([], None)

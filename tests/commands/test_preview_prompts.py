@@ -50,7 +50,7 @@ def spec(tmp_path: Path) -> Path:
 def requests(spec: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
     assert main(["preview", str(spec), "--json", *more]) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (document["format_version"], document["command"]) == ("1.0", "preview")
+    assert (document["format_version"], document["command"]) == ("1.1", "preview")
     return document
 
 

@@ -98,7 +98,7 @@ def test_a_copy_of_a_library_makes_the_same_steps(spec: Path, capsys: pytest.Cap
 def test_a_changed_copy_is_not_written_over(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["vendor", "answered", "--to", "mine", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
-        "format_version": "1.0",
+        "format_version": "1.1",
         "command": "vendor",
         "library": "std:answered",
         "path": "mine/answered.mix",

@@ -161,7 +161,7 @@ FIXED = error(
 def test_json_has_positions_fixes_and_counts() -> None:
     document = json.loads(render([FIXED], "json"))
     assert document == {
-        "format_version": "1.0",
+        "format_version": "1.1",
         "diagnostics": [
             {
                 "code": "MIX005",

@@ -55,6 +55,15 @@ def test_deleted_files_come_back_as_they_were(spec, capsys):
     assert capsys.readouterr().out.endswith(f"export hub: 2 rows of run 1 in {spec.parent / 'out/small'}\n")
 
 
+def test_what_was_written_is_told_as_json(spec, capsys):
+    run(spec)
+    capsys.readouterr()
+    assert main(["export", str(spec), "--report", "run.html", "--json"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    (export,) = written["exports"]
+    assert (export["name"], export["rows"], export["run"], written["report"]) == ("hub", 2, 1, "run.html")
+
+
 def test_an_export_can_move_without_running_again(spec, capsys):
     run(spec)
     spec.write_text(SPEC.replace("out/small", "elsewhere"))
