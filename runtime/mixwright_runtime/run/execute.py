@@ -124,6 +124,8 @@ async def _executed(run: Run, on_begin: Callable[[Run], None] | None) -> RunRepo
         finally:
             if run.leased is not None:  # exports are made with it
                 await run.leased.ranges.close()
+            if run.stop.signal is not None:
+                run.store.hurry()
 
 
 def _receiver(run: Run) -> Callable[[int, FrameType | None], None]:

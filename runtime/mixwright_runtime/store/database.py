@@ -252,9 +252,7 @@ class Database:
 
     def acknowledge(self, batch: int) -> None:
         """Note that the COMMIT of `batch` returned. Written after it and never synced, so never ahead of the data."""
-        with contextlib.suppress(
-            OSError
-        ):  # a full disk: the batch itself is safe, and the next one will say so
+        with contextlib.suppress(OSError):  # a full disk: the batch is safe, and the next one will say so
             if self._acked_file is None:
                 self._acked_file = os.open(self.directory / ACKED_NAME, os.O_RDWR | os.O_CREAT, 0o600)
             os.pwrite(self._acked_file, f"{self.store_id} {batch:020d}\n".encode(), 0)
@@ -275,9 +273,13 @@ class Database:
                 f"{self._log_path.name} or the file is damaged or was replaced by an older copy; {REPAIR_HINT}"
             )
 
-    def close(self) -> None:
-        """Detach, which folds the log into the file, and release the lock. Safe to call twice."""
+    def close(self, *, folds_log: bool = True) -> None:
+        """Detach, which folds the log into the file, and release the lock. Safe to call twice. folds_log: without it the
+        log stays beside the file, as after a kill, and the next who opens it reads it."""
         with self.read_lock:
+            if self._reader is not None and not folds_log:
+                with contextlib.suppress(Exception):  # then it takes longer
+                    self._reader.execute("PRAGMA disable_checkpoint_on_shutdown")
             self._disconnect()
             if self._acked_file is not None:
                 os.close(self._acked_file)

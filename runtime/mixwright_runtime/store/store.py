@@ -76,6 +76,7 @@ class Store:
         )
         self._last_run_id = int(database.read("SELECT coalesce(max(run_id), 0) FROM run")[0][0])
         self._is_closed = False
+        self._is_in_a_hurry = False
         atexit.register(
             self.close
         )  # else DuckDB's bindings print pages about leaks when an error ends the process
@@ -139,6 +140,7 @@ class Store:
 
         refuse_low_space(self._database.directory, self._low_space_bytes)
         writer = self._open_writer()
+        self._is_in_a_hurry = False
         self._last_run_id += 1
         versions = {
             "mixwright": plan.mixwright_version,
@@ -299,6 +301,11 @@ class Store:
         """
         return self._database.read(query, parameters)
 
+    def hurry(self) -> None:
+        """Somebody waits for the end: `close` leaves the log beside the file, as a kill does, unless another run begins.
+        To fold it in takes up to seconds, which whoever opens the store next takes to read it."""
+        self._is_in_a_hurry = True
+
     def close(self) -> None:
         """Make everything put durable, checkpoint and release the file; safe to call twice.
 
@@ -309,8 +316,13 @@ class Store:
             return
         self._is_closed = True
         atexit.unregister(self.close)
-        # The last checkpoint would else take what the limit leaves it, beside all that was read before.
-        self._database.use_little_memory()
+        try:
+            # The last checkpoint would else take what the limit leaves it, beside all that was read before.
+            self._database.use_little_memory()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
         try:
             if self._writer is not None:
                 self._writer.close()
@@ -318,7 +330,7 @@ class Store:
             if self._journal is not None:
                 self._journal.close()
             self._reader.shutdown()
-            self._database.close()
+            self._database.close(folds_log=not self._is_in_a_hurry)
 
     def __enter__(self) -> Store:
         return self

@@ -27,6 +27,7 @@ from mixwright_runtime.store.records import (
     content_digest,
 )
 from mixwright_runtime.store.segments import Sealer
+from mixwright_runtime.values.lasting_thread import LastingThread
 from mixwright_runtime.values.stored_text import clean_text
 
 BATCH_RECORDS = 2_000
@@ -100,7 +101,7 @@ class Writer:
         """Digests of the texts that are stored; None while they are not read."""
         self._appenders: dict[str, Any] = {}
         self._sealer = Sealer(database.directory, database.store_id, database.read)
-        self._thread = threading.Thread(target=self._run, name="mixwright-store", daemon=True)
+        self._thread = LastingThread(self._run, "mixwright-store")
         self._thread.start()
 
     def put(self, *records: Any, entry: bytes = b"") -> None:
@@ -161,12 +162,15 @@ class Writer:
             raise outcome[0]
 
     def close(self) -> None:
-        """Write what is queued and end the thread. Raises StoreBroken when that failed."""
+        """Write what is queued and end the thread. Raises StoreBroken when that failed; KeyboardInterrupt, where one came
+        meanwhile, when it is done: the thread must not be at its connection when that is closed."""
         with self._lock:
             self._is_closing = True
         self._wake.set()
-        self._thread.join()
+        interrupt = self._thread.end()
         self._forget_unwritten()
+        if interrupt is not None:
+            raise interrupt
         if self._failure is not None and self._put_count > self._durable_count:
             raise self._failure
 

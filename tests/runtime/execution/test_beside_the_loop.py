@@ -188,11 +188,18 @@ def test_a_selection_that_is_interrupted_is_none(runs: SpecRuns, monkeypatch: py
         report = runs.run(SPEC, watch=noted(begun))
     assert (report.status, report.exit_code) == ("stopped", 128 + signal.SIGINT)
     assert 0 < runs.store.sql("SELECT count(*) FROM selection")[0][0] < ROWS  # those of whole batches
+    runs.store.close()
+    assert (runs.store.directory / "store.duckdb.wal").exists(), (
+        "who waits for the end waits for no checkpoint"
+    )
+    runs.store = Store.open(runs.store.directory)
     assert runs.store.last_run(mixture="main") is None and newest_named(runs.store, "main") is None
 
     assert runs.run(SPEC).status == "done"
     last = runs.store.last_run(mixture="main")
     assert last is not None and last.run_id == 2
+    runs.store.close()
+    assert not (runs.store.directory / "store.duckdb.wal").exists()
 
 
 def test_an_export_that_is_interrupted_leaves_what_was_there(

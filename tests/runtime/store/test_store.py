@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +27,7 @@ from mixwright_runtime.store.records import (
     SelectedRow,
     SelectionRecord,
 )
+from mixwright_runtime.store.segments import Sealer
 from mixwright_runtime.store.store import Store
 from mixwright_runtime.values.stored_text import clean_text
 from tests.runtime.store.conftest import key_of
@@ -65,6 +70,51 @@ def test_the_next_session_finds_calls_and_scores(tmp_path: Path, call: Make) -> 
             assert await one(1_700) == {key_of(1_700): FoundCall.of(call(1_700))}
 
         asyncio.run(scenario())
+
+
+def test_a_store_that_is_closed_in_a_hurry_leaves_its_log_and_loses_nothing(
+    tmp_path: Path, call: Make, plan: Plan
+) -> None:
+    log = tmp_path / "store.duckdb.wal"
+    with Store.open(tmp_path) as first:
+        first.put_call(call(1))
+        first.hurry()
+    assert log.exists()
+    with Store.open(tmp_path, read_only=True) as looking:
+        assert looking.sql("SELECT text FROM call") == [("answer 1",)]
+    assert log.exists()
+    with Store.open(tmp_path) as second:
+        second.put_call(call(2))
+        second.hurry()
+        second.begin_run(plan, "run")  # which may end as it likes
+    assert not log.exists()
+    with Store.open(tmp_path) as third:
+        assert third.sql("SELECT text FROM call ORDER BY text") == [("answer 1",), ("answer 2",)]
+
+
+def test_an_interrupt_while_a_store_is_closed_is_heard_when_its_writer_is_done(
+    tmp_path: Path, call: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is closed under the writer ends the process with a message of C++."""
+    done: list[str] = []
+    closing = Sealer.closing
+
+    def closing_slowly(sealer: Sealer, *arguments: Any) -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+        closing(sealer, *arguments)
+        done.append("sealed")
+
+    monkeypatch.setattr(Sealer, "closing", closing_slowly)
+    store = Store.open(tmp_path)
+    store.put_call(call(1))
+    with pytest.raises(KeyboardInterrupt):
+        store.close()
+    assert done == ["sealed"]
+    monkeypatch.undo()
+    with Store.open(tmp_path) as again:
+        assert again.sql("SELECT text FROM call") == [("answer 1",)]
 
 
 def test_keys_that_begin_alike_are_told_apart(tmp_path: Path, call: Make) -> None:
