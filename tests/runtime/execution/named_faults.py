@@ -17,6 +17,7 @@ from mixwright_runtime.run.execute import execute
 from mixwright_runtime.store.store import Store
 
 OF_LEASES = ("lease", "answer", "told", "late", "lost")
+OF_KEEPING = ("joined", "left")
 OF_STORE = ("write", "commit", "committed")
 OF_WORKERS = ("opening", "opened", "received", "done", "sent")
 WORKER_FAULT = "MIXWRIGHT_TESTS_WORKER_FAULT"

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from named_faults import Injected
 
 from mixwright_runtime.cluster.hosting import Host
+from mixwright_runtime.cluster.keeping import KeptCluster
 from mixwright_runtime.cluster.leases import Item, Lease, LeaseFault
 from mixwright_runtime.cluster.protocol import (
     LeaseLost,
-    Listener,
     Setup,
     Sites,
-    Worker,
     answers_frame,
     answers_in,
     items_in,
@@ -42,7 +41,7 @@ class Weather:
     restart_s: float = 2.0
 
 
-class SimulatedCluster:
+class SimulatedCluster(KeptCluster):
     """`size` workers, all on `engine`; `poison` in an item's body ends whichever worker gets it. See `Cluster`."""
 
     shares_machine = True
@@ -50,63 +49,31 @@ class SimulatedCluster:
     def __init__(
         self, engine: Engine, size: int, seed: int = 0, weather: Weather | None = None, poison: str = "\0"
     ) -> None:
-        self.name = f"simulated:{size}"
-        self.places = [f"w{n}" for n in range(size)]
+        super().__init__(f"simulated:{size}", [f"w{n}" for n in range(size)])
         self.engine = engine
         self.weather = weather or Weather()
         self.poison = poison.encode()
         self.chance = random.Random(seed)
-        self.at_point: Callable[[str], None] = lambda _: None
         self.at_worker_point: Callable[[str], None] = lambda _: None
         """Of every worker's host; one that this raises in is gone."""
         self.loads_s = 0.0
         """Until which workers are only getting ready for what they are sent."""
         self.trace: list[tuple[float, str, str, int]] = []
-        self.starts = 0
-        self.everyone: list[Worker] = []
-        self._up: dict[str, SimulatedWorker] = {}
-        self._listeners: list[Listener] = []
-        self._jobs: set[asyncio.Task[None]] = set()
 
-    @property
-    def workers(self) -> Mapping[str, Worker]:
-        return self._up
-
-    async def start(self, setup: Setup) -> None:
-        self.starts += 1
-        for place in self.places:
-            if place not in self._up:
-                self._up[place] = SimulatedWorker(place, self)
-
-    def listen(self, listener: Listener) -> None:
-        self._listeners.append(listener)
-        for worker in self._up.values():
-            listener.joined(worker)
+    async def begin(self, place: str, setup: Setup) -> SimulatedWorker:
+        """See `KeptCluster.begin`."""
+        if any(worker.name == place for worker in self.everyone):
+            await asyncio.sleep(self.weather.restart_s)
+        return SimulatedWorker(place, self)
 
     def note(self, what: str, worker: str, count: int) -> None:
         self.trace.append((round(asyncio.get_running_loop().time(), 6), what, worker, count))
 
-    def died(self, worker: SimulatedWorker) -> None:
-        if self._up.get(worker.name) is not worker:
-            return
-        self.note("died", worker.name, 0)
-        del self._up[worker.name]
-        for listener in self._listeners:
-            listener.left(worker)
-        job = asyncio.ensure_future(self._replace(worker.name))
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
-
-    async def _replace(self, place: str) -> None:
-        await asyncio.sleep(self.weather.restart_s)
-        self._up[place] = SimulatedWorker(place, self)
-        for listener in self._listeners:
-            listener.joined(self._up[place])
-
-    async def close(self) -> None:
-        for job in self._jobs:
-            job.cancel()
-        await asyncio.gather(*self._jobs, return_exceptions=True)
+    def simulated(self, place: str) -> SimulatedWorker:
+        """The worker that is there."""
+        worker = self.workers[place]
+        assert isinstance(worker, SimulatedWorker)
+        return worker
 
 
 class LoadingService(EngineService):
@@ -133,7 +100,8 @@ class SimulatedWorker:
         self.sites: dict[str, Sites] = {}
         self._cluster = cluster
         self._death = asyncio.Event()
-        self._cut_until = 0.0
+        self.has_served = False
+        self.cut_until = 0.0
 
     async def open(self, service: str) -> int:
         await asyncio.sleep(self._cluster.chance.random())
@@ -142,6 +110,7 @@ class SimulatedWorker:
         except Injected:
             self.die()
             raise LeaseLost(LeaseFault.DIED, "injected") from None
+        self.has_served = True
         return 0
 
     async def answers(self, service: str, lease: Lease) -> AsyncGenerator[list[tuple[bytes, bytes]]]:
@@ -153,7 +122,7 @@ class SimulatedWorker:
         if chance.random() < weather.unavailable:
             raise LeaseLost(LeaseFault.UNAVAILABLE, "simulated")
         if chance.random() < weather.partition:
-            self._cut_until = asyncio.get_running_loop().time() + weather.partition_s * chance.random()
+            self.cut_until = asyncio.get_running_loop().time() + weather.partition_s * chance.random()
         head, bodies = read_frame(lease_frame(service, lease, 1))
         items = items_in(head, bodies)
         if any(cluster.poison in item.body for item in items):
@@ -189,14 +158,22 @@ class SimulatedWorker:
         return host
 
     def die(self) -> None:
+        if not self._death.is_set():
+            self._cluster.note("died", self.name, 0)
+            self._death.set()
+
+    async def ended(self) -> str:
+        await self._death.wait()
+        return "ended: simulated"
+
+    async def end(self) -> None:
         self._death.set()
-        self._cluster.died(self)
 
     async def _link(self) -> None:
         """What comes through the network: after a while, and not while it is cut."""
         chance, weather = self._cluster.chance, self._cluster.weather
         await asyncio.sleep(weather.delay_s * chance.random())
-        while (left := self._cut_until - asyncio.get_running_loop().time()) > 0:
+        while (left := self.cut_until - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(left)
         if chance.random() < weather.slow:
             await asyncio.sleep(60.0 * chance.random())

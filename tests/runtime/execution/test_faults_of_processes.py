@@ -1,7 +1,7 @@
 """A fault at a named point of a run with real workers: the next run goes on, and writes the same bytes.
 
-`MIXWRIGHT_SEEDS=1000` goes through all points but `late`, `lost` and `left`, and through those of leases the second time
-that they are passed.
+`MIXWRIGHT_SEEDS=1000` goes through all points but `late` and `lost`, and through those of leases, and of a worker that
+joins, the second time that they are passed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ AT_ONCE = 4
 """Requests under way, of all workers together; none of a lease waits for its turn."""
 KILLED = -signal.SIGKILL
 OF_COORDINATORS = [("told", 2, "kill"), ("commit", 1, "kill"), ("joined", 1, "raise")]
+AS_WORKERS_CHANGE = [("left", 1, "kill")]
 AT_WORKERS = [("received", 1, "kill"), ("sent", 1, "raise")]
 if SEEDS > 100:
     ways = ("raise", "kill")
     OF_COORDINATORS = [*product(("lease", "answer", "told"), (1, 2), ways)]
     OF_COORDINATORS += product((*OF_STORE, "joined"), (1,), ways)
+    AS_WORKERS_CHANGE = [(*passed, way) for passed in (("left", 1), ("joined", 2)) for way in ways]
     AT_WORKERS = [*product(OF_WORKERS, (1,), ways), *product(OF_WORKERS[2:], (2,), ways)]
 
 
@@ -79,9 +81,30 @@ def whole(tmp_path_factory: pytest.TempPathFactory, run: Ended, server: Threaded
 def test_a_run_that_fails_at_a_point_is_gone_on_with(
     tmp_path: Path, run: Ended, server: ThreadedServer, whole: object, point: str, hit: int, action: str
 ) -> None:
-    spec = spec_in(tmp_path, server)
-    mark = tmp_path / "mark"
-    assert run(spec, 1, f"{point} {hit} {action} {mark}", "") == (KILLED if action == "kill" else 1)
+    gone_on_with(spec_in(tmp_path, server), run, server, whole, (point, hit, action), "")
+
+
+@pytest.mark.parametrize(("point", "hit", "action"), AS_WORKERS_CHANGE)
+def test_a_run_that_fails_as_one_worker_follows_another_is_gone_on_with(
+    tmp_path: Path, run: Ended, server: ThreadedServer, whole: object, point: str, hit: int, action: str
+) -> None:
+    at_worker = f"received 1 kill {tmp_path / 'killed'}"
+    gone_on_with(spec_in(tmp_path, server), run, server, whole, (point, hit, action), at_worker)
+    assert (tmp_path / "killed").exists()
+
+
+def gone_on_with(
+    spec: Path,
+    run: Ended,
+    server: ThreadedServer,
+    whole: object,
+    fault: tuple[str, int, str],
+    at_worker: str,
+) -> None:
+    """A run with a fault, of its worker too, ends by its own; the next makes the rest."""
+    mark = spec.with_name("mark")
+    point, hit, action = fault
+    assert run(spec, 1, f"{point} {hit} {action} {mark}", at_worker) == (KILLED if action == "kill" else 1)
     assert mark.exists()
     assert run(spec, 0, "", "") == 0
     assert made(spec) == whole

@@ -10,7 +10,7 @@ import functools
 from typing import Any, NoReturn
 
 import pytest
-from named_faults import OF_LEASES, OF_WORKERS, Injected, Passing
+from named_faults import OF_KEEPING, OF_LEASES, OF_WORKERS, Injected, Passing
 from simulated_cluster import SimulatedCluster, Weather
 from test_simulated_cluster import LeasedBench, stored, uneven
 from virtual import Bench, MemoryStore, run_virtually
@@ -80,7 +80,7 @@ def raises() -> NoReturn:
     raise Injected("injected")
 
 
-@pytest.mark.parametrize("point", OF_LEASES)
+@pytest.mark.parametrize("point", OF_LEASES + OF_KEEPING)
 def test_what_fails_in_the_coordinator_ends_the_run_and_loses_no_answer(point: str) -> None:
     times = times_passed("coordinator", point)
     assert times
@@ -100,7 +100,7 @@ def test_what_fails_in_the_coordinator_ends_the_run_and_loses_no_answer(point: s
     assert any(ended)
 
 
-@pytest.mark.parametrize("point", OF_LEASES)
+@pytest.mark.parametrize("point", OF_LEASES + OF_KEEPING)
 def test_a_coordinator_that_is_killed_is_asked_again_for_what_was_open(point: str) -> None:
     for hit in range(1, times_passed("coordinator", point) + 1):
         store = MemoryStore()

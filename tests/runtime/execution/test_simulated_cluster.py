@@ -115,7 +115,7 @@ def test_a_partition_costs_a_deadline_and_late_answers_count() -> None:
         bench = LeasedBench(cluster)
         asking = asyncio.ensure_future(bench.ask_all(TEXTS))
         await asyncio.sleep(3)
-        cluster._up["w0"]._cut_until = 40.0
+        cluster.simulated("w0").cut_until = 40.0
         results = await asking
         stats = bench.leasing.table.stats
         assert all(result.ok for result in results)
@@ -134,7 +134,7 @@ def test_a_worker_that_gets_ready_is_not_late_and_one_that_is_cut_off_meanwhile_
         bench = LeasedBench(cluster)
         asking = asyncio.ensure_future(bench.ask_all(TEXTS))
         await asyncio.sleep(100)
-        cluster._up["w0"]._cut_until = cut_until
+        cluster.simulated("w0").cut_until = cut_until
         assert all(result.ok for result in await asking)
         return bench
 
