@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mixwright_compiler.plan.plan import Plan, Train
     from mixwright_compiler.program import Program
     from mixwright_compiler.stages import Compilation
+    from mixwright_dsl.diagnostic import Diagnostic
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,44 @@ def plan_of(program: Program, spec: Path, lock: Lock, variant: str | None) -> Pl
         version=VERSION,
         variant=variant,
     )
+
+
+def params_of_each(specs: Sequence[Path], given: Mapping[str, str]) -> dict[Path, dict[str, str]]:
+    """What each of several specs is given of the values of `-p`: those of params that it has. One that none of them has
+    is given to the first, which is then told that it has none."""
+    if not given or len(specs) < 2:
+        return {spec: dict(given) for spec in specs}
+    declared = {spec: params_there(spec) for spec in specs}
+    nobodys = given.keys() - frozenset[str]().union(*declared.values())
+    return {
+        spec: {
+            name: value
+            for name, value in given.items()
+            if name in declared[spec] or (name in nobodys and not at)
+        }
+        for at, spec in enumerate(specs)
+    }
+
+
+def params_there(spec: Path) -> frozenset[str]:
+    """The names that `-p` takes of a spec; none of one that cannot be read, which is told where it is compiled."""
+    from mixwright_compiler.stages import declared_params
+    from mixwright_dsl.source import read_source
+
+    try:
+        return declared_params(read_source(spec))
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+
+
+def distinct(findings: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Findings, each once: those in a file that several specs import are found again with each."""
+    found: dict[object, Diagnostic] = {}
+    for each in findings:
+        span = each.primary.span
+        place = span.source.path.resolve() if span.source.path is not None else span.source.name
+        found.setdefault((each.code, place, span.start, span.end, each.message), each)
+    return list(found.values())
 
 
 def given_params(params: Sequence[str]) -> dict[str, str]:

@@ -12,11 +12,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from mixwright_dsl.json_report import FORMAT_VERSION
+from mixwright_dsl.json_report import FORMAT_VERSION, DiagnosticReport
 
-__all__ = ["FORMAT_VERSION", "document", "document_text"]
+__all__ = ["FORMAT_VERSION", "FailureReport", "document", "document_text"]
+
+
+class FailureReport(TypedDict):
+    """Why a command has nothing to report. failure: in words; diagnostics: of a spec that it could not compile."""
+
+    failure: str
+    status: int
+    diagnostics: list[DiagnosticReport]
 
 
 def document(command: str, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from functools import reduce
 from operator import or_
 from typing import Any, NotRequired, Required, get_args, get_origin, get_type_hints, is_typeddict
 
-from mixwright.json_output import FORMAT_VERSION
-from mixwright.told import FailureReport
+from mixwright.json_output import FORMAT_VERSION, FailureReport
 
 
 class Unschemed(Exception):
@@ -160,14 +159,13 @@ def _names() -> dict[str, Any]:
     from mixwright_compiler.hardware.machines import Machine
     from mixwright_compiler.plan.plan import Plan
     from mixwright_compiler.plan.subtotals import Subtotal
-    from mixwright_dsl.json_report import DiagnosticReport
     from mixwright_runtime.calls.recording import CallCounts
     from mixwright_runtime.facts.policies import Violation
     from mixwright_runtime.store.status import AddressStatus, ClusterStatus
     from mixwright_runtime.verifiers.code.examination import Finding
     from mixwright_runtime.verifiers.rates import Rated
 
-    of_plan: tuple[Any, ...] = (DiagnosticReport, Plan, ChangeReport, Anew, MovedThreshold, Answered)
+    of_plan: tuple[Any, ...] = (Plan, ChangeReport, Anew, MovedThreshold, Answered)
     of_training: tuple[Any, ...] = (ForecastReport, NoForecast, Remedy, Machine)
     of_run: tuple[Any, ...] = (Subtotal, CallCounts, Violation, Finding, Rated, AddressStatus, ClusterStatus)
     return {each.__name__: each for each in (*of_plan, *of_training, *of_run)}

@@ -8,22 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mixwright.json_output import FailureReport
     from mixwright_dsl.diagnostic import Diagnostic
-    from mixwright_dsl.json_report import DiagnosticReport
 
 _messages: list[str] = []
 _findings: list[Diagnostic] = []
-
-
-class FailureReport(TypedDict):
-    """Why a command has nothing to report. failure: in words; diagnostics: of a spec that it could not compile."""
-
-    failure: str
-    status: int
-    diagnostics: list[DiagnosticReport]
 
 
 def tell(text: str, *, hint: str = "") -> None:

@@ -101,6 +101,16 @@ def compile_source(
             gc.enable()
 
 
+def declared_params(source: SourceFile) -> frozenset[str]:
+    """The params of a spec and of what it imports, by the names that `-p` takes; none where the text does not parse."""
+    spec = (source.path or Path(source.name)).resolve()
+    world = World(
+        catalog=builtin_catalog(), findings=Findings(), directory=spec.parent, root=root_of(spec), given={}
+    )
+    load(world, source)
+    return frozenset(each.qualified for each in world.all_declarations() if each.kind == "param")
+
+
 def _compile(
     source: SourceFile,
     params: Mapping[str, str] | None,

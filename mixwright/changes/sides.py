@@ -8,7 +8,7 @@ A file may be one of a revision: `REV:FILE`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,9 @@ from mixwright.changes.revisions import (
     spec_at,
     tree_of,
 )
-from mixwright.compiling import Misuse, given_params, plan_of, why_unreadable
+from mixwright.compiling import Misuse, given_params, params_there, plan_of, why_unreadable
 from mixwright_compiler.plan.text_lengths import column_characters
+from mixwright_compiler.suggest import did_you_mean, listing, nearest
 
 if TYPE_CHECKING:
     from mixwright_compiler.bind.lock import Lock
@@ -74,12 +75,14 @@ class Opened:
 class Side:
     """A spec compiled in its place. `plan`: None where it has errors, or is not there.
 
-    `problems` are its errors. The plan's root and directory are those of the working tree, where its store and data are.
+    `problems` are its errors, `declared` the params that it can be given. The plan's root and directory are those of the
+    working tree, where its store and data are.
     """
 
     plan: Plan | None = None
     program: Program | None = None
     problems: tuple[Diagnostic, ...] = ()
+    declared: frozenset[str] = frozenset()
     characters: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
@@ -178,15 +181,32 @@ def _names_file(text: str) -> bool:
 def side(place: Place | None, params: Sequence[str] = (), variant: str | None = None) -> Side:
     """A spec compiled, or a plan read; what it names and its revision does not hold is as in the working tree.
 
+    It is given those of the params that it has: one may be of the other side alone, or of another spec.
+
     Raises:
         Misuse: it cannot be read, or its lock cannot.
     """
     if place is None:
         return Side()
     try:
-        return _plan_file(place) if place.path.suffix == ".json" else _spec(place, params, variant)
+        return (
+            _plan_file(place) if place.path.suffix == ".json" else _spec(place, given_params(params), variant)
+        )
     except (OSError, UnicodeDecodeError) as error:
         raise Misuse(f"{place.shown} cannot be read: {why_unreadable(error)}") from None
+
+
+def refuse_unknown(params: Sequence[str], sides: Iterable[Side]) -> None:
+    """A param that no spec on any side has is misspelt.
+
+    Raises:
+        Misuse: there is one.
+    """
+    declared = sorted(frozenset[str]().union(*(each.declared for each in sides)))
+    for name in given_params(params):
+        if name not in declared:
+            near = did_you_mean(nearest(name, declared), f"params are: {listing(declared) or 'none'}")
+            raise Misuse(f"no param '{name}' on either side; {near}")
 
 
 def _plan_file(place: Place) -> Side:
@@ -198,12 +218,13 @@ def _plan_file(place: Place) -> Side:
         raise Misuse(f"{place.shown} is not a plan: {str(error).partition(chr(10))[0]}") from None
 
 
-def _spec(place: Place, params: Sequence[str], variant: str | None) -> Side:
+def _spec(place: Place, given: Mapping[str, str], variant: str | None) -> Side:
     from mixwright_compiler.bind.lock import LockUnreadable, lock_path, read_lock
     from mixwright_compiler.stages import compile_source
     from mixwright_dsl.source import read_source
 
-    given = given_params(params)
+    declared = params_there(place.file) if given else frozenset[str]()
+    given = {name: value for name, value in given.items() if name in declared}
     try:
         lock = read_lock(lock_path(place.file))
     except LockUnreadable as error:
@@ -217,9 +238,9 @@ def _spec(place: Place, params: Sequence[str], variant: str | None) -> Side:
     ):
         result = compile_source(source, params=given, lock=lock, variant=variant)
     if result.program is None:
-        return Side(problems=result.errors)
+        return Side(problems=result.errors, declared=declared)
     plan = _plan(place, result.program, lock, variant)
-    return Side(plan, result.program, characters=column_characters(result.program, lock))
+    return Side(plan, result.program, declared=declared, characters=column_characters(result.program, lock))
 
 
 def _plan(place: Place, program: Program, lock: Lock, variant: str | None) -> Plan:

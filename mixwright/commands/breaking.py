@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what breaks; returns the exit status."""
-    from mixwright.changes.sides import Sides, side
+    from mixwright.changes.sides import Sides, refuse_unknown, side
     from mixwright.compiling import Misuse
     from mixwright.version import VERSION
     from mixwright_compiler.codes import page
@@ -56,10 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
             raise Misuse(f"no code '{code}'; 'mixwright breaking --help' lists those that can be allowed")
     found: list[Diagnostic] = []
     problems: list[Diagnostic] = []
+    seen: list[Side] = []
     with Sides() as sides:
         opened = sides.since(arguments.against, arguments.specs)
         for pair in opened.pairs:
             old, new = (side(place, arguments.params) for place in (pair.old, pair.new))
+            seen += old, new
             if _wants_params(old, new) and not opened.is_named:
                 print(f"note: {pair.spec} is left out, for a param of it has no value", file=sys.stderr)
                 continue
@@ -67,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             if pair.new is None and old.program is not None and old.program.exports:
                 found.append(_gone(pair.spec, old, opened.new))
             found += _between(old, new)
+    refuse_unknown(arguments.params, seen)
     allowed = [
         replace(each, severity=Severity.WARNING) if each.code in arguments.allow else each for each in found
     ]

@@ -41,30 +41,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong; returns the exit status."""
 
-    from mixwright.compiling import given_params
+    from mixwright.compiling import distinct, given_params, params_of_each
     from mixwright.spec_files import specs_of
     from mixwright.version import VERSION
     from mixwright_dsl.diagnostic import Severity
     from mixwright_dsl.render import render, wants_color
 
-    given = given_params(arguments.params)
     diagnostics: list[Diagnostic] = []
     is_unreadable = False
     specs = list(specs_of(arguments.specs))
+    given = params_of_each(specs, given_params(arguments.params))
     if arguments.fix:
         from mixwright.fixing import fix_file
 
         for spec in specs:
             if spec.is_file():
-                fix_file(spec, given, guesses=False, diff=False)
+                fix_file(spec, given[spec], guesses=False, diff=False)
     for spec in specs:
         source, problem = _read(spec)
         if problem is None:
-            found, problem = _check(source, spec, given, arguments.portable)
+            found, problem = _check(source, spec, given[spec], arguments.portable)
             diagnostics += found
         if problem is not None:
             is_unreadable = True
             diagnostics.append(problem)
+    if len(specs) > 1:
+        diagnostics = distinct(diagnostics)
     style = "full" if arguments.format == "text" else arguments.format
     color = wants_color(sys.stdout) if style == "full" else False
     sys.stdout.write(render(diagnostics, style, color=color, version=VERSION, command="check"))

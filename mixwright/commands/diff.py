@@ -44,18 +44,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what differs; returns the exit status."""
     from mixwright.changes.facts import report, spec_diff
-    from mixwright.changes.sides import Sides, side
+    from mixwright.changes.sides import Side, Sides, refuse_unknown, side
     from mixwright_dsl.render import render, wants_color
 
     with Sides() as sides:
         opened = sides.opened(arguments.what)
         diffs = []
+        seen: list[Side] = []
         for pair in opened.pairs:
             old, new = (side(place, arguments.params, arguments.variant) for place in (pair.old, pair.new))
+            seen += old, new
             diff = spec_diff(pair.spec, old, new, arguments.store, is_named=opened.is_named)
             diffs.append(replace(diff, was=pair.was))
             if diff.status == "broken":
                 sys.stderr.write(render(diff.problems, color=wants_color(sys.stderr)))
+    refuse_unknown(arguments.params, seen)
     match arguments.format:
         case "json":
             from mixwright.json_output import document_text

@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Apply the fixes; returns the exit status."""
-    from mixwright.compiling import given_params
+    from mixwright.compiling import distinct, given_params, params_of_each
     from mixwright.fixing import fix_file
     from mixwright.spec_files import specs_of
     from mixwright_dsl.render import render, wants_color
@@ -64,10 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
         taken = take_over(specs, given, changes=arguments.guess, diff=arguments.diff)
         files = [{**each, "fixed": []} for each in taken]
     else:
+        own = params_of_each(specs, given)
         for spec in specs:
-            told, found = fix_file(spec, given, guesses=arguments.guess, diff=arguments.diff)
+            told, found = fix_file(spec, own[spec], guesses=arguments.guess, diff=arguments.diff)
             files.append(told)
             left += found
+        left = distinct(left)
     if arguments.json:
         from mixwright.json_output import document_text
         from mixwright_dsl.json_report import findings_report

@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the tests; returns the exit status."""
-    from mixwright.compiling import Misuse
+    from mixwright.compiling import Misuse, given_params, params_of_each
     from mixwright.file_changes import write_atomically
     from mixwright.json_output import document_text
     from mixwright.spec_files import specs_of
@@ -59,10 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
     begun = time.monotonic()
     found: list[tuple[str, list[TestRun]]] = []
     has_errors = False
-    for spec in specs_of(arguments.specs or [Path()]):
-        if not _may_have_tests(spec):
-            continue
-        runs = _of_spec(spec, arguments)
+    specs = [spec for spec in specs_of(arguments.specs or [Path()]) if _may_have_tests(spec)]
+    given = params_of_each(specs, given_params(arguments.params))
+    for spec in specs:
+        own = [f"{name}={value}" for name, value in given[spec].items()]
+        runs = _of_spec(spec, own, arguments)
         has_errors = has_errors or runs is None
         if runs:
             found.append((str(spec), runs))
@@ -96,14 +97,14 @@ def _may_have_tests(spec: Path) -> bool:
     return has_any or bool(result.diagnostics)
 
 
-def _of_spec(spec: Path, arguments: argparse.Namespace) -> list[TestRun] | None:
+def _of_spec(spec: Path, params: list[str], arguments: argparse.Namespace) -> list[TestRun] | None:
     """The tests of a spec, run and printed; None where it has errors, which are printed, too."""
     from mixwright.compiling import checked
     from mixwright.testing.reporting import line_of
     from mixwright.testing.running import chosen, run_tests
     from mixwright_dsl.render import render, wants_color
 
-    result, lock = checked(spec, arguments.params, errors_only=True)
+    result, lock = checked(spec, params, errors_only=True)
     if result.program is None:
         return None
     tests = chosen(result.program.tests, arguments.patterns)

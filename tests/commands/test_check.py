@@ -39,6 +39,32 @@ def test_exit_status(text: str, options: list[str], status: int, spec: Path) -> 
     assert main(["check", str(spec), *options]) == status
 
 
+def test_of_several_specs_each_is_given_the_params_that_it_has(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write_text(RIGHT.replace("edition 2026\n", "edition 2026\nparam most { type = int }\n") + "# most\n")
+    (spec.parent / "other.mix").write_text(RIGHT)
+    folder = str(spec.parent)
+    assert main(["check", folder, "-p", "most=1"]) == 0
+    capsys.readouterr()
+    assert main(["check", folder, "-p", "most=1", "-p", "mots=1", "--format", "concise"]) == 1
+    assert capsys.readouterr().out.count("no parameter `mots`") == 1
+
+
+def test_a_finding_in_a_file_that_several_specs_import_is_told_once(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (spec.parent / "lib.mix").write_text(WRONG)
+    for name in ("one", "two"):
+        (spec.parent / f"{name}.mix").write_text('edition 2026\nimport "lib.mix" as lib\n')
+    assert main(["check", str(spec.parent), "--format", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [(each["code"], Path(each["file"]).name) for each in found["diagnostics"]] == [
+        ("MIX101", "lib.mix")
+    ]
+    assert found["summary"]["errors"] == 1
+
+
 @pytest.mark.parametrize("format", ["text", "concise", "json", "sarif", "github"])
 def test_an_unreadable_file_is_a_finding_in_every_format(
     format: str, spec: Path, capsys: pytest.CaptureFixture[str]

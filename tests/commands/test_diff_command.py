@@ -153,6 +153,13 @@ def test_a_spec_that_wants_a_param_is_left_for_those_who_name_it(
     assert [s["status"] for s in found(capsys, "HEAD")["specs"]] == ["open"]
     assert main(["diff", "HEAD", "specs/math.mix"]) == 2
     assert found(capsys, "HEAD", "specs/math.mix", "-p", "wanted=7")["specs"][0]["status"] == "same"
+    (project / "specs/other.mix").write_text((project / "specs/lib/ask.mix").read_text())
+    (spec,) = found(capsys, "v1", "specs/math.mix", "-p", "wanted=40")["specs"]
+    assert spec["status"] == "same", "the param came with the change"
+    assert [s["status"] for s in found(capsys, "HEAD", "-p", "wanted=7")["specs"]] == ["same", "same"]
+    capsys.readouterr()
+    assert main(["diff", "HEAD", "-p", "wnated=7"]) == 2
+    assert "no param 'wnated' on either side; did you mean `wanted`?" in capsys.readouterr().err
 
 
 def test_a_store_without_a_run_knows_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,11 @@ class Runner:
             (bin / name).chmod(stat.S_IRWXU)
 
     def step(self, name: str) -> subprocess.CompletedProcess[str]:
+        if name != "Read the inputs":
+            self._run("Read the inputs")
+        return self._run(name)
+
+    def _run(self, name: str) -> subprocess.CompletedProcess[str]:
         step = SHELL[name]
         given = {key: self._value(text) for key, text in step.get("env", {}).items()}
         output = self.machine / "output"
@@ -96,7 +101,7 @@ def in_pull_request(runner: Runner, **changed: str) -> None:
 
 
 def test_nothing_from_outside_stands_in_a_script() -> None:
-    assert len(SHELL) == 6
+    assert len(SHELL) == 7
     assert [name for name, step in SHELL.items() if "${{" in step["run"]] == []
     named = {
         found for step in ACTION["runs"]["steps"] for found in re.findall(r"inputs\.(\w+)", json.dumps(step))
@@ -162,5 +167,36 @@ def test_what_changes_is_said_in_one_comment(runner: Runner) -> None:
 def test_specs_that_cannot_be_compared_are_a_warning(runner: Runner) -> None:
     in_pull_request(runner, **{"samples = 2": "sample = 2"})
     said = runner.step("Say what changes")
-    assert (said.returncode, "::warning::the specs cannot be compared" in said.stdout) == (0, True)
-    assert not (runner.machine / "gh").exists()
+    assert (said.returncode, "::warning::specs cannot be compared" in said.stdout) == (0, True)
+    assert "has errors" in (runner.machine / "gh.body").read_text(), (
+        "the comment of an earlier push would be wrong"
+    )
+
+
+def test_a_pull_request_that_changes_no_dataset_gets_no_comment_but_renews_one(runner: Runner) -> None:
+    in_pull_request(runner, **{"edition 2026": "edition 2026\n# a comment"})
+    assert runner.step("Say what changes").returncode == 0
+    assert not (runner.machine / "gh.body").exists()
+    runner.found = "4711\n"
+    assert runner.step("Say what changes").returncode == 0
+    assert "No difference" in (runner.machine / "gh.body").read_text()
+
+
+def test_specs_may_stand_a_line_each_and_params_hold_for_all_steps(runner: Runner) -> None:
+    spec = runner.folder / "specs/math.mix"
+    folder = runner.folder / "my specs"
+    folder.mkdir()
+    (folder / "a.mix").write_text(
+        spec.read_text().replace("lib/ask", "../specs/lib/ask").replace("math = 40", "mth = 4")
+    )
+    runner.values["inputs.specs"] = "specs\n  my specs  \n\n"
+    assert "file=my specs/a.mix,line=18" in runner.step("Check").stdout
+    (folder / "a.mix").write_text("edition 2026\n")
+    runner.values["inputs.args"] = "--deny-warnings\n-p wanted=40"
+    in_pull_request(
+        runner,
+        **{"math = 40": "math = wanted", "edition 2026": "edition 2026\nparam wanted { type = count }"},
+    )
+    assert runner.step("Check").stdout.strip() == ""
+    assert runner.step("Say what changes").returncode == 0
+    assert "No difference" in (runner.machine / "summary").read_text()
