@@ -18,6 +18,7 @@ from mixwright_runtime.training.influence import gradient_ranges, gradient_worke
 from mixwright_runtime.training.influence.gradient_ranges import (  # noqa: E402
     Probe,
     gradient_work,
+    has_all,
     probe_file,
     stores_of,
     take_in_ranges,
@@ -113,8 +114,9 @@ def test_what_others_take_is_what_the_job_takes(
     left = [
         store.missing().tolist() for n in range(2) for store in stores_of(directory, n, settings, ROWS, 3)
     ]
-    assert left == [[3, 4, 5], [], [0, 1, 2], []]
+    assert left == [[3, 4, 5], [], [0, 1, 2], []] and not has_all(directory, settings)
     job.run(directory)
+    assert has_all(directory, settings)
     shared = features(directory, settings), next(directory.glob("scores-*.npy")).read_bytes()
 
     for file in [*directory.rglob("written.npy"), *directory.glob("scores-*.npy")]:

@@ -113,6 +113,7 @@ class Given:
             self._coming[digest] = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         file = self._coming[digest]
         file.seek(at)
+        file.truncate()  # of one that was broken off there may be more
         file.write(data)
         file.flush()
 

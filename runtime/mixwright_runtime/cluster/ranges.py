@@ -159,6 +159,15 @@ def _waited_for(future: Future[Any]) -> Any:
             go_on()
 
 
+def _differing(given: object, wanted: object) -> str:
+    """What two lists differ in, where they are such."""
+    if isinstance(given, list) and isinstance(wanted, list) and len(given) == len(wanted):
+        return "; ".join(
+            f"{one}, not {other}" for one, other in zip(given, wanted, strict=True) if one != other
+        )
+    return f"{given}, not {wanted}"
+
+
 def _proof(work: RangeWork[Any, Any], name: str, shared: bytes, files: Sequence[str]) -> Proof:
     wanted = work.proof()
 
@@ -169,9 +178,10 @@ def _proof(work: RangeWork[Any, Any], name: str, shared: bytes, files: Sequence[
             return str(fault)
         if "failed" in found:
             return str(found["message"])
-        if found.get("value") == wanted:
+        given = found.get("value")
+        if given == wanted:
             return ""
-        return f"it has other libraries or files than the run: {found.get('value')}, not {wanted}"
+        return f"it has other libraries, files or processors than the run: {_differing(given, wanted)}"
 
     body = pool_job_frame([], work.limit_s, name, shared, files)
     return Proof(work.prover, body, fault_in, max(PROOF_S, work.limit_s))

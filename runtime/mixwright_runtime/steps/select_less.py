@@ -253,9 +253,11 @@ class SelectLess(Keep):
 
     def _share(self, directory: Path, settings: LessSettings) -> None:
         """Have others take features; the job takes what they leave."""
-        from mixwright_runtime.training.influence.gradient_ranges import take_in_ranges
+        from mixwright_runtime.training.influence.gradient_ranges import has_all, take_in_ranges
         from mixwright_runtime.training.influence.job import UNTIL_WARM
 
+        if has_all(directory, settings):
+            return
         self._run(directory, UNTIL_WARM)
         what = f"gradients of {self._context.pipeline}.{self._step_id}"
         take_in_ranges(

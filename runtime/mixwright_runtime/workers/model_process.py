@@ -10,7 +10,10 @@ from pathlib import Path
 
 from mixwright_runtime.workers.process import answer_jobs
 
-_OF_DEVICES = ("CUDA_", "CUBLAS_", "NVIDIA_", "PYTORCH_", "TORCH_", "MKL_", "LD_LIBRARY_PATH")
+_OF_DEVICES = (
+    *("CUDA_", "CUBLAS_", "NVIDIA_", "LD_LIBRARY_PATH"),
+    *("PYTORCH_", "TORCH_", "ATEN_", "MKL_", "DNNL_", "ONEDNN_"),
+)
 """How variables begin that say how a model is loaded and computed with."""
 
 

@@ -91,3 +91,5 @@ def test_a_file_that_comes_as_another_leaves_the_worker_out(tmp_path: Path) -> N
     worker.spoils = True
     with pytest.raises(RunError, match="a file came with the digest"):
         given_to(worker, path)
+    worker.spoils = False
+    given_to(worker, path)

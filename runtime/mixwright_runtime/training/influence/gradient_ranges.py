@@ -78,6 +78,15 @@ def epoch_files(directory: Path, epoch: int) -> tuple[Path, Path]:
     return place / "adapter.safetensors", place / "moments.npy"
 
 
+def has_all(directory: Path, settings: LessSettings) -> bool:
+    """Whether nothing is missing."""
+    sizes = [len(read_examples(directory / name)) for name in ("rows", "targets")]
+    stores = [
+        store for epoch in range(settings.epochs) for store in stores_of(directory, epoch, settings, *sizes)
+    ]
+    return not any(len(store.missing()) for store in stores)
+
+
 def take_in_ranges(
     ranges: Ranges,
     what: str,

@@ -57,20 +57,24 @@ class Taker:
         return self._projected(gradient, shape)
 
     def identity(self, examples: Examples) -> list[str]:
-        """What decides features, to be compared with another process's: versions, the device, the model's files, and a
-        digest of what comes of some examples, gradients and features."""
+        """What decides features, to be compared with another process's: versions, the device, the model's files, and what
+        comes of some examples (`digest`)."""
         import peft
         import torch
         import transformers
 
+        versions = [torch.__version__, transformers.__version__, peft.__version__]
+        return [*versions, _device_name(), self._model_identity(), self.digest(examples)]
+
+    def digest(self, examples: Examples) -> str:
+        """Hex digest of the gradients of some examples and of their features."""
         found = blake2b(digest_size=16)
         for at in range(len(examples)):
             gradient = gradient_of(self._model, *examples[at])
             if gradient is not None:
                 found.update(gradient.cpu().numpy().tobytes())
                 found.update(self._projected(gradient, self._settings.gradient).tobytes())
-        versions = [torch.__version__, transformers.__version__, peft.__version__]
-        return [*versions, _device_name(), self._model_identity(), found.hexdigest()]
+        return found.hexdigest()
 
     def _projected(self, gradient: Any, shape: str) -> NDArray[np.float32]:
         if shape == "adam":
