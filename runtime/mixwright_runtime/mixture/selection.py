@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -16,6 +15,7 @@ from mixwright_compiler.plan.subtotals import Subtotal, subtotals
 from mixwright_runtime.mixture.allocation import allocate, quota_text
 from mixwright_runtime.mixture.candidates import Candidates, Integers
 from mixwright_runtime.mixture.strata import Taken, joined, supply, take
+from mixwright_runtime.values.repeated import Repeated, held
 from mixwright_runtime.values.row_ids import ID_BYTES, RowIds
 from mixwright_runtime.values.rows import digest
 
@@ -113,7 +113,8 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
     results: list[ComponentResult] = []
     raw: list[Array] = []
     places: list[Integers] = []
-    leaves: list[str] = []
+    names: dict[str, int] = {}
+    leaves: list[Array] = []
     repeats: list[Integers] = []
     for component in mixture.components:
         rows = found[component.rows]
@@ -121,10 +122,7 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
         taken = take(component, rows, allocation.count or 0)
         raw.append(_ids_of(rows)[taken.rows])
         places.append(taken.rows)
-        if rows.leaves is None:
-            leaves += [component.rows] * len(taken.rows)
-        else:
-            leaves += [rows.leaves[i] for i in _listed(taken.rows)]
+        leaves.append(_leaves(component.rows, rows, taken, names))
         repeats.append(_repeats(rows, taken))
         results.append(
             ComponentResult(
@@ -139,18 +137,21 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
                 taken.strata,
             )
         )
-    ids, appearances = joined(raw, f"V{ID_BYTES}"), joined(repeats)
-    del raw, repeats
-    order = _shuffled(mixture.seed, ids, leaves, appearances)
+    ids, appearances, of_leaves = joined(raw, f"V{ID_BYTES}"), joined(repeats), joined(leaves)
+    del raw, repeats, leaves
+    order = _shuffled(mixture.seed, ids, list(names), of_leaves, appearances)
+    row_ids = RowIds()
+    for first in range(0, len(order), LISTED_TOGETHER):
+        row_ids.extend((ids[order[first : first + LISTED_TOGETHER]].tobytes(),))
     components = np.repeat(np.arange(len(results), dtype=np.int32), [result.got for result in results])
     return Selection(
         mixture.name,
         tuple(results),
-        _held(components[order]),
-        _held(joined(places)[order]),
-        RowIds((ids[order].view(np.uint8).data,)),
-        [leaves[i] for i in _listed(order)],
-        _held(appearances[order]),
+        held(components[order]),
+        held(joined(places)[order]),
+        row_ids,
+        Repeated(tuple(names), held(of_leaves[order])),
+        held(appearances[order]),
         allocations.notes,
         _shortfall(mixture, results, allocations.unplaced),
         {tag.name: tag.rows for tag in mixture.tags},
@@ -163,17 +164,17 @@ def entry_key(seed: int, leaf: str, row_id: bytes, repeat: int) -> int:
     return int.from_bytes(digest(ORDER_DOMAIN, seed, declared_name(leaf), row_id, repeat)[:8], "little")
 
 
-def _shuffled(seed: int, ids: Array, leaves: Sequence[str], repeats: Integers) -> Integers:
-    """Indices of the entries by `entry_key`. `ids`: 16 bytes each.
+def _shuffled(seed: int, ids: Array, names: Sequence[str], leaves: Array, repeats: Integers) -> Integers:
+    """Indices of the entries by `entry_key`. ids: 16 bytes each. leaves: numbers of their `names`.
 
     The hash state up to the leaf's name is shared: 1 million in 1.5 s."""
-    prefixes: dict[str, Any] = {}
-    for leaf in set(leaves):
+    prefixes: list[Any] = []
+    for leaf in names:
         prefix = blake2b(digest_size=16, person=b"mixwright")
         name = declared_name(leaf).encode("utf-8", "surrogatepass")
         for part in (ORDER_DOMAIN.encode(), str(seed).encode(), name):
             prefix.update(len(part).to_bytes(8, "little") + part)
-        prefixes[leaf] = prefix
+        prefixes.append(prefix)
     tails = [
         len(text).to_bytes(8, "little") + text
         for text in (b"%d" % n for n in range(int(repeats.max(initial=0)) + 1))
@@ -181,7 +182,7 @@ def _shuffled(seed: int, ids: Array, leaves: Sequence[str], repeats: Integers) -
     size = ID_BYTES.to_bytes(8, "little")
 
     def ranks() -> Iterator[bytes]:
-        for row_id, leaf, repeat in zip(_listed(ids), leaves, _listed(repeats), strict=True):
+        for row_id, leaf, repeat in zip(_listed(ids), _listed(leaves), _listed(repeats), strict=True):
             one = prefixes[leaf].copy()
             one.update(size + row_id + tails[repeat])
             yield one.digest()[:8]
@@ -201,17 +202,19 @@ def _listed(values: Array) -> Iterator[Any]:
         yield from values[first : first + LISTED_TOGETHER].tolist()
 
 
-def _held(numbers: Array) -> array[int]:
-    """Numbers in 8 bytes each that are Python's own when they are read."""
-    held = array("q")
-    held.frombytes(numbers.astype(np.int64, copy=False).view(np.uint8).data)
-    return held
-
-
 def _ids_of(rows: Candidates) -> Array:
     """Identities of a component's rows, 16 bytes each."""
     raw = rows.row_ids.view if isinstance(rows.row_ids, RowIds) else b"".join(rows.row_ids)
     return np.frombuffer(raw, dtype=f"V{ID_BYTES}")
+
+
+def _leaves(name: str, rows: Candidates, taken: Taken, names: dict[str, int]) -> Array:
+    """Of each row the number of the source or pipeline that holds it, among `names`, which gets those that it lacks."""
+    held_in = rows.leaves
+    if held_in is None:
+        return np.full(len(taken.rows), names.setdefault(name, len(names)), dtype=np.uint32)
+    numbers = (names.setdefault(held_in[at], len(names)) for at in _listed(taken.rows))
+    return np.fromiter(numbers, dtype=np.uint32, count=len(taken.rows))
 
 
 def _repeats(rows: Candidates, taken: Taken) -> Integers:

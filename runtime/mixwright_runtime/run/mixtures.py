@@ -27,6 +27,7 @@ from mixwright_runtime.stream.kept import RowsInOrder, StartSpool
 from mixwright_runtime.stream.nodes import Node
 from mixwright_runtime.stream.outcomes import Outcomes, OutcomeStore, Start, Tally
 from mixwright_runtime.stream.supply import Sources
+from mixwright_runtime.values.freed import give_back_freed
 from mixwright_runtime.values.rows import Dropped
 
 TOGETHER = 1_000
@@ -178,6 +179,7 @@ class MixtureRun:
             # When none has a row to give, every quota is met, or what it lacks will not come in this run.
             if not sum([await self._feed(self._feeds[name], missing) for name, missing in wanted.items()]):
                 break
+        give_back_freed()
         # A second of a processor for half a million rows, which nothing changes meanwhile.
         selected = partial(select, self.mixture, self._candidates(), total=total)
         self.selection = await self._sources.beside(selected)

@@ -42,6 +42,9 @@ class Survivors:
 
     def add_names(self, names: Iterable[tuple[bytes, str, int]]) -> None:
         """Add rows by their names alone: no step and no quota looks at more of them."""
+        if self._leaves is None:
+            self.row_ids.extend(row_id for row_id, _, _ in names)
+            return
         for row_id, leaf, repeat in names:
             self._add_name(row_id, leaf, repeat)
 

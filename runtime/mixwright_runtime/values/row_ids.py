@@ -13,7 +13,7 @@ TOGETHER = 10_000
 class RowIds(Sequence[bytes]):
     """Identities that only grow in number, 16 bytes each."""
 
-    def __init__(self, ids: Iterable[bytes | memoryview] = ()) -> None:
+    def __init__(self, ids: Iterable[bytes] = ()) -> None:
         self._raw = bytearray().join(ids)
 
     def __len__(self) -> int:
