@@ -66,7 +66,11 @@ def render_diagnostic(diagnostic: Diagnostic, paint: Painter) -> str:
         place = f"{visible(source.name)}:{at.line}:{at.column}"
         lines.append(" " * gutter + paint(f" {arrow} ", _RULE) + place)
         lines += _snippet(source, here, gutter, paint, color)
-    lines += [" " * gutter + paint(" = ", _RULE) + f"note: {visible(note)}" for note in diagnostic.notes]
+    below = "\n" + " " * (gutter + len(" = note: "))
+    lines += [
+        " " * gutter + paint(" = ", _RULE) + "note: " + visible(note).rstrip("\n").replace("\n", below)
+        for note in diagnostic.notes
+    ]
     hint = diagnostic.hint or (diagnostic.fix.message if diagnostic.fix else "")
     if hint:
         lines.append(paint("hint", _HINT) + f": {visible(hint)}")

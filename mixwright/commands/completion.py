@@ -36,10 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def whole_parser() -> argparse.ArgumentParser:
-    """One parser of all commands, in which arguments that are paths say so."""
+    """One parser of all commands, in which arguments that are paths say so, and those that are names which."""
     import shtab
 
     from mixwright.cli import COMMANDS, parser_of
+    from mixwright_compiler.catalog.catalog import builtin_catalog
+    from mixwright_compiler.codes import titles
+    from mixwright_compiler.load.library import PREFIX, library_names
 
     whole = argparse.ArgumentParser(prog="mixwright")
     whole.add_argument("--version", action="store_true", help="print the version")
@@ -47,7 +50,12 @@ def whole_parser() -> argparse.ArgumentParser:
     for name, words in COMMANDS.items():
         own = parser_of(name)
         for action in own._actions:
-            if action.type is Path:
+            if action.type is Path or "FILE" in str(action.metavar):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
+            # What is typed is not held to these: they are offered, and a row's id can be asked for all the same.
+            if (name, action.dest) == ("explain", "what"):
+                action.choices = [*titles(), *sorted(builtin_catalog().entries)]
+            if (name, action.dest) == ("vendor", "library"):
+                action.choices = [each.removeprefix(PREFIX) for each in library_names()]
         commands.add_parser(name, help=words, parents=[own], add_help=False)
     return whole

@@ -17,8 +17,8 @@ from typing import TypedDict
 from mixwright.json_output import document_text
 from mixwright.terminal import printable, table
 from mixwright.told import tell
-from mixwright_compiler.load.library import PREFIX, library_file, library_names
-from mixwright_compiler.suggest import listing, nearest
+from mixwright_compiler.load.library import PREFIX, library_file, library_names, nearest_library
+from mixwright_compiler.suggest import listing
 
 
 class Libraries(TypedDict):
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     name = arguments.library if arguments.library.startswith(PREFIX) else f"{PREFIX}{arguments.library}"
     found = library_file(name)
     if found is None:
-        near = nearest(name, library_names())
+        near = nearest_library(name)
         hint = f"did you mean {near}?" if near else f"there are: {listing(library_names())}"
         tell(f"no library {printable(name)}", hint=hint)
         return 2

@@ -85,7 +85,10 @@ def row_notes(rows: Sequence[Ended], started: int, most: int = 5) -> tuple[str, 
         if not row.step:
             notes.append(f"{which} was {row.status}")
         else:
-            notes.append(f"{which} was {row.status} by `{row.step}`, {row.reason}{detail}")
+            # A filter has no other reason than itself.
+            is_itself = row.reason == row.step.rpartition(".")[2].rstrip("_0123456789")
+            reason = "" if is_itself else f", {row.reason}"
+            notes.append(f"{which} was {row.status} by `{row.step}`{reason}{detail}")
     if len(rows) > most:
         notes.append(f"and {len(rows) - most} more")
     return tuple(notes)

@@ -69,18 +69,30 @@ def test_json_is_one_object_that_says_its_format_and_command(
         (["diff", "--format", "m"], "markdown"),
         (["check", "--format", "sa"], "sarif"),
         (["init", "--template", "pe"], "persona-math"),
+        (["explain", "MIX20"], "MIX201 MIX202 MIX203 MIX205 MIX206 MIX208 MIX209"),
+        (["explain", "verify.ma"], "verify.math"),
+        (["diff", "prese"], "present.mix"),
+        (["breaking", "prese"], "present.mix"),
     ],
 )
 def test_bash_completes_commands_options_and_words(
-    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("shtab")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "present.mix").touch()
     assert main(["completion", "bash"]) == 0
     script = capsys.readouterr().out
     typed = " ".join(["mixwright", *words])
     asked = f"COMP_WORDS=({typed}); COMP_CWORD={len(words)}; _shtab_mixwright mixwright {words[-1]} x"
     shell = ["bash", "-c", f'{script}\n{asked}\necho "${{COMPREPLY[@]}}"']
-    assert subprocess.run(shell, capture_output=True, text=True, check=True).stdout.split() == [expected]
+    assert (
+        subprocess.run(shell, capture_output=True, text=True, check=True).stdout.split() == expected.split()
+    )
 
 
 @pytest.mark.parametrize(("shell", "first"), [("zsh", "#compdef mixwright"), ("fish", "")])

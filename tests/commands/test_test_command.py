@@ -72,6 +72,8 @@ def test_a_failure_has_its_place_what_was_found_and_what_became_of_the_row(told:
     assert "error[MIX973]: expected every row to be kept" in text and "spec.mix:13:" in text
     assert "row 1 was dropped by `verify_where`" in text and "row 2 was dropped by `from`, where" in text
     assert "no row was kept, so nothing can be said of it" in text and "1 test: 1 failed" in text
+    _, text = told('test "big" { given = { a = 1 }, filter { where = a > 1 }, expect = kept }')
+    assert "the row was dropped by `filter`\n" in text
 
 
 def test_a_text_that_differs_in_its_last_line_end_alone_is_shown(told: Told) -> None:

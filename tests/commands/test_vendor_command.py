@@ -119,3 +119,5 @@ def test_libraries_are_listed_and_a_misspelt_one_is_shown_with_the_nearest(
     assert "std:answered" in capsys.readouterr().out
     assert main(["vendor", "std:answerd"]) == 2
     assert "did you mean std:answered?" in capsys.readouterr().err
+    assert main(["vendor", "nope"]) == 2
+    assert "did you mean" not in capsys.readouterr().err

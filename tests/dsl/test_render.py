@@ -39,6 +39,11 @@ def test_one_place_with_its_hint() -> None:
     ]
 
 
+def test_a_note_of_several_lines_stands_below_itself() -> None:
+    finding = error("MIX973", "another text", span("seed"), notes=("--- expected\n+++ found\n",))
+    assert lines(finding)[-2:] == ["  = note: --- expected", "          +++ found"]
+
+
 def test_two_labels_on_one_line_and_one_above() -> None:
     finding = error(
         "MIX006",

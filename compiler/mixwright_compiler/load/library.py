@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mixwright_compiler.suggest import nearest
+
 PREFIX = "std:"
 """What the name of a library file begins with in an import."""
 
@@ -14,6 +16,12 @@ _CHECKOUT = Path(__file__).resolve().parents[3] / "specs" / "lib"
 def library_folder() -> Path:
     """Where the files lie: in an installed package beside the compiler, in a checkout in `specs/lib/`."""
     return _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+
+
+def nearest_library(name: str) -> str | None:
+    """The library that a name is a slip of; what all of them begin with makes none more alike."""
+    near = nearest(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in library_names()])
+    return f"{PREFIX}{near}" if near is not None else None
 
 
 def library_names() -> list[str]:

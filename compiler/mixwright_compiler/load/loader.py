@@ -15,7 +15,7 @@ from mixwright_compiler.catalog.blocks import (
 from mixwright_compiler.catalog.references import REFERENCE_KINDS
 from mixwright_compiler.findings import Findings
 from mixwright_compiler.load.editions import check_edition, edition, edition_as_attribute
-from mixwright_compiler.load.library import PREFIX, library_file, library_names
+from mixwright_compiler.load.library import PREFIX, library_file, library_names, nearest_library
 from mixwright_compiler.load.world import BUILTIN_SOURCE, NAMED_KINDS, Declaration, Module, World
 from mixwright_compiler.suggest import MOST_KINDS, did_you_mean, listing, nearest, replace_fix, suggested
 from mixwright_dsl.diagnostic import Label
@@ -184,7 +184,7 @@ def _import_library(
     """A file that comes with Mixwright."""
     found = library_file(where.value)
     if found is None or found.resolve() in chain:
-        near = nearest(where.value, library_names())
+        near = nearest_library(where.value)
         world.findings.error(
             "MIX108",
             f"no library `{where.value}`"
