@@ -40,7 +40,7 @@ def test_one_place_with_its_hint() -> None:
 
 
 def test_a_note_of_several_lines_stands_below_itself() -> None:
-    finding = error("MIX973", "another text", span("seed"), notes=("--- expected\n+++ found\n",))
+    finding = error("MIX973", "another text", span("sead"), notes=("--- expected\n+++ found\n",))
     assert lines(finding)[-2:] == ["  = note: --- expected", "          +++ found"]
 
 
