@@ -20,8 +20,8 @@ from mixwright_runtime.values.row_ids import ID_BYTES, RowIds
 from mixwright_runtime.values.rows import digest
 
 ORDER_DOMAIN = "mixwright.mixture.v1"
-LISTED_TOGETHER = 10_000
-"""Chosen: values of an array that are Python's own at once."""
+TOGETHER = 10_000
+"""Chosen: values of an array that are copied at once, or made Python's own."""
 
 Array = np.ndarray[Any, Any]
 
@@ -141,8 +141,9 @@ def select(mixture: Mixture, candidates: Mapping[str, Candidates], *, total: int
     del raw, repeats, leaves
     order = _shuffled(mixture.seed, ids, list(names), of_leaves, appearances)
     row_ids = RowIds()
-    for first in range(0, len(order), LISTED_TOGETHER):
-        row_ids.extend((ids[order[first : first + LISTED_TOGETHER]].tobytes(),))
+    for part in _stretches(len(order)):
+        row_ids.extend((ids[order[part]].tobytes(),))
+    del ids
     components = np.repeat(np.arange(len(results), dtype=np.int32), [result.got for result in results])
     return Selection(
         mixture.name,
@@ -189,8 +190,7 @@ def _shuffled(seed: int, ids: Array, names: Sequence[str], leaves: Array, repeat
 
     keys = np.fromiter(ranks(), dtype="S8", count=len(ids)).view("<u8")
     order = np.argsort(keys)
-    ordered = keys[order]
-    if (ordered[1:] == ordered[:-1]).any():
+    if any((keys[order[1:][part]] == keys[order[:-1][part]]).any() for part in _stretches(len(order))):
         halves = ids.view(">u8").reshape(len(ids), 2)
         order = np.lexsort((halves[:, 1], halves[:, 0], keys))
     return order
@@ -198,8 +198,13 @@ def _shuffled(seed: int, ids: Array, names: Sequence[str], leaves: Array, repeat
 
 def _listed(values: Array) -> Iterator[Any]:
     """Values of an array as Python's own, of which a list would take five times the memory."""
-    for first in range(0, len(values), LISTED_TOGETHER):
-        yield from values[first : first + LISTED_TOGETHER].tolist()
+    for part in _stretches(len(values)):
+        yield from values[part].tolist()
+
+
+def _stretches(count: int) -> Iterator[slice]:
+    """So many values a stretch at a time, where a copy of them all would be megabytes."""
+    return (slice(first, first + TOGETHER) for first in range(0, count, TOGETHER))
 
 
 def _ids_of(rows: Candidates) -> Array:

@@ -32,7 +32,7 @@ def test_a_selection_holds_few_bytes_a_row() -> None:
         tracemalloc.stop()
     assert len(selection) == count and sorted(selection.row_ids) == sorted(ids)
     assert now < 30 * count, now / count
-    assert peak < 110 * count, peak / count
+    assert peak < 90 * count, peak / count
 
 
 def test_rows_of_a_nested_mixture_are_known_by_what_holds_them() -> None:
