@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixwright_runtime.cluster.exchanges import told_in
+from mixwright_runtime.cluster.jobs import pool_answer_in
 from mixwright_runtime.cluster.protocol import Worker, frame, read_frame
 from mixwright_runtime.cluster.proving import PROOF_S, answer_of
 from mixwright_runtime.engines.protocol import EngineFault
 from mixwright_runtime.errors import RunError
 from mixwright_runtime.sources.digests import digest_of_files
+from mixwright_runtime.workers.pool import WorkerError
 
 FILE, PART = "file", "part"
 """Kinds of items; functions, the other ones, have a colon in their names."""
@@ -52,12 +53,11 @@ class GivenFile:
 
     async def _told(self, worker: Worker, service: str, kind: str, body: bytes) -> dict[str, Any]:
         try:
-            found, _ = told_in(await answer_of(worker, service, kind, body, PROOF_S))
+            return pool_answer_in(await answer_of(worker, service, kind, body, PROOF_S))
         except EngineFault as fault:
             raise RunError(f"worker {worker.name} is not used: {fault}") from fault
-        if "failed" in found:
-            raise RunError(f"worker {worker.name} does not get {self.path.name}: {found['message']}")
-        return found
+        except WorkerError as failed:
+            raise RunError(f"worker {worker.name} does not get {self.path.name}: {failed}") from failed
 
 
 class Given:

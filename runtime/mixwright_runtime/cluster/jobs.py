@@ -51,14 +51,11 @@ class LeasedPool:
         await self.leasing.start()
         body = pool_job_frame(args, timeout_s)
         try:
-            found, _ = told_in(await self.leasing.ask(function, b"", body, timeout_s))
+            return pool_answer_in(await self.leasing.ask(function, b"", body, timeout_s)).get("value")
         except EngineFault as fault:
             if fault.fault is not Fault.WORKER_DIED:
                 raise RunError(str(fault)) from fault
             raise WorkerDied(str(fault)) from fault
-        if "failed" in found:
-            raise _FAILURES.get(str(found["failed"]), WorkerError)(str(found["message"]))
-        return found.get("value")
 
     async def run_many(
         self, function: str, jobs: Iterable[Sequence[Any]], timeout_s: float
@@ -121,3 +118,16 @@ def value_frame(value: object) -> bytes:
 def failed_frame(error: WorkerError) -> bytes:
     """How a function failed, as it travels."""
     return frame({"failed": type(error).__name__, "message": str(error)})
+
+
+def pool_answer_in(body: bytes) -> dict[str, Any]:
+    """What a service of a worker's machine has answered.
+
+    Raises:
+        WorkerError: it failed at it, and the message is what a `failed_frame` says.
+        EngineFault, RunError: as `told_in`.
+    """
+    found, _ = told_in(body)
+    if "failed" in found:
+        raise _FAILURES.get(str(found["failed"]), WorkerError)(str(found["message"]))
+    return found

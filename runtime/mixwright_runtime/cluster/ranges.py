@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeVar
 
-from mixwright_runtime.cluster.exchanges import told_in
 from mixwright_runtime.cluster.given import GivenFile
-from mixwright_runtime.cluster.jobs import pool_job_frame
+from mixwright_runtime.cluster.jobs import pool_answer_in, pool_job_frame
 from mixwright_runtime.cluster.leasing import Leasing
 from mixwright_runtime.cluster.proving import PROOF_S, Condition, Proof
 from mixwright_runtime.engines.protocol import EngineFault
@@ -29,6 +28,7 @@ from mixwright_runtime.errors import RunError
 from mixwright_runtime.sources.digests import digest_of_files
 from mixwright_runtime.values.beside import go_on
 from mixwright_runtime.values.ranges import HERE, RangeWork
+from mixwright_runtime.workers.pool import WorkerError
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -65,10 +65,10 @@ class _Begun:
     async def _answer(self, function: str, body: bytes) -> Any:
         try:
             await self.leasing.start()
-            found, _ = told_in(await self.leasing.ask(function, b"", body, self.work.limit_s))
-        except (EngineFault, RunError) as fault:
+            answer = await self.leasing.ask(function, b"", body, self.work.limit_s)
+            return pool_answer_in(answer).get("value")
+        except (EngineFault, RunError, WorkerError) as fault:
             return _Undone(str(fault))
-        return _Undone(str(found["message"])) if "failed" in found else found.get("value")
 
     def next(self, work: RangeWork[R, V], coming: deque[tuple[R, Future[Any]]]) -> tuple[R, V]:
         """The first range that is coming, once it is there."""
@@ -173,15 +173,12 @@ def _proof(work: RangeWork[Any, Any], name: str, shared: bytes, files: Sequence[
 
     def fault_in(answer: bytes) -> str:
         try:
-            found, _ = told_in(answer)
-        except (EngineFault, RunError) as fault:
+            found = pool_answer_in(answer).get("value")
+        except (EngineFault, RunError, WorkerError) as fault:
             return str(fault)
-        if "failed" in found:
-            return str(found["message"])
-        given = found.get("value")
-        if given == wanted:
+        if found == wanted:
             return ""
-        return f"it has other libraries, files or processors than the run: {_differing(given, wanted)}"
+        return f"it has other libraries, files or processors than the run: {_differing(found, wanted)}"
 
     body = pool_job_frame([], work.limit_s, name, shared, files)
     return Proof(work.prover, body, fault_in, max(PROOF_S, work.limit_s))

@@ -13,12 +13,14 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mixwright_runtime.store.database import Database
 from mixwright_runtime.store.key_set import KeySet
 from mixwright_runtime.store.underway import in_the_store
+from mixwright_runtime.values.sorting import order_of
+from mixwright_runtime.values.together import Together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,14 +28,10 @@ if TYPE_CHECKING:
 GATHER_KEYS = 20_000
 """Keys that share a join at most: their records are in memory until their rows have taken them."""
 GATHER_SECONDS = 0.001
-QUIET_TURNS = 3
-"""Chosen: a join waits until no key came for so many looks in a row, so far apart. Between two keys of one row lie a few
-turns of the event loop, in which others may do nothing."""
+"""Between two looks for further keys of a join. Chosen."""
 PART_KEYS = 2_048
 """Keys of a join where very many are read in the order of the table: what DuckDB decompresses together. Their records are
 in memory."""
-DELIVERED_AT_ONCE = 128
-"""Waiters that are told in one turn of the event loop: all that their rows do next happens in it. Chosen."""
 
 R = TypeVar("R")
 KnownPart = tuple[list[int], list[R]]
@@ -50,13 +48,8 @@ class KeyIndex:
     def __init__(self, heads: NDArray[Any], ranks: NDArray[Any], row_ids: NDArray[Any]) -> None:
         import numpy as np
 
-        # Three times as fast as a sort that keeps the order of equals, of which there are hardly any.
-        order = np.argsort(heads)
-        ordered = heads[order]
-        if (ordered[1:] == ordered[:-1]).any():
-            order = np.lexsort((row_ids, -ranks, heads))
-            ordered = heads[order]
-        self._heads = ordered.astype(np.uint64, copy=False)
+        order = order_of(heads, -ranks, row_ids)
+        self._heads = heads[order].astype(np.uint64, copy=False)
         self._row_ids = row_ids[order]
         self._sought = self._heads.data
         """The same numbers for a search of one, which numpy takes five times as long for."""
@@ -216,10 +209,9 @@ class Lookup(Generic[R]):
         self._written = KeySet.empty()
         """Of this session. A key goes into the second before it leaves the first, and is sought in the first before the
         second: any thread finds it."""
-        self._keys: list[bytes] = []
-        self._waiters: list[asyncio.Future[dict[bytes, R]]] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._seen = self._quiet = 0
+        self._together = Together[list[bytes], dict[bytes, R]](
+            self._read_together, most=GATHER_KEYS, turn_s=GATHER_SECONDS
+        )
 
     def add(self, key: bytes, record: R) -> bool:
         """Remember a record that was just put; False when the session already has one for its key (the first counts)."""
@@ -247,7 +239,7 @@ class Lookup(Generic[R]):
         if wanted:
             # As long as it is not known which keys are there, rows keep their places: what is not asks a model next.
             with in_the_store() if is_indexed else nullcontext():
-                stored = await self._gathered(wanted)
+                stored = await self._together.found(wanted, len(wanted))
             for key in wanted:
                 if key in stored:
                     found[key] = stored[key]
@@ -270,55 +262,12 @@ class Lookup(Generic[R]):
             yield [at for at, _ in part], [record for _, record in part]
         yield from self._stored.parts(keys, are_later=len(self._written) > 0)
 
-    async def _gathered(self, keys: list[bytes]) -> dict[bytes, R]:
+    async def _read_together(self, asked: list[list[bytes]]) -> list[dict[bytes, R]]:
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[dict[bytes, R]] = loop.create_future()
-        self._keys.extend(keys)
-        self._waiters.append(waiter)
-        if len(self._keys) >= GATHER_KEYS:
-            self._launch(loop)
-        elif self._timer is None:
-            self._seen, self._quiet = len(self._keys), 0
-            self._timer = loop.call_later(GATHER_SECONDS, self._look, loop)
-        return await waiter
-
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Launch the join when no more keys come."""
-        self._quiet = self._quiet + 1 if len(self._keys) == self._seen else 0
-        self._seen = len(self._keys)
-        if self._quiet >= QUIET_TURNS:
-            self._launch(loop)
-        else:
-            self._timer = loop.call_later(GATHER_SECONDS, self._look, loop)
+        keys = list(dict.fromkeys(chain.from_iterable(asked)))
+        found = await loop.run_in_executor(self._reader, self._read, keys)
+        return [found] * len(asked)
 
     def _read(self, keys: list[bytes]) -> dict[bytes, R]:
         later = [key for key in keys if key in self._written]
         return self._stored.read(keys, later)
-
-    def _launch(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        keys, self._keys = self._keys, []
-        waiters, self._waiters = self._waiters, []
-        reading = loop.run_in_executor(self._reader, self._read, list(dict.fromkeys(keys)))
-        reading.add_done_callback(lambda done: self._deliver(loop, done, iter(waiters)))
-
-    def _deliver(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        done: asyncio.Future[dict[bytes, R]],
-        waiters: Iterator[asyncio.Future[dict[bytes, R]]],
-    ) -> None:
-        """Tell some of the waiters, and the others in the next turns."""
-        for waiter in islice(waiters, DELIVERED_AT_ONCE):
-            if waiter.done():  # its task was cancelled
-                continue
-            if done.cancelled():
-                waiter.cancel()
-            elif (error := done.exception()) is not None:
-                waiter.set_exception(error)
-            else:
-                waiter.set_result(done.result())
-        if waiters.__length_hint__():  # type: ignore[attr-defined]
-            loop.call_soon(self._deliver, loop, done, waiters)

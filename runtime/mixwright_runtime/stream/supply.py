@@ -14,6 +14,7 @@ from mixwright_runtime.sources.pages import SourceEntry, SourcePages
 from mixwright_runtime.stream.outcomes import Start
 from mixwright_runtime.values.beside import beside, ended_by, go_on
 from mixwright_runtime.values.rows import Row, replica_id
+from mixwright_runtime.values.sorting import order_of
 from mixwright_runtime.values.spool import stretches
 
 READ_TOGETHER = 256
@@ -103,13 +104,7 @@ def start_order(pages: SourcePages, seed: int) -> Any:
     for part in range(1 << ORDER_PART_BITS):
         go_on()
         there = np.flatnonzero(parts == part)
-        of_these = keys[there]
-        # A third of what a sort costs that keeps the order of equal keys, of which there are hardly any.
-        by_key = np.argsort(of_these)
-        ordered = of_these[by_key]
-        if (ordered[1:] == ordered[:-1]).any():
-            by_key = np.argsort(of_these, kind="stable")
-        order[done : done + len(there)] = there[by_key]
+        order[done : done + len(there)] = there[order_of(keys[there])]
         done += len(there)
     return order
 
