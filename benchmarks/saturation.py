@@ -39,7 +39,7 @@ FIGURES = {
     "client_s": Figure(
         546e-6, "CPU-s of the run's process a row, requests over its own connections", "measured"
     ),
-    "leased_s": Figure(305e-6, "the same, requests leased to workers", "measured: prototype"),
+    "leased_s": Figure(245e-6, "the same, requests leased to workers", "measured"),
     "writer_s": Figure(
         73e-6, "CPU-s of the writer a row, of those above: a call and an outcome", "measured: prototype"
     ),
