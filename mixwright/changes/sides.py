@@ -125,20 +125,22 @@ class Sides:
         before, after = self._range(revisions, project)
         trees = [self._tree(before, project), self._tree(after, project) if after else None]
         below = Path.cwd() if Path.cwd().is_relative_to(project) else project
-        names = [Path(spec) for spec in specs] or sorted(
-            {path for tree in trees for path in _roots(below, tree, project)}
-        )
-        was = _renamed(names, trees, below, project)
+        given = [Path(spec) for spec in specs]
+        # The specs of both sides: for all of them, or to find what a given one was called.
+        is_asked = not given or any(not Place(path, "", trees[0]).file.is_file() for path in given)
+        old, new = (_roots(below, tree, project) if is_asked else [] for tree in trees)
+        names = given or sorted({*old, *new})
+        was = _renamed(names, (old, trees[0]), (new, trees[1]))
         pairs = []
         for path in names:
             places = [Place(path, _shown(path, tree), tree) for tree in trees]
             if path in was:
                 places[0] = Place(was[path], _shown(was[path], trees[0]), trees[0])
-            old, new = (place if place.file.is_file() else None for place in places)
-            if old is None and new is None:
+            before_it, after_it = (place if place.file.is_file() else None for place in places)
+            if before_it is None and after_it is None:
                 raise Misuse(f"{path} is neither at {before} nor {f'at {after}' if after else 'here'}")
             if path not in was.values():
-                pairs.append(Pair(str(path), old, new, str(was.get(path, ""))))
+                pairs.append(Pair(str(path), before_it, after_it, str(was.get(path, ""))))
         return Opened(tuple(pairs), before, after or WORKING_TREE, bool(specs))
 
     def _file(self, text: str) -> Place:
@@ -301,26 +303,25 @@ def _matching(tree: Tree, directory: Path, name: str) -> Iterator[Path]:
     yield from found or [Path(str(path).replace("*", "locked").replace("?", "0"))]
 
 
-def _renamed(
-    names: Sequence[Path], trees: Sequence[Tree | None], below: Path, project: Path
-) -> dict[Path, Path]:
+_Specs = tuple[Sequence[Path], Tree | None]
+"""The specs of a side, and where it is."""
+
+
+def _renamed(names: Sequence[Path], old: _Specs, new: _Specs) -> dict[Path, Path]:
     """Those of these specs that had another name on the first side -> that name."""
-    old, new = ({path: Place(path, "", tree).file for path in _roots(below, tree, project)} for tree in trees)
-    here = [path for path in names if path not in old and path in new]
-    gone = [path for path in old if path not in new]
-    if not here or not gone:
-        return {}
-    return renamed(_texts({path: old[path] for path in gone}), _texts({path: new[path] for path in here}))
+    here = [path for path in names if path not in old[0] and path in new[0]]
+    gone = [path for path in old[0] if path not in new[0]]
+    return renamed(_texts(gone, old[1]), _texts(here, new[1])) if here and gone else {}
 
 
-def _texts(files: Mapping[Path, Path]) -> dict[Path, str]:
-    """The text of each file that can be read; of others it is told when they are compared."""
+def _texts(specs: Sequence[Path], tree: Tree | None) -> dict[Path, str]:
+    """The text of each spec that can be read; of others it is told when they are compared."""
     from mixwright_dsl.source import read_source
 
     found = {}
-    for name, file in files.items():
+    for name in specs:
         try:
-            found[name] = read_source(file).text
+            found[name] = read_source(Place(name, "", tree).file).text
         except (OSError, UnicodeDecodeError):
             continue
     return found
