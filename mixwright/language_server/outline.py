@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lsprotocol import types as lsp
@@ -238,9 +238,8 @@ def _marked(span: Span, sort: str) -> _Marked:
 def _encoded(source: SourceFile, marks: list[_Marked]) -> list[int]:
     """A mark over several lines is one a line; where marks overlap, the outer one is cut."""
     pieces = []
-    for index, mark in enumerate(marks):
-        inner = [m for m in marks[index + 1 : index + 200] if m.start < mark.end]
-        for start, end in _without(mark, inner):
+    for index, mark in enumerate(marks, 1):
+        for start, end in _without(mark, _begun(marks, index, mark.end)):
             pieces += [(piece, mark.sort) for piece in _lines(source, start, end)]
     # What cut a mark stands between its pieces.
     pieces.sort(key=lambda piece: piece[0].start)
@@ -254,7 +253,14 @@ def _encoded(source: SourceFile, marks: list[_Marked]) -> list[int]:
     return data
 
 
-def _without(mark: _Marked, inner: list[_Marked]) -> Iterator[tuple[int, int]]:
+def _begun(marks: list[_Marked], index: int, end: int) -> Iterator[_Marked]:
+    """The marks from `index` on that begin before `end`."""
+    while index < len(marks) and marks[index].start < end:
+        yield marks[index]
+        index += 1
+
+
+def _without(mark: _Marked, inner: Iterable[_Marked]) -> Iterator[tuple[int, int]]:
     at = mark.start
     for other in inner:
         if other.start > at:

@@ -11,6 +11,8 @@ def offset_of(source: SourceFile, position: lsp.Position) -> int:
     """The offset in the text; a place past the end of a line or of the text is that end."""
     line = min(max(position.line, 0), len(source.line_starts) - 1)
     text = source.line_text(line + 1)
+    if text.isascii():
+        return source.line_starts[line] + min(max(position.character, 0), len(text))
     units = at = 0
     while at < len(text) and units < position.character:
         units += _units(text[at])
@@ -22,7 +24,7 @@ def position_of(source: SourceFile, offset: int) -> lsp.Position:
     place = source.position(offset)
     start = source.line_starts[place.line - 1]
     before = source.text[start : start + place.column - 1]
-    return lsp.Position(place.line - 1, sum(map(_units, before)))
+    return lsp.Position(place.line - 1, width_of(before))
 
 
 def range_of(span: Span) -> lsp.Range:
@@ -31,7 +33,7 @@ def range_of(span: Span) -> lsp.Range:
 
 def width_of(text: str) -> int:
     """Columns that a text takes."""
-    return sum(map(_units, text))
+    return len(text) if text.isascii() else sum(map(_units, text))
 
 
 def _units(character: str) -> int:

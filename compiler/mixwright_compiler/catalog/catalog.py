@@ -39,7 +39,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from mixwright_compiler.catalog.stored_entries import StoredEntries
+from mixwright_compiler.catalog.stored_entries import Families, StoredEntries
 from mixwright_dsl.lazy_dataclass import dataclass, field, replace
 
 AttributeClass = Literal["row", "set", "meta", "run"]
@@ -252,9 +252,8 @@ class Catalog:
 
     def family(self, family: str) -> Mapping[str, Entry]:
         """Entries of a family by name."""
-        start = f"{family}."
-        keys = {key.removeprefix(start): key for key in self.entries if key.startswith(start)}
-        return StoredEntries(keys, self.entries.__getitem__)
+        found: Mapping[str, Entry] = self.__dict__.setdefault("_families", Families(self.entries))[family]
+        return found
 
     def only(self, family: str) -> Entry:
         """The entry of a family that has one."""

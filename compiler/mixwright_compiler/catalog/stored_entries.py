@@ -22,6 +22,10 @@ class StoredEntries(Mapping[str, Made], Generic[Made]):
             found = self._made.setdefault(key, self._make(self._raw[key]))
         return found
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """As of every mapping, without an error that is caught where there is no such key: most are asked for in vain."""
+        return self[key] if key in self._raw else default
+
     def __contains__(self, key: object) -> bool:
         return key in self._raw
 
@@ -30,3 +34,17 @@ class StoredEntries(Mapping[str, Made], Generic[Made]):
 
     def __len__(self) -> int:
         return len(self._raw)
+
+
+class Families(dict[str, Mapping[str, Made]], Generic[Made]):
+    """The entries of each family by their names, gathered when it is first asked for."""
+
+    def __init__(self, entries: Mapping[str, Made]) -> None:
+        super().__init__()
+        self._entries = entries
+
+    def __missing__(self, family: str) -> Mapping[str, Made]:
+        start = f"{family}."
+        keys = {key.removeprefix(start): key for key in self._entries if key.startswith(start)}
+        found = self[family] = StoredEntries(keys, self._entries.__getitem__)
+        return found
