@@ -1,10 +1,11 @@
-"""How long an editor waits: completion, hover, definition and findings of `mixwright lsp` in a spec of many lines.
+"""How long an editor waits for what it asks `mixwright lsp` of a spec of many lines.
 
     python benchmarks/editor_latency.py [--lines 1000] [--keys 60]
 
 A client over standard input and output types a step, letter by letter, and asks behind each for completion, and for what
-the next line says and the rows at the head of the pipeline are; then it waits for the findings of the last text, and
-asks again what the line says, of a text that was looked at. Wall clock, so a busy machine shows.
+the next line says and the rows at the head of the pipeline are. Behind each of some whole edits, of a number in that
+pipeline, it asks for one thing of each other kind. Then it waits for the findings of the last text, and asks again what
+it says, of a text that was looked at. Wall clock, so a busy machine shows.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from lsprotocol import types as lsp
@@ -95,6 +96,43 @@ async def measured(lines: int, keys: int, folder: Path) -> dict[str, list[float]
             "definition after an edit",
             client.text_document_definition_async(lsp.DefinitionParams(document, rows)),
         )
+    whole = lsp.Range(lsp.Position(line - 20, 0), lsp.Position(line + 30, 0))
+    # One line further down than before the edits.
+    mixture = lsp.Position(text.count("\n", 0, text.index("mixture all_rows")) + 1, len("mixture a"))
+    askings: dict[str, Callable[[], Awaitable[object]]] = {
+        "hover on a mixture": lambda: client.text_document_hover_async(lsp.HoverParams(document, mixture)),
+        "references": lambda: client.text_document_references_async(
+            lsp.ReferenceParams(lsp.ReferenceContext(True), document, rows)
+        ),
+        "prepare rename": lambda: client.text_document_prepare_rename_async(
+            lsp.PrepareRenameParams(document, rows)
+        ),
+        "rename": lambda: client.text_document_rename_async(lsp.RenameParams(document, rows, "persons")),
+        "semantic tokens": lambda: client.text_document_semantic_tokens_full_async(
+            lsp.SemanticTokensParams(document)
+        ),
+        "inlay hints": lambda: client.text_document_inlay_hint_async(lsp.InlayHintParams(document, whole)),
+        "symbols": lambda: client.text_document_document_symbol_async(lsp.DocumentSymbolParams(document)),
+        "symbols of the project": lambda: client.workspace_symbol_async(lsp.WorkspaceSymbolParams("p7")),
+        "folding": lambda: client.text_document_folding_range_async(lsp.FoldingRangeParams(document)),
+        "formatting": lambda: client.text_document_formatting_async(
+            lsp.DocumentFormattingParams(document, lsp.FormattingOptions(2, True))
+        ),
+    }
+    version = len(typed)
+    for what, asking in askings.items():
+        for value in range(keys // 3):
+            version += 1
+            changed = f"{text[:at]}  derive {{ again = age + {value} }}\n{text[at:]}"
+            client.text_document_did_change(
+                lsp.DidChangeTextDocumentParams(
+                    lsp.VersionedTextDocumentIdentifier(version=version, uri=uri),
+                    [lsp.TextDocumentContentChangeWholeDocument(changed)],
+                )
+            )
+            await asked(what, asking())
+    while not findings.empty():
+        findings.get_nowait()
     await asked("findings", findings.get())
     for _ in range(20):
         await asked("hover", client.text_document_hover_async(lsp.HoverParams(document, next_line)))

@@ -179,15 +179,21 @@ def try_editor(case: Case) -> None:
 
     path = case.source.path
     assert path is not None
-    chance, documents = case.chance("editor"), Documents()
+    chance, documents, written = case.chance("editor"), Documents(), Documents()
     for text in (case.before.text, case.source.text):
         documents.change(path, text)
         analysis = documents.analysis(path)
+        written.change(path, text)
+        soon = written.reading(path)
     program, draft = documents.program(path), documents.draft(path)
-    outline.symbols(analysis)
-    outline.folds(analysis)
-    outline.semantic_tokens(analysis, program)
-    outline.inlay_hints(analysis, 0, 10_000)
+    for told_of in (
+        lambda of, program: outline.symbols(of),
+        lambda of, program: outline.folds(of),
+        outline.semantic_tokens,
+        lambda of, program: outline.inlay_hints(of, 0, 10_000),
+    ):
+        found = told_of(analysis, program)
+        assert found == told_of(soon, soon.compilation.draft or program), "not the same soon"
     changes.formatting(analysis.source)
     known = Known(documents.catalog(path), program, draft.module if draft is not None else None, path.parent)
     for nth in range(30):
@@ -198,7 +204,7 @@ def try_editor(case: Case) -> None:
             just_typed = Documents()
             just_typed.change(path, case.source.text)
             part = just_typed.analysis_around(path, offset)
-            of_part = place_at(part, part.compilation.draft, offset)
+            of_part = place_at(part, part.compilation.draft, part.there(offset))
             if analysis.compilation.program is not None:
                 told = hover_text(place, program) if place is not None else None
                 again = hover_text(of_part, part.compilation.draft) if of_part is not None else None

@@ -11,9 +11,10 @@ Nothing here runs a spec, reads a row, or touches the network.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.bind.resolve import resolve
 from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
@@ -30,6 +31,10 @@ from mixwright_compiler.suggest import did_you_mean, listing, nearest
 from mixwright_dsl.diagnostic import Diagnostic
 from mixwright_dsl.lazy_dataclass import dataclass, replace
 from mixwright_dsl.source import SourceFile, Span, read_source
+
+if TYPE_CHECKING:
+    from mixwright_compiler.bind.remembered import Remembered
+    from mixwright_dsl.parser import ParseResult
 
 TOLD_OF_PLANS = ("MIX617",)
 """Warnings that come after these stages, with the plan (`plan/budgets.py`): whether a comment allows one is not known
@@ -91,11 +96,17 @@ def compile_source(
 ) -> Compilation:
     """`compile_file` of a text that is in memory; paths start at `source.path`. `opened`: texts that stand for imported
     files, by their resolved paths."""
-    # Trees and tables are all kept: a collection in between finds nothing and costs a third of the time.
+    with _without_gc():
+        return _compile(source, params, lock, catalog, variant, opened or {})
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Trees and tables are all kept: a collection in between finds nothing and costs a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return _compile(source, params, lock, catalog, variant, opened or {})
+        yield
     finally:
         if was_enabled:
             gc.enable()
@@ -103,12 +114,44 @@ def compile_source(
 
 def declared_params(source: SourceFile) -> frozenset[str]:
     """The params of a spec and of what it imports, by the names that `-p` takes; none where the text does not parse."""
-    spec = (source.path or Path(source.name)).resolve()
-    world = World(
-        catalog=builtin_catalog(), findings=Findings(), directory=spec.parent, root=root_of(spec), given={}
-    )
+    world = _world(source, {}, None, None, {})
     load(world, source)
     return frozenset(each.qualified for each in world.all_declarations() if each.kind == "param")
+
+
+def bind_parsed(
+    parsed: ParseResult, remembered: Remembered, *, lock: Any, opened: Mapping[Path, str]
+) -> Compilation:
+    """What the names of a file mean and its rows have, without a check, for somebody who waits: findings are not told.
+
+    remembered: what of the file was bound before.
+    """
+    with _without_gc():
+        world = _world(parsed.file.source, {}, lock, None, opened)
+        load(world, parsed.file.source, parsed)
+        program = resolve(world, remembered)[0] if world.is_read else None
+    return Compilation(
+        None, (), tuple(m.source for m in world.modules), tuple(world.modules), program, tuple(world.mentions)
+    )
+
+
+def _world(
+    source: SourceFile,
+    given: Mapping[str, str],
+    lock: Any,
+    catalog: Catalog | None,
+    opened: Mapping[Path, str],
+) -> World:
+    spec = (source.path or Path(source.name)).resolve()
+    return World(
+        catalog=catalog or builtin_catalog(),
+        findings=Findings(),
+        directory=spec.parent,
+        root=root_of(spec),
+        given=dict(given),
+        lock=lock,
+        opened=opened,
+    )
 
 
 def _compile(
@@ -119,17 +162,7 @@ def _compile(
     variant: str | None,
     opened: Mapping[Path, str],
 ) -> Compilation:
-    spec = (source.path or Path(source.name)).resolve()
-    findings = Findings()
-    world = World(
-        catalog=catalog or builtin_catalog(),
-        findings=findings,
-        directory=spec.parent,
-        root=root_of(spec),
-        given=dict(params or {}),
-        lock=lock,
-        opened=opened,
-    )
+    world = _world(source, params or {}, lock, catalog, opened)
     load(world, source)
     if not world.is_read:
         return _result(world, None)

@@ -55,7 +55,7 @@ def rename(documents: Documents, path: Path, place: object, new: str) -> dict[Pa
     assert isinstance(place, Named)
     declared = place.declared
     home = path_of(declared)
-    module = documents.analysis(home).module
+    module = documents.reading(home).module
     if (
         module is not None
         and new != declared.text

@@ -9,14 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 
-from mixwright.language_server.part import part_of
+from mixwright.language_server.part import Declaration, declarations_of, part_of
+from mixwright.language_server.stable_text import Moves, StableText
 from mixwright_compiler.bind.lock import Lock, LockUnreadable, lock_path, read_lock
+from mixwright_compiler.bind.remembered import Remembered
 from mixwright_compiler.catalog.catalog import Catalog, builtin_catalog
 from mixwright_compiler.load.library import library_folder
 from mixwright_compiler.load.project_root import root_of
 from mixwright_compiler.load.world import Mention, Module
 from mixwright_compiler.program import Program
-from mixwright_compiler.stages import Compilation, compile_source
+from mixwright_compiler.stages import Compilation, bind_parsed, compile_source
 from mixwright_dsl.nodes import File
 from mixwright_dsl.source import SourceFile, Span, read_source
 
@@ -26,11 +28,30 @@ MOST_FILES = 500
 
 @dataclass(frozen=True)
 class Analysis:
-    """One text, and what came of it. `stamp`: what its imports and its lock were when it was compiled."""
+    """One text, and what came of it. `stamp`: what its imports and its lock were when it was compiled. `moves`: where its
+    declarations stand in the text that was compiled, where that is another one."""
 
     source: SourceFile
     compilation: Compilation
     stamp: tuple[object, ...]
+    moves: Moves | None = None
+
+    @property
+    def compiled(self) -> SourceFile:
+        """The text that places in trees are in."""
+        return self.source if self.moves is None else self.moves.stable
+
+    def there(self, offset: int) -> int:
+        """The place in the compiled text of one in the text."""
+        return offset if self.moves is None else self.moves.there(offset)
+
+    def here(self, offset: int) -> int:
+        """The place in the text of one in the compiled text."""
+        return offset if self.moves is None else self.moves.here(offset)
+
+    def real(self, span: Span) -> Span:
+        """The place in the text of one in the compiled text."""
+        return span if self.moves is None else self.moves.real(span)
 
     @property
     def module(self) -> Module | None:
@@ -51,12 +72,12 @@ class Analysis:
         return tuple(found.values())
 
     def mention_at(self, offset: int) -> Mention | None:
-        """What is named at an offset of this text."""
+        """What is named at an offset of the compiled text."""
         return next(
             (
                 m
                 for m in self.mentions
-                if _is_in(m.span, self.source) and m.span.start <= offset <= m.span.end
+                if _is_in(m.span, self.compiled) and m.span.start <= offset <= m.span.end
             ),
             None,
         )
@@ -69,14 +90,16 @@ class Documents:
         self._opened: dict[Path, str] = {}
         self._analyses: dict[Path, Analysis] = {}
         self._drafts: dict[Path, Analysis] = {}
+        self._written: dict[Path, tuple[StableText, Remembered]] = {}
         self._compiling = RLock()
+        self._binding = RLock()
 
     def change(self, path: Path, text: str) -> None:
         """An editor has this text of a file, saved or not."""
         self._opened[path] = text.replace("\r\n", "\n")
 
     def close(self, path: Path) -> None:
-        for known in (self._opened, self._analyses, self._drafts):
+        for known in (self._opened, self._analyses, self._drafts, self._written):
             known.pop(path, None)
 
     @property
@@ -111,17 +134,51 @@ class Documents:
 
     def analysis_around(self, path: Path, offset: int) -> Analysis:
         """What is known of one place of a file as it is now, for somebody who waits: the analysis of the whole file where
-        there is one, else of the part that the place hangs on, in which everything stands where it does in the whole.
+        there is one, else what its names mean in the part that the place hangs on.
 
         Raises:
             OSError, UnicodeDecodeError: it is not open and cannot be read.
         """
         source = self.source(path)
+        return self._known(path, source) or self._bound(path, source, part_of(source.text, offset))
+
+    def reading(self, path: Path) -> Analysis:
+        """What the names of a whole file mean as it is now, for somebody who waits: without what is wrong in it, unless
+        that is known or the file cannot be read.
+
+        Raises:
+            OSError, UnicodeDecodeError: it is not open and cannot be read.
+        """
+        source = self.source(path)
+        known = self._known(path, source)
+        if known is None:
+            known = self._bound(path, source, declarations_of(source.text))
+            if known.compilation.draft is None:
+                return self.analysis(path)
+        return known
+
+    def prepare(self, path: Path) -> None:
+        """Bind a file that was opened, so that the first keystroke in it is answered as the next ones are.
+
+        Raises:
+            OSError, UnicodeDecodeError: it is not open and cannot be read.
+        """
+        if path not in self._written:
+            source = self.source(path)
+            self._bound(path, source, declarations_of(source.text))
+
+    def _known(self, path: Path, source: SourceFile) -> Analysis | None:
         known = self._analyses.get(path)
-        if known is not None and self._is_current(known, path, source):
-            return known
-        part = SourceFile(source.name, part_of(source.text, offset), source.path)
-        return self._compiled(path, part)
+        return known if known is not None and self._is_current(known, path, source) else None
+
+    def _bound(self, path: Path, source: SourceFile, declarations: list[Declaration]) -> Analysis:
+        with self._binding:
+            stable, remembered = self._written.get(path, (None, None))
+            if stable is None or remembered is None or stable.is_full:
+                stable, remembered = self._written[path] = StableText(path), Remembered()
+            parsed, moves = stable.read(source, declarations)
+            compilation = bind_parsed(parsed, remembered, lock=known_lock(path), opened=dict(self._opened))
+        return Analysis(source, compilation, (), moves)
 
     def draft(self, path: Path) -> Analysis | None:
         """The last analysis of a text that could be read whole: what is known of names while one is being typed."""
@@ -144,9 +201,9 @@ class Documents:
             if other != path and any(source.path == path for source in analysis.compilation.files)
         ]
 
-    def project(self, path: Path) -> Iterator[Analysis]:
-        """Every spec of the project that a file is in, itself first."""
-        yield self.analysis(path)
+    def project(self, path: Path, *, is_awaited: bool = False) -> Iterator[Analysis]:
+        """Every spec of the project that a file is in, itself first; of it only what names mean where somebody waits."""
+        yield self.reading(path) if is_awaited else self.analysis(path)
         for other in _specs_of(root_of(path)):
             if other != path:
                 try:
@@ -156,12 +213,13 @@ class Documents:
 
     def mentions_of(self, declared: Span, path: Path) -> list[Span]:
         """Places in the project that name what is declared at `declared`, in the order of files and texts."""
-        found: dict[tuple[str, int], Span] = {}
-        for analysis in self.project(path):
+        found: dict[Path, dict[int, Span]] = {}
+        for analysis in self.project(path, is_awaited=True):
             for mention in analysis.mentions:
-                if same_place(mention.declared, declared):
-                    found.setdefault((str(path_of(mention.span)), mention.span.start), mention.span)
-        return list(found.values())
+                if same_place(analysis.real(mention.declared), declared):
+                    span = analysis.real(mention.span)
+                    found.setdefault(path_of(span), {}).setdefault(span.start, span)
+        return [spans[start] for spans in found.values() for start in sorted(spans)]
 
     def _compiled(self, path: Path, source: SourceFile) -> Analysis:
         compilation = compile_source(source, lock=known_lock(path), opened=dict(self._opened))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lsprotocol import types as lsp
 
@@ -12,6 +14,7 @@ from mixwright.language_server.enclosing import Enclosing, enclosing_of, entry_o
 from mixwright.language_server.places import MESSAGES, jinja_names
 from mixwright.language_server.positions import position_of, range_of, width_of
 from mixwright_compiler.catalog.blocks import KIND_BLOCKS, STEP_FAMILIES
+from mixwright_compiler.catalog.catalog import Catalog
 from mixwright_compiler.expressions.functions import FUNCTIONS
 from mixwright_compiler.load.uses import at_home
 from mixwright_compiler.program import Program
@@ -62,36 +65,30 @@ _BY_TOKEN = {
 
 def symbols(analysis: Analysis) -> list[lsp.DocumentSymbol]:
     """The declarations of a file, with the steps of its pipelines and the lines of its mixtures in them."""
-    return list(_symbols(analysis.file.body, top=True))
+    return list(_symbols(analysis, analysis.file.body, top=True))
 
 
-def _symbols(body: tuple[Statement, ...], *, top: bool) -> Iterator[lsp.DocumentSymbol]:
+def _symbols(analysis: Analysis, body: tuple[Statement, ...], *, top: bool) -> Iterator[lsp.DocumentSymbol]:
+    def symbol(name: str, kind: lsp.SymbolKind, span: Span, at: Span, inner: Any = ()) -> lsp.DocumentSymbol:
+        whole, named = range_of(analysis.real(span)), range_of(analysis.real(at))
+        return lsp.DocumentSymbol(name or "…", kind, whole, named, children=list(inner) or None)
+
     for statement in body:
         if isinstance(statement, Attribute):
             if not top:
                 kind = lsp.SymbolKind.Field
-                yield _symbol(statement.name.name, kind, statement.span, statement.name.span)
+                yield symbol(statement.name.name, kind, statement.span, statement.name.span)
             continue
         labels = " ".join(label.span.text for label in statement.labels)
         kind = SYMBOLS.get(statement.kind, lsp.SymbolKind.Method)
-        inner = list(_symbols(statement.body, top=False)) if _is_shown(statement, top) else []
+        inner = _symbols(analysis, statement.body, top=False) if _is_shown(statement, top) else ()
         name = f"{statement.kind} {labels}".strip()
         at = statement.labels[0].span if top and statement.labels else statement.kind_span
-        yield _symbol(name, kind, statement.span, at, inner)
+        yield symbol(name, kind, statement.span, at, inner)
 
 
 def _is_shown(block: Block, top: bool) -> bool:
     return not top or block.kind in ("pipeline", "fragment", "mixture", "variant", "let", "train", "test")
-
-
-def _symbol(
-    name: str,
-    kind: lsp.SymbolKind,
-    span: Span,
-    at: Span,
-    children: list[lsp.DocumentSymbol] | None = None,
-) -> lsp.DocumentSymbol:
-    return lsp.DocumentSymbol(name or "…", kind, range_of(span), range_of(at), children=children or None)
 
 
 def folds(analysis: Analysis) -> list[lsp.FoldingRange]:
@@ -99,8 +96,11 @@ def folds(analysis: Analysis) -> list[lsp.FoldingRange]:
     found = []
     for statement in analysis.file.body:
         for part in parts_of(statement):
-            first, last = part.span.position.line, part.span.source.position(part.span.end).line
-            if isinstance(part, Block | Heredoc) and last > first:
+            if not isinstance(part, Block | Heredoc):
+                continue
+            at = analysis.real(part.span)
+            first, last = at.position.line, at.source.position(at.end).line
+            if last > first:
                 found.append(lsp.FoldingRange(first - 1, last - 1 - isinstance(part, Block)))
     comments = [
         number
@@ -140,32 +140,57 @@ class _Marked:
 
 def semantic_tokens(analysis: Analysis, program: Program | None) -> list[int]:
     """Every token that is something, as LSP wants them: line and column from the one before, length, type, modifiers."""
-    marked = {mark.start: mark for mark in _lexical(analysis.source)}
-    marked |= {mark.start: mark for mark in _of_tree(analysis, program)}
-    return _encoded(analysis.source, sorted(marked.values(), key=lambda mark: mark.start))
+    catalog = program.catalog if program is not None else None
+    names = sorted(_of_names(analysis), key=lambda mark: mark.start)
+    if analysis.moves is None:
+        return _coloured(analysis.source.text, analysis.file.body, 0, names, catalog)[0]
+    starts = [mark.start for mark in names]
+    data: list[int] = []
+    line = 0
+    for here, piece in analysis.moves.pieces:
+        first, last = (bisect_left(starts, at) for at in (piece.start, piece.start + len(piece.text)))
+        its = names[first:last]
+        if piece.made is None or piece.made[0] is not catalog or piece.made[1] != its:
+            piece.made = catalog, its, _coloured(piece.text, piece.tree.file.body, piece.start, its, catalog)
+        found, lines = piece.made[2]
+        if found:
+            begins = analysis.source.position(here).line - 1
+            data += (begins + found[0] - line, *found[1:])
+            line = begins + lines
+    return data
 
 
-def _lexical(source: SourceFile) -> Iterator[_Marked]:
-    for token in lex(source.text):
-        start, end = token.start_pos, min(token.end_pos, len(source.text))
+def _coloured(
+    text: str, body: tuple[Statement, ...], start: int, names: Iterable[_Marked], catalog: Catalog | None
+) -> tuple[list[int], int]:
+    """The tokens of a text whose tree stands from `start` on, and the line of the last."""
+    marked = {mark.start: mark for mark in _lexical(text)}
+    for mark in (*_of_body(body, (), catalog), *names):
+        marked[mark.start - start] = _Marked(mark.start - start, mark.end - start, mark.sort)
+    return _encoded(SourceFile("", text), sorted(marked.values(), key=lambda mark: mark.start))
+
+
+def _lexical(text: str) -> Iterator[_Marked]:
+    for token in lex(text):
+        start, end = token.start_pos, min(token.end_pos, len(text))
         if token.type == "_NL":
-            yield from _comments(source, start, end)
+            yield from _comments(text, start, end)
         elif token.type in _BY_TOKEN:
             yield _Marked(start, end, _BY_TOKEN[token.type])
 
 
-def _comments(source: SourceFile, start: int, end: int) -> Iterator[_Marked]:
+def _comments(text: str, start: int, end: int) -> Iterator[_Marked]:
     at = start
-    while (found := source.text.find("#", at, end)) >= 0:
-        stop = source.text.find("\n", found)
+    while (found := text.find("#", at, end)) >= 0:
+        stop = text.find("\n", found)
         stop = end if stop < 0 else min(stop, end)
         yield _Marked(found, stop, "comment")
         at = stop
 
 
-def _of_tree(analysis: Analysis, program: Program | None) -> Iterator[_Marked]:
-    source = analysis.source
-    yield from _of_body(analysis.file.body, (), program)
+def _of_names(analysis: Analysis) -> Iterator[_Marked]:
+    """What the names of declarations are, where they are declared and where they are named."""
+    source = analysis.compiled
     for mention in analysis.mentions:
         if mention.span.source is source:
             yield _Marked(mention.span.start, mention.span.end, _sort_of(mention.declaration))
@@ -181,17 +206,16 @@ def _sort_of(declaration: object) -> str:
 
 
 def _of_body(
-    body: tuple[Statement, ...], around: tuple[Enclosing, ...], program: Program | None
+    body: tuple[Statement, ...], around: tuple[Enclosing, ...], catalog: Catalog | None
 ) -> Iterator[_Marked]:
     blocks = 0
     for statement in body:
         if isinstance(statement, Attribute):
             yield _marked(statement.name.span, "property")
-            yield from _of_value(statement, around, program)
+            yield from _of_value(statement, around, catalog)
             continue
         here = (*around, enclosing_of(statement, blocks))
         blocks += 1
-        catalog = program.catalog if program is not None else None
         is_step = catalog is not None and is_in_steps(around, catalog)
         yield _marked(statement.kind_span, "method" if is_step else "keyword")
         for index, label in enumerate(statement.labels):
@@ -201,13 +225,13 @@ def _of_body(
                 )
                 word = label.name in ("as", "on", "of", "python")
                 yield _marked(label.span, "method" if is_kind else "keyword" if word else "variable")
-        yield from _of_body(statement.body, here, program)
+        yield from _of_body(statement.body, here, catalog)
 
 
 def _of_value(
-    attribute: Attribute, around: tuple[Enclosing, ...], program: Program | None
+    attribute: Attribute, around: tuple[Enclosing, ...], catalog: Catalog | None
 ) -> Iterator[_Marked]:
-    entry = entry_of(around, program.catalog) if program is not None else None
+    entry = entry_of(around, catalog) if catalog is not None else None
     schema = entry.attribute(attribute.name.name) if entry is not None else None
     words = words_of(schema)
     is_template = bool(around) and around[-1].kind in ("template", "operator")
@@ -235,8 +259,8 @@ def _marked(span: Span, sort: str) -> _Marked:
     return _Marked(span.start, span.end, sort)
 
 
-def _encoded(source: SourceFile, marks: list[_Marked]) -> list[int]:
-    """A mark over several lines is one a line; where marks overlap, the outer one is cut."""
+def _encoded(source: SourceFile, marks: list[_Marked]) -> tuple[list[int], int]:
+    """A mark over several lines is one a line; where marks overlap, the outer one is cut. With it the last line."""
     pieces = []
     for index, mark in enumerate(marks, 1):
         for start, end in _without(mark, _begun(marks, index, mark.end)):
@@ -250,7 +274,7 @@ def _encoded(source: SourceFile, marks: list[_Marked]) -> list[int]:
         ahead = place.character - (column if place.line == line else 0)
         data += [place.line - line, ahead, width_of(span.text), _INDEX[sort], 0]
         line, column = place.line, place.character
-    return data
+    return data, line
 
 
 def _begun(marks: list[_Marked], index: int, end: int) -> Iterator[_Marked]:
@@ -291,7 +315,7 @@ def inlay_hints(analysis: Analysis, first: int, last: int) -> list[lsp.InlayHint
     found = []
     for pipeline in program.pipelines.values():
         for step in pipeline.steps:
-            at = at_home(step.kind_span)
+            at = analysis.real(at_home(step.kind_span))
             if at.source is not analysis.source or step.uses or not first <= at.position.line - 1 <= last:
                 continue
             made = ", ".join(f"{name}: {type}" for name, type in step.makes.items())
@@ -300,7 +324,7 @@ def inlay_hints(analysis: Analysis, first: int, last: int) -> list[lsp.InlayHint
     for mixture in program.mixtures.values():
         total = mixture.attributes.get("total")
         for component in mixture.components:
-            at = component.quota_span
+            at = analysis.real(component.quota_span)
             if (
                 at.source is analysis.source
                 and total is not None

@@ -1,7 +1,8 @@
-"""The part of a text that one place hangs on: its declaration, and all that this one names, by way of others too.
+"""The declarations of a text, and the part of them that one place hangs on: its own, and all that this one names, by
+way of others too.
 
-What is known of a place is the same in this part alone, which is compiled in a few milliseconds where the text has a
-thousand lines. Which names a declaration may mean is told from its words, so the part is never too small.
+What is known of a place is the same in this part alone, and a mistake outside it does not count. Which names a
+declaration may mean is told from its words, so the part is never too small.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from mixwright_compiler.bind.remembered import EVERYWHERE
 from mixwright_dsl.grammar import CLOSERS, OPENERS, lex
 from mixwright_dsl.recovery import split
 from mixwright_dsl.tokens import number_lines
 
-EVERYWHERE = ("edition", "import", "let", "param")
-"""Statements that any other may hang on."""
 READ_BY_USERS = ("template", "operator", "fragment")
 """Declarations whose columns are those of the steps that name them."""
 MOST_REMEMBERED = 4096
@@ -48,9 +48,9 @@ class Declaration:
         return _look(self.text).words
 
 
-def part_of(text: str, offset: int) -> str:
-    """The text with all but this part made blank, so that every place in it stays where it is."""
-    declarations = _declarations(text)
+def part_of(text: str, offset: int) -> list[Declaration]:
+    """The declarations of this part, in the order of the text."""
+    declarations = declarations_of(text)
     at = next((d for d in reversed(declarations) if d.start <= offset), None)
     by_name: dict[str, list[Declaration]] = defaultdict(list)
     for declaration in declarations:
@@ -62,7 +62,7 @@ def part_of(text: str, offset: int) -> str:
         if declaration not in kept:
             kept.add(declaration)
             ahead += [d for word in declaration.words & by_name.keys() for d in by_name[word]]
-    return "".join(d.text if d in kept else re.sub(r"[^\n]", " ", d.text) for d in declarations)
+    return [declaration for declaration in declarations if declaration in kept]
 
 
 def _with_users(at: Declaration | None, declarations: Iterable[Declaration]) -> list[Declaration]:
@@ -74,7 +74,7 @@ def _with_users(at: Declaration | None, declarations: Iterable[Declaration]) -> 
     return found
 
 
-def _declarations(text: str) -> list[Declaration]:
+def declarations_of(text: str) -> list[Declaration]:
     """The whole text, cut where the parser cuts one that has mistakes."""
     pieces = _cut(text, (match.start() for match in _BEGINNING.finditer(text)))
     looks = [_look(piece.text) for piece in pieces]

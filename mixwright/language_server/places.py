@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from mixwright.language_server.columns import Column, Columns, columns_before, columns_for_template
 from mixwright.language_server.documents import Analysis
@@ -104,6 +104,18 @@ def place_at(analysis: Analysis, program: Program | None, offset: int) -> Place 
     if mention is not None:
         return Named(mention.span, mention.declared, mention.declaration)
     return _Looking(program, offset).among(analysis.file.body, ())
+
+
+def real_place(place: Place | None, real: Callable[[Span], Span]) -> Place | None:
+    """The same with places in the text as it is."""
+    if place is None:
+        return None
+    span = real(place.span)
+    if isinstance(place, Named):
+        return replace(place, span=span, declared=real(place.declared))
+    if isinstance(place, OfColumn) and place.column.span is not None:
+        return replace(place, span=span, column=replace(place.column, span=real(place.column.span)))
+    return replace(place, span=span)
 
 
 def _declared_at(analysis: Analysis, offset: int) -> Named | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from lsprotocol import types as lsp
 
 from mixwright_dsl.source import SourceFile, Span
@@ -21,10 +23,9 @@ def offset_of(source: SourceFile, position: lsp.Position) -> int:
 
 
 def position_of(source: SourceFile, offset: int) -> lsp.Position:
-    place = source.position(offset)
-    start = source.line_starts[place.line - 1]
-    before = source.text[start : start + place.column - 1]
-    return lsp.Position(place.line - 1, width_of(before))
+    offset = max(0, min(offset, len(source.text)))
+    line = bisect_right(source.line_starts, offset) - 1
+    return lsp.Position(line, width_of(source.text[source.line_starts[line] : offset]))
 
 
 def range_of(span: Span) -> lsp.Range:

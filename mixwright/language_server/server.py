@@ -20,7 +20,7 @@ from mixwright.language_server.completion import Known, completions
 from mixwright.language_server.cursor import cursor_at
 from mixwright.language_server.documents import Documents, path_of
 from mixwright.language_server.hover import hover_text
-from mixwright.language_server.places import Named, OfColumn, OfImport, Place, place_at
+from mixwright.language_server.places import Named, OfColumn, OfImport, Place, place_at, real_place
 from mixwright.language_server.positions import offset_of, position_of, range_of
 from mixwright.version import VERSION
 from mixwright_compiler.load.library import library_file
@@ -100,6 +100,7 @@ class MixServer(LanguageServer):
         try:
             self._since_cleaned += 1
             analysis = await asyncio.to_thread(self.documents.analysis, path)
+            await asyncio.to_thread(self.documents.prepare, path)
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -115,9 +116,7 @@ class MixServer(LanguageServer):
         self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(_uri(path), found))
 
     def place(self, uri: str, position: lsp.Position) -> Place | None:
-        path = _path(uri)
-        analysis = self.documents.analysis(path)
-        return place_at(analysis, self.documents.program(path), offset_of(analysis.source, position))
+        return self.shown_at(uri, position)[0]
 
     def shown_at(self, uri: str, position: lsp.Position) -> tuple[Place | None, Program | None]:
         """What stands at a place, and what is known of names and columns there, right after a keystroke too."""
@@ -125,7 +124,8 @@ class MixServer(LanguageServer):
         offset = offset_of(self.documents.source(path), position)
         analysis = self.documents.analysis_around(path, offset)
         program = analysis.compilation.draft or self.documents.program(path)
-        return place_at(analysis, program, offset), program
+        place = place_at(analysis, program, analysis.there(offset))
+        return real_place(place, analysis.real), program
 
 
 def _path(uri: str) -> Path:
@@ -235,7 +235,7 @@ def _reading(made: MixServer) -> None:
     @made.feature(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
     async def document_symbols(params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
         return made.safely(
-            "symbols", lambda: outline.symbols(made.documents.analysis(_path(params.text_document.uri))), []
+            "symbols", lambda: outline.symbols(made.documents.reading(_path(params.text_document.uri))), []
         )
 
     @made.feature(lsp.WORKSPACE_SYMBOL)
@@ -243,12 +243,12 @@ def _reading(made: MixServer) -> None:
         def do() -> list[lsp.SymbolInformation]:
             found: dict[str, lsp.SymbolInformation] = {}
             for path in made.documents.opened[:1]:
-                for analysis in made.documents.project(path):
+                for analysis in made.documents.project(path, is_awaited=True):
                     for name, declaration in (
                         analysis.module.declarations if analysis.module else {}
                     ).items():
                         if params.query.lower() in name.lower():
-                            at = _location(declaration.name_span)
+                            at = _location(analysis.real(declaration.name_span))
                             kind = outline.SYMBOLS.get(declaration.kind, lsp.SymbolKind.Variable)
                             found[f"{at.uri}:{at.range}"] = lsp.SymbolInformation(at, name, kind)
             return list(found.values())
@@ -258,7 +258,7 @@ def _reading(made: MixServer) -> None:
     @made.feature(lsp.TEXT_DOCUMENT_FOLDING_RANGE)
     async def folding(params: lsp.FoldingRangeParams) -> list[lsp.FoldingRange]:
         return made.safely(
-            "folding", lambda: outline.folds(made.documents.analysis(_path(params.text_document.uri))), []
+            "folding", lambda: outline.folds(made.documents.reading(_path(params.text_document.uri))), []
         )
 
     @made.feature(
@@ -267,15 +267,16 @@ def _reading(made: MixServer) -> None:
     async def tokens(params: lsp.SemanticTokensParams) -> lsp.SemanticTokens:
         def do() -> lsp.SemanticTokens:
             path = _path(params.text_document.uri)
-            analysis = made.documents.analysis(path)
-            return lsp.SemanticTokens(outline.semantic_tokens(analysis, made.documents.program(path)))
+            analysis = made.documents.reading(path)
+            program = analysis.compilation.draft or made.documents.program(path)
+            return lsp.SemanticTokens(outline.semantic_tokens(analysis, program))
 
         return made.safely("tokens", do, lsp.SemanticTokens([]))
 
     @made.feature(lsp.TEXT_DOCUMENT_INLAY_HINT)
     async def hints(params: lsp.InlayHintParams) -> list[lsp.InlayHint]:
         def do() -> list[lsp.InlayHint]:
-            analysis = made.documents.analysis(_path(params.text_document.uri))
+            analysis = made.documents.reading(_path(params.text_document.uri))
             return outline.inlay_hints(analysis, params.range.start.line, params.range.end.line)
 
         return made.safely("hints", do, [])

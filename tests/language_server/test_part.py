@@ -11,8 +11,8 @@ from spec_at import PEOPLE
 
 from mixwright.language_server.documents import Analysis, Documents
 from mixwright.language_server.hover import hover_text
-from mixwright.language_server.part import part_of
-from mixwright.language_server.places import Named, OfColumn, place_at
+from mixwright.language_server.part import declarations_of, part_of
+from mixwright.language_server.places import Named, OfColumn, place_at, real_place
 from mixwright_dsl.grammar import lex
 from mixwright_dsl.recovery import split
 from mixwright_dsl.tokens import number_lines
@@ -49,8 +49,15 @@ def around(tmp_path: Path, text: str, offset: int) -> Analysis:
     return found
 
 
+def part_as_text(text: str, offset: int) -> str:
+    """The text with all but the part blank."""
+    part = part_of(text, offset)
+    return "".join(d.text if d in part else re.sub(r"[^\n]", " ", d.text) for d in declarations_of(text))
+
+
 def told(analysis: Analysis, offset: int) -> str:
-    place = place_at(analysis, analysis.compilation.draft, offset)
+    found = place_at(analysis, analysis.compilation.draft, analysis.there(offset))
+    place = real_place(found, analysis.real)
     where = (
         place.declared if isinstance(place, Named) else getattr(getattr(place, "column", None), "span", None)
     )
@@ -67,7 +74,7 @@ def test_every_place_is_told_of_as_from_the_whole_text(tmp_path: Path) -> None:
     assert whole.compilation.program is not None
     parts: dict[str, Analysis] = {}
     for word in re.finditer(r"\w+", text):
-        part = part_of(text, word.start())
+        part = part_as_text(text, word.start())
         if part not in parts:
             parts[part] = around(tmp_path, text, word.start())
         assert told(parts[part], word.start()) == told(whole, word.start()), word
@@ -95,7 +102,7 @@ def test_a_part_has_what_its_place_hangs_on(
     place: str, kept: tuple[str, ...], left_out: tuple[str, ...]
 ) -> None:
     text = PEOPLE + OTHERS
-    part = part_of(text, text.index(place))
+    part = part_as_text(text, text.index(place))
     assert [len(line) for line in part.split("\n")] == [len(line) for line in text.split("\n")]
     declared = re.findall(r"^(?:\w+) (\w+)", part, re.MULTILINE)
     assert set(kept) <= set(declared) and not set(left_out) & set(declared)
@@ -106,14 +113,12 @@ def test_what_was_typed_just_now_counts_and_a_mistake_elsewhere_does_not(tmp_pat
     text = PEOPLE.replace("  filter {", "  derive { twice = age * 2 }\n  filter {").replace(
         "seed = 1", "seed = "
     )
-    place = place_at(
-        analysis := around(tmp_path, text, text.index("twice")),
-        analysis.compilation.draft,
-        text.index("twice"),
+    analysis = around(tmp_path, text, text.index("twice"))
+    place, named = (
+        real_place(place_at(analysis, analysis.compilation.draft, analysis.there(offset)), analysis.real)
+        for offset in (text.index("twice"), text.index("ask, model"))
     )
     assert isinstance(place, OfColumn) and place.column.type == "int"
-    used = text.index("ask, model")
-    named = place_at(analysis, analysis.compilation.draft, used)
     assert isinstance(named, Named) and named.declared.start == text.index("ask {")
 
 
@@ -131,7 +136,7 @@ def test_a_text_with_mistakes_is_cut_where_the_parser_cuts_it(typed: str) -> Non
     cuts = [0, *(chunk[0].start_pos for chunk in split(number_lines(lex(text)))), len(text)]
     for start, behind in pairwise(cuts):
         for place in (start, behind - 1):
-            assert text[start:behind].rstrip() in part_of(text, place)
+            assert text[start:behind].rstrip() in part_as_text(text, place)
 
 
 @pytest.mark.parametrize(
@@ -139,4 +144,4 @@ def test_a_text_with_mistakes_is_cut_where_the_parser_cuts_it(typed: str) -> Non
 )
 def test_any_text_has_a_part(text: str) -> None:
     for offset in range(len(text) + 1):
-        assert len(part_of(text, offset)) == len(text)
+        assert len(part_as_text(text, offset)) == len(text)

@@ -7,7 +7,8 @@ what is asked for is bound.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from mixwright_compiler.bind.attributes import bind_attributes
 from mixwright_compiler.bind.labels import extra_labels, kind_entry
@@ -31,10 +32,19 @@ from mixwright_compiler.schema import Columns
 from mixwright_compiler.templates.messages import parse_messages
 from mixwright_dsl.nodes import Ref
 
+if TYPE_CHECKING:
+    from mixwright_compiler.bind.remembered import Remembered
 
-def resolve(world: World) -> tuple[Program, Mapping[str, Columns]]:
-    """Bind the spec's declarations and everything they reach; with it the columns of rows, by their owner."""
+
+def resolve(world: World, remembered: Remembered | None = None) -> tuple[Program, Mapping[str, Columns]]:
+    """Bind the spec's declarations and everything they reach; with it the columns of rows, by their owner.
+
+    remembered: what of it was bound before.
+    """
     scope = Scope(world, _bind)
+    if remembered is not None:
+        remembered.begin(world)
+        scope = Scope(world, partial(remembered.bind, _bind))
     spec = world.spec
     for declaration in list(spec.declarations.values()):
         if declaration.kind == "let":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mixwright_compiler.catalog.blocks import (
     INSIDE,
@@ -23,6 +24,9 @@ from mixwright_dsl.nodes import Attribute, Block, File, Quantity, Ref, Text
 from mixwright_dsl.source import SourceFile, Span, read_source
 from mixwright_dsl.tree import missing_equal
 
+if TYPE_CHECKING:
+    from mixwright_dsl.parser import ParseResult
+
 WHOLE = ("MIX006", "MIX007", "MIX008", "MIX010", "MIX012")
 """Findings of the parser that leave the tree whole, so that the other stages can go on."""
 
@@ -30,9 +34,9 @@ PYTHON = "python"
 """`import python "plugins/tone.py"` brings in the kinds of a plugin."""
 
 
-def load(world: World, source: SourceFile) -> None:
-    """Parse the spec and its imports into `world.modules`, the spec first."""
-    _load(world, source, "", (), {})
+def load(world: World, source: SourceFile, parsed: ParseResult | None = None) -> None:
+    """Parse the spec and its imports into `world.modules`, the spec first. parsed: its tree, where there is one."""
+    _load(world, source, "", (), {}, parsed)
 
 
 def _load(
@@ -41,10 +45,11 @@ def _load(
     prefix: str,
     chain: tuple[Path, ...],
     known: dict[Path, Module],
+    parsed: ParseResult | None = None,
 ) -> Module:
     from mixwright_dsl.parser import parse
 
-    result = parse(source)
+    result = parse(source) if parsed is None else parsed
     for diagnostic in result.diagnostics:
         world.findings.add(diagnostic)
     path = (source.path or Path(source.name)).resolve()
