@@ -152,7 +152,7 @@ class Documents:
         source = self.source(path)
         known = self._known(path, source)
         if known is None:
-            known = self._bound(path, source, declarations_of(source.text))
+            known = self._bound(path, source)
             if known.compilation.draft is None:
                 return self.analysis(path)
         return known
@@ -165,18 +165,25 @@ class Documents:
         """
         if path not in self._written:
             source = self.source(path)
-            self._bound(path, source, declarations_of(source.text))
+            self._bound(path, source)
 
     def _known(self, path: Path, source: SourceFile) -> Analysis | None:
         known = self._analyses.get(path)
         return known if known is not None and self._is_current(known, path, source) else None
 
-    def _bound(self, path: Path, source: SourceFile, declarations: list[Declaration]) -> Analysis:
+    def _bound(self, path: Path, source: SourceFile, part: list[Declaration] | None = None) -> Analysis:
+        is_whole = part is None
+        declarations = declarations_of(source.text) if part is None else part
         with self._binding:
             stable, remembered = self._written.get(path, (None, None))
             if stable is None or remembered is None or stable.is_full:
-                stable, remembered = self._written[path] = StableText(path), Remembered()
-            parsed, moves = stable.read(source, declarations)
+                stable, remembered = self._written[path] = (
+                    StableText(path, len(source.text)),
+                    Remembered(),
+                )
+            parsed, moves = stable.read(source, declarations, is_whole=is_whole)
+            if is_whole:
+                remembered.keep(parsed.file.body)
             compilation = bind_parsed(parsed, remembered, lock=known_lock(path), opened=dict(self._opened))
         return Analysis(source, compilation, (), moves)
 

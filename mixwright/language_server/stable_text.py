@@ -20,8 +20,9 @@ from mixwright_dsl.nodes import File
 from mixwright_dsl.parser import ParseResult, parse
 from mixwright_dsl.source import SourceFile, Span
 
-MOST_CHARACTERS = 2_000_000
-"""Chosen: characters of declarations, most of them no longer there, after which the text begins anew."""
+MOST_CHARACTERS = 300_000
+"""Chosen: characters of declarations that are no longer there, after which the text begins anew. Until the whole text is
+read their trees are kept, 250 bytes a character."""
 
 
 class _Growing(SourceFile):
@@ -84,24 +85,29 @@ def _moved(pairs: list[tuple[int, int, int]], offset: int) -> int:
 class StableText:
     """One file while it is written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int) -> None:
+        """size: characters that the file has now."""
         self.source = _Growing(str(path), "", path)
+        self._most = 4 * size + MOST_CHARACTERS
         self._kept: dict[tuple[str, int], Piece] = {}
 
     @property
     def is_full(self) -> bool:
-        return len(self.source.text) > MOST_CHARACTERS
+        return len(self.source.text) > self._most
 
-    def read(self, source: SourceFile, declarations: Iterable[Declaration]) -> tuple[ParseResult, Moves]:
-        """The tree of declarations of a text, in their order, and where they stand."""
+    def read(
+        self, source: SourceFile, declarations: Iterable[Declaration], *, is_whole: bool
+    ) -> tuple[ParseResult, Moves]:
+        """The tree of declarations of a text, in their order, and where they stand. is_whole: there are no others."""
         seen: Counter[str] = Counter()
         pieces: list[tuple[int, Piece]] = []
+        read: dict[tuple[str, int], Piece] = {}
         for declaration in declarations:
             key = declaration.text, seen[declaration.text]
             seen[declaration.text] += 1
-            if key not in self._kept:
-                self._kept[key] = self._parsed(declaration.text)
-            pieces.append((declaration.start, self._kept[key]))
+            read[key] = self._kept.get(key) or self._parsed(declaration.text)
+            pieces.append((declaration.start, read[key]))
+        self._kept = read if is_whole else self._kept | read
         body = tuple(statement for _, piece in pieces for statement in piece.tree.file.body)
         findings = tuple(finding for _, piece in pieces for finding in piece.tree.diagnostics)
         return ParseResult(File(self.source, body), findings), Moves(source, self.source, pieces)

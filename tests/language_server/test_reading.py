@@ -12,6 +12,7 @@ from test_part import OTHERS, told
 
 from mixwright.language_server import outline
 from mixwright.language_server.documents import Analysis, Documents
+from mixwright.language_server.part import declarations_of
 from mixwright_compiler.bind import resolve
 
 TEXT = f"# A comment.\n{PEOPLE}{OTHERS}"
@@ -106,3 +107,22 @@ def test_an_edit_binds_again_what_hangs_on_it(tmp_path: Path, bound: list[str]) 
     documents.change(path, TEXT.replace("let { hot", "let { cold = 1, hot"))
     documents.reading(path)
     assert {"people", "ask", "teacher"} <= set(bound)
+
+
+def test_what_was_written_and_is_no_longer_there_is_forgotten(tmp_path: Path) -> None:
+    path = (tmp_path / "spec.mix").resolve()
+    documents = Documents()
+    for age in range(20):
+        documents.change(path, TEXT.replace("age = 36", f"age = {age}"))
+        documents.reading(path)
+    stable, remembered = documents._written[path]
+    assert len(stable._kept) == len(declarations_of(TEXT))
+    assert len(remembered._known) <= len(stable._kept)
+    assert len(stable.source.text) < 4 * len(TEXT) and not stable.is_full
+    documents.change(path, TEXT * 400)
+    documents.reading(path)
+    assert stable.is_full
+    documents.change(path, TEXT)
+    reading = documents.reading(path)
+    assert documents._written[path][0] is not stable
+    assert answers(documents, path, reading)["symbols"] == outline.symbols(documents.analysis(path))

@@ -8,11 +8,11 @@ a finding is remembered, and only what names declarations of its own file and no
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mixwright_dsl.lazy_dataclass import dataclass
-from mixwright_dsl.nodes import Block
+from mixwright_dsl.nodes import Block, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,11 @@ class Remembered:
     def __init__(self) -> None:
         self._known: dict[int, _Bound] = {}
         self._around: tuple[Any, ...] = ()
+
+    def keep(self, body: Iterable[Statement]) -> None:
+        """Forget what is not among these statements."""
+        kept = {id(statement) for statement in body}
+        self._known = {node: bound for node, bound in self._known.items() if node in kept}
 
     def begin(self, world: World) -> None:
         """Forget everything where what counts anywhere is another. Ask when all files are loaded."""
