@@ -94,24 +94,23 @@ def commit_of(repository: Path, revision: str) -> str:
     Raises:
         Misuse: it names none.
     """
-    why = (
-        f"no revision '{revision}' in {repository}; 'git log --oneline' lists them, 'git fetch' brings others"
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    why = f"no revision '{revision}' in {repository}"
+    return _in_history(
+        repository, *asked, why=why, hint="'git log --oneline' lists them, 'git fetch' brings others"
     )
-    found = _git(
-        repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", why=why
-    )
-    return found.decode().strip()
 
 
 def merge_base(repository: Path, one: str, other: str) -> str:
     """The newest commit that is in the history of both.
 
     Raises:
-        Misuse: there is none, as in a shallow clone.
+        Misuse: there is none.
     """
     ids = [commit_of(repository, one), commit_of(repository, other)]
-    why = f"'{one}' and '{other}' have no commit in common here; is the clone shallow?"
-    return _git(repository, "merge-base", *ids, why=why).decode().split()[0]
+    why = f"'{one}' and '{other}' have no commit in common"
+    found = _in_history(repository, "merge-base", *ids, why=why, hint="compare two revisions by name")
+    return found.split()[0]
 
 
 @contextmanager
@@ -247,6 +246,23 @@ def _write_hole(path: Path, size: int) -> None:
     """A file of this size without content, which takes no place on the disk."""
     with path.open("wb") as file:
         file.truncate(size)
+
+
+def _in_history(repository: Path, *arguments: str, why: str, hint: str) -> str:
+    """What a git command finds in the history, of which a shallow clone has only the end.
+
+    Raises:
+        Misuse: nothing: `why`, and what helps.
+    """
+    try:
+        return _git(repository, *arguments, why=why).decode().strip()
+    except Misuse as error:
+        if str(error) != why:
+            raise
+    is_shallow = _git(repository, "rev-parse", "--is-shallow-repository", why=why).strip() == b"true"
+    raise Misuse(
+        f"{why}; {'this clone is shallow: `git fetch --unshallow` brings the rest' if is_shallow else hint}"
+    )
 
 
 def _git(directory: Path, *arguments: str, why: str) -> bytes:

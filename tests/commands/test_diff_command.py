@@ -127,6 +127,18 @@ def test_exit_codes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "MIX101" in shown.err and "cannot be compared" in shown.out
 
 
+def test_of_what_a_shallow_clone_lacks_it_is_told_how_to_get_it(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(project, "commit", "--quiet", "--allow-empty", "-m", "two")
+    shallow = project.parent / "shallow"
+    git(project, "clone", "--quiet", "--depth=1", project.as_uri(), str(shallow))
+    monkeypatch.chdir(shallow)
+    assert main(["diff", "HEAD~1"]) == 2
+    assert "no revision 'HEAD~1'" in (said := capsys.readouterr().err)
+    assert "`git fetch --unshallow` brings the rest" in said
+
+
 def test_specs_that_come_and_go(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "specs/math.mix").unlink()
     (project / "specs/sums.mix").write_text(
