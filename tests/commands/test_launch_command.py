@@ -21,6 +21,7 @@ from mixwright.at_option import placed
 from mixwright.compiling import Misuse, compiled
 from tests.checkout import ROOT
 from tests.commands.kuberay_schema import RAYJOB
+from tests.free_ports import free_port
 
 SPEC = """edition 2026
 
@@ -259,12 +260,6 @@ def stand_ins(directory: Path, programs: dict[str, str]) -> Path:
         (place / name).write_text(f"#!/bin/bash\n{text}\n")
         (place / name).chmod(0o755)
     return place
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("0.0.0.0", 0))
-        return int(free.getsockname()[1])
 
 
 def test_two_nodes_make_one_run_and_end_with_it(tmp_path: Path) -> None:

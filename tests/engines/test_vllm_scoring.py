@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from mixwright_runtime.engines.transformers import TransformersEngine
 from mixwright_runtime.engines.vllm import VllmEngine
 from mixwright_runtime.errors import EngineUnavailable
 from tests.engines.scoring_requests import asked, engine_of, of_chats, of_pairs, of_steps, values, vectors
+from tests.free_ports import free_port
 from tests.reward_models import TAG
 
 pytestmark = [
@@ -77,9 +77,7 @@ def server(reward_models: dict[str, Path]) -> Iterator[str]:
 
     path = reward_models["process"]
     tag = AutoTokenizer.from_pretrained(path).convert_tokens_to_ids(TAG)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(path)]
     command += ["--served-model-name", "rm", "--runner", "pooling", "--dtype", "float32", "--enforce-eager"]
     command += ["--max-model-len", "256", "--host", "127.0.0.1", "--port", str(port)]

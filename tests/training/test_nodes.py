@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+from tests.free_ports import free_port
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
@@ -50,19 +51,6 @@ except nodes.RunError as error:
 """
 
 
-def free_port() -> int:
-    """A port whose neighbour is free too."""
-    while True:
-        with socket.socket() as one, socket.socket() as next_one:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            try:
-                next_one.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-
-
 def worker(port: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", WORKER, str(port)], stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -82,7 +70,7 @@ def test_an_interrupt_on_another_node_lets_the_whole_job_save_its_checkpoint(tmp
     from mixwright_runtime.training.nodes import tell
 
     (tmp_path / "settings.json").touch()
-    port = free_port()
+    port = free_port(2)
     store = store_at(port)
     tell(store, tmp_path, [], 2)
     other = worker(port)
@@ -97,7 +85,7 @@ def test_an_interrupt_on_another_node_lets_the_whole_job_save_its_checkpoint(tmp
 
 
 def test_a_node_that_waits_for_the_first_one_hears_an_interrupt() -> None:
-    other = worker(free_port())
+    other = worker(free_port(2))
     assert other.stdout is not None and other.stdout.readline() == "waiting\n"
     time.sleep(0.5)
     other.send_signal(signal.SIGINT)
@@ -105,7 +93,7 @@ def test_a_node_that_waits_for_the_first_one_hears_an_interrupt() -> None:
 
 
 def test_a_first_node_that_ends_before_it_has_a_job_is_an_error() -> None:
-    port = free_port()
+    port = free_port(2)
     code = (
         "import time; from datetime import timedelta; from torch.distributed import TCPStore; "
         f"store = TCPStore('127.0.0.1', {port + 1}, is_master=True, wait_for_workers=False, "

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ pytest.importorskip("deepspeed")
 
 from mixwright_runtime.training.outcome import TrainReport  # noqa: E402
 from mixwright_runtime.training.train import Listener, train_mixture  # noqa: E402
+from tests.free_ports import free_port  # noqa: E402
 
 Rows = list[dict[str, Any]]
 
@@ -221,9 +221,7 @@ def test_two_nodes_train_as_one(
     from mixwright_runtime.training.launch import Nodes
 
     expected, _ = straight(plan, train_block(steps=8), rows)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port(2)
     code = (
         "from mixwright_runtime.training.nodes import work; from mixwright_runtime.training.launch import Nodes; "
         f"print(work(Nodes(2, 1, '127.0.0.1', {port})))"
