@@ -19,9 +19,9 @@ SPILL_NAME = "spill"
 
 MEMORY_LIMIT = "1GB"
 """DuckDB's own default is 80 % of the machine, which an engine in the same process needs."""
-LITTLE_MEMORY = "120MB"
+LITTLE_MEMORY = "90MB"
 """While rows come in, which stay in memory until a checkpoint, and at the last checkpoint of all: what is more goes to
-`spill`. Measured over 60,000 rows: 80, 120 and 200 MB take the same CPU time. Where it is too little, as for a batch of
+`spill`. Measured over 60,000 rows: 80 to 200 MB take the same CPU time. Where it is too little, as for a batch of
 very long answers or a query that sorts texts, the work is done again with more."""
 STREAMED_TOGETHER = 1_000
 """Chosen: rows of a streamed query that are Python's at once."""
