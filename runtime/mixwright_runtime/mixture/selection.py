@@ -18,6 +18,7 @@ from mixwright_runtime.mixture.strata import Taken, joined, supply, take
 from mixwright_runtime.values.repeated import Repeated, held
 from mixwright_runtime.values.row_ids import ID_BYTES, RowIds
 from mixwright_runtime.values.rows import digest
+from mixwright_runtime.values.sorting import order_of
 
 ORDER_DOMAIN = "mixwright.mixture.v1"
 TOGETHER = 10_000
@@ -189,11 +190,8 @@ def _shuffled(seed: int, ids: Array, names: Sequence[str], leaves: Array, repeat
             yield one.digest()[:8]
 
     keys = np.fromiter(ranks(), dtype="S8", count=len(ids)).view("<u8")
-    order = np.argsort(keys)
-    if any((keys[order[1:][part]] == keys[order[:-1][part]]).any() for part in _stretches(len(order))):
-        halves = ids.view(">u8").reshape(len(ids), 2)
-        order = np.lexsort((halves[:, 1], halves[:, 0], keys))
-    return order
+    halves = ids.view(">u8").reshape(len(ids), 2)
+    return order_of(keys, halves[:, 0], halves[:, 1])
 
 
 def _listed(values: Array) -> Iterator[Any]:

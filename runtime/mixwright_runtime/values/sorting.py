@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+TOGETHER = 65_536
+"""Keys that are compared at once; a copy of all in their order would be megabytes. Chosen."""
+
+
 def order_of(keys: NDArray[Any], *ties: NDArray[Any]) -> NDArray[Any]:
     """The places of keys in ascending order: those of equal ones by the first of `ties`, then by the next, and then as
     they stand."""
@@ -15,7 +19,14 @@ def order_of(keys: NDArray[Any], *ties: NDArray[Any]) -> NDArray[Any]:
 
     # A third of what a sort costs that keeps the order of equals.
     order = np.argsort(keys)
-    ordered = keys[order]
-    if (ordered[1:] == ordered[:-1]).any():
+    if _has_equals(keys, order):
         order = np.lexsort((*reversed(ties), keys))
     return order
+
+
+def _has_equals(keys: NDArray[Any], order: NDArray[Any]) -> bool:
+    for first in range(0, len(order), TOGETHER):
+        part = keys[order[first : first + TOGETHER + 1]]
+        if (part[1:] == part[:-1]).any():
+            return True
+    return False
