@@ -228,8 +228,11 @@ def test_two_nodes_train_as_one(
     )
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     first = Nodes(2, 0, "127.0.0.1", port)
-    report = train_mixture(plan, train_block(steps=8), rows, tmp_path / "out", ranks=1, nodes=first)
-    told, _ = other.communicate(timeout=120)
+    try:
+        report = train_mixture(plan, train_block(steps=8), rows, tmp_path / "out", ranks=1, nodes=first)
+        told, _ = other.communicate(timeout=120)
+    finally:
+        other.kill()  # it waits for the first as long as that does not come
     assert (report.how, report.ranks, other.returncode) == ("done", 2, 0)
     assert "how='done', step=8" in told
     assert losses(tmp_path / "out") == losses(expected)
